@@ -1,0 +1,20 @@
+/**
+ * One measured figure next to a named peer or limit of the same run.
+ * `ratio` is value ÷ peer.value; `limit`, where given, bounds the ratio; `ok` says whether the bound holds.
+ */
+export type Figure = {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly peer: { readonly name: string; readonly value: number };
+  readonly ratio: number;
+  readonly betterIs: "higher" | "lower";
+  readonly limit?: number;
+  readonly ok: boolean;
+};
+
+/** What a file `bench/<name>.ts` exports. */
+export type Benchmark = {
+  readonly description: string;
+  readonly run: () => Promise<readonly Figure[]>;
+};

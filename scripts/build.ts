@@ -1,0 +1,19 @@
+import { bundleWorkflowCode } from "@temporalio/worker";
+import { execa } from "execa";
+import { cp, rm, writeFile } from "node:fs/promises";
+import { extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const dist = join(root, "dist");
+
+await rm(dist, { recursive: true, force: true });
+await execa("tsc", ["-p", "tsconfig.build.json"], { cwd: root, preferLocal: true, stdio: "inherit" });
+await cp(join(root, "sql"), join(dist, "sql"), { recursive: true });
+// What the compiler does not carry over, such as SQL and Python next to the sources.
+await cp(join(root, "src"), join(dist, "src"), {
+  recursive: true,
+  filter: (source) => !source.includes("__pycache__") && extname(source) !== ".ts",
+});
+const { code } = await bundleWorkflowCode({ workflowsPath: join(dist, "src/workflows/index.js") });
+await writeFile(join(dist, "workflow-bundle.js"), code);

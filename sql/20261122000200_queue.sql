@@ -1,0 +1,185 @@
+-- Admission is decided when something is written, so that a claim is the head of one index.
+
+-- Opens as many held tasks of a project as its limit allows; the project's row serialises it.
+create function open_held_tasks(p_project uuid) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  project projects;
+  room bigint;
+begin
+  select * into project from projects where id = p_project for no key update;
+  if project.paused then
+    return;
+  end if;
+  room := project.max_running
+    - (select count(*) from tasks where project_id = p_project and status = 'In Progress')
+    - (select count(*) from tasks where project_id = p_project and status = 'Queued' and gate = 'open');
+  update tasks set gate = 'open'
+  where id in (
+    select id from tasks
+    where project_id = p_project and status = 'Queued' and gate = 'held'
+    order by priority desc, vtime, id
+    limit greatest(room, 0)
+    for update
+  );
+end $$;
+
+create function tasks_admit() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  kind task_types;
+  project projects;
+  parent_status text;
+  line_now bigint;
+  project_last bigint;
+begin
+  select * into kind from task_types where name = new.task_type;
+  if kind.alias_of is not null then
+    select * into kind from task_types where name = kind.alias_of;
+    new.task_type := kind.name;
+  end if;
+  new.pool := coalesce(new.pool, kind.pool, 'main');
+  new.project_id := coalesce(new.project_id, '00000000-0000-0000-0000-000000000000');
+  if new.status <> 'Queued' then
+    return new;
+  end if;
+
+  -- Start-time fair queuing. An empty line starts at the clock, which is later than any stamp given before.
+  select vtime into line_now from tasks
+  where status = 'Queued' and gate = 'open' and pool = new.pool and priority = new.priority
+  order by vtime limit 1;
+  select max(last) into project_last from unnest(array['open', 'held', 'blocked']) as g(gate), lateral (
+    select vtime as last from tasks
+    where project_id = new.project_id and status = 'Queued' and tasks.gate = g.gate and priority = new.priority
+    order by vtime desc limit 1
+  ) as line;
+  new.vtime := greatest(
+    coalesce(line_now, (extract(epoch from clock_timestamp()) * 1000000)::bigint), coalesce(project_last, 0)) + 1;
+
+  if new.dependant_on is not null then
+    select status into parent_status from tasks where id = new.dependant_on for share;
+    if parent_status in ('Failed', 'Cancelled') then
+      new.status := 'Failed';
+      new.error_message := format('depends on task %s, which is %s', new.dependant_on, parent_status);
+      return new;
+    end if;
+    if parent_status is distinct from 'Complete' then
+      new.gate := 'blocked';
+      return new;
+    end if;
+  end if;
+
+  new.gate := 'open';
+  select * into project from projects where id = new.project_id;
+  if project.paused or project.max_running is not null then
+    select * into project from projects where id = new.project_id for no key update;
+    if project.paused or project.max_running <=
+      (select count(*) from tasks where project_id = new.project_id and status = 'In Progress')
+      + (select count(*) from tasks where project_id = new.project_id and status = 'Queued' and gate = 'open')
+    then
+      new.gate := 'held';
+    end if;
+  end if;
+  return new;
+end $$;
+create trigger tasks_admit before insert on tasks for each row execute function tasks_admit();
+
+create function tasks_guard() returns trigger
+language plpgsql set search_path = public, pg_temp as $$
+begin
+  if old.status in ('Complete', 'Failed', 'Cancelled') and new.status <> old.status then
+    raise exception 'task % is % and stays so: it cannot become %', old.id, old.status, new.status
+      using errcode = 'PT409';
+  end if;
+  new.updated_at := now();
+  return new;
+end $$;
+create trigger tasks_guard before update on tasks for each row execute function tasks_guard();
+
+-- Runs in the transaction that ends a task: opens or fails what waited for it, and hands on its place in a limit.
+create function tasks_ended() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  waiting_project uuid;
+begin
+  if new.status = 'Complete' then
+    for waiting_project in
+      with opened as (
+        update tasks set gate = case when p.paused or p.max_running is not null then 'held' else 'open' end
+        from projects p
+        where tasks.dependant_on = new.id and tasks.status = 'Queued' and tasks.gate = 'blocked'
+          and p.id = tasks.project_id
+        returning tasks.project_id, tasks.gate
+      )
+      select distinct project_id from opened where gate = 'held'
+    loop
+      perform open_held_tasks(waiting_project);
+    end loop;
+  else
+    update tasks
+    set status = 'Failed', error_message = format('depends on task %s, which is %s', new.id, new.status)
+    where dependant_on = new.id and status = 'Queued' and gate = 'blocked';
+  end if;
+  if exists (select from projects where id = new.project_id and max_running is not null) then
+    perform open_held_tasks(new.project_id);
+  end if;
+  return null;
+end $$;
+create trigger tasks_ended after update of status on tasks for each row
+when (old.status is distinct from new.status and new.status in ('Complete', 'Failed', 'Cancelled'))
+execute function tasks_ended();
+
+-- A changed limit or pause is applied to the project's whole line at once.
+create function projects_regate() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if new.paused or new.max_running is not null then
+    update tasks set gate = 'held' where project_id = new.id and status = 'Queued' and gate = 'open';
+    perform open_held_tasks(new.id);
+  else
+    update tasks set gate = 'open' where project_id = new.id and status = 'Queued' and gate = 'held';
+  end if;
+  return null;
+end $$;
+create trigger projects_regate after update of max_running, paused on projects for each row
+when (old.max_running is distinct from new.max_running or old.paused is distinct from new.paused)
+execute function projects_regate();
+
+-- Ends a lease. What happens to its task depends on the cause: only task errors, stuck tasks and unexplained
+-- deaths of workers count; the second worker that a task kills makes it poison. The caller holds the worker's row.
+create function close_attempt(p_attempt bigint, p_cause text, p_error text, p_permanent boolean default false)
+returns text
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease task_attempts;
+  task tasks;
+  counts boolean := p_cause in ('task_error', 'worker_died', 'stuck');
+  killed integer;
+begin
+  update task_attempts set ended_at = now(), cause = p_cause, error = p_error
+  where id = p_attempt and ended_at is null
+  returning * into lease;
+  if not found then
+    return 'lease_lost';
+  end if;
+  update workers set last_released_at = now() where id = lease.worker_id;
+  select * into task from tasks where id = lease.task_id for no key update;
+  if task.status <> 'In Progress' then
+    return 'ended';
+  end if;
+  select count(distinct worker_id) into killed from task_attempts
+  where task_id = lease.task_id and cause = 'worker_died';
+  if p_permanent or (counts and task.attempts >= 3) or killed >= 2 then
+    update tasks
+    set status = 'Failed', generation_processed_at = now(),
+      error_message = case when killed >= 2 and p_cause = 'worker_died'
+        then format('poison: %s different workers died with this task; last: %s', killed, p_error) else p_error end
+    where id = task.id;
+    return 'failed';
+  end if;
+  update tasks
+  set status = 'Queued', worker_id = null, generation_started_at = null, error_message = p_error,
+    attempts = attempts - case when counts then 0 else 1 end
+  where id = task.id;
+  return 'requeued';
+end $$;

@@ -1,0 +1,192 @@
+-- What a GPU worker may do, all of it with its own credential: the opaque token in the header x-worker-token.
+
+-- Refuses unless the caller is the service role, the database's owner, or this very worker with a living token.
+create function require_worker(p_worker_id text) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  caller text := coalesce(nullif(current_setting('role', true), ''), 'none');
+  token text := nullif(current_setting('request.headers', true), '')::jsonb ->> 'x-worker-token';
+begin
+  if caller = 'service_role' or caller = 'none' then
+    return;
+  end if;
+  if token is not null and exists (
+    select from workers
+    where token_hash = encode(sha256(convert_to(token, 'utf8')), 'hex')
+      and id = p_worker_id and status in ('spawning', 'active', 'terminating')
+      and gone_at is null and token_expires_at > now()
+  ) then
+    return;
+  end if;
+  raise exception 'credential refused for worker %', coalesce(p_worker_id, '(none)')
+    using errcode = 'PT401', hint = 'The token is missing, belongs to another worker, has expired, or its worker has ended.';
+end $$;
+
+-- The lease that this call is about, with its worker's row locked first: workers, attempts, tasks is the order of
+-- locks everywhere.
+create function lock_lease(p_task_id uuid, p_lease_token uuid) returns task_attempts
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease task_attempts;
+begin
+  select * into lease from task_attempts where lease_token = p_lease_token and task_id = p_task_id;
+  if not found then
+    return null;
+  end if;
+  perform require_worker(lease.worker_id);
+  perform from workers where id = lease.worker_id for no key update;
+  select * into lease from task_attempts where id = lease.id for update;
+  return lease;
+end $$;
+
+create function claim_task(p_worker_id text) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+  lease task_attempts;
+  task tasks;
+begin
+  perform require_worker(p_worker_id);
+  -- Held to the end of the transaction: a drain, which locks FOR UPDATE, sees this claim or comes before it.
+  select * into worker from workers where id = p_worker_id for share;
+  select * into lease from task_attempts where worker_id = p_worker_id and ended_at is null;
+  if found then
+    select * into task from tasks where id = lease.task_id;
+  elsif worker.status = 'active' then
+    select * into task from tasks
+    where status = 'Queued' and gate = 'open' and pool = worker.pool
+    order by priority desc, vtime, id
+    limit 1
+    for update skip locked;
+    if found then
+      insert into task_attempts (task_id, worker_id, attempt)
+      select task.id, p_worker_id, coalesce(max(attempt), 0) + 1 from task_attempts where task_id = task.id
+      returning * into lease;
+      update tasks
+      set status = 'In Progress', worker_id = p_worker_id, attempts = attempts + 1, generation_started_at = now()
+      where id = task.id;
+    end if;
+  end if;
+  return jsonb_build_object(
+    'worker_status', coalesce(worker.status, 'unknown'),
+    'task', case when lease.id is not null then jsonb_build_object(
+      'task_id', task.id, 'task_type', task.task_type, 'params', task.params, 'project_id', task.project_id,
+      'attempt', lease.attempt, 'lease_token', lease.lease_token) end);
+end $$;
+
+create function report_progress(p_task_id uuid, p_lease_token uuid, p_progress real, p_message text default null)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  holder text;
+begin
+  select worker_id into holder from task_attempts where lease_token = p_lease_token and task_id = p_task_id;
+  if found then
+    perform require_worker(holder);
+  end if;
+  update task_attempts
+  set progress = p_progress, progress_message = left(p_message, 500), progress_at = now()
+  where lease_token = p_lease_token and task_id = p_task_id and ended_at is null;
+  return jsonb_build_object('held', found);
+end $$;
+
+create function authorize_upload(p_task_id uuid, p_lease_token uuid) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease task_attempts;
+begin
+  select * into lease from task_attempts where lease_token = p_lease_token and task_id = p_task_id;
+  if found then
+    perform require_worker(lease.worker_id);
+  end if;
+  return jsonb_build_object(
+    'allowed', lease.id is not null and lease.ended_at is null,
+    'reason', case
+      when lease.id is null then 'no such lease'
+      when lease.ended_at is not null then 'lease ended: ' || lease.cause
+      else 'lease held' end,
+    'attempt', lease.attempt);
+end $$;
+
+create function finish_task(
+  p_task_id uuid, p_lease_token uuid, p_storage_path text, p_output_location text, p_result jsonb)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease task_attempts := lock_lease(p_task_id, p_lease_token);
+  stored boolean;
+begin
+  if lease.id is null or (lease.ended_at is not null and lease.cause <> 'completed') then
+    return jsonb_build_object('outcome', 'lease_lost');
+  end if;
+  if lease.ended_at is not null then
+    return jsonb_build_object('outcome', 'already_completed');
+  end if;
+  if p_storage_path is not null and to_regclass('storage.objects') is not null then
+    select exists (
+      select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path
+      where p_output_location like '%/storage/v1/object/public/' || b.id || '/' || o.name
+        and (o.metadata ->> 'size')::bigint > 0
+    ) into stored;
+    if not stored or p_storage_path not like p_task_id || '/%' then
+      raise exception 'task % cannot complete: object % is not in storage', p_task_id, p_storage_path
+        using errcode = 'PT409', hint = 'Upload the file first; p_output_location must be its public URL.';
+    end if;
+  end if;
+  update task_attempts set ended_at = now(), cause = 'completed', progress = 1, progress_at = now() where id = lease.id;
+  update tasks
+  set status = 'Complete', output_location = p_output_location, result_data = p_result, error_message = null,
+    generation_processed_at = now(), generation_created = true
+  where id = p_task_id and status = 'In Progress';
+  update workers set last_released_at = now() where id = lease.worker_id;
+  return jsonb_build_object('outcome', 'completed');
+end $$;
+
+create function fail_task(p_task_id uuid, p_lease_token uuid, p_error text, p_permanent boolean default false)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease task_attempts := lock_lease(p_task_id, p_lease_token);
+begin
+  if lease.id is null or lease.ended_at is not null then
+    return jsonb_build_object('outcome', 'lease_lost');
+  end if;
+  return jsonb_build_object('outcome', close_attempt(lease.id, 'task_error', left(p_error, 4000), p_permanent));
+end $$;
+
+create function release_task(p_task_id uuid, p_lease_token uuid, p_reason text) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease task_attempts := lock_lease(p_task_id, p_lease_token);
+begin
+  if lease.id is null or lease.ended_at is not null then
+    return jsonb_build_object('outcome', 'lease_lost');
+  end if;
+  perform close_attempt(lease.id, 'released', left(p_reason, 4000));
+  return jsonb_build_object('outcome', 'released');
+end $$;
+
+create function worker_heartbeat(p_worker_id text, p_vram_total_mb integer default null, p_vram_used_mb integer default null)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  before text;
+  worker workers;
+begin
+  perform require_worker(p_worker_id);
+  select status into before from workers where id = p_worker_id for no key update;
+  update workers
+  set last_heartbeat = now(), vram_total_mb = p_vram_total_mb, vram_used_mb = p_vram_used_mb,
+    status = case when status = 'spawning' then 'active' else status end,
+    ready_at = coalesce(ready_at, now()),
+    boot_stage = 'ready', boot_stage_at = case when ready_at is null then now() else boot_stage_at end
+  where id = p_worker_id and status in ('spawning', 'active', 'terminating') and gone_at is null
+  returning * into worker;
+  if before = 'spawning' then
+    insert into pool_events (pool, kind, reason, worker_id, details)
+    values (worker.pool, 'worker.ready', format('first heartbeat %s s after it was reserved',
+      round(extract(epoch from now() - worker.created_at))), worker.id,
+      jsonb_build_object('vram_total_mb', p_vram_total_mb));
+  end if;
+  return jsonb_build_object('worker_status', coalesce(worker.status, before, 'unknown'));
+end $$;

@@ -1,0 +1,38 @@
+import type { Logger } from "pino";
+import type { Config } from "../config.ts";
+import type { PodActivities, PoolActivities, WorkerActivities } from "../contract/activities.ts";
+import type { RunpodClient } from "../runpod/client.ts";
+import type { Database } from "../supabase/client.ts";
+import { poolStore } from "../supabase/pool-store.ts";
+import { workerStore } from "../supabase/worker-store.ts";
+import { sharedPodList } from "./pod-list.ts";
+import { createPodActivities } from "./pods.ts";
+import { createPoolActivities } from "./pool.ts";
+import { createWatchActivity } from "./watch.ts";
+import { createWorkerActivities } from "./workers.ts";
+
+export interface ActivityDeps {
+  readonly config: Config;
+  readonly database: Database;
+  readonly runpod: RunpodClient;
+  readonly logger: Logger;
+}
+
+/** All activities, by the task queue that serves them. */
+export function createActivities({ config, database, runpod, logger }: ActivityDeps): {
+  readonly main: PoolActivities & WorkerActivities;
+  readonly provider: PodActivities;
+} {
+  const pools = poolStore(database);
+  const workers = workerStore(database);
+  const listPods = sharedPodList(() => runpod.listPods());
+  const timings = { ...config.timeouts, ...config.provider };
+  return {
+    main: {
+      ...createPoolActivities({ pools, instanceType: config.runpod.gpuType }),
+      ...createWatchActivity({ config, pools, listPods, logger }),
+      ...createWorkerActivities({ workers, timings }),
+    },
+    provider: createPodActivities({ config, runpod, listPods, workers, logger }),
+  };
+}

@@ -1,0 +1,60 @@
+import type { ListPodsOutcome } from "../runpod/outcomes.ts";
+import type { PodEvidence } from "../policy/observation.ts";
+import type { ReadWorker } from "../supabase/pool-store.ts";
+
+/** What the provider's own lists say about the fleet. */
+export interface PodEvidenceBook {
+  of(worker: ReadWorker): PodEvidence | null;
+  /** Notes one list against the fleet as it was known before the list was asked for. An unknown list changes nothing. */
+  note(fleet: readonly ReadWorker[], list: ListPodsOutcome): void;
+}
+
+/**
+ * Absence counts only for a pod that was seen before, or whose worker was once ready: lists lag behind creation.
+ * Kept in memory: after a restart it takes two fresh lists again, which is the safe side.
+ */
+export function podEvidenceBook(): PodEvidenceBook {
+  const seen = new Set<string>();
+  const statuses = new Map<string, string>();
+  const absences = new Map<string, number>();
+  return {
+    of({ podId }) {
+      if (podId === null) {
+        return null;
+      }
+      const status = statuses.get(podId);
+      if (status !== undefined) {
+        return { kind: "listed", status };
+      }
+      return (absences.get(podId) ?? 0) >= 2 ? { kind: "absent" } : null;
+    },
+
+    note(fleet, list) {
+      if (list.kind === "unknown") {
+        return;
+      }
+      const listed = new Map(list.pods.map((pod) => [pod.id, pod.status]));
+      const known = new Set<string>();
+      for (const { podId, readyMs } of fleet) {
+        if (podId === null) {
+          continue;
+        }
+        known.add(podId);
+        const status = listed.get(podId);
+        if (status !== undefined) {
+          seen.add(podId);
+          statuses.set(podId, status);
+          absences.delete(podId);
+        } else if (seen.has(podId) || readyMs !== null) {
+          statuses.delete(podId);
+          absences.set(podId, (absences.get(podId) ?? 0) + 1);
+        }
+      }
+      for (const podId of [...seen, ...statuses.keys(), ...absences.keys()].filter((id) => !known.has(id))) {
+        seen.delete(podId);
+        statuses.delete(podId);
+        absences.delete(podId);
+      }
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { z } from "zod";
+
+/** How a value is written in the environment, and what it must be once parsed. */
+type Kind<T> = { allowed: string; fromText: (text: string) => unknown; schema: z.ZodType<T> };
+
+/** One environment variable: where it lives in the config, what it accepts and how `.env.example` explains it. */
+export type Variable<T = unknown> = {
+  readonly name: string;
+  readonly kind: Kind<T>;
+  readonly presence: "required" | "optional" | "defaulted";
+  readonly defaultText?: string;
+  readonly description: string;
+  readonly secret: boolean;
+  readonly aliases: readonly string[];
+};
+
+type Extra = { secret?: true; aliases?: readonly string[] };
+
+function variable<T>(presence: Variable["presence"], name: string, kind: Kind<T>, description: string, extra: Extra) {
+  return { name, kind, presence, description, secret: extra.secret ?? false, aliases: extra.aliases ?? [] };
+}
+
+export function required<T>(name: string, kind: Kind<T>, description: string, extra: Extra = {}): Variable<T> {
+  return variable("required", name, kind, description, extra);
+}
+
+export function optional<T>(
+  name: string,
+  kind: Kind<T>,
+  description: string,
+  extra: Extra = {},
+): Variable<T | undefined> {
+  return variable<T | undefined>("optional", name, kind, description, extra);
+}
+
+export function defaulted<T>(
+  name: string,
+  kind: Kind<T>,
+  text: string,
+  description: string,
+  extra: Extra = {},
+): Variable<T> {
+  return { ...variable("defaulted", name, kind, description, extra), defaultText: text };
+}
+
+export function text(pattern = /\S/, allowed = "any text"): Kind<string> {
+  return { allowed, fromText: (given) => given, schema: z.string().regex(pattern) };
+}
+
+export function whole(min: number, max: number): Kind<number> {
+  const fromText = (given: string): unknown => (/^[+-]?\d+$/.test(given) ? Number(given) : given);
+  return { allowed: `a whole number from ${min} to ${max}`, fromText, schema: z.int().min(min).max(max) };
+}
+
+// Longer timers overflow Node's 32-bit milliseconds and would fire at once.
+const LONGEST_TIMER_SEC = 2_147_483;
+export const seconds = (min: number): Kind<number> => whole(min, LONGEST_TIMER_SEC);
+
+export function oneOf<const T extends readonly [string, ...string[]]>(values: T, why = ""): Kind<T[number]> {
+  const fromText = (given: string): unknown =>
+    values.find((value) => value.toLowerCase() === given.toLowerCase()) ?? given;
+  const allowed = values.length === 1 ? `only ${values[0]}` : `one of ${values.join(", ")}`;
+  return { allowed: allowed + why, fromText, schema: z.enum(values) };
+}
+
+export function webAddress(): Kind<string> {
+  const schema = z.url({ protocol: /^https?$/ });
+  return { allowed: "an http or https URL", fromText: (given) => given.replace(/\/+$/, ""), schema };
+}
+
+export function list(): Kind<readonly string[]> {
+  const fromText = (given: string): unknown => given.split(",").map((part) => part.trim());
+  return { allowed: "names separated by commas", fromText, schema: z.array(z.string().min(1)).readonly() };
+}
+
+export function logLevel() {
+  const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+  const pythonSpellings: Record<string, string> = { warning: "warn", critical: "fatal" };
+  const fromText = (given: string): unknown => pythonSpellings[given.toLowerCase()] ?? given.toLowerCase();
+  const allowed = `one of ${levels.join(", ")} in any case; WARNING and CRITICAL are read too`;
+  return { allowed, fromText, schema: z.enum(levels) };
+}

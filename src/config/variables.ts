@@ -1,0 +1,190 @@
+import { defaulted, list, logLevel, oneOf, optional, required, seconds, text, webAddress, whole } from "./kinds.ts";
+import type { Variable } from "./kinds.ts";
+
+const label = text(
+  /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/,
+  "1 to 32 lower-case letters, digits and inner hyphens, as in my-pool",
+);
+const absolutePath = text(/^\//, "an absolute path");
+const secret = { secret: true } as const;
+
+/** Every setting under its place in the config: the one source for parsing, defaults and `.env.example`. */
+export const table = {
+  supabase: {
+    url: required("SUPABASE_URL", webAddress(), "Project URL."),
+    anonKey: required("SUPABASE_ANON_KEY", text(), "Public key, sent by workers next to their own token.", secret),
+    serviceRoleKey: required("SUPABASE_SERVICE_ROLE_KEY", text(), "Service role key; never leaves this host.", secret),
+    videoBucket: defaulted("SUPABASE_VIDEO_BUCKET", text(), "videos", "Public storage bucket for finished videos."),
+    dbUrl: optional(
+      "SUPABASE_DB_URL",
+      text(/^postgres(ql)?:\/\//, "a postgres:// or postgresql:// URL"),
+      "Direct database connection, for migrations only.",
+      secret,
+    ),
+  },
+  runpod: {
+    apiUrl: defaulted("RUNPOD_API_URL", webAddress(), "https://api.runpod.io/v2", "Base URL of the REST API."),
+    apiKey: required("RUNPOD_API_KEY", text(), "Personal API key.", secret),
+    gpuType: defaulted("RUNPOD_GPU_TYPE", text(), "NVIDIA GeForce RTX 4090", "GPU type id of every pod.", {
+      aliases: ["RUNPOD_INSTANCE_TYPE"],
+    }),
+    image: defaulted(
+      "RUNPOD_WORKER_IMAGE",
+      text(),
+      "runpod/pytorch:2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04",
+      "Container image of every pod.",
+      { aliases: ["RUNPOD_CONTAINER_IMAGE"] },
+    ),
+    templateId: optional("RUNPOD_TEMPLATE_ID", text(), "Runpod template to start pods from."),
+    cloud: defaulted("RUNPOD_CLOUD", oneOf(["SECURE", "COMMUNITY"]), "SECURE", "Which of Runpod's clouds to rent in."),
+    dataCenterIds: optional("RUNPOD_DATA_CENTER_IDS", list(), "Data centers to rent in; unset means any."),
+    containerDiskGb: defaulted("RUNPOD_CONTAINER_DISK_GB", whole(1, 10_000), "50", "Container disk of a pod, in GB.", {
+      aliases: ["RUNPOD_CONTAINER_DISK_SIZE_GB"],
+    }),
+    volumeMountPath: defaulted("RUNPOD_VOLUME_MOUNT_PATH", absolutePath, "/workspace", "Where volumes are mounted."),
+    networkVolumeId: optional("RUNPOD_NETWORK_VOLUME_ID", text(), "Network volume to mount in every pod."),
+    minVcpuCount: defaulted("RUNPOD_MIN_VCPU_COUNT", whole(1, 1024), "8", "Least vCPUs of a pod."),
+    minMemoryGb: defaulted("RUNPOD_MIN_MEMORY_GB", whole(1, 10_000), "32", "Least memory of a pod, in GB."),
+    timeoutMs: defaulted("RUNPOD_TIMEOUT_MS", whole(100, 600_000), "30000", "Longest wait for an API answer, in ms."),
+  },
+  temporal: {
+    taskQueue: defaulted("TEMPORAL_TASK_QUEUE", text(), "gpu-pool", "Task queue of the worker process."),
+  },
+  pool: {
+    name: defaulted("GPU_POOL", label, "main", "Name of the pool; pods are named after it."),
+    deployment: defaulted(
+      "GPU_POOL_DEPLOYMENT",
+      label,
+      "gpu-pool",
+      "Mark in each pod's environment; pods without it are never touched.",
+    ),
+  },
+  scaling: {
+    policy: defaulted("SCALING_POLICY", oneOf(["threshold"]), "threshold", "Rule that sizes the pool."),
+    minActiveGpus: defaulted("MIN_ACTIVE_GPUS", whole(0, 10_000), "2", "Floor for active GPUs."),
+    maxActiveGpus: defaulted("MAX_ACTIVE_GPUS", whole(0, 10_000), "10", "Hard ceiling for GPUs."),
+    tasksPerGpuThreshold: defaulted(
+      "TASKS_PER_GPU_THRESHOLD",
+      whole(1, 1_000_000),
+      "3",
+      "Scale up when queued tasks per GPU exceed this.",
+    ),
+    machinesToKeepIdle: defaulted("MACHINES_TO_KEEP_IDLE", whole(0, 10_000), "0", "Idle GPUs kept for new tasks."),
+    workerGracePeriodSec: defaulted(
+      "WORKER_GRACE_PERIOD_SEC",
+      seconds(0),
+      "120",
+      "Time after a worker became ready before idle checks, in seconds.",
+    ),
+    scaleDownIdleSec: defaulted("SCALE_DOWN_IDLE_SEC", seconds(0), "60", "Idleness before scale-down, in seconds."),
+    pollSec: defaulted("ORCHESTRATOR_POLL_SEC", seconds(1), "30", "Longest time between two full passes, in seconds."),
+    watchIntervalMs: defaulted("WATCH_INTERVAL_MS", whole(50, 60_000), "500", "Time between two probes, in ms."),
+  },
+  timeouts: {
+    gpuIdleTimeoutSec: defaulted(
+      "GPU_IDLE_TIMEOUT_SEC",
+      seconds(1),
+      "300",
+      "Age of the last heartbeat at which a worker fails, in seconds.",
+    ),
+    taskStuckTimeoutSec: defaulted(
+      "TASK_STUCK_TIMEOUT_SEC",
+      seconds(1),
+      "300",
+      "Time without progress at which a task is stuck, in seconds.",
+    ),
+    spawningTimeoutSec: defaulted(
+      "SPAWNING_TIMEOUT_SEC",
+      seconds(1),
+      "300",
+      "Time since the last boot stage at which a spawn fails, in seconds.",
+    ),
+    gracefulShutdownTimeoutSec: defaulted(
+      "GRACEFUL_SHUTDOWN_TIMEOUT_SEC",
+      seconds(0),
+      "600",
+      "Time a terminating worker has to finish its task, in seconds.",
+    ),
+    workerMaxLifetimeSec: defaulted(
+      "WORKER_MAX_LIFETIME_SEC",
+      seconds(1),
+      "86400",
+      "Age at which a worker is rotated, and its pod ends itself, in seconds.",
+    ),
+  },
+  provider: {
+    podListSec: defaulted(
+      "POD_LIST_SEC",
+      seconds(1),
+      "30",
+      "Time between two lists of the account's pods, in seconds.",
+    ),
+    podListLagSec: defaulted(
+      "POD_LIST_LAG_SEC",
+      seconds(0),
+      "10",
+      "Time between the two lists that prove a pod gone, in seconds.",
+    ),
+    maxCallsPerSec: defaulted(
+      "RUNPOD_MAX_CALLS_PER_SEC",
+      whole(1, 1000),
+      "10",
+      "Activities that call the API, per second, over all worker processes.",
+    ),
+    podSettleSec: defaulted(
+      "POD_SETTLE_SEC",
+      seconds(0),
+      "120",
+      "Time after which a pod that no list ever showed does not exist, in seconds.",
+    ),
+  },
+  worker: {
+    dbType: defaulted(
+      "DB_TYPE",
+      oneOf(["supabase"], ", because workers and pool share one queue"),
+      "supabase",
+      "Where workers keep their tasks.",
+    ),
+    tableName: defaulted(
+      "POSTGRES_TABLE_NAME",
+      oneOf(["tasks"], ", because the queue's functions, triggers and indexes belong to that table"),
+      "tasks",
+      "Table of the queue.",
+    ),
+    engine: optional(
+      "WORKER_ENGINE",
+      text(),
+      "Engine that workers generate with; unset leaves the choice to the image.",
+    ),
+    heartbeatMs: defaulted("WORKER_HEARTBEAT_MS", whole(100, 600_000), "20000", "Time between heartbeats, in ms."),
+    pollMs: defaulted("WORKER_POLL_MS", whole(10, 600_000), "1000", "Time between claims of an idle worker, in ms."),
+    replicateApiToken: optional("REPLICATE_API_TOKEN", text(), "Handed to workers.", secret),
+  },
+  log: {
+    level: defaulted("LOG_LEVEL", logLevel(), "info", "Least severity that is logged."),
+  },
+} satisfies Record<string, Record<string, Variable>>;
+
+type Section = keyof typeof table | "localStack";
+type ListedVariable = Omit<Variable, "kind"> & { readonly section: Section; readonly allowed: string };
+
+function readElsewhere(section: Section, name: string, allowed: string, description: string, isSecret = false) {
+  return { section, name, allowed, description, presence: "optional", secret: isSecret, aliases: [] } as const;
+}
+
+/** Every variable that the application reads, in the order of `.env.example`. */
+export const variables: readonly ListedVariable[] = [
+  ...Object.entries(table).flatMap(([group, entries]) =>
+    Object.values<Variable>(entries).map(({ kind, ...rest }) => ({
+      ...rest,
+      section: group as keyof typeof table,
+      allowed: kind.allowed,
+    })),
+  ),
+  readElsewhere("temporal", "TEMPORAL_ADDRESS", "host:port", "Temporal server; unset means 127.0.0.1:7233."),
+  readElsewhere("temporal", "TEMPORAL_NAMESPACE", "any text", "Temporal namespace; unset means default."),
+  readElsewhere("temporal", "TEMPORAL_API_KEY", "any text", "API key for Temporal Cloud.", true),
+  readElsewhere("localStack", "TEMPORAL_CLI_PATH", "a path", "The temporal binary; unset means found or fetched."),
+  readElsewhere("localStack", "POSTGREST_BIN", "a path", "The postgrest binary; unset means found on PATH or in npm."),
+  readElsewhere("localStack", "FFMPEG_PATH", "a path", "The ffmpeg binary; unset means found on PATH or in npm."),
+];

@@ -1,0 +1,55 @@
+import type { Snapshot } from "./plan.ts";
+
+export interface GpuPoolInput {
+  readonly pool: string;
+  /** Partial settings of this pool, laid over the stored ones (keys as in docs/configuration.md). */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Continue as new after this many events instead of when the server suggests it. */
+  readonly maxHistoryLength?: number;
+  /** Carried by continue-as-new. */
+  readonly carried?: {
+    readonly snapshot: Snapshot | null;
+    readonly watches: number;
+    readonly messages: number;
+  };
+}
+
+export interface GpuWorkerInput {
+  readonly pool: string;
+  readonly id: string;
+}
+
+export interface GpuWorkerResult {
+  readonly id: string;
+  readonly status: string;
+  readonly reason: string | null;
+}
+
+export type WorkerPhase = "loading" | "creating" | "booting" | "active" | "draining" | "burying" | "gone";
+
+/** A worker's row as its lifecycle workflow sees it; ages count from nowMs, the database's clock. */
+export interface WorkerRow {
+  readonly nowMs: number;
+  readonly id: string;
+  readonly status: "spawning" | "active" | "terminating" | "terminated" | "error";
+  readonly podId: string | null;
+  readonly postState: "posting" | "posted" | "burned" | null;
+  readonly postedMs: number | null;
+  readonly createdMs: number;
+  readonly readyMs: number | null;
+  readonly bootStage: string;
+  readonly bootStageMs: number;
+  readonly terminatingMs: number | null;
+  readonly goneMs: number | null;
+  readonly statusReason: string | null;
+  readonly busy: boolean;
+}
+
+/** Deadlines of a worker's life, from the configuration at the time it is read. */
+export interface WorkerTimings {
+  readonly spawningTimeoutSec: number;
+  readonly gracefulShutdownTimeoutSec: number;
+  readonly workerMaxLifetimeSec: number;
+  readonly podListLagSec: number;
+  readonly podSettleSec: number;
+}

@@ -1,0 +1,45 @@
+import type { Observation, ObservedWorker } from "./observation.ts";
+
+/** An order that was signalled this recently is taken as under way; an older one without effect is given again. */
+const SIGNAL_PENDING_MS = 30_000;
+
+/** The fleet by what each worker can be counted on for. */
+export interface Fleet {
+  readonly spawning: readonly ObservedWorker[];
+  readonly idle: readonly ObservedWorker[];
+  readonly busy: readonly ObservedWorker[];
+  /** Told to leave, but the order has not reached the row yet. */
+  readonly leaving: readonly ObservedWorker[];
+  readonly terminating: readonly ObservedWorker[];
+  readonly failing: readonly ObservedWorker[];
+  /** Capacity that is there or coming. */
+  readonly present: number;
+}
+
+/** @param ending workers that this very decision ends. */
+export function sortFleet(observation: Observation, ending: ReadonlySet<string>): Fleet {
+  const isLeaving = (worker: ObservedWorker) => ending.has(worker.id) || hasPendingOrder(worker, observation.nowMs);
+  const living = observation.fleet.filter(({ status }) => status === "spawning" || status === "active");
+  const counted = living.filter((worker) => !isLeaving(worker));
+  const active = counted.filter(({ status }) => status === "active");
+  return {
+    spawning: counted.filter(({ status }) => status === "spawning"),
+    idle: active.filter(({ task }) => task === null),
+    busy: active.filter(({ task }) => task !== null),
+    leaving: living.filter(isLeaving),
+    terminating: observation.fleet.filter(({ status }) => status === "terminating"),
+    failing: observation.fleet.filter(({ status }) => status === "error"),
+    present: counted.length,
+  };
+}
+
+/** Whether a drain or fail was signalled and may still be on its way. */
+export function hasPendingOrder(worker: ObservedWorker, nowMs: number): boolean {
+  const ordered = worker.signal === "drain" || worker.signal === "fail";
+  return ordered && nowMs - (worker.signalMs ?? 0) < SIGNAL_PENDING_MS;
+}
+
+/** Idle counts from when the worker became ready, or from when its last task was released. */
+export function idleSinceMs(worker: ObservedWorker): number {
+  return Math.max(worker.readyMs ?? worker.createdMs, worker.releasedMs ?? 0);
+}

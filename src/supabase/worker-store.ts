@@ -1,0 +1,116 @@
+import { z } from "zod";
+import type { CreatedPod } from "../contract/activities.ts";
+import type { WorkerRow } from "../contract/inputs.ts";
+import type { LeaseCause } from "../contract/plan.ts";
+import type { Database } from "./client.ts";
+
+const row = z
+  .object({
+    now_ms: z.number(),
+    id: z.string(),
+    status: z.enum(["spawning", "active", "terminating", "terminated", "error"]),
+    pod_id: z.string().nullable(),
+    post_state: z.enum(["posting", "posted", "burned"]).nullable(),
+    posted_ms: z.number().nullable(),
+    created_ms: z.number(),
+    ready_ms: z.number().nullable(),
+    boot_stage: z.string(),
+    boot_stage_ms: z.number(),
+    terminating_ms: z.number().nullable(),
+    gone_ms: z.number().nullable(),
+    status_reason: z.string().nullable(),
+    busy: z.boolean(),
+  })
+  .transform((r): WorkerRow => ({
+    nowMs: r.now_ms,
+    id: r.id,
+    status: r.status,
+    podId: r.pod_id,
+    postState: r.post_state,
+    postedMs: r.posted_ms,
+    createdMs: r.created_ms,
+    readyMs: r.ready_ms,
+    bootStage: r.boot_stage,
+    bootStageMs: r.boot_stage_ms,
+    terminatingMs: r.terminating_ms,
+    goneMs: r.gone_ms,
+    statusReason: r.status_reason,
+    busy: r.busy,
+  }));
+
+export interface WorkerStore {
+  load(id: string): Promise<WorkerRow | null>;
+  /** Elects the poster of this name. @returns false when another request for it is, or was, under way. */
+  beginPost(id: string, tokenHash: string, lifetimeSec: number): Promise<boolean>;
+  recordPod(id: string, pod: CreatedPod, adopted: boolean): Promise<void>;
+  rearmPost(id: string, reason: string): Promise<void>;
+  burnName(id: string, reason: string): Promise<void>;
+  recordBootStage(id: string, stage: string): Promise<void>;
+  drain(
+    id: string,
+    reason: string,
+    onlyIdle: boolean,
+  ): Promise<{ outcome: "drained" | "refused_busy" | "not_living"; busy: boolean }>;
+  fail(
+    id: string,
+    request: FailRequest,
+  ): Promise<{ outcome: "failed" | "refused_ready" | "refused_recovered" | "not_living" }>;
+  expel(id: string, reason: string): Promise<number>;
+  recordDeleted(id: string): Promise<void>;
+  gone(id: string): Promise<void>;
+}
+
+export interface FailRequest {
+  readonly cause: LeaseCause;
+  readonly reason: string;
+  readonly heartbeatMs: number | null;
+  readonly onlyIfSpawning: boolean;
+}
+
+/** A worker's row as its lifecycle workflow writes it. */
+export function workerStore(database: Database): WorkerStore {
+  const run = async (name: string, args: Record<string, unknown>) => {
+    await database.call(name, args, z.unknown());
+  };
+  return {
+    load: (id) => database.call("worker_load", { p_worker_id: id }, row.nullable()),
+    beginPost: (id, tokenHash, lifetimeSec) =>
+      database.call(
+        "worker_begin_post",
+        { p_worker_id: id, p_token_hash: tokenHash, p_lifetime_sec: lifetimeSec },
+        z.boolean(),
+      ),
+    recordPod: (id, pod, adopted) =>
+      run("worker_record_pod", {
+        p_worker_id: id,
+        p_pod_id: pod.podId,
+        p_cost_per_hr_usd: pod.costPerHourUsd,
+        p_created_at: pod.createdAt,
+        p_adopted: adopted,
+      }),
+    rearmPost: (id, reason) => run("worker_rearm_post", { p_worker_id: id, p_reason: reason }),
+    burnName: (id, reason) => run("worker_burn_name", { p_worker_id: id, p_reason: reason }),
+    recordBootStage: (id, stage) => run("worker_boot_stage", { p_worker_id: id, p_stage: stage }),
+    drain: (id, reason, onlyIdle) =>
+      database.call(
+        "drain_worker",
+        { p_worker_id: id, p_reason: reason, p_only_idle: onlyIdle },
+        z.object({ outcome: z.enum(["drained", "refused_busy", "not_living"]), busy: z.boolean() }),
+      ),
+    fail: (id, request) =>
+      database.call(
+        "fail_worker",
+        {
+          p_worker_id: id,
+          p_lease_cause: request.cause,
+          p_reason: request.reason,
+          p_heartbeat_ms: request.heartbeatMs,
+          p_require_spawning: request.onlyIfSpawning,
+        },
+        z.object({ outcome: z.enum(["failed", "refused_ready", "refused_recovered", "not_living"]) }),
+      ),
+    expel: (id, reason) => database.call("expel_worker", { p_worker_id: id, p_reason: reason }, z.number()),
+    recordDeleted: (id) => run("worker_deleted", { p_worker_id: id }),
+    gone: (id) => run("worker_gone", { p_worker_id: id }),
+  };
+}

@@ -1,0 +1,91 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { loadClientConnectConfig } from "@temporalio/envconfig";
+import { NativeConnection, Runtime, Worker, type WorkerOptions } from "@temporalio/worker";
+import type { Logger } from "pino";
+import { createActivities } from "./activities/create-activities.ts";
+import { ConfigError, loadConfig } from "./config.ts";
+import { runpodTaskQueue } from "./contract/names.ts";
+import { SEARCH_ATTRIBUTES } from "./contract/search-attributes.ts";
+import { createLogger, temporalLogger } from "./logger.ts";
+import { createRunpodClient } from "./runpod/client.ts";
+import { connectDatabase } from "./supabase/client.ts";
+
+const EX_CONFIG = 78;
+const SHUTDOWN_GRACE = "5s";
+/** Of the server's enum IndexedValueType. */
+const INDEXED_VALUE_TYPE_KEYWORD = 2;
+
+/** The Temporal worker process: serves workflows and activities until SIGTERM or SIGINT. */
+async function main(): Promise<void> {
+  const config = loadConfig();
+  const logger = createLogger({ level: config.log.level, name: "gpu-pool" });
+  Runtime.install({ logger: temporalLogger(logger) });
+
+  const { connectionOptions, namespace = "default" } = loadClientConnectConfig();
+  const connection = await NativeConnection.connect(connectionOptions);
+  await ensureSearchAttributes(connection, namespace, logger);
+
+  const { url, serviceRoleKey } = config.supabase;
+  const database = connectDatabase({ url, serviceRoleKey });
+  const { apiUrl, apiKey, timeoutMs } = config.runpod;
+  const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool" });
+  const activities = createActivities({ config, database, runpod, logger });
+
+  const { taskQueue } = config.temporal;
+  const common = { connection, namespace, shutdownGraceTime: SHUTDOWN_GRACE } as const;
+  const workers = await Promise.all([
+    Worker.create({ ...common, ...workflowCode(), taskQueue, activities: { ...activities.main } }),
+    Worker.create({
+      ...common,
+      taskQueue: runpodTaskQueue(taskQueue),
+      activities: { ...activities.provider },
+      // Held by the server, for all worker processes together.
+      maxTaskQueueActivitiesPerSecond: config.provider.maxCallsPerSec,
+    }),
+  ]);
+  logger.info({ taskQueue, namespace, address: connectionOptions.address }, "serving");
+  try {
+    await Promise.all(workers.map((worker) => worker.run()));
+  } finally {
+    await runpod.close();
+    await connection.close();
+  }
+  logger.info("stopped");
+}
+
+/** Without its search attributes a namespace refuses to start workers; Temporal Cloud wants them made by hand. */
+async function ensureSearchAttributes(connection: NativeConnection, namespace: string, logger: Logger): Promise<void> {
+  const names = SEARCH_ATTRIBUTES.map(({ name }) => name);
+  try {
+    const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+    const missing = names.filter((name) => customAttributes[name] === undefined);
+    if (missing.length > 0) {
+      const searchAttributes = Object.fromEntries(missing.map((name) => [name, INDEXED_VALUE_TYPE_KEYWORD]));
+      await connection.operatorService.addSearchAttributes({ namespace, searchAttributes });
+      logger.info({ namespace, added: missing }, "search attributes registered");
+    }
+  } catch (error) {
+    logger.warn(
+      { namespace, err: error },
+      `search attributes could not be checked; if workers do not start, add ${names.join(", ")} (Keyword) to the namespace`,
+    );
+  }
+}
+
+/** The bundle made by the build where there is one; else the sources are bundled now. */
+function workflowCode(): Pick<WorkerOptions, "workflowBundle" | "workflowsPath"> {
+  const codePath = fileURLToPath(new URL("../workflow-bundle.js", import.meta.url));
+  return existsSync(codePath)
+    ? { workflowBundle: { codePath } }
+    : { workflowsPath: fileURLToPath(new URL("./workflows/index.ts", import.meta.url)) };
+}
+
+main().catch((error: unknown) => {
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${error.message}\n`);
+    process.exit(EX_CONFIG);
+  }
+  createLogger({ level: "error", name: "gpu-pool" }).fatal({ err: error }, "the Temporal worker cannot go on");
+  process.exit(1);
+});

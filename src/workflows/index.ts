@@ -1,0 +1,2 @@
+export { gpuPool } from "./gpu-pool.ts";
+export { gpuWorker } from "./gpu-worker.ts";

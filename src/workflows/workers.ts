@@ -1,0 +1,53 @@
+import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
+import { getExternalWorkflowHandle, ParentClosePolicy, startChild } from "@temporalio/workflow";
+import { workerWorkflowId } from "../contract/names.ts";
+import type { WorkerAction } from "../contract/plan.ts";
+import { GPU_POOL, WORKER_PHASE } from "../contract/search-attributes.ts";
+import { gpuWorker } from "./gpu-worker.ts";
+
+/** Below the server's limit of events buffered during one workflow task. */
+const CHUNK = 50;
+
+/** Starts the lifecycle workflow of each worker; one that runs already is left alone. */
+export async function startWorkers(pool: string, ids: readonly string[]): Promise<void> {
+  await inChunks(ids, async (id) => {
+    try {
+      await startChild(gpuWorker, {
+        workflowId: workerWorkflowId(pool, id),
+        args: [{ pool, id }],
+        // Workers outlive every run of their pool; continue-as-new would otherwise kill them.
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        typedSearchAttributes: [
+          { key: GPU_POOL, value: pool },
+          { key: WORKER_PHASE, value: "creating" },
+        ],
+        staticSummary: `GPU worker ${id} of pool ${pool}`,
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) {
+        throw error;
+      }
+    }
+  });
+}
+
+/** Signals workers; one whose workflow is missing gets it back, and the signal with the next decision. */
+export async function signalWorkers(pool: string, actions: readonly WorkerAction[]): Promise<void> {
+  const missing: string[] = [];
+  await inChunks(actions, async ({ worker, signal }) => {
+    const handle = getExternalWorkflowHandle(workerWorkflowId(pool, worker));
+    const payload = signal.name === "drain" ? [signal.order] : signal.name === "fail" ? [signal.verdict] : [];
+    try {
+      await handle.signal(signal.name, ...payload);
+    } catch {
+      missing.push(worker);
+    }
+  });
+  await startWorkers(pool, missing);
+}
+
+async function inChunks<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
+  for (let start = 0; start < items.length; start += CHUNK) {
+    await Promise.all(items.slice(start, start + CHUNK).map(act));
+  }
+}
