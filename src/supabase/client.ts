@@ -1,5 +1,6 @@
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import { setTimeout as sleep } from "node:timers/promises";
+import { WebSocket } from "undici";
 import type { z } from "zod";
 
 /** A call to the database that failed. `status` 0: no answer came. Never holds a key. */
@@ -28,6 +29,8 @@ export interface Database {
 export function connectDatabase(options: { url: string; serviceRoleKey: string }): Database {
   const client = createClient(options.url, options.serviceRoleKey, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+    // Node 20 has no WebSocket of its own, and the client refuses to be built without one.
+    realtime: { transport: WebSocket as never },
   });
   return {
     client,

@@ -1,0 +1,16 @@
+import { createRequire } from "node:module";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+/** Command line of a program. */
+export type Program = { readonly command: string; readonly args: readonly string[] };
+
+/**
+ * A program of this project: through tsx from sources, by plain node once compiled.
+ * @param entry its path below src/ without extension, such as "gpu-worker/main".
+ */
+export function projectProgram(entry: string): Program {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const main = fileURLToPath(new URL(`../${entry}.${extension}`, import.meta.url));
+  const tsx = extension === "ts" ? ["--import", pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href] : [];
+  return { command: process.execPath, args: [...tsx, main] };
+}

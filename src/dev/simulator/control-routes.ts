@@ -1,0 +1,38 @@
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { faultSchema } from "./faults.ts";
+import { sendInvalid, sendProblem } from "./problems.ts";
+import { settingsSchema } from "./settings.ts";
+import type { SimulatorControls } from "./controls.ts";
+
+type WithId = { Params: { id: string } };
+
+/** `/_sim`: watches and steers the simulator itself; needs no key. */
+export function registerControlRoutes(app: FastifyInstance, controls: SimulatorControls): void {
+  app.get("/ledger", async () => controls.ledger());
+  app.get("/requests", async () => controls.requests());
+  app.get("/settings", async () => controls.settings());
+
+  app.put("/settings", async (request, reply) => {
+    const parsed = settingsSchema.partial().safeParse(request.body);
+    if (!parsed.success) return sendInvalid(reply, parsed.error, "body");
+    return controls.configure(parsed.data);
+  });
+
+  app.post("/faults", async (request, reply) => {
+    const parsed = faultSchema.safeParse(request.body);
+    if (!parsed.success) return sendInvalid(reply, parsed.error, "body");
+    controls.addFault(parsed.data);
+    return reply.code(201).send(parsed.data);
+  });
+
+  app.post<WithId>("/pods/:id/kill", async (request, reply) =>
+    done(reply, controls.killPod(request.params.id), "no pod with this id has a running process"),
+  );
+  app.post<WithId>("/pods/:id/vanish", async (request, reply) =>
+    done(reply, controls.vanishPod(request.params.id), "no living pod has this id"),
+  );
+}
+
+function done(reply: FastifyReply, effective: boolean, otherwise: string): FastifyReply {
+  return effective ? reply.code(204).send() : sendProblem(reply, 404, otherwise);
+}

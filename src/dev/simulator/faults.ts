@@ -1,0 +1,105 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { FastifyReply } from "fastify";
+import { z } from "zod";
+import type { CreateVariation } from "./fleet.ts";
+import { sendProblem } from "./problems.ts";
+
+const ms = z.number().int().min(0);
+const times = z.number().int().min(1).default(1);
+const error = { kind: z.literal("error"), times };
+const reset = { kind: z.literal("reset"), afterMs: ms.default(0), times };
+const garbage = { kind: z.literal("garbage"), times };
+const rateLimited = { kind: z.literal("rate-limited"), retryAfterSec: z.number().min(0).default(1), times };
+
+const onCreate = { on: z.literal("create") };
+/** `created`: whether the pod exists although the answer does not say so; `listLagMs`: when lists first show it. */
+const hidden = { created: z.boolean(), listLagMs: ms.optional() };
+const onRead = { on: z.enum(["list", "get"]) };
+const onDelete = { on: z.literal("delete") };
+
+/** What shall happen to the next matching request or requests. Faults of one kind of request apply in their order. */
+export const faultSchema = z.union([
+  z.strictObject({ ...onCreate, ...error, ...hidden }),
+  z.strictObject({ ...onCreate, ...reset, ...hidden }),
+  z.strictObject({ ...onCreate, ...garbage, ...hidden }),
+  z.strictObject({ ...onCreate, ...rateLimited }),
+  z.strictObject({ ...onCreate, kind: z.enum(["no-capacity", "no-funds", "mute"]), times }),
+  z.strictObject({ ...onCreate, kind: z.literal("list-lag"), listLagMs: ms, times }),
+  z.strictObject({ ...onRead, ...error }),
+  z.strictObject({ ...onRead, ...reset }),
+  z.strictObject({ ...onRead, ...garbage }),
+  z.strictObject({ ...onRead, ...rateLimited }),
+  z.strictObject({ ...onDelete, ...error }),
+  z.strictObject({ ...onDelete, ...reset }),
+  z.strictObject({ ...onDelete, ...rateLimited }),
+]);
+
+export type Fault = z.infer<typeof faultSchema>;
+export type FaultInput = z.input<typeof faultSchema>;
+export type FaultyCall = Fault["on"];
+
+export type Faults = {
+  add(fault: Fault): void;
+  /** The fault that the request at hand has to suffer, used up by this. */
+  take(on: FaultyCall): Fault | undefined;
+};
+
+export function createFaults(): Faults {
+  const queue: { readonly fault: Fault; left: number }[] = [];
+  return {
+    add: (fault) => void queue.push({ fault, left: fault.times }),
+    take(on) {
+      const next = queue.find((entry) => entry.fault.on === on);
+      if (next && --next.left === 0) queue.splice(queue.indexOf(next), 1);
+      return next?.fault;
+    },
+  };
+}
+
+/** How a create request ends for the pod: null when none is made. */
+export function creationUnder(fault: Fault | undefined): CreateVariation | null {
+  if (fault === undefined) return {};
+  if (fault.kind === "mute") return { mute: true };
+  if (fault.kind === "list-lag") return { listLagMs: fault.listLagMs };
+  return "created" in fault && fault.created ? { listLagMs: fault.listLagMs } : null;
+}
+
+/** Gives the fault's answer; false when the fault leaves the answer as it is. */
+export async function answerFault(
+  fault: Fault | undefined,
+  reply: FastifyReply,
+  closing: AbortSignal,
+): Promise<boolean> {
+  switch (fault?.kind) {
+    case "error":
+      sendProblem(reply, 500, "Something went wrong. Please try again later or contact support.");
+      return true;
+    case "garbage":
+      reply
+        .code(fault.on === "create" ? 201 : 200)
+        .type("application/json")
+        .send('{"id": "trunc');
+      return true;
+    case "no-capacity":
+      sendProblem(
+        reply,
+        400,
+        "There are no longer any instances available with the requested specifications. Please refresh and try again.",
+      );
+      return true;
+    case "no-funds":
+      sendProblem(reply, 402, "Your account balance is too low to rent a pod. Please add funds to your account.");
+      return true;
+    case "rate-limited":
+      reply.headers({ "retry-after": fault.retryAfterSec, ratelimit: `"minute";r=0;t=${fault.retryAfterSec}` });
+      sendProblem(reply, 429, "rate limit exceeded");
+      return true;
+    case "reset":
+      reply.hijack();
+      await delay(fault.afterMs, undefined, { signal: closing }).catch(() => undefined);
+      reply.raw.socket?.resetAndDestroy();
+      return true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,25 @@
+import { z } from "zod";
+
+const ms = z.number().int().min(0);
+
+/** Timings of the simulated provider. A change holds for what begins after it. */
+export const settingsSchema = z.strictObject({
+  provisioningMs: ms,
+  startingMs: ms,
+  /** How long a deleted pod still shows as TERMINATED. */
+  deleteLagSec: z.number().min(0),
+  /** Time between SIGTERM and SIGKILL for a pod's process. */
+  stopGraceMs: ms,
+  /** Most pods on one page of a list, whatever limit is asked for. */
+  pageSize: z.number().int().min(1).max(1000),
+});
+
+export type SimulatorSettings = z.infer<typeof settingsSchema>;
+
+export const DEFAULT_SETTINGS: SimulatorSettings = {
+  provisioningMs: 1500,
+  startingMs: 2500,
+  deleteLagSec: 5,
+  stopGraceMs: 5000,
+  pageSize: 1000,
+};

@@ -1,0 +1,84 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import fastify from "fastify";
+import { registerCatalogRoutes } from "./catalog-routes.ts";
+import { registerControlRoutes } from "./control-routes.ts";
+import { createControls, type SimulatorControls } from "./controls.ts";
+import { createFaults } from "./faults.ts";
+import { createFleet } from "./fleet.ts";
+import { registerGatekeeper } from "./gatekeeper.ts";
+import { registerLogRoute } from "./log-route.ts";
+import { registerPodRoutes } from "./pod-routes.ts";
+import { recordRequests } from "./request-log.ts";
+import { DEFAULT_SETTINGS, settingsSchema, type SimulatorSettings } from "./settings.ts";
+import type { SimulatorState } from "./state.ts";
+import type { LaunchPod, RequestLogEntry } from "./types.ts";
+
+export type SimulatorOptions = {
+  /** Starts the process of a pod that comes to run; see `createPodLauncher`. */
+  readonly launch: LaunchPod;
+  /** Folder of the pods' logs, `<dataDir>/pods/<pod id>.log`. */
+  readonly dataDir: string;
+  /** 0 or left out: any free port. */
+  readonly port?: number;
+  /** Left out: a fresh one. */
+  readonly apiKey?: string;
+  readonly settings?: Partial<SimulatorSettings>;
+  /** Clock of bills and time stamps, in ms epoch. Phases always follow real time. */
+  readonly now?: () => number;
+};
+
+export type Simulator = SimulatorControls & {
+  /** Origin; the control routes lie under `<url>/_sim`. */
+  readonly url: string;
+  /** What a client takes as the provider's address: `<url>/v2`. */
+  readonly apiUrl: string;
+  readonly apiKey: string;
+  /** Ends every pod's process, then the server. */
+  close(): Promise<void>;
+};
+
+/**
+ * Starts a stand-in for Runpod's REST v2 on 127.0.0.1 whose pods are real local processes. Rejects when the port is
+ * taken or a setting is out of range. All state is in memory.
+ */
+export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
+  const { launch, dataDir, port = 0, now = Date.now } = options;
+  const apiKey = options.apiKey ?? `rpa_${randomBytes(20).toString("hex")}`;
+  let settings = settingsSchema.parse({ ...DEFAULT_SETTINGS, ...options.settings });
+  const closing = new AbortController();
+  const fleet = createFleet({ settings: () => settings, now, launch, dataDir });
+  const state: SimulatorState = {
+    fleet,
+    faults: createFaults(),
+    settings: () => settings,
+    now,
+    dataDir,
+    apiKey,
+    closing: closing.signal,
+  };
+  const requests: RequestLogEntry[] = [];
+  const controls = createControls(state, requests, (changed) => (settings = changed));
+
+  const app = fastify({ genReqId: () => randomUUID(), forceCloseConnections: true });
+  app.addHook("onRequest", async (request, reply) => void reply.header("x-request-id", request.id));
+  await app.register(
+    async (api) => {
+      recordRequests(api, requests, now);
+      registerGatekeeper(api, state);
+      registerPodRoutes(api, state);
+      registerLogRoute(api, state);
+      registerCatalogRoutes(api);
+    },
+    { prefix: "/v2" },
+  );
+  await app.register(async (control) => registerControlRoutes(control, controls), { prefix: "/_sim" });
+  const url = await app.listen({ host: "127.0.0.1", port });
+
+  let closed: Promise<void> | null = null;
+  const close = async (): Promise<void> => {
+    closing.abort();
+    await fleet.close();
+    await app.close();
+  };
+  return { ...controls, url, apiUrl: `${url}/v2`, apiKey, close: () => (closed ??= close()) };
+}

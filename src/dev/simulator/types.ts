@@ -1,0 +1,72 @@
+export type PodStatus = "PROVISIONING" | "STARTING" | "RUNNING" | "EXITED" | "ERROR" | "TERMINATED";
+
+export type PodAction = "start" | "stop" | "restart" | "terminate";
+
+export type EndCause = "deleted" | "terminated" | "vanished" | "simulator closed";
+
+export type ProcessExit = { readonly code: number | null; readonly signal: string | null };
+
+/** A real local process that stands for a pod's container. */
+export type PodProcess = {
+  readonly pid: number;
+  readonly exited: Promise<ProcessExit>;
+  /** SIGTERM, then SIGKILL after `graceMs`; resolves when the process is gone. */
+  stop(graceMs: number): Promise<void>;
+  /** SIGKILL at once. */
+  kill(): void;
+};
+
+export type PodToLaunch = {
+  readonly id: string;
+  readonly name: string;
+  readonly image: string;
+  readonly cmd: readonly string[];
+  /** The pod's own variables and those that the provider injects. */
+  readonly env: Readonly<Record<string, string>>;
+  /** File for the container's output; the logs route reads it. */
+  readonly logPath: string;
+};
+
+export type LaunchPod = (pod: PodToLaunch) => PodProcess | Promise<PodProcess>;
+
+/** One stretch of billed time, in ms epoch; open while `toMs` is null. */
+export type BilledSpan = { readonly fromMs: number; toMs: number | null };
+
+/** What the ledger tells about one pod, dead or alive. */
+export type LedgerEntry = {
+  readonly id: string;
+  readonly name: string;
+  readonly gpu: string;
+  readonly status: PodStatus;
+  /** Exists at the provider: neither deleted nor vanished, though maybe exited. */
+  readonly live: boolean;
+  /** Costs money at this moment. */
+  readonly billing: boolean;
+  readonly createdAt: string;
+  readonly runningAt: string | null;
+  readonly endedAt: string | null;
+  readonly endCause: EndCause | null;
+  readonly costPerHour: number;
+  readonly billedSec: number;
+  readonly costUsd: number;
+  /** Process id of the last container process; null when none was started. */
+  readonly pid: number | null;
+  /** How that process ended; null while it runs, and when none was started. */
+  readonly exit: ProcessExit | null;
+};
+
+export type Ledger = {
+  readonly pods: readonly LedgerEntry[];
+  readonly totals: { readonly pods: number; readonly live: number; readonly costUsd: number };
+};
+
+/** One request to `/v2`, without its body: environments hold secrets. */
+export type RequestLogEntry = {
+  readonly timeMs: number;
+  readonly method: string;
+  readonly path: string;
+  /** Null while unanswered, and when the connection was cut instead of an answer. */
+  status: number | null;
+  /** `name` of a create request's body. */
+  name: string | null;
+};

@@ -1,0 +1,186 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { SEARCH_ATTRIBUTES } from "../contract/search-attributes.ts";
+import { migrate } from "../supabase/migrate.ts";
+import { claimDataDir, readOrMakeSecrets } from "./data-dir.ts";
+import { freePort } from "./free-port.ts";
+import { startGateway } from "./gateway.ts";
+import { makeKeys } from "./gateway-auth.ts";
+import { type Guardian, type ManagedProcess, startGuardian } from "./guardian.ts";
+import { startPostgres } from "./postgres.ts";
+import { startPostgrest } from "./postgrest.ts";
+import { projectProgram } from "./program.ts";
+import { createPodLauncher } from "./simulator/pod-process.ts";
+import { type Simulator, startSimulator } from "./simulator/simulator.ts";
+import type { SimulatorSettings } from "./simulator/settings.ts";
+import { bootstrapSupabase } from "./supabase-roles.ts";
+import { findTemporalBinary } from "./temporal-binary.ts";
+import { startTemporalServer } from "./temporal-server.ts";
+
+const DATABASE = "gpu_pool";
+const BUCKET = "videos";
+/** Where people expect them; taken ones are replaced by any free port. */
+const PORTS = { temporal: 7233, temporalUi: 8233, api: 54321, postgres: 54322, simulator: 54390 };
+
+export interface StackOptions {
+  readonly dataDir: string;
+  readonly logger: Logger;
+  /** The real services that are configured in it take their part's place. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Start with an empty queue and an empty Temporal server. */
+  readonly fresh?: boolean;
+  readonly simulator?: Partial<SimulatorSettings>;
+  /** Told of each part as it is up. */
+  readonly onPart?: (part: string, detail: string) => void;
+}
+
+export interface Stack {
+  readonly guardian: Guardian;
+  /** What a process needs to work with this stack, by the names of docs/configuration.md. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Null where the real service is used. */
+  readonly simulator: Simulator | null;
+  readonly temporalUiUrl: string | null;
+  /** Starts src/worker.ts with the stack's environment. */
+  startWorker(env?: Readonly<Record<string, string>>, onLine?: (line: string) => void): ManagedProcess;
+  close(): Promise<void>;
+}
+
+/** The embedded stack: real parts on 127.0.0.1, none of which outlives this process. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { logger } = options;
+  const guardian = await startGuardian({ logger });
+  const closers: (() => Promise<void>)[] = [() => guardian.close()];
+  const close = async () => {
+    for (const end of closers.splice(0).reverse()) {
+      await end();
+    }
+  };
+  try {
+    const dataDir = await claimDataDir(guardian, options.dataDir);
+    const parts = { ...options, guardian, dataDir, closeLater: (end: () => Promise<void>) => void closers.push(end) };
+    const [temporal, supabase, runpod] = await Promise.all([temporalPart(parts), supabasePart(parts), runpodPart(parts)]);
+    const env = { ...temporal.env, ...supabase, ...runpod.env };
+    return {
+      guardian,
+      env,
+      simulator: runpod.simulator,
+      temporalUiUrl: temporal.uiUrl,
+      startWorker(extra = {}, onLine = () => undefined) {
+        const { command, args } = projectProgram("worker");
+        const whole = { ...process.env, ...env, ...extra };
+        const worker = guardian.spawn(command, args, { name: "Temporal worker", env: whole, onLine });
+        // Before the parts that it talks to.
+        closers.push(() => worker.stop());
+        return worker;
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+type Parts = StackOptions & {
+  readonly guardian: Guardian;
+  readonly dataDir: string;
+  closeLater(end: () => Promise<void>): void;
+};
+
+async function temporalPart(parts: Parts): Promise<{ env: Record<string, string>; uiUrl: string | null }> {
+  const { env = {}, guardian, logger, onPart, fresh = false } = parts;
+  if (env["TEMPORAL_ADDRESS"]) {
+    onPart?.("Temporal", `yours, at ${env["TEMPORAL_ADDRESS"]}`);
+    return { env: {}, uiUrl: null };
+  }
+  const binary = await findTemporalBinary({
+    logger,
+    onProgress: ({ source, receivedBytes }) => onPart?.("Temporal", `${source}: ${Math.round(receivedBytes / 1e6)} MB`),
+  });
+  const server = await startTemporalServer({
+    guardian,
+    logger,
+    binary: binary.path,
+    ...(fresh ? {} : { dataDir: join(parts.dataDir, "temporal") }),
+    port: await freePort(PORTS.temporal),
+    uiPort: await freePort(PORTS.temporalUi),
+    searchAttributes: Object.fromEntries(SEARCH_ATTRIBUTES.map(({ name }) => [name, "Keyword"] as const)),
+  });
+  onPart?.("Temporal", `${server.address}, Web UI ${server.uiUrl}; binary: ${binary.source}`);
+  return { env: { TEMPORAL_ADDRESS: server.address }, uiUrl: server.uiUrl };
+}
+
+async function supabasePart(parts: Parts): Promise<Record<string, string>> {
+  const { env = {}, guardian, logger, dataDir, onPart, fresh = false } = parts;
+  if (env["SUPABASE_URL"]) {
+    onPart?.("Supabase", `yours, at ${env["SUPABASE_URL"]}`);
+    return {};
+  }
+  const secrets = await readOrMakeSecrets(dataDir, async () => ({
+    keys: await makeKeys(),
+    authenticatorPassword: randomBytes(24).toString("base64url"),
+  }));
+  const port = await freePort(PORTS.postgres);
+  const postgres = await startPostgres({ guardian, logger, dataDir: join(dataDir, "postgres"), port, ephemeral: fresh });
+  if (fresh) {
+    await postgres.dropDatabase(DATABASE);
+  }
+  await postgres.createDatabase(DATABASE).catch((error: unknown) => {
+    if ((error as { code?: string }).code !== "42P04") {
+      throw error;
+    }
+  });
+  const databaseUrl = postgres.databaseUrl(DATABASE);
+  await bootstrapSupabase({ databaseUrl, authenticatorPassword: secrets.authenticatorPassword });
+  const applied = await migrate(databaseUrl);
+  onPart?.("Postgres", `127.0.0.1:${port}, ${applied.length} migrations applied`);
+
+  const authenticator = new URL(databaseUrl);
+  authenticator.username = "authenticator";
+  authenticator.password = secrets.authenticatorPassword;
+  const { jwtSecret, anonKey, serviceRoleKey } = secrets.keys;
+  const postgrest = await startPostgrest({
+    guardian,
+    logger,
+    databaseUrl: authenticator.href,
+    jwtSecret,
+    port: await freePort(),
+  });
+  const gateway = await startGateway({
+    port: await freePort(PORTS.api),
+    postgrestUrl: postgrest.url,
+    databaseUrl,
+    storageDir: join(dataDir, "storage"),
+    keys: secrets.keys,
+    videoBucket: BUCKET,
+    logger,
+  });
+  parts.closeLater(() => gateway.close());
+  onPart?.("API", `${gateway.url} (REST, storage, functions)`);
+  return {
+    SUPABASE_URL: gateway.url,
+    SUPABASE_ANON_KEY: anonKey,
+    SUPABASE_SERVICE_ROLE_KEY: serviceRoleKey,
+    SUPABASE_VIDEO_BUCKET: BUCKET,
+    SUPABASE_DB_URL: databaseUrl,
+  };
+}
+
+async function runpodPart(parts: Parts): Promise<{ env: Record<string, string>; simulator: Simulator | null }> {
+  const { env = {}, guardian, dataDir, onPart } = parts;
+  if (env["RUNPOD_API_KEY"]) {
+    onPart?.("Runpod", "the real one: pods cost money");
+    return { env: {}, simulator: null };
+  }
+  const simulator = await startSimulator({
+    launch: createPodLauncher({ guardian }),
+    dataDir,
+    port: await freePort(PORTS.simulator),
+    ...(parts.simulator === undefined ? {} : { settings: parts.simulator }),
+  });
+  parts.closeLater(() => simulator.close());
+  onPart?.("Runpod", `simulator at ${simulator.url}`);
+  return { env: { RUNPOD_API_URL: simulator.apiUrl, RUNPOD_API_KEY: simulator.apiKey }, simulator };
+}

@@ -1,0 +1,83 @@
+import { Readable } from "node:stream";
+import { type Dispatcher, request } from "undici";
+
+export type Answer = {
+  readonly kind: "answer";
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+};
+
+/** `sent` tells whether any byte of the request may have left; only `false` proves that nothing happened. */
+export type NoAnswer = { readonly kind: "no-answer"; readonly sent: boolean; readonly detail: string };
+
+export type ExchangeRequest = {
+  readonly dispatcher: Dispatcher;
+  readonly method: "GET" | "POST" | "DELETE";
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly payload?: unknown;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+};
+
+/**
+ * One HTTP request, sent at most once. Never rejects: whatever prevents a complete answer within `timeoutMs` is
+ * returned as `no-answer`.
+ */
+export async function exchange(options: ExchangeRequest): Promise<Answer | NoAnswer> {
+  const { method, url, timeoutMs, signal } = options;
+  if (signal?.aborted) return { kind: "no-answer", sent: false, detail: "cancelled before it was sent" };
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const bytes = options.payload === undefined ? null : Buffer.from(JSON.stringify(options.payload));
+  // The body is pulled only once a connection stands, so an unpulled body proves that nothing was sent,
+  // whatever the error (DNS, refusal, TLS, timeout while connecting) calls itself.
+  let sent = bytes === null;
+  const body =
+    bytes === null
+      ? null
+      : new Readable({
+          read() {
+            sent = true;
+            this.push(bytes);
+            this.push(null);
+          },
+        });
+  // undici destroys the body with the request's error, which is told through the request itself.
+  body?.on("error", () => undefined);
+  try {
+    const response = await request(url, {
+      method,
+      dispatcher: options.dispatcher,
+      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+      headers: {
+        ...options.headers,
+        ...(bytes === null ? {} : { "content-type": "application/json", "content-length": String(bytes.length) }),
+      },
+      ...(body === null ? {} : { body }),
+    });
+    const text = await response.body.text();
+    return { kind: "answer", status: response.statusCode, headers: flatten(response.headers), text };
+  } catch (error) {
+    body?.destroy();
+    return { kind: "no-answer", sent, detail: explain(error, timeoutMs, deadline, signal) };
+  }
+}
+
+function flatten(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name.toLowerCase(), Array.isArray(value) ? value.join(", ") : value]],
+    ),
+  );
+}
+
+function explain(error: unknown, timeoutMs: number, deadline: AbortSignal, signal: AbortSignal | undefined): string {
+  if (signal?.aborted) return "cancelled while waiting for the answer";
+  if (deadline.aborted) return `no answer within ${timeoutMs} ms`;
+  if (!(error instanceof Error)) return String(error);
+  const code = (error as NodeJS.ErrnoException).code;
+  const causes = error instanceof AggregateError ? error.errors.map(String).join("; ") : "";
+  const text = [error.message || error.name, causes].filter(Boolean).join(": ");
+  return code && !text.includes(code) ? `${text} (${code})` : text;
+}

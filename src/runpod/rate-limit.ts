@@ -1,0 +1,24 @@
+/**
+ * How long to wait, in seconds, before the next call: the longest of `Retry-After` and every exhausted window of the
+ * `RateLimit` header, since `Retry-After` may cover the rejecting window only. Undefined when the answer names no time.
+ */
+export function retryAfterSec(headers: Readonly<Record<string, string>>, nowMs: number): number | undefined {
+  const waits = [...retryAfter(headers["retry-after"], nowMs), ...exhaustedWindows(headers["ratelimit"])];
+  return waits.length === 0 ? undefined : Math.max(...waits);
+}
+
+function retryAfter(value: string | undefined, nowMs: number): number[] {
+  if (value === undefined || value.trim() === "") return [];
+  const seconds = Number(value);
+  if (Number.isFinite(seconds)) return seconds >= 0 ? [seconds] : [];
+  const atMs = Date.parse(value);
+  return Number.isNaN(atMs) ? [] : [Math.max(0, Math.ceil((atMs - nowMs) / 1000))];
+}
+
+function exhaustedWindows(value: string | undefined): number[] {
+  return (value ?? "").split(",").flatMap((window) => {
+    const left = /;\s*r=(\d+)/.exec(window)?.[1];
+    const resetSec = /;\s*t=(\d+)/.exec(window)?.[1];
+    return left !== undefined && Number(left) === 0 && resetSec !== undefined ? [Number(resetSec)] : [];
+  });
+}

@@ -1,0 +1,101 @@
+import { randomUUID } from "node:crypto";
+import { chmod, mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { bundleWorkflowCode, DefaultLogger } from "@temporalio/worker";
+import { pino } from "pino";
+import type { TestProject } from "vitest/node";
+import { SEARCH_ATTRIBUTES } from "../src/contract/search-attributes.ts";
+import { freePort } from "../src/dev/free-port.ts";
+import { type Guardian, startGuardian } from "../src/dev/guardian.ts";
+import { startPostgres } from "../src/dev/postgres.ts";
+import { bootstrapSupabase } from "../src/dev/supabase-roles.ts";
+import { findTemporalBinary } from "../src/dev/temporal-binary.ts";
+import { startTemporalServer } from "../src/dev/temporal-server.ts";
+import { migrate } from "../src/supabase/migrate.ts";
+
+/** What every test file gets: one Postgres server with a migrated template, one Temporal server, one bundle. */
+export interface Shared {
+  readonly superuserUrl: string;
+  readonly templateDatabase: string;
+  readonly authenticatorPassword: string;
+  readonly temporalAddress: string;
+  readonly temporalBinary: string;
+  readonly workflowBundle: string;
+}
+
+declare module "vitest" {
+  interface ProvidedContext {
+    shared: Shared;
+  }
+}
+
+// Called once for each project of the run; all share what the first call starts.
+let users = 0;
+let started: Promise<{ shared: Shared; guardian: Guardian }> | undefined;
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  users += 1;
+  started ??= start();
+  const { shared, guardian } = await started;
+  project.provide("shared", shared);
+  return async () => {
+    users -= 1;
+    if (users === 0) {
+      started = undefined;
+      await guardian.close();
+    }
+  };
+}
+
+async function start(): Promise<{ shared: Shared; guardian: Guardian }> {
+  const logger = pino({ level: "warn" }, process.stderr);
+  const guardian = await startGuardian({ logger });
+  const directory = await mkdtemp(join(tmpdir(), "gpu-pool-test-"));
+  await guardian.removeAtEnd(directory);
+  // Postgres does not run as root; where the tests do, its own user must be able to pass.
+  await chmod(directory, 0o711);
+  const [database, temporal, workflowBundle] = await Promise.all([
+    startDatabase(guardian, logger, directory),
+    startTemporal(guardian, logger),
+    bundle(join(directory, "workflow-bundle.js")),
+  ]);
+  return { guardian, shared: { ...database, ...temporal, workflowBundle } };
+}
+
+async function startDatabase(guardian: Guardian, logger: pino.Logger, directory: string) {
+  const postgres = await startPostgres({
+    guardian,
+    logger,
+    dataDir: join(directory, "postgres"),
+    port: await freePort(),
+    ephemeral: true,
+  });
+  const templateDatabase = "gpu_pool_template";
+  await postgres.createDatabase(templateDatabase);
+  const authenticatorPassword = randomUUID();
+  const databaseUrl = postgres.databaseUrl(templateDatabase);
+  await bootstrapSupabase({ databaseUrl, authenticatorPassword });
+  await migrate(databaseUrl);
+  return { superuserUrl: postgres.superuserUrl, templateDatabase, authenticatorPassword };
+}
+
+async function startTemporal(guardian: Guardian, logger: pino.Logger) {
+  const binary = await findTemporalBinary({ logger });
+  const server = await startTemporalServer({
+    guardian,
+    logger,
+    binary: binary.path,
+    port: await freePort(),
+    searchAttributes: Object.fromEntries(SEARCH_ATTRIBUTES.map(({ name }) => [name, "Keyword"] as const)),
+  });
+  return { temporalAddress: server.address, temporalBinary: binary.path };
+}
+
+async function bundle(file: string): Promise<string> {
+  const workflowsPath = fileURLToPath(new URL("../src/workflows/index.ts", import.meta.url));
+  const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("WARN") });
+  await writeFile(file, code);
+  return file;
+}

@@ -1,0 +1,45 @@
+import { randomBytes } from "node:crypto";
+import pg from "pg";
+import { inject } from "vitest";
+
+export interface TestDatabase {
+  readonly databaseUrl: string;
+  /** Login of PostgREST. */
+  readonly authenticatorUrl: string;
+  readonly sql: pg.Pool;
+  drop(): Promise<void>;
+}
+
+/** A fresh database, cloned from the migrated template. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const { superuserUrl, templateDatabase, authenticatorPassword } = inject("shared");
+  const name = `test_${randomBytes(6).toString("hex")}`;
+  await asSuperuser(superuserUrl, `create database ${name} template ${templateDatabase}`);
+  const url = new URL(superuserUrl);
+  url.pathname = `/${name}`;
+  const databaseUrl = url.href;
+  url.username = "authenticator";
+  url.password = authenticatorPassword;
+  const sql = new pg.Pool({ connectionString: databaseUrl, max: 20 });
+  // Dropping the database ends idle sessions; that is no failure of a test.
+  sql.on("error", () => undefined);
+  return {
+    databaseUrl,
+    authenticatorUrl: url.href,
+    sql,
+    async drop() {
+      await sql.end();
+      await asSuperuser(superuserUrl, `drop database if exists ${name} with (force)`);
+    },
+  };
+}
+
+async function asSuperuser(connectionString: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}

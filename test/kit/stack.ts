@@ -1,0 +1,211 @@
+import { chmod, mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client, Connection } from "@temporalio/client";
+import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime, Worker } from "@temporalio/worker";
+import { pino } from "pino";
+import { inject } from "vitest";
+import { createActivities } from "../../src/activities/create-activities.ts";
+import { type Config, loadConfig } from "../../src/config.ts";
+import { poolWorkflowId, runpodTaskQueue } from "../../src/contract/names.ts";
+import { freePort } from "../../src/dev/free-port.ts";
+import { startGateway } from "../../src/dev/gateway.ts";
+import { type Keys, makeKeys } from "../../src/dev/gateway-auth.ts";
+import { type Guardian, type ManagedProcess, startGuardian } from "../../src/dev/guardian.ts";
+import { startPostgrest } from "../../src/dev/postgrest.ts";
+import { projectProgram } from "../../src/dev/program.ts";
+import { createPodLauncher } from "../../src/dev/simulator/pod-process.ts";
+import type { SimulatorSettings } from "../../src/dev/simulator/settings.ts";
+import { type Simulator, startSimulator } from "../../src/dev/simulator/simulator.ts";
+import type { LaunchPod } from "../../src/dev/simulator/types.ts";
+import { createRunpodClient } from "../../src/runpod/client.ts";
+import { connectDatabase, type Database } from "../../src/supabase/client.ts";
+import { createTestDatabase, type TestDatabase } from "./database.ts";
+
+/** Short times, so that a whole life takes seconds. Tests override what they are about. */
+const QUICK: Readonly<Record<string, string>> = {
+  MIN_ACTIVE_GPUS: "0",
+  MAX_ACTIVE_GPUS: "4",
+  WORKER_GRACE_PERIOD_SEC: "1",
+  SCALE_DOWN_IDLE_SEC: "1",
+  ORCHESTRATOR_POLL_SEC: "2",
+  WATCH_INTERVAL_MS: "200",
+  POD_LIST_SEC: "1",
+  POD_LIST_LAG_SEC: "1",
+  POD_SETTLE_SEC: "5",
+  WORKER_HEARTBEAT_MS: "1000",
+  WORKER_POLL_MS: "200",
+};
+
+const QUICK_SIMULATOR: Partial<SimulatorSettings> = { provisioningMs: 50, startingMs: 50, deleteLagSec: 0.2, stopGraceMs: 5000 };
+
+export interface TestStackOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly simulator?: Partial<SimulatorSettings>;
+  /** Instead of the real GPU worker. */
+  readonly launch?: LaunchPod;
+}
+
+/** Real Postgres, PostgREST, gateway and simulator, and a Temporal worker in this process or in one of its own. */
+export interface TestStack {
+  readonly env: Readonly<Record<string, string>>;
+  readonly config: Config;
+  readonly keys: Keys;
+  readonly api: string;
+  readonly database: TestDatabase;
+  readonly db: Database;
+  readonly simulator: Simulator;
+  readonly guardian: Guardian;
+  readonly temporal: Client;
+  readonly pool: string;
+  /** Serves workflows and activities from within the test, until close. */
+  serve(): Promise<void>;
+  /** Starts src/worker.ts as a process, to be killed. */
+  startWorkerProcess(): ManagedProcess;
+  startPool(input?: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Inserts tasks for this pool and answers their ids. */
+  submit(count: number, params?: Readonly<Record<string, unknown>>): Promise<string[]>;
+  /** Rows of one SQL statement. */
+  rows<T>(statement: string, values?: readonly unknown[]): Promise<T[]>;
+  close(): Promise<void>;
+}
+
+export async function startTestStack(options: TestStackOptions = {}): Promise<TestStack> {
+  const shared = inject("shared");
+  const logger = pino({ level: process.env["TEST_LOG_LEVEL"] ?? "fatal" }, process.stderr);
+  const undo: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const end of undo.splice(0).reverse()) {
+      await end();
+    }
+  };
+  try {
+    const guardian = await startGuardian({ logger });
+    undo.push(() => guardian.close());
+    const directory = await mkdtemp(join(tmpdir(), "gpu-pool-stack-"));
+    await guardian.removeAtEnd(directory);
+    await chmod(directory, 0o711);
+    const database = await createTestDatabase();
+    undo.push(() => database.drop());
+    const keys = await makeKeys();
+    const postgrest = await startPostgrest({
+      guardian,
+      logger,
+      databaseUrl: database.authenticatorUrl,
+      jwtSecret: keys.jwtSecret,
+      port: await freePort(),
+    });
+    const gateway = await startGateway({
+      port: 0,
+      postgrestUrl: postgrest.url,
+      databaseUrl: database.databaseUrl,
+      storageDir: join(directory, "storage"),
+      keys,
+      videoBucket: "videos",
+      logger,
+    });
+    undo.push(() => gateway.close());
+    const simulator = await startSimulator({
+      launch: options.launch ?? createPodLauncher({ guardian }),
+      dataDir: directory,
+      settings: { ...QUICK_SIMULATOR, ...options.simulator },
+    });
+    undo.push(() => simulator.close());
+
+    // Workflow ids are made from it, and all files share one namespace.
+    const pool = `p${Math.random().toString(36).slice(2, 10)}`;
+    const env: Record<string, string> = {
+      ...QUICK,
+      GPU_POOL: pool,
+      TEMPORAL_TASK_QUEUE: `queue-${pool}`,
+      TEMPORAL_ADDRESS: shared.temporalAddress,
+      SUPABASE_URL: gateway.url,
+      SUPABASE_ANON_KEY: keys.anonKey,
+      SUPABASE_SERVICE_ROLE_KEY: keys.serviceRoleKey,
+      SUPABASE_DB_URL: database.databaseUrl,
+      RUNPOD_API_URL: simulator.apiUrl,
+      RUNPOD_API_KEY: simulator.apiKey,
+      LOG_LEVEL: "warn",
+      ...options.env,
+    };
+    const config = loadConfig(env);
+    const { taskQueue } = config.temporal;
+    const db = connectDatabase({ url: gateway.url, serviceRoleKey: keys.serviceRoleKey });
+    const connection = await Connection.connect({ address: shared.temporalAddress });
+    undo.push(() => connection.close());
+    const temporal = new Client({ connection });
+    const rows = async <T>(statement: string, values: readonly unknown[] = []) =>
+      (await database.sql.query(statement, [...values])).rows as T[];
+
+    return {
+      env,
+      config,
+      keys,
+      api: gateway.url,
+      database,
+      db,
+      simulator,
+      guardian,
+      temporal,
+      pool,
+      rows,
+      async serve() {
+        undo.push(await serveInProcess(config, db, logger));
+      },
+      startWorkerProcess() {
+        const { command, args } = projectProgram("worker");
+        const onLine = (line: string) => logger.info({ worker: line });
+        return guardian.spawn(command, args, { name: "worker", env: { ...process.env, ...env }, onLine });
+      },
+      async startPool(input = {}) {
+        const workflowId = poolWorkflowId(pool);
+        const handle = await temporal.workflow.start("gpuPool", { workflowId, taskQueue, args: [{ pool, ...input }] });
+        undo.push(() => handle.terminate("the test is over").catch(() => undefined));
+      },
+      async submit(count, params = {}) {
+        const shape = { prompt: "a cat", frames: 8, fps: 8, width: 64, height: 64, ...params };
+        const inserted = await rows<{ id: string }>(
+          "insert into tasks (task_type, pool, params) select 'generate_video', $1, $2 from generate_series(1, $3) returning id",
+          [pool, shape, count],
+        );
+        return inserted.map(({ id }) => id);
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+let runtimeInstalled = false;
+
+async function serveInProcess(config: Config, database: Database, logger: pino.Logger): Promise<() => Promise<void>> {
+  const shared = inject("shared");
+  if (!runtimeInstalled) {
+    runtimeInstalled = true;
+    Runtime.install({
+      logger: new DefaultLogger("ERROR"),
+      telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: "ERROR" }) } },
+    });
+  }
+  const connection = await NativeConnection.connect({ address: shared.temporalAddress });
+  const { apiUrl, apiKey, timeoutMs } = config.runpod;
+  const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool-test" });
+  const { main, provider } = createActivities({ config, database, runpod, logger });
+  const { taskQueue } = config.temporal;
+  const workflowBundle = { codePath: shared.workflowBundle };
+  const workers = await Promise.all([
+    Worker.create({ connection, taskQueue, workflowBundle, activities: { ...main } }),
+    Worker.create({ connection, taskQueue: runpodTaskQueue(taskQueue), activities: { ...provider } }),
+  ]);
+  const running = Promise.all(workers.map((worker) => worker.run()));
+  return async () => {
+    for (const worker of workers) {
+      worker.shutdown();
+    }
+    await running;
+    await runpod.close();
+    await connection.close();
+  };
+}
