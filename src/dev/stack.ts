@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { SEARCH_ATTRIBUTES } from "../contract/search-attributes.ts";
@@ -39,6 +40,8 @@ export interface Stack {
   readonly guardian: Guardian;
   /** What a process needs to work with this stack, by the names of docs/configuration.md. */
   readonly env: Readonly<Record<string, string>>;
+  /** The same as a file that `gpu-pool --env-file` reads; readable by its owner only, gone when the stack is. */
+  readonly envFile: string;
   /** Null where the real service is used. */
   readonly simulator: Simulator | null;
   readonly temporalUiUrl: string | null;
@@ -60,11 +63,25 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   try {
     const dataDir = await claimDataDir(guardian, options.dataDir);
     const parts = { ...options, guardian, dataDir, closeLater: (end: () => Promise<void>) => void closers.push(end) };
-    const [temporal, supabase, runpod] = await Promise.all([temporalPart(parts), supabasePart(parts), runpodPart(parts)]);
+    const [temporal, supabase, runpod] = await Promise.all([
+      temporalPart(parts),
+      supabasePart(parts),
+      runpodPart(parts),
+    ]);
     const env = { ...temporal.env, ...supabase, ...runpod.env };
+    const envFile = join(dataDir, "stack.env");
+    await writeFile(
+      envFile,
+      Object.entries(env)
+        .map(([name, value]) => `${name}=${value}\n`)
+        .join(""),
+      { mode: 0o600 },
+    );
+    closers.push(() => rm(envFile, { force: true }));
     return {
       guardian,
       env,
+      envFile,
       simulator: runpod.simulator,
       temporalUiUrl: temporal.uiUrl,
       startWorker(extra = {}, onLine = () => undefined) {
@@ -123,7 +140,13 @@ async function supabasePart(parts: Parts): Promise<Record<string, string>> {
     authenticatorPassword: randomBytes(24).toString("base64url"),
   }));
   const port = await freePort(PORTS.postgres);
-  const postgres = await startPostgres({ guardian, logger, dataDir: join(dataDir, "postgres"), port, ephemeral: fresh });
+  const postgres = await startPostgres({
+    guardian,
+    logger,
+    dataDir: join(dataDir, "postgres"),
+    port,
+    ephemeral: fresh,
+  });
   if (fresh) {
     await postgres.dropDatabase(DATABASE);
   }

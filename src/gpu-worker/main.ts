@@ -1,0 +1,94 @@
+import { mkdir, mkdtemp, readdir, rm, rmdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Logger, pino } from "pino";
+import { connect } from "./connection.ts";
+import { createPreviewEngine } from "./engines/preview.ts";
+import { findFfmpeg } from "./ffmpeg.ts";
+import { type Orders, createOrders } from "./orders.ts";
+import { createOutages } from "./outages.ts";
+import { createQueue } from "./queue.ts";
+import { SettingsError, type WorkerSettings, readSettings } from "./settings.ts";
+import { createUploads } from "./uploads.ts";
+import { createVramReader } from "./vram.ts";
+import { runWorker } from "./worker.ts";
+
+const EXIT_BAD_SETTINGS = 78;
+const STOP_DEADLINE_MS = 4_000;
+
+async function main(): Promise<number> {
+  const settings = readSettings();
+  const logger = pino({ level: settings.logLevel, base: { worker_id: settings.workerId } });
+  const ffmpegPath = await findFfmpeg(settings.ffmpegPath).catch((error: Error) => {
+    throw new SettingsError(error.message);
+  });
+  const orders = createOrders((order, why) => logger.info({ order }, why));
+  stopOnSignals(orders, logger);
+  leaveAfter(settings.maxLifetimeSec, orders);
+
+  const outages = createOutages(logger);
+  const client = connect(settings);
+  const outputDir = await openRunDirectory(settings);
+  logger.info({ supabase_url: settings.supabaseUrl, engine: settings.engine, ffmpeg: ffmpegPath }, "worker started");
+  const exitCode = await runWorker({
+    queue: createQueue(client, settings.workerId, outages),
+    uploads: createUploads(client, settings.videoBucket, outages),
+    engine: createPreviewEngine(ffmpegPath),
+    orders,
+    logger,
+    workerId: settings.workerId,
+    outputDir,
+    ffmpegPath,
+    readVram: createVramReader(),
+    pollMs: settings.pollMs,
+    heartbeatMs: settings.heartbeatMs,
+  });
+  // Not empty when a result could not be handed over: then it stays.
+  await rmdir(outputDir).catch(() => undefined);
+  logger.info({ exit_code: exitCode }, "worker leaves");
+  return exitCode;
+}
+
+/** The first signal gives the task back and goes; the second one goes at once. */
+function stopOnSignals(orders: Orders, logger: Logger): void {
+  let signals = 0;
+  const onSignal = (name: NodeJS.Signals) => {
+    signals += 1;
+    if (signals > 1) process.exit(0);
+    orders.stop("release", `the process received ${name}`);
+    setTimeout(() => {
+      logger.warn("the worker could not finish its last writes in time");
+      process.exit(orders.exitCode());
+    }, STOP_DEADLINE_MS).unref();
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+}
+
+/** As with a drain, a task that is under way is finished; the hard end is the pod's own affair. */
+function leaveAfter(maxLifetimeSec: number | null, orders: Orders): void {
+  if (maxLifetimeSec === null) return;
+  const leave = () => orders.leave(`the maximum lifetime of ${maxLifetimeSec} s is reached`);
+  setTimeout(leave, maxLifetimeSec * 1_000).unref();
+}
+
+/**
+ * A directory for this run alone. What a killed run of the same worker left behind is removed: its encoder may
+ * still be writing, and its tasks are rendered anew.
+ */
+async function openRunDirectory(settings: WorkerSettings): Promise<string> {
+  await mkdir(settings.outputDir, { recursive: true });
+  const prefix = `${settings.workerId}.`;
+  for (const name of await readdir(settings.outputDir)) {
+    const isRun = name.startsWith(prefix) && /^[A-Za-z0-9]{6}$/.test(name.slice(prefix.length));
+    if (isRun) await rm(join(settings.outputDir, name), { recursive: true, force: true });
+  }
+  return await mkdtemp(join(settings.outputDir, prefix));
+}
+
+main().then(
+  (exitCode) => process.exit(exitCode),
+  (error: unknown) => {
+    pino().fatal({ err: error }, error instanceof Error ? error.message : "the worker failed");
+    process.exit(error instanceof SettingsError ? EXIT_BAD_SETTINGS : 1);
+  },
+);

@@ -1,0 +1,44 @@
+export interface Progress {
+  /** Reports unless one was sent less than the interval ago or is still under way. `fraction` from 0 to 1. */
+  move(fraction: number, message: string): void;
+  /** Reports in any case, after whatever is under way. */
+  stage(fraction: number, message: string): void;
+  close(): void;
+}
+
+const INTERVAL_MS = 2_000;
+
+/**
+ * Reports a task's progress beside the work, never in its way: `send` has to deal with its own errors. One report
+ * at a time, so that they arrive in order.
+ */
+export function createProgress(
+  send: (fraction: number, message: string) => Promise<void>,
+  intervalMs = INTERVAL_MS,
+  now: () => number = Date.now,
+): Progress {
+  let last: Promise<void> = Promise.resolve();
+  let underWay = 0;
+  let lastSentMs = Number.NEGATIVE_INFINITY;
+  let closed = false;
+
+  function enqueue(fraction: number, message: string): void {
+    underWay += 1;
+    lastSentMs = now();
+    last = last
+      .then(() => (closed ? undefined : send(fraction, message)))
+      .finally(() => {
+        underWay -= 1;
+      });
+  }
+
+  return {
+    move(fraction, message) {
+      if (underWay === 0 && now() - lastSentMs >= intervalMs) enqueue(fraction, message);
+    },
+    stage: enqueue,
+    close() {
+      closed = true;
+    },
+  };
+}

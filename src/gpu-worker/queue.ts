@@ -1,0 +1,108 @@
+import type { SupabaseClient } from "@supabase/supabase-js";
+import { z } from "zod";
+import type { Outages } from "./outages.ts";
+import { QueueError, kindOf } from "./queue-error.ts";
+import type { Vram } from "./vram.ts";
+
+export interface Lease {
+  taskId: string;
+  leaseToken: string;
+}
+
+export interface ClaimedTask extends Lease {
+  taskType: string;
+  params: unknown;
+  attempt: number;
+}
+
+export interface Claim {
+  workerStatus: string;
+  task: ClaimedTask | null;
+}
+
+export interface Completion {
+  storagePath: string;
+  outputLocation: string;
+  result: object;
+}
+
+/** The task queue as this worker sees it. Every call throws QueueError; none of them retries by itself. */
+export interface Queue {
+  /** Reports the process alive; answers the status of the worker's row. */
+  heartbeat(vram: Vram): Promise<string>;
+  /** Takes the next task, or the worker's own open lease first, so that a restart resumes it. */
+  claim(): Promise<Claim>;
+  /** `progress` from 0 to 1. Answers whether the lease is still held. */
+  reportProgress(lease: Lease, progress: number, message: string): Promise<boolean>;
+  finish(lease: Lease, completion: Completion): Promise<"completed" | "already_completed" | "lease_lost">;
+  fail(lease: Lease, message: string, permanent: boolean): Promise<"requeued" | "failed" | "lease_lost">;
+  release(lease: Lease, reason: string): Promise<"released" | "lease_lost">;
+}
+
+const MAX_ERROR_CHARS = 2_000;
+
+const heartbeatAnswer = z.object({ worker_status: z.string() });
+const claimAnswer = z.object({
+  worker_status: z.string(),
+  task: z
+    .object({
+      task_id: z.string(),
+      task_type: z.string(),
+      params: z.unknown(),
+      attempt: z.int(),
+      lease_token: z.string(),
+    })
+    .nullable(),
+});
+const progressAnswer = z.object({ held: z.boolean() });
+const finishAnswer = z.object({ outcome: z.enum(["completed", "already_completed", "lease_lost"]) });
+const failAnswer = z.object({ outcome: z.enum(["requeued", "failed", "lease_lost"]) });
+const releaseAnswer = z.object({ outcome: z.enum(["released", "lease_lost"]) });
+
+/** The queue over the database functions of the project's schema. */
+export function createQueue(client: SupabaseClient, workerId: string, outages: Outages): Queue {
+  async function call<T>(name: string, args: object, answer: z.ZodType<T>): Promise<T> {
+    const { data, error, status } = await client.rpc(name, args);
+    if (error) {
+      const cause = status === 0 ? /Caused by: (.*)/.exec(error.details)?.[1] : undefined;
+      const detail = [error.message, error.hint, cause].filter(Boolean).join("; ");
+      const failure = new QueueError(kindOf(status, error.code), name, status, detail);
+      outages.failed(failure);
+      throw failure;
+    }
+    outages.answered(name);
+    const parsed = answer.safeParse(data);
+    if (parsed.success) return parsed.data;
+    throw new QueueError("rejected", name, status, `the answer cannot be read: ${z.prettifyError(parsed.error)}`);
+  }
+
+  const leaseArgs = (lease: Lease) => ({ p_task_id: lease.taskId, p_lease_token: lease.leaseToken });
+
+  return {
+    async heartbeat(vram) {
+      const args = { p_worker_id: workerId, p_vram_total_mb: vram.totalMb, p_vram_used_mb: vram.usedMb };
+      return (await call("worker_heartbeat", args, heartbeatAnswer)).worker_status;
+    },
+    async claim() {
+      const { worker_status: workerStatus, task } = await call("claim_task", { p_worker_id: workerId }, claimAnswer);
+      if (task === null) return { workerStatus, task };
+      const { task_id: taskId, task_type: taskType, params, attempt, lease_token: leaseToken } = task;
+      return { workerStatus, task: { taskId, taskType, params, attempt, leaseToken } };
+    },
+    async reportProgress(lease, progress, message) {
+      const args = { ...leaseArgs(lease), p_progress: progress, p_message: message };
+      return (await call("report_progress", args, progressAnswer)).held;
+    },
+    async finish(lease, { storagePath, outputLocation, result }) {
+      const where = { p_storage_path: storagePath, p_output_location: outputLocation };
+      return (await call("finish_task", { ...leaseArgs(lease), ...where, p_result: result }, finishAnswer)).outcome;
+    },
+    async fail(lease, message, permanent) {
+      const args = { ...leaseArgs(lease), p_error: message.slice(0, MAX_ERROR_CHARS), p_permanent: permanent };
+      return (await call("fail_task", args, failAnswer)).outcome;
+    },
+    async release(lease, reason) {
+      return (await call("release_task", { ...leaseArgs(lease), p_reason: reason }, releaseAnswer)).outcome;
+    },
+  };
+}

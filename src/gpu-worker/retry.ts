@@ -1,0 +1,33 @@
+import { orAbort, sleep } from "./abort.ts";
+import { isTransient } from "./queue-error.ts";
+
+export interface RetryOptions {
+  signal: AbortSignal;
+  firstDelayMs?: number;
+  maxDelayMs?: number;
+  /** Whether the error of attempt `attempt` (from 1) is worth another one. Default: transient errors, without end. */
+  retryable?: (error: unknown, attempt: number) => boolean;
+}
+
+/**
+ * Runs `call` until it succeeds, fails for good, or the signal aborts. For calls that may safely happen twice.
+ * @throws the error of the last attempt, or the signal's reason.
+ */
+export async function withRetry<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
+  const { signal, retryable = isTransient } = options;
+  for (let attempt = 1; ; attempt += 1) {
+    signal.throwIfAborted();
+    try {
+      return await orAbort(call(), signal);
+    } catch (error) {
+      if (signal.aborted || !retryable(error, attempt)) throw error;
+    }
+    await sleep(backOffMs(attempt, options.firstDelayMs, options.maxDelayMs), signal);
+  }
+}
+
+/** Doubling delay with jitter, in milliseconds, for the wait after failure number `failures` (from 1). */
+export function backOffMs(failures: number, firstDelayMs = 500, maxDelayMs = 15_000): number {
+  const delayMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(failures - 1, 20));
+  return Math.round(delayMs * (0.75 + Math.random() * 0.25));
+}

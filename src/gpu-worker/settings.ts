@@ -1,0 +1,127 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+
+export interface WorkerSettings {
+  workerId: string;
+  supabaseUrl: string;
+  /** Sent as `apikey`: the public key, or the service key for a worker of the old kind. */
+  supabaseKey: string;
+  /** The worker's own credential; null when the service key stands in for it. */
+  workerToken: string | null;
+  videoBucket: string;
+  logLevel: string;
+  engine: "preview";
+  pollMs: number;
+  heartbeatMs: number;
+  outputDir: string;
+  maxLifetimeSec: number | null;
+  ffmpegPath: string | null;
+}
+
+/** The environment cannot be used. The message names each variable, its value and what is allowed. */
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+}
+
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+const SECRETS = new Set(["SUPABASE_ANON_KEY", "WORKER_TOKEN", "SUPABASE_SERVICE_ROLE_KEY"]);
+
+const ALLOWED = {
+  WORKER_ID: "1 to 128 letters, digits, dots, dashes or underscores",
+  SUPABASE_URL: "an http or https address such as https://project.supabase.co",
+  SUPABASE_ANON_KEY: "the project's public key",
+  WORKER_TOKEN: "the token that was issued for this worker",
+  SUPABASE_SERVICE_ROLE_KEY: "the project's service key",
+  DB_TYPE: "only 'supabase', the one database this worker speaks to",
+  SUPABASE_VIDEO_BUCKET: "the name of a storage bucket",
+  POSTGRES_TABLE_NAME:
+    "only 'tasks', because claims and completions are database functions that are written for that table",
+  LOG_LEVEL: `one of ${LOG_LEVELS.join(", ")}`,
+  WORKER_ENGINE: "only 'preview'",
+  WORKER_POLL_MS: "a whole number of milliseconds from 50 to 60000",
+  WORKER_HEARTBEAT_MS: "a whole number of milliseconds from 100 to 60000",
+  WORKER_OUTPUT_DIR: "a directory that the worker may write to",
+  WORKER_MAX_LIFETIME_SEC: "a whole number of seconds from 1 to 2000000",
+  FFMPEG_PATH: "the path of an ffmpeg program",
+} as const;
+
+const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/)
+    .transform(Number)
+    .pipe(z.int().min(min).max(max));
+
+const schema = z.object({
+  WORKER_ID: z.string().regex(/^[A-Za-z0-9._-]{1,128}$/),
+  SUPABASE_URL: z.url({ protocol: /^https?$/ }),
+  SUPABASE_ANON_KEY: z.string().optional(),
+  WORKER_TOKEN: z.string().optional(),
+  SUPABASE_SERVICE_ROLE_KEY: z.string().optional(),
+  DB_TYPE: z.literal("supabase").default("supabase"),
+  SUPABASE_VIDEO_BUCKET: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]+$/)
+    .default("videos"),
+  POSTGRES_TABLE_NAME: z.literal("tasks").default("tasks"),
+  LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
+  WORKER_ENGINE: z.literal("preview").default("preview"),
+  WORKER_POLL_MS: wholeNumber(50, 60_000).default(1_000),
+  WORKER_HEARTBEAT_MS: wholeNumber(100, 60_000).default(20_000),
+  WORKER_OUTPUT_DIR: z.string().optional(),
+  WORKER_MAX_LIFETIME_SEC: wholeNumber(1, 2_000_000).optional(),
+  FFMPEG_PATH: z.string().optional(),
+});
+
+/**
+ * Reads the worker's settings from the environment. Empty variables count as unset, unknown ones are left alone
+ * (`REPLICATE_API_TOKEN` among them: it is for engines that call Replicate).
+ * @throws SettingsError naming every variable that is missing or wrong.
+ */
+export function readSettings(env: NodeJS.ProcessEnv = process.env): WorkerSettings {
+  const given = Object.fromEntries(
+    Object.keys(ALLOWED).flatMap((name) => (env[name] ? [[name, env[name]] as const] : [])),
+  );
+  const parsed = schema.safeParse(given);
+  const problems = parsed.success
+    ? credentialProblems(parsed.data)
+    : [...new Set(parsed.error.issues.map((issue) => describe(String(issue.path[0]), given)))];
+  if (!parsed.success || problems.length > 0) throw new SettingsError(problems.join("; "));
+
+  const values = parsed.data;
+  return {
+    workerId: values.WORKER_ID,
+    supabaseUrl: values.SUPABASE_URL.replace(/\/+$/, ""),
+    supabaseKey: values.SUPABASE_SERVICE_ROLE_KEY ?? values.SUPABASE_ANON_KEY ?? "",
+    workerToken: values.WORKER_TOKEN ?? null,
+    videoBucket: values.SUPABASE_VIDEO_BUCKET,
+    logLevel: values.LOG_LEVEL,
+    engine: values.WORKER_ENGINE,
+    pollMs: values.WORKER_POLL_MS,
+    heartbeatMs: values.WORKER_HEARTBEAT_MS,
+    outputDir: values.WORKER_OUTPUT_DIR ?? join(tmpdir(), "gpu-worker", values.WORKER_ID),
+    maxLifetimeSec: values.WORKER_MAX_LIFETIME_SEC ?? null,
+    ffmpegPath: values.FFMPEG_PATH ?? null,
+  };
+}
+
+function credentialProblems(values: z.infer<typeof schema>): string[] {
+  const { WORKER_TOKEN: token, SUPABASE_SERVICE_ROLE_KEY: serviceKey, SUPABASE_ANON_KEY: anonKey } = values;
+  if (token && serviceKey) {
+    return ["WORKER_TOKEN and SUPABASE_SERVICE_ROLE_KEY are both set: give exactly one of the two credentials"];
+  }
+  if (!token && !serviceKey) {
+    return ["WORKER_TOKEN is not set: give the worker's token (or SUPABASE_SERVICE_ROLE_KEY for the old kind)"];
+  }
+  return token && !anonKey ? [describe("SUPABASE_ANON_KEY", {})] : [];
+}
+
+function describe(name: string, given: Record<string, string | undefined>): string {
+  const allowed = ALLOWED[name as keyof typeof ALLOWED];
+  const value = given[name];
+  if (value === undefined) return `${name} is not set: expected ${allowed}`;
+  if (SECRETS.has(name)) return `${name} is not usable (its value is kept out of this message): expected ${allowed}`;
+  // An address may carry a password in its user part.
+  return `${name}=${JSON.stringify(value.replace(/\/\/[^@/]*@/, "//***@"))}: expected ${allowed}`;
+}

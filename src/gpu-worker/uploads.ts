@@ -1,0 +1,148 @@
+import { openAsBlob } from "node:fs";
+import { type SupabaseClient, FunctionsHttpError } from "@supabase/supabase-js";
+import { z } from "zod";
+import type { Outages } from "./outages.ts";
+import { QueueError, kindOf } from "./queue-error.ts";
+import type { Lease } from "./queue.ts";
+
+export interface OutputFile {
+  path: string;
+  filename: string;
+  contentType: string;
+  sizeBytes: number;
+}
+
+/** Leave to write one object. */
+export interface UploadGrant {
+  storagePath: string;
+  token: string;
+}
+
+/** Storage as this worker sees it. Every call throws QueueError; none of them retries by itself. */
+export interface Uploads {
+  /** Asks for leave to store a file, and a thumbnail with it; null where the answer gives none for the thumbnail. */
+  authorize(lease: Lease, file: OutputFile, thumbnail?: OutputFile): Promise<[UploadGrant, UploadGrant | null]>;
+  put(file: OutputFile, grant: UploadGrant): Promise<void>;
+  publicUrl(storagePath: string): string;
+  /** The size in bytes that the public address tells; null when there is no such object. */
+  storedSize(storagePath: string): Promise<number | null>;
+}
+
+const grantAnswer = z.object({
+  storage_path: z.string(),
+  token: z.string(),
+  thumbnail_storage_path: z.string().optional(),
+  thumbnail_token: z.string().optional(),
+});
+
+const errorAnswer = z.object({ error: z.string(), message: z.string() }).partial();
+
+const AUTHORIZE = "generate-upload-url";
+const PUT = "upload";
+const DUPLICATE = 409;
+const VERIFY = "reading the uploaded file's size";
+
+export function createUploads(client: SupabaseClient, bucket: string, outages: Outages): Uploads {
+  const storage = client.storage.from(bucket);
+  const publicUrl = (storagePath: string) => storage.getPublicUrl(storagePath).data.publicUrl;
+
+  function failure(kind: QueueError["kind"], operation: string, status: number, detail: string): QueueError {
+    const error = new QueueError(kind, operation, status, detail);
+    outages.failed(error);
+    return error;
+  }
+
+  return {
+    publicUrl,
+    async authorize(lease, file, thumbnail) {
+      const { data, error } = await client.functions.invoke<unknown>(AUTHORIZE, {
+        body: {
+          task_id: lease.taskId,
+          lease_token: lease.leaseToken,
+          filename: file.filename,
+          content_type: file.contentType,
+          generate_thumbnail_url: thumbnail !== undefined,
+          ...(thumbnail && { thumbnail_filename: thumbnail.filename }),
+        },
+      });
+      if (error) throw failure(...(await readFunctionError(error)));
+      outages.answered(AUTHORIZE);
+      const parsed = grantAnswer.safeParse(data);
+      if (!parsed.success) {
+        throw failure("rejected", AUTHORIZE, 200, `the answer cannot be read: ${z.prettifyError(parsed.error)}`);
+      }
+      const { storage_path: storagePath, token, ...rest } = parsed.data;
+      const forThumbnail =
+        rest.thumbnail_storage_path && rest.thumbnail_token
+          ? { storagePath: rest.thumbnail_storage_path, token: rest.thumbnail_token }
+          : null;
+      return [{ storagePath, token }, forThumbnail];
+    },
+    async put(file, grant) {
+      // Backed by the file: a long video is never held in memory, and a repeated attempt reads it again.
+      const body = await openAsBlob(file.path, { type: file.contentType });
+      const { error } = await storage.uploadToSignedUrl(grant.storagePath, grant.token, body, {
+        contentType: file.contentType,
+      });
+      if (error) {
+        const status = uploadStatus(error);
+        throw failure(kindOfUpload(status), PUT, status, `${grant.storagePath}: ${error.message}`);
+      }
+      outages.answered(PUT);
+    },
+    async storedSize(storagePath) {
+      const url = publicUrl(storagePath);
+      let response: Response;
+      try {
+        // Encoded, the length would be that of the compressed body.
+        const headers = { "accept-encoding": "identity" };
+        response = await fetch(url, { method: "HEAD", headers, signal: AbortSignal.timeout(15_000) });
+      } catch (error) {
+        throw failure("unreachable", VERIFY, 0, `${url}: ${String(error)}`);
+      }
+      const { status } = response;
+      if (status >= 500 || status === 429) throw failure("unavailable", VERIFY, status, url);
+      outages.answered(VERIFY);
+      // The cloud answers 400, not 404, for an object that is missing.
+      if (status === 404 || status === 400) return null;
+      const length = response.headers.get("content-length");
+      if (!response.ok || length === null) throw failure("rejected", VERIFY, status, `${url} tells no size`);
+      return Number(length);
+    },
+  };
+}
+
+async function readFunctionError(error: unknown): Promise<[QueueError["kind"], string, number, string]> {
+  if (!(error instanceof FunctionsHttpError)) return ["unreachable", AUTHORIZE, 0, describeCause(error)];
+  const response = error.context as Response;
+  const body = errorAnswer.safeParse(await readJson(response)).data;
+  const detail = body?.message ?? body?.error ?? response.statusText;
+  return [kindOfUpload(response.status), AUTHORIZE, response.status, detail];
+}
+
+async function readJson(response: Response): Promise<unknown> {
+  try {
+    return await response.json();
+  } catch {
+    return null;
+  }
+}
+
+function describeCause(error: unknown): string {
+  const cause = error instanceof Error && "context" in error ? error.context : error;
+  return cause instanceof Error ? `${cause.message} ${cause.cause instanceof Error ? cause.cause.message : ""}` : "";
+}
+
+/** Storage tells the true status in the body of what may be a plain 400. */
+function uploadStatus(error: { status: number | undefined; statusCode: string | undefined; message: string }): number {
+  if (/already exists/i.test(error.message)) return DUPLICATE;
+  const inBody = Number(error.statusCode);
+  return inBody >= 400 && inBody < 600 ? inBody : (error.status ?? 0);
+}
+
+/** A refusal here is about one object or one lease; whether the worker is still welcome, the database tells. */
+function kindOfUpload(status: number): QueueError["kind"] {
+  if (status === DUPLICATE) return "duplicate";
+  const kind = kindOf(status, "");
+  return kind === "refused" ? "rejected" : kind;
+}

@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import { readSettings } from "../../src/gpu-worker/settings.ts";
+
+const base = {
+  WORKER_ID: "pool-0a1b2c3d",
+  SUPABASE_URL: "http://127.0.0.1:54321/",
+  SUPABASE_ANON_KEY: "anon",
+  WORKER_TOKEN: "secret-token",
+};
+
+describe("worker settings", () => {
+  it("reads a minimal environment and fills in the defaults", () => {
+    const settings = readSettings({ ...base, WORKER_POLL_MS: "", REPLICATE_API_TOKEN: "r8" });
+    expect(settings).toMatchObject({
+      supabaseUrl: "http://127.0.0.1:54321",
+      supabaseKey: "anon",
+      workerToken: "secret-token",
+      videoBucket: "videos",
+      pollMs: 1_000,
+      heartbeatMs: 20_000,
+      maxLifetimeSec: null,
+      ffmpegPath: null,
+    });
+    expect(settings.outputDir).toMatch(/gpu-worker.pool-0a1b2c3d$/);
+  });
+
+  it("takes the service key in place of the worker's token, without a public key", () => {
+    const { SUPABASE_ANON_KEY: _key, WORKER_TOKEN: _token, ...rest } = base;
+    expect(readSettings({ ...rest, SUPABASE_SERVICE_ROLE_KEY: "service" })).toMatchObject({
+      supabaseKey: "service",
+      workerToken: null,
+    });
+  });
+
+  it.each([
+    [{ WORKER_POLL_MS: "soon" }, 'WORKER_POLL_MS="soon": expected a whole number of milliseconds from 50 to 60000'],
+    [{ WORKER_HEARTBEAT_MS: "5" }, 'WORKER_HEARTBEAT_MS="5": expected a whole number of milliseconds'],
+    [{ WORKER_ID: "" }, "WORKER_ID is not set"],
+    [{ SUPABASE_URL: "ftp://x" }, 'SUPABASE_URL="ftp://x": expected an http or https address'],
+    [{ DB_TYPE: "sqlite" }, "DB_TYPE=\"sqlite\": expected only 'supabase'"],
+    [{ POSTGRES_TABLE_NAME: "jobs" }, "POSTGRES_TABLE_NAME=\"jobs\": expected only 'tasks', because claims"],
+    [{ WORKER_ENGINE: "wan2gp" }, "WORKER_ENGINE=\"wan2gp\": expected only 'preview'"],
+    [{ LOG_LEVEL: "loud" }, 'LOG_LEVEL="loud": expected one of trace, debug'],
+    [{ WORKER_MAX_LIFETIME_SEC: "2000001" }, "from 1 to 2000000"],
+    [{ SUPABASE_SERVICE_ROLE_KEY: "service" }, "give exactly one of the two credentials"],
+    [{ WORKER_TOKEN: "" }, "WORKER_TOKEN is not set"],
+    [{ SUPABASE_ANON_KEY: "" }, "SUPABASE_ANON_KEY is not set"],
+  ])("refuses %j and says what is allowed", (fields, message) => {
+    expect(() => readSettings({ ...base, ...fields })).toThrow(message);
+  });
+
+  it("names every wrong variable at once and never a secret or a password in an address", () => {
+    const read = () =>
+      readSettings({ ...base, LOG_LEVEL: "loud", WORKER_POLL_MS: "1", SUPABASE_URL: "ftp://me:pass-word@host" });
+    expect(read).toThrow(/SUPABASE_URL=.*LOG_LEVEL=.*WORKER_POLL_MS=/);
+    expect(read).not.toThrow(/secret-token|pass-word/);
+  });
+});
