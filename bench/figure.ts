@@ -1,6 +1,6 @@
 /**
  * One measured figure next to a named peer or limit of the same run.
- * `ratio` is value ÷ peer.value; `limit`, where given, bounds the ratio; `ok` says whether the bound holds.
+ * `ratio` is value ÷ peer.value; `limit`, where given, bounds the one or the other; `ok` says whether it holds.
  */
 export type Figure = {
   readonly name: string;
@@ -9,7 +9,7 @@ export type Figure = {
   readonly peer: { readonly name: string; readonly value: number };
   readonly ratio: number;
   readonly betterIs: "higher" | "lower";
-  readonly limit?: number;
+  readonly limit?: { readonly on: "value" | "ratio"; readonly bound: number };
   readonly ok: boolean;
 };
 

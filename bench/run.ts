@@ -26,8 +26,12 @@ function machine() {
 
 const digits = (value: number): string => value.toLocaleString("en", { maximumSignificantDigits: 4 });
 
+function inUnit({ on, bound }: NonNullable<Figure["limit"]>, unit: string): string {
+  return on === "ratio" ? `×${digits(bound)}` : `${digits(bound)} ${unit}`;
+}
+
 function row({ name, value, unit, peer, ratio, betterIs, limit, ok }: Figure): string[] {
-  const bound = limit === undefined ? "" : `${betterIs === "higher" ? "≥" : "≤"} ${digits(limit)}`;
+  const bound = limit === undefined ? "" : `${betterIs === "higher" ? "≥" : "≤"} ${inUnit(limit, unit)}`;
   const versus = `${digits(peer.value)} ${unit} (${peer.name})`;
   return [name, `${digits(value)} ${unit}`, versus, `×${digits(ratio)}`, bound, ok ? "ok" : "MISSED"];
 }
