@@ -1,5 +1,20 @@
 -- Admission is decided when something is written, so that a claim is the head of one index.
 
+-- Whether a project has a limit or a pause, so that its row must be locked to decide about a gate. An answer of false
+-- holds until this transaction ends: a change of limit or pause waits for it, and while one is under way the answer is true.
+create function project_is_gated(p_project uuid) returns boolean
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  gated boolean;
+begin
+  select paused or max_running is not null into gated from projects where id = p_project;
+  if not gated and pg_try_advisory_xact_lock_shared(hashtextextended(p_project::text, 0)) then
+    select paused or max_running is not null into gated from projects where id = p_project;
+    return gated;
+  end if;
+  return true;
+end $$;
+
 -- Opens as many held tasks of a project as its limit allows; the project's row serialises it.
 create function open_held_tasks(p_project uuid) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -19,7 +34,7 @@ begin
     select id from tasks
     where project_id = p_project and status = 'Queued' and gate = 'held'
     order by priority desc, vtime, id
-    limit greatest(room, 0)
+    limit case when project.max_running is not null then greatest(room, 0) end
     for update
   );
 end $$;
@@ -70,8 +85,7 @@ begin
   end if;
 
   new.gate := 'open';
-  select * into project from projects where id = new.project_id;
-  if project.paused or project.max_running is not null then
+  if project_is_gated(new.project_id) then
     select * into project from projects where id = new.project_id for no key update;
     if project.paused or project.max_running <=
       (select count(*) from tasks where project_id = new.project_id and status = 'In Progress')
@@ -101,26 +115,27 @@ create function tasks_ended() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   waiting_project uuid;
+  gated boolean;
 begin
   if new.status = 'Complete' then
     for waiting_project in
-      with opened as (
-        update tasks set gate = case when p.paused or p.max_running is not null then 'held' else 'open' end
-        from projects p
-        where tasks.dependant_on = new.id and tasks.status = 'Queued' and tasks.gate = 'blocked'
-          and p.id = tasks.project_id
-        returning tasks.project_id, tasks.gate
-      )
-      select distinct project_id from opened where gate = 'held'
+      select distinct project_id from tasks
+      where dependant_on = new.id and status = 'Queued' and gate = 'blocked' order by project_id
     loop
-      perform open_held_tasks(waiting_project);
+      gated := project_is_gated(waiting_project);
+      update tasks set gate = case when gated then 'held' else 'open' end
+      where dependant_on = new.id and status = 'Queued' and gate = 'blocked' and project_id = waiting_project;
+      if gated then
+        perform open_held_tasks(waiting_project);
+      end if;
     end loop;
   else
     update tasks
     set status = 'Failed', error_message = format('depends on task %s, which is %s', new.id, new.status)
     where dependant_on = new.id and status = 'Queued' and gate = 'blocked';
   end if;
-  if exists (select from projects where id = new.project_id and max_running is not null) then
+  -- A held or blocked task had no place to hand on, and its end must not wait for its project's row.
+  if old.gate = 'open' and project_is_gated(new.project_id) then
     perform open_held_tasks(new.project_id);
   end if;
   return null;
@@ -129,10 +144,37 @@ create trigger tasks_ended after update of status on tasks for each row
 when (old.status is distinct from new.status and new.status in ('Complete', 'Failed', 'Cancelled'))
 execute function tasks_ended();
 
+-- However a task stops running, also by a direct update, its lease ends with it; one that goes back to the queue meets
+-- the limit and the pause of now, not those of its first admission.
+create function tasks_stopped() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  holder text;
+begin
+  update task_attempts
+  set ended_at = now(), error = format('the task was made %s', new.status), cause = case new.status
+    when 'Complete' then 'completed' when 'Failed' then 'task_error' when 'Queued' then 'released' else 'cancelled' end
+  where task_id = new.id and ended_at is null
+  returning worker_id into holder;
+  if found then
+    update workers set last_released_at = now() where id = holder;
+  end if;
+  if new.status = 'Queued' and project_is_gated(new.project_id) then
+    update tasks set gate = 'held' where id = new.id;
+    perform open_held_tasks(new.project_id);
+  end if;
+  return null;
+end $$;
+create trigger tasks_stopped after update of status on tasks for each row
+when (old.status = 'In Progress' and new.status <> 'In Progress')
+execute function tasks_stopped();
+
 -- A changed limit or pause is applied to the project's whole line at once.
 create function projects_regate() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
+  -- Waits for those who saw neither limit nor pause and have not committed yet.
+  perform pg_advisory_xact_lock(hashtextextended(new.id::text, 0));
   if new.paused or new.max_running is not null then
     update tasks set gate = 'held' where project_id = new.id and status = 'Queued' and gate = 'open';
     perform open_held_tasks(new.id);

@@ -1,5 +1,12 @@
 -- What a GPU worker may do, all of it with its own credential: the opaque token in the header x-worker-token.
 
+-- A caller's text for an error message: PostgREST sends the message of a PTxyz error in HTTP's status line, which a line
+-- break would end.
+create function one_line(p_text text) returns text
+language sql immutable set search_path = public, pg_temp as $$
+  select regexp_replace(left(p_text, 200), '[[:cntrl:]]', ' ', 'g')
+$$;
+
 -- Refuses unless the caller is the service role, the database's owner, or this very worker with a living token.
 create function require_worker(p_worker_id text) returns void
 language plpgsql stable security definer set search_path = public, pg_temp as $$
@@ -18,7 +25,7 @@ begin
   ) then
     return;
   end if;
-  raise exception 'credential refused for worker %', coalesce(p_worker_id, '(none)')
+  raise exception 'credential refused for worker %', coalesce(one_line(p_worker_id), '(none)')
     using errcode = 'PT401', hint = 'The token is missing, belongs to another worker, has expired, or its worker has ended.';
 end $$;
 
@@ -47,8 +54,9 @@ declare
   task tasks;
 begin
   perform require_worker(p_worker_id);
-  -- Held to the end of the transaction: a drain, which locks FOR UPDATE, sees this claim or comes before it.
-  select * into worker from workers where id = p_worker_id for share;
+  -- Held to the end of the transaction: a drain, which locks FOR UPDATE, sees this claim or comes before it, and a second
+  -- claim of this worker finds the first one's lease.
+  select * into worker from workers where id = p_worker_id for no key update;
   select * into lease from task_attempts where worker_id = p_worker_id and ended_at is null;
   if found then
     select * into task from tasks where id = lease.task_id;
@@ -122,14 +130,16 @@ begin
   if lease.ended_at is not null then
     return jsonb_build_object('outcome', 'already_completed');
   end if;
-  if p_storage_path is not null and to_regclass('storage.objects') is not null then
+  if (p_storage_path is not null or p_output_location is not null) and to_regclass('storage.objects') is not null then
+    -- Not LIKE: a name is data, also where it holds a wildcard.
     select exists (
-      select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path
-      where p_output_location like '%/storage/v1/object/public/' || b.id || '/' || o.name
-        and (o.metadata ->> 'size')::bigint > 0
+      select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path,
+        lateral (select '/storage/v1/object/public/' || b.id || '/' || o.name) as public (path)
+      where right(p_output_location, length(public.path)) = public.path and (o.metadata ->> 'size')::bigint > 0
     ) into stored;
-    if not stored or p_storage_path not like p_task_id || '/%' then
-      raise exception 'task % cannot complete: object % is not in storage', p_task_id, p_storage_path
+    if stored is not true or not starts_with(p_storage_path, p_task_id || '/') then
+      raise exception 'task % cannot complete: object % is not in storage', p_task_id,
+        coalesce(one_line(p_storage_path), '(none)')
         using errcode = 'PT409', hint = 'Upload the file first; p_output_location must be its public URL.';
     end if;
   end if;
@@ -182,7 +192,7 @@ begin
     boot_stage = 'ready', boot_stage_at = case when ready_at is null then now() else boot_stage_at end
   where id = p_worker_id and status in ('spawning', 'active', 'terminating') and gone_at is null
   returning * into worker;
-  if before = 'spawning' then
+  if before = 'spawning' and worker.id is not null then
     insert into pool_events (pool, kind, reason, worker_id, details)
     values (worker.pool, 'worker.ready', format('first heartbeat %s s after it was reserved',
       round(extract(epoch from now() - worker.created_at))), worker.id,

@@ -56,7 +56,7 @@ begin
   where name = p_pool
   returning * into row;
   if not found then
-    raise exception 'pool % does not exist', p_pool using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
+    raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
   end if;
   perform journal(p_pool, 'message.' || p_kind, concat_ws(', ', 'mode ' || row.mode,
     case when row.hold is null then 'the policy decides' else 'held at ' || row.hold end,
@@ -84,7 +84,7 @@ begin
     select * into row from pools where name = p_pool;
   end if;
   if row.name is null then
-    raise exception 'pool % does not exist', p_pool using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
+    raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
   end if;
   -- Counted up to what could matter to any decision, so that a million queued tasks cost no more than ten thousand.
   select count(*) into queued from (

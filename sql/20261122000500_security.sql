@@ -12,6 +12,18 @@ revoke all on pools, projects, task_types, workers, tasks, task_attempts, pool_e
 grant select, insert, update, delete
   on pools, projects, task_types, workers, tasks, task_attempts, pool_events to service_role;
 
+-- The record that node-pg-migrate keeps lies in the same schema; with another migration tool there is none.
+do $$
+begin
+  if to_regclass('public.gpu_pool_migrations') is not null then
+    alter table gpu_pool_migrations enable row level security;
+    revoke all on gpu_pool_migrations from public, anon, authenticated;
+    revoke all on sequence gpu_pool_migrations_id_seq from public, anon, authenticated;
+  end if;
+end $$;
+
+revoke all on sequence task_attempts_id_seq, pool_events_id_seq from public, anon, authenticated;
+
 do $$
 declare
   f record;
@@ -20,10 +32,10 @@ begin
     select p.oid::regprocedure as signature, p.proname as name
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'public' and p.proname in (
-      'open_held_tasks', 'tasks_admit', 'tasks_guard', 'tasks_ended', 'projects_regate', 'close_attempt', 'require_worker',
-      'lock_lease', 'claim_task', 'report_progress', 'authorize_upload', 'finish_task', 'fail_task', 'release_task',
-      'worker_heartbeat', 'to_ms', 'journal', 'pool_open', 'pool_intent', 'pool_set_intent', 'pool_observe',
-      'pool_record_decision', 'reserve_workers', 'worker_load', 'worker_begin_post', 'worker_record_pod',
+      'project_is_gated', 'open_held_tasks', 'tasks_admit', 'tasks_guard', 'tasks_ended', 'tasks_stopped',
+      'projects_regate', 'close_attempt', 'one_line', 'require_worker', 'lock_lease', 'claim_task', 'report_progress',
+      'authorize_upload', 'finish_task', 'fail_task', 'release_task', 'worker_heartbeat', 'to_ms', 'journal', 'pool_open',
+      'pool_intent', 'pool_set_intent', 'pool_observe', 'pool_record_decision', 'reserve_workers', 'worker_load', 'worker_begin_post', 'worker_record_pod',
       'worker_rearm_post', 'worker_burn_name', 'worker_boot_stage', 'drain_worker', 'close_worker_leases', 'fail_worker',
       'expel_worker', 'worker_deleted', 'worker_gone')
   loop

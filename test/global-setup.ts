@@ -35,7 +35,7 @@ declare module "vitest" {
 let users = 0;
 let started: Promise<{ shared: Shared; guardian: Guardian }> | undefined;
 
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
   users += 1;
   started ??= start();
   const { shared, guardian } = await started;

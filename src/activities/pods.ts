@@ -41,54 +41,53 @@ export function createPodActivities(deps: PodDeps): PodActivities {
   const isOurs = (pod: Pod, id: string) => pod.name === id && carriesMark(config, pod);
 
   return {
-    async createPod(pool, id) {
-      const beat = setInterval(() => Context.current().heartbeat(), HEARTBEAT_MS);
-      try {
+    createPod: (pool, id) =>
+      beating(async () => {
         const credential = makeCredential();
-        const elected = await workers.beginPost(id, credential.hash, config.timeouts.workerMaxLifetimeSec);
+        const elected = await workers.beginPost(id, credential.hash, credentialLifetimeSec(config));
         if (!elected) {
           return { kind: "not_elected" };
         }
         // No cancellation signal: a request that is under way must be answered or settled, never dropped.
         const outcome = await runpod.createPod(podRequest(config, pool, id, credential));
         return await settleOutcome(id, outcome);
-      } finally {
-        clearInterval(beat);
-      }
-    },
+      }),
 
-    async findPod(id) {
-      const pods = await completeList(`looking for a pod named ${id}`);
-      const found = pods.find((pod) => isOurs(pod, id) && pod.status !== "TERMINATED");
-      return { pod: found === undefined ? null : described(found) };
-    },
+    findPod: (id) =>
+      beating(async () => {
+        const pods = await completeList(`looking for a pod named ${id}`);
+        const found = pods.find((pod) => isOurs(pod, id) && pod.status !== "TERMINATED");
+        return { pod: found === undefined ? null : described(found) };
+      }),
 
-    async checkBoot(id, podId) {
-      const answer = await runpod.getPod(podId);
-      if (answer.kind === "unknown") {
-        throw ApplicationFailure.create({ message: answer.detail, type: "ProviderUnknown" });
-      }
-      if (answer.kind === "absent") {
-        return { status: "absent" };
-      }
-      await workers.recordBootStage(id, answer.pod.status.toLowerCase());
-      return { status: answer.pod.status };
-    },
-
-    async removePod(id, podId) {
-      try {
-        return await removeAndLook(id, podId);
-      } catch (error) {
-        if (Context.current().info.attempt >= ALARM_ATTEMPT) {
-          const attempt = Context.current().info.attempt;
-          logger.error(
-            { worker: id, podId, attempt, err: error },
-            "pod cannot be removed and may be billing; trying on",
-          );
+    checkBoot: (id, podId) =>
+      beating(async () => {
+        const answer = await runpod.getPod(podId);
+        if (answer.kind === "unknown") {
+          throw ApplicationFailure.create({ message: answer.detail, type: "ProviderUnknown" });
         }
-        throw error;
-      }
-    },
+        if (answer.kind === "absent") {
+          return { status: "absent" };
+        }
+        await workers.recordBootStage(id, answer.pod.status.toLowerCase());
+        return { status: answer.pod.status };
+      }),
+
+    removePod: (id, podId) =>
+      beating(async () => {
+        try {
+          return await removeAndLook(id, podId);
+        } catch (error) {
+          const { attempt } = Context.current().info;
+          if (attempt >= ALARM_ATTEMPT) {
+            logger.error(
+              { worker: id, podId, attempt, err: error },
+              "pod cannot be removed and may be billing; trying on",
+            );
+          }
+          throw error;
+        }
+      }),
   };
 
   async function settleOutcome(id: string, outcome: CreatePodOutcome): Promise<CreatePodResult> {
@@ -144,6 +143,21 @@ export function createPodActivities(deps: PodDeps): PodActivities {
         ...(answer.retryAfterSec === undefined ? {} : { nextRetryDelay: `${answer.retryAfterSec}s` }),
       });
     }
+  }
+}
+
+/** As long as the worker may live at most: it finishes its last task with it. */
+function credentialLifetimeSec({ timeouts }: Config): number {
+  return timeouts.spawningTimeoutSec + timeouts.workerMaxLifetimeSec + timeouts.gracefulShutdownTimeoutSec;
+}
+
+/** Heartbeats while the work goes on: the death of this process is noticed in seconds, not at the work's deadline. */
+async function beating<T>(work: () => Promise<T>): Promise<T> {
+  const beat = setInterval(() => Context.current().heartbeat(), HEARTBEAT_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(beat);
   }
 }
 

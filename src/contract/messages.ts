@@ -14,20 +14,13 @@ export interface Intent {
   readonly version: number;
 }
 
-/** Payload of `scale`: `{ target: n | null, for?: seconds }`. Null gives control back to the policy. */
-export interface ScaleRequest {
-  readonly target: number | null;
-  readonly for?: number;
-}
-
+/** What operators say. `scale` comes as `{ target: n | null, for?: seconds }`; null gives control back to the policy. */
 export type Message =
   | { readonly kind: "scale"; readonly target: number | null; readonly forSec: number | null }
   | { readonly kind: "drain" }
   | { readonly kind: "resume" }
   | { readonly kind: "pause" }
   | { readonly kind: "shutdown" };
-
-export type MessageKind = Message["kind"];
 
 export interface PoolStatus {
   readonly pool: string;

@@ -1,5 +1,4 @@
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
-import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "undici";
 import type { z } from "zod";
 
@@ -47,19 +46,4 @@ export function connectDatabase(options: { url: string; serviceRoleKey: string }
       return parsed.data;
     },
   };
-}
-
-/** Waits until the database answers, for processes that start beside it. @throws the last DatabaseError */
-export async function waitForDatabase(database: Database, timeoutMs: number): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const result = await database.client.from("pools").select("name").limit(1);
-    if (!result.error) {
-      return;
-    }
-    if (Date.now() > deadline) {
-      throw new DatabaseError("connect", result.status, result.error.code, result.error.message, result.error.hint);
-    }
-    await sleep(500);
-  }
 }

@@ -39,14 +39,15 @@ export async function acquirePod({ pool, row, timings, hasOrder }: Acquisition):
   let backoffMs = FIRST_BACKOFF_MS;
   const deadlineMs = Date.now() + timings.spawningTimeoutSec * 1000;
   for (;;) {
+    // Also when the pod's first heartbeat came before the answer to its request: an active row needs its pod's id.
+    if (current.postState === "posting" && (current.status === "spawning" || current.status === "active")) {
+      return await settle(current);
+    }
     if (current.status !== "spawning" || current.postState === "posted") {
       return current;
     }
     if (current.postState === "burned") {
       return await giveUp("its name was burned");
-    }
-    if (current.postState === "posting") {
-      return await settle(current);
     }
     if (hasOrder()) {
       return current;
@@ -79,13 +80,17 @@ export async function acquirePod({ pool, row, timings, hasOrder }: Acquisition):
       const { pod } = await findPod(id);
       if (pod !== null) {
         await store.recordPod(id, pod, true);
-        return { status: "spawning", podId: pod.podId };
+        const { row: adopted } = await store.loadWorker(id);
+        return { status: adopted?.status ?? "spawning", podId: pod.podId };
       }
       const { row: now } = await store.loadWorker(id);
       if (now !== null && now.postState !== "posting") {
         return now;
       }
       if (Date.now() >= settledAtMs) {
+        if (now?.status === "active") {
+          return now;
+        }
         await store.burnName(id, `no pod of this name within ${timings.podSettleSec} s of an unclear create request`);
         return await giveUp("its create request had no clear answer and no pod of its name appeared");
       }

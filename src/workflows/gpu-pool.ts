@@ -13,21 +13,32 @@ import {
   setCurrentDetails,
   setDefaultSignalHandler,
   setHandler,
+  upsertSearchAttributes,
   workflowInfo,
 } from "@temporalio/workflow";
 import type { PoolActivities } from "../contract/activities.ts";
 import type { GpuPoolInput } from "../contract/inputs.ts";
 import type { Intent, Message, PoolStatus } from "../contract/messages.ts";
 import type { Plan, Snapshot } from "../contract/plan.ts";
+import { GPU_POOL } from "../contract/search-attributes.ts";
 import { type Inbox, openInbox } from "./inbox.ts";
 import { type Parsed, parseScale } from "./messages.ts";
 import { describePool } from "./pool-details.ts";
+import { summarised } from "./summarised.ts";
 import { signalWorkers, startWorkers } from "./workers.ts";
 
-const store = proxyActivities<PoolActivities>({
-  startToCloseTimeout: "30s",
-  retry: { initialInterval: "250ms", maximumInterval: "30s", nonRetryableErrorTypes: ["InvalidConfig"] },
-});
+const store = summarised<Omit<PoolActivities, "watchPool">>(
+  {
+    startToCloseTimeout: "30s",
+    retry: { initialInterval: "250ms", maximumInterval: "30s", nonRetryableErrorTypes: ["InvalidConfig"] },
+  },
+  {
+    openPool: "open the pool's row: who lives?",
+    recordMessage: "write down what an operator said",
+    journalIgnored: "journal a message that cannot be read",
+    reserveWorkers: "book new workers within all caps",
+  },
+);
 
 const { watchPool } = proxyActivities<PoolActivities>({
   startToCloseTimeout: "6m",
@@ -66,6 +77,8 @@ export async function gpuPool(input: GpuPoolInput): Promise<void> {
 
   async function run(): Promise<void> {
     if (carried === undefined) {
+      // A start from the plain CLI need not know about search attributes.
+      upsertSearchAttributes([{ key: GPU_POOL, value: pool }]);
       const { living } = await store.openPool(pool, input.config ?? {});
       await startWorkers(pool, living);
     }
@@ -81,9 +94,12 @@ export async function gpuPool(input: GpuPoolInput): Promise<void> {
         return;
       }
       if (!closing && isHistoryLong(input)) {
-        await condition(() => inbox.isEmpty() && allHandlersFinished());
-        const messages = inbox.received();
-        await continueAsNew<typeof gpuPool>({ ...input, carried: { snapshot, watches, messages } });
+        await condition(() => closing || (inbox.isEmpty() && allHandlersFinished()));
+        // The next run would not know of a cancellation that came meanwhile.
+        if (!closing) {
+          const messages = inbox.received();
+          await continueAsNew<typeof gpuPool>({ ...input, carried: { snapshot, watches, messages } });
+        }
       }
     }
   }
@@ -141,7 +157,7 @@ function handleMessages(inbox: Inbox, status: () => PoolStatus, isClosing: () =>
     setHandler(defineSignal(kind), async () => await receive(kind, message));
     setHandler(defineUpdate<Intent>(kind), async () => await execute(message), { validator: () => validate(message) });
   }
-  setDefaultSignalHandler((name) => inbox.ignore(name, "no such signal: scale, drain, resume and pause are"));
+  setDefaultSignalHandler((name) => inbox.ignore(name, "unknown signal; a pool takes scale, drain, resume and pause"));
 }
 
 function isHistoryLong({ maxHistoryLength }: GpuPoolInput): boolean {

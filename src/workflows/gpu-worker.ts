@@ -68,7 +68,7 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
       return { id, status: "unknown", reason: "no such row" };
     }
     let { status, podId } = row;
-    if (status === "spawning") {
+    if (status === "spawning" || (status === "active" && row.postState === "posting")) {
       ({ status, podId } = await spawn(row, timings));
     }
     if (status === "active") {
@@ -164,29 +164,36 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
     enter("draining");
     const { row } = await store.loadWorker(id);
     const since = row === null ? 0 : row.nowMs - (row.terminatingMs ?? row.nowMs);
-    const leftMs = timings.gracefulShutdownTimeoutSec * 1000 - since;
-    if (row?.busy === true && leftMs > 0) {
-      await condition(() => released || isEnd(order), leftMs, { summary: "graceful shutdown deadline" });
+    const endsAtMs = Date.now() + timings.gracefulShutdownTimeoutSec * 1000 - since;
+    for (;;) {
+      const leftMs = endsAtMs - Date.now();
+      if (row?.busy === true && !released && leftMs > 0) {
+        await condition(() => released || isEnd(order), leftMs, { summary: "graceful shutdown deadline" });
+      }
+      const given = takeOrder();
+      if (given?.kind === "fail") {
+        const ended = await carryOut(given);
+        if (ended !== null) {
+          return ended;
+        }
+        continue;
+      }
+      if (!released) {
+        await store.expelWorker(
+          id,
+          given?.kind === "terminate"
+            ? given.reason
+            : `still busy ${timings.gracefulShutdownTimeoutSec} s after the drain`,
+        );
+      }
+      return "terminating";
     }
-    const given = takeOrder();
-    if (given?.kind === "fail") {
-      return (await carryOut(given)) ?? "terminating";
-    }
-    if (!released) {
-      await store.expelWorker(
-        id,
-        given?.kind === "terminate"
-          ? given.reason
-          : `still busy ${timings.gracefulShutdownTimeoutSec} s after the drain`,
-      );
-    }
-    return "terminating";
   }
 
   async function bury(timings: WorkerTimings): Promise<string | null> {
     enter("burying");
     const row = await buryPod(id, timings);
-    enter("gone");
+    phase = "gone";
     return row?.statusReason ?? null;
   }
 }

@@ -1,7 +1,8 @@
-import { log, proxyActivities, workflowInfo } from "@temporalio/workflow";
+import { type ActivityOptions, log, proxyActivities, workflowInfo } from "@temporalio/workflow";
 import type { PodActivities, WorkerActivities } from "../contract/activities.ts";
 import { runpodTaskQueue } from "../contract/names.ts";
 import type { DrainOrder, Verdict } from "../contract/plan.ts";
+import { summarised } from "./summarised.ts";
 
 /** What a worker was told by its pool or by an operator. */
 export type Order =
@@ -10,9 +11,18 @@ export type Order =
   | { readonly kind: "terminate"; readonly reason: string };
 
 export function workerStore(): WorkerActivities {
-  return proxyActivities<WorkerActivities>({
+  const options: ActivityOptions = {
     startToCloseTimeout: "30s",
     retry: { initialInterval: "250ms", maximumInterval: "30s" },
+  };
+  return summarised<WorkerActivities>(options, {
+    loadWorker: "read its row",
+    drainWorker: "drain: claims refuse it from now on",
+    failWorker: "fail it, if the ground still holds; its task goes back to the queue",
+    expelWorker: "give its unfinished task back to the queue",
+    recordPod: "record its pod",
+    burnName: "burn its name: no pod may ever have it",
+    workerGone: "its pod was seen to be gone: end the row, book the cost",
   });
 }
 
@@ -30,6 +40,7 @@ export function podActivities(options: { summary: string; maximumAttempts?: numb
   return proxyActivities<PodActivities>({
     taskQueue: runpodTaskQueue(workflowInfo().taskQueue),
     startToCloseTimeout: "2m",
+    heartbeatTimeout: "15s",
     summary: options.summary,
     retry: {
       initialInterval: "1s",

@@ -37,7 +37,12 @@ const QUICK: Readonly<Record<string, string>> = {
   WORKER_POLL_MS: "200",
 };
 
-const QUICK_SIMULATOR: Partial<SimulatorSettings> = { provisioningMs: 50, startingMs: 50, deleteLagSec: 0.2, stopGraceMs: 5000 };
+const QUICK_SIMULATOR: Partial<SimulatorSettings> = {
+  provisioningMs: 50,
+  startingMs: 50,
+  deleteLagSec: 0.2,
+  stopGraceMs: 5000,
+};
 
 export interface TestStackOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -58,10 +63,12 @@ export interface TestStack {
   readonly guardian: Guardian;
   readonly temporal: Client;
   readonly pool: string;
+  /** Of this stack alone; below it `pods/<pod id>.log`. */
+  readonly directory: string;
   /** Serves workflows and activities from within the test, until close. */
   serve(): Promise<void>;
   /** Starts src/worker.ts as a process, to be killed. */
-  startWorkerProcess(): ManagedProcess;
+  startWorkerProcess(onLine?: (line: string) => void): ManagedProcess;
   startPool(input?: Readonly<Record<string, unknown>>): Promise<void>;
   /** Inserts tasks for this pool and answers their ids. */
   submit(count: number, params?: Readonly<Record<string, unknown>>): Promise<string[]>;
@@ -148,13 +155,13 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
       guardian,
       temporal,
       pool,
+      directory,
       rows,
       async serve() {
         undo.push(await serveInProcess(config, db, logger));
       },
-      startWorkerProcess() {
+      startWorkerProcess(onLine = (line) => logger.info({ worker: line })) {
         const { command, args } = projectProgram("worker");
-        const onLine = (line: string) => logger.info({ worker: line });
         return guardian.spawn(command, args, { name: "worker", env: { ...process.env, ...env }, onLine });
       },
       async startPool(input = {}) {

@@ -1,0 +1,52 @@
+import type { Command } from "commander";
+import { Option } from "commander";
+import { loadConfig } from "../config.ts";
+import { table } from "../config/variables.ts";
+import type { Connections } from "./connections.ts";
+import type { Environment } from "./env-files.ts";
+import { ClientError, EXIT } from "./errors.ts";
+import { type Output, plain } from "./output.ts";
+
+/** What every command works with. */
+export interface Context {
+  /** Complete once a command's action runs. */
+  readonly env: Environment;
+  readonly output: Output;
+  readonly connections: Connections;
+}
+
+export interface PoolOptions {
+  readonly pool?: string;
+  readonly json?: boolean;
+}
+
+export function jsonOption(): Option {
+  return new Option("--json", "print JSON instead of text");
+}
+
+export function poolOption(): Option {
+  return new Option("--pool <name>", "the pool (default: GPU_POOL, else main)");
+}
+
+/** The pool that a command is about. @throws ClientError, ConfigError */
+export function poolName(context: Context, { pool }: PoolOptions): string {
+  if (pool === undefined) {
+    return loadConfig(context.env, { need: [] }).pool.name;
+  }
+  const { kind } = table.pool.name;
+  if (!kind.schema.safeParse(pool).success) {
+    throw new ClientError(EXIT.usage, `--pool ${plain(pool)} is no pool's name`, `Expected ${kind.allowed}.`);
+  }
+  return pool;
+}
+
+/** What starts a pool, as an advice. */
+export function startCommand(pool: string): string {
+  return `gpu-pool pool start${pool === "main" ? "" : ` --pool ${pool}`}`;
+}
+
+export function addExamples(command: Command, lines: readonly (readonly [string, string])[]): void {
+  const width = Math.max(...lines.map(([example]) => example.length));
+  const text = lines.map(([example, meaning]) => `  ${example.padEnd(width)}  ${meaning}`).join("\n");
+  command.addHelpText("after", `\nExamples:\n${text}`);
+}

@@ -1,0 +1,56 @@
+import { readFile } from "node:fs/promises";
+import { parseEnv } from "node:util";
+import { livingStackEnvFile } from "./stack-env-file.ts";
+import { ClientError, EXIT } from "./errors.ts";
+
+export type Environment = Record<string, string | undefined>;
+
+/** Lays a file's variables under those that are set; one that is set to nothing counts as unset. */
+export function layUnder(env: Environment, text: string): void {
+  for (const [name, value] of Object.entries(parseEnv(text))) {
+    if (!env[name] && value !== undefined) {
+      env[name] = value;
+    }
+  }
+}
+
+interface EnvFileChoice {
+  /** --env-file: instead of .env. */
+  readonly envFile: string | undefined;
+  /** Whether a stack that runs here may stand in for a database that is not configured. */
+  readonly useStack: boolean;
+  readonly say: (line: string) => void;
+}
+
+/**
+ * Completes the environment from the chosen file, or from `.env` in the current folder if there; and, where no
+ * database is configured then, from the stack that `gpu-pool dev` runs in this folder.
+ * @throws ClientError when the chosen file cannot be read
+ */
+export async function completeEnvironment(env: Environment, choice: EnvFileChoice): Promise<void> {
+  const text = await readEnvFile(choice.envFile);
+  if (text !== null) {
+    layUnder(env, text);
+  }
+  if (!choice.useStack || choice.envFile !== undefined || env["SUPABASE_URL"]) {
+    return;
+  }
+  const stack = await livingStackEnvFile();
+  if (stack !== null) {
+    layUnder(env, stack.text);
+    choice.say(`gpu-pool: using the stack that runs here (${stack.file})`);
+  }
+}
+
+async function readEnvFile(chosen: string | undefined): Promise<string | null> {
+  try {
+    return await readFile(chosen ?? ".env", "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (chosen === undefined && code === "ENOENT") {
+      return null;
+    }
+    const file = chosen ?? ".env";
+    throw new ClientError(EXIT.badConfig, `${file} cannot be read (${code})`, "Name another with --env-file <path>.");
+  }
+}

@@ -1,0 +1,49 @@
+import { cut, plain, type Style } from "./output.ts";
+
+const HIDDEN = new Set(["level", "time", "pid", "name", "msg", "err"]);
+const COLOURS = { trace: "dim", debug: "dim", info: "cyan", warn: "yellow", error: "red", fatal: "red" } as const;
+
+const LONGEST_MESSAGE = 300;
+
+/** What the Temporal SDK says about itself when all is well. */
+export function isSdkChatter(line: string): boolean {
+  const entry = parse(line);
+  return (
+    entry !== null &&
+    "sdkComponent" in entry &&
+    (entry["level"] === "info" || /, not polling for /.test(String(entry["msg"])))
+  );
+}
+
+/** A JSON log line for people: time, level, message, fields. Anything else stays as it is. */
+export function prettyLogLine(line: string, style: Style): string {
+  const entry = parse(line);
+  if (entry === null) {
+    return plain(line);
+  }
+  const { level, time, msg, err } = entry;
+  const fields = Object.entries(entry)
+    .filter(([name]) => !HIDDEN.has(name))
+    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const cause = messageOf(err);
+  const colour = COLOURS[level as keyof typeof COLOURS] ?? "dim";
+  return [
+    style("dim", plain(String(time)).slice(11, 19)),
+    style(colour, plain(String(level)).padEnd(5)),
+    cut(plain([msg, ...(cause === null ? [] : [cause])].join(": ")), LONGEST_MESSAGE),
+    ...(fields.length === 0 ? [] : [style("dim", plain(fields.join(" ")))]),
+  ].join(" ");
+}
+
+function parse(line: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && value !== null && "level" in value && "msg" in value ? { ...value } : null;
+  } catch {
+    return null;
+  }
+}
+
+function messageOf(err: unknown): string | null {
+  return typeof err === "object" && err !== null && "message" in err ? String(err.message) : null;
+}

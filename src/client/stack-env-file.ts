@@ -1,0 +1,39 @@
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { processStartTime } from "../dev/guardian.ts";
+
+export const DEFAULT_DATA_DIR = join(".gpu-pool", "dev");
+
+export function stackEnvFile(dataDir: string): string {
+  return join(dataDir, "stack.env");
+}
+
+/** The process that holds a data directory, if it lives. */
+export async function stackHolder(dataDir: string): Promise<number | null> {
+  const owner = await readFile(join(dataDir, "owner"), "utf8").catch(() => "");
+  const [pid = "", ...startTime] = owner.trim().split(" ");
+  return pid !== "" && processStartTime(Number(pid)) === startTime.join(" ") ? Number(pid) : null;
+}
+
+/** The variables of the stack that runs in the default data directory; null when none does. */
+export async function livingStackEnvFile(): Promise<{ file: string; text: string } | null> {
+  if ((await stackHolder(DEFAULT_DATA_DIR)) === null) {
+    return null;
+  }
+  const file = stackEnvFile(DEFAULT_DATA_DIR);
+  const text = await readFile(file, "utf8").catch(() => null);
+  return text === null ? null : { file, text };
+}
+
+/** Readable by its owner only: it holds the stack's keys. */
+export async function writeStackEnvFile(dataDir: string, env: Readonly<Record<string, string>>): Promise<string> {
+  const file = stackEnvFile(dataDir);
+  const lines = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  await removeStackEnvFile(dataDir);
+  await writeFile(file, `# The stack of gpu-pool dev, while it runs.\n${lines.join("\n")}\n`, { mode: 0o600 });
+  return file;
+}
+
+export async function removeStackEnvFile(dataDir: string): Promise<void> {
+  await rm(stackEnvFile(dataDir), { force: true });
+}

@@ -1,0 +1,122 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { TaskInput } from "./task-input.ts";
+
+export interface TaskFlags {
+  readonly type: string;
+  readonly prompt?: string;
+  readonly negativePrompt?: string;
+  readonly frames?: number;
+  readonly fps?: number;
+  readonly width?: number;
+  readonly height?: number;
+  readonly seed?: number;
+  readonly model?: string;
+  readonly lora?: readonly string[];
+  readonly guidanceScale?: number;
+  readonly param?: Readonly<Record<string, unknown>>;
+  readonly priority?: number;
+  readonly project?: string;
+  readonly dependsOn?: string;
+  readonly count?: number;
+}
+
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
+/** The flags that describe one task; none of them goes together with --file. */
+export function addTaskFlags(command: Command): void {
+  const flags = [
+    new Option("--type <name>", "task type").default("generate_video"),
+    new Option("--prompt <text>", "what to show"),
+    new Option("--negative-prompt <text>", "what to keep out"),
+    new Option("--frames <n>", "length in frames").argParser(whole(1, 1000)),
+    new Option("--fps <n>", "frames per second").argParser(decimal),
+    new Option("--width <px>", "in pixels").argParser(whole(16, 4096)),
+    new Option("--height <px>", "in pixels").argParser(whole(16, 4096)),
+    new Option("--seed <n>", "-1 is random").argParser(whole(-1, Number.MAX_SAFE_INTEGER)),
+    new Option("--model <name>", "model to generate with"),
+    new Option("--lora <file>", "LoRA weights; may be repeated").argParser(collect),
+    new Option("--guidance-scale <n>", "how closely the prompt is followed").argParser(decimal),
+    new Option("--param <key=value>", "any other parameter, as JSON if it is any; may be repeated").argParser(assign),
+    new Option("--priority <n>", "higher is served first").argParser(whole(-1_000_000, 1_000_000)),
+    new Option("--project <id>", "the project that it counts for").argParser(uuid),
+    new Option("--depends-on <id>", "the task that it waits for").argParser(uuid),
+    new Option("--count <n>", "how many of it").argParser(whole(1, 100_000)),
+  ];
+  for (const flag of flags) {
+    command.addOption(flag.conflicts("file"));
+  }
+}
+
+/** The tasks that the flags describe, all alike. */
+export function tasksFromFlags(flags: TaskFlags): TaskInput[] {
+  const named = {
+    prompt: flags.prompt,
+    negative_prompt: flags.negativePrompt,
+    frames: flags.frames,
+    fps: flags.fps,
+    width: flags.width,
+    height: flags.height,
+    seed: flags.seed,
+    model: flags.model,
+    lora_weights: flags.lora,
+    guidance_scale: flags.guidanceScale,
+  };
+  const params = {
+    ...Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined)),
+    ...flags.param,
+  };
+  const task: TaskInput = {
+    task_type: flags.type,
+    params,
+    ...(flags.priority !== undefined && { priority: flags.priority }),
+    ...(flags.project !== undefined && { project_id: flags.project }),
+    ...(flags.dependsOn !== undefined && { dependant_on: flags.dependsOn }),
+  };
+  return Array.from({ length: flags.count ?? 1 }, () => task);
+}
+
+function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^[+-]?\d+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
+    }
+    return value;
+  };
+}
+
+function decimal(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) {
+    throw new InvalidArgumentError("Expected a number.");
+  }
+  return value;
+}
+
+function uuid(text: string): string {
+  if (!UUID.test(text)) {
+    throw new InvalidArgumentError("Expected a UUID.");
+  }
+  return text;
+}
+
+function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}
+
+function assign(text: string, before: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> {
+  const at = text.indexOf("=");
+  if (at < 1) {
+    throw new InvalidArgumentError("Expected key=value.");
+  }
+  const [key, value] = [text.slice(0, at), text.slice(at + 1)];
+  return { ...before, [key]: parseValue(value) };
+}
+
+function parseValue(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

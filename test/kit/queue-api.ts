@@ -1,0 +1,85 @@
+import { chmod, mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createClient, type SupabaseClient } from "@supabase/supabase-js";
+import { pino } from "pino";
+import { WebSocket } from "undici";
+import { freePort } from "../../src/dev/free-port.ts";
+import { startGateway } from "../../src/dev/gateway.ts";
+import { type Keys, makeKeys } from "../../src/dev/gateway-auth.ts";
+import { startGuardian } from "../../src/dev/guardian.ts";
+import { startPostgrest } from "../../src/dev/postgrest.ts";
+import { openQueue, type Queue, sha256 } from "./queue.ts";
+
+export interface QueueApi {
+  readonly queue: Queue;
+  readonly keys: Keys;
+  readonly url: string;
+  /** An unchanged supabase-js client. */
+  client(key: string, headers?: Readonly<Record<string, string>>): SupabaseClient;
+  /** As a pod calls: the public key, and its own token next to it. */
+  asWorker(token: string): SupabaseClient;
+  /** Makes this the token of a worker, valid for an hour. */
+  giveToken(worker: string, token: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The queue of `openQueue` behind PostgREST and the gateway, as its users meet it over HTTP. */
+export async function openQueueApi(): Promise<QueueApi> {
+  const logger = pino({ level: "fatal" }, process.stderr);
+  const guardian = await startGuardian({ logger });
+  const undo: (() => Promise<unknown>)[] = [() => guardian.close()];
+  const close = async () => {
+    for (const end of undo.splice(0).reverse()) {
+      await end();
+    }
+  };
+  try {
+    const directory = await mkdtemp(join(tmpdir(), "gpu-pool-queue-"));
+    await guardian.removeAtEnd(directory);
+    await chmod(directory, 0o711);
+    const queue = await openQueue();
+    undo.push(() => queue.close());
+    const keys = await makeKeys();
+    const postgrest = await startPostgrest({
+      guardian,
+      logger,
+      databaseUrl: queue.database.authenticatorUrl,
+      jwtSecret: keys.jwtSecret,
+      port: await freePort(),
+    });
+    const gateway = await startGateway({
+      port: 0,
+      postgrestUrl: postgrest.url,
+      databaseUrl: queue.database.databaseUrl,
+      storageDir: join(directory, "storage"),
+      keys,
+      videoBucket: "videos",
+      logger,
+    });
+    undo.push(() => gateway.close());
+    const client = (key: string, headers: Readonly<Record<string, string>> = {}) =>
+      createClient(gateway.url, key, {
+        global: { headers },
+        auth: { persistSession: false, autoRefreshToken: false },
+        realtime: { transport: WebSocket as never },
+      });
+    return {
+      queue,
+      keys,
+      url: gateway.url,
+      client,
+      asWorker: (token) => client(keys.anonKey, { "x-worker-token": token }),
+      async giveToken(worker, token) {
+        await queue.rows(
+          "update workers set token_hash = $2, token_expires_at = now() + interval '1 hour' where id = $1",
+          [worker, sha256(token)],
+        );
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
