@@ -31,7 +31,7 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
   const provider = new Map<string, ProviderView>();
 
   return {
-    async watchPool(pool) {
+    async watchPool(pool, isShown) {
       const context = Context.current();
       const view = provider.get(pool) ?? { book: podEvidenceBook(), listAt: 0 };
       provider.set(pool, view);
@@ -52,7 +52,7 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
           }
           const counts = JSON.stringify({ ...latest, observedAt: null });
           shown ??= counts;
-          if (isClosed(latest) || (counts !== shown && Date.now() >= refreshAt)) {
+          if (!isShown || isClosed(latest) || (counts !== shown && Date.now() >= refreshAt)) {
             break;
           }
         } catch (error) {

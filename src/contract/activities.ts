@@ -5,7 +5,8 @@ import type { DrainOrder, LeaseCause, Plan, SpawnAction } from "./plan.ts";
 /** Activities on the main task queue. */
 export interface PoolActivities {
   openPool(pool: string, config: Readonly<Record<string, unknown>>): Promise<{ living: string[] }>;
-  watchPool(pool: string): Promise<Plan>;
+  /** @param shown whether the workflow has a snapshot to show; without one the first good observation is returned. */
+  watchPool(pool: string, shown: boolean): Promise<Plan>;
   recordMessage(pool: string, message: Message): Promise<Intent>;
   journalIgnored(pool: string, kind: string, reason: string): Promise<void>;
   reserveWorkers(

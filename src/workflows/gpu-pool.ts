@@ -84,7 +84,7 @@ export async function gpuPool(input: GpuPoolInput): Promise<void> {
     }
     for (;;) {
       phase = closing ? "closing" : "watching";
-      const plan = await watchPool(pool);
+      const plan = await watchPool(pool, snapshot !== null);
       watches += 1;
       snapshot = plan.snapshot ?? snapshot;
       phase = closing ? "closing" : "performing";
