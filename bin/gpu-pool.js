@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 import { existsSync } from "node:fs";
 
-const built = new URL("../dist/src/client/main.js", import.meta.url);
+const source = new URL("../src/client/main.ts", import.meta.url);
 
-if (existsSync(built)) {
-  await import(built.href);
-} else {
+// In a clone the sources count, however old the build is; an image holds the build alone.
+if (existsSync(source)) {
   const { register } = await import("tsx/esm/api");
   register();
-  await import(new URL("../src/client/main.ts", import.meta.url).href);
+  await import(source.href);
+} else {
+  await import(new URL("../dist/src/client/main.js", import.meta.url).href);
 }

@@ -16,8 +16,8 @@ function giveUp(message) {
 
 function checkNode() {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-  if (major < 20 || (major === 20 && minor < 11)) {
-    giveUp(`gpu-pool needs Node 20.11 or newer; this is ${process.versions.node} (${process.execPath}).`);
+  if (major < 20 || (major === 20 && minor < 12)) {
+    giveUp(`gpu-pool needs Node 20.12 or newer; this is ${process.versions.node} (${process.execPath}).`);
   }
 }
 

@@ -1,4 +1,5 @@
-import { resolve } from "node:path";
+import { holderOf } from "../dev/data-dir.ts";
+import { DEFAULT_DATA_DIR } from "../dev/stack-env-file.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { loadConfig } from "../config.ts";
@@ -10,7 +11,7 @@ import { ClientError, EXIT } from "./errors.ts";
 import { isSdkChatter, prettyLogLine } from "./log-lines.ts";
 import { createStyle } from "./output.ts";
 import { SearchAttributesMissing, startPool } from "./pool-start.ts";
-import { DEFAULT_DATA_DIR, removeStackEnvFile, stackHolder, writeStackEnvFile } from "./stack-env-file.ts";
+
 import { supervise } from "./supervise.ts";
 
 /** Laid under what the user has set: nothing runs, and nothing is paid, before there is work. */
@@ -44,7 +45,7 @@ export function addDevCommand(program: Command, context: Context): void {
 async function runDev(context: Context, options: DevOptions): Promise<void> {
   const { env, output } = context;
   const { dataDir } = options;
-  const holder = await stackHolder(dataDir);
+  const holder = await holderOf(dataDir);
   if (holder !== null) {
     const advice = "Use that one, end it, or choose another place with --data-dir <path>.";
     throw new ClientError(EXIT.failed, `process ${holder} runs a stack in ${dataDir} already`, advice);
@@ -56,7 +57,6 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
   const pool = options.pool === false ? null : poolName(context, { ...(options.pool && { pool: options.pool }) });
   // What is wrong with the settings is said before anything is started.
   const { level } = loadConfig(env, { need: [] }).log;
-  await removeStackEnvFile(dataDir);
   const stopping = stopOnSignals(output.note);
   const showLog = (line: string) => output.note(prettyLogLine(line.trimEnd(), colours));
   const logger = createLogger({ level, name: "gpu-pool", destination: { write: showLog } });
@@ -77,7 +77,6 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
     }
     Object.assign(env, stack.env);
     loadConfig(env);
-    const file = resolve(await writeStackEnvFile(dataDir, stack.env));
     if (options.worker) {
       supervision = supervise({
         start: () => stack.startWorker({}, (line) => isSdkChatter(line) || showLog(line)),
@@ -89,11 +88,10 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
     if (pool !== null) {
       await startPoolOnceReady(context, pool, options.worker ? ATTRIBUTES_WAIT_MS : 0);
     }
-    announce(context, { stack, file, pool, options });
+    announce(context, { stack, pool, options });
     await stopping.stopped;
   } finally {
     stopping.stop();
-    await removeStackEnvFile(dataDir);
     await context.connections.close();
     await stack.close();
     await supervision;
@@ -152,12 +150,11 @@ function unreachableForPods(env: Context["env"], stack: Stack): string | null {
 
 interface Announcement {
   readonly stack: Stack;
-  readonly file: string;
   readonly pool: string | null;
   readonly options: DevOptions;
 }
 
-function announce({ output, env }: Context, { stack, file, pool, options }: Announcement): void {
+function announce({ output, env }: Context, { stack, pool, options }: Announcement): void {
   const path = pool === null ? "" : `/${encodeURIComponent(poolWorkflowId(pool))}`;
   const workflows = `/namespaces/${env["TEMPORAL_NAMESPACE"] || "default"}/workflows${path}`;
   const urls = {
@@ -167,7 +164,7 @@ function announce({ output, env }: Context, { stack, file, pool, options }: Anno
     simulator: stack.simulator?.url ?? null,
   };
   if (options.json) {
-    output.printJson({ pid: process.pid, pool, envFile: file, ...urls });
+    output.printJson({ pid: process.pid, pool, envFile: stack.envFile, ...urls });
     return;
   }
   const { style } = output;
@@ -180,12 +177,12 @@ function announce({ output, env }: Context, { stack, file, pool, options }: Anno
   line("Web UI", urls.webUi);
   line("Simulator", urls.simulator);
   line("Temporal", urls.temporal);
-  const elsewhere = `--env-file ${file}`;
+  const elsewhere = `--env-file ${stack.envFile}`;
   output.print("");
   output.print(
     options.dataDir === DEFAULT_DATA_DIR
-      ? `In another terminal: ${style("cyan", "gpu-pool status")} (from other folders with ${elsewhere})`
-      : `In another terminal: ${style("cyan", `gpu-pool status ${elsewhere}`)}`,
+      ? `In another terminal: ${style("cyan", "npx gpu-pool status")} (from other folders with ${elsewhere})`
+      : `In another terminal: ${style("cyan", `npx gpu-pool status ${elsewhere}`)}`,
   );
   output.print(style("dim", "Ctrl-C stops everything."));
   output.print("");

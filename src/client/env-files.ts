@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { parseEnv } from "node:util";
-import { livingStackEnvFile } from "./stack-env-file.ts";
+import { livingStackEnvFile } from "../dev/stack-env-file.ts";
 import { ClientError, EXIT } from "./errors.ts";
 
 export type Environment = Record<string, string | undefined>;

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type Guardian, processStartTime } from "./guardian.ts";
 
@@ -10,7 +10,7 @@ import { type Guardian, processStartTime } from "./guardian.ts";
 export async function claimDataDir(guardian: Guardian, wanted: string): Promise<string> {
   const dir = resolve(wanted);
   await mkdir(dir, { recursive: true });
-  if (await takeLock(join(dir, "owner"))) {
+  if (await takeLock(dir)) {
     return dir;
   }
   const spare = `${dir}-${process.pid}-${randomBytes(3).toString("hex")}`;
@@ -19,23 +19,31 @@ export async function claimDataDir(guardian: Guardian, wanted: string): Promise<
   return spare;
 }
 
-async function takeLock(file: string): Promise<boolean> {
+/** The process that holds a data directory, if it lives. */
+export async function holderOf(dataDir: string): Promise<number | null> {
+  const owner = await readFile(ownerFile(dataDir), "utf8").catch(() => "");
+  const [pid = "", ...startTime] = owner.trim().split(" ");
+  return pid !== "" && processStartTime(Number(pid)) === startTime.join(" ") ? Number(pid) : null;
+}
+
+function ownerFile(dataDir: string): string {
+  return join(dataDir, "owner");
+}
+
+async function takeLock(dataDir: string): Promise<boolean> {
+  const file = ownerFile(dataDir);
   const mine = `${process.pid} ${processStartTime(process.pid) ?? ""}`;
   try {
-    const handle = await open(file, "wx");
-    await handle.writeFile(mine);
-    await handle.close();
+    await writeFile(file, mine, { flag: "wx" });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
       throw error;
     }
   }
-  const [pid, ...startTime] = (await readFile(file, "utf8")).split(" ");
-  if (processStartTime(Number(pid)) === startTime.join(" ")) {
+  if ((await holderOf(dataDir)) !== null) {
     return false;
   }
-  await rm(file, { force: true });
   await writeFile(file, mine);
   return true;
 }

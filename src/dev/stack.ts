@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { SEARCH_ATTRIBUTES } from "../contract/search-attributes.ts";
@@ -15,6 +14,7 @@ import { projectProgram } from "./program.ts";
 import { createPodLauncher } from "./simulator/pod-process.ts";
 import { type Simulator, startSimulator } from "./simulator/simulator.ts";
 import type { SimulatorSettings } from "./simulator/settings.ts";
+import { removeStackEnvFile, writeStackEnvFile } from "./stack-env-file.ts";
 import { bootstrapSupabase } from "./supabase-roles.ts";
 import { findTemporalBinary } from "./temporal-binary.ts";
 import { startTemporalServer } from "./temporal-server.ts";
@@ -69,15 +69,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       runpodPart(parts),
     ]);
     const env = { ...temporal.env, ...supabase, ...runpod.env };
-    const envFile = join(dataDir, "stack.env");
-    await writeFile(
-      envFile,
-      Object.entries(env)
-        .map(([name, value]) => `${name}=${value}\n`)
-        .join(""),
-      { mode: 0o600 },
-    );
-    closers.push(() => rm(envFile, { force: true }));
+    const envFile = await writeStackEnvFile(dataDir, env);
+    closers.push(() => removeStackEnvFile(dataDir));
     return {
       guardian,
       env,

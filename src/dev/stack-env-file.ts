@@ -1,23 +1,16 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { processStartTime } from "../dev/guardian.ts";
+import { holderOf } from "./data-dir.ts";
 
 export const DEFAULT_DATA_DIR = join(".gpu-pool", "dev");
 
-export function stackEnvFile(dataDir: string): string {
+function stackEnvFile(dataDir: string): string {
   return join(dataDir, "stack.env");
-}
-
-/** The process that holds a data directory, if it lives. */
-export async function stackHolder(dataDir: string): Promise<number | null> {
-  const owner = await readFile(join(dataDir, "owner"), "utf8").catch(() => "");
-  const [pid = "", ...startTime] = owner.trim().split(" ");
-  return pid !== "" && processStartTime(Number(pid)) === startTime.join(" ") ? Number(pid) : null;
 }
 
 /** The variables of the stack that runs in the default data directory; null when none does. */
 export async function livingStackEnvFile(): Promise<{ file: string; text: string } | null> {
-  if ((await stackHolder(DEFAULT_DATA_DIR)) === null) {
+  if ((await holderOf(DEFAULT_DATA_DIR)) === null) {
     return null;
   }
   const file = stackEnvFile(DEFAULT_DATA_DIR);

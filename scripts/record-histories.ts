@@ -1,0 +1,47 @@
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { historyToJSON } from "@temporalio/common/lib/proto-utils.js";
+import { bundleWorkflowCode, DefaultLogger } from "@temporalio/worker";
+import { pino } from "pino";
+import { SEARCH_ATTRIBUTES } from "../src/contract/search-attributes.ts";
+import { freePort } from "../src/dev/free-port.ts";
+import { startGuardian } from "../src/dev/guardian.ts";
+import { findTemporalBinary } from "../src/dev/temporal-binary.ts";
+import { startTemporalServer } from "../src/dev/temporal-server.ts";
+import { STORIES } from "../test/replay/stories.ts";
+import { startFakeService } from "../test/workflow/fake-service.ts";
+
+/** Plays the stories that have no history yet, on a Temporal server of their own, and stores what the server recorded. */
+const histories = new URL("../test/replay/histories/", import.meta.url);
+const fileOf = (name: string, run: number) => new URL(`${name}${run === 0 ? "" : `-${run + 1}`}.json`, histories);
+
+const missing = STORIES.filter(({ name }) => !existsSync(fileOf(name, 0)));
+if (missing.length === 0) {
+  console.log("Every story has its history; delete none to please a change.");
+  process.exit(0);
+}
+
+const logger = pino({ level: "warn" }, process.stderr);
+const guardian = await startGuardian({ logger });
+try {
+  const { path: binary } = await findTemporalBinary({ logger });
+  const searchAttributes = Object.fromEntries(SEARCH_ATTRIBUTES.map(({ name }) => [name, "Keyword"] as const));
+  const { address } = await startTemporalServer({ guardian, logger, binary, port: await freePort(), searchAttributes });
+  const workflowsPath = fileURLToPath(new URL("../src/workflows/index.ts", import.meta.url));
+  const bundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("WARN") });
+  const service = await startFakeService({ address, bundle, identity: "recorder" });
+  await mkdir(histories, { recursive: true });
+  for (const { name, timings, tell } of missing) {
+    const stage = service.open(timings);
+    const runs = await tell(stage);
+    for (const [run, handle] of runs.entries()) {
+      await writeFile(fileOf(name, run), historyToJSON(await handle.fetchHistory()));
+    }
+    await stage.close();
+    console.log(`recorded ${name} (${runs.length} ${runs.length === 1 ? "run" : "runs"})`);
+  }
+  await service.close();
+} finally {
+  await guardian.close();
+}
