@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ManagedProcess } from "../../src/dev/guardian.ts";
+import { startTestStack, type TestStack } from "../kit/stack.ts";
+import {
+  countEvents,
+  countTasks,
+  expectDoneOnce,
+  expectNothingLeft,
+  killHard,
+  livingWorkers,
+  LONG,
+  within,
+  workerStates,
+} from "../stack/lifecycle-kit.ts";
+
+const SPAWNING_TIMEOUT_SEC = 6;
+
+describe("a Temporal worker that is killed while pods are at work", () => {
+  let stack: TestStack;
+  let serving: ManagedProcess;
+  beforeAll(async () => {
+    stack = await startTestStack({ env: { SPAWNING_TIMEOUT_SEC: String(SPAWNING_TIMEOUT_SEC) } });
+    serving = stack.startWorkerProcess();
+    await stack.startPool();
+  });
+  afterAll(async () => await stack?.close());
+
+  it("costs the running tasks nothing: they end on the pods that they began on", async () => {
+    const ids = await stack.submit(4, LONG);
+    await expect.poll(() => countTasks(stack, "In Progress"), within(40)).toBe(2);
+    await killHard(serving);
+    serving = stack.startWorkerProcess();
+
+    await expectDoneOnce(stack, ids, 90);
+    await expectNothingLeft(stack, 80);
+    const workers = await workerStates(stack);
+    expect(workers.map(({ status }) => status)).toEqual(["terminated", "terminated"]);
+    expect(await stack.rows("select 1 from task_attempts where cause <> 'completed'")).toEqual([]);
+  });
+
+  it("invariant 8: does not end a pod that became ready while nobody watched, although its spawn deadline has passed", async () => {
+    const booked = (await workerStates(stack)).length;
+    // The pod shall boot only after the kill.
+    stack.simulator.configure({ startingMs: 3000 });
+    const ids = await stack.submit(3, LONG);
+    await expect
+      .poll(async () => (await livingWorkers(stack)).map(({ post_state }) => post_state), within(40))
+      .toEqual(["posted"]);
+    await killHard(serving);
+    const isPastDeadline = async () =>
+      await stack.rows(
+        `select 1 from workers where gone_at is null and status = 'active'
+           and now() > pod_created_at + make_interval(secs => $1)`,
+        [SPAWNING_TIMEOUT_SEC + 1],
+      );
+    await expect.poll(isPastDeadline, within(40)).toHaveLength(1);
+    const [survivor] = await livingWorkers(stack);
+    serving = stack.startWorkerProcess();
+
+    await expectDoneOnce(stack, ids, 60);
+    await expectNothingLeft(stack, 80);
+    expect(await countEvents(stack, "worker.fail")).toBe(0);
+    expect((await workerStates(stack)).slice(booked)).toMatchObject([{ id: survivor?.id, status: "terminated" }]);
+  });
+});

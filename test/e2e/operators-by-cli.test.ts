@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { startTestStack, type TestStack } from "../kit/stack.ts";
+import {
+  countEvents,
+  countTasks,
+  expectDoneOnce,
+  expectNothingLeft,
+  livingWorkers,
+  LONG,
+  temporalCli,
+  temporalCliOk,
+  within,
+  workerStates,
+} from "../stack/lifecycle-kit.ts";
+
+const claim = z.object({ worker_status: z.string(), task: z.object({ task_id: z.string() }).nullable() });
+
+describe("what operators say with the temporal command", () => {
+  let stack: TestStack;
+  beforeAll(async () => {
+    stack = await startTestStack({ env: { MAX_ACTIVE_GPUS: "2" } });
+    await stack.serve();
+    await stack.startPool();
+  });
+  afterAll(async () => await stack?.close());
+
+  const signal = async (name: string, ...input: string[]) =>
+    await temporalCliOk(stack, ["workflow", "signal", "--name", name, ...input.flatMap((text) => ["--input", text])]);
+  const updateScale = async (input: string) =>
+    await temporalCli(stack, ["workflow", "update", "execute", "-o", "json", "--name", "scale", "--input", input]);
+  const claimAs = async (worker: string) => (await stack.db.call("claim_task", { p_worker_id: worker }, claim)).task;
+
+  it("drain lets running tasks finish, leaves queued ones queued and ends with no pod; resume does the rest", async () => {
+    const ids = await stack.submit(6, LONG);
+    await expect.poll(() => countTasks(stack, "In Progress"), within(30)).toBe(2);
+    await signal("drain");
+    await expect
+      .poll(async () => (await livingWorkers(stack)).map(({ status }) => status), within(15))
+      .not.toContain("active");
+    const running = await tasksIn("In Progress");
+    const queued = await tasksIn("Queued");
+    expect(queued.length).toBeGreaterThanOrEqual(1);
+    for (const { id } of await workerStates(stack)) {
+      const claimed = await claimAs(id);
+      expect(queued).not.toContain(claimed?.task_id);
+    }
+
+    await expectNothingLeft(stack, 40);
+    await expectDoneOnce(stack, running, 1);
+    expect(await tasksIn("Queued")).toEqual(queued);
+    for (const { id } of await workerStates(stack)) {
+      expect(await claimAs(id)).toBeNull();
+    }
+    expect(await stack.rows("select 1 from task_attempts where cause <> 'completed'")).toEqual([]);
+
+    await signal("resume");
+    await expectDoneOnce(stack, ids, 50);
+    await expectNothingLeft(stack, 30);
+  });
+
+  it("a signal without payload, with nonsense or of an unknown name is journaled and ignored, and the pool goes on", async () => {
+    await signal("scale");
+    await signal("scale", '"nonsense"');
+    await signal("scale", '{"target": -1}');
+    await signal("scale", '{"target": 1, "for": "soon"}');
+    await signal("fly", '{"to": "the moon"}');
+    await expect.poll(() => countEvents(stack, "message.ignored"), within(15)).toBe(5);
+    const reasons = await stack.rows<{ reason: string }>(
+      "select reason from pool_events where kind = 'message.ignored' order by id",
+    );
+    expect(reasons.map(({ reason }) => reason)).toEqual([
+      expect.stringContaining("got nothing"),
+      expect.stringContaining('got "nonsense"'),
+      expect.stringContaining("target: expected a whole number"),
+      expect.stringContaining("for: expected whole seconds"),
+      expect.stringContaining("fly: "),
+    ]);
+    await expectDoneOnce(stack, await stack.submit(1), 30);
+    await expectNothingLeft(stack, 30);
+  });
+
+  it("a signal whose bytes cannot even be decoded is journaled and ignored, and the pool goes on", async () => {
+    const ignored = await countEvents(stack, "message.ignored");
+    const scale = ["workflow", "signal", "--name", "scale"];
+    await temporalCliOk(stack, [...scale, "--input", '{"target": 1}', "--input-meta", "encoding=binary/encrypted"]);
+    await temporalCliOk(stack, [...scale, "--input", '{"target": 1}', "--input-meta", "encoding=json/protobuf"]);
+    await expect.poll(() => countEvents(stack, "message.ignored"), within(20)).toBe(ignored + 2);
+    const reasons = await stack.rows<{ reason: string }>(
+      "select reason from pool_events where kind = 'message.ignored' order by id desc limit 2",
+    );
+    expect(reasons.map(({ reason }) => reason)).toEqual(Array(2).fill(expect.stringContaining("cannot be decoded")));
+    // What cannot be read does no harm to an order that needs no payload.
+    await temporalCliOk(stack, [
+      "workflow",
+      "signal",
+      "--name",
+      "resume",
+      "--input",
+      "?",
+      "--input-meta",
+      "encoding=x/y",
+    ]);
+    await expect.poll(() => countEvents(stack, "message.resume"), within(20)).toBeGreaterThanOrEqual(1);
+    await expectDoneOnce(stack, await stack.submit(1), 30);
+    await expectNothingLeft(stack, 30);
+  });
+
+  it("scale holds the pool at a size until control is given back with null, or the time is up", async () => {
+    await signal("scale", '{"target": 1}');
+    const rested = async () =>
+      await stack.rows("select 1 from workers where status = 'active' and now() > ready_at + interval '4 seconds'");
+    await expect.poll(rested, within(30)).toHaveLength(1);
+    const refused = await updateScale('{"target": 1.5}');
+    expect(refused.exitCode).not.toBe(0);
+    expect(refused.stderr).toContain("target: expected a whole number");
+    expect(await livingWorkers(stack)).toHaveLength(1);
+    expect(await updateScale('{"target": null}')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining("null"),
+    });
+    await expectNothingLeft(stack, 30);
+
+    const booked = (await workerStates(stack)).length;
+    expect(await updateScale('{"target": 2, "for": 6}')).toMatchObject({ exitCode: 0 });
+    await expect.poll(async () => (await livingWorkers(stack)).length, within(15)).toBe(2);
+    await expectNothingLeft(stack, 40);
+    expect((await workerStates(stack)).length).toBe(booked + 2);
+    const [row] = await stack.rows<{ expired: boolean }>("select hold_until < now() as expired from pools");
+    expect(row?.expired).toBe(true);
+  });
+
+  async function tasksIn(status: string): Promise<string[]> {
+    const rows = await stack.rows<{ id: string }>("select id from tasks where status = $1 order by id", [status]);
+    return rows.map(({ id }) => id);
+  }
+});

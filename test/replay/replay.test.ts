@@ -1,0 +1,90 @@
+import { readdir, readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { bundleWorkflowCode, DefaultLogger, makeTelemetryFilterString, Runtime, Worker } from "@temporalio/worker";
+import { DeterminismViolationError } from "@temporalio/workflow";
+import { beforeAll, describe, expect, it } from "vitest";
+
+const MAX_BYTES = 300_000;
+const SECRETS =
+  /eyJ[\w-]{8,}\.[\w-]{8,}|-----BEGIN|bearer |service_role|rpa_\w{8,}|"(\w*token|api_?key|password|secret)"/i;
+
+interface Recorded {
+  readonly name: string;
+  readonly text: string;
+  readonly history: { readonly events: readonly Record<string, unknown>[] };
+}
+
+const HISTORIES = new URL("./histories/", import.meta.url);
+const WORKFLOWS = new URL("../../src/workflows/index.ts", import.meta.url);
+const CHANGED_WORKFLOWS = new URL("./changed-workflows.ts", import.meta.url);
+
+async function replay(workflows: URL, recorded: readonly Recorded[]) {
+  const workflowsPath = fileURLToPath(workflows);
+  const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("WARN") });
+  const histories = recorded.map(({ name, history }) => ({ workflowId: name, history }));
+  const outcomes = new Map<string, Error | undefined>();
+  for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle }, histories)) {
+    outcomes.set(workflowId, error);
+  }
+  return outcomes;
+}
+
+/** Whether a text in a JSON value, as it stands or as an encoded payload, looks like a secret. */
+function holdsSecret(value: unknown): boolean {
+  if (typeof value === "string") {
+    return SECRETS.test(value) || SECRETS.test(Buffer.from(value, "base64").toString("utf8"));
+  }
+  return typeof value === "object" && value !== null && Object.values(value).some(holdsSecret);
+}
+
+function workflowType({ history }: Recorded): string {
+  const started = history.events[0]?.["workflowExecutionStartedEventAttributes"];
+  return (started as { workflowType: { name: string } }).workflowType.name;
+}
+
+describe("recorded histories", () => {
+  let recorded: Recorded[] = [];
+  beforeAll(async () => {
+    Runtime.install({
+      logger: new DefaultLogger("ERROR"),
+      telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: "ERROR" }) } },
+    });
+    const files = (await readdir(HISTORIES)).filter((file) => file.endsWith(".json"));
+    recorded = await Promise.all(
+      files.map(async (file): Promise<Recorded> => {
+        const text = await readFile(new URL(file, HISTORIES), "utf8");
+        return { name: file, text, history: JSON.parse(text) };
+      }),
+    );
+  });
+
+  it("replay on the workflows of today: what lives goes on after an upgrade", async () => {
+    const outcomes = await replay(WORKFLOWS, recorded);
+    expect(outcomes.size).toBe(recorded.length);
+    expect(
+      [...outcomes].flatMap(([name, error]) => (error === undefined ? [] : [`${name}: ${error.message}`])),
+    ).toEqual([]);
+  });
+
+  it("catch a change of the workflows, each of them", async () => {
+    const outcomes = await replay(CHANGED_WORKFLOWS, recorded);
+    expect(outcomes.size).toBe(recorded.length);
+    expect([...outcomes].filter(([, error]) => !(error instanceof DeterminismViolationError))).toEqual([]);
+  });
+
+  it("are there for every workflow", async () => {
+    const index = await readFile(WORKFLOWS, "utf8");
+    const workflows = [...index.matchAll(/export \{ (\w+) \}/g)].map(([, name]) => name);
+    expect(workflows.length).toBeGreaterThan(0);
+    expect([...new Set(recorded.map(workflowType))]).toEqual(expect.arrayContaining(workflows));
+  });
+
+  it("are small and hold no secret", () => {
+    const large = recorded.filter(({ text }) => Buffer.byteLength(text) > MAX_BYTES);
+    expect(large.map(({ name }) => name)).toEqual([]);
+    const telling = recorded.filter(({ history }) => holdsSecret(history));
+    expect(telling.map(({ name }) => name)).toEqual([]);
+    const payload = Buffer.from('{"apiKey":"abc"}').toString("base64");
+    expect(holdsSecret({ input: [{ data: payload }] })).toBe(true);
+  });
+});

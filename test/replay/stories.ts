@@ -1,0 +1,239 @@
+import type { WorkflowHandle } from "@temporalio/client";
+import { created, type FakeRow, lost, lostWithPod, refused } from "../workflow/fake-fleet.ts";
+import { bringUp, type Stage, until } from "../workflow/fake-service.ts";
+
+/** Plays one life and answers the runs whose histories are kept. */
+type Story = (stage: Stage) => Promise<readonly WorkflowHandle[]>;
+
+interface Told {
+  /** File name: <workflow>-<story>. */
+  readonly name: string;
+  readonly timings?: Partial<Stage["timings"]>;
+  readonly tell: Story;
+}
+
+const spawn = (count: number) => ({ kind: "spawn", count, max: 4, intentVersion: 1, reason: "work is queued" });
+
+const signal = (row: FakeRow, name: string, payload: Record<string, unknown> = {}) => ({
+  kind: "signal",
+  worker: row.id,
+  signal: { name, ...payload },
+});
+
+const drain = (row: FakeRow) => signal(row, "drain", { order: { reason: "nothing queued", onlyIdle: true } });
+
+async function seen(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
+  await until(check, (is) => {
+    if (!is) {
+      throw new Error(`waited for ${what}`);
+    }
+  });
+}
+
+/** One booking of two workers, their work, and the way back to none, with operators talking meanwhile. */
+async function mainJob(stage: Stage, input: { maxHistoryLength?: number } = {}) {
+  stage.plans.push(stage.planOf([spawn(2)]));
+  const pool = await stage.startPool(input);
+  await seen("two workers", () => stage.rows.size === 2);
+  const rows = [...stage.rows.values()];
+  for (const row of rows) {
+    await stage.worker(row.id).reaches("booting");
+    stage.beat(row);
+  }
+  await pool.signal("scale", { target: "many" });
+  const current = stage.temporal.workflow.getHandle(pool.workflowId);
+  await current.executeUpdate("pause");
+  await current.signal("resume");
+  await current.executeUpdate("scale", { args: [{ target: 2, for: 60 }] });
+  stage.plans.push(stage.planOf(rows.map((row) => signal(row, "ready"))));
+  for (const row of rows) {
+    await stage.worker(row.id).reaches("active");
+    row.busy = true;
+  }
+  const [first, second] = rows as [FakeRow, FakeRow];
+  second.busy = false;
+  stage.plans.push(
+    stage.planOf([
+      drain(second),
+      signal(first, "fail", { verdict: { leaseCause: "stuck", reason: "no progress", heartbeatMs: null } }),
+    ]),
+  );
+  for (const row of rows) {
+    await stage.worker(row.id).result();
+  }
+  stage.plans.push(stage.planOf([]));
+  await seen("an empty fleet", async () => (await stage.status()).snapshot?.failing === 0);
+  return { pool, rows };
+}
+
+export const STORIES: readonly Told[] = [
+  {
+    name: "gpuPool-main-job",
+    tell: async (stage) => [(await mainJob(stage)).pool],
+  },
+  {
+    name: "gpuPool-continue-as-new",
+    async tell(stage) {
+      stage.watchMs = 50;
+      const { pool } = await mainJob(stage, { maxHistoryLength: 60 });
+      const runOf = (runId: string) => stage.temporal.workflow.getHandle(pool.workflowId, runId);
+      const first = runOf(pool.firstExecutionRunId);
+      const { events } = await first.fetchHistory();
+      const next = events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? "";
+      return [first, runOf(next)];
+    },
+  },
+  {
+    name: "gpuPool-restart",
+    async tell(stage) {
+      const { row } = await bringUp(stage);
+      const orphan = stage.book({ status: "active", postState: "posted", podId: "pod-1", readyMs: Date.now() });
+      const pool = await stage.startPool();
+      await stage.worker(orphan.id).reaches("active");
+      await stage.worker(row.id).handle.terminate("lost");
+      stage.plans.push(stage.planOf([drain(row)]));
+      await stage.worker(row.id).reaches("active");
+      await seen("the performed plan", async () => (await stage.status()).phase === "watching");
+      return [pool];
+    },
+  },
+  {
+    name: "gpuPool-shutdown",
+    async tell(stage) {
+      const { row } = await bringUp(stage);
+      const pool = await stage.startPool();
+      await pool.cancel();
+      await seen("the shutdown", () => stage.intent.mode === "closing");
+      stage.plans.push(stage.planOf([drain(row)]));
+      await pool.result().catch(() => undefined);
+      return [pool];
+    },
+  },
+  {
+    name: "gpuWorker-drain",
+    async tell(stage) {
+      const { worker } = await bringUp(stage);
+      await worker.signal("drain", { reason: "nothing queued", onlyIdle: true });
+      await worker.result();
+      return [worker.handle];
+    },
+  },
+  {
+    name: "gpuWorker-refused-drain",
+    async tell(stage) {
+      const { row, worker } = await bringUp(stage);
+      row.busy = true;
+      await worker.signal("drain", { reason: "nothing queued", onlyIdle: true });
+      await seen("the refusal", () => stage.called("drainWorker").length === 1);
+      await worker.signal("drain", { reason: "an operator", onlyIdle: false });
+      await worker.reaches("draining");
+      await worker.signal("fail", { leaseCause: "worker_died", reason: "silent", heartbeatMs: 1 });
+      await seen("the second refusal", () => stage.called("failWorker").length === 1);
+      row.busy = false;
+      await worker.signal("released");
+      await worker.result();
+      return [worker.handle];
+    },
+  },
+  {
+    name: "gpuWorker-graceful-deadline",
+    timings: { gracefulShutdownTimeoutSec: 1 },
+    async tell(stage) {
+      const { row, worker } = await bringUp(stage);
+      row.busy = true;
+      await worker.signal("drain", { reason: "an operator", onlyIdle: false });
+      await worker.result();
+      return [worker.handle];
+    },
+  },
+  {
+    name: "gpuWorker-fail",
+    async tell(stage) {
+      const { row, worker } = await bringUp(stage);
+      await worker.signal("fail", { leaseCause: "worker_died", reason: "silent", heartbeatMs: row.heartbeatMs });
+      await worker.result();
+      return [worker.handle];
+    },
+  },
+  {
+    name: "gpuWorker-terminate",
+    async tell(stage) {
+      const { row, worker } = await bringUp(stage);
+      row.busy = true;
+      await worker.signal("terminate");
+      await worker.result();
+      return [worker.handle];
+    },
+  },
+  {
+    name: "gpuWorker-lifetime",
+    timings: { workerMaxLifetimeSec: 2 },
+    async tell(stage) {
+      const { worker } = await bringUp(stage);
+      await worker.result();
+      return [worker.handle];
+    },
+  },
+  {
+    name: "gpuWorker-cancel",
+    async tell(stage) {
+      const { worker } = await bringUp(stage);
+      await worker.handle.cancel();
+      await worker.result().catch(() => undefined);
+      return [worker.handle];
+    },
+  },
+  {
+    name: "gpuWorker-active",
+    async tell(stage) {
+      const { worker } = await bringUp(stage);
+      return [worker.handle];
+    },
+  },
+  {
+    name: "gpuWorker-adopt",
+    async tell(stage) {
+      stage.createAnswers.push(lostWithPod);
+      const { worker } = await bringUp(stage);
+      await worker.signal("drain", { reason: "nothing queued", onlyIdle: true });
+      await worker.result();
+      return [worker.handle];
+    },
+  },
+  {
+    name: "gpuWorker-burn",
+    timings: { podSettleSec: 2 },
+    async tell(stage) {
+      stage.createAnswers.push(lost);
+      const worker = await stage.startWorker(stage.book().id);
+      await worker.result();
+      return [worker.handle];
+    },
+  },
+  {
+    name: "gpuWorker-no-capacity",
+    async tell(stage) {
+      stage.createAnswers.push(refused("capacity", true), created);
+      const worker = await stage.startWorker(stage.book().id);
+      await worker.reaches("booting");
+      await worker.signal("terminate");
+      await worker.result();
+      return [worker.handle];
+    },
+  },
+  {
+    name: "gpuWorker-spawn-deadline",
+    timings: { spawningTimeoutSec: 1 },
+    async tell(stage) {
+      const row = stage.book();
+      stage.hooks.checkBoot = () => {
+        if (row.bootStage !== "running") {
+          Object.assign(row, { bootStage: "running", bootStageMs: Date.now() });
+        }
+      };
+      const worker = await stage.startWorker(row.id);
+      await worker.result();
+      return [worker.handle];
+    },
+  },
+];

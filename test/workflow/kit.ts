@@ -1,0 +1,38 @@
+import { execa } from "execa";
+import { afterAll, inject } from "vitest";
+import { type FakeService, type Stage, startFakeService } from "./fake-service.ts";
+
+// One service for each test file.
+let service: Promise<FakeService> | undefined;
+afterAll(async () => await (await service)?.close());
+
+/** A test's body with a pool of its own, closed at its end. Times in seconds. */
+export function withKit(
+  steps: (kit: Stage) => Promise<void>,
+  timings?: Partial<Stage["timings"]>,
+): () => Promise<void> {
+  return async () => {
+    const { temporalAddress: address, workflowBundle: codePath } = inject("shared");
+    service ??= startFakeService({ address, bundle: { codePath }, identity: "workflow-test" });
+    const kit = (await service).open(timings);
+    try {
+      await steps(kit);
+    } finally {
+      await kit.close();
+    }
+  };
+}
+
+/** Runs the real `temporal` command and answers what it printed. */
+export async function cli(...args: string[]): Promise<string> {
+  const { temporalAddress, temporalBinary } = inject("shared");
+  const { stdout } = await execa(temporalBinary, args, { env: { TEMPORAL_ADDRESS: temporalAddress } });
+  return stdout;
+}
+
+/** A gate that a hook waits at until the test opens it. */
+export function gate(): { readonly passed: Promise<void>; open(): void } {
+  let open = () => {};
+  const passed = new Promise<void>((resolve) => (open = resolve));
+  return { passed, open: () => open() };
+}
