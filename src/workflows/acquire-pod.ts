@@ -69,7 +69,11 @@ export async function acquirePod({ pool, row, timings, hasOrder }: Acquisition):
     }
     current = (await store.loadWorker(id)).row ?? current;
     if (result.kind === "ambiguous" && current.postState === null) {
+      if (Date.now() + backoffMs > deadlineMs) {
+        return await giveUp(`its create request could not be sent: ${result.detail}`);
+      }
       await condition(hasOrder, backoffMs, { summary: "the request never left; try again" });
+      backoffMs = Math.min(2 * backoffMs, LONGEST_BACKOFF_MS);
     }
   }
 

@@ -19,7 +19,7 @@ const claim = z.object({ worker_status: z.string(), task: z.object({ task_id: z.
 describe("what operators say with the temporal command", () => {
   let stack: TestStack;
   beforeAll(async () => {
-    stack = await startTestStack({ env: { MAX_ACTIVE_GPUS: "2" } });
+    stack = await startTestStack({ env: { MAX_ACTIVE_GPUS: "2", TASKS_PER_GPU_THRESHOLD: "1" } });
     await stack.serve();
     await stack.startPool();
   });
@@ -32,7 +32,7 @@ describe("what operators say with the temporal command", () => {
   const claimAs = async (worker: string) => (await stack.db.call("claim_task", { p_worker_id: worker }, claim)).task;
 
   it("drain lets running tasks finish, leaves queued ones queued and ends with no pod; resume does the rest", async () => {
-    const ids = await stack.submit(6, LONG);
+    const ids = await stack.submit(4, LONG);
     await expect.poll(() => countTasks(stack, "In Progress"), within(30)).toBe(2);
     await signal("drain");
     await expect

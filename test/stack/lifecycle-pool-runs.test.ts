@@ -18,7 +18,7 @@ import {
 describe("the runs of a pool's workflow", () => {
   let stack: TestStack;
   beforeAll(async () => {
-    stack = await startTestStack({ env: { MAX_ACTIVE_GPUS: "2" } });
+    stack = await startTestStack({ env: { MAX_ACTIVE_GPUS: "2", TASKS_PER_GPU_THRESHOLD: "1" } });
     await stack.serve();
     await stack.startPool({ maxHistoryLength: 40 });
   });
@@ -52,7 +52,7 @@ describe("the runs of a pool's workflow", () => {
 
   it("go on after a terminate: the living workers keep their tasks, and hold and mode survive", async () => {
     const podsBefore = stack.simulator.ledger().totals.pods;
-    const ids = await stack.submit(6, LONG);
+    const ids = await stack.submit(4, LONG);
     await pool().executeUpdate("scale", { args: [{ target: 2 }] });
     await expect.poll(() => countTasks(stack, "In Progress"), within(30)).toBe(2);
     await pool().executeUpdate("pause");
@@ -78,7 +78,7 @@ describe("the runs of a pool's workflow", () => {
   });
 
   it("close as cancelled only when every task under way has ended and no pod is left", async () => {
-    const ids = await stack.submit(5, LONG);
+    const ids = await stack.submit(3, LONG);
     await expect.poll(() => countTasks(stack, "In Progress"), within(30)).toBe(2);
     const completedBefore = await countTasks(stack, "Complete");
     await pool().cancel();
@@ -98,7 +98,7 @@ describe("the runs of a pool's workflow", () => {
     expect(complete.length).toBeGreaterThanOrEqual(2);
     expect(await countTasks(stack, "Complete")).toBeGreaterThanOrEqual(completedBefore + 2);
     await expectDoneOnce(stack, complete, 1);
-    expect(await countTasks(stack, "Queued")).toBe(5 - complete.length);
+    expect(await countTasks(stack, "Queued")).toBe(3 - complete.length);
     expect(await stack.rows("select 1 from task_attempts where cause <> 'completed'")).toEqual([]);
   });
 });

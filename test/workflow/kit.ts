@@ -30,6 +30,9 @@ export async function cli(...args: string[]): Promise<string> {
   return stdout;
 }
 
+/** For `cli`: a payload in an encoding that nobody knows. */
+export const UNREADABLE = ["--input-base64", "--input", "AAE=", "--input-meta", "encoding=binary/unknown"] as const;
+
 /** A gate that a hook waits at until the test opens it. */
 export function gate(): { readonly passed: Promise<void>; open(): void } {
   let open = () => {};

@@ -68,6 +68,37 @@ describe.concurrent("a pool that continues as new", () => {
   );
 
   it(
+    "waits until also an ignored message is journaled, however often that fails",
+    withKit(async (kit) => {
+      const database = gate();
+      kit.hooks.journalIgnored = async () => {
+        await database.passed;
+        if (kit.called("journalIgnored").length === 1) {
+          throw new Error("the database does not answer");
+        }
+      };
+      const pool = await kit.startPool({ maxHistoryLength: 1 });
+      await pool.signal("dance");
+      await until(
+        () => kit.called("journalIgnored"),
+        (calls) => expect(calls).toHaveLength(1),
+      );
+      kit.plans.push(kit.planOf([]));
+      await until(kit.status, ({ watches }) => expect(watches).toBe(1));
+      database.open();
+      await until(
+        () => kit.ignored,
+        (ignored) => expect(ignored).toEqual([expect.objectContaining({ kind: "dance" })]),
+      );
+      await until(
+        () => runs(kit, pool.firstExecutionRunId),
+        (ids) => expect(ids).toHaveLength(2),
+      );
+      expect(await kit.status()).toMatchObject({ messages: 1 });
+    }),
+  );
+
+  it(
     "writes down first what waits, and shuts down if it is cancelled meanwhile",
     withKit(async (kit) => {
       const database = gate();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { poolWorkflowId } from "../../src/contract/names.ts";
 import { until } from "./fake-service.ts";
-import { cli, gate, withKit } from "./kit.ts";
+import { cli, gate, UNREADABLE, withKit } from "./kit.ts";
 
 describe.concurrent("what operators say to a pool", () => {
   it(
@@ -125,6 +125,20 @@ describe.concurrent("what operators say to a pool", () => {
         expect.stringContaining("unknown signal"),
       ]);
       expect(await pool.executeUpdate("resume")).toMatchObject({ mode: "normal" });
+    }),
+  );
+
+  it(
+    "is journaled and ignored also when its payload cannot be decoded",
+    withKit(async (kit) => {
+      const pool = await kit.startPool();
+      const id = poolWorkflowId(kit.pool);
+      await cli("workflow", "signal", "-w", id, "--name", "scale", ...UNREADABLE);
+      await until(
+        () => kit.ignored,
+        (ignored) => expect(ignored).toEqual([{ kind: "scale", reason: expect.stringContaining("cannot be decoded") }]),
+      );
+      expect(await pool.executeUpdate("pause")).toMatchObject({ mode: "paused" });
     }),
   );
 

@@ -102,10 +102,14 @@ describe.concurrent("what a pool does with its plan", () => {
   it(
     "gives a worker that is told something its lost lifecycle back",
     withKit(async (kit) => {
+      await kit.startPool();
+      await until(
+        () => kit.called("watchPool"),
+        (watches) => expect(watches).toHaveLength(1),
+      );
       const { row, worker } = await bringUp(kit);
       await worker.handle.terminate("lost");
       kit.plans.push(kit.planOf([signal(row.id, "drain", { order: { reason: "nothing queued", onlyIdle: true } })]));
-      await kit.startPool();
       await until(
         () => worker.handle.describe(),
         ({ status }) => expect(status.name).toBe("RUNNING"),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { bringUp, until } from "./fake-service.ts";
-import { gate, withKit } from "./kit.ts";
+import { cli, gate, UNREADABLE, withKit } from "./kit.ts";
 
 describe.concurrent("orders to a GPU worker", () => {
   it(
@@ -148,4 +148,13 @@ describe.concurrent("orders to a GPU worker", () => {
       expect(kit.called("failWorker")).toEqual([[row.id, "host_lost", "failed by signal", { heartbeatMs: null }]]);
     })();
   });
+
+  it(
+    "takes a drain whose payload cannot be decoded as a graceful one",
+    withKit(async (kit) => {
+      const { worker } = await bringUp(kit);
+      await cli("workflow", "signal", "-w", worker.handle.workflowId, "--name", "drain", ...UNREADABLE);
+      expect(await worker.result()).toMatchObject({ status: "terminated", reason: "drain asked for by signal" });
+    }),
+  );
 });
