@@ -1,6 +1,47 @@
 -- The tables of the main job. Every object is granted and revoked explicitly in 20261122000500_security.sql.
+-- Where an older orchestrator's tables exist, what is missing is added and their rows are put in order.
 
-create table pools (
+-- Gives a column of an adopted table its default and closes its gaps with it.
+create or replace function pg_temp.settle(p_table text, p_column text, p_default text) returns void
+language plpgsql as $$
+begin
+  execute format('alter table public.%I alter column %I set default %s', p_table, p_column, p_default);
+  execute format('update public.%I set %I = %s where %I is null', p_table, p_column, p_default, p_column);
+  execute format('alter table public.%I alter column %I set not null', p_table, p_column);
+end $$;
+
+create or replace function pg_temp.ensure_check(p_table text, p_name text, p_check text) returns void
+language plpgsql as $$
+begin
+  if not exists (select from pg_constraint where conrelid = to_regclass('public.' || p_table) and conname = p_name) then
+    execute format('alter table public.%I add constraint %I check (%s)', p_table, p_name, p_check);
+  end if;
+end $$;
+
+-- Old rows may point at what was deleted: then only new values are checked.
+create or replace function pg_temp.ensure_reference(p_table text, p_column text, p_target text) returns void
+language plpgsql as $$
+declare
+  clause text := format('alter table public.%I add constraint %I foreign key (%I) references public.%s',
+    p_table, p_table || '_' || p_column || '_fkey', p_column, p_target);
+begin
+  if exists (
+    select from pg_constraint c
+    join pg_attribute a on a.attrelid = c.conrelid and array[a.attnum] = c.conkey
+    where c.conrelid = to_regclass('public.' || p_table) and c.contype = 'f' and a.attname = p_column
+  ) then
+    return;
+  end if;
+  execute clause;
+exception when foreign_key_violation then
+  execute clause || ' not valid';
+end $$;
+
+-- Read at the end, when the columns are there.
+select set_config('gpu_pool.adopting', (to_regclass('public.tasks') is not null and not exists (
+  select from pg_attribute where attrelid = to_regclass('public.tasks') and attname = 'gate' and not attisdropped))::text, true);
+
+create table if not exists pools (
   name text primary key check (name ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'),
   mode text not null default 'normal' check (mode in ('normal', 'draining', 'paused', 'closing')),
   hold integer check (hold >= 0),
@@ -19,110 +60,118 @@ comment on column pools.intent_version is 'Raised by every message; a reservatio
 comment on column pools.config is 'Partial settings of this pool, laid over the environment of the Temporal worker.';
 comment on column pools.observing_since is 'Start of unbroken good observations: heartbeat ages never count from before it.';
 
-create table projects (
-  id uuid primary key default gen_random_uuid(),
-  name text not null default 'default',
-  user_id uuid,
-  max_running integer check (max_running > 0),
-  paused boolean not null default false,
-  created_at timestamptz not null default now()
-);
+create table if not exists projects (id uuid primary key default gen_random_uuid());
+alter table projects
+  add column if not exists name text not null default 'default',
+  add column if not exists user_id uuid,
+  add column if not exists max_running integer check (max_running > 0),
+  add column if not exists paused boolean not null default false,
+  add column if not exists created_at timestamptz not null default now();
 comment on column projects.max_running is 'Open plus running tasks of this project at a time; null: no limit.';
 
-insert into projects (id, name) values ('00000000-0000-0000-0000-000000000000', 'default');
-
-create table task_types (
-  name text primary key,
-  alias_of text references task_types (name),
-  pool text not null default 'main',
-  stuck_timeout_sec integer check (stuck_timeout_sec > 0),
-  created_at timestamptz not null default now()
-);
+create table if not exists task_types (name text primary key);
+alter table task_types
+  add column if not exists alias_of text,
+  add column if not exists pool text not null default 'main',
+  add column if not exists stuck_timeout_sec integer check (stuck_timeout_sec > 0),
+  add column if not exists created_at timestamptz not null default now();
 comment on column task_types.pool is 'Tasks of this type go to this pool unless the row names another.';
 comment on column task_types.stuck_timeout_sec is 'Seconds without progress; null: TASK_STUCK_TIMEOUT_SEC.';
 
-insert into task_types (name) values ('generate_video');
-insert into task_types (name, alias_of) values ('video_generation', 'generate_video');
+do $$
+begin
+  if not exists (
+    select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+    where i.indrelid = 'task_types'::regclass and i.indisunique and i.indnkeyatts = 1 and a.attname = 'name'
+  ) then
+    create unique index task_types_name on task_types (name);
+  end if;
+  perform pg_temp.ensure_reference('task_types', 'alias_of', 'task_types (name)');
+  -- Types that an older orchestrator ran without a GPU are none of this fleet's.
+  if exists (select from pg_attribute where attrelid = 'task_types'::regclass and attname = 'run_type' and not attisdropped) then
+    update task_types set pool = to_jsonb(task_types) ->> 'run_type'
+    where pool = 'main' and to_jsonb(task_types) ->> 'run_type' <> 'gpu';
+  end if;
+end $$;
 
-create table workers (
-  id text primary key,
-  pool text not null references pools (name),
-  status text not null default 'spawning'
-    check (status in ('spawning', 'active', 'terminating', 'terminated', 'error')),
-  origin text not null default 'pool' check (origin in ('pool', 'external')),
-  instance_type text,
-  decision_id text,
-  pod_id text,
-  post_state text check (post_state in ('posting', 'posted', 'burned')),
-  posted_at timestamptz,
-  boot_stage text not null default 'reserved',
-  boot_stage_at timestamptz not null default now(),
-  token_hash text,
-  token_expires_at timestamptz,
-  created_at timestamptz not null default now(),
-  ready_at timestamptz,
-  last_heartbeat timestamptz,
-  vram_total_mb integer,
-  vram_used_mb integer,
-  last_released_at timestamptz,
-  last_signal text,
-  last_signal_at timestamptz,
-  status_reason text,
-  terminating_at timestamptz,
-  pod_created_at timestamptz,
-  deleted_at timestamptz,
-  gone_at timestamptz,
-  cost_per_hr_usd numeric(10, 4),
-  cost_usd numeric(12, 6),
-  metadata jsonb not null default '{}'
-) with (fillfactor = 70);
+-- Adopted tables may demand more of a row than these have; then nothing has to have them.
+do $$
+begin
+  insert into projects (id, name) values ('00000000-0000-0000-0000-000000000000', 'default') on conflict do nothing;
+exception when not_null_violation or foreign_key_violation then
+  raise notice 'there is no default project: every task must name its project';
+end $$;
+do $$
+begin
+  insert into task_types (name) values ('generate_video') on conflict do nothing;
+  insert into task_types (name, alias_of) values ('video_generation', 'generate_video') on conflict do nothing;
+exception when not_null_violation or foreign_key_violation then
+  raise notice 'the task types generate_video and video_generation were not added';
+end $$;
+
+create table if not exists workers (id text primary key) with (fillfactor = 70);
+alter table workers set (fillfactor = 70);
+alter table workers
+  add column if not exists pool text,
+  add column if not exists status text,
+  add column if not exists origin text,
+  add column if not exists instance_type text,
+  add column if not exists decision_id text,
+  add column if not exists pod_id text,
+  add column if not exists post_state text,
+  add column if not exists posted_at timestamptz,
+  add column if not exists boot_stage text not null default 'reserved',
+  add column if not exists boot_stage_at timestamptz not null default now(),
+  add column if not exists token_hash text,
+  add column if not exists token_expires_at timestamptz,
+  add column if not exists created_at timestamptz not null default now(),
+  add column if not exists ready_at timestamptz,
+  add column if not exists last_heartbeat timestamptz,
+  add column if not exists vram_total_mb integer,
+  add column if not exists vram_used_mb integer,
+  add column if not exists last_released_at timestamptz,
+  add column if not exists last_signal text,
+  add column if not exists last_signal_at timestamptz,
+  add column if not exists status_reason text,
+  add column if not exists terminating_at timestamptz,
+  add column if not exists pod_created_at timestamptz,
+  add column if not exists deleted_at timestamptz,
+  add column if not exists gone_at timestamptz,
+  add column if not exists cost_per_hr_usd numeric(10, 4),
+  add column if not exists cost_usd numeric(12, 6),
+  add column if not exists metadata jsonb not null default '{}';
 comment on column workers.post_state is 'posting: one create request is unresolved; burned: its name may never be used again.';
 comment on column workers.boot_stage_at is 'SPAWNING_TIMEOUT_SEC counts from here.';
 comment on column workers.gone_at is 'When the provider was seen to have no such pod. Until then the pod may bill.';
-comment on column workers.token_hash is 'SHA-256 of the pod''s own credential.';
--- Serves the observation: the living fleet of one pool.
-create index workers_living on workers (pool) where gone_at is null;
--- Serves the check of a worker's credential.
-create unique index workers_token on workers (token_hash) where token_hash is not null;
--- Serves reserve_workers: a repeated decision finds what it booked.
-create index workers_decision on workers (decision_id) where decision_id is not null;
+comment on column workers.token_hash is 'SHA-256 of the worker''s own credential.';
+comment on column workers.origin is 'external: not spawned by the pool; counts while its heartbeat is fresh and is never deleted.';
 
-create table tasks (
-  id uuid primary key default gen_random_uuid(),
-  task_type text not null,
-  params jsonb not null default '{}',
-  status text not null default 'Queued'
-    check (status in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled')),
-  attempts integer not null default 0,
-  worker_id text references workers (id),
-  project_id uuid not null default '00000000-0000-0000-0000-000000000000' references projects (id),
-  dependant_on uuid references tasks (id),
-  priority integer not null default 0,
-  pool text,
-  gate text not null default 'open' check (gate in ('open', 'held', 'blocked')),
-  vtime bigint not null default 0,
-  output_location text,
-  result_data jsonb,
-  error_message text,
-  generation_started_at timestamptz,
-  generation_processed_at timestamptz,
-  generation_created boolean not null default false,
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now()
-);
+create table if not exists tasks (id uuid primary key default gen_random_uuid());
+alter table tasks
+  add column if not exists task_type text not null,
+  add column if not exists params jsonb,
+  add column if not exists status text,
+  add column if not exists attempts integer,
+  add column if not exists worker_id text,
+  add column if not exists project_id uuid,
+  add column if not exists dependant_on uuid,
+  add column if not exists priority integer,
+  add column if not exists pool text,
+  add column if not exists gate text not null default 'open',
+  add column if not exists vtime bigint not null default 0,
+  add column if not exists output_location text,
+  add column if not exists result_data jsonb,
+  add column if not exists error_message text,
+  add column if not exists generation_started_at timestamptz,
+  add column if not exists generation_processed_at timestamptz,
+  add column if not exists generation_created boolean,
+  add column if not exists created_at timestamptz,
+  add column if not exists updated_at timestamptz;
 comment on column tasks.gate is 'open: may be claimed; held: its project is at its limit or paused; blocked: waits for dependant_on.';
 comment on column tasks.vtime is 'Place in line among equal priorities (start-time fair queuing between projects).';
 comment on column tasks.attempts is 'Attempts that count: raised at the claim, taken back when the cause was not the task''s.';
--- Serves claim and count: the head of the line of one pool.
-create index tasks_open on tasks (pool, priority desc, vtime, id) where status = 'Queued' and gate = 'open';
--- Serves admission: a project's last place in line, its open count, its next held task.
-create index tasks_project_line on tasks (project_id, gate, priority desc, vtime, id) where status = 'Queued';
--- Serves completion: what waited for this task.
-create index tasks_blocked on tasks (dependant_on) where status = 'Queued' and gate = 'blocked';
--- Serves limits and the observation: what runs.
-create index tasks_running on tasks (project_id) where status = 'In Progress';
 
-create table task_attempts (
+create table if not exists task_attempts (
   id bigint generated always as identity primary key,
   task_id uuid not null references tasks (id) on delete cascade,
   attempt integer not null,
@@ -134,17 +183,14 @@ create table task_attempts (
   progress_at timestamptz,
   ended_at timestamptz,
   cause text check (cause in
-    ('completed', 'task_error', 'worker_died', 'stuck', 'host_lost', 'drained', 'released', 'cancelled')),
+    ('completed', 'task_error', 'worker_died', 'stuck', 'host_lost', 'drained', 'released', 'cancelled', 'delegated')),
   error text,
   unique (task_id, attempt),
   check ((ended_at is null) = (cause is null))
 ) with (fillfactor = 85);
 comment on table task_attempts is 'One row a claim: a lease. Every write about a task is conditional on its token.';
--- A task has at most one open lease, and so has a worker; the latter serves drain and the observation.
-create unique index task_attempts_open_task on task_attempts (task_id) where ended_at is null;
-create unique index task_attempts_open_worker on task_attempts (worker_id) where ended_at is null;
 
-create table pool_events (
+create table if not exists pool_events (
   id bigint generated always as identity primary key,
   pool text not null,
   at timestamptz not null default now(),
@@ -156,5 +202,106 @@ create table pool_events (
   details jsonb not null default '{}'
 );
 comment on table pool_events is 'The journal: every decision with its inputs and its reasons, every outcome.';
+
+do $$
+declare
+  adopting boolean := current_setting('gpu_pool.adopting')::boolean;
+  unknown text;
+  failed integer;
+begin
+  if adopting then
+    insert into pools (name) values ('main') on conflict do nothing;
+    -- Nobody here made their pods, so they count and may be drained, and are never deleted.
+    update workers set origin = 'external', pool = 'main' where origin is null;
+    update workers set status = case when status in ('active', 'terminating', 'terminated', 'error') then status else 'spawning' end
+    where status is null or status not in ('active', 'terminating', 'terminated', 'error');
+    update workers set boot_stage = 'ready', ready_at = coalesce(created_at, last_heartbeat) where last_heartbeat is not null;
+    update workers set status = 'terminated', status_reason = 'silent when the table was adopted'
+    where status in ('spawning', 'active', 'terminating')
+      and coalesce(last_heartbeat, created_at, '-infinity') < now() - interval '1 hour';
+    update workers set gone_at = coalesce(last_heartbeat, created_at, now()) where status in ('terminated', 'error');
+
+    if (select atttypid = 'text'::regtype from pg_attribute where attrelid = 'tasks'::regclass and attname = 'status') then
+      update tasks set status = case lower(replace(status, '_', ' '))
+        when 'queued' then 'Queued' when 'pending' then 'Queued'
+        when 'in progress' then 'In Progress' when 'running' then 'In Progress'
+        when 'complete' then 'Complete' when 'completed' then 'Complete'
+        when 'failed' then 'Failed' when 'error' then 'Failed'
+        when 'cancelled' then 'Cancelled' when 'canceled' then 'Cancelled' else status end
+      where status not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled');
+    end if;
+    select string_agg(distinct status::text, ', ') into unknown from tasks
+    where status::text not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled');
+    if unknown is not null then
+      raise exception 'cannot adopt tasks: status % has no meaning here', unknown
+        using hint = 'Set those rows to Queued, In Progress, Complete, Failed or Cancelled, then migrate again. No row was changed.';
+    end if;
+
+    if exists (select from projects where id = '00000000-0000-0000-0000-000000000000') then
+      perform pg_temp.settle('tasks', 'project_id', '''00000000-0000-0000-0000-000000000000''');
+    end if;
+    update tasks set created_at = now() where created_at is null;
+    update tasks set pool = coalesce((select t.pool from task_types t where t.name = task_type limit 1), 'main') where pool is null;
+    update tasks set vtime = (extract(epoch from created_at) * 1000000)::bigint where status = 'Queued';
+    -- A chain that waits for a failure can never run, at whatever depth.
+    loop
+      update tasks child set status = 'Failed', error_message = format('depends on task %s, which is %s', parent.id, parent.status)
+      from tasks parent
+      where child.dependant_on = parent.id and child.status = 'Queued' and parent.status in ('Failed', 'Cancelled');
+      get diagnostics failed = row_count;
+      exit when failed = 0;
+    end loop;
+    update tasks child set gate = 'blocked'
+    where status = 'Queued' and dependant_on is not null and not exists (
+      select from tasks parent where parent.id = child.dependant_on and parent.status = 'Complete');
+    -- What a living worker is at gets a lease; an orchestrator task waits for its sub-tasks and holds no worker.
+    insert into task_attempts (task_id, worker_id, attempt, started_at)
+    select distinct on (t.worker_id) t.id, t.worker_id, greatest(t.attempts, 1), coalesce(t.generation_started_at, now())
+    from tasks t join workers w on w.id = t.worker_id
+    where t.status = 'In Progress' and w.gone_at is null and t.task_type not like '%orchestrator%'
+    order by t.worker_id, t.generation_started_at desc nulls last;
+    update tasks set attempts = greatest(attempts, 1) where id in (select task_id from task_attempts);
+  else
+    perform pg_temp.settle('tasks', 'project_id', '''00000000-0000-0000-0000-000000000000''');
+  end if;
+
+  perform pg_temp.settle('workers', c.name, c.value) from (values
+    ('status', '''spawning'''), ('origin', '''pool'''), ('metadata', '''{}'''), ('created_at', 'now()')) as c(name, value);
+  alter table workers alter column pool set not null;
+  perform pg_temp.settle('tasks', c.name, c.value) from (values
+    ('params', '''{}'''), ('status', '''Queued'''), ('attempts', '0'), ('priority', '0'), ('generation_created', 'false'),
+    ('created_at', 'now()'), ('updated_at', 'now()')) as c(name, value);
+  perform pg_temp.ensure_check('workers', 'workers_status_check',
+    'status in (''spawning'', ''active'', ''terminating'', ''terminated'', ''error'')');
+  perform pg_temp.ensure_check('workers', 'workers_origin_check', 'origin in (''pool'', ''external'')');
+  perform pg_temp.ensure_check('workers', 'workers_post_state_check', 'post_state in (''posting'', ''posted'', ''burned'')');
+  perform pg_temp.ensure_check('tasks', 'tasks_status_check',
+    'status in (''Queued'', ''In Progress'', ''Complete'', ''Failed'', ''Cancelled'')');
+  perform pg_temp.ensure_check('tasks', 'tasks_gate_check', 'gate in (''open'', ''held'', ''blocked'')');
+  perform pg_temp.ensure_reference('workers', 'pool', 'pools (name)');
+  perform pg_temp.ensure_reference('tasks', 'worker_id', 'workers (id)');
+  perform pg_temp.ensure_reference('tasks', 'project_id', 'projects (id)');
+  perform pg_temp.ensure_reference('tasks', 'dependant_on', 'tasks (id)');
+  -- Nothing that an insert in this migration leaves pending may stand in the way of the next statement about its table.
+  set constraints all immediate;
+end $$;
+
+-- Serves the observation: the living fleet of one pool.
+create index if not exists workers_living on workers (pool) where gone_at is null;
+-- Serves the check of a worker's credential.
+create unique index if not exists workers_token on workers (token_hash) where token_hash is not null;
+-- Serves reserve_workers: a repeated decision finds what it booked.
+create index if not exists workers_decision on workers (decision_id) where decision_id is not null;
+-- Serves claim and count: the head of the line of one pool.
+create index if not exists tasks_open on tasks (pool, priority desc, vtime, id) where status = 'Queued' and gate = 'open';
+-- Serves admission: a project's last place in line, its open count, its next held task.
+create index if not exists tasks_project_line on tasks (project_id, gate, priority desc, vtime, id) where status = 'Queued';
+-- Serves completion: what waited for this task.
+create index if not exists tasks_blocked on tasks (dependant_on) where status = 'Queued' and gate = 'blocked';
+-- Serves limits and the observation: what runs.
+create index if not exists tasks_running on tasks (project_id) where status = 'In Progress';
+-- A task has at most one open lease, and so has a worker; the latter serves drain and the observation.
+create unique index if not exists task_attempts_open_task on task_attempts (task_id) where ended_at is null;
+create unique index if not exists task_attempts_open_worker on task_attempts (worker_id) where ended_at is null;
 -- Serves the journal of one pool, newest first.
-create index pool_events_pool on pool_events (pool, id desc);
+create index if not exists pool_events_pool on pool_events (pool, id desc);

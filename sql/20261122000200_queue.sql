@@ -1,8 +1,35 @@
 -- Admission is decided when something is written, so that a claim is the head of one index.
 
+alter table tasks
+  add column if not exists parent_id uuid references tasks (id) on delete set null,
+  add column if not exists delegated_at timestamptz,
+  add column if not exists error_details text;
+comment on column tasks.parent_id is 'The orchestrator task that wrote this one: params.orchestrator_task_id_ref, when it is of the same project.';
+comment on column tasks.delegated_at is 'Since when this task waits for its sub-tasks, In Progress but held by no worker.';
+comment on column tasks.error_details is 'Written by workers of the old protocol that give a task back after a fatal fault.';
+-- Serves the end of a sub-task: what its parent still waits for.
+create index if not exists tasks_children on tasks (parent_id, status) where parent_id is not null;
+
+alter table task_attempts drop constraint if exists task_attempts_cause_check;
+alter table task_attempts add constraint task_attempts_cause_check check (cause in
+  ('completed', 'task_error', 'worker_died', 'stuck', 'host_lost', 'drained', 'released', 'cancelled', 'delegated'));
+
+-- The status that a name means: its own spelling, or one of the other names in use for it. Anything else is left as it
+-- is, for the column's own check to refuse.
+create or replace function task_status_named(p_name text) returns text
+language sql immutable set search_path = public, pg_temp as $$
+  select case translate(lower(p_name), '_-', '  ')
+    when 'queued' then 'Queued' when 'pending' then 'Queued'
+    when 'in progress' then 'In Progress' when 'running' then 'In Progress' when 'processing' then 'In Progress'
+    when 'complete' then 'Complete' when 'completed' then 'Complete' when 'success' then 'Complete'
+    when 'failed' then 'Failed' when 'error' then 'Failed'
+    when 'cancelled' then 'Cancelled' when 'canceled' then 'Cancelled'
+    else p_name end
+$$;
+
 -- Whether a project has a limit or a pause, so that its row must be locked to decide about a gate. An answer of false
 -- holds until this transaction ends: a change of limit or pause waits for it, and while one is under way the answer is true.
-create function project_is_gated(p_project uuid) returns boolean
+create or replace function project_is_gated(p_project uuid) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   gated boolean;
@@ -16,7 +43,7 @@ begin
 end $$;
 
 -- Opens as many held tasks of a project as its limit allows; the project's row serialises it.
-create function open_held_tasks(p_project uuid) returns void
+create or replace function open_held_tasks(p_project uuid) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   project projects;
@@ -27,7 +54,7 @@ begin
     return;
   end if;
   room := project.max_running
-    - (select count(*) from tasks where project_id = p_project and status = 'In Progress')
+    - (select count(*) from tasks where project_id = p_project and status = 'In Progress' and delegated_at is null)
     - (select count(*) from tasks where project_id = p_project and status = 'Queued' and gate = 'open');
   update tasks set gate = 'open'
   where id in (
@@ -39,7 +66,7 @@ begin
   );
 end $$;
 
-create function tasks_admit() returns trigger
+create or replace function tasks_admit() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   kind task_types;
@@ -47,7 +74,9 @@ declare
   parent_status text;
   line_now bigint;
   project_last bigint;
+  parent_ref text := coalesce(new.parent_id::text, new.params ->> 'orchestrator_task_id_ref');
 begin
+  new.status := task_status_named(new.status::text);
   select * into kind from task_types where name = new.task_type;
   if kind.alias_of is not null then
     select * into kind from task_types where name = kind.alias_of;
@@ -55,6 +84,17 @@ begin
   end if;
   new.pool := coalesce(new.pool, kind.pool, 'main');
   new.project_id := coalesce(new.project_id, '00000000-0000-0000-0000-000000000000');
+  new.parent_id := null;
+  new.delegated_at := null;
+  if parent_ref ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    -- Of another project's task nobody makes a parent: a sub-task that fails fails its parent.
+    select id, status into new.parent_id, parent_status from tasks
+    where id = parent_ref::uuid and project_id = new.project_id for share;
+    if new.status = 'Queued' and parent_status in ('Failed', 'Cancelled') then
+      new.status := 'Cancelled';
+      new.error_message := format('its orchestrator task %s is %s', new.parent_id, parent_status);
+    end if;
+  end if;
   if new.status <> 'Queued' then
     return new;
   end if;
@@ -88,7 +128,7 @@ begin
   if project_is_gated(new.project_id) then
     select * into project from projects where id = new.project_id for no key update;
     if project.paused or project.max_running <=
-      (select count(*) from tasks where project_id = new.project_id and status = 'In Progress')
+      (select count(*) from tasks where project_id = new.project_id and status = 'In Progress' and delegated_at is null)
       + (select count(*) from tasks where project_id = new.project_id and status = 'Queued' and gate = 'open')
     then
       new.gate := 'held';
@@ -96,9 +136,9 @@ begin
   end if;
   return new;
 end $$;
-create trigger tasks_admit before insert on tasks for each row execute function tasks_admit();
+create or replace trigger tasks_admit before insert on tasks for each row execute function tasks_admit();
 
-create function tasks_guard() returns trigger
+create or replace function tasks_guard() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
 begin
   if old.status in ('Complete', 'Failed', 'Cancelled') and new.status <> old.status then
@@ -106,12 +146,54 @@ begin
       using errcode = 'PT409';
   end if;
   new.updated_at := now();
+  if new.status in ('Complete', 'Failed', 'Cancelled') and old.status <> new.status then
+    new.generation_processed_at := coalesce(new.generation_processed_at, now());
+  end if;
+  if new.status <> 'In Progress' then
+    new.delegated_at := null;
+  end if;
   return new;
 end $$;
-create trigger tasks_guard before update on tasks for each row execute function tasks_guard();
+create or replace trigger tasks_guard before update on tasks for each row execute function tasks_guard();
+
+-- Ends a delegated parent whose sub-tasks have all ended, as they did. Its row is locked first and its sub-tasks are
+-- looked at in a later statement, so that of two that end side by side one sees both.
+create or replace function settle_parent(p_parent uuid) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  parent tasks;
+  child tasks;
+begin
+  select * into parent from tasks where id = p_parent for no key update;
+  if parent.status is distinct from 'In Progress' or parent.delegated_at is null or exists (
+    select from tasks where parent_id = p_parent and status in ('Queued', 'In Progress'))
+  then
+    return;
+  end if;
+  select * into child from tasks
+  where parent_id = p_parent and status in ('Failed', 'Cancelled') order by generation_processed_at, vtime limit 1;
+  if found then
+    update tasks set status = 'Failed', error_message = format('sub-task %s (%s) is %s: %s',
+      child.id, child.task_type, child.status, coalesce(child.error_message, 'no error given'))
+    where id = p_parent;
+    return;
+  end if;
+  -- The parent's result is that of the sub-task that it named, else of the last that no other waits for.
+  select * into child from tasks c
+  where parent_id = p_parent
+  order by id::text = parent.result_data ->> 'result_task_id' desc nulls last,
+    exists (select from tasks d where d.dependant_on = c.id and d.parent_id = p_parent), created_at desc, vtime desc
+  limit 1;
+  if found then
+    update tasks set status = 'Complete', output_location = child.output_location, error_message = null,
+      generation_created = true, result_data = coalesce(child.result_data, '{}') || coalesce(parent.result_data, '{}')
+        || jsonb_build_object('result_task_id', child.id)
+    where id = p_parent;
+  end if;
+end $$;
 
 -- Runs in the transaction that ends a task: opens or fails what waited for it, and hands on its place in a limit.
-create function tasks_ended() returns trigger
+create or replace function tasks_ended() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   waiting_project uuid;
@@ -133,20 +215,33 @@ begin
     update tasks
     set status = 'Failed', error_message = format('depends on task %s, which is %s', new.id, new.status)
     where dependant_on = new.id and status = 'Queued' and gate = 'blocked';
+    -- A sub-task that is just being written elsewhere is passed over: its writer may be waiting for this row. The
+    -- project's row comes first, as where held tasks are opened.
+    if exists (select from tasks where parent_id = new.id and status in ('Queued', 'In Progress'))
+      and project_is_gated(new.project_id)
+    then
+      perform from projects where id = new.project_id for no key update;
+    end if;
+    update tasks set status = 'Cancelled', error_message = format('its orchestrator task %s is %s', new.id, new.status)
+    where id in (select id from tasks where parent_id = new.id and status in ('Queued', 'In Progress')
+      for no key update skip locked);
   end if;
-  -- A held or blocked task had no place to hand on, and its end must not wait for its project's row.
-  if old.gate = 'open' and project_is_gated(new.project_id) then
+  if new.parent_id is not null then
+    perform settle_parent(new.parent_id);
+  end if;
+  -- A held, blocked or delegated task had no place to hand on, and its end must not wait for its project's row.
+  if old.gate = 'open' and old.delegated_at is null and project_is_gated(new.project_id) then
     perform open_held_tasks(new.project_id);
   end if;
   return null;
 end $$;
-create trigger tasks_ended after update of status on tasks for each row
+create or replace trigger tasks_ended after update of status on tasks for each row
 when (old.status is distinct from new.status and new.status in ('Complete', 'Failed', 'Cancelled'))
 execute function tasks_ended();
 
 -- However a task stops running, also by a direct update, its lease ends with it; one that goes back to the queue meets
 -- the limit and the pause of now, not those of its first admission.
-create function tasks_stopped() returns trigger
+create or replace function tasks_stopped() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   holder text;
@@ -165,12 +260,31 @@ begin
   end if;
   return null;
 end $$;
-create trigger tasks_stopped after update of status on tasks for each row
+create or replace trigger tasks_stopped after update of status on tasks for each row
 when (old.status = 'In Progress' and new.status <> 'In Progress')
 execute function tasks_stopped();
 
+-- A task that now waits for its sub-tasks gives up its worker and its place in a limit.
+create or replace function tasks_delegated() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  holder text;
+begin
+  update task_attempts set ended_at = now(), cause = 'delegated' where task_id = new.id and ended_at is null
+  returning worker_id into holder;
+  update workers set last_released_at = now() where id = holder;
+  if project_is_gated(new.project_id) then
+    perform open_held_tasks(new.project_id);
+  end if;
+  perform settle_parent(new.id);
+  return null;
+end $$;
+create or replace trigger tasks_delegated after update on tasks for each row
+when (old.delegated_at is null and new.delegated_at is not null)
+execute function tasks_delegated();
+
 -- A changed limit or pause is applied to the project's whole line at once.
-create function projects_regate() returns trigger
+create or replace function projects_regate() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   -- Waits for those who saw neither limit nor pause and have not committed yet.
@@ -183,13 +297,13 @@ begin
   end if;
   return null;
 end $$;
-create trigger projects_regate after update of max_running, paused on projects for each row
+create or replace trigger projects_regate after update of max_running, paused on projects for each row
 when (old.max_running is distinct from new.max_running or old.paused is distinct from new.paused)
 execute function projects_regate();
 
 -- Ends a lease. What happens to its task depends on the cause: only task errors, stuck tasks and unexplained
 -- deaths of workers count; the second worker that a task kills makes it poison. The caller holds the worker's row.
-create function close_attempt(p_attempt bigint, p_cause text, p_error text, p_permanent boolean default false)
+create or replace function close_attempt(p_attempt bigint, p_cause text, p_error text, p_permanent boolean default false)
 returns text
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare

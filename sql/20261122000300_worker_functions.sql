@@ -2,13 +2,13 @@
 
 -- A caller's text for an error message: PostgREST sends the message of a PTxyz error in HTTP's status line, which a line
 -- break would end.
-create function one_line(p_text text) returns text
+create or replace function one_line(p_text text) returns text
 language sql immutable set search_path = public, pg_temp as $$
   select regexp_replace(left(p_text, 200), '[[:cntrl:]]', ' ', 'g')
 $$;
 
 -- Refuses unless the caller is the service role, the database's owner, or this very worker with a living token.
-create function require_worker(p_worker_id text) returns void
+create or replace function require_worker(p_worker_id text) returns void
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
   caller text := coalesce(nullif(current_setting('role', true), ''), 'none');
@@ -31,7 +31,7 @@ end $$;
 
 -- The lease that this call is about, with its worker's row locked first: workers, attempts, tasks is the order of
 -- locks everywhere.
-create function lock_lease(p_task_id uuid, p_lease_token uuid) returns task_attempts
+create or replace function lock_lease(p_task_id uuid, p_lease_token uuid) returns task_attempts
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   lease task_attempts;
@@ -46,7 +46,7 @@ begin
   return lease;
 end $$;
 
-create function claim_task(p_worker_id text) returns jsonb
+create or replace function claim_task(p_worker_id text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   worker workers;
@@ -82,7 +82,7 @@ begin
       'attempt', lease.attempt, 'lease_token', lease.lease_token) end);
 end $$;
 
-create function report_progress(p_task_id uuid, p_lease_token uuid, p_progress real, p_message text default null)
+create or replace function report_progress(p_task_id uuid, p_lease_token uuid, p_progress real, p_message text default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -98,7 +98,7 @@ begin
   return jsonb_build_object('held', found);
 end $$;
 
-create function authorize_upload(p_task_id uuid, p_lease_token uuid) returns jsonb
+create or replace function authorize_upload(p_task_id uuid, p_lease_token uuid) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   lease task_attempts;
@@ -116,7 +116,7 @@ begin
     'attempt', lease.attempt);
 end $$;
 
-create function finish_task(
+create or replace function finish_task(
   p_task_id uuid, p_lease_token uuid, p_storage_path text, p_output_location text, p_result jsonb)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -152,7 +152,21 @@ begin
   return jsonb_build_object('outcome', 'completed');
 end $$;
 
-create function fail_task(p_task_id uuid, p_lease_token uuid, p_error text, p_permanent boolean default false)
+-- finish_task and the same worker's next claim_task in one round trip; answers the fields of both. Whatever became of the
+-- lease, its worker is free for the next task. A lease that never was has no worker: nothing is claimed.
+create or replace function finish_and_claim(
+  p_task_id uuid, p_lease_token uuid, p_storage_path text, p_output_location text, p_result jsonb)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  finished jsonb := finish_task(p_task_id, p_lease_token, p_storage_path, p_output_location, p_result);
+  holder text;
+begin
+  select worker_id into holder from task_attempts where lease_token = p_lease_token and task_id = p_task_id;
+  return finished || case when holder is null then '{"worker_status": "unknown", "task": null}' else claim_task(holder) end;
+end $$;
+
+create or replace function fail_task(p_task_id uuid, p_lease_token uuid, p_error text, p_permanent boolean default false)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -164,7 +178,7 @@ begin
   return jsonb_build_object('outcome', close_attempt(lease.id, 'task_error', left(p_error, 4000), p_permanent));
 end $$;
 
-create function release_task(p_task_id uuid, p_lease_token uuid, p_reason text) returns jsonb
+create or replace function release_task(p_task_id uuid, p_lease_token uuid, p_reason text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   lease task_attempts := lock_lease(p_task_id, p_lease_token);
@@ -176,7 +190,36 @@ begin
   return jsonb_build_object('outcome', 'released');
 end $$;
 
-create function worker_heartbeat(p_worker_id text, p_vram_total_mb integer default null, p_vram_used_mb integer default null)
+-- The task waits for its sub-tasks from now on, and its worker is free. p_result_task_id names the sub-task whose output
+-- becomes the task's own; null: the last one. Answers delegated, no_children (the lease is kept) or lease_lost.
+create or replace function delegate_task(p_task_id uuid, p_lease_token uuid, p_result_task_id uuid default null) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease task_attempts := lock_lease(p_task_id, p_lease_token);
+begin
+  if lease.id is null or (lease.ended_at is not null and lease.cause <> 'delegated') then
+    return jsonb_build_object('outcome', 'lease_lost');
+  end if;
+  if lease.ended_at is not null then
+    return jsonb_build_object('outcome', 'delegated');
+  end if;
+  if not exists (select from tasks where parent_id = p_task_id) then
+    return jsonb_build_object('outcome', 'no_children');
+  end if;
+  if p_result_task_id is not null and not exists (
+    select from tasks where id = p_result_task_id and parent_id = p_task_id)
+  then
+    raise exception 'p_result_task_id: % is no sub-task of task %', p_result_task_id, p_task_id using errcode = 'PT400';
+  end if;
+  update tasks
+  set delegated_at = now(), worker_id = null, attempts = attempts - 1, result_data = case
+    when p_result_task_id is null then result_data
+    else coalesce(result_data, '{}') || jsonb_build_object('result_task_id', p_result_task_id) end
+  where id = p_task_id;
+  return jsonb_build_object('outcome', 'delegated');
+end $$;
+
+create or replace function worker_heartbeat(p_worker_id text, p_vram_total_mb integer default null, p_vram_used_mb integer default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare

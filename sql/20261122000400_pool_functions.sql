@@ -1,9 +1,9 @@
 -- What the pool's activities may do (service role only). Each re-checks its ground in one transaction and journals its outcome.
 
-create function to_ms(p_at timestamptz) returns bigint
+create or replace function to_ms(p_at timestamptz) returns bigint
 language sql immutable set search_path = public, pg_temp as $$ select (extract(epoch from p_at) * 1000)::bigint $$;
 
-create function journal(
+create or replace function journal(
   p_pool text, p_kind text, p_reason text, p_worker_id text default null, p_decision_id text default null,
   p_details jsonb default '{}')
 returns void
@@ -14,7 +14,7 @@ $$;
 
 -- Creates the pool's row on its first start; a given config is laid over the stored one. A pool that was shut down
 -- begins as normal. Answers who lives.
-create function pool_open(p_pool text, p_config jsonb default '{}') returns jsonb
+create or replace function pool_open(p_pool text, p_config jsonb default '{}') returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   row pools;
@@ -28,7 +28,7 @@ begin
     where pool = p_pool and gone_at is null and origin = 'pool'));
 end $$;
 
-create function pool_intent(p_row pools) returns jsonb
+create or replace function pool_intent(p_row pools) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
   select jsonb_build_object(
     'mode', p_row.mode,
@@ -38,7 +38,7 @@ language sql stable set search_path = public, pg_temp as $$
 $$;
 
 -- One message of an operator. Null leaves a part as it is; p_release_hold gives control back to the policy.
-create function pool_set_intent(
+create or replace function pool_set_intent(
   p_pool text, p_kind text, p_mode text default null, p_hold integer default null, p_hold_sec integer default null,
   p_release_hold boolean default false)
 returns jsonb
@@ -66,7 +66,7 @@ end $$;
 
 -- Everything a decision is made from, by one clock. p_full also renews the pool's record of unbroken observation;
 -- otherwise the fleet is left out when it equals the one that the caller knows.
-create function pool_observe(p_pool text, p_known_fleet text, p_full boolean, p_poll_sec numeric) returns jsonb
+create or replace function pool_observe(p_pool text, p_known_fleet text, p_full boolean, p_poll_sec numeric) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   row pools;
@@ -118,7 +118,7 @@ end $$;
 
 -- Journals a decision before it is acted on, and notes which workers are being told what, so that the next
 -- observation does not tell them again.
-create function pool_record_decision(
+create or replace function pool_record_decision(
   p_pool text, p_decision_id text, p_kind text, p_reason text, p_details jsonb, p_signals jsonb default '[]')
 returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -130,7 +130,7 @@ begin
 end $$;
 
 -- Books up to p_count spawning workers under MAX and under the intent that the decision saw. The same decision books once.
-create function reserve_workers(
+create or replace function reserve_workers(
   p_pool text, p_decision_id text, p_count integer, p_max integer, p_intent_version bigint, p_instance_type text)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -146,7 +146,7 @@ begin
     return jsonb_build_object('outcome', 'already_reserved', 'workers', to_jsonb(booked));
   end if;
   select count(*) into present from workers
-  where pool = p_pool and gone_at is null and status in ('spawning', 'active');
+  where pool = p_pool and gone_at is null and status in ('spawning', 'active') and origin = 'pool';
   if row.intent_version <> p_intent_version then
     outcome := 'stale_intent';
   else
@@ -164,19 +164,20 @@ begin
   return jsonb_build_object('outcome', outcome, 'workers', to_jsonb(coalesce(booked, '{}')));
 end $$;
 
-create function worker_load(p_worker_id text) returns jsonb
+create or replace function worker_load(p_worker_id text) returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
   select jsonb_build_object(
     'now_ms', to_ms(clock_timestamp()), 'id', w.id, 'pool', w.pool, 'status', w.status, 'pod_id', w.pod_id,
     'post_state', w.post_state, 'posted_ms', to_ms(w.posted_at), 'created_ms', to_ms(w.created_at),
     'ready_ms', to_ms(w.ready_at), 'boot_stage', w.boot_stage, 'boot_stage_ms', to_ms(w.boot_stage_at),
     'terminating_ms', to_ms(w.terminating_at), 'gone_ms', to_ms(w.gone_at), 'status_reason', w.status_reason,
+    'config', (select config from pools where name = w.pool),
     'busy', exists (select from task_attempts a where a.worker_id = w.id and a.ended_at is null))
   from workers w where w.id = p_worker_id
 $$;
 
 -- Elects the one poster of this name. The credential's hash is stored before the pod can exist.
-create function worker_begin_post(p_worker_id text, p_token_hash text, p_lifetime_sec integer) returns boolean
+create or replace function worker_begin_post(p_worker_id text, p_token_hash text, p_lifetime_sec integer) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   update workers set post_state = 'posting', posted_at = now(), token_hash = p_token_hash,
@@ -185,7 +186,7 @@ begin
   return found;
 end $$;
 
-create function worker_record_pod(
+create or replace function worker_record_pod(
   p_worker_id text, p_pod_id text, p_cost_per_hr_usd numeric, p_created_at timestamptz, p_adopted boolean)
 returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -205,7 +206,7 @@ begin
 end $$;
 
 -- A definite refusal re-arms the name: nothing was created.
-create function worker_rearm_post(p_worker_id text, p_reason text) returns void
+create or replace function worker_rearm_post(p_worker_id text, p_reason text) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   worker workers;
@@ -217,7 +218,7 @@ begin
   end if;
 end $$;
 
-create function worker_burn_name(p_worker_id text, p_reason text) returns void
+create or replace function worker_burn_name(p_worker_id text, p_reason text) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   worker workers;
@@ -229,7 +230,7 @@ begin
   end if;
 end $$;
 
-create function worker_boot_stage(p_worker_id text, p_stage text) returns void
+create or replace function worker_boot_stage(p_worker_id text, p_stage text) returns void
 language sql security definer set search_path = public, pg_temp as $$
   update workers set boot_stage = p_stage, boot_stage_at = now()
   where id = p_worker_id and status = 'spawning' and boot_stage <> p_stage
@@ -237,7 +238,7 @@ $$;
 
 -- From this moment claims refuse the worker. Its row is locked first and its leases are looked for in a later
 -- statement, which sees a claim that this lock had to wait for. Answers drained, refused_busy or not_living.
-create function drain_worker(p_worker_id text, p_reason text, p_only_idle boolean) returns jsonb
+create or replace function drain_worker(p_worker_id text, p_reason text, p_only_idle boolean) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   worker workers;
@@ -263,7 +264,7 @@ begin
   return jsonb_build_object('outcome', outcome, 'busy', busy);
 end $$;
 
-create function close_worker_leases(p_worker_id text, p_cause text, p_reason text) returns integer
+create or replace function close_worker_leases(p_worker_id text, p_cause text, p_reason text) returns integer
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   lease bigint;
@@ -279,7 +280,7 @@ end $$;
 
 -- The verdict of a failure. Its evidence is looked at again under the lock: a heartbeat or a first sign of life since
 -- then refuses it. p_heartbeat_ms: the last beat that the verdict knew; p_require_spawning: a spawn deadline.
-create function fail_worker(
+create or replace function fail_worker(
   p_worker_id text, p_lease_cause text, p_reason text, p_heartbeat_ms bigint default null,
   p_require_spawning boolean default false)
 returns jsonb
@@ -308,7 +309,7 @@ begin
 end $$;
 
 -- The end of the shutdown deadline: whatever the worker still holds goes back to the queue.
-create function expel_worker(p_worker_id text, p_reason text) returns integer
+create or replace function expel_worker(p_worker_id text, p_reason text) returns integer
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   closed integer;
@@ -321,13 +322,13 @@ begin
   return closed;
 end $$;
 
-create function worker_deleted(p_worker_id text) returns void
+create or replace function worker_deleted(p_worker_id text) returns void
 language sql security definer set search_path = public, pg_temp as $$
   update workers set deleted_at = now() where id = p_worker_id and deleted_at is null
 $$;
 
 -- The provider was seen to have no such pod: the row ends, its credential dies, its cost is booked.
-create function worker_gone(p_worker_id text) returns jsonb
+create or replace function worker_gone(p_worker_id text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   worker workers;

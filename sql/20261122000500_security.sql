@@ -33,7 +33,8 @@ begin
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'public' and p.proname in (
       'project_is_gated', 'open_held_tasks', 'tasks_admit', 'tasks_guard', 'tasks_ended', 'tasks_stopped',
-      'projects_regate', 'close_attempt', 'one_line', 'require_worker', 'lock_lease', 'claim_task', 'report_progress',
+      'projects_regate', 'task_status_named', 'settle_parent', 'tasks_delegated', 'delegate_task', 'finish_and_claim',
+      'close_attempt', 'one_line', 'require_worker', 'lock_lease', 'claim_task', 'report_progress',
       'authorize_upload', 'finish_task', 'fail_task', 'release_task', 'worker_heartbeat', 'to_ms', 'journal', 'pool_open',
       'pool_intent', 'pool_set_intent', 'pool_observe', 'pool_record_decision', 'reserve_workers', 'worker_load', 'worker_begin_post', 'worker_record_pod',
       'worker_rearm_post', 'worker_burn_name', 'worker_boot_stage', 'drain_worker', 'close_worker_leases', 'fail_worker',
@@ -42,8 +43,8 @@ begin
     execute format('revoke all on function %s from public, anon, authenticated', f.signature);
     execute format('grant execute on function %s to service_role', f.signature);
     -- Called with the public key and the pod's own token, which each of them checks.
-    if f.name in ('claim_task', 'report_progress', 'authorize_upload', 'finish_task', 'fail_task', 'release_task',
-      'worker_heartbeat')
+    if f.name in ('claim_task', 'delegate_task', 'finish_and_claim', 'report_progress', 'authorize_upload', 'finish_task',
+      'fail_task', 'release_task', 'worker_heartbeat')
     then
       execute format('grant execute on function %s to anon, authenticated', f.signature);
     end if;

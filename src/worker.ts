@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { Client } from "@temporalio/client";
 import { loadClientConnectConfig } from "@temporalio/envconfig";
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from "@temporalio/worker";
 import type { Logger } from "pino";
@@ -7,9 +8,12 @@ import { createActivities } from "./activities/create-activities.ts";
 import { ConfigError, loadConfig } from "./config.ts";
 import { runpodTaskQueue } from "./contract/names.ts";
 import { SEARCH_ATTRIBUTES } from "./contract/search-attributes.ts";
+import { openLogs } from "./database-logs.ts";
 import { createLogger, temporalLogger } from "./logger.ts";
 import { createRunpodClient } from "./runpod/client.ts";
 import { connectDatabase } from "./supabase/client.ts";
+import { logStore } from "./supabase/log-store.ts";
+import { ensureUpkeep } from "./upkeep.ts";
 
 const EX_CONFIG = 78;
 const SHUTDOWN_GRACE = "5s";
@@ -19,15 +23,15 @@ const INDEXED_VALUE_TYPE_KEYWORD = 2;
 /** The Temporal worker process: serves workflows and activities until SIGTERM or SIGINT. */
 async function main(): Promise<void> {
   const config = loadConfig();
-  const logger = createLogger({ level: config.log.level, name: "gpu-pool" });
+  const { url, serviceRoleKey } = config.supabase;
+  const database = connectDatabase({ url, serviceRoleKey });
+  const { logger, closeLogs } = openLogs(config.log, logStore(database));
   Runtime.install({ logger: temporalLogger(logger) });
 
   const { connectionOptions, namespace = "default" } = loadClientConnectConfig();
   const connection = await NativeConnection.connect(connectionOptions);
   await ensureSearchAttributes(connection, namespace, logger);
 
-  const { url, serviceRoleKey } = config.supabase;
-  const database = connectDatabase({ url, serviceRoleKey });
   const { apiUrl, apiKey, timeoutMs } = config.runpod;
   const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool" });
   const activities = createActivities({ config, database, runpod, logger });
@@ -45,13 +49,15 @@ async function main(): Promise<void> {
     }),
   ]);
   logger.info({ taskQueue, namespace, address: connectionOptions.address }, "serving");
+  void ensureUpkeep(new Client({ connection, namespace }), taskQueue, logger);
   try {
     await Promise.all(workers.map((worker) => worker.run()));
   } finally {
     await runpod.close();
     await connection.close();
+    logger.info("stopped");
+    await closeLogs();
   }
-  logger.info("stopped");
 }
 
 /** Without its search attributes a namespace refuses to start workers; Temporal Cloud wants them made by hand. */

@@ -1,10 +1,15 @@
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import type { PodActivities, PoolActivities, WorkerActivities } from "../contract/activities.ts";
+import type { JanitorActivities, NotificationActivities } from "../contract/upkeep.ts";
 import type { RunpodClient } from "../runpod/client.ts";
 import type { Database } from "../supabase/client.ts";
+import { logStore } from "../supabase/log-store.ts";
+import { outboxStore } from "../supabase/outbox-store.ts";
 import { poolStore } from "../supabase/pool-store.ts";
 import { workerStore } from "../supabase/worker-store.ts";
+import { createJanitorActivities } from "./janitor.ts";
+import { createOutboxActivities } from "./outbox.ts";
 import { sharedPodList } from "./pod-list.ts";
 import { createPodActivities } from "./pods.ts";
 import { createPoolActivities } from "./pool.ts";
@@ -20,11 +25,12 @@ export interface ActivityDeps {
 
 /** All activities, by the task queue that serves them. */
 export function createActivities({ config, database, runpod, logger }: ActivityDeps): {
-  readonly main: PoolActivities & WorkerActivities;
+  readonly main: PoolActivities & WorkerActivities & JanitorActivities & NotificationActivities;
   readonly provider: PodActivities;
 } {
   const pools = poolStore(database);
   const workers = workerStore(database);
+  const outbox = outboxStore(database);
   const listPods = sharedPodList(() => runpod.listPods());
   const timings = { ...config.timeouts, ...config.provider };
   return {
@@ -32,6 +38,8 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
       ...createPoolActivities({ pools, instanceType: config.runpod.gpuType }),
       ...createWatchActivity({ config, pools, listPods, logger }),
       ...createWorkerActivities({ workers, timings }),
+      ...createJanitorActivities({ logs: logStore(database), outbox }),
+      ...createOutboxActivities({ outbox, logger }),
     },
     provider: createPodActivities({ config, runpod, listPods, workers, logger }),
   };

@@ -41,12 +41,14 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
       let shown: string | null = null;
       let latest: Snapshot | null = null;
       let outageLoggedAt = 0;
+      let intervalMs = deps.config.scaling.watchIntervalMs;
 
       while (Date.now() < endAt) {
         context.heartbeat();
         try {
           const { decision, inputs } = await observe();
           latest = decision.snapshot;
+          intervalMs = inputs.watchIntervalMs;
           if (decision.actions.length > 0) {
             return await recorded(deps.pools, pool, decision, inputs);
           }
@@ -61,7 +63,7 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
             deps.logger.warn({ pool, err: error }, "observation failed: no decision until the next good one");
           }
         }
-        await context.sleep(deps.config.scaling.watchIntervalMs);
+        await context.sleep(intervalMs);
       }
       return { decisionId: randomUUID(), actions: [], snapshot: latest };
     },
@@ -86,6 +88,9 @@ async function recorded(pools: PoolStore, pool: string, decision: Decision, sett
   return { decisionId: id, actions, snapshot };
 }
 
+/** The pool's own settings, laid over those of this process. */
+type WatchSettings = Config["scaling"] & Config["timeouts"];
+
 /** Outlives single watches: lists are asked for at their own pace. */
 interface ProviderView {
   readonly book: PodEvidenceBook;
@@ -96,6 +101,7 @@ function observer({ config, pools, listPods, logger }: WatchDeps, pool: string, 
   let fleet: readonly ReadWorker[] = [];
   let fleetHash: string | null = null;
   let fullAt = 0;
+  let { pollSec } = config.scaling;
 
   /** Beside the probes: a slow provider must not slow the watch. */
   function listProvider(): void {
@@ -112,18 +118,22 @@ function observer({ config, pools, listPods, logger }: WatchDeps, pool: string, 
     );
   }
 
-  return async (): Promise<{ decision: Decision; inputs: PolicySettings }> => {
+  return async (): Promise<{ decision: Decision; inputs: WatchSettings }> => {
     const full = Date.now() >= fullAt;
-    const reading = await pools.observe(pool, fleetHash, full, config.scaling.pollSec);
+    const reading = await pools.observe(pool, fleetHash, full, pollSec);
+    const inputs = { ...config.scaling, ...config.timeouts, ...parseScalingOverrides(reading.config) };
+    pollSec = inputs.pollSec;
     if (full) {
-      fullAt = Date.now() + config.scaling.pollSec * 1000;
+      fullAt = Date.now() + pollSec * 1000;
     }
     fleet = reading.fleet ?? fleet;
     fleetHash = reading.fleetHash;
     if (fleet.length > 0 && Date.now() >= view.listAt) {
       listProvider();
     }
-    const inputs = { ...config.scaling, ...config.timeouts, ...parseScalingOverrides(reading.config) };
+    if (full && fleet.some(({ origin }) => origin === "external")) {
+      await pools.expireExternal(pool, inputs.gpuIdleTimeoutSec, inputs.taskStuckTimeoutSec);
+    }
     const { nowMs, observingSinceMs, intent, queued } = reading;
     const observation = {
       nowMs,

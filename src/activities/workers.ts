@@ -1,3 +1,4 @@
+import { parseScalingOverrides } from "../config.ts";
 import type { WorkerActivities } from "../contract/activities.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
@@ -11,7 +12,12 @@ export interface WorkerDeps {
 export function createWorkerActivities({ workers, timings }: WorkerDeps): WorkerActivities {
   return {
     async loadWorker(id) {
-      return { row: await workers.load(id), timings };
+      const loaded = await workers.load(id);
+      if (loaded === null) {
+        return { row: null, timings };
+      }
+      const { config, ...row } = loaded;
+      return { row, timings: effective(timings, config) };
     },
     async drainWorker(id, order) {
       return await workers.drain(id, order.reason, order.onlyIdle);
@@ -37,4 +43,13 @@ export function createWorkerActivities({ workers, timings }: WorkerDeps): Worker
       await workers.gone(id);
     },
   };
+}
+
+/** The pool's own deadlines, laid over those of this process. */
+function effective(timings: WorkerTimings, config: Readonly<Record<string, unknown>>): WorkerTimings {
+  const { spawningTimeoutSec, gracefulShutdownTimeoutSec, workerMaxLifetimeSec } = {
+    ...timings,
+    ...parseScalingOverrides(config),
+  };
+  return { ...timings, spawningTimeoutSec, gracefulShutdownTimeoutSec, workerMaxLifetimeSec };
 }

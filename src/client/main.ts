@@ -6,6 +6,8 @@ import { addDevCommand } from "./dev.ts";
 import { addDrainCommand } from "./drain.ts";
 import { completeEnvironment } from "./env-files.ts";
 import { describeError, EXIT } from "./errors.ts";
+import { addLogsCommand } from "./logs.ts";
+import { addNotificationsCommand } from "./notifications.ts";
 import { createOutput } from "./output.ts";
 import { addPauseCommand } from "./pause.ts";
 import { addPoolCommand } from "./pool-start.ts";
@@ -13,6 +15,7 @@ import { addResumeCommand } from "./resume.ts";
 import { addScaleCommand } from "./scale.ts";
 import { addStatusCommand } from "./status.ts";
 import { addSubmitCommand } from "./submit.ts";
+import { addWorkerCommand } from "./worker-run.ts";
 
 const output = createOutput(process, process.env);
 const context: Context = { env: process.env, output, connections: openConnections(process.env) };
@@ -34,10 +37,13 @@ addDbCommand(program, context);
 addPoolCommand(program, context);
 addStatusCommand(program, context);
 addSubmitCommand(program, context);
+addLogsCommand(program, context);
+addNotificationsCommand(program, context);
 addScaleCommand(program, context);
 addDrainCommand(program, context);
 addResumeCommand(program, context);
 addPauseCommand(program, context);
+addWorkerCommand(program, context);
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   // Whoever read this, such as `head`, has enough.

@@ -56,6 +56,17 @@ export function whole(min: number, max: number): Kind<number> {
 const LONGEST_TIMER_SEC = 2_147_483;
 export const seconds = (min: number): Kind<number> => whole(min, LONGEST_TIMER_SEC);
 
+/** Parts of a second too, such as 5.0. */
+export function fractionalSeconds(min: number, max: number): Kind<number> {
+  const fromText = (given: string): unknown => (/^\d+(\.\d+)?$/.test(given) ? Number(given) : given);
+  return { allowed: `a number of seconds from ${min} to ${max}`, fromText, schema: z.number().min(min).max(max) };
+}
+
+export function flag(): Kind<boolean> {
+  const values: Record<string, boolean> = { true: true, "1": true, yes: true, false: false, "0": false, no: false };
+  return { allowed: "true or false", fromText: (given) => values[given.toLowerCase()] ?? given, schema: z.boolean() };
+}
+
 export function oneOf<const T extends readonly [string, ...string[]]>(values: T, why = ""): Kind<T[number]> {
   const fromText = (given: string): unknown =>
     values.find((value) => value.toLowerCase() === given.toLowerCase()) ?? given;

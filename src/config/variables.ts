@@ -1,4 +1,17 @@
-import { defaulted, list, logLevel, oneOf, optional, required, seconds, text, webAddress, whole } from "./kinds.ts";
+import {
+  defaulted,
+  flag,
+  fractionalSeconds,
+  list,
+  logLevel,
+  oneOf,
+  optional,
+  required,
+  seconds,
+  text,
+  webAddress,
+  whole,
+} from "./kinds.ts";
 import type { Variable } from "./kinds.ts";
 
 const label = text(
@@ -162,6 +175,25 @@ export const table = {
   },
   log: {
     level: defaulted("LOG_LEVEL", logLevel(), "info", "Least severity that is logged."),
+    databaseEnabled: defaulted(
+      "ENABLE_DB_LOGGING",
+      flag(),
+      "false",
+      "Whether the Temporal worker also writes its log to the table system_logs.",
+    ),
+    databaseLevel: defaulted("DB_LOG_LEVEL", logLevel(), "info", "Least severity that goes to system_logs."),
+    databaseBatchSize: defaulted("DB_LOG_BATCH_SIZE", whole(1, 500), "50", "Log lines in one insert."),
+    databaseFlushSec: defaulted(
+      "DB_LOG_FLUSH_INTERVAL",
+      fractionalSeconds(0.1, 3600),
+      "5.0",
+      "Longest time that a log line waits to be written, in seconds.",
+    ),
+    instanceId: optional(
+      "ORCHESTRATOR_INSTANCE_ID",
+      text(),
+      "This process in system_logs; unset means host name and process id.",
+    ),
   },
 } satisfies Record<string, Record<string, Variable>>;
 

@@ -3,8 +3,8 @@ import httpProxy from "@fastify/http-proxy";
 import Fastify, { type FastifyInstance } from "fastify";
 import { Pool } from "pg";
 import type { Logger } from "pino";
-import { generateUploadUrl } from "../../supabase/functions/_shared/generate-upload-url.ts";
-import { createFunctionContext, registerFunctions } from "./functions-host.ts";
+import { FUNCTIONS } from "../../supabase/functions/_shared/functions.ts";
+import { createFunctionContext, registerFunctions, registerTasksApi } from "./functions-host.ts";
 import { createGatewayAuth, type GatewayAuth, type Keys } from "./gateway-auth.ts";
 import { registerStorage } from "./storage.ts";
 
@@ -85,7 +85,7 @@ async function registerRest(app: FastifyInstance, upstream: string, auth: Gatewa
 
 /**
  * Starts one HTTP server on 127.0.0.1 that is to supabase-js what a hosted project is: `/rest/v1`, `/storage/v1`
- * and `/functions/v1`. Rejects when the port is taken or the storage tables are missing. `close` cuts what is
+ * and `/functions/v1`; and `/api` for people. Rejects when the port is taken or the storage tables are missing. `close` cuts what is
  * still in flight.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -107,7 +107,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   try {
     allowAllOrigins(app);
     app.setNotFoundHandler((request, reply) => {
-      const message = `No route ${request.method} ${request.url.split("?")[0]}; served are /rest/v1, /storage/v1, /functions/v1`;
+      const message = `No route ${request.method} ${request.url.split("?")[0]}; served are /rest/v1, /storage/v1, /functions/v1, /api`;
       return reply.code(404).send({ error: "not_found", message });
     });
     app.register(async (scope) => registerRest(scope, options.postgrestUrl, auth, logger));
@@ -124,13 +124,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       { prefix: "/storage/v1" },
     );
     let url = "";
-    app.register(async (scope) =>
-      registerFunctions(scope, {
-        functions: { "generate-upload-url": generateUploadUrl },
-        context: () => createFunctionContext(url, keys, videoBucket),
-        logger,
-      }),
-    );
+    const functions = {
+      functions: FUNCTIONS,
+      context: () => createFunctionContext(url, keys, videoBucket),
+      logger,
+    };
+    app.register(async (scope) => registerFunctions(scope, functions));
+    app.register(async (scope) => registerTasksApi(scope, functions));
     await app.listen({ host: "127.0.0.1", port: options.port });
     url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
     return { url, close };

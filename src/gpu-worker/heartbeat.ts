@@ -17,6 +17,8 @@ export interface HeartbeatDeps {
   orders: Orders;
   readVram: () => Promise<Vram>;
   intervalMs: number;
+  /** Goes out after each beat that was answered, and never delays the next one. */
+  sendLogs: () => Promise<void>;
   logger: Logger;
 }
 
@@ -24,7 +26,7 @@ export interface HeartbeatDeps {
  * Beats at once and then every interval, whatever the tasks do; sooner while beats fail. The answers are how the
  * worker learns that it is being drained or has been written off.
  */
-export function startHeartbeat({ queue, orders, readVram, intervalMs, logger }: HeartbeatDeps): Heartbeat {
+export function startHeartbeat({ queue, orders, readVram, intervalMs, sendLogs, logger }: HeartbeatDeps): Heartbeat {
   const stopped = new AbortController();
   let answered: () => void = () => undefined;
   const firstAnswer = new Promise<void>((resolve) => {
@@ -35,6 +37,7 @@ export function startHeartbeat({ queue, orders, readVram, intervalMs, logger }: 
     try {
       obey(await queue.heartbeat(await readVram()));
       answered();
+      void sendLogs();
       return true;
     } catch (error) {
       if (isRefused(error)) stopRefused(orders, error);

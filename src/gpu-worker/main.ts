@@ -4,6 +4,7 @@ import { type Logger, pino } from "pino";
 import { connect } from "./connection.ts";
 import { createPreviewEngine } from "./engines/preview.ts";
 import { findFfmpeg } from "./ffmpeg.ts";
+import { createLogSender } from "./log-sender.ts";
 import { type Orders, createOrders } from "./orders.ts";
 import { createOutages } from "./outages.ts";
 import { createQueue } from "./queue.ts";
@@ -17,7 +18,14 @@ const STOP_DEADLINE_MS = 4_000;
 
 async function main(): Promise<number> {
   const settings = readSettings();
-  const logger = pino({ level: settings.logLevel, base: { worker_id: settings.workerId } });
+  const client = connect(settings);
+  const logSender = createLogSender(client, settings.workerId);
+  const { logLevel: level } = settings;
+  const destination = pino.multistream([
+    { level, stream: process.stdout },
+    { level, stream: logSender.stream },
+  ]);
+  const logger = pino({ level, base: { worker_id: settings.workerId } }, destination);
   const ffmpegPath = await findFfmpeg(settings.ffmpegPath).catch((error: Error) => {
     throw new SettingsError(error.message);
   });
@@ -26,7 +34,6 @@ async function main(): Promise<number> {
   leaveAfter(settings.maxLifetimeSec, orders);
 
   const outages = createOutages(logger);
-  const client = connect(settings);
   const outputDir = await openRunDirectory(settings);
   logger.info({ supabase_url: settings.supabaseUrl, engine: settings.engine, ffmpeg: ffmpegPath }, "worker started");
   const exitCode = await runWorker({
@@ -41,10 +48,12 @@ async function main(): Promise<number> {
     readVram: createVramReader(),
     pollMs: settings.pollMs,
     heartbeatMs: settings.heartbeatMs,
+    sendLogs: logSender.send,
   });
   // Not empty when a result could not be handed over: then it stays.
   await rmdir(outputDir).catch(() => undefined);
   logger.info({ exit_code: exitCode }, "worker leaves");
+  await logSender.close();
   return exitCode;
 }
 

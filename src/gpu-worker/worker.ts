@@ -12,6 +12,7 @@ export interface WorkerDeps extends TaskDeps {
   readVram: () => Promise<Vram>;
   pollMs: number;
   heartbeatMs: number;
+  sendLogs: () => Promise<void>;
 }
 
 /**
@@ -20,7 +21,14 @@ export interface WorkerDeps extends TaskDeps {
  */
 export async function runWorker(deps: WorkerDeps): Promise<number> {
   const { queue, orders, logger, readVram, pollMs } = deps;
-  const heartbeat = startHeartbeat({ queue, orders, readVram, intervalMs: deps.heartbeatMs, logger });
+  const heartbeat = startHeartbeat({
+    queue,
+    orders,
+    readVram,
+    intervalMs: deps.heartbeatMs,
+    sendLogs: deps.sendLogs,
+    logger,
+  });
   await orAbort(heartbeat.firstAnswer, orders.leaving).catch(() => undefined);
 
   let troubles = 0;

@@ -1,5 +1,5 @@
 import type { Action, Snapshot, WorkerAction } from "../contract/plan.ts";
-import { type Fleet, sortFleet } from "./fleet.ts";
+import { type Fleet, isCapacity, sortFleet } from "./fleet.ts";
 import { judgeHealth } from "./health.ts";
 import type { Observation } from "./observation.ts";
 import { scale } from "./scale.ts";
@@ -11,7 +11,8 @@ export interface Decision {
 }
 
 /** What to do about one observation. Pure: the same observation gives the same decision. */
-export function decide(settings: PolicySettings, observation: Observation): Decision {
+export function decide(settings: PolicySettings, seen: Observation): Decision {
+  const observation = { ...seen, fleet: seen.fleet.filter((worker) => isCapacity(settings, seen, worker)) };
   const verdicts = judgeHealth(settings, observation);
   const fleet = sortFleet(observation, new Set(verdicts.map(({ worker }) => worker)));
   const scaling = scale(settings, observation, fleet);
@@ -42,7 +43,8 @@ export function decide(settings: PolicySettings, observation: Observation): Deci
 /** News for the workers' own workflows: the first sign of life, and the end of a drained worker's last task. */
 function announcements(observation: Observation, ordered: ReadonlySet<string>): WorkerAction[] {
   return observation.fleet.flatMap((worker): WorkerAction[] => {
-    if (ordered.has(worker.id)) {
+    // Nobody else's machine has a workflow to tell.
+    if (ordered.has(worker.id) || worker.origin === "external") {
       return [];
     }
     if (worker.status === "active" && worker.signal === null) {

@@ -1,4 +1,5 @@
 import type { Observation, ObservedWorker } from "./observation.ts";
+import type { PolicySettings } from "./settings.ts";
 
 /** An order that was signalled this recently is taken as under way; an older one without effect is given again. */
 const SIGNAL_PENDING_MS = 30_000;
@@ -31,6 +32,22 @@ export function sortFleet(observation: Observation, ending: ReadonlySet<string>)
     failing: observation.fleet.filter(({ status }) => status === "error"),
     present: counted.length,
   };
+}
+
+/**
+ * Whether a worker belongs to what is decided about. Nobody here can end an external one, so it counts only as long as
+ * it beats, and not towards what a pool that goes to zero waits for.
+ */
+export function isCapacity(settings: PolicySettings, observation: Observation, worker: ObservedWorker): boolean {
+  if (worker.origin === "pool") {
+    return true;
+  }
+  const { nowMs, intent } = observation;
+  const isLeaving = intent.mode === "draining" || intent.mode === "closing";
+  if (isLeaving || worker.status !== "active" || worker.heartbeatMs === null) {
+    return false;
+  }
+  return nowMs - worker.heartbeatMs <= settings.gpuIdleTimeoutSec * 1000;
 }
 
 /** Whether a drain or fail was signalled and may still be on its way. */

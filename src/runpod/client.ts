@@ -36,6 +36,11 @@ export type RunpodClient = {
   close(): Promise<void>;
 };
 
+/** Anything in a pod's environment may be secret; its name, which the environment repeats, is not. */
+function secretsOf(request: CreatePodRequest): string[] {
+  return Object.values(request.env).filter((value) => value !== request.name);
+}
+
 /** Builds a client of Runpod's REST v2. Throws when the address, key or User-Agent cannot work at all. */
 export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
   const { apiUrl, apiKey, userAgent, timeoutMs = 30_000 } = options;
@@ -73,7 +78,7 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
       const answer = await call("POST", "/pods", signal, request);
       const outcome = createOutcome(request.name, answer);
       if (outcome.kind === "created") return outcome;
-      return { ...outcome, detail: redact(outcome.detail, [apiKey, ...Object.values(request.env)]) };
+      return { ...outcome, detail: redact(outcome.detail, [apiKey, ...secretsOf(request)]) };
     },
 
     async getPod(id, { signal } = {}) {

@@ -1,9 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { runner } from "node-pg-migrate";
 import pg from "pg";
-
-/** Of this project alone: other migration tools may share the database. */
-export const MIGRATIONS_TABLE = "gpu_pool_migrations";
+import { MIGRATIONS_TABLE, SQL_DIRECTORY } from "./migration-files.ts";
 
 /**
  * Applies the migrations of `sql/` that the database lacks, in one transaction each; two that run at once take turns.
@@ -11,12 +9,10 @@ export const MIGRATIONS_TABLE = "gpu_pool_migrations";
  * @returns the names of those that were applied now.
  */
 export async function migrate(databaseUrl: string): Promise<string[]> {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
+  return await withClient(databaseUrl, async (client) => {
     const applied = await runner({
       dbClient: client,
-      dir: fileURLToPath(new URL("../../sql", import.meta.url)),
+      dir: fileURLToPath(SQL_DIRECTORY),
       direction: "up",
       migrationsTable: MIGRATIONS_TABLE,
       singleTransaction: false,
@@ -27,6 +23,50 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
     // PostgREST reads the schema once; this makes it look again.
     await client.query("notify pgrst, 'reload schema'");
     return applied.map(({ name }) => name);
+  });
+}
+
+/**
+ * Creates the public bucket for finished videos, or makes an existing one public. Where there is no storage schema
+ * there is nothing to do.
+ * @returns what was done, or null.
+ */
+export async function ensureBucket(databaseUrl: string, bucket: string): Promise<"created" | "made public" | null> {
+  return await withClient(databaseUrl, async (client) => {
+    const { rows } = await client.query<{ there: boolean }>(
+      "select to_regclass('storage.buckets') is not null as there",
+    );
+    if (!rows[0]?.there) {
+      return null;
+    }
+    const added = "insert into storage.buckets (id, name, public) values ($1, $1, true) on conflict do nothing";
+    if ((await client.query(added, [bucket])).rowCount === 1) {
+      return "created";
+    }
+    const opened = "update storage.buckets set public = true where id = $1 and public is distinct from true";
+    return (await client.query(opened, [bucket])).rowCount === 1 ? "made public" : null;
+  });
+}
+
+/** The names of the applied migrations, in their order; none where nothing was ever migrated. */
+export async function appliedMigrations(databaseUrl: string): Promise<string[]> {
+  return await withClient(databaseUrl, async (client) => {
+    const table = `public.${MIGRATIONS_TABLE}`;
+    const { rows } = await client.query<{ there: boolean }>("select to_regclass($1) is not null as there", [table]);
+    if (!rows[0]?.there) {
+      return [];
+    }
+    const applied = await client.query<{ name: string }>(`select name from ${table} order by id`);
+    return applied.rows.map(({ name }) => name);
+  });
+}
+
+/** Runs `use` with a connection of its own. */
+export async function withClient<T>(databaseUrl: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    return await use(client);
   } finally {
     await client.end();
   }

@@ -91,6 +91,8 @@ export interface PoolStore {
   recordDecision(pool: string, decision: RecordedDecision): Promise<void>;
   journal(pool: string, kind: string, reason: string, details?: Readonly<Record<string, unknown>>): Promise<void>;
   reserve(pool: string, request: ReserveRequest): Promise<{ outcome: string; workers: string[] }>;
+  /** Ends the leases of external workers that fell silent or are stuck. */
+  expireExternal(pool: string, silentSec: number, stuckSec: number): Promise<void>;
 }
 
 export interface RecordedDecision {
@@ -151,6 +153,10 @@ export function poolStore(database: Database): PoolStore {
         },
         z.object({ outcome: z.string(), workers: z.array(z.string()) }),
       ),
+    async expireExternal(pool, silentSec, stuckSec) {
+      const args = { p_pool: pool, p_silent_sec: silentSec, p_stuck_sec: stuckSec };
+      await database.call("expire_external_workers", args, z.object({ closed: z.number(), removed: z.number() }));
+    },
   };
 }
 

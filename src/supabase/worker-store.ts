@@ -20,8 +20,9 @@ const row = z
     gone_ms: z.number().nullable(),
     status_reason: z.string().nullable(),
     busy: z.boolean(),
+    config: z.record(z.string(), z.unknown()),
   })
-  .transform((r): WorkerRow => ({
+  .transform((r): LoadedWorker => ({
     nowMs: r.now_ms,
     id: r.id,
     status: r.status,
@@ -36,10 +37,16 @@ const row = z
     goneMs: r.gone_ms,
     statusReason: r.status_reason,
     busy: r.busy,
+    config: r.config,
   }));
 
+/** A row with its pool's own settings. */
+export interface LoadedWorker extends WorkerRow {
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
 export interface WorkerStore {
-  load(id: string): Promise<WorkerRow | null>;
+  load(id: string): Promise<LoadedWorker | null>;
   /** Elects the poster of this name. @returns false when another request for it is, or was, under way. */
   beginPost(id: string, tokenHash: string, lifetimeSec: number): Promise<boolean>;
   recordPod(id: string, pod: CreatedPod, adopted: boolean): Promise<void>;

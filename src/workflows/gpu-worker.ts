@@ -55,9 +55,13 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
     return taken;
   }
 
-  function enter(next: WorkerPhase, podId?: string): void {
+  function show(next: WorkerPhase, podId?: string): void {
     phase = next;
     setCurrentDetails(`### Worker ${id} of pool ${pool}\n\n**${next}**${podId === undefined ? "" : `, pod ${podId}`}`);
+  }
+
+  function enter(next: WorkerPhase, podId?: string): void {
+    show(next, podId);
     const pod = podId === undefined ? [] : [{ key: POD_ID, value: podId }];
     upsertSearchAttributes([{ key: WORKER_PHASE, value: next }, ...pod]);
   }
@@ -83,12 +87,12 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
   }
 
   async function spawn(row: WorkerRow, timings: WorkerTimings): Promise<Pick<WorkerRow, "status" | "podId">> {
-    phase = "creating";
+    show("creating");
     const acquired = await acquirePod({ pool, row, timings, hasOrder: () => order !== null });
     if (acquired.status !== "spawning") {
       return acquired;
     }
-    phase = "booting";
+    show("booting", acquired.podId ?? undefined);
     return { status: await boot(acquired.podId, timings), podId: acquired.podId };
   }
 
@@ -193,7 +197,7 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
   async function bury(timings: WorkerTimings): Promise<string | null> {
     enter("burying");
     const row = await buryPod(id, timings);
-    phase = "gone";
+    show("gone");
     return row?.statusReason ?? null;
   }
 }

@@ -1,6 +1,7 @@
 import type { WorkflowHandle } from "@temporalio/client";
 import { created, type FakeRow, lost, lostWithPod, refused } from "../workflow/fake-fleet.ts";
 import { bringUp, type Stage, until } from "../workflow/fake-service.ts";
+import { tellJanitor, tellNotifications } from "./stories-upkeep.ts";
 
 /** Plays one life and answers the runs whose histories are kept. */
 type Story = (stage: Stage) => Promise<readonly WorkflowHandle[]>;
@@ -236,4 +237,6 @@ export const STORIES: readonly Told[] = [
       return [worker.handle];
     },
   },
+  { name: "notifications-continue-as-new", tell: tellNotifications },
+  { name: "janitor-rounds", tell: tellJanitor },
 ];

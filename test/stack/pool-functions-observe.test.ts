@@ -126,8 +126,6 @@ describe("pool_set_intent", () => {
 });
 
 describe("pool_observe", () => {
-  const spawning = () => queue.newWorker(pool, { status: "spawning" });
-
   it("brings intent, config, queue and fleet of its own pool, by one clock", async () => {
     await queue.rows("update pools set config = '{\"maxActiveGpus\": 3}' where name = $1", [pool]);
     await queue.rows(
@@ -176,19 +174,16 @@ describe("pool_observe", () => {
     expect((await observe(hash)).fleet).toBeNull();
   });
 
-  it.each<[string, (worker: string) => Promise<unknown>]>([
+  it.each<[string, (worker: string, spawning: string) => Promise<unknown>]>([
     ["a worker that comes", () => queue.newWorker(pool)],
     ["a worker that is gone", (worker) => queue.call("worker_gone", { p_worker_id: worker })],
-    ["a first heartbeat", async () => queue.call("worker_heartbeat", { p_worker_id: await spawning() })],
+    ["a first heartbeat", (_, spawning) => queue.call("worker_heartbeat", { p_worker_id: spawning })],
     ["a drain", (worker) => queue.call("drain_worker", { p_worker_id: worker, p_reason: "test", p_only_idle: true })],
     [
       "a failure",
       (worker) => queue.call("fail_worker", { p_worker_id: worker, p_lease_cause: "stuck", p_reason: "x" }),
     ],
-    [
-      "a boot stage",
-      async () => queue.call("worker_boot_stage", { p_worker_id: await spawning(), p_stage: "pulling" }),
-    ],
+    ["a boot stage", (_, spawning) => queue.call("worker_boot_stage", { p_worker_id: spawning, p_stage: "pulling" })],
     ["a claim", (worker) => queue.lease(worker)],
     ["a release", async (worker) => queue.release(await queue.lease(worker))],
     [
@@ -205,9 +200,10 @@ describe("pool_observe", () => {
     ],
   ])("sends the fleet again after %s", async (_, change) => {
     const worker = await queue.newWorker(pool);
+    const spawning = await queue.newWorker(pool, { status: "spawning" });
     await queue.addTask(pool);
     const before = await observe();
-    await change(worker);
+    await change(worker, spawning);
     const after = await observe(before.fleet_hash);
     expect(after.fleet_hash).not.toBe(before.fleet_hash);
     expect(after.fleet).not.toBeNull();

@@ -118,7 +118,7 @@ describe("the stores read what the functions answer, over HTTP", () => {
       operation: "pool_observe",
       status: 404,
       message:
-        "database: pool_observe failed (HTTP 404, PT404): pool nowhere does not exist Start it: gpu-pool pool start.",
+        "database: pool_observe failed (HTTP 404, PT404): pool nowhere does not exist. Start it: gpu-pool pool start.",
     });
   });
 });

@@ -263,7 +263,7 @@ describe("the cancelling of a held task", () => {
     const user = await queue.session();
     await completion.rows("begin");
     await completion.rows("select 1 from projects where id = $1 for no key update", [project]);
-    await user.rows("set lock_timeout = '2s'");
+    await user.rows("set lock_timeout = '10s'");
     await user.rows("update tasks set status = 'Cancelled' where id = $1", [ids[2]]);
     await completion.rows("rollback");
     expect(await standing(project)).toEqual({ open: 1, held: 1, Cancelled: 1 });

@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { afterEach, describe, expect, inject, it } from "vitest";
 import { bootstrapSupabase } from "../../src/dev/supabase-roles.ts";
-import { migrate, MIGRATIONS_TABLE } from "../../src/supabase/migrate.ts";
+import { migrate } from "../../src/supabase/migrate.ts";
+import { MIGRATIONS_TABLE } from "../../src/supabase/migration-files.ts";
 
 describe("the migrations", () => {
   const { superuserUrl, authenticatorPassword } = inject("shared");
@@ -78,7 +79,8 @@ describe("the migrations", () => {
       `begin;
        set local role service_role;
        select pool_open('main', '{}');
-       insert into workers (id, pool, status) values ('main-1', 'main', 'active');
+       insert into workers (id, pool) values ('main-1', 'main');
+       select worker_heartbeat('main-1');
        insert into tasks (task_type) values ('generate_video');
        select claim_task('main-1');
        commit`,

@@ -148,6 +148,25 @@ describe("invariant 5: a verdict of failure is atomic with claiming and finishin
   });
 });
 
+describe("invariant 8: a fired timer is a question", () => {
+  it("so that a spawn deadline waits for a first heartbeat that is under way, and is refused", async () => {
+    const worker = await queue.newWorker(pool, { status: "spawning" });
+    const [beating, failing] = [await queue.session(), await queue.session()];
+    await beating.rows("begin");
+    await beating.call("worker_heartbeat", { p_worker_id: worker });
+    const failed = failing.call("fail_worker", {
+      p_worker_id: worker,
+      p_lease_cause: "worker_died",
+      p_reason: "not ready in time",
+      p_require_spawning: true,
+    });
+    await queue.untilBlocked(failing);
+    await beating.rows("commit");
+    expect(await failed).toEqual({ outcome: "refused_ready", leases_closed: 0 });
+    expect(await queue.rows("select status from workers where id = $1", [worker])).toEqual([{ status: "active" }]);
+  });
+});
+
 describe("a child that is inserted while its parent ends", () => {
   const parents = async () => {
     await queue.addTasks(pool, RACES);

@@ -42,7 +42,7 @@ describe("loadConfig", () => {
       gracefulShutdownTimeoutSec: 600,
       workerMaxLifetimeSec: 86_400,
     });
-    expect(config.provider).toEqual({ podListSec: 30, podListLagSec: 10, podSettleSec: 120 });
+    expect(config.provider).toEqual({ podListSec: 30, podListLagSec: 10, podSettleSec: 120, maxCallsPerSec: 10 });
     expect(config.worker).toMatchObject({ dbType: "supabase", tableName: "tasks", heartbeatMs: 20_000, pollMs: 1000 });
     expect(config.supabase.videoBucket).toBe("videos");
     expect(config.runpod).toMatchObject({

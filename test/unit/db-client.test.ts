@@ -55,7 +55,7 @@ describe("a call to a database function", () => {
       operation: "pool_observe",
       status: 404,
       code: "PT404",
-      message: "database: pool_observe failed (HTTP 404, PT404): pool x does not exist Start it.",
+      message: "database: pool_observe failed (HTTP 404, PT404): pool x does not exist. Start it.",
     });
     expect(`${JSON.stringify(error)} ${String(error)}`).not.toContain(KEY);
   });

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decide } from "../../src/policy/decide.ts";
-import { sortFleet } from "../../src/policy/fleet.ts";
+import { isCapacity, sortFleet } from "../../src/policy/fleet.ts";
 import { judgeHealth } from "../../src/policy/health.ts";
 import type { Observation, ObservedWorker } from "../../src/policy/observation.ts";
 import type { PolicySettings } from "../../src/policy/settings.ts";
@@ -20,7 +20,8 @@ describe("whatever is observed, a decision", () => {
   it("never lets spawning take the present fleet above MAX", () => {
     always((settings, observation) => {
       const ending = new Set(judgeHealth(settings, observation).map(({ worker }) => worker));
-      const { present } = sortFleet(observation, ending);
+      const counted = observation.fleet.filter((worker) => isCapacity(settings, observation, worker));
+      const { present } = sortFleet({ ...observation, fleet: counted }, ending);
       const count = spawnOf(decide(settings, observation).actions)?.count ?? 0;
       expect(count === 0 || present + count <= settings.maxActiveGpus).toBe(true);
       expect(Number.isSafeInteger(count)).toBe(true);
@@ -43,7 +44,8 @@ describe("whatever is observed, a decision", () => {
       const before = normally(observation);
       const { actions } = decide(settings, before);
       const ending = new Set(judgeHealth(settings, before).map(({ worker }) => worker));
-      const { idle, busy } = sortFleet(before, ending);
+      const counted = before.fleet.filter((worker) => isCapacity(settings, before, worker));
+      const { idle, busy } = sortFleet({ ...before, fleet: counted }, ending);
       const drained = told(actions, "drain").length;
       expect(drained === 0 || idle.length + busy.length - drained >= settings.minActiveGpus).toBe(true);
     });

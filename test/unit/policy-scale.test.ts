@@ -84,11 +84,29 @@ describe("growing", () => {
       fleet: times(2, () => idle({ origin: "external" })),
       spawn: 0,
     },
+    {
+      title: "does not count workers of others that fell silent, that only registered or that were drained",
+      queued: 6,
+      fleet: [
+        idle({ origin: "external", heartbeatMs: NOW - (SETTINGS.gpuIdleTimeoutSec + 1) * SEC }),
+        spawning({ origin: "external" }),
+        terminating({ origin: "external" }),
+      ],
+      spawn: 2,
+    },
   ];
   it.for(cases)("$title", ({ fleet = [], queued = 0, settings = {}, spawn }) => {
     const { actions } = decide({ ...SETTINGS, ...settings }, observe(fleet, { queued }));
     expect(spawnOf(actions)?.count ?? 0).toBe(spawn);
     expect(told(actions, "drain")).toEqual([]);
+  });
+
+  it("has nothing to tell workers of others, and does not wait for them on its way to zero", () => {
+    const fleet = [idle({ origin: "external", signal: null }), terminating({ origin: "external", signal: null })];
+    expect(decide(SETTINGS, observe(fleet)).actions).toEqual([]);
+    const closing = decide(SETTINGS, observe(fleet, intent({ mode: "closing" })));
+    expect(closing.actions).toEqual([]);
+    expect(closing.snapshot).toMatchObject({ spawning: 0, idle: 0, busy: 0, terminating: 0, failing: 0 });
   });
 
   it("tells the reservation what it saw: MAX and the version of the intent", () => {

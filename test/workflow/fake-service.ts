@@ -18,6 +18,7 @@ import {
   type FakeActivities,
   type Hooks,
 } from "./fake-activities.ts";
+import { fakeUpkeep } from "./fake-upkeep.ts";
 import { createFakeFleet, type FakeFleet, type FakeRow } from "./fake-fleet.ts";
 
 const GIVE_UP_MS = 25_000;
@@ -104,7 +105,7 @@ export async function startFakeService(options: {
     NativeConnection.connect({ address }),
   ]);
   const fleets = new Map<string, FakeActivities>();
-  const activities = { ...dispatchActivities(fleets) };
+  const activities = { ...dispatchActivities(fleets), ...fakeUpkeep };
   const taskQueue = `q-${randomBytes(4).toString("hex")}`;
   const workers = await Promise.all([
     Worker.create({ connection, identity, taskQueue, workflowBundle, activities }),

@@ -1,7 +1,13 @@
 /** What a call of supabase-js answers, as far as the functions look at it. */
 export interface ClientAnswer<Data> {
   data: Data | null;
-  error: { message: string; code?: string | undefined; statusCode?: string | undefined } | null;
+  error: {
+    message: string;
+    code?: string | undefined;
+    statusCode?: string | undefined;
+    details?: string | null | undefined;
+    hint?: string | null | undefined;
+  } | null;
 }
 
 /** The part of a supabase-js client that the functions use. */
@@ -13,6 +19,12 @@ export interface FunctionClient {
         path: string,
         options?: { upsert: boolean },
       ): Promise<ClientAnswer<{ signedUrl: string; token: string; path: string }>>;
+      upload(
+        path: string,
+        body: Uint8Array<ArrayBuffer>,
+        options: { upsert: boolean; contentType: string },
+      ): Promise<ClientAnswer<unknown>>;
+      getPublicUrl(path: string): { data: { publicUrl: string } };
     };
   };
 }
@@ -28,17 +40,28 @@ export interface FunctionContext {
 
 export type FunctionHandler = (request: Request, context: FunctionContext) => Promise<Response>;
 
-/** Refuses in the shape that all functions share: `error` for programs, `message` for people. */
-export function refusal(status: number, error: string, message: string): Response {
-  return Response.json({ error, message }, { status });
+/** Refuses in the shape that all workers' functions share: `error` for programs, `message` for people. */
+export function refusal(status: number, error: string, message: string, field?: string): Response {
+  return Response.json({ error, message, ...(field !== undefined && { field }) }, { status });
 }
 
-/** The headers by which the database knows a caller: its worker token and its own authorization, as they came. */
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
+/**
+ * The headers by which the database knows a caller. A bearer that is no JWT is a personal access token, which travels
+ * in a header of its own, since PostgREST would refuse it as a broken JWT. A lone `apikey` counts as bearer.
+ */
 export function callerHeaders(request: Request): Record<string, string> {
   const headers: Record<string, string> = {};
-  const workerToken = request.headers.get("x-worker-token");
-  if (workerToken !== null) headers["x-worker-token"] = workerToken;
-  const authorization = request.headers.get("authorization");
-  if (authorization !== null) headers["Authorization"] = authorization;
+  for (const name of ["x-worker-token", "x-api-token"]) {
+    const value = request.headers.get(name);
+    if (value !== null) headers[name] = value;
+  }
+  const bearer = (request.headers.get("authorization") ?? request.headers.get("apikey") ?? "").replace(
+    /^Bearer\s+/i,
+    "",
+  );
+  if (JWT.test(bearer)) headers["Authorization"] = `Bearer ${bearer}`;
+  else if (bearer !== "") headers["x-api-token"] = bearer;
   return headers;
 }

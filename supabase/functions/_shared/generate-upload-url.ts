@@ -1,8 +1,12 @@
-import { callerHeaders, type FunctionClient, type FunctionContext, refusal } from "./function-context.ts";
+import { callDatabase } from "./failure.ts";
+import { badField, type Body, FILENAME, flag, optionalText, text, UUID } from "./fields.ts";
+import type { FunctionClient, FunctionHandler } from "./function-context.ts";
+import { allowedAttempt, attemptName, heldAttempt } from "./task-files.ts";
+import { workerFunction } from "./worker-function.ts";
 
 interface UploadRequest {
   taskId: string;
-  leaseToken: string;
+  leaseToken: string | null;
   filename: string;
   thumbnailFilename: string | null;
 }
@@ -13,56 +17,33 @@ interface SignedUpload {
   path: string;
 }
 
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-const FILENAME = /^[A-Za-z0-9._-]{1,200}$/;
-const CONTENT_TYPE = /^[\w.+-]+\/[\w.+-]+(?:\s*;.*)?$/;
+const CONTENT_TYPE = { pattern: /^[\w.+-]+\/[\w.+-]+(?:\s*;.*)?$/, wanted: "a mime type such as video/mp4" };
 const SIGNED_UPLOAD_LIFETIME_MS = 2 * 60 * 60 * 1000;
 
-function text(body: Record<string, unknown>, field: string, pattern: RegExp, wanted: string): string {
-  const value = body[field];
-  if (typeof value === "string" && pattern.test(value) && value !== "." && value !== "..") return value;
-  throw new TypeError(`${field} must be ${wanted}`);
-}
-
-function parse(body: unknown): UploadRequest {
-  if (typeof body !== "object" || body === null || Array.isArray(body)) {
-    throw new TypeError("body must be a JSON object");
-  }
-  const fields = body as Record<string, unknown>;
-  const filename = text(fields, "filename", FILENAME, "1 to 200 letters, digits, dots, hyphens or underscores");
-  text(fields, "content_type", CONTENT_TYPE, "a mime type such as video/mp4");
-  const wantsThumbnail = fields["generate_thumbnail_url"] ?? false;
-  if (typeof wantsThumbnail !== "boolean") throw new TypeError("generate_thumbnail_url must be true or false");
-  const thumbnail = {
-    thumbnail_filename: fields["thumbnail_filename"] ?? `thumb_${filename.replace(/\.[^.]*$/, "").slice(0, 190)}.jpg`,
-  };
-  const thumbnailFilename = text(thumbnail, "thumbnail_filename", FILENAME, "a name like filename's, or absent");
-  if (thumbnailFilename === filename) throw new TypeError("thumbnail_filename must differ from filename");
+function parse(body: Body): UploadRequest {
+  const filename = text(body, "filename", FILENAME);
+  text(body, "content_type", CONTENT_TYPE);
+  const wantsThumbnail = flag(body, "generate_thumbnail_url");
+  const thumbnailFilename =
+    optionalText(body, "thumbnail_filename", FILENAME) ?? `thumb_${filename.replace(/\.[^.]*$/, "").slice(0, 190)}.jpg`;
+  if (thumbnailFilename === filename) throw badField("thumbnail_filename", "another name than filename");
   return {
-    taskId: text(fields, "task_id", UUID, "a UUID"),
-    leaseToken: text(fields, "lease_token", UUID, "a UUID"),
+    taskId: text(body, "task_id", UUID),
+    leaseToken: optionalText(body, "lease_token", UUID),
     filename,
     thumbnailFilename: wantsThumbnail ? thumbnailFilename : null,
   };
 }
 
-/** Null when the lease is the caller's and open; the answer to give otherwise. */
-async function refusedUpload(client: FunctionClient, upload: UploadRequest): Promise<Response | null> {
-  const { data, error } = await client.rpc("authorize_upload", {
-    p_task_id: upload.taskId,
-    p_lease_token: upload.leaseToken,
-  });
-  if (error !== null) {
-    if (error.code?.startsWith("PGRST3")) return refusal(401, "unauthorized", error.message);
-    if (error.code === "42501") return refusal(403, "forbidden", error.message);
-    return refusal(503, "database_error", `authorize_upload failed (${error.code || "no answer"}): ${error.message}`);
+/** The names to store under: as given by who shows its lease, with the attempt in them for who knows of none. */
+async function authorize(upload: UploadRequest, caller: FunctionClient): Promise<(filename: string) => string> {
+  if (upload.leaseToken === null) {
+    const attempt = await heldAttempt(caller, upload.taskId);
+    return (filename) => attemptName(filename, attempt);
   }
-  const { allowed, reason } = (data ?? {}) as { allowed?: unknown; reason?: unknown };
-  if (typeof allowed !== "boolean") {
-    return refusal(502, "unreadable_answer", "authorize_upload did not say whether the upload is allowed");
-  }
-  if (allowed) return null;
-  return refusal(403, "upload_not_allowed", typeof reason === "string" ? reason : "the lease does not allow it");
+  const lease = { p_task_id: upload.taskId, p_lease_token: upload.leaseToken };
+  allowedAttempt("authorize_upload", await callDatabase(caller, "authorize_upload", lease));
+  return (filename) => filename;
 }
 
 async function sign(client: FunctionClient, bucket: string, path: string): Promise<SignedUpload> {
@@ -79,33 +60,26 @@ async function sign(client: FunctionClient, bucket: string, path: string): Promi
  * more for a thumbnail. The database decides as the caller; the service key only signs. Answers 400 naming the bad
  * field, 401 and 403 for who may not, 405, 503 when the database does not answer. Throws when signing fails.
  */
-export async function generateUploadUrl(request: Request, context: FunctionContext): Promise<Response> {
-  if (request.method !== "POST") return refusal(405, "method_not_allowed", "generate-upload-url takes POST");
-  let upload: UploadRequest;
-  try {
-    upload = parse(await request.json());
-  } catch (error) {
-    return refusal(400, "invalid_request", error instanceof TypeError ? error.message : "body must be a JSON object");
-  }
-  const refused = await refusedUpload(context.asCaller(callerHeaders(request)), upload);
-  if (refused !== null) return refused;
-
-  const expiresAt = new Date(Date.now() + SIGNED_UPLOAD_LIFETIME_MS).toISOString();
-  const service = context.asService();
-  const video = await sign(service, context.videoBucket, `${upload.taskId}/${upload.filename}`);
-  const thumbnail =
-    upload.thumbnailFilename === null
-      ? null
-      : await sign(service, context.videoBucket, `${upload.taskId}/${upload.thumbnailFilename}`);
-  return Response.json({
-    upload_url: video.url,
-    storage_path: video.path,
-    token: video.token,
-    expires_at: expiresAt,
-    ...(thumbnail !== null && {
-      thumbnail_upload_url: thumbnail.url,
-      thumbnail_token: thumbnail.token,
-      thumbnail_storage_path: thumbnail.path,
-    }),
-  });
-}
+export const generateUploadUrl: FunctionHandler = workerFunction(
+  "generate-upload-url",
+  async (body, caller, context) => {
+    const upload = parse(body);
+    const nameOf = await authorize(upload, caller);
+    const expiresAt = new Date(Date.now() + SIGNED_UPLOAD_LIFETIME_MS).toISOString();
+    const service = context.asService();
+    const signed = (name: string) => sign(service, context.videoBucket, `${upload.taskId}/${nameOf(name)}`);
+    const video = await signed(upload.filename);
+    const thumbnail = upload.thumbnailFilename === null ? null : await signed(upload.thumbnailFilename);
+    return Response.json({
+      upload_url: video.url,
+      storage_path: video.path,
+      token: video.token,
+      expires_at: expiresAt,
+      ...(thumbnail !== null && {
+        thumbnail_upload_url: thumbnail.url,
+        thumbnail_token: thumbnail.token,
+        thumbnail_storage_path: thumbnail.path,
+      }),
+    });
+  },
+);

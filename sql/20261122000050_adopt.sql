@@ -1,0 +1,91 @@
+-- Tables of an older orchestrator are adopted: their rows, further columns and enums stay. Here goes what stands in the
+-- way, and columns get the types that the functions work with; the next migration adds what is missing.
+
+-- Gives a column of an adopted table the type that the functions work with.
+create or replace function pg_temp.retype(p_table text, p_column text, p_type text) returns void
+language plpgsql as $$
+declare
+  found_type text;
+  found_default text;
+begin
+  select format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid) into found_type, found_default
+  from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+  where a.attrelid = to_regclass('public.' || p_table) and a.attname = p_column and not a.attisdropped;
+  if not found or found_type = p_type then
+    return;
+  end if;
+  if found_default is not null then
+    execute format('alter table public.%I alter column %I drop default', p_table, p_column);
+  end if;
+  execute format('alter table public.%I alter column %I type %s using %I::text::%s', p_table, p_column, p_type, p_column, p_type);
+exception when others then
+  raise exception 'cannot adopt %.%: it is of type % and must become %: %', p_table, p_column, found_type, p_type, sqlerrm
+    using hint = 'Convert the column, or drop what depends on its type, then migrate again. Nothing was changed.';
+end $$;
+
+do $$
+declare
+  adopting boolean := to_regclass('public.tasks') is not null and not exists (
+    select from pg_attribute where attrelid = to_regclass('public.tasks') and attname = 'gate' and not attisdropped);
+  old record;
+  status_type regtype;
+begin
+  if not adopting then
+    return;
+  end if;
+  -- Its views and functions are replaced by ours of the same names, which answer more columns.
+  for old in
+    select c.oid::regclass as name from pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relkind = 'v' and c.relname in (
+      'orchestrator_status', 'active_workers_health', 'recent_task_activity', 'worker_performance', 'task_queue_analysis',
+      'normalized_task_status', 'v_recent_errors', 'v_worker_log_activity')
+  loop
+    execute format('drop view if exists %s cascade', old.name);
+  end loop;
+  for old in
+    select p.oid::regprocedure as name from pg_proc p
+    where p.pronamespace = 'public'::regnamespace and p.proname in (
+      'func_claim_available_task', 'func_claim_task', 'func_mark_task_complete', 'func_mark_task_failed',
+      'func_reset_orphaned_tasks', 'func_update_worker_heartbeat', 'func_worker_heartbeat_with_logs',
+      'func_get_tasks_by_status', 'func_update_task_status', 'func_insert_logs_batch', 'func_cleanup_old_logs')
+  loop
+    execute format('drop function if exists %s', old.name);
+  end loop;
+  -- An index on the heartbeat turns each beat into new index entries.
+  drop index if exists idx_workers_status_heartbeat;
+  for old in
+    select c.conrelid::regclass as table_name, c.conname as name from pg_constraint c
+    join pg_attribute a on a.attrelid = c.conrelid and a.attnum = any (c.conkey)
+    where c.conrelid in (to_regclass('public.tasks'), to_regclass('public.workers')) and c.contype = 'c' and a.attname = 'status'
+  loop
+    execute format('alter table %s drop constraint %I', old.table_name, old.name);
+  end loop;
+
+  select a.atttypid into status_type from pg_attribute a
+  join pg_type t on t.oid = a.atttypid and t.typtype = 'e'
+  where a.attrelid = to_regclass('public.tasks') and a.attname = 'status';
+  if found then
+    for old in
+      select label from unnest(array['Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled']) as label
+      where not exists (select from pg_enum where enumtypid = status_type and enumlabel = label)
+    loop
+      execute format('alter type %s add value %L', status_type, old.label);
+    end loop;
+    -- So that functions may assign a text to it.
+    if not exists (select from pg_cast where castsource = 'text'::regtype and casttarget = status_type) then
+      execute format('create cast (text as %s) with inout as assignment', status_type);
+    end if;
+  else
+    perform pg_temp.retype('tasks', 'status', 'text');
+  end if;
+  perform pg_temp.retype('tasks', c.name, c.type) from (values
+    ('id', 'uuid'), ('task_type', 'text'), ('params', 'jsonb'), ('attempts', 'integer'), ('worker_id', 'text'), ('project_id', 'uuid'),
+    ('dependant_on', 'uuid'), ('priority', 'integer'), ('output_location', 'text'), ('result_data', 'jsonb'),
+    ('error_message', 'text'), ('generation_started_at', 'timestamp with time zone'),
+    ('generation_processed_at', 'timestamp with time zone'), ('generation_created', 'boolean'),
+    ('created_at', 'timestamp with time zone'), ('updated_at', 'timestamp with time zone')) as c(name, type);
+  perform pg_temp.retype('workers', c.name, c.type) from (values
+    ('id', 'text'), ('status', 'text'), ('instance_type', 'text'), ('metadata', 'jsonb'),
+    ('created_at', 'timestamp with time zone'), ('last_heartbeat', 'timestamp with time zone')) as c(name, type);
+  perform pg_temp.retype('projects', 'id', 'uuid');
+end $$;

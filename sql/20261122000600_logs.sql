@@ -1,0 +1,153 @@
+-- Logs of workers and of the Temporal worker process, kept for two days by the janitor.
+
+create table if not exists system_logs (
+  id bigint generated always as identity primary key,
+  timestamp timestamptz not null default now(),
+  source_type text not null check (source_type in ('orchestrator_gpu', 'orchestrator_api', 'worker')),
+  source_id text,
+  log_level text not null check (log_level in ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')),
+  message text not null,
+  task_id uuid,
+  worker_id text,
+  cycle_number integer,
+  metadata jsonb not null default '{}'
+);
+comment on table system_logs is 'One row a log line. No foreign keys: a line about a deleted task is still a line.';
+comment on column system_logs.timestamp is 'By the clock of who logged, never later than its arrival; the order of arrival is id.';
+-- Serves retention and `gpu-pool logs --since`.
+create index if not exists system_logs_timestamp on system_logs (timestamp);
+-- Serve the logs of one worker and of one task, newest first.
+create index if not exists system_logs_worker on system_logs (worker_id, id desc) where worker_id is not null;
+create index if not exists system_logs_task on system_logs (task_id, id desc) where task_id is not null;
+-- Serves what went wrong lately, in any source.
+create index if not exists system_logs_errors on system_logs (timestamp desc) where log_level in ('ERROR', 'CRITICAL');
+
+create table if not exists worker_diagnostics (
+  id bigint generated always as identity primary key,
+  worker_id text not null,
+  collected_at timestamptz not null default now(),
+  reason text not null,
+  details jsonb not null default '{}'
+);
+comment on table worker_diagnostics is 'What was seen of a worker before its pod was deleted. Not subject to the retention of logs.';
+-- Serves the diagnostics of one worker, newest first.
+create index if not exists worker_diagnostics_worker on worker_diagnostics (worker_id, id desc);
+
+alter table system_logs enable row level security;
+alter table worker_diagnostics enable row level security;
+revoke all on system_logs, worker_diagnostics from public, anon, authenticated;
+grant select, insert, update, delete on system_logs, worker_diagnostics to service_role;
+-- A table that was there before may count its rows otherwise.
+do $$
+declare
+  counter text;
+begin
+  for counter in select pg_get_serial_sequence(name, 'id') from unnest(array['system_logs', 'worker_diagnostics']) as t (name)
+  loop
+    if counter is not null then
+      execute format('revoke all on sequence %s from public, anon, authenticated', counter);
+    end if;
+  end loop;
+end $$;
+
+-- A log line's own time; one that cannot be read or lies ahead is the time of arrival.
+create function log_time(p_text text) returns timestamptz
+language plpgsql stable set search_path = public, pg_temp as $$
+begin
+  return least(p_text::timestamptz, now());
+exception when others then
+  return now();
+end $$;
+
+-- Writes log lines: {timestamp?, level | log_level, message, source_type?, source_id?, task_id?, worker_id?,
+-- cycle_number?, metadata?}. What p_source_type, p_source_id and p_worker_id give wins over the lines' own. A line
+-- without message, level or source is counted as an error and stops no other; an unreadable detail is left out.
+create function store_logs(
+  p_logs jsonb, p_source_type text default null, p_source_id text default null, p_worker_id text default null)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  given integer;
+  written integer;
+begin
+  if jsonb_typeof(p_logs) is distinct from 'array' then
+    raise exception 'logs must be an array of log lines, got %', coalesce(jsonb_typeof(p_logs), 'nothing')
+      using errcode = 'PT400', hint = 'Send [{"level": "INFO", "message": "…", "source_type": "worker"}].';
+  end if;
+  given := jsonb_array_length(p_logs);
+  if given > 1000 then
+    raise exception 'too many log lines in one call: %', given using errcode = 'PT400', hint = 'Send at most 1000.';
+  end if;
+  insert into system_logs
+    (timestamp, source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata)
+  select log_time(line ->> 'timestamp'), source, left(coalesce(p_source_id, line ->> 'source_id'), 200), level,
+    left(line ->> 'message', 8000),
+    case when line ->> 'task_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then (line ->> 'task_id')::uuid end,
+    left(coalesce(p_worker_id, line ->> 'worker_id'), 200),
+    case when line ->> 'cycle_number' ~ '^\d{1,9}$' then (line ->> 'cycle_number')::integer end,
+    case
+      when jsonb_typeof(line -> 'metadata') is distinct from 'object' then '{}'
+      when length(line ->> 'metadata') > 16000 then jsonb_build_object('left_out', 'longer than 16000 characters')
+      else line -> 'metadata' end
+  from jsonb_array_elements(p_logs) with ordinality as item (line, place),
+    lateral (select upper(coalesce(line ->> 'level', line ->> 'log_level')) as said,
+      coalesce(p_source_type, line ->> 'source_type') as source) as s,
+    lateral (select case said when 'TRACE' then 'DEBUG' when 'WARN' then 'WARNING' when 'FATAL' then 'CRITICAL'
+      else said end as level) as l
+  where jsonb_typeof(line) = 'object' and line ->> 'message' is not null
+    and level in ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
+    and source in ('orchestrator_gpu', 'orchestrator_api', 'worker')
+  order by place;
+  get diagnostics written = row_count;
+  return jsonb_build_object('success', true, 'inserted', written, 'errors', given - written);
+end $$;
+
+-- Log lines of a service. Answers how many were written and how many could not be.
+drop function if exists func_insert_logs_batch(jsonb);
+create function func_insert_logs_batch(logs jsonb) returns jsonb
+language sql security definer set search_path = public, pg_temp as $$
+  select store_logs(logs)
+$$;
+
+-- Log lines of a worker, with its own credential. A task that it never held is not taken from its word.
+create function worker_logs(p_worker_id text, p_logs jsonb) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  own jsonb := p_logs;
+begin
+  perform require_worker(p_worker_id);
+  if jsonb_typeof(p_logs) = 'array' then
+    select coalesce(jsonb_agg(case
+      when jsonb_typeof(line) <> 'object' or exists (
+        select from task_attempts where worker_id = p_worker_id and task_id = case
+          when line ->> 'task_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then (line ->> 'task_id')::uuid end)
+      then line else line - 'task_id' end order by place), '[]')
+    into own from jsonb_array_elements(p_logs) with ordinality as item (line, place);
+  end if;
+  return store_logs(own, 'worker', p_worker_id, p_worker_id);
+end $$;
+
+-- Deletes log lines older than this, oldest first and at most 20,000 a call, so that it ends within any statement
+-- timeout. Called again while it answers "more".
+drop function if exists func_cleanup_old_logs(integer);
+create function func_cleanup_old_logs(retention_hours integer default 48) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  cutoff timestamptz := now() - make_interval(hours => retention_hours);
+  gone integer;
+begin
+  if retention_hours is null or retention_hours < 1 then
+    raise exception 'retention_hours must be at least 1, got %', coalesce(retention_hours::text, 'nothing')
+      using errcode = 'PT400';
+  end if;
+  delete from system_logs where id in (
+    select id from system_logs where timestamp < cutoff order by timestamp limit 20000);
+  get diagnostics gone = row_count;
+  return jsonb_build_object('deleted', gone, 'more', gone = 20000, 'retention_hours', retention_hours, 'cutoff', cutoff);
+end $$;
+
+revoke all on function log_time(text), store_logs(jsonb, text, text, text), func_insert_logs_batch(jsonb),
+  worker_logs(text, jsonb), func_cleanup_old_logs(integer) from public, anon, authenticated;
+grant execute on function log_time(text), store_logs(jsonb, text, text, text), func_insert_logs_batch(jsonb),
+  worker_logs(text, jsonb), func_cleanup_old_logs(integer) to service_role;
+grant execute on function worker_logs(text, jsonb) to anon, authenticated;

@@ -1,0 +1,300 @@
+-- The functions that workers of the old protocol call, by their names, parameters and answers; and what holds when such
+-- a worker writes to the tables directly, under the service role.
+
+-- An older orchestrator's own versions answer other types, so that they cannot be replaced in place.
+do $$
+declare
+  old regprocedure;
+begin
+  for old in
+    select p.oid::regprocedure from pg_proc p
+    where p.pronamespace = 'public'::regnamespace and p.proname in (
+      'func_claim_available_task', 'func_claim_task', 'func_mark_task_complete', 'func_mark_task_failed',
+      'func_update_task_status', 'func_get_tasks_by_status', 'func_reset_orphaned_tasks', 'func_update_worker_heartbeat',
+      'func_worker_heartbeat_with_logs')
+  loop
+    execute format('drop function %s', old);
+  end loop;
+end $$;
+
+create or replace function refuse_argument(p_argument text, p_problem text, p_hint text default null) returns void
+language plpgsql immutable set search_path = public, pg_temp as $$
+begin
+  raise exception '%: %', p_argument, one_line(p_problem) using errcode = 'PT400', hint = coalesce(p_hint, '');
+end $$;
+
+-- Whether the service role, or the database's owner, is asking.
+create or replace function is_service() returns boolean
+language sql stable set search_path = public, pg_temp as $$
+  select coalesce(nullif(current_setting('role', true), ''), 'none') in ('service_role', 'none')
+$$;
+
+-- Whether the file behind a public address of this storage is there; null: the text is no such address.
+create or replace function is_stored(p_location text) returns boolean
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  part text[] := regexp_match(p_location, '/storage/v1/object/public/([^/?]+)/([^?]+)');
+  found_file boolean;
+begin
+  if part is null or to_regclass('storage.objects') is null then
+    return null;
+  end if;
+  select exists (
+    select from storage.objects
+    where bucket_id = part[1] and name = part[2] and (metadata ->> 'size')::bigint > 0) into found_file;
+  return found_file;
+end $$;
+
+create or replace function require_stored(p_task_id uuid, p_location text) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+begin
+  if is_stored(p_location) = false then
+    raise exception 'task % cannot complete: % is not in storage', p_task_id, one_line(p_location)
+      using errcode = 'PT409', hint = 'Upload the file first.';
+  end if;
+end $$;
+
+-- The pool of a worker that names none.
+create or replace function default_pool() returns text
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  found_pools text[];
+begin
+  select array_agg(name order by name <> 'main', name) into found_pools from pools;
+  if found_pools[1] = 'main' or cardinality(found_pools) = 1 then
+    return found_pools[1];
+  end if;
+  raise exception 'no pool for this worker: there is none named main, and not one alone'
+    using errcode = 'PT404', hint = 'Start the pool (gpu-pool pool start), or register the worker with a pool.';
+end $$;
+
+create or replace function require_known_worker(p_argument text, p_worker_id text) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+begin
+  if p_worker_id is null or p_worker_id !~ '^[[:graph:]]{1,200}$' then
+    perform refuse_argument(p_argument, 'a worker id is expected: 1 to 200 characters without spaces');
+  end if;
+  perform require_worker(p_worker_id);
+  if not exists (select from workers where id = p_worker_id) then
+    raise exception '%: worker % is not registered', p_argument, p_worker_id
+      using errcode = 'PT404', hint = 'A worker registers with its first heartbeat.';
+  end if;
+end $$;
+
+create or replace function require_tasks_table(p_table_name text) returns void
+language plpgsql immutable set search_path = public, pg_temp as $$
+begin
+  if p_table_name is distinct from 'tasks' then
+    perform refuse_argument('p_table_name', format('%s is not the name of the table of tasks', coalesce(p_table_name, 'null')),
+      'It is tasks; a pool of its own separates one kind of work from another.');
+  end if;
+end $$;
+
+-- Claims a task for a worker; no row: there is none. A worker that holds one already gets that one again.
+create or replace function func_claim_available_task(worker_id_param text)
+returns table (id uuid, params jsonb, task_type text, project_id uuid, attempt integer, lease_token uuid)
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  perform require_known_worker('worker_id_param', worker_id_param);
+  return query
+    select t.task_id, t.params, t.task_type, t.project_id, t.attempt, t.lease_token
+    from jsonb_to_record(nullif(claim_task(worker_id_param) -> 'task', 'null'))
+      as t (task_id uuid, params jsonb, task_type text, project_id uuid, attempt integer, lease_token uuid)
+    where t.task_id is not null;
+end $$;
+
+create or replace function func_claim_available_task(p_table_name text, p_worker_id text)
+returns table (task_id_out uuid, params_out jsonb, task_type_out text, project_id_out uuid)
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  perform require_tasks_table(p_table_name);
+  perform require_known_worker('p_worker_id', p_worker_id);
+  return query select c.id, c.params, c.task_type, c.project_id from func_claim_available_task(p_worker_id) as c;
+end $$;
+
+create or replace function func_claim_task(p_table_name text, p_worker_id text)
+returns table (task_id_out uuid, params_out jsonb, task_type_out text, project_id_out uuid)
+language sql security definer set search_path = public, pg_temp as $$
+  select * from func_claim_available_task(p_table_name, p_worker_id)
+$$;
+
+-- The lease that a call without a token is about: the open one of the task, which must be the caller's. Null: none.
+create or replace function open_lease(p_task_id uuid, p_lease_token uuid) returns uuid
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  lease task_attempts;
+begin
+  if p_task_id is null then
+    perform refuse_argument('p_task_id', 'the id of a task is expected, not null');
+  end if;
+  if p_lease_token is null then
+    select * into lease from task_attempts where task_id = p_task_id and ended_at is null;
+  else
+    select * into lease from task_attempts where task_id = p_task_id and lease_token = p_lease_token;
+  end if;
+  perform require_worker(lease.worker_id);
+  if not exists (select from tasks where id = p_task_id) then
+    raise exception 'p_task_id: task % does not exist', p_task_id using errcode = 'PT404';
+  end if;
+  return coalesce(lease.lease_token, p_lease_token);
+end $$;
+
+-- Completes a task. p_result becomes result_data, its video_url (or output_location, or public_url) output_location; a
+-- file of this project's storage must be there. Answers {success, outcome, status}: completed, already_completed,
+-- lease_lost (the lease has ended) or not_running.
+create or replace function func_mark_task_complete(p_task_id uuid, p_result jsonb default null, p_lease_token uuid default null)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  token uuid := open_lease(p_task_id, p_lease_token);
+  lease task_attempts;
+  task tasks;
+  location text;
+  outcome text := 'completed';
+begin
+  if jsonb_typeof(p_result) not in ('object', 'null') then
+    perform refuse_argument('p_result', format('an object is expected, not %s', jsonb_typeof(p_result)));
+  end if;
+  location := coalesce(p_result ->> 'video_url', p_result ->> 'output_location', p_result ->> 'public_url');
+  if token is not null then
+    lease := lock_lease(p_task_id, token);
+  end if;
+  select * into task from tasks where id = p_task_id for no key update;
+  if task.status = 'Complete' and (token is null or lease.cause = 'completed') then
+    outcome := 'already_completed';
+  elsif token is not null and (lease.id is null or lease.ended_at is not null) then
+    outcome := 'lease_lost';
+  elsif task.status <> 'In Progress' then
+    outcome := 'not_running';
+  else
+    perform require_stored(p_task_id, location);
+    if not is_service() and location is not null
+      and (is_stored(location) is not true or position('/' || p_task_id || '/' in location) = 0)
+    then
+      raise exception 'task % cannot complete: % is no file of its own', p_task_id, one_line(location)
+        using errcode = 'PT409', hint = 'The file lies below the id of the task.';
+    end if;
+    update task_attempts set ended_at = now(), cause = 'completed', progress = 1, progress_at = now() where id = lease.id;
+    update tasks
+    set status = 'Complete', output_location = coalesce(location, output_location), result_data = coalesce(nullif(p_result, 'null'), result_data),
+      error_message = null, generation_created = true
+    where id = p_task_id;
+    update workers set last_released_at = now() where id = lease.worker_id;
+    task.status := 'Complete';
+  end if;
+  return jsonb_build_object('success', outcome in ('completed', 'already_completed'), 'outcome', outcome, 'status', task.status);
+end $$;
+
+-- One failed attempt: the task goes back to the queue, or fails with its third. Answers {success, outcome, status}:
+-- requeued, failed, lease_lost or not_running.
+create or replace function func_mark_task_failed(p_task_id uuid, p_error_message text, p_lease_token uuid default null)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  token uuid := open_lease(p_task_id, p_lease_token);
+  message text := coalesce(nullif(left(p_error_message, 4000), ''), 'the worker gave no error');
+  task tasks;
+  outcome text;
+begin
+  if token is not null then
+    outcome := fail_task(p_task_id, token, message) ->> 'outcome';
+  end if;
+  select * into task from tasks where id = p_task_id for no key update;
+  if token is null and task.status = 'In Progress' then
+    update tasks set status = 'Failed', error_message = message where id = p_task_id;
+    task.status := 'Failed';
+    outcome := 'failed';
+  end if;
+  return jsonb_build_object('success', coalesce(outcome in ('requeued', 'failed'), false),
+    'outcome', coalesce(outcome, 'not_running'), 'status', task.status);
+end $$;
+
+-- The status that an old worker reports. In Progress is progress, and of an orchestrator's task that has sub-tasks: from
+-- now on it waits for them, without a worker. Failed is one failed attempt, p_output_location its error. Answers
+-- {success, outcome, status}.
+create or replace function func_update_task_status(
+  p_table_name text, p_task_id uuid, p_status text, p_output_location text default null)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  wanted text := task_status_named(p_status);
+  token uuid;
+  task tasks;
+  outcome text;
+begin
+  perform require_tasks_table(p_table_name);
+  if wanted is null or wanted not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled') then
+    perform refuse_argument('p_status', format('%s is no status of a task', coalesce(p_status, 'null')),
+      'Queued, In Progress, Complete, Failed or Cancelled.');
+  end if;
+  token := open_lease(p_task_id, null);
+  if wanted = 'Complete' then
+    return func_mark_task_complete(p_task_id, case when p_output_location is not null
+      then jsonb_build_object('output_location', p_output_location) end, token);
+  elsif wanted = 'Failed' then
+    return func_mark_task_failed(p_task_id, p_output_location, token);
+  elsif wanted = 'Queued' and token is not null then
+    outcome := release_task(p_task_id, token, coalesce(p_output_location, 'given back')) ->> 'outcome';
+  elsif wanted = 'In Progress' and token is not null then
+    perform report_progress(p_task_id, token, null, p_output_location);
+    outcome := 'progress';
+    if exists (select from tasks where id = p_task_id and task_type like '%orchestrator%') then
+      outcome := replace(delegate_task(p_task_id, token) ->> 'outcome', 'no_children', 'progress');
+    end if;
+  end if;
+  select * into task from tasks where id = p_task_id for no key update;
+  if wanted = 'In Progress' and token is null and task.status = 'Queued' then
+    raise exception 'task % is not claimed', p_task_id
+      using errcode = 'PT409', hint = 'func_claim_available_task gives a worker its next task.';
+  elsif outcome is null and task.status::text <> wanted then
+    -- Refused by the guard where the task has ended. Literals, because the column may be an enum.
+    if wanted = 'Cancelled' then
+      update tasks set status = 'Cancelled' where id = p_task_id returning * into task;
+    elsif wanted = 'Queued' then
+      update tasks set status = 'Queued', worker_id = null where id = p_task_id returning * into task;
+    else
+      update tasks set status = 'In Progress' where id = p_task_id returning * into task;
+    end if;
+  end if;
+  return jsonb_build_object('success', true, 'outcome', coalesce(outcome, 'set'), 'status', task.status);
+end $$;
+
+-- All tasks of these statuses, by any of their names; the longest waiting first.
+create or replace function func_get_tasks_by_status(status_filter text[]) returns setof tasks
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  wanted text[];
+begin
+  if status_filter is null then
+    perform refuse_argument('status_filter', 'a list of statuses is expected, not null');
+  end if;
+  select array_agg(task_status_named(name)) into wanted from unnest(status_filter) as f (name);
+  if not coalesce(wanted <@ array['Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled'], true)
+    or array_position(status_filter, null) is not null
+  then
+    perform refuse_argument('status_filter', format('%s holds what is no status of a task', status_filter),
+      'Queued, In Progress, Complete, Failed or Cancelled.');
+  end if;
+  return query select * from tasks where status::text = any (wanted) order by created_at, vtime;
+end $$;
+
+do $$
+declare
+  f record;
+begin
+  for f in
+    select p.oid::regprocedure as signature, p.proname as name from pg_proc p
+    where p.pronamespace = 'public'::regnamespace and p.proname in (
+      'refuse_argument', 'is_service', 'is_stored', 'require_stored', 'default_pool', 'require_known_worker',
+      'require_tasks_table', 'open_lease', 'func_claim_available_task', 'func_claim_task', 'func_mark_task_complete',
+      'func_mark_task_failed', 'func_update_task_status', 'func_get_tasks_by_status')
+  loop
+    execute format('revoke all on function %s from public, anon, authenticated', f.signature);
+    execute format('grant execute on function %s to service_role', f.signature);
+    -- Called with a worker's own token too, which each of them checks.
+    if f.name in ('func_claim_available_task', 'func_mark_task_complete', 'func_mark_task_failed')
+    then
+      execute format('grant execute on function %s to anon, authenticated', f.signature);
+    end if;
+  end loop;
+end $$;

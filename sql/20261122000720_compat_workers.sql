@@ -1,0 +1,89 @@
+-- What workers of the old protocol, and their supervisors, call about workers.
+
+-- Puts back the tasks of workers that are not living, or have never shown a sign of life; others keep theirs. Answers how
+-- many leases ended.
+create or replace function func_reset_orphaned_tasks(failed_worker_ids text[]) returns integer
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker text;
+  closed integer := 0;
+begin
+  if failed_worker_ids is null then
+    perform refuse_argument('failed_worker_ids', 'a list of worker ids is expected, not null');
+  end if;
+  for worker in select distinct id from unnest(failed_worker_ids) as f (id) where id is not null order by id loop
+    -- Looked at again after the lock: a worker that has recovered meanwhile keeps its task.
+    perform from workers where id = worker for update;
+    if exists (
+      select from workers where id = worker
+        and (status in ('terminated', 'error') or gone_at is not null or last_heartbeat is null))
+    then
+      closed := closed + close_worker_leases(worker, 'worker_died', 'reset: its worker is not living');
+    end if;
+  end loop;
+  return closed;
+end $$;
+
+-- A sign of life. Under the service role an unknown worker is registered by it, as external. Answers {success,
+-- worker_status}.
+create or replace function func_update_worker_heartbeat(
+  worker_id_param text, vram_total_mb_param integer default null, vram_used_mb_param integer default null)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  answer jsonb;
+begin
+  if vram_total_mb_param < 0 or vram_used_mb_param < 0 then
+    perform refuse_argument(case when vram_total_mb_param < 0 then 'vram_total_mb_param' else 'vram_used_mb_param' end,
+      'megabytes are expected, at least 0');
+  end if;
+  if is_service() and worker_id_param ~ '^[[:graph:]]{1,200}$' and not exists (select from workers where id = worker_id_param) then
+    insert into workers (id, pool, origin) values (worker_id_param, default_pool(), 'external') on conflict (id) do nothing;
+  end if;
+  perform require_known_worker('worker_id_param', worker_id_param);
+  answer := worker_heartbeat(worker_id_param, vram_total_mb_param, vram_used_mb_param);
+  return jsonb_build_object('success', answer ->> 'worker_status' in ('active', 'terminating')) || answer;
+end $$;
+
+-- A sign of life with up to 1,000 log lines {timestamp, level, message, task_id, metadata}. Lines about the task
+-- that the worker holds are progress of it. status_param crashed is no sign of life but evidence, and sets no status.
+-- Answers {success, logs_inserted, worker_status}.
+create or replace function func_worker_heartbeat_with_logs(
+  worker_id_param text, vram_total_mb_param integer default null, vram_used_mb_param integer default null,
+  logs_param jsonb default '[]', current_task_id_param uuid default null, status_param text default null)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lines jsonb := '[]';
+  answer jsonb;
+  inserted integer := 0;
+begin
+  if jsonb_typeof(logs_param) not in ('array', 'null') then
+    perform refuse_argument('logs_param', format('a list is expected, not %s', jsonb_typeof(logs_param)));
+  end if;
+  if status_param = 'crashed' then
+    perform require_known_worker('worker_id_param', worker_id_param);
+    perform note_reported_status(worker_id_param, status_param);
+    select jsonb_build_object('success', true, 'worker_status', status) into answer from workers where id = worker_id_param;
+  else
+    answer := func_update_worker_heartbeat(worker_id_param, vram_total_mb_param, vram_used_mb_param);
+  end if;
+  if jsonb_typeof(logs_param) = 'array' and jsonb_array_length(logs_param) > 0 then
+    select coalesce(jsonb_agg(jsonb_build_object('task_id', current_task_id_param) || line order by place), '[]')
+    into lines from jsonb_array_elements(logs_param) with ordinality as l (line, place)
+    where jsonb_typeof(line) = 'object' and place <= 1000;
+    update task_attempts a set progress_at = now()
+    where a.worker_id = worker_id_param and a.ended_at is null
+      and exists (select from jsonb_array_elements(lines) as l (line) where lower(line ->> 'task_id') = a.task_id::text);
+    inserted := (worker_logs(worker_id_param, lines) ->> 'inserted')::integer;
+  end if;
+  return answer || jsonb_build_object('logs_inserted', coalesce(inserted, 0));
+end $$;
+
+revoke all on function func_reset_orphaned_tasks(text[]), func_update_worker_heartbeat(text, integer, integer),
+  func_worker_heartbeat_with_logs(text, integer, integer, jsonb, uuid, text) from public, anon, authenticated;
+grant execute on function func_reset_orphaned_tasks(text[]), func_update_worker_heartbeat(text, integer, integer),
+  func_worker_heartbeat_with_logs(text, integer, integer, jsonb, uuid, text) to service_role;
+-- Called with a worker's own token too, which each of them checks.
+grant execute on function func_update_worker_heartbeat(text, integer, integer),
+  func_worker_heartbeat_with_logs(text, integer, integer, jsonb, uuid, text) to anon, authenticated;

@@ -1,0 +1,176 @@
+-- Workers of the old protocol also write to the tables directly, with the service role's key. Their writes keep the
+-- rules of leases, of ended tasks and of a worker's status. Our own functions run as the owner and are not meant here.
+
+-- A status that somebody reports of a worker is evidence: kept in its row, journaled when it is news.
+create or replace function note_reported_status(p_worker_id text, p_status text) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+begin
+  select * into worker from workers where id = p_worker_id for no key update;
+  if worker.metadata ->> 'reported_status' is distinct from p_status then
+    update workers set metadata = metadata || jsonb_build_object('reported_status', p_status, 'reported_at', now())
+    where id = p_worker_id;
+    perform journal(worker.pool, 'worker.status_reported',
+      format('reported %s, stays %s: only its lifecycle changes a status', one_line(p_status), worker.status), p_worker_id);
+  end if;
+end $$;
+
+create or replace function workers_direct() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  beat boolean;
+begin
+  if tg_op = 'INSERT' then
+    new.pool := coalesce(new.pool, default_pool());
+    new.origin := 'external';
+    new.last_heartbeat := case when new.last_heartbeat is not null then now() end;
+    new.status := 'spawning';
+    if new.last_heartbeat is not null then
+      new.status := 'active';
+      new.ready_at := now();
+      new.boot_stage := 'ready';
+    end if;
+    return new;
+  end if;
+  -- Merged, so that a writer which read nothing erases nothing.
+  new.metadata := old.metadata || coalesce(new.metadata, '{}');
+  new.origin := old.origin;
+  beat := new.last_heartbeat is distinct from old.last_heartbeat
+    and old.status in ('spawning', 'active', 'terminating') and old.gone_at is null;
+  new.last_heartbeat := case when beat then now() else old.last_heartbeat end;
+  if new.status is distinct from old.status and not (new.status = 'active' and beat)
+    and old.metadata ->> 'reported_status' is distinct from new.status
+  then
+    new.metadata := new.metadata || jsonb_build_object('reported_status', new.status, 'reported_at', now());
+    perform journal(old.pool, 'worker.status_reported', format('reported %s, stays %s: only its lifecycle changes a status',
+      one_line(new.status), old.status), old.id, null, new.metadata);
+  end if;
+  new.status := old.status;
+  if beat and old.status = 'spawning' then
+    new.status := 'active';
+    new.ready_at := now();
+    new.boot_stage := 'ready';
+    new.boot_stage_at := now();
+    perform journal(old.pool, 'worker.ready', format('first heartbeat %s s after it was reserved, written directly',
+      round(extract(epoch from now() - old.created_at))), old.id);
+  end if;
+  return new;
+end $$;
+create or replace trigger workers_direct before insert or update on workers for each row
+when (current_user in ('service_role', 'authenticated'))
+execute function workers_direct();
+
+-- A direct claim is a lease like any other, under the same conditions.
+create or replace function lease_directly(p_task tasks, p_worker_id text) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+  problem text;
+begin
+  select * into worker from workers where id = p_worker_id for no key update;
+  problem := case
+    when p_worker_id is null then 'worker_id is missing'
+    when worker.id is null then format('worker %s is not registered', one_line(p_worker_id))
+    when worker.status <> 'active' then format('worker %s is %s', worker.id, worker.status)
+    when p_task.gate <> 'open' then format('it is %s: %s', p_task.gate,
+      case p_task.gate when 'blocked' then 'it waits for another task' else 'its project is paused or at its limit' end)
+    when exists (select from task_attempts where worker_id = worker.id and ended_at is null)
+      then format('worker %s holds another task', worker.id) end;
+  if problem is not null then
+    raise exception 'task % cannot be claimed: %', p_task.id, problem
+      using errcode = 'PT409', hint = 'func_claim_available_task gives a worker its next task.';
+  end if;
+  insert into task_attempts (task_id, worker_id, attempt)
+  select p_task.id, worker.id, coalesce(max(attempt), 0) + 1 from task_attempts where task_id = p_task.id;
+end $$;
+
+create or replace function tasks_direct() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease task_attempts;
+begin
+  new.status := task_status_named(new.status::text);
+  -- What admission and claims keep.
+  new.gate := old.gate;
+  new.vtime := old.vtime;
+  new.attempts := old.attempts;
+  new.delegated_at := old.delegated_at;
+  new.parent_id := old.parent_id;
+
+  if old.status in ('Complete', 'Failed', 'Cancelled') then
+    if new.status = old.status and (new.output_location is distinct from old.output_location
+      or new.result_data is distinct from old.result_data or new.worker_id is distinct from old.worker_id)
+    then
+      raise exception 'task % is % and its result stays as it is', old.id, old.status using errcode = 'PT409';
+    end if;
+    return new;
+  end if;
+
+  if old.status = 'Queued' then
+    if new.status = 'In Progress' then
+      perform lease_directly(old, new.worker_id);
+      new.attempts := old.attempts + 1;
+      new.generation_started_at := now();
+    elsif new.status in ('Complete', 'Failed') then
+      raise exception 'task % is Queued: no worker holds it, and it cannot become %', old.id, new.status
+        using errcode = 'PT409', hint = 'An attempt that was given back does not count any more. To end a task, set it to Cancelled.';
+    else
+      new.worker_id := null;
+    end if;
+    return new;
+  end if;
+
+  select * into lease from task_attempts where task_id = old.id and ended_at is null;
+  if new.status = 'In Progress' then
+    if new.worker_id is distinct from old.worker_id and new.worker_id is not null then
+      raise exception 'task % is held by worker %, not by %', old.id, coalesce(old.worker_id, '(none)'), one_line(new.worker_id)
+        using errcode = 'PT409';
+    end if;
+    new.worker_id := old.worker_id;
+    update task_attempts set progress_at = now() where id = lease.id;
+    -- An orchestrator's program ends so when it has written its sub-tasks.
+    if lease.id is not null and old.task_type like '%orchestrator%' and exists (select from tasks where parent_id = old.id) then
+      new.delegated_at := now();
+      new.worker_id := null;
+      new.attempts := old.attempts - 1;
+    end if;
+    return new;
+  end if;
+
+  new.worker_id := old.worker_id;
+  if new.status = 'Queued' then
+    new.worker_id := null;
+    new.generation_started_at := null;
+    if new.error_details is distinct from old.error_details or new.error_message is distinct from old.error_message then
+      -- Given back with an error: one failed attempt, and the third is the last.
+      new.error_message := coalesce(nullif(new.error_message, old.error_message), new.error_details);
+      update task_attempts set ended_at = now(), cause = 'task_error', error = left(new.error_message, 4000) where id = lease.id;
+      update workers set last_released_at = now() where id = lease.worker_id;
+      if old.attempts >= 3 then
+        new.status := 'Failed';
+        new.worker_id := old.worker_id;
+      end if;
+    elsif lease.id is not null then
+      new.attempts := old.attempts - 1;
+    end if;
+  elsif new.status = 'Complete' then
+    perform require_stored(old.id, new.output_location);
+    new.generation_created := true;
+    new.error_message := null;
+  elsif new.status = 'Failed' and new.error_message is not distinct from old.error_message
+    and new.output_location is distinct from old.output_location and new.output_location !~ '^https?://'
+  then
+    new.error_message := new.output_location;
+    new.output_location := old.output_location;
+  end if;
+  return new;
+end $$;
+create or replace trigger tasks_direct before update on tasks for each row
+when (current_user in ('service_role', 'authenticated'))
+execute function tasks_direct();
+
+revoke all on function note_reported_status(text, text), workers_direct(), lease_directly(tasks, text), tasks_direct()
+  from public, anon, authenticated;
+grant execute on function note_reported_status(text, text), workers_direct(), lease_directly(tasks, text), tasks_direct()
+  to service_role;

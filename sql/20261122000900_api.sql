@@ -1,0 +1,180 @@
+-- Who calls through PostgREST and the edge functions: the service key, a user's JWT, a personal access token (header
+-- x-api-token) or a worker's token (x-worker-token). Every api_* function judges its caller itself.
+
+create table if not exists user_api_tokens (id uuid primary key default gen_random_uuid());
+alter table user_api_tokens
+  add column if not exists user_id uuid,
+  add column if not exists token_hash text,
+  add column if not exists label text,
+  add column if not exists created_at timestamptz not null default now(),
+  add column if not exists last_used_at timestamptz,
+  add column if not exists revoked_at timestamptz;
+-- A table that kept the tokens themselves: they go on working, and no new one is stored.
+do $$
+begin
+  if exists (select from information_schema.columns
+    where table_schema = 'public' and table_name = 'user_api_tokens' and column_name = 'token')
+  then
+    execute $q$update user_api_tokens set token_hash = encode(sha256(convert_to(token::text, 'utf8')), 'hex')
+      where token_hash is null and token is not null$q$;
+    execute 'alter table user_api_tokens alter column token drop not null';
+  end if;
+end $$;
+comment on table user_api_tokens is 'Personal access tokens: each opens its user''s projects and nothing else.';
+comment on column user_api_tokens.token_hash is 'SHA-256, hexadecimal. The token itself is shown once and never stored.';
+comment on column user_api_tokens.last_used_at is 'Within five minutes: a busy token is no hot row.';
+-- Serves every request with a token.
+create unique index if not exists user_api_tokens_hash on user_api_tokens (token_hash);
+-- Serves the list of one's own tokens.
+create index if not exists user_api_tokens_user on user_api_tokens (user_id);
+
+-- Serves what a user may see.
+create index if not exists projects_user on projects (user_id) where user_id is not null;
+
+-- The user behind this request, by JWT or personal access token; null when there is none.
+create or replace function request_user() returns uuid
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  caller text := coalesce(nullif(current_setting('role', true), ''), 'none');
+  claims jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+  given text := nullif(current_setting('request.headers', true), '')::jsonb ->> 'x-api-token';
+begin
+  if caller = 'authenticated' then
+    return nullif(claims ->> 'sub', '')::uuid;
+  end if;
+  return (select user_id from user_api_tokens
+    where token_hash = encode(sha256(convert_to(given, 'utf8')), 'hex') and revoked_at is null and caller = 'anon');
+end $$;
+
+-- Who is calling: kind service, user, pat, worker or anon, with user_id or worker_id.
+create or replace function api_caller() returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  caller text := coalesce(nullif(current_setting('role', true), ''), 'none');
+  headers jsonb := nullif(current_setting('request.headers', true), '')::jsonb;
+  who uuid := request_user();
+  holder text;
+begin
+  if caller in ('service_role', 'none') then
+    return jsonb_build_object('kind', 'service', 'user_id', null, 'worker_id', null);
+  elsif caller = 'authenticated' and who is not null then
+    return jsonb_build_object('kind', 'user', 'user_id', who, 'worker_id', null);
+  elsif who is not null then
+    if current_setting('transaction_read_only') = 'off' then
+      update user_api_tokens set last_used_at = now()
+      where token_hash = encode(sha256(convert_to(headers ->> 'x-api-token', 'utf8')), 'hex')
+        and (last_used_at is null or last_used_at < now() - interval '5 minutes');
+    end if;
+    return jsonb_build_object('kind', 'pat', 'user_id', who, 'worker_id', null);
+  end if;
+  select id into holder from workers
+  where token_hash = encode(sha256(convert_to(headers ->> 'x-worker-token', 'utf8')), 'hex')
+    and status in ('spawning', 'active', 'terminating') and gone_at is null and token_expires_at > now();
+  return jsonb_build_object('kind', case when holder is null then 'anon' else 'worker' end,
+    'user_id', null, 'worker_id', holder);
+end $$;
+
+-- A refusal that PostgREST answers with its status; the field at fault stands in the details.
+create or replace function api_refuse(p_code text, p_field text, p_message text) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  raise exception '%', one_line(p_message) using errcode = p_code, detail = coalesce(one_line(p_field), '');
+end $$;
+
+create or replace function api_known_caller() returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  caller jsonb := api_caller();
+begin
+  if caller ->> 'kind' = 'anon' then
+    raise exception 'nobody known is calling' using errcode = 'PT401',
+      hint = 'Send the service key, a user''s JWT or a personal access token as bearer; it may be wrong, expired or revoked.';
+  end if;
+  return caller;
+end $$;
+
+-- Whether this caller may work with tasks of this project: a worker with those of the project whose task it holds.
+create or replace function api_may_use(p_caller jsonb, p_project uuid) returns boolean
+language sql stable security definer set search_path = public, pg_temp as $$
+  select case p_caller ->> 'kind'
+    when 'service' then true
+    when 'worker' then exists (
+      select from task_attempts a join tasks t on t.id = a.task_id
+      where a.worker_id = p_caller ->> 'worker_id' and a.ended_at is null and t.project_id = p_project)
+    else exists (select from projects where id = p_project and user_id = (p_caller ->> 'user_id')::uuid) end
+$$;
+
+-- A new personal access token, in this answer and nowhere else. The service key makes one for p_user_id.
+create or replace function api_create_token(p_label text, p_user_id uuid default null) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  caller jsonb := api_known_caller();
+  new_token text := 'gpp_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+  owner uuid := case caller ->> 'kind' when 'service' then p_user_id when 'user' then (caller ->> 'user_id')::uuid end;
+  made uuid;
+begin
+  if caller ->> 'kind' not in ('service', 'user') then
+    perform api_refuse('PT403', null, 'tokens are made by a signed-in user or the service key');
+  end if;
+  if owner is null or owner <> coalesce(p_user_id, owner) then
+    perform api_refuse('PT403', 'p_user_id', 'p_user_id must name the user: with the service key any, otherwise yourself');
+  end if;
+  insert into user_api_tokens (user_id, token_hash, label)
+  values (owner, encode(sha256(convert_to(new_token, 'utf8')), 'hex'), left(p_label, 100))
+  returning id into made;
+  return jsonb_build_object('id', made, 'user_id', owner, 'label', left(p_label, 100), 'token', new_token);
+end $$;
+
+create or replace function api_revoke_token(p_id uuid) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  caller jsonb := api_known_caller();
+begin
+  update user_api_tokens set revoked_at = coalesce(revoked_at, now())
+  where id = p_id and (caller ->> 'kind' = 'service' or user_id = (caller ->> 'user_id')::uuid);
+  if not found then
+    perform api_refuse('PT404', 'p_id', format('there is no token %s', p_id));
+  end if;
+  return jsonb_build_object('id', p_id, 'revoked', true);
+end $$;
+
+alter table user_api_tokens enable row level security;
+revoke all on user_api_tokens from public, anon, authenticated;
+grant select, insert, update, delete on user_api_tokens to service_role;
+
+-- Signed-in users read their own through the tables too; every write goes through the functions above.
+grant select on projects, tasks to authenticated;
+grant select (id, user_id, label, created_at, last_used_at, revoked_at) on user_api_tokens to authenticated;
+
+drop policy if exists projects_own on projects;
+create policy projects_own on projects for select to authenticated
+  using (user_id = (select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid));
+drop policy if exists tasks_own on tasks;
+create policy tasks_own on tasks for select to authenticated
+  using (project_id in (select id from projects
+    where user_id = (select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid)));
+drop policy if exists user_api_tokens_own on user_api_tokens;
+create policy user_api_tokens_own on user_api_tokens for select to authenticated
+  using (user_id = (select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid));
+
+do $$
+declare
+  f record;
+begin
+  for f in
+    select p.oid::regprocedure as signature, p.proname as name
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'public' and p.proname in (
+      'request_user', 'api_refuse', 'api_known_caller', 'api_may_use', 'api_caller', 'api_create_token',
+      'api_revoke_token')
+  loop
+    execute format('revoke all on function %s from public, anon, authenticated', f.signature);
+    execute format('grant execute on function %s to service_role', f.signature);
+    -- Called by people and workers with whatever they have; each of these judges its caller.
+    if f.name in (
+      'api_caller', 'api_create_token', 'api_revoke_token')
+    then
+      execute format('grant execute on function %s to anon, authenticated', f.signature);
+    end if;
+  end loop;
+end $$;

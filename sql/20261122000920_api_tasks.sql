@@ -1,0 +1,246 @@
+-- What people may do with tasks: create, read, list, cancel.
+
+-- Serves the list of tasks, newest first.
+create index if not exists tasks_recent on tasks (project_id, created_at desc, id desc);
+
+create or replace function api_uuid(p_body jsonb, p_field text) returns uuid
+language plpgsql immutable security definer set search_path = public, pg_temp as $$
+begin
+  if p_body -> p_field is null or jsonb_typeof(p_body -> p_field) = 'null' then
+    return null;
+  end if;
+  if p_body ->> p_field !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    perform api_refuse('PT400', p_field, p_field || ' must be a UUID');
+  end if;
+  return (p_body ->> p_field)::uuid;
+end $$;
+
+create or replace function api_task(p_task tasks) returns jsonb
+language sql stable security definer set search_path = public, pg_temp as $$
+  select jsonb_build_object(
+    'id', p_task.id, 'task_type', p_task.task_type, 'status', p_task.status, 'params', p_task.params,
+    'project_id', p_task.project_id, 'dependant_on', p_task.dependant_on, 'priority', p_task.priority,
+    'attempts', p_task.attempts, 'progress', last.progress, 'progress_message', last.progress_message,
+    'output_location', p_task.output_location, 'result_data', p_task.result_data,
+    'error_message', p_task.error_message, 'created_at', p_task.created_at,
+    'generation_started_at', p_task.generation_started_at, 'generation_processed_at', p_task.generation_processed_at)
+  from (values (p_task.id)) as one (id)
+  left join lateral (
+    select progress, progress_message from task_attempts where task_id = one.id order by attempt desc limit 1
+  ) as last on true
+$$;
+
+-- The task with this id, if this caller may see it; otherwise it is as if there were none.
+create or replace function api_find_task(p_caller jsonb, p_id uuid) returns tasks
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  task tasks;
+begin
+  select * into task from tasks where id = p_id;
+  if task.id is null or not api_may_use(p_caller, task.project_id) then
+    raise exception 'there is no task %', coalesce(p_id::text, '(none)') using errcode = 'PT404', detail = 'id';
+  end if;
+  return task;
+end $$;
+
+-- Inserts one task. An id that is sent twice with the same content is answered with the task that is there, so that a
+-- request whose answer was lost can be repeated.
+create or replace function api_create_task(p_task jsonb) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  caller jsonb := api_known_caller();
+  unknown text;
+  wanted_id uuid;
+  project uuid;
+  depends_on uuid;
+  rank numeric;
+  own uuid[];
+  parent tasks;
+  held tasks;
+  task tasks;
+begin
+  if jsonb_typeof(p_task) is distinct from 'object' then
+    perform api_refuse('PT400', 'body', 'body must be a JSON object');
+  end if;
+  select key into unknown from jsonb_object_keys(p_task) as key
+  where key not in ('id', 'task_type', 'params', 'project_id', 'dependant_on', 'priority') limit 1;
+  if unknown is not null then
+    perform api_refuse('PT400', unknown, unknown || ' is not a field of a task: those are id, task_type, params, project_id, dependant_on, priority');
+  end if;
+  if jsonb_typeof(p_task -> 'task_type') is distinct from 'string' or p_task ->> 'task_type' !~ '^[A-Za-z0-9_.-]{1,100}$' then
+    perform api_refuse('PT400', 'task_type', 'task_type must be 1 to 100 letters, digits, dots, hyphens or underscores');
+  end if;
+  if jsonb_typeof(coalesce(p_task -> 'params', '{}')) <> 'object' then
+    perform api_refuse('PT400', 'params', 'params must be a JSON object');
+  end if;
+  if jsonb_typeof(coalesce(p_task -> 'priority', '0')) <> 'number' then
+    perform api_refuse('PT400', 'priority', 'priority must be a whole number');
+  end if;
+  rank := coalesce((p_task ->> 'priority')::numeric, 0);
+  if rank <> trunc(rank) or rank not between -1000000 and 1000000 then
+    perform api_refuse('PT400', 'priority', 'priority must be a whole number from -1000000 to 1000000');
+  end if;
+  if rank > 0 and caller ->> 'kind' in ('user', 'pat') then
+    perform api_refuse('PT403', 'priority', 'priority above 0 is for the service key: it would overtake other people''s tasks');
+  end if;
+  wanted_id := coalesce(api_uuid(p_task, 'id'), gen_random_uuid());
+  project := api_uuid(p_task, 'project_id');
+  depends_on := api_uuid(p_task, 'dependant_on');
+
+  if caller ->> 'kind' = 'worker' then
+    select t.* into held from task_attempts a join tasks t on t.id = a.task_id
+    where a.worker_id = caller ->> 'worker_id' and a.ended_at is null;
+    if not found then
+      perform api_refuse('PT403', null, 'a worker creates tasks only while it holds one');
+    end if;
+    project := coalesce(project, held.project_id);
+  elsif project is null and caller ->> 'kind' = 'service' then
+    project := '00000000-0000-0000-0000-000000000000';
+  elsif project is null then
+    select array_agg(id) into own from projects where user_id = (caller ->> 'user_id')::uuid;
+    if coalesce(cardinality(own), 0) <> 1 then
+      perform api_refuse('PT400', 'project_id', format('project_id is needed: you have %s projects', coalesce(cardinality(own), 0)));
+    end if;
+    project := own[1];
+  end if;
+  if not exists (select from projects where id = project) or not api_may_use(caller, project) then
+    perform api_refuse('PT403', 'project_id', format('project_id %s is no project that you may use', project));
+  end if;
+  if depends_on is not null then
+    select * into parent from tasks where id = depends_on;
+    if parent.id is null or not api_may_use(caller, parent.project_id) then
+      perform api_refuse('PT400', 'dependant_on', format('dependant_on names task %s, which is not there', depends_on));
+    end if;
+  end if;
+
+  insert into tasks (id, task_type, params, project_id, dependant_on, priority, pool)
+  values (wanted_id, p_task ->> 'task_type', coalesce(p_task -> 'params', '{}'), project, depends_on, rank::integer, held.pool)
+  on conflict (id) do nothing
+  returning * into task;
+  if task.id is null then
+    select * into task from tasks where id = wanted_id;
+    if task.project_id <> project or task.params <> coalesce(p_task -> 'params', '{}')
+      or task.dependant_on is distinct from depends_on
+    then
+      perform api_refuse('PT409', 'id', format('id %s is taken by another task', wanted_id));
+    end if;
+  end if;
+  return api_task(task);
+end $$;
+
+create or replace function api_get_task(p_id uuid) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  return api_task(api_find_task(api_known_caller(), p_id));
+end $$;
+
+-- Newest first. p_filter: status, project_id, limit (1 to 200, default 50), cursor (next_cursor of the page before).
+create or replace function api_list_tasks(p_filter jsonb default '{}') returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  caller jsonb := api_known_caller();
+  filter jsonb := coalesce(p_filter, '{}');
+  only_project uuid := api_uuid(filter, 'project_id');
+  wanted text := filter ->> 'status';
+  size integer := 50;
+  after_at timestamptz := 'infinity';
+  after_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+  page jsonb;
+  unknown text;
+begin
+  select key into unknown from jsonb_object_keys(filter) as key
+  where key not in ('status', 'project_id', 'limit', 'cursor') limit 1;
+  if unknown is not null then
+    perform api_refuse('PT400', unknown, unknown || ' is no filter: those are status, project_id, limit, cursor');
+  end if;
+  if caller ->> 'kind' = 'worker' then
+    perform api_refuse('PT403', null, 'a worker does not list tasks');
+  end if;
+  if wanted is not null and wanted not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled') then
+    perform api_refuse('PT400', 'status', 'status must be Queued, In Progress, Complete, Failed or Cancelled');
+  end if;
+  if filter ? 'limit' then
+    if filter ->> 'limit' !~ '^[0-9]{1,3}$' or (filter ->> 'limit')::integer not between 1 and 200 then
+      perform api_refuse('PT400', 'limit', 'limit must be a whole number from 1 to 200');
+    end if;
+    size := (filter ->> 'limit')::integer;
+  end if;
+  if filter ? 'cursor' then
+    if filter ->> 'cursor' !~ '^[0-9]{1,18}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+      perform api_refuse('PT400', 'cursor', 'cursor must be the next_cursor of the page before');
+    end if;
+    after_at := timestamptz 'epoch' + split_part(filter ->> 'cursor', '_', 1)::bigint * interval '1 microsecond';
+    after_id := split_part(filter ->> 'cursor', '_', 2)::uuid;
+  end if;
+  select jsonb_agg(listed order by at desc, id desc) into page from (
+    select api_task(t) as listed, t.created_at as at, t.id
+    from projects p cross join lateral (
+      select * from tasks
+      where project_id = p.id and (created_at, id) < (after_at, after_id) and (wanted is null or status::text = wanted)
+      order by created_at desc, id desc limit size + 1
+    ) t
+    where (only_project is null or p.id = only_project)
+      and (caller ->> 'kind' = 'service' or p.user_id = (caller ->> 'user_id')::uuid)
+    order by t.created_at desc, t.id desc limit size + 1
+  ) as newest;
+  if coalesce(jsonb_array_length(page), 0) <= size then
+    return jsonb_build_object('tasks', coalesce(page, '[]'), 'next_cursor', null);
+  end if;
+  page := page - size;
+  return jsonb_build_object('tasks', page, 'next_cursor', format('%s_%s',
+    (extract(epoch from (page -> -1 ->> 'created_at')::timestamptz) * 1000000)::bigint, page -> -1 ->> 'id'));
+end $$;
+
+-- Ends a task and its lease. A cancelled task is answered as it is; a complete or failed one is a conflict.
+create or replace function api_cancel_task(p_id uuid) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  caller jsonb := api_known_caller();
+  task tasks;
+  holder text;
+begin
+  if caller ->> 'kind' = 'worker' then
+    perform api_refuse('PT403', null, 'a worker does not cancel tasks');
+  end if;
+  task := api_find_task(caller, p_id);
+  -- Workers before attempts before tasks, as everywhere: a task that is claimed meanwhile is looked at again with its new
+  -- holder. The last round takes it as it is.
+  for round in 1..3 loop
+    select w.id into holder from workers w join task_attempts a on a.worker_id = w.id
+    where a.task_id = p_id and a.ended_at is null for no key update of w;
+    perform from task_attempts where task_id = p_id and ended_at is null for update;
+    update tasks set status = 'Cancelled', generation_processed_at = now()
+    where id = p_id and (status = 'Queued' or (status = 'In Progress' and (worker_id is not distinct from holder or round = 3)))
+    returning * into task;
+    exit when found;
+  end loop;
+  if task.id is null then
+    select * into task from tasks where id = p_id;
+    if task.status <> 'Cancelled' then
+      perform api_refuse('PT409', null, format('task %s is %s already', p_id, task.status));
+    end if;
+  end if;
+  return api_task(task);
+end $$;
+
+do $$
+declare
+  f record;
+begin
+  for f in
+    select p.oid::regprocedure as signature, p.proname as name
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'public' and p.proname in (
+      'api_uuid', 'api_task', 'api_find_task', 'api_create_task', 'api_get_task', 'api_list_tasks',
+      'api_cancel_task')
+  loop
+    execute format('revoke all on function %s from public, anon, authenticated', f.signature);
+    execute format('grant execute on function %s to service_role', f.signature);
+    -- Called by people and workers with whatever they have; each of these judges its caller.
+    if f.name in (
+      'api_create_task', 'api_get_task', 'api_list_tasks', 'api_cancel_task')
+    then
+      execute format('grant execute on function %s to anon, authenticated', f.signature);
+    end if;
+  end loop;
+end $$;

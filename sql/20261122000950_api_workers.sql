@@ -1,0 +1,259 @@
+-- What workers of any kind may do through the edge functions, also those of the old protocol, which know no lease.
+
+alter table workers add column if not exists user_id uuid;
+comment on column workers.user_id is 'Whose machine it is, where a user claims with their own token; null: the pool''s or an operator''s.';
+-- Serves the leases that a user's machines hold.
+create index if not exists workers_user on workers (user_id) where user_id is not null;
+-- Serves the segments of one run.
+create index if not exists tasks_run on tasks ((params ->> 'orchestrator_run_id'))
+  where params ->> 'orchestrator_run_id' is not null;
+
+-- What is open and what runs, of what this caller may use: of the pool 'api', of all others, or of both. Ends at 10,000.
+create or replace function task_counts(p_run_type text default null) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  caller jsonb := api_known_caller();
+  scope text := case caller ->> 'kind' when 'service' then 'true'
+    when 'worker' then 't.pool = (select pool from workers where id = $1)'
+    else 't.project_id in (select id from projects where user_id = $1::uuid)' end;
+  who text := coalesce(caller ->> 'worker_id', caller ->> 'user_id');
+  queued bigint;
+  running bigint;
+begin
+  if p_run_type not in ('gpu', 'api') then
+    perform api_refuse('PT400', 'run_type', 'run_type must be gpu or api');
+  end if;
+  scope := scope || case p_run_type when 'api' then ' and t.pool = ''api''' when 'gpu' then ' and t.pool <> ''api''' else '' end;
+  execute 'select count(*) from (select from tasks t where t.status = ''Queued'' and t.gate = ''open'' and '
+    || scope || ' limit 10000) as open' into queued using who;
+  execute 'select count(*) from (select from task_attempts a join tasks t on t.id = a.task_id where a.ended_at is null and '
+    || scope || ' limit 10000) as leased' into running using who;
+  return jsonb_build_object('totals', jsonb_build_object('queued_only', queued, 'eligible_queued', queued,
+    'active_only', running, 'queued_plus_active', queued + running));
+end $$;
+
+create or replace function api_predecessor_output(p_task_id uuid) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  task tasks := api_find_task(api_known_caller(), p_task_id);
+  before tasks;
+begin
+  select * into before from tasks where id = task.dependant_on;
+  return jsonb_build_object('predecessor_id', before.id, 'status', before.status,
+    'output_location', case when before.status = 'Complete' then before.output_location end);
+end $$;
+
+create or replace function api_completed_segments(p_run_id text, p_project_id uuid) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  caller jsonb := api_known_caller();
+begin
+  if not api_may_use(caller, p_project_id) then
+    perform api_refuse('PT403', 'project_id', format('project_id %s is no project that you may use', p_project_id));
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'segment_index', params -> 'segment_index', 'output_location', output_location)
+      order by params -> 'segment_index'), '[]')
+    from tasks
+    where params ->> 'orchestrator_run_id' = p_run_id and project_id = p_project_id
+      and task_type = 'travel_segment' and status = 'Complete');
+end $$;
+
+-- As before, and a user with their own machines.
+create or replace function require_worker(p_worker_id text) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  caller text := coalesce(nullif(current_setting('role', true), ''), 'none');
+  token text := nullif(current_setting('request.headers', true), '')::jsonb ->> 'x-worker-token';
+begin
+  if caller = 'service_role' or caller = 'none' then
+    return;
+  end if;
+  if token is not null and exists (
+    select from workers
+    where token_hash = encode(sha256(convert_to(token, 'utf8')), 'hex')
+      and id = p_worker_id and status in ('spawning', 'active', 'terminating')
+      and gone_at is null and token_expires_at > now()
+  ) then
+    return;
+  end if;
+  if exists (select from workers
+    where id = p_worker_id and user_id = request_user() and status in ('active', 'terminating') and gone_at is null)
+  then
+    return;
+  end if;
+  raise exception 'credential refused for worker %', coalesce(one_line(p_worker_id), '(none)')
+    using errcode = 'PT401', hint = 'The token is missing, belongs to another worker, has expired, or its worker has ended.';
+end $$;
+
+-- A claim by whoever may claim: a worker of a pool, or a user's own machine, which gets tasks of its user's projects only.
+create or replace function api_claim_task(p_worker_id text) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  caller jsonb := api_known_caller();
+  who uuid := (caller ->> 'user_id')::uuid;
+  machine_id text := format('personal-%s-%s', who, p_worker_id);
+  machine workers;
+  own uuid;
+  lease task_attempts;
+  task tasks;
+begin
+  if p_worker_id is null or p_worker_id !~ '^[A-Za-z0-9_.:-]{1,100}$' then
+    perform api_refuse('PT400', 'worker_id', 'worker_id must be 1 to 100 letters, digits or the signs _ . : -');
+  end if;
+  if who is null then
+    return claim_task(p_worker_id);
+  end if;
+  -- Booked only with its first task, so that made-up names leave no rows. The pool is one by name only: nobody starts,
+  -- measures or ends machines there.
+  if exists (select from tasks where status = 'Queued' and gate = 'open'
+    and project_id in (select id from projects where user_id = who))
+  then
+    insert into pools (name, mode) values ('personal', 'closing') on conflict do nothing;
+    insert into workers (id, pool, origin, status, user_id, instance_type, boot_stage, ready_at, last_heartbeat)
+    values (machine_id, 'personal', 'external', 'active', who, 'personal', 'ready', now(), now())
+    on conflict do nothing;
+  end if;
+  select * into machine from workers where id = machine_id for no key update;
+  update workers set last_heartbeat = now() where id = machine.id;
+  select * into lease from task_attempts where worker_id = machine.id and ended_at is null;
+  if found then
+    select * into task from tasks where id = lease.task_id;
+  elsif machine.status = 'active' then
+    for own in select id from projects where user_id = who order by id loop
+      select * into task from tasks
+      where project_id = own and status = 'Queued' and gate = 'open'
+      order by priority desc, vtime, id limit 1
+      for update skip locked;
+      exit when found;
+    end loop;
+    if task.id is not null then
+      insert into task_attempts (task_id, worker_id, attempt)
+      select task.id, machine.id, coalesce(max(attempt), 0) + 1 from task_attempts where task_id = task.id
+      returning * into lease;
+      update tasks
+      set status = 'In Progress', worker_id = machine.id, attempts = attempts + 1, generation_started_at = now()
+      where id = task.id;
+    end if;
+  end if;
+  return jsonb_build_object('worker_status', coalesce(machine.status, 'active'), 'task', case when lease.id is not null then jsonb_build_object(
+    'task_id', task.id, 'task_type', task.task_type, 'params', task.params, 'project_id', task.project_id,
+    'attempt', lease.attempt, 'lease_token', lease.lease_token) end);
+end $$;
+
+-- The attempt at this task that the caller may write about: its own; for the service key, which old workers share, the
+-- last one. It may have ended.
+create or replace function api_lease(p_task_id uuid, p_lease_token uuid default null) returns task_attempts
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  caller jsonb := api_known_caller();
+  lease task_attempts;
+begin
+  select a.* into lease from task_attempts a join workers w on w.id = a.worker_id
+  where a.task_id = p_task_id and (p_lease_token is null or a.lease_token = p_lease_token)
+    and case caller ->> 'kind' when 'service' then true
+      when 'worker' then w.id = caller ->> 'worker_id'
+      else w.user_id = (caller ->> 'user_id')::uuid end
+  order by a.attempt desc limit 1;
+  if not found then
+    if caller ->> 'kind' <> 'worker' then
+      perform api_find_task(caller, p_task_id);
+    end if;
+    perform api_refuse(case caller ->> 'kind' when 'service' then 'PT409' else 'PT403' end, 'task_id',
+      format('task %s was not claimed by this caller', p_task_id));
+  end if;
+  return lease;
+end $$;
+
+create or replace function api_authorize_upload(p_task_id uuid) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease task_attempts := api_lease(p_task_id);
+begin
+  return jsonb_build_object(
+    'allowed', lease.ended_at is null, 'attempt', lease.attempt,
+    'reason', case when lease.ended_at is null then 'lease held' else 'lease ended: ' || lease.cause end);
+end $$;
+
+-- finish_task for a caller that may not know its lease. Answers outcome and the task's output_location.
+create or replace function api_finish_task(
+  p_task_id uuid, p_storage_path text, p_output_location text, p_result jsonb default '{}', p_lease_token uuid default null)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease task_attempts := api_lease(p_task_id, p_lease_token);
+  outcome text;
+begin
+  outcome := finish_task(p_task_id, lease.lease_token, p_storage_path, p_output_location, p_result) ->> 'outcome';
+  if outcome = 'lease_lost' then
+    perform api_refuse('PT409', 'task_id', format('task %s cannot complete: its lease ended (%s)', p_task_id,
+      (select coalesce(cause, 'unknown') from task_attempts where id = lease.id)));
+  end if;
+  return (select jsonb_build_object('outcome', outcome, 'output_location', output_location, 'result_data', result_data)
+    from tasks where id = p_task_id);
+end $$;
+
+-- A status as workers of the old protocol send it, made a rule of the queue: 'In Progress' is progress, and delegates an
+-- orchestrator task that has sub-tasks; 'Failed' is a task error; 'Queued' gives the task back. p_note: error or message.
+create or replace function api_update_task(
+  p_task_id uuid, p_status text, p_note text default null, p_reset_started boolean default false,
+  p_lease_token uuid default null)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  wanted text := task_status_named(p_status);
+  lease task_attempts;
+  outcome text;
+begin
+  perform api_known_caller();
+  if wanted is null or wanted not in ('In Progress', 'Failed', 'Queued') then
+    perform api_refuse('PT400', 'status', 'status must be In Progress, Failed or Queued here');
+  end if;
+  lease := api_lease(p_task_id, p_lease_token);
+  if wanted = 'Failed' then
+    outcome := fail_task(p_task_id, lease.lease_token, coalesce(nullif(p_note, ''), 'the worker gave no reason')) ->> 'outcome';
+  elsif wanted = 'Queued' then
+    outcome := release_task(p_task_id, lease.lease_token, coalesce(p_note, 'given back by its worker')) ->> 'outcome';
+  elsif lease.ended_at is not null then
+    outcome := case when lease.cause = 'delegated' then 'delegated' else 'lease_lost' end;
+  elsif p_reset_started then
+    update tasks set generation_started_at = now() where id = p_task_id and status = 'In Progress';
+    update task_attempts set progress_at = now() where id = lease.id and ended_at is null;
+  elsif exists (select from tasks where id = p_task_id and task_type like '%\_orchestrator')
+    and exists (select from tasks where parent_id = p_task_id)
+  then
+    outcome := delegate_task(p_task_id, lease.lease_token) ->> 'outcome';
+  else
+    perform report_progress(p_task_id, lease.lease_token, lease.progress, p_note);
+  end if;
+  -- What was asked for and has happened already is no conflict: an answer may have been lost.
+  if outcome = 'lease_lost' and not exists (select from tasks where id = p_task_id and status::text = wanted) then
+    perform api_refuse('PT409', 'task_id', format('task %s cannot become %s: its lease ended (%s)', p_task_id, wanted,
+      (select coalesce(cause, 'unknown') from task_attempts where id = lease.id)));
+  end if;
+  return (select jsonb_build_object('task_id', id, 'status', status, 'outcome', outcome) from tasks where id = p_task_id);
+end $$;
+
+do $$
+declare
+  f record;
+begin
+  for f in
+    select p.oid::regprocedure as signature, p.proname as name
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'public' and p.proname in (
+      'api_lease', 'require_worker', 'task_counts', 'api_predecessor_output', 'api_completed_segments',
+      'api_claim_task', 'api_authorize_upload', 'api_finish_task', 'api_update_task')
+  loop
+    execute format('revoke all on function %s from public, anon, authenticated', f.signature);
+    execute format('grant execute on function %s to service_role', f.signature);
+    -- Called by people and workers with whatever they have; each of these judges its caller.
+    if f.name in (
+      'task_counts', 'api_predecessor_output', 'api_completed_segments', 'api_claim_task', 'api_authorize_upload',
+      'api_finish_task', 'api_update_task')
+    then
+      execute format('grant execute on function %s to anon, authenticated', f.signature);
+    end if;
+  end loop;
+end $$;

@@ -1,0 +1,107 @@
+-- Workers that the pool did not spawn: somebody's own machine. No workflow watches them and nothing of theirs is deleted.
+
+-- Books a worker under its own credential; its first heartbeat makes it active. An id is used once.
+create or replace function register_external_worker(
+  p_worker_id text, p_pool text, p_token_hash text, p_lifetime_sec integer, p_instance_type text default null)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if p_worker_id is null or p_worker_id !~ '^[A-Za-z0-9._-]{1,128}$' then
+    raise exception 'worker id % cannot be used', coalesce(one_line(p_worker_id), '(none)')
+      using errcode = 'PT400', hint = 'Expected 1 to 128 letters, digits, dots, dashes or underscores.';
+  end if;
+  if p_token_hash is null or p_token_hash !~ '^[0-9a-f]{64}$' or p_lifetime_sec is null or p_lifetime_sec <= 0 then
+    raise exception 'worker % has no usable credential', p_worker_id
+      using errcode = 'PT400', hint = 'p_token_hash is the SHA-256 of its token in hex, p_lifetime_sec at least 1.';
+  end if;
+  if not exists (select from pools where name = p_pool) then
+    raise exception 'pool % does not exist', coalesce(one_line(p_pool), '(none)')
+      using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
+  end if;
+  insert into workers (id, pool, origin, instance_type, token_hash, token_expires_at, boot_stage)
+  values (p_worker_id, p_pool, 'external', coalesce(p_instance_type, 'external'), p_token_hash,
+    now() + make_interval(secs => p_lifetime_sec), 'registered')
+  on conflict (id) do nothing;
+  if not found then
+    return jsonb_build_object('outcome', 'taken');
+  end if;
+  perform journal(p_pool, 'worker.registered', format('external, its token is good for %s s', p_lifetime_sec), p_worker_id);
+  return jsonb_build_object('outcome', 'registered');
+end $$;
+
+-- No further task; the one that it holds is finished first. Answers drained, or not_living where there is no such worker.
+create or replace function drain_external_worker(p_worker_id text, p_reason text) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if not exists (select from workers where id = p_worker_id and origin = 'external' and gone_at is null) then
+    return jsonb_build_object('outcome', 'not_living', 'busy', false);
+  end if;
+  return drain_worker(p_worker_id, p_reason, false);
+end $$;
+
+-- Its machine has ended it: the row ends, its credential dies, what it still held goes back to the queue.
+create or replace function remove_external_worker(p_worker_id text, p_reason text) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+begin
+  select * into worker from workers where id = p_worker_id and origin = 'external' and gone_at is null for update;
+  if not found then
+    return jsonb_build_object('outcome', 'not_living');
+  end if;
+  perform close_worker_leases(p_worker_id, 'released', p_reason);
+  update workers set status = 'terminated', status_reason = p_reason, gone_at = now(), token_hash = null
+  where id = p_worker_id;
+  perform journal(worker.pool, 'worker.gone', format('external worker removed: %s', p_reason), p_worker_id);
+  return jsonb_build_object('outcome', 'removed');
+end $$;
+
+-- Ends the leases of external workers that fell silent or are stuck, by the same clocks as a pod's; their rows stay, for a
+-- machine may wake up again, unless they were drained or their credential is dead.
+create or replace function expire_external_workers(p_pool text, p_silent_sec numeric, p_stuck_sec numeric) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+  lease record;
+  silent boolean;
+  closed integer := 0;
+  removed integer := 0;
+  observing timestamptz := coalesce((select observing_since from pools where name = p_pool), now());
+begin
+  for worker in
+    select * from workers where pool = p_pool and origin = 'external' and gone_at is null order by id for update
+  loop
+    silent := greatest(worker.last_heartbeat, worker.created_at, observing) < now() - make_interval(secs => p_silent_sec);
+    for lease in
+      select a.id, a.task_id from task_attempts a
+      join tasks t on t.id = a.task_id left join task_types k on k.name = t.task_type
+      where a.worker_id = worker.id and a.ended_at is null and (silent
+        or coalesce(a.progress_at, a.started_at) < now() - make_interval(secs => coalesce(k.stuck_timeout_sec, p_stuck_sec)))
+    loop
+      perform close_attempt(lease.id, case when silent then 'worker_died' else 'stuck' end,
+        case when silent then 'the external worker fell silent' else 'no progress' end);
+      perform journal(p_pool, 'worker.lease_expired',
+        case when silent then 'an external worker fell silent' else 'an external worker''s task made no progress' end,
+        worker.id, null, jsonb_build_object('task_id', lease.task_id));
+      closed := closed + 1;
+    end loop;
+    if silent and (worker.status in ('terminating', 'error') or worker.token_expires_at < now()) then
+      perform remove_external_worker(worker.id, 'silent after its end');
+      removed := removed + 1;
+    end if;
+  end loop;
+  return jsonb_build_object('closed', closed, 'removed', removed);
+end $$;
+
+do $$
+declare
+  f regprocedure;
+begin
+  for f in
+    select oid from pg_proc where pronamespace = 'public'::regnamespace and proname in (
+      'register_external_worker', 'drain_external_worker', 'remove_external_worker', 'expire_external_workers')
+  loop
+    execute format('revoke all on function %s from public, anon, authenticated', f);
+    execute format('grant execute on function %s to service_role', f);
+  end loop;
+end $$;

@@ -1,0 +1,93 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Context } from "@temporalio/activity";
+import type { Logger } from "pino";
+import type { DeliveryCounts, NotificationActivities } from "../contract/upkeep.ts";
+import type { Notification, OutboxStore } from "../supabase/outbox-store.ts";
+import { sendNotification } from "./send-notification.ts";
+
+const AT_ONCE = 10;
+const FIRST_RETRY_SEC = 5;
+const LONGEST_RETRY_SEC = 3600;
+const LAST_ATTEMPT = 10;
+const OUTAGE_LOG_MS = 60_000;
+
+export interface OutboxDeps {
+  readonly outbox: OutboxStore;
+  readonly logger: Logger;
+  /** Time between two looks at an empty outbox; default 2 s. */
+  readonly pollMs?: number;
+  /** How long one long poll lasts; default five minutes. */
+  readonly watchMs?: number;
+}
+
+/** The sender of the outbox. Secrets and addresses stay in here: what it returns are counts. */
+export function createOutboxActivities(deps: OutboxDeps): NotificationActivities {
+  const { outbox, logger, pollMs = 2_000, watchMs = 300_000 } = deps;
+  return {
+    async deliverNotifications() {
+      const context = Context.current();
+      const { cancellationSignal } = context;
+      const counts = { delivered: 0, failed: 0, dead: 0 };
+      const underWay = new Set<Promise<void>>();
+      const endAtMs = Date.now() + watchMs;
+      let outageLoggedAtMs = 0;
+
+      while (Date.now() < endAtMs && !cancellationSignal.aborted) {
+        context.heartbeat();
+        let taken = 0;
+        try {
+          const due = underWay.size < AT_ONCE ? await outbox.take(AT_ONCE - underWay.size) : [];
+          taken = due.length;
+          for (const notification of due) {
+            const job = deliver(notification, cancellationSignal, counts).finally(() => underWay.delete(job));
+            underWay.add(job);
+          }
+        } catch (error) {
+          if (Date.now() - outageLoggedAtMs > OUTAGE_LOG_MS) {
+            outageLoggedAtMs = Date.now();
+            logger.warn({ err: error }, "the outbox cannot be read: notifications wait");
+          }
+        }
+        if (taken === 0) {
+          const pause = sleep(pollMs, undefined, { signal: cancellationSignal }).catch(() => undefined);
+          await Promise.race([pause, ...(underWay.size === AT_ONCE ? underWay : [])]);
+        }
+      }
+      context.heartbeat();
+      await Promise.all(underWay);
+      return counts;
+    },
+  };
+
+  async function deliver(
+    notification: Notification,
+    signal: AbortSignal,
+    counts: { -readonly [Name in keyof DeliveryCounts]: number },
+  ): Promise<void> {
+    const { id, kind, attempts, endpointId } = notification;
+    const problem = await sendNotification(notification, signal);
+    if (signal.aborted && problem !== null) {
+      // Not the endpoint's fault: the row comes back by itself.
+      return;
+    }
+    const isDead = problem !== null && attempts >= LAST_ATTEMPT;
+    counts[problem === null ? "delivered" : isDead ? "dead" : "failed"] += 1;
+    try {
+      if (problem === null) {
+        await outbox.delivered(id);
+      } else {
+        await outbox.failed(id, problem, isDead ? null : retryDelaySec(attempts));
+      }
+    } catch (error) {
+      logger.warn({ delivery: id, endpointId, err: error }, "an outcome could not be noted: it is sent once more");
+    }
+    if (isDead) {
+      logger.error({ delivery: id, kind, endpointId, attempts, problem }, "a notification is given up");
+    }
+  }
+}
+
+/** Seconds until the next attempt, after this many: 5, doubling, at most an hour. */
+export function retryDelaySec(attempts: number): number {
+  return Math.min(LONGEST_RETRY_SEC, FIRST_RETRY_SEC * 2 ** (attempts - 1));
+}

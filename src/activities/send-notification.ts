@@ -1,0 +1,39 @@
+import { createHmac } from "node:crypto";
+import { request } from "undici";
+import type { Notification } from "../supabase/outbox-store.ts";
+
+const TIMEOUT_MS = 10_000;
+
+/**
+ * One attempt to deliver: a signed POST of JSON. Redirects are not followed.
+ * @returns null when the endpoint took it (2xx), else what went wrong, without the address, which may hold a secret.
+ */
+export async function sendNotification(notification: Notification, signal: AbortSignal): Promise<string | null> {
+  const { id, kind, payload, createdAt, url, secret } = notification;
+  const body = JSON.stringify({ event: kind, delivery: String(id), created_at: createdAt, ...payload });
+  const headers = {
+    "content-type": "application/json",
+    "user-agent": "gpu-pool",
+    "x-gpupool-event": kind,
+    "x-gpupool-delivery": String(id),
+    "x-gpupool-signature": signature(secret, Math.floor(Date.now() / 1000), body),
+  };
+  try {
+    const answer = await request(url, {
+      method: "POST",
+      headers,
+      body,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+    });
+    await answer.body.dump({ limit: 65_536 }).catch(() => undefined);
+    return answer.statusCode >= 200 && answer.statusCode < 300 ? null : `HTTP ${answer.statusCode}`;
+  } catch (error) {
+    const { name, code } = error as Error & { code?: string };
+    return name === "TimeoutError" ? `no answer within ${TIMEOUT_MS / 1000} s` : `no answer (${code ?? name})`;
+  }
+}
+
+/** `t=<Unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`: a receiver refuses an old t and compares v1 in constant time. */
+function signature(secret: string, atSec: number, body: string): string {
+  return `t=${atSec},v1=${createHmac("sha256", secret).update(`${atSec}.${body}`).digest("hex")}`;
+}

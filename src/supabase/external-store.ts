@@ -1,0 +1,49 @@
+import { z } from "zod";
+import type { Database } from "./client.ts";
+
+export interface ExternalRegistration {
+  readonly id: string;
+  readonly pool: string;
+  /** SHA-256 of the worker's token, in hex. */
+  readonly tokenHash: string;
+  /** How long the token is good for. */
+  readonly lifetimeSec: number;
+  /** What machine it is, in words. */
+  readonly machine: string;
+}
+
+export interface ExternalStore {
+  /** @returns taken: the id was used before. @throws DatabaseError, PT404 when there is no such pool */
+  register(registration: ExternalRegistration): Promise<"registered" | "taken">;
+  /** No further task; the one that it holds is finished first. */
+  drain(id: string, reason: string): Promise<{ outcome: "drained" | "not_living"; busy: boolean }>;
+  /** Ends the row and its credential; a task that it still holds goes back to the queue. */
+  remove(id: string, reason: string): Promise<"removed" | "not_living">;
+}
+
+/** Workers that the pool did not spawn. */
+export function externalStore(database: Database): ExternalStore {
+  return {
+    async register({ id, pool, tokenHash, lifetimeSec, machine }) {
+      const args = {
+        p_worker_id: id,
+        p_pool: pool,
+        p_token_hash: tokenHash,
+        p_lifetime_sec: lifetimeSec,
+        p_instance_type: machine,
+      };
+      const answer = z.object({ outcome: z.enum(["registered", "taken"]) });
+      return (await database.call("register_external_worker", args, answer)).outcome;
+    },
+    drain: (id, reason) =>
+      database.call(
+        "drain_external_worker",
+        { p_worker_id: id, p_reason: reason },
+        z.object({ outcome: z.enum(["drained", "not_living"]), busy: z.boolean() }),
+      ),
+    async remove(id, reason) {
+      const answer = z.object({ outcome: z.enum(["removed", "not_living"]) });
+      return (await database.call("remove_external_worker", { p_worker_id: id, p_reason: reason }, answer)).outcome;
+    },
+  };
+}

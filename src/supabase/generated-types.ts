@@ -1,0 +1,1446 @@
+// Written from sql/ by scripts/generate-types.ts; do not edit.
+/* oxlint-disable max-lines */
+
+export type Json = string | number | boolean | null | { [key: string]: Json | undefined } | Json[];
+
+export type JsonInput = string | number | boolean | null | object;
+
+export type Schema = {
+  public: {
+    Tables: {
+      notification_endpoints: {
+        Row: {
+          created_at: string;
+          enabled: boolean;
+          id: string;
+          kinds: string[];
+          pool: string | null;
+          project_id: string | null;
+          secret: string;
+          url: string;
+        };
+        Insert: {
+          created_at?: string | undefined;
+          enabled?: boolean | undefined;
+          id?: string | undefined;
+          kinds?: string[] | undefined;
+          pool?: string | null | undefined;
+          project_id?: string | null | undefined;
+          secret?: string | undefined;
+          url: string;
+        };
+        Update: {
+          created_at?: string | undefined;
+          enabled?: boolean | undefined;
+          id?: string | undefined;
+          kinds?: string[] | undefined;
+          pool?: string | null | undefined;
+          project_id?: string | null | undefined;
+          secret?: string | undefined;
+          url?: string | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "notification_endpoints_project_id_fkey";
+            columns: ["project_id"];
+            isOneToOne: false;
+            referencedRelation: "projects";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      outbox: {
+        Row: {
+          attempts: number;
+          created_at: string;
+          dead_at: string | null;
+          delivered_at: string | null;
+          endpoint_id: string;
+          id: number;
+          kind: string;
+          last_error: string | null;
+          next_attempt_at: string;
+          payload: Json;
+          pool: string | null;
+          project_id: string | null;
+        };
+        Insert: {
+          attempts?: number | undefined;
+          created_at?: string | undefined;
+          dead_at?: string | null | undefined;
+          delivered_at?: string | null | undefined;
+          endpoint_id: string;
+          kind: string;
+          last_error?: string | null | undefined;
+          next_attempt_at?: string | undefined;
+          payload: JsonInput;
+          pool?: string | null | undefined;
+          project_id?: string | null | undefined;
+        };
+        Update: {
+          attempts?: number | undefined;
+          created_at?: string | undefined;
+          dead_at?: string | null | undefined;
+          delivered_at?: string | null | undefined;
+          endpoint_id?: string | undefined;
+          kind?: string | undefined;
+          last_error?: string | null | undefined;
+          next_attempt_at?: string | undefined;
+          payload?: JsonInput | undefined;
+          pool?: string | null | undefined;
+          project_id?: string | null | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "outbox_endpoint_id_fkey";
+            columns: ["endpoint_id"];
+            isOneToOne: false;
+            referencedRelation: "notification_endpoints";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      pool_events: {
+        Row: {
+          at: string;
+          decision_id: string | null;
+          details: Json;
+          id: number;
+          kind: string;
+          pool: string;
+          reason: string;
+          task_id: string | null;
+          worker_id: string | null;
+        };
+        Insert: {
+          at?: string | undefined;
+          decision_id?: string | null | undefined;
+          details?: JsonInput | undefined;
+          kind: string;
+          pool: string;
+          reason: string;
+          task_id?: string | null | undefined;
+          worker_id?: string | null | undefined;
+        };
+        Update: {
+          at?: string | undefined;
+          decision_id?: string | null | undefined;
+          details?: JsonInput | undefined;
+          kind?: string | undefined;
+          pool?: string | undefined;
+          reason?: string | undefined;
+          task_id?: string | null | undefined;
+          worker_id?: string | null | undefined;
+        };
+        Relationships: [];
+      };
+      pools: {
+        Row: {
+          config: Json;
+          created_at: string;
+          hold: number | null;
+          hold_until: string | null;
+          intent_version: number;
+          mode: string;
+          name: string;
+          observed_at: string | null;
+          observing_since: string | null;
+          updated_at: string;
+        };
+        Insert: {
+          config?: JsonInput | undefined;
+          created_at?: string | undefined;
+          hold?: number | null | undefined;
+          hold_until?: string | null | undefined;
+          intent_version?: number | undefined;
+          mode?: string | undefined;
+          name: string;
+          observed_at?: string | null | undefined;
+          observing_since?: string | null | undefined;
+          updated_at?: string | undefined;
+        };
+        Update: {
+          config?: JsonInput | undefined;
+          created_at?: string | undefined;
+          hold?: number | null | undefined;
+          hold_until?: string | null | undefined;
+          intent_version?: number | undefined;
+          mode?: string | undefined;
+          name?: string | undefined;
+          observed_at?: string | null | undefined;
+          observing_since?: string | null | undefined;
+          updated_at?: string | undefined;
+        };
+        Relationships: [];
+      };
+      projects: {
+        Row: {
+          created_at: string;
+          id: string;
+          max_running: number | null;
+          name: string;
+          paused: boolean;
+          user_id: string | null;
+        };
+        Insert: {
+          created_at?: string | undefined;
+          id?: string | undefined;
+          max_running?: number | null | undefined;
+          name?: string | undefined;
+          paused?: boolean | undefined;
+          user_id?: string | null | undefined;
+        };
+        Update: {
+          created_at?: string | undefined;
+          id?: string | undefined;
+          max_running?: number | null | undefined;
+          name?: string | undefined;
+          paused?: boolean | undefined;
+          user_id?: string | null | undefined;
+        };
+        Relationships: [];
+      };
+      system_logs: {
+        Row: {
+          cycle_number: number | null;
+          id: number;
+          log_level: string;
+          message: string;
+          metadata: Json;
+          source_id: string | null;
+          source_type: string;
+          task_id: string | null;
+          timestamp: string;
+          worker_id: string | null;
+        };
+        Insert: {
+          cycle_number?: number | null | undefined;
+          log_level: string;
+          message: string;
+          metadata?: JsonInput | undefined;
+          source_id?: string | null | undefined;
+          source_type: string;
+          task_id?: string | null | undefined;
+          timestamp?: string | undefined;
+          worker_id?: string | null | undefined;
+        };
+        Update: {
+          cycle_number?: number | null | undefined;
+          log_level?: string | undefined;
+          message?: string | undefined;
+          metadata?: JsonInput | undefined;
+          source_id?: string | null | undefined;
+          source_type?: string | undefined;
+          task_id?: string | null | undefined;
+          timestamp?: string | undefined;
+          worker_id?: string | null | undefined;
+        };
+        Relationships: [];
+      };
+      task_attempts: {
+        Row: {
+          attempt: number;
+          cause: string | null;
+          ended_at: string | null;
+          error: string | null;
+          id: number;
+          lease_token: string;
+          progress: number | null;
+          progress_at: string | null;
+          progress_message: string | null;
+          started_at: string;
+          task_id: string;
+          worker_id: string;
+        };
+        Insert: {
+          attempt: number;
+          cause?: string | null | undefined;
+          ended_at?: string | null | undefined;
+          error?: string | null | undefined;
+          lease_token?: string | undefined;
+          progress?: number | null | undefined;
+          progress_at?: string | null | undefined;
+          progress_message?: string | null | undefined;
+          started_at?: string | undefined;
+          task_id: string;
+          worker_id: string;
+        };
+        Update: {
+          attempt?: number | undefined;
+          cause?: string | null | undefined;
+          ended_at?: string | null | undefined;
+          error?: string | null | undefined;
+          lease_token?: string | undefined;
+          progress?: number | null | undefined;
+          progress_at?: string | null | undefined;
+          progress_message?: string | null | undefined;
+          started_at?: string | undefined;
+          task_id?: string | undefined;
+          worker_id?: string | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "task_attempts_task_id_fkey";
+            columns: ["task_id"];
+            isOneToOne: false;
+            referencedRelation: "tasks";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "task_attempts_worker_id_fkey";
+            columns: ["worker_id"];
+            isOneToOne: false;
+            referencedRelation: "workers";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      task_types: {
+        Row: {
+          alias_of: string | null;
+          created_at: string;
+          name: string;
+          pool: string;
+          stuck_timeout_sec: number | null;
+        };
+        Insert: {
+          alias_of?: string | null | undefined;
+          created_at?: string | undefined;
+          name: string;
+          pool?: string | undefined;
+          stuck_timeout_sec?: number | null | undefined;
+        };
+        Update: {
+          alias_of?: string | null | undefined;
+          created_at?: string | undefined;
+          name?: string | undefined;
+          pool?: string | undefined;
+          stuck_timeout_sec?: number | null | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "task_types_alias_of_fkey";
+            columns: ["alias_of"];
+            isOneToOne: false;
+            referencedRelation: "task_types";
+            referencedColumns: ["name"];
+          },
+        ];
+      };
+      tasks: {
+        Row: {
+          attempts: number;
+          created_at: string;
+          delegated_at: string | null;
+          dependant_on: string | null;
+          error_details: string | null;
+          error_message: string | null;
+          gate: string;
+          generation_created: boolean;
+          generation_processed_at: string | null;
+          generation_started_at: string | null;
+          id: string;
+          output_location: string | null;
+          params: Json;
+          parent_id: string | null;
+          pool: string | null;
+          priority: number;
+          project_id: string;
+          result_data: Json | null;
+          status: string;
+          task_type: string;
+          updated_at: string;
+          vtime: number;
+          worker_id: string | null;
+        };
+        Insert: {
+          attempts?: number | undefined;
+          created_at?: string | undefined;
+          delegated_at?: string | null | undefined;
+          dependant_on?: string | null | undefined;
+          error_details?: string | null | undefined;
+          error_message?: string | null | undefined;
+          gate?: string | undefined;
+          generation_created?: boolean | undefined;
+          generation_processed_at?: string | null | undefined;
+          generation_started_at?: string | null | undefined;
+          id?: string | undefined;
+          output_location?: string | null | undefined;
+          params?: JsonInput | undefined;
+          parent_id?: string | null | undefined;
+          pool?: string | null | undefined;
+          priority?: number | undefined;
+          project_id?: string | undefined;
+          result_data?: JsonInput | null | undefined;
+          status?: string | undefined;
+          task_type: string;
+          updated_at?: string | undefined;
+          vtime?: number | undefined;
+          worker_id?: string | null | undefined;
+        };
+        Update: {
+          attempts?: number | undefined;
+          created_at?: string | undefined;
+          delegated_at?: string | null | undefined;
+          dependant_on?: string | null | undefined;
+          error_details?: string | null | undefined;
+          error_message?: string | null | undefined;
+          gate?: string | undefined;
+          generation_created?: boolean | undefined;
+          generation_processed_at?: string | null | undefined;
+          generation_started_at?: string | null | undefined;
+          id?: string | undefined;
+          output_location?: string | null | undefined;
+          params?: JsonInput | undefined;
+          parent_id?: string | null | undefined;
+          pool?: string | null | undefined;
+          priority?: number | undefined;
+          project_id?: string | undefined;
+          result_data?: JsonInput | null | undefined;
+          status?: string | undefined;
+          task_type?: string | undefined;
+          updated_at?: string | undefined;
+          vtime?: number | undefined;
+          worker_id?: string | null | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "tasks_dependant_on_fkey";
+            columns: ["dependant_on"];
+            isOneToOne: false;
+            referencedRelation: "tasks";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "tasks_parent_id_fkey";
+            columns: ["parent_id"];
+            isOneToOne: false;
+            referencedRelation: "tasks";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "tasks_project_id_fkey";
+            columns: ["project_id"];
+            isOneToOne: false;
+            referencedRelation: "projects";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "tasks_worker_id_fkey";
+            columns: ["worker_id"];
+            isOneToOne: false;
+            referencedRelation: "workers";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      user_api_tokens: {
+        Row: {
+          created_at: string;
+          id: string;
+          label: string | null;
+          last_used_at: string | null;
+          revoked_at: string | null;
+          token_hash: string | null;
+          user_id: string | null;
+        };
+        Insert: {
+          created_at?: string | undefined;
+          id?: string | undefined;
+          label?: string | null | undefined;
+          last_used_at?: string | null | undefined;
+          revoked_at?: string | null | undefined;
+          token_hash?: string | null | undefined;
+          user_id?: string | null | undefined;
+        };
+        Update: {
+          created_at?: string | undefined;
+          id?: string | undefined;
+          label?: string | null | undefined;
+          last_used_at?: string | null | undefined;
+          revoked_at?: string | null | undefined;
+          token_hash?: string | null | undefined;
+          user_id?: string | null | undefined;
+        };
+        Relationships: [];
+      };
+      worker_diagnostics: {
+        Row: {
+          collected_at: string;
+          details: Json;
+          id: number;
+          reason: string;
+          worker_id: string;
+        };
+        Insert: {
+          collected_at?: string | undefined;
+          details?: JsonInput | undefined;
+          reason: string;
+          worker_id: string;
+        };
+        Update: {
+          collected_at?: string | undefined;
+          details?: JsonInput | undefined;
+          reason?: string | undefined;
+          worker_id?: string | undefined;
+        };
+        Relationships: [];
+      };
+      workers: {
+        Row: {
+          boot_stage: string;
+          boot_stage_at: string;
+          cost_per_hr_usd: number | null;
+          cost_usd: number | null;
+          created_at: string;
+          decision_id: string | null;
+          deleted_at: string | null;
+          gone_at: string | null;
+          id: string;
+          instance_type: string | null;
+          last_heartbeat: string | null;
+          last_released_at: string | null;
+          last_signal: string | null;
+          last_signal_at: string | null;
+          metadata: Json;
+          origin: string;
+          pod_created_at: string | null;
+          pod_id: string | null;
+          pool: string;
+          post_state: string | null;
+          posted_at: string | null;
+          ready_at: string | null;
+          status: string;
+          status_reason: string | null;
+          terminating_at: string | null;
+          token_expires_at: string | null;
+          token_hash: string | null;
+          user_id: string | null;
+          vram_total_mb: number | null;
+          vram_used_mb: number | null;
+        };
+        Insert: {
+          boot_stage?: string | undefined;
+          boot_stage_at?: string | undefined;
+          cost_per_hr_usd?: number | null | undefined;
+          cost_usd?: number | null | undefined;
+          created_at?: string | undefined;
+          decision_id?: string | null | undefined;
+          deleted_at?: string | null | undefined;
+          gone_at?: string | null | undefined;
+          id: string;
+          instance_type?: string | null | undefined;
+          last_heartbeat?: string | null | undefined;
+          last_released_at?: string | null | undefined;
+          last_signal?: string | null | undefined;
+          last_signal_at?: string | null | undefined;
+          metadata?: JsonInput | undefined;
+          origin?: string | undefined;
+          pod_created_at?: string | null | undefined;
+          pod_id?: string | null | undefined;
+          pool: string;
+          post_state?: string | null | undefined;
+          posted_at?: string | null | undefined;
+          ready_at?: string | null | undefined;
+          status?: string | undefined;
+          status_reason?: string | null | undefined;
+          terminating_at?: string | null | undefined;
+          token_expires_at?: string | null | undefined;
+          token_hash?: string | null | undefined;
+          user_id?: string | null | undefined;
+          vram_total_mb?: number | null | undefined;
+          vram_used_mb?: number | null | undefined;
+        };
+        Update: {
+          boot_stage?: string | undefined;
+          boot_stage_at?: string | undefined;
+          cost_per_hr_usd?: number | null | undefined;
+          cost_usd?: number | null | undefined;
+          created_at?: string | undefined;
+          decision_id?: string | null | undefined;
+          deleted_at?: string | null | undefined;
+          gone_at?: string | null | undefined;
+          id?: string | undefined;
+          instance_type?: string | null | undefined;
+          last_heartbeat?: string | null | undefined;
+          last_released_at?: string | null | undefined;
+          last_signal?: string | null | undefined;
+          last_signal_at?: string | null | undefined;
+          metadata?: JsonInput | undefined;
+          origin?: string | undefined;
+          pod_created_at?: string | null | undefined;
+          pod_id?: string | null | undefined;
+          pool?: string | undefined;
+          post_state?: string | null | undefined;
+          posted_at?: string | null | undefined;
+          ready_at?: string | null | undefined;
+          status?: string | undefined;
+          status_reason?: string | null | undefined;
+          terminating_at?: string | null | undefined;
+          token_expires_at?: string | null | undefined;
+          token_hash?: string | null | undefined;
+          user_id?: string | null | undefined;
+          vram_total_mb?: number | null | undefined;
+          vram_used_mb?: number | null | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "workers_pool_fkey";
+            columns: ["pool"];
+            isOneToOne: false;
+            referencedRelation: "pools";
+            referencedColumns: ["name"];
+          },
+        ];
+      };
+    };
+    Views: {
+      active_workers_health: {
+        Row: {
+          age_sec: number | null;
+          boot_stage: string | null;
+          current_task_id: string | null;
+          heartbeat_age_sec: number | null;
+          idle_sec: number | null;
+          origin: string | null;
+          pool: string | null;
+          progress: number | null;
+          reported_status: string | null;
+          since_progress_sec: number | null;
+          status: string | null;
+          status_reason: string | null;
+          task_running_sec: number | null;
+          vram_total_mb: number | null;
+          vram_used_mb: number | null;
+          vram_used_percent: number | null;
+          worker_id: string | null;
+        };
+        Relationships: [];
+      };
+      normalized_task_status: {
+        Row: {
+          attempts: number | null;
+          created_at: string | null;
+          detail: string | null;
+          normalized_status: string | null;
+          project_id: string | null;
+          status: string | null;
+          task_id: string | null;
+          task_type: string | null;
+          updated_at: string | null;
+          worker_id: string | null;
+        };
+        Relationships: [];
+      };
+      orchestrator_status: {
+        Row: {
+          active: number | null;
+          busy: number | null;
+          cost_per_hr_usd: number | null;
+          delegated: number | null;
+          error: number | null;
+          hold: number | null;
+          mode: string | null;
+          observed_age_sec: number | null;
+          observed_at: string | null;
+          pool: string | null;
+          queued: number | null;
+          running: number | null;
+          spawning: number | null;
+          terminating: number | null;
+          waiting: number | null;
+        };
+        Relationships: [];
+      };
+      recent_task_activity: {
+        Row: {
+          attempts: number | null;
+          created_at: string | null;
+          error_message: string | null;
+          generation_processed_at: string | null;
+          generation_started_at: string | null;
+          output_location: string | null;
+          pool: string | null;
+          processing_sec: number | null;
+          project_id: string | null;
+          status: string | null;
+          task_id: string | null;
+          task_type: string | null;
+          updated_at: string | null;
+          waiting_sec: number | null;
+          worker_id: string | null;
+        };
+        Relationships: [];
+      };
+      task_costs: {
+        Row: {
+          attempts: number | null;
+          busy_sec: number | null;
+          cost_usd: number | null;
+          project_id: string | null;
+          status: string | null;
+          task_id: string | null;
+          task_type: string | null;
+        };
+        Relationships: [];
+      };
+      task_queue_analysis: {
+        Row: {
+          blocked: number | null;
+          claimable: number | null;
+          delegated: number | null;
+          held: number | null;
+          longest_running_sec: number | null;
+          oldest_queued_sec: number | null;
+          pool: string | null;
+          running: number | null;
+          task_type: string | null;
+        };
+        Relationships: [];
+      };
+      v_recent_errors: {
+        Row: {
+          id: number | null;
+          log_level: string | null;
+          message: string | null;
+          metadata: Json | null;
+          source_id: string | null;
+          source_type: string | null;
+          task_id: string | null;
+          timestamp: string | null;
+          worker_id: string | null;
+        };
+        Relationships: [];
+      };
+      v_worker_log_activity: {
+        Row: {
+          errors: number | null;
+          first_line_at: string | null;
+          last_line_at: string | null;
+          lines: number | null;
+          silent_sec: number | null;
+          warnings: number | null;
+          worker_id: string | null;
+        };
+        Relationships: [];
+      };
+      worker_costs: {
+        Row: {
+          billed_sec: number | null;
+          booked: boolean | null;
+          busy_sec: number | null;
+          cost_per_hr_usd: number | null;
+          cost_usd: number | null;
+          instance_type: string | null;
+          pool: string | null;
+          status: string | null;
+          tasks: number | null;
+          worker_id: string | null;
+        };
+        Relationships: [];
+      };
+      worker_performance: {
+        Row: {
+          attempts: number | null;
+          boot_sec: number | null;
+          completed: number | null;
+          completed_per_hour: number | null;
+          cost_per_completed_usd: number | null;
+          cost_usd: number | null;
+          failed: number | null;
+          instance_type: string | null;
+          mean_processing_sec: number | null;
+          pool: string | null;
+          status: string | null;
+          success_percent: number | null;
+          worker_id: string | null;
+        };
+        Relationships: [];
+      };
+    };
+    Functions: {
+      api_authorize_upload: {
+        Args: {
+          p_task_id: string | null;
+        };
+        Returns: Json;
+      };
+      api_caller: {
+        Args: Record<PropertyKey, never>;
+        Returns: Json;
+      };
+      api_cancel_task: {
+        Args: {
+          p_id: string | null;
+        };
+        Returns: Json;
+      };
+      api_claim_task: {
+        Args: {
+          p_worker_id: string | null;
+        };
+        Returns: Json;
+      };
+      api_completed_segments: {
+        Args: {
+          p_run_id: string | null;
+          p_project_id: string | null;
+        };
+        Returns: Json;
+      };
+      api_create_task: {
+        Args: {
+          p_task: JsonInput | null;
+        };
+        Returns: Json;
+      };
+      api_create_token: {
+        Args: {
+          p_label: string | null;
+          p_user_id?: string | null;
+        };
+        Returns: Json;
+      };
+      api_find_task: {
+        Args: {
+          p_caller: JsonInput | null;
+          p_id: string | null;
+        };
+        Returns: Schema["public"]["Tables"]["tasks"]["Row"];
+      };
+      api_finish_task: {
+        Args: {
+          p_task_id: string | null;
+          p_storage_path: string | null;
+          p_output_location: string | null;
+          p_result?: JsonInput | null;
+          p_lease_token?: string | null;
+        };
+        Returns: Json;
+      };
+      api_get_task: {
+        Args: {
+          p_id: string | null;
+        };
+        Returns: Json;
+      };
+      api_known_caller: {
+        Args: Record<PropertyKey, never>;
+        Returns: Json;
+      };
+      api_lease: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token?: string | null;
+        };
+        Returns: Schema["public"]["Tables"]["task_attempts"]["Row"];
+      };
+      api_list_tasks: {
+        Args: {
+          p_filter?: JsonInput | null;
+        };
+        Returns: Json;
+      };
+      api_may_use: {
+        Args: {
+          p_caller: JsonInput | null;
+          p_project: string | null;
+        };
+        Returns: boolean;
+      };
+      api_predecessor_output: {
+        Args: {
+          p_task_id: string | null;
+        };
+        Returns: Json;
+      };
+      api_refuse: {
+        Args: {
+          p_code: string | null;
+          p_field: string | null;
+          p_message: string | null;
+        };
+        Returns: undefined;
+      };
+      api_revoke_token: {
+        Args: {
+          p_id: string | null;
+        };
+        Returns: Json;
+      };
+      api_update_task: {
+        Args: {
+          p_task_id: string | null;
+          p_status: string | null;
+          p_note?: string | null;
+          p_reset_started?: boolean | null;
+          p_lease_token?: string | null;
+        };
+        Returns: Json;
+      };
+      api_uuid: {
+        Args: {
+          p_body: JsonInput | null;
+          p_field: string | null;
+        };
+        Returns: string;
+      };
+      authorize_upload: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token: string | null;
+        };
+        Returns: Json;
+      };
+      claim_task: {
+        Args: {
+          p_worker_id: string | null;
+        };
+        Returns: Json;
+      };
+      close_attempt: {
+        Args: {
+          p_attempt: number | null;
+          p_cause: string | null;
+          p_error: string | null;
+          p_permanent?: boolean | null;
+        };
+        Returns: string;
+      };
+      close_worker_leases: {
+        Args: {
+          p_worker_id: string | null;
+          p_cause: string | null;
+          p_reason: string | null;
+        };
+        Returns: number;
+      };
+      default_pool: {
+        Args: Record<PropertyKey, never>;
+        Returns: string;
+      };
+      delegate_task: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token: string | null;
+          p_result_task_id?: string | null;
+        };
+        Returns: Json;
+      };
+      drain_external_worker: {
+        Args: {
+          p_worker_id: string | null;
+          p_reason: string | null;
+        };
+        Returns: Json;
+      };
+      drain_worker: {
+        Args: {
+          p_worker_id: string | null;
+          p_reason: string | null;
+          p_only_idle: boolean | null;
+        };
+        Returns: Json;
+      };
+      expel_worker: {
+        Args: {
+          p_worker_id: string | null;
+          p_reason: string | null;
+        };
+        Returns: number;
+      };
+      expire_external_workers: {
+        Args: {
+          p_pool: string | null;
+          p_silent_sec: number | null;
+          p_stuck_sec: number | null;
+        };
+        Returns: Json;
+      };
+      fail_task: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token: string | null;
+          p_error: string | null;
+          p_permanent?: boolean | null;
+        };
+        Returns: Json;
+      };
+      fail_worker: {
+        Args: {
+          p_worker_id: string | null;
+          p_lease_cause: string | null;
+          p_reason: string | null;
+          p_heartbeat_ms?: number | null;
+          p_require_spawning?: boolean | null;
+        };
+        Returns: Json;
+      };
+      finish_and_claim: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token: string | null;
+          p_storage_path: string | null;
+          p_output_location: string | null;
+          p_result: JsonInput | null;
+        };
+        Returns: Json;
+      };
+      finish_task: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token: string | null;
+          p_storage_path: string | null;
+          p_output_location: string | null;
+          p_result: JsonInput | null;
+        };
+        Returns: Json;
+      };
+      func_claim_available_task:
+        | {
+            Args: {
+              p_table_name: string | null;
+              p_worker_id: string | null;
+            };
+            Returns: {
+              task_id_out: string;
+              params_out: Json;
+              task_type_out: string;
+              project_id_out: string;
+            }[];
+          }
+        | {
+            Args: {
+              worker_id_param: string | null;
+            };
+            Returns: {
+              id: string;
+              params: Json;
+              task_type: string;
+              project_id: string;
+              attempt: number;
+              lease_token: string;
+            }[];
+          };
+      func_claim_task: {
+        Args: {
+          p_table_name: string | null;
+          p_worker_id: string | null;
+        };
+        Returns: {
+          task_id_out: string;
+          params_out: Json;
+          task_type_out: string;
+          project_id_out: string;
+        }[];
+      };
+      func_cleanup_old_logs: {
+        Args: {
+          retention_hours?: number | null;
+        };
+        Returns: Json;
+      };
+      func_get_tasks_by_status: {
+        Args: {
+          status_filter: string[] | null;
+        };
+        Returns: Schema["public"]["Tables"]["tasks"]["Row"][];
+      };
+      func_insert_logs_batch: {
+        Args: {
+          logs: JsonInput | null;
+        };
+        Returns: Json;
+      };
+      func_mark_task_complete: {
+        Args: {
+          p_task_id: string | null;
+          p_result?: JsonInput | null;
+          p_lease_token?: string | null;
+        };
+        Returns: Json;
+      };
+      func_mark_task_failed: {
+        Args: {
+          p_task_id: string | null;
+          p_error_message: string | null;
+          p_lease_token?: string | null;
+        };
+        Returns: Json;
+      };
+      func_reset_orphaned_tasks: {
+        Args: {
+          failed_worker_ids: string[] | null;
+        };
+        Returns: number;
+      };
+      func_update_task_status: {
+        Args: {
+          p_table_name: string | null;
+          p_task_id: string | null;
+          p_status: string | null;
+          p_output_location?: string | null;
+        };
+        Returns: Json;
+      };
+      func_update_worker_heartbeat: {
+        Args: {
+          worker_id_param: string | null;
+          vram_total_mb_param?: number | null;
+          vram_used_mb_param?: number | null;
+        };
+        Returns: Json;
+      };
+      func_worker_heartbeat_with_logs: {
+        Args: {
+          worker_id_param: string | null;
+          vram_total_mb_param?: number | null;
+          vram_used_mb_param?: number | null;
+          logs_param?: JsonInput | null;
+          current_task_id_param?: string | null;
+          status_param?: string | null;
+        };
+        Returns: Json;
+      };
+      is_service: {
+        Args: Record<PropertyKey, never>;
+        Returns: boolean;
+      };
+      is_stored: {
+        Args: {
+          p_location: string | null;
+        };
+        Returns: boolean;
+      };
+      journal: {
+        Args: {
+          p_pool: string | null;
+          p_kind: string | null;
+          p_reason: string | null;
+          p_worker_id?: string | null;
+          p_decision_id?: string | null;
+          p_details?: JsonInput | null;
+        };
+        Returns: undefined;
+      };
+      lock_lease: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token: string | null;
+        };
+        Returns: Schema["public"]["Tables"]["task_attempts"]["Row"];
+      };
+      log_time: {
+        Args: {
+          p_text: string | null;
+        };
+        Returns: string;
+      };
+      note_reported_status: {
+        Args: {
+          p_worker_id: string | null;
+          p_status: string | null;
+        };
+        Returns: undefined;
+      };
+      notify_endpoints: {
+        Args: {
+          p_kind: string | null;
+          p_project_id: string | null;
+          p_pool: string | null;
+          p_payload: JsonInput | null;
+        };
+        Returns: undefined;
+      };
+      one_line: {
+        Args: {
+          p_text: string | null;
+        };
+        Returns: string;
+      };
+      open_held_tasks: {
+        Args: {
+          p_project: string | null;
+        };
+        Returns: undefined;
+      };
+      open_lease: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token: string | null;
+        };
+        Returns: string;
+      };
+      outbox_clean: {
+        Args: {
+          p_retention_hours?: number | null;
+        };
+        Returns: Json;
+      };
+      outbox_delivered: {
+        Args: {
+          p_id: number | null;
+        };
+        Returns: boolean;
+      };
+      outbox_failed: {
+        Args: {
+          p_id: number | null;
+          p_error: string | null;
+          p_retry_sec: number | null;
+          p_dead?: boolean | null;
+        };
+        Returns: boolean;
+      };
+      outbox_take: {
+        Args: {
+          p_limit: number | null;
+        };
+        Returns: {
+          id: number;
+          kind: string;
+          payload: Json;
+          created_at: string;
+          attempts: number;
+          endpoint_id: string;
+          url: string;
+          secret: string;
+        }[];
+      };
+      pool_observe: {
+        Args: {
+          p_pool: string | null;
+          p_known_fleet: string | null;
+          p_full: boolean | null;
+          p_poll_sec: number | null;
+        };
+        Returns: Json;
+      };
+      pool_open: {
+        Args: {
+          p_pool: string | null;
+          p_config?: JsonInput | null;
+        };
+        Returns: Json;
+      };
+      pool_record_decision: {
+        Args: {
+          p_pool: string | null;
+          p_decision_id: string | null;
+          p_kind: string | null;
+          p_reason: string | null;
+          p_details: JsonInput | null;
+          p_signals?: JsonInput | null;
+        };
+        Returns: undefined;
+      };
+      pool_set_intent: {
+        Args: {
+          p_pool: string | null;
+          p_kind: string | null;
+          p_mode?: string | null;
+          p_hold?: number | null;
+          p_hold_sec?: number | null;
+          p_release_hold?: boolean | null;
+        };
+        Returns: Json;
+      };
+      project_is_gated: {
+        Args: {
+          p_project: string | null;
+        };
+        Returns: boolean;
+      };
+      refuse_argument: {
+        Args: {
+          p_argument: string | null;
+          p_problem: string | null;
+          p_hint?: string | null;
+        };
+        Returns: undefined;
+      };
+      register_external_worker: {
+        Args: {
+          p_worker_id: string | null;
+          p_pool: string | null;
+          p_token_hash: string | null;
+          p_lifetime_sec: number | null;
+          p_instance_type?: string | null;
+        };
+        Returns: Json;
+      };
+      release_task: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token: string | null;
+          p_reason: string | null;
+        };
+        Returns: Json;
+      };
+      remove_external_worker: {
+        Args: {
+          p_worker_id: string | null;
+          p_reason: string | null;
+        };
+        Returns: Json;
+      };
+      report_progress: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token: string | null;
+          p_progress: number | null;
+          p_message?: string | null;
+        };
+        Returns: Json;
+      };
+      request_user: {
+        Args: Record<PropertyKey, never>;
+        Returns: string;
+      };
+      require_known_worker: {
+        Args: {
+          p_argument: string | null;
+          p_worker_id: string | null;
+        };
+        Returns: undefined;
+      };
+      require_stored: {
+        Args: {
+          p_task_id: string | null;
+          p_location: string | null;
+        };
+        Returns: undefined;
+      };
+      require_tasks_table: {
+        Args: {
+          p_table_name: string | null;
+        };
+        Returns: undefined;
+      };
+      require_worker: {
+        Args: {
+          p_worker_id: string | null;
+        };
+        Returns: undefined;
+      };
+      reserve_workers: {
+        Args: {
+          p_pool: string | null;
+          p_decision_id: string | null;
+          p_count: number | null;
+          p_max: number | null;
+          p_intent_version: number | null;
+          p_instance_type: string | null;
+        };
+        Returns: Json;
+      };
+      settle_parent: {
+        Args: {
+          p_parent: string | null;
+        };
+        Returns: undefined;
+      };
+      store_logs: {
+        Args: {
+          p_logs: JsonInput | null;
+          p_source_type?: string | null;
+          p_source_id?: string | null;
+          p_worker_id?: string | null;
+        };
+        Returns: Json;
+      };
+      task_counts: {
+        Args: {
+          p_run_type?: string | null;
+        };
+        Returns: Json;
+      };
+      task_status_named: {
+        Args: {
+          p_name: string | null;
+        };
+        Returns: string;
+      };
+      to_ms: {
+        Args: {
+          p_at: string | null;
+        };
+        Returns: number;
+      };
+      worker_begin_post: {
+        Args: {
+          p_worker_id: string | null;
+          p_token_hash: string | null;
+          p_lifetime_sec: number | null;
+        };
+        Returns: boolean;
+      };
+      worker_boot_stage: {
+        Args: {
+          p_worker_id: string | null;
+          p_stage: string | null;
+        };
+        Returns: undefined;
+      };
+      worker_burn_name: {
+        Args: {
+          p_worker_id: string | null;
+          p_reason: string | null;
+        };
+        Returns: undefined;
+      };
+      worker_deleted: {
+        Args: {
+          p_worker_id: string | null;
+        };
+        Returns: undefined;
+      };
+      worker_gone: {
+        Args: {
+          p_worker_id: string | null;
+        };
+        Returns: Json;
+      };
+      worker_heartbeat: {
+        Args: {
+          p_worker_id: string | null;
+          p_vram_total_mb?: number | null;
+          p_vram_used_mb?: number | null;
+        };
+        Returns: Json;
+      };
+      worker_load: {
+        Args: {
+          p_worker_id: string | null;
+        };
+        Returns: Json;
+      };
+      worker_logs: {
+        Args: {
+          p_worker_id: string | null;
+          p_logs: JsonInput | null;
+        };
+        Returns: Json;
+      };
+      worker_rearm_post: {
+        Args: {
+          p_worker_id: string | null;
+          p_reason: string | null;
+        };
+        Returns: undefined;
+      };
+      worker_record_pod: {
+        Args: {
+          p_worker_id: string | null;
+          p_pod_id: string | null;
+          p_cost_per_hr_usd: number | null;
+          p_created_at: string | null;
+          p_adopted: boolean | null;
+        };
+        Returns: undefined;
+      };
+    };
+    Enums: { [none in never]: never };
+    CompositeTypes: { [none in never]: never };
+  };
+};

@@ -1,0 +1,42 @@
+import { createClient } from "npm:@supabase/supabase-js@2";
+import { type FunctionContext, type FunctionHandler, refusal } from "../_shared/function-context.ts";
+
+function setting(name: string): string {
+  const value = Deno.env.get(name);
+  if (value === undefined || value === "") throw new Error(`the secret ${name} is not set for this function`);
+  return value;
+}
+
+const client = (key: string, headers: Record<string, string>) =>
+  createClient(setting("SUPABASE_URL"), key, {
+    global: { headers },
+    auth: { persistSession: false, autoRefreshToken: false },
+  });
+
+const context: FunctionContext = {
+  videoBucket: Deno.env.get("SUPABASE_VIDEO_BUCKET") || "videos",
+  asCaller: (headers) => client(setting("SUPABASE_ANON_KEY"), headers),
+  asService: () => client(setting("SUPABASE_SERVICE_ROLE_KEY"), {}),
+};
+
+async function answer(name: string, handler: FunctionHandler, request: Request): Promise<Response> {
+  try {
+    return await handler(request, context);
+  } catch (error) {
+    console.error(error);
+    return refusal(500, "internal_error", `The function ${name} failed; its log has the reason`);
+  }
+}
+
+/** Runs a shared handler as a hosted function, open to browsers of any origin as the database's own API is. */
+export function serve(name: string, handler: FunctionHandler): void {
+  Deno.serve(async (request) => {
+    const response =
+      request.method === "OPTIONS" ? new Response(null, { status: 204 }) : await answer(name, handler, request);
+    response.headers.set("access-control-allow-origin", "*");
+    response.headers.set("access-control-allow-methods", "GET,POST,DELETE,OPTIONS");
+    const asked = request.headers.get("access-control-request-headers");
+    if (asked !== null) response.headers.set("access-control-allow-headers", asked);
+    return response;
+  });
+}

@@ -1,0 +1,51 @@
+import type { ClientAnswer, FunctionClient } from "./function-context.ts";
+
+/** A refusal on its way to the answer: an HTTP status, a code for programs, and the field at fault if there is one. */
+export class FunctionFailure extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly field: string | undefined;
+
+  constructor(status: number, code: string, message: string, field?: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.field = field;
+  }
+}
+
+const CODES: Record<number, string> = {
+  400: "invalid_request",
+  401: "unauthorized",
+  403: "forbidden",
+  404: "not_found",
+  409: "conflict",
+};
+
+/** How a refusal of the database is told to the caller: as what it is, or as 503 when it is no refusal at all. */
+export function databaseFailure(name: string, error: NonNullable<ClientAnswer<unknown>["error"]>): FunctionFailure {
+  const { code = "", message, details, hint } = error;
+  const status = Number(/^PT(4\d\d)$/.exec(code)?.[1]);
+  if (status) {
+    const text = hint ? `${message}. ${hint}` : message;
+    return new FunctionFailure(status, CODES[status] ?? "refused", text, details || undefined);
+  }
+  if (code.startsWith("PGRST3")) return new FunctionFailure(401, "unauthorized", message);
+  if (code === "42501") return new FunctionFailure(403, "forbidden", message);
+  if (code.startsWith("22")) return new FunctionFailure(400, "invalid_request", message);
+  return new FunctionFailure(503, "database_error", `${name} failed (${code || "no answer"}): ${message}`);
+}
+
+/** Calls a function of the database. Throws FunctionFailure with what it refused and why. */
+export async function callDatabase(
+  client: FunctionClient,
+  name: string,
+  args: Record<string, unknown>,
+): Promise<Record<string, unknown>> {
+  const { data, error } = await client.rpc(name, args);
+  if (error !== null) throw databaseFailure(name, error);
+  if (typeof data !== "object" || data === null) {
+    throw new FunctionFailure(502, "unreadable_answer", `${name} did not answer with an object`);
+  }
+  return data as Record<string, unknown>;
+}

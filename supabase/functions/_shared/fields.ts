@@ -1,0 +1,44 @@
+import { FunctionFailure } from "./failure.ts";
+
+export type Body = Record<string, unknown>;
+
+export const UUID = { pattern: /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, wanted: "a UUID" };
+export const FILENAME = {
+  pattern: /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,200}$/,
+  wanted: "1 to 200 letters, digits, dots, hyphens or underscores",
+};
+export const ANY_TEXT = { pattern: /[^]/, wanted: "a text that is not empty" };
+
+interface Wanted {
+  pattern: RegExp;
+  wanted: string;
+}
+
+export function badField(field: string, wanted: string): FunctionFailure {
+  return new FunctionFailure(400, "invalid_request", `${field} must be ${wanted}`, field);
+}
+
+/** The body as an object. Throws a 400 when it is anything else. */
+export async function readBody(request: Request): Promise<Body> {
+  const body: unknown = await request.json().catch(() => null);
+  if (typeof body === "object" && body !== null && !Array.isArray(body)) return body as Body;
+  throw new FunctionFailure(400, "invalid_request", "body must be a JSON object", "body");
+}
+
+/** A field's text. Throws a 400 that names the field. */
+export function text(body: Body, field: string, { pattern, wanted }: Wanted): string {
+  const value = body[field];
+  if (typeof value === "string" && pattern.test(value)) return value;
+  throw badField(field, wanted);
+}
+
+/** Like `text`, with null for a field that is absent or null. */
+export function optionalText(body: Body, field: string, wanted: Wanted): string | null {
+  return body[field] == null ? null : text(body, field, wanted);
+}
+
+export function flag(body: Body, field: string): boolean {
+  const value = body[field] ?? false;
+  if (typeof value !== "boolean") throw badField(field, "true or false");
+  return value;
+}

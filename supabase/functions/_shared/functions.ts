@@ -1,0 +1,26 @@
+import { completeTask } from "./complete-task.ts";
+import type { FunctionHandler } from "./function-context.ts";
+import { generateUploadUrl } from "./generate-upload-url.ts";
+import {
+  claimNextTask,
+  createTask,
+  getCompletedSegments,
+  getPredecessorOutput,
+  taskCounts,
+} from "./queue-functions.ts";
+import { tasks } from "./tasks.ts";
+import { markTaskFailed, updateTaskStatus } from "./update-task.ts";
+
+/** Every function by its name with hyphens; all of them answer with underscores too. */
+export const FUNCTIONS: Readonly<Record<string, FunctionHandler>> = {
+  "claim-next-task": claimNextTask,
+  "complete-task": completeTask,
+  "create-task": createTask,
+  "generate-upload-url": generateUploadUrl,
+  "get-completed-segments": getCompletedSegments,
+  "get-predecessor-output": getPredecessorOutput,
+  "mark-task-failed": markTaskFailed,
+  "task-counts": taskCounts,
+  tasks,
+  "update-task-status": updateTaskStatus,
+};

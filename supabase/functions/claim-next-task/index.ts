@@ -1,0 +1,4 @@
+import { serve } from "../_entry/index.ts";
+import { claimNextTask } from "../_shared/queue-functions.ts";
+
+serve("claim-next-task", claimNextTask);

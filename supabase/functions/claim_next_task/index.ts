@@ -1,0 +1,1 @@
+import "../claim-next-task/index.ts";

@@ -1,0 +1,1 @@
+import "../complete-task/index.ts";

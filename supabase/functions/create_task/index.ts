@@ -1,0 +1,1 @@
+import "../create-task/index.ts";

@@ -1,0 +1,1 @@
+import "../generate-upload-url/index.ts";

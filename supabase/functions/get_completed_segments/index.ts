@@ -1,0 +1,1 @@
+import "../get-completed-segments/index.ts";

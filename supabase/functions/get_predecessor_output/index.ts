@@ -1,0 +1,1 @@
+import "../get-predecessor-output/index.ts";

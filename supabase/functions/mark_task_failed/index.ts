@@ -1,0 +1,1 @@
+import "../mark-task-failed/index.ts";

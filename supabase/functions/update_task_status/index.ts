@@ -1,0 +1,1 @@
+import "../update-task-status/index.ts";
