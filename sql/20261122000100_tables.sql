@@ -50,6 +50,7 @@ create table if not exists pools (
   config jsonb not null default '{}',
   observed_at timestamptz,
   observing_since timestamptz,
+  watch_id text,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
@@ -58,6 +59,7 @@ comment on column pools.mode is 'draining: to zero gracefully, stay there; pause
 comment on column pools.hold is 'Fixed size asked for by an operator; null: the policy decides.';
 comment on column pools.intent_version is 'Raised by every message; a reservation made under an older version is refused.';
 comment on column pools.config is 'Partial settings of this pool, laid over the environment of the Temporal worker.';
+comment on column pools.watch_id is 'The watch that decides now. One that lives on after its workflow ended is not it, and decides nothing.';
 comment on column pools.observing_since is 'Start of unbroken good observations: heartbeat ages never count from before it.';
 
 create table if not exists projects (id uuid primary key default gen_random_uuid());

@@ -111,6 +111,7 @@ begin
     'observing_since_ms', to_ms(row.observing_since),
     'intent', pool_intent(row),
     'config', row.config,
+    'watch_id', row.watch_id,
     'queued', queued,
     'fleet_hash', coalesce(fleet_hash, 'empty'),
     'fleet', case when p_full or coalesce(fleet_hash, 'empty') is distinct from p_known_fleet then fleet end);
@@ -119,15 +120,25 @@ end $$;
 -- Journals a decision before it is acted on, and notes which workers are being told what, so that the next
 -- observation does not tell them again.
 create or replace function pool_record_decision(
-  p_pool text, p_decision_id text, p_kind text, p_reason text, p_details jsonb, p_signals jsonb default '[]')
+  p_pool text, p_decision_id text, p_kind text, p_reason text, p_details jsonb, p_signals jsonb default '[]',
+  p_watch_id text default null)
 returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
+  if p_watch_id is not null and not exists (select from pools where name = p_pool and watch_id = p_watch_id for share) then
+    raise exception 'another watch decides for pool % now', p_pool using errcode = 'PT409';
+  end if;
   update workers w set last_signal = s.signal, last_signal_at = clock_timestamp()
   from jsonb_to_recordset(p_signals) as s(worker text, signal text)
   where w.id = s.worker;
   perform journal(p_pool, p_kind, p_reason, null, p_decision_id, p_details);
 end $$;
+
+-- From now on only this watch decides for the pool: an older one whose workflow was ended under it may still be running.
+create or replace function pool_begin_watch(p_pool text, p_watch_id text) returns void
+language sql security definer set search_path = public, pg_temp as $$
+  update pools set watch_id = p_watch_id where name = p_pool
+$$;
 
 -- Books up to p_count spawning workers under MAX and under the intent that the decision saw. The same decision books once.
 create or replace function reserve_workers(

@@ -18,18 +18,27 @@ export async function sendNotification(notification: Notification, signal: Abort
     "x-gpupool-delivery": String(id),
     "x-gpupool-signature": signature(secret, Math.floor(Date.now() / 1000), body),
   };
+  // Not AbortSignal.any over AbortSignal.timeout: Node 20 may collect such a timeout before it fires.
+  const ending = new AbortController();
+  const stop = () => ending.abort(signal.reason);
+  const timer = setTimeout(() => ending.abort(new DOMException("no answer", "TimeoutError")), TIMEOUT_MS);
+  signal.addEventListener("abort", stop, { once: true });
   try {
+    signal.throwIfAborted();
     const answer = await request(url, {
       method: "POST",
       headers,
       body,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+      signal: ending.signal,
     });
     await answer.body.dump({ limit: 65_536 }).catch(() => undefined);
     return answer.statusCode >= 200 && answer.statusCode < 300 ? null : `HTTP ${answer.statusCode}`;
   } catch (error) {
     const { name, code } = error as Error & { code?: string };
     return name === "TimeoutError" ? `no answer within ${TIMEOUT_MS / 1000} s` : `no answer (${code ?? name})`;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
   }
 }
 

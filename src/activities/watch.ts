@@ -35,7 +35,8 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
       const context = Context.current();
       const view = provider.get(pool) ?? { book: podEvidenceBook(), listAt: 0 };
       provider.set(pool, view);
-      const observe = observer(deps, pool, view);
+      const watchId = randomUUID();
+      const observe = observer(deps, pool, watchId, view);
       const endAt = Date.now() + WATCH_MS;
       const refreshAt = Date.now() + REFRESH_MS;
       let shown: string | null = null;
@@ -50,7 +51,7 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
           latest = decision.snapshot;
           intervalMs = inputs.watchIntervalMs;
           if (decision.actions.length > 0) {
-            return await recorded(deps.pools, pool, decision, inputs);
+            return await recorded(deps.pools, pool, watchId, decision, inputs);
           }
           const counts = JSON.stringify({ ...latest, observedAt: null });
           shown ??= counts;
@@ -58,6 +59,9 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
             break;
           }
         } catch (error) {
+          if (error instanceof Superseded) {
+            break;
+          }
           if (Date.now() - outageLoggedAt > OUTAGE_LOG_MS) {
             outageLoggedAt = Date.now();
             deps.logger.warn({ pool, err: error }, "observation failed: no decision until the next good one");
@@ -76,17 +80,27 @@ function isClosed(snapshot: Snapshot): boolean {
 }
 
 /** Journals the decision before it is handed over: what cannot be written down is not done. */
-async function recorded(pools: PoolStore, pool: string, decision: Decision, settings: PolicySettings): Promise<Plan> {
+async function recorded(
+  pools: PoolStore,
+  pool: string,
+  watchId: string,
+  decision: Decision,
+  settings: PolicySettings,
+): Promise<Plan> {
   const id = randomUUID();
   const { actions, snapshot } = decision;
   await pools.recordDecision(pool, {
     id,
+    watchId,
     reason: snapshot.reason,
     details: { inputs: { ...snapshot, settings }, actions },
     signals: actions.flatMap((a) => (a.kind === "signal" ? [{ worker: a.worker, signal: a.signal.name }] : [])),
   });
   return { decisionId: id, actions, snapshot };
 }
+
+/** Another watch decides for this pool now: this one's workflow was ended while it ran, or its server gave it up. */
+class Superseded extends Error {}
 
 /** The pool's own settings, laid over those of this process. */
 type WatchSettings = Config["scaling"] & Config["timeouts"];
@@ -97,7 +111,8 @@ interface ProviderView {
   listAt: number;
 }
 
-function observer({ config, pools, listPods, logger }: WatchDeps, pool: string, view: ProviderView) {
+function observer({ config, pools, listPods, logger }: WatchDeps, pool: string, watchId: string, view: ProviderView) {
+  let begun = false;
   let fleet: readonly ReadWorker[] = [];
   let fleetHash: string | null = null;
   let fullAt = 0;
@@ -119,8 +134,15 @@ function observer({ config, pools, listPods, logger }: WatchDeps, pool: string, 
   }
 
   return async (): Promise<{ decision: Decision; inputs: WatchSettings }> => {
+    if (!begun) {
+      await pools.beginWatch(pool, watchId);
+      begun = true;
+    }
     const full = Date.now() >= fullAt;
     const reading = await pools.observe(pool, fleetHash, full, pollSec);
+    if (reading.watchId !== watchId) {
+      throw new Superseded();
+    }
     const inputs = { ...config.scaling, ...config.timeouts, ...parseScalingOverrides(reading.config) };
     pollSec = inputs.pollSec;
     if (full) {

@@ -39,7 +39,7 @@ export function addWorkerCommand(program: Command, context: Context): void {
         );
       }
     });
-  addExamples(token, [["gpu-pool worker token > worker.env", "then, on that machine: node with worker.env"]]);
+  addExamples(token, [["gpu-pool worker token > worker.env", "for the GPU worker on that machine"]]);
   addEndCommands(worker, context);
 }
 

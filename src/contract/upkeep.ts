@@ -1,15 +1,15 @@
-/** The workflows beside the pools: one each for a task queue, whose name begins their ids. */
+/** The workflows beside the pools: one each for a task queue, whose name begins their ids. No pool can have such an id. */
 
 export const JANITOR_WORKFLOW = "janitor";
 export const NOTIFICATIONS_WORKFLOW = "notifications";
 
-/** Of the Schedule that starts the janitor: `gpu-pool/janitor` on the default task queue. */
+/** Of the Schedule that starts the janitor: `gpu-pool-janitor` on the default task queue. */
 export function janitorScheduleId(taskQueue: string): string {
-  return `${taskQueue}/janitor`;
+  return `${taskQueue}-janitor`;
 }
 
 export function notificationsWorkflowId(taskQueue: string): string {
-  return `${taskQueue}/notifications`;
+  return `${taskQueue}-notifications`;
 }
 
 export interface DeliveryCounts {

@@ -146,6 +146,7 @@ export type Schema = {
           observed_at: string | null;
           observing_since: string | null;
           updated_at: string;
+          watch_id: string | null;
         };
         Insert: {
           config?: JsonInput | undefined;
@@ -158,6 +159,7 @@ export type Schema = {
           observed_at?: string | null | undefined;
           observing_since?: string | null | undefined;
           updated_at?: string | undefined;
+          watch_id?: string | null | undefined;
         };
         Update: {
           config?: JsonInput | undefined;
@@ -170,6 +172,7 @@ export type Schema = {
           observed_at?: string | null | undefined;
           observing_since?: string | null | undefined;
           updated_at?: string | undefined;
+          watch_id?: string | null | undefined;
         };
         Relationships: [];
       };
@@ -1207,6 +1210,13 @@ export type Schema = {
           secret: string;
         }[];
       };
+      pool_begin_watch: {
+        Args: {
+          p_pool: string | null;
+          p_watch_id: string | null;
+        };
+        Returns: undefined;
+      };
       pool_observe: {
         Args: {
           p_pool: string | null;
@@ -1231,6 +1241,7 @@ export type Schema = {
           p_reason: string | null;
           p_details: JsonInput | null;
           p_signals?: JsonInput | null;
+          p_watch_id?: string | null;
         };
         Returns: undefined;
       };

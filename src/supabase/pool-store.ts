@@ -65,6 +65,7 @@ const reading = z
     observing_since_ms: z.number().nullable(),
     intent,
     config: z.record(z.string(), z.unknown()),
+    watch_id: z.string().nullable(),
     queued: z.number(),
     fleet_hash: z.string(),
     fleet: z.array(observedWorker).nullable(),
@@ -74,6 +75,7 @@ const reading = z
     observingSinceMs: row.observing_since_ms ?? row.now_ms,
     intent: row.intent,
     config: row.config,
+    watchId: row.watch_id,
     queued: row.queued,
     fleetHash: row.fleet_hash,
     fleet: row.fleet,
@@ -87,6 +89,8 @@ export interface PoolStore {
   open(pool: string, config: Readonly<Record<string, unknown>>): Promise<{ living: string[] }>;
   /** @param full also renews the record of unbroken observation, and always brings the fleet. */
   observe(pool: string, knownFleetHash: string | null, full: boolean, pollSec: number): Promise<Reading>;
+  /** From now on only this watch may record decisions. */
+  beginWatch(pool: string, watchId: string): Promise<void>;
   setIntent(pool: string, message: Message): Promise<Intent>;
   recordDecision(pool: string, decision: RecordedDecision): Promise<void>;
   journal(pool: string, kind: string, reason: string, details?: Readonly<Record<string, unknown>>): Promise<void>;
@@ -97,6 +101,8 @@ export interface PoolStore {
 
 export interface RecordedDecision {
   readonly id: string;
+  /** Refused when another watch has begun since. */
+  readonly watchId: string;
   readonly reason: string;
   readonly details: Readonly<Record<string, unknown>>;
   readonly signals: readonly { readonly worker: string; readonly signal: string }[];
@@ -121,6 +127,9 @@ export function poolStore(database: Database): PoolStore {
         { p_pool: pool, p_known_fleet: knownFleetHash, p_full: full, p_poll_sec: pollSec },
         reading,
       ),
+    async beginWatch(pool, watchId) {
+      await database.call("pool_begin_watch", { p_pool: pool, p_watch_id: watchId }, z.null());
+    },
     setIntent: (pool, message) =>
       database.call("pool_set_intent", { p_pool: pool, ...intentArguments(message) }, intent),
     async recordDecision(pool, decision) {
@@ -133,6 +142,7 @@ export function poolStore(database: Database): PoolStore {
           p_reason: decision.reason,
           p_details: decision.details,
           p_signals: decision.signals,
+          p_watch_id: decision.watchId,
         },
         z.null(),
       );

@@ -12,7 +12,7 @@ describe("a worker that reaches its maximum lifetime", () => {
   afterAll(async () => await stack?.close());
 
   it("finishes its task before it goes, while its replacement takes the next one", async () => {
-    const [long = ""] = await stack.submit(1, { ...LONG, frames: 1000 });
+    const [long = ""] = await stack.submit(1, { ...LONG, frames: 1000, width: 768, height: 576 });
     const [next = ""] = await stack.submit(1);
     await expectDoneOnce(stack, [long, next], 50);
     await expectNothingLeft(stack, 30);

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, inject, it } from "vitest";
 import { generatedFiles } from "../../scripts/generate-types.ts";
 import { bootstrapSupabase } from "../../src/dev/supabase-roles.ts";
 import { compareCatalogs, expectedCatalog, readCatalog } from "../../src/supabase/catalog.ts";
-import { migrationNames, migrationScript } from "../../src/supabase/migration-files.ts";
+import { migrationNames, migrationScript, SQL_DIRECTORY } from "../../src/supabase/migration-files.ts";
 import { appliedMigrations, ensureBucket, migrate, withClient } from "../../src/supabase/migrate.ts";
 import { incumbentSchema } from "../kit/incumbent.ts";
 import { runClient } from "./client-kit.ts";
@@ -133,12 +133,13 @@ describe("the state of a database", () => {
     expect([verified.exitCode, verified.stdout]).toEqual([1, expect.stringContaining("missing     index tasks_open")]);
   });
 
-  it("stays as it is when every migration meets its own objects, because its record was lost", async () => {
+  it("stays as it is when the migrations of the tables meet their own objects", async () => {
     const url = await emptyDatabase();
     await migrate(url);
     await run(url, "insert into tasks (task_type) values ('generate_video')");
-    await run(url, "delete from gpu_pool_migrations");
-    expect(await migrate(url)).toEqual(await migrationNames());
+    for (const name of ["20261122000050_adopt", "20261122000100_tables", "20261122001100_external_workers"]) {
+      await run(url, `begin; ${await readFile(new URL(`${name}.sql`, SQL_DIRECTORY), "utf8")} commit;`);
+    }
     expect(await drift(url)).toEqual([]);
     expect(await rows(url, "select status, gate from tasks")).toEqual([{ status: "Queued", gate: "open" }]);
   });

@@ -102,7 +102,18 @@ describe("the stores read what the functions answer, over HTTP", () => {
   it("a decision and a note in the journal", async () => {
     const id = await api.queue.newWorker(pool);
     const signals = [{ worker: id, signal: "drain" }];
-    await pools.recordDecision(pool, { id: "d-1", reason: "idle", details: { desired: 0 }, signals });
+    await pools.beginWatch(pool, "watch-1");
+    await pools.recordDecision(pool, {
+      id: "d-1",
+      watchId: "watch-1",
+      reason: "idle",
+      details: { desired: 0 },
+      signals,
+    });
+    await pools.beginWatch(pool, "watch-2");
+    expect(await pools.observe(pool, null, false, 30)).toMatchObject({ watchId: "watch-2" });
+    const late = pools.recordDecision(pool, { id: "d-2", watchId: "watch-1", reason: "late", details: {}, signals });
+    await expect(late).rejects.toThrow(`another watch decides for pool ${pool} now`);
     await pools.journal(pool, "watch.failed", "no answer");
     const events = "select kind, reason, decision_id, details from pool_events where pool = $1 order by id";
     expect(await api.queue.rows(events, [pool])).toEqual([
