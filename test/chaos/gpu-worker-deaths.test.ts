@@ -54,7 +54,8 @@ describe("a GPU worker that dies in the middle of a task", () => {
 
   /** Submits one task and waits until a pod works on it. */
   async function meetAtWork() {
-    const ids = await stack.submit(1, LONG);
+    // Long enough to be met between its first report of progress, two seconds in, and its end.
+    const ids = await stack.submit(1, { ...LONG, frames: 1000 });
     const holder = async () =>
       (
         await stack.rows<{ worker_id: string }>(
