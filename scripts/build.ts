@@ -1,4 +1,3 @@
-import { bundleWorkflowCode } from "@temporalio/worker";
 import { execa } from "execa";
 import { cp, rm, writeFile } from "node:fs/promises";
 import { extname, join } from "node:path";
@@ -15,5 +14,9 @@ await cp(join(root, "src"), join(dist, "src"), {
   recursive: true,
   filter: (source) => !source.includes("__pycache__") && extname(source) !== ".ts",
 });
-const { code } = await bundleWorkflowCode({ workflowsPath: join(dist, "src/workflows/index.js") });
+// The compiled one bundles the compiled workflows.
+const { bundleWorkflows } = (await import(
+  join(dist, "src/workflow-bundle.js")
+)) as typeof import("../src/workflow-bundle.ts");
+const { code } = await bundleWorkflows();
 await writeFile(join(dist, "workflow-bundle.js"), code);

@@ -1,14 +1,13 @@
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { historyToJSON } from "@temporalio/common/lib/proto-utils.js";
-import { bundleWorkflowCode, DefaultLogger } from "@temporalio/worker";
 import { pino } from "pino";
 import { SEARCH_ATTRIBUTES } from "../src/contract/search-attributes.ts";
 import { freePort } from "../src/dev/free-port.ts";
 import { startGuardian } from "../src/dev/guardian.ts";
 import { findTemporalBinary } from "../src/dev/temporal-binary.ts";
 import { startTemporalServer } from "../src/dev/temporal-server.ts";
+import { bundleWorkflows } from "../src/workflow-bundle.ts";
 import { STORIES } from "../test/replay/stories.ts";
 import { startFakeService } from "../test/workflow/fake-service.ts";
 
@@ -28,8 +27,7 @@ try {
   const { path: binary } = await findTemporalBinary({ logger });
   const searchAttributes = Object.fromEntries(SEARCH_ATTRIBUTES.map(({ name }) => [name, "Keyword"] as const));
   const { address } = await startTemporalServer({ guardian, logger, binary, port: await freePort(), searchAttributes });
-  const workflowsPath = fileURLToPath(new URL("../src/workflows/index.ts", import.meta.url));
-  const bundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("WARN") });
+  const bundle = await bundleWorkflows();
   const service = await startFakeService({ address, bundle, identity: "recorder" });
   await mkdir(histories, { recursive: true });
   for (const { name, timings, tell } of missing) {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Client } from "@temporalio/client";
 import { loadClientConnectConfig } from "@temporalio/envconfig";
-import { NativeConnection, Runtime, Worker, type WorkerOptions } from "@temporalio/worker";
+import { NativeConnection, Runtime, Worker, type WorkflowBundleOption } from "@temporalio/worker";
 import type { Logger } from "pino";
 import { createActivities } from "./activities/create-activities.ts";
 import { ConfigError, loadConfig } from "./config.ts";
@@ -14,6 +14,7 @@ import { createRunpodClient } from "./runpod/client.ts";
 import { connectDatabase } from "./supabase/client.ts";
 import { logStore } from "./supabase/log-store.ts";
 import { ensureUpkeep } from "./upkeep.ts";
+import { bundleWorkflows } from "./workflow-bundle.ts";
 
 const EX_CONFIG = 78;
 const SHUTDOWN_GRACE = "5s";
@@ -39,7 +40,7 @@ async function main(): Promise<void> {
   const { taskQueue } = config.temporal;
   const common = { connection, namespace, shutdownGraceTime: SHUTDOWN_GRACE } as const;
   const workers = await Promise.all([
-    Worker.create({ ...common, ...workflowCode(), taskQueue, activities: { ...activities.main } }),
+    Worker.create({ ...common, workflowBundle: await workflowBundle(), taskQueue, activities: { ...activities.main } }),
     Worker.create({
       ...common,
       taskQueue: runpodTaskQueue(taskQueue),
@@ -80,11 +81,9 @@ async function ensureSearchAttributes(connection: NativeConnection, namespace: s
 }
 
 /** The bundle made by the build where there is one; else the sources are bundled now. */
-function workflowCode(): Pick<WorkerOptions, "workflowBundle" | "workflowsPath"> {
+async function workflowBundle(): Promise<WorkflowBundleOption> {
   const codePath = fileURLToPath(new URL("../workflow-bundle.js", import.meta.url));
-  return existsSync(codePath)
-    ? { workflowBundle: { codePath } }
-    : { workflowsPath: fileURLToPath(new URL("./workflows/index.ts", import.meta.url)) };
+  return existsSync(codePath) ? { codePath } : await bundleWorkflows();
 }
 
 main().catch((error: unknown) => {

@@ -2,8 +2,6 @@ import { randomUUID } from "node:crypto";
 import { chmod, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { bundleWorkflowCode, DefaultLogger } from "@temporalio/worker";
 import { pino } from "pino";
 import type { TestProject } from "vitest/node";
 import { SEARCH_ATTRIBUTES } from "../src/contract/search-attributes.ts";
@@ -14,6 +12,7 @@ import { bootstrapSupabase } from "../src/dev/supabase-roles.ts";
 import { findTemporalBinary } from "../src/dev/temporal-binary.ts";
 import { startTemporalServer } from "../src/dev/temporal-server.ts";
 import { migrate } from "../src/supabase/migrate.ts";
+import { bundleWorkflows } from "../src/workflow-bundle.ts";
 
 /** What every test file gets: one Postgres server with a migrated template, one Temporal server, one bundle. */
 export interface Shared {
@@ -94,8 +93,7 @@ async function startTemporal(guardian: Guardian, logger: pino.Logger) {
 }
 
 async function bundle(file: string): Promise<string> {
-  const workflowsPath = fileURLToPath(new URL("../src/workflows/index.ts", import.meta.url));
-  const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("WARN") });
+  const { code } = await bundleWorkflows();
   await writeFile(file, code);
   return file;
 }

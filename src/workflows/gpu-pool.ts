@@ -7,6 +7,7 @@ import {
   condition,
   continueAsNew,
   defineQuery,
+  defineSignal,
   defineUpdate,
   proxyActivities,
   setCurrentDetails,
@@ -23,7 +24,6 @@ import { GPU_POOL } from "../contract/search-attributes.ts";
 import { type Inbox, openInbox } from "./inbox.ts";
 import { type Parsed, parseScale } from "./messages.ts";
 import { describePool } from "./pool-details.ts";
-import { onSignal } from "./signals.ts";
 import { summarised } from "./summarised.ts";
 import { signalWorkers, startWorkers } from "./workers.ts";
 
@@ -148,13 +148,13 @@ function handleMessages(inbox: Inbox, status: () => PoolStatus, isClosing: () =>
   }
 
   setHandler(defineQuery<PoolStatus>("status"), status);
-  onSignal("scale", async (payload) => await receive("scale", payload.ok ? parseScale(payload.value) : payload));
+  setHandler(defineSignal<[unknown]>("scale"), async (payload) => await receive("scale", parseScale(payload)));
   setHandler(defineUpdate<Intent, [unknown]>("scale"), async (payload) => await execute(parseScale(payload)), {
     validator: (payload) => validate(parseScale(payload)),
   });
   for (const kind of ["drain", "resume", "pause"] as const) {
     const message: Parsed<Message> = { ok: true, value: { kind } };
-    onSignal(kind, async () => await receive(kind, message));
+    setHandler(defineSignal(kind), async () => await receive(kind, message));
     setHandler(defineUpdate<Intent>(kind), async () => await execute(message), { validator: () => validate(message) });
   }
   setDefaultSignalHandler((name) => inbox.ignore(name, "unknown signal; a pool takes scale, drain, resume and pause"));

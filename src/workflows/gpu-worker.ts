@@ -3,6 +3,7 @@ import {
   CancelledFailure,
   condition,
   defineQuery,
+  defineSignal,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
@@ -10,10 +11,9 @@ import {
 import type { GpuWorkerInput, GpuWorkerResult, WorkerPhase, WorkerRow, WorkerTimings } from "../contract/inputs.ts";
 import type { DrainOrder } from "../contract/plan.ts";
 import { POD_ID, WORKER_PHASE } from "../contract/search-attributes.ts";
-import { type Parsed, parseDrainOrder, parseVerdict } from "./messages.ts";
+import { parseDrainOrder, parseVerdict } from "./messages.ts";
 import { acquirePod } from "./acquire-pod.ts";
 import { buryPod } from "./bury-pod.ts";
-import { onSignal } from "./signals.ts";
 import { checkBoot, type Order, workerStore } from "./worker-life.ts";
 
 /** One worker from its reservation to its burial. It begins by reading its row: an existing pod is no special mode. */
@@ -25,11 +25,11 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
   let released = false;
 
   setHandler(defineQuery<WorkerPhase>("phase"), () => phase);
-  onSignal("ready", () => void (ready = true));
-  onSignal("released", () => void (released = true));
-  onSignal("drain", (payload) => give({ kind: "drain", order: parseDrainOrder(valueOf(payload)) }));
-  onSignal("fail", (payload) => give({ kind: "fail", verdict: parseVerdict(valueOf(payload)) }));
-  onSignal("terminate", () => give({ kind: "terminate", reason: "terminated by an operator" }));
+  setHandler(defineSignal("ready"), () => void (ready = true));
+  setHandler(defineSignal("released"), () => void (released = true));
+  setHandler(defineSignal<[unknown]>("drain"), (payload) => give({ kind: "drain", order: parseDrainOrder(payload) }));
+  setHandler(defineSignal<[unknown]>("fail"), (payload) => give({ kind: "fail", verdict: parseVerdict(payload) }));
+  setHandler(defineSignal("terminate"), () => give({ kind: "terminate", reason: "terminated by an operator" }));
 
   let cancelled = false;
   CancellationScope.current().cancelRequested.catch(() => {
@@ -200,11 +200,6 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
     show("gone");
     return row?.statusReason ?? null;
   }
-}
-
-/** An order sent by hand must work, whatever came with it. */
-function valueOf(payload: Parsed<unknown>): unknown {
-  return payload.ok ? payload.value : undefined;
 }
 
 function isEnd(order: Order | null): boolean {

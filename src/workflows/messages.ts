@@ -1,4 +1,5 @@
 import type { Message } from "../contract/messages.ts";
+import { Undecodable } from "./payload-converter.ts";
 import type { DrainOrder, LeaseCause, Verdict } from "../contract/plan.ts";
 
 /** Messages come from any client as plain JSON: nothing is believed before it is read here, and nothing here throws. */
@@ -8,6 +9,9 @@ const MAX_TARGET = 10_000;
 const MAX_HOLD_SEC = 31_536_000;
 
 export function parseScale(payload: unknown): Parsed<Message> {
+  if (payload instanceof Undecodable) {
+    return wrong(`its payload cannot be decoded, send plain JSON: ${payload.reason}`);
+  }
   if (!isRecord(payload)) {
     return wrong(`expected {"target": n | null, "for"?: seconds}, got ${show(payload)}`);
   }
@@ -45,7 +49,7 @@ function isLeaseCause(value: unknown): value is LeaseCause {
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Undecodable);
 }
 
 function isWhole(value: unknown): value is number {

@@ -85,11 +85,17 @@ describe("what operators say with the temporal command", () => {
     const scale = ["workflow", "signal", "--name", "scale"];
     await temporalCliOk(stack, [...scale, "--input", '{"target": 1}', "--input-meta", "encoding=binary/encrypted"]);
     await temporalCliOk(stack, [...scale, "--input", '{"target": 1}', "--input-meta", "encoding=json/protobuf"]);
-    await expect.poll(() => countEvents(stack, "message.ignored"), within(20)).toBe(ignored + 2);
+    const rescale = ["workflow", "signal", "--name", "rescale", "--input-base64", "--input", "AAE="];
+    await temporalCliOk(stack, [...rescale, "--input-meta", "encoding=binary/x"]);
+    await expect.poll(() => countEvents(stack, "message.ignored"), within(20)).toBe(ignored + 3);
     const reasons = await stack.rows<{ reason: string }>(
-      "select reason from pool_events where kind = 'message.ignored' order by id desc limit 2",
+      "select reason from pool_events where kind = 'message.ignored' order by id desc limit 3",
     );
-    expect(reasons.map(({ reason }) => reason)).toEqual(Array(2).fill(expect.stringContaining("cannot be decoded")));
+    expect(reasons.map(({ reason }) => reason)).toEqual([
+      expect.stringContaining("rescale: unknown signal"),
+      expect.stringContaining("cannot be decoded"),
+      expect.stringContaining("cannot be decoded"),
+    ]);
     const resumed = await countEvents(stack, "message.resume");
     // What cannot be read does no harm to an order that needs no payload.
     await temporalCliOk(stack, [

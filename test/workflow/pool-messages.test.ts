@@ -134,10 +134,17 @@ describe.concurrent("what operators say to a pool", () => {
       const pool = await kit.startPool();
       const id = poolWorkflowId(kit.pool);
       await cli("workflow", "signal", "-w", id, "--name", "scale", ...UNREADABLE);
+      await cli("workflow", "signal", "-w", id, "--name", "rescale", ...UNREADABLE);
       await until(
         () => kit.ignored,
-        (ignored) => expect(ignored).toEqual([{ kind: "scale", reason: expect.stringContaining("cannot be decoded") }]),
+        (ignored) =>
+          expect(ignored).toEqual([
+            { kind: "scale", reason: expect.stringContaining("cannot be decoded") },
+            { kind: "rescale", reason: expect.stringContaining("unknown signal") },
+          ]),
       );
+      const update = ["workflow", "update", "execute", "-w", id, "--name", "scale"];
+      await expect(cli(...update, ...UNREADABLE)).rejects.toThrow(/cannot be decoded/);
       expect(await pool.executeUpdate("pause")).toMatchObject({ mode: "paused" });
     }),
   );
