@@ -1,0 +1,186 @@
+-- One worker's life, from the request for its pod to its burial (service role only). Each function looks at its ground again
+-- under the worker's row and journals its outcome.
+
+create or replace function worker_load(p_worker_id text) returns jsonb
+language sql stable security definer set search_path = public, pg_temp as $$
+  select jsonb_build_object(
+    'now_ms', to_ms(clock_timestamp()), 'id', w.id, 'pool', w.pool, 'status', w.status, 'pod_id', w.pod_id,
+    'post_state', w.post_state, 'posted_ms', to_ms(w.posted_at), 'created_ms', to_ms(w.created_at),
+    'ready_ms', to_ms(w.ready_at), 'boot_stage', w.boot_stage, 'boot_stage_ms', to_ms(w.boot_stage_at),
+    'terminating_ms', to_ms(w.terminating_at), 'gone_ms', to_ms(w.gone_at), 'status_reason', w.status_reason,
+    'config', (select config from pools where name = w.pool),
+    'busy', exists (select from task_attempts a where a.worker_id = w.id and a.ended_at is null))
+  from workers w where w.id = p_worker_id
+$$;
+
+-- Elects the one poster of this name. The credential's hash is stored before the pod can exist.
+create or replace function worker_begin_post(p_worker_id text, p_token_hash text, p_lifetime_sec integer) returns boolean
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  update workers set post_state = 'posting', posted_at = now(), token_hash = p_token_hash,
+    token_expires_at = now() + make_interval(secs => p_lifetime_sec), boot_stage = 'posting', boot_stage_at = now()
+  where id = p_worker_id and status = 'spawning' and post_state is null and gone_at is null;
+  return found;
+end $$;
+
+create or replace function worker_record_pod(
+  p_worker_id text, p_pod_id text, p_cost_per_hr_usd numeric, p_created_at timestamptz, p_adopted boolean)
+returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+begin
+  update workers set post_state = 'posted', pod_id = p_pod_id, cost_per_hr_usd = p_cost_per_hr_usd,
+    pod_created_at = coalesce(p_created_at, posted_at, now()),
+    boot_stage = case when ready_at is null then 'created' else boot_stage end,
+    boot_stage_at = case when ready_at is null then now() else boot_stage_at end
+  where id = p_worker_id and pod_id is distinct from p_pod_id
+  returning * into worker;
+  if found then
+    perform journal(worker.pool, case when p_adopted then 'pod.adopted' else 'pod.created' end,
+      format('pod %s at $%s an hour', p_pod_id, p_cost_per_hr_usd), p_worker_id);
+  end if;
+end $$;
+
+-- A definite refusal re-arms the name: nothing was created.
+create or replace function worker_rearm_post(p_worker_id text, p_reason text) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+begin
+  update workers set post_state = null, token_hash = null where id = p_worker_id and post_state = 'posting'
+  returning * into worker;
+  if found then
+    perform journal(worker.pool, 'pod.refused', p_reason, p_worker_id);
+  end if;
+end $$;
+
+create or replace function worker_burn_name(p_worker_id text, p_reason text) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+begin
+  update workers set post_state = 'burned', token_hash = null where id = p_worker_id and post_state = 'posting'
+  returning * into worker;
+  if found then
+    perform journal(worker.pool, 'pod.name_burned', p_reason, p_worker_id);
+  end if;
+end $$;
+
+create or replace function worker_boot_stage(p_worker_id text, p_stage text) returns void
+language sql security definer set search_path = public, pg_temp as $$
+  update workers set boot_stage = p_stage, boot_stage_at = now()
+  where id = p_worker_id and status = 'spawning' and boot_stage <> p_stage
+$$;
+
+-- From this moment claims refuse the worker. Its row is locked first and its leases are looked for in a later
+-- statement, which sees a claim that this lock had to wait for. Answers drained, refused_busy or not_living.
+create or replace function drain_worker(p_worker_id text, p_reason text, p_only_idle boolean) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+  busy boolean;
+  outcome text := 'drained';
+begin
+  select * into worker from workers where id = p_worker_id for update;
+  select exists (select from task_attempts where worker_id = p_worker_id and ended_at is null) into busy;
+  if worker.status is null or worker.status in ('terminated', 'error') or worker.gone_at is not null then
+    outcome := 'not_living';
+  elsif worker.status = 'terminating' then
+    return jsonb_build_object('outcome', 'drained', 'busy', busy);
+  elsif busy and p_only_idle then
+    outcome := 'refused_busy';
+    update workers set last_signal = 'ready' where id = p_worker_id;
+  else
+    update workers set status = 'terminating', status_reason = p_reason, terminating_at = now(),
+      last_signal = case when busy then last_signal else 'released' end
+    where id = p_worker_id;
+  end if;
+  perform journal(coalesce(worker.pool, '?'), 'worker.drain', format('%s: %s', outcome, p_reason), p_worker_id, null,
+    jsonb_build_object('outcome', outcome, 'busy', busy));
+  return jsonb_build_object('outcome', outcome, 'busy', busy);
+end $$;
+
+create or replace function close_worker_leases(p_worker_id text, p_cause text, p_reason text) returns integer
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease bigint;
+  closed integer := 0;
+begin
+  perform from workers where id = p_worker_id for update;
+  for lease in select id from task_attempts where worker_id = p_worker_id and ended_at is null loop
+    perform close_attempt(lease, p_cause, p_reason);
+    closed := closed + 1;
+  end loop;
+  return closed;
+end $$;
+
+-- The verdict of a failure. Its evidence is looked at again under the lock: a heartbeat or a first sign of life since
+-- then refuses it. p_heartbeat_ms: the last beat that the verdict knew; p_require_spawning: a spawn deadline.
+create or replace function fail_worker(
+  p_worker_id text, p_lease_cause text, p_reason text, p_heartbeat_ms bigint default null,
+  p_require_spawning boolean default false)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+  outcome text := 'failed';
+  closed integer := 0;
+begin
+  select * into worker from workers where id = p_worker_id for update;
+  if worker.status is null or worker.status in ('terminated', 'error') or worker.gone_at is not null then
+    outcome := 'not_living';
+  elsif p_require_spawning and worker.status <> 'spawning' then
+    outcome := 'refused_ready';
+  elsif p_heartbeat_ms is not null and to_ms(worker.last_heartbeat) > p_heartbeat_ms then
+    outcome := 'refused_recovered';
+    update workers set last_signal = 'ready' where id = p_worker_id;
+  else
+    update workers set status = 'error', status_reason = p_reason, terminating_at = coalesce(terminating_at, now())
+    where id = p_worker_id;
+    closed := close_worker_leases(p_worker_id, p_lease_cause, p_reason);
+  end if;
+  perform journal(coalesce(worker.pool, '?'), 'worker.fail', format('%s: %s', outcome, p_reason), p_worker_id, null,
+    jsonb_build_object('outcome', outcome, 'leases_closed', closed));
+  return jsonb_build_object('outcome', outcome, 'leases_closed', closed);
+end $$;
+
+-- The end of the shutdown deadline: whatever the worker still holds goes back to the queue.
+create or replace function expel_worker(p_worker_id text, p_reason text) returns integer
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  closed integer;
+begin
+  closed := close_worker_leases(p_worker_id, 'drained', p_reason);
+  if closed > 0 then
+    perform journal((select pool from workers where id = p_worker_id), 'worker.expelled', p_reason, p_worker_id, null,
+      jsonb_build_object('leases_closed', closed));
+  end if;
+  return closed;
+end $$;
+
+create or replace function worker_deleted(p_worker_id text) returns void
+language sql security definer set search_path = public, pg_temp as $$
+  update workers set deleted_at = now() where id = p_worker_id and deleted_at is null
+$$;
+
+-- The provider was seen to have no such pod: the row ends, its credential dies, its cost is booked.
+create or replace function worker_gone(p_worker_id text) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+begin
+  perform close_worker_leases(p_worker_id, 'host_lost', 'the pod is gone');
+  update workers set
+    status = case when status = 'error' then 'error' else 'terminated' end,
+    gone_at = now(), token_hash = null,
+    cost_usd = case when pod_created_at is null then 0 else
+      round(cost_per_hr_usd * extract(epoch from coalesce(deleted_at, now()) - pod_created_at)::numeric / 3600, 6) end
+  where id = p_worker_id and gone_at is null
+  returning * into worker;
+  if found then
+    perform journal(worker.pool, 'worker.gone', format('%s after %s s; cost $%s', worker.status,
+      round(extract(epoch from now() - worker.created_at)), coalesce(worker.cost_usd, 0)), p_worker_id);
+  end if;
+  return jsonb_build_object('cost_usd', worker.cost_usd);
+end $$;
