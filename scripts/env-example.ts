@@ -11,6 +11,8 @@ const headings: Record<Listed["section"], string> = {
   pool: "Pool",
   scaling: "Scaling (a pool's stored configuration overrides these)",
   timeouts: "Timeouts (a pool's stored configuration overrides these)",
+  breaker: "Failed starts (a pool's stored configuration overrides these)",
+  budget: "Budget of the account, over all pools",
   provider: "Seeing pods come and go",
   worker: "Workers in their pods",
   log: "Logging",

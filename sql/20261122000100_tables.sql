@@ -51,6 +51,10 @@ create table if not exists pools (
   observed_at timestamptz,
   observing_since timestamptz,
   watch_id text,
+  breaker text not null default 'closed' check (breaker in ('closed', 'open', 'half_open')),
+  breaker_since timestamptz not null default now(),
+  environment jsonb not null default '{}',
+  environment_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
@@ -59,6 +63,10 @@ comment on column pools.mode is 'draining: to zero gracefully, stay there; pause
 comment on column pools.hold is 'Fixed size asked for by an operator; null: the policy decides.';
 comment on column pools.intent_version is 'Raised by every message; a reservation made under an older version is refused.';
 comment on column pools.config is 'Partial settings of this pool, laid over the environment of the Temporal worker.';
+comment on column pools.breaker is 'open: too many workers failed before they were ready, none is spawned; half_open: one at a time, to see.';
+comment on column pools.breaker_since is 'When the breaker came to this state; it counts no failure from before.';
+comment on column pools.environment is 'Settings of the newest Temporal worker process, without secrets; config is laid over them.';
+comment on column pools.environment_at is 'When that process started.';
 comment on column pools.watch_id is 'The watch that decides now. One that lives on after its workflow ended is not it, and decides nothing.';
 comment on column pools.observing_since is 'Start of unbroken good observations: heartbeat ages never count from before it.';
 
@@ -131,11 +139,14 @@ alter table workers
   add column if not exists last_heartbeat timestamptz,
   add column if not exists vram_total_mb integer,
   add column if not exists vram_used_mb integer,
+  add column if not exists vram_at timestamptz,
   add column if not exists last_released_at timestamptz,
   add column if not exists last_signal text,
   add column if not exists last_signal_at timestamptz,
   add column if not exists status_reason text,
   add column if not exists terminating_at timestamptz,
+  add column if not exists failed_at timestamptz,
+  add column if not exists failed_on text,
   add column if not exists pod_created_at timestamptz,
   add column if not exists deleted_at timestamptz,
   add column if not exists gone_at timestamptz,
@@ -144,6 +155,8 @@ alter table workers
   add column if not exists metadata jsonb not null default '{}';
 comment on column workers.post_state is 'posting: one create request is unresolved; burned: its name may never be used again.';
 comment on column workers.boot_stage_at is 'SPAWNING_TIMEOUT_SEC counts from here.';
+comment on column workers.vram_at is 'When a heartbeat last carried VRAM figures.';
+comment on column workers.failed_on is 'Evidence of the verdict that ended it; null also where a deadline of its own workflow did.';
 comment on column workers.gone_at is 'When the provider was seen to have no such pod. Until then the pod may bill.';
 comment on column workers.token_hash is 'SHA-256 of the worker''s own credential.';
 comment on column workers.origin is 'external: not spawned by the pool; counts while its heartbeat is fresh and is never deleted.';
@@ -277,6 +290,7 @@ begin
     'status in (''spawning'', ''active'', ''terminating'', ''terminated'', ''error'')');
   perform pg_temp.ensure_check('workers', 'workers_origin_check', 'origin in (''pool'', ''external'')');
   perform pg_temp.ensure_check('workers', 'workers_post_state_check', 'post_state in (''posting'', ''posted'', ''burned'')');
+  perform pg_temp.ensure_check('workers', 'workers_failed_on_check', 'failed_on in (''provider'', ''heartbeat'', ''progress'')');
   perform pg_temp.ensure_check('tasks', 'tasks_status_check',
     'status in (''Queued'', ''In Progress'', ''Complete'', ''Failed'', ''Cancelled'')');
   perform pg_temp.ensure_check('tasks', 'tasks_gate_check', 'gate in (''open'', ''held'', ''blocked'')');
@@ -290,6 +304,13 @@ end $$;
 
 -- Serves the observation: the living fleet of one pool.
 create index if not exists workers_living on workers (pool) where gone_at is null;
+-- Serve the observation: a pool's launches of the last minute, its latest price, and how its boots ended of late.
+create index if not exists workers_launched on workers (pool, created_at) where origin = 'pool';
+create index if not exists workers_priced on workers (pool, created_at) where origin = 'pool' and cost_per_hr_usd is not null;
+create index if not exists workers_ready on workers (pool, ready_at) where origin = 'pool' and ready_at is not null;
+create index if not exists workers_failed on workers (pool, failed_at) where origin = 'pool' and failed_at is not null;
+-- Serves the day's spend: who was gone when.
+create index if not exists workers_gone on workers (gone_at) where origin = 'pool' and gone_at is not null;
 -- Serves the check of a worker's credential.
 create unique index if not exists workers_token on workers (token_hash) where token_hash is not null;
 -- Serves reserve_workers: a repeated decision finds what it booked.

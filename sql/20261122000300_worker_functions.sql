@@ -7,7 +7,8 @@ language sql immutable set search_path = public, pg_temp as $$
   select regexp_replace(left(p_text, 200), '[[:cntrl:]]', ' ', 'g')
 $$;
 
--- Refuses unless the caller is the service role, the database's owner, or this very worker with a living token.
+-- Refuses unless the caller is the service role, the database's owner, this very worker with a living token, or the user
+-- whose machine it is (workers.user_id and request_user() come with the functions for people).
 create or replace function require_worker(p_worker_id text) returns void
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
@@ -23,6 +24,11 @@ begin
       and id = p_worker_id and status in ('spawning', 'active', 'terminating')
       and gone_at is null and token_expires_at > now()
   ) then
+    return;
+  end if;
+  if exists (select from workers
+    where id = p_worker_id and user_id = request_user() and status in ('active', 'terminating') and gone_at is null)
+  then
     return;
   end if;
   raise exception 'credential refused for worker %', coalesce(one_line(p_worker_id), '(none)')
@@ -229,7 +235,9 @@ begin
   perform require_worker(p_worker_id);
   select status into before from workers where id = p_worker_id for no key update;
   update workers
-  set last_heartbeat = now(), vram_total_mb = p_vram_total_mb, vram_used_mb = p_vram_used_mb,
+  set last_heartbeat = now(), vram_total_mb = coalesce(p_vram_total_mb, vram_total_mb),
+    vram_used_mb = coalesce(p_vram_used_mb, vram_used_mb),
+    vram_at = case when coalesce(p_vram_total_mb, p_vram_used_mb) is not null then now() else vram_at end,
     status = case when status = 'spawning' then 'active' else status end,
     ready_at = coalesce(ready_at, now()),
     boot_stage = 'ready', boot_stage_at = case when ready_at is null then now() else boot_stage_at end

@@ -8,9 +8,9 @@ language sql stable security definer set search_path = public, pg_temp as $$
     'post_state', w.post_state, 'posted_ms', to_ms(w.posted_at), 'created_ms', to_ms(w.created_at),
     'ready_ms', to_ms(w.ready_at), 'boot_stage', w.boot_stage, 'boot_stage_ms', to_ms(w.boot_stage_at),
     'terminating_ms', to_ms(w.terminating_at), 'gone_ms', to_ms(w.gone_at), 'status_reason', w.status_reason,
-    'config', (select config from pools where name = w.pool),
+    'config', p.config, 'environment', p.environment,
     'busy', exists (select from task_attempts a where a.worker_id = w.id and a.ended_at is null))
-  from workers w where w.id = p_worker_id
+  from workers w join pools p on p.name = w.pool where w.id = p_worker_id
 $$;
 
 -- Elects the one poster of this name. The credential's hash is stored before the pod can exist.
@@ -115,11 +115,12 @@ begin
   return closed;
 end $$;
 
--- The verdict of a failure. Its evidence is looked at again under the lock: a heartbeat or a first sign of life since
--- then refuses it. p_heartbeat_ms: the last beat that the verdict knew; p_require_spawning: a spawn deadline.
+-- The verdict of a failure. Its evidence is looked at again under the lock: a heartbeat, progress or a first sign of life
+-- since then refuses it. p_heartbeat_ms and p_progress_ms: the last ones that the verdict knew; without the latter, progress
+-- counts since the verdict was recorded. p_require_spawning: a spawn deadline.
 create or replace function fail_worker(
   p_worker_id text, p_lease_cause text, p_reason text, p_heartbeat_ms bigint default null,
-  p_require_spawning boolean default false)
+  p_require_spawning boolean default false, p_evidence text default null, p_progress_ms bigint default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -132,17 +133,51 @@ begin
     outcome := 'not_living';
   elsif p_require_spawning and worker.status <> 'spawning' then
     outcome := 'refused_ready';
-  elsif p_heartbeat_ms is not null and to_ms(worker.last_heartbeat) > p_heartbeat_ms then
+  elsif p_heartbeat_ms is not null and to_ms(worker.last_heartbeat) > p_heartbeat_ms
+    or p_evidence = 'progress' and not exists (
+      select from task_attempts where worker_id = p_worker_id and ended_at is null and case
+        when p_progress_ms is not null then to_ms(coalesce(progress_at, started_at)) <= p_progress_ms
+        else worker.last_signal is distinct from 'fail' or coalesce(progress_at, started_at) <= worker.last_signal_at end)
+  then
     outcome := 'refused_recovered';
     update workers set last_signal = 'ready' where id = p_worker_id;
   else
-    update workers set status = 'error', status_reason = p_reason, terminating_at = coalesce(terminating_at, now())
+    update workers set status = 'error', status_reason = p_reason, terminating_at = coalesce(terminating_at, now()),
+      failed_at = now(), failed_on = p_evidence
     where id = p_worker_id;
     closed := close_worker_leases(p_worker_id, p_lease_cause, p_reason);
   end if;
   perform journal(coalesce(worker.pool, '?'), 'worker.fail', format('%s: %s', outcome, p_reason), p_worker_id, null,
-    jsonb_build_object('outcome', outcome, 'leases_closed', closed));
+    jsonb_strip_nulls(jsonb_build_object('outcome', outcome, 'leases_closed', closed, 'evidence', p_evidence)));
   return jsonb_build_object('outcome', outcome, 'leases_closed', closed);
+end $$;
+
+-- What an operator says about one worker. An external one, nobody's here to delete, is drained in its row; the others'
+-- workflows are told by the caller. Answers ordered, external, already_leaving, not_living or unknown, with the status.
+create or replace function order_worker(p_pool text, p_worker_id text, p_kind text, p_reason text) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+  outcome text := 'ordered';
+begin
+  if p_kind is null or p_kind not in ('drain', 'terminate') then
+    raise exception 'p_kind: expected drain or terminate, got %', coalesce(one_line(p_kind), 'nothing') using errcode = 'PT400';
+  end if;
+  select * into worker from workers where id = p_worker_id and pool = p_pool for update;
+  if worker.id is null then
+    outcome := 'unknown';
+  elsif worker.gone_at is not null or worker.status in ('error', 'terminated') then
+    outcome := 'not_living';
+  elsif worker.origin = 'external' then
+    outcome := 'external';
+    perform drain_worker(p_worker_id, p_reason, false);
+    worker.status := 'terminating';
+  elsif worker.status = 'terminating' and p_kind = 'drain' then
+    outcome := 'already_leaving';
+  end if;
+  perform journal(p_pool, 'message.' || p_kind || 'Worker', format('%s: %s', outcome, p_reason), one_line(p_worker_id), null,
+    jsonb_build_object('outcome', outcome, 'status', worker.status));
+  return jsonb_build_object('outcome', outcome, 'status', worker.status);
 end $$;
 
 -- The end of the shutdown deadline: whatever the worker still holds goes back to the queue.

@@ -36,7 +36,9 @@ begin
       'projects_regate', 'task_status_named', 'settle_parent', 'tasks_delegated', 'delegate_task', 'finish_and_claim',
       'close_attempt', 'one_line', 'require_worker', 'lock_lease', 'claim_task', 'report_progress',
       'authorize_upload', 'finish_task', 'fail_task', 'release_task', 'worker_heartbeat', 'to_ms', 'journal', 'pool_open',
-      'pool_intent', 'pool_set_intent', 'pool_observe', 'pool_record_decision', 'pool_begin_watch', 'reserve_workers', 'worker_load', 'worker_begin_post', 'worker_record_pod',
+      'pool_intent', 'pool_set_intent', 'pool_turn_breaker', 'pool_reconfigure', 'account_spend', 'pool_fleet_hash',
+      'pool_observe',
+      'pool_record_decision', 'pool_begin_watch', 'reserve_workers', 'order_worker', 'worker_load', 'worker_begin_post', 'worker_record_pod',
       'worker_rearm_post', 'worker_burn_name', 'worker_boot_stage', 'drain_worker', 'close_worker_leases', 'fail_worker',
       'expel_worker', 'worker_deleted', 'worker_gone')
   loop

@@ -29,7 +29,8 @@ create table if not exists worker_diagnostics (
   reason text not null,
   details jsonb not null default '{}'
 );
-comment on table worker_diagnostics is 'What was seen of a worker before its pod was deleted. Not subject to the retention of logs.';
+comment on table worker_diagnostics is 'What was seen of a worker when it became error, before its pod was deleted. Not subject to the retention of logs.';
+comment on column worker_diagnostics.details is 'worker: its row as it was, ages in seconds; task: its open lease, or null; logs: its last 20 lines, oldest first.';
 -- Serves the diagnostics of one worker, newest first.
 create index if not exists worker_diagnostics_worker on worker_diagnostics (worker_id, id desc);
 
@@ -51,7 +52,7 @@ begin
 end $$;
 
 -- A log line's own time; one that cannot be read or lies ahead is the time of arrival.
-create function log_time(p_text text) returns timestamptz
+create or replace function log_time(p_text text) returns timestamptz
 language plpgsql stable set search_path = public, pg_temp as $$
 begin
   return least(p_text::timestamptz, now());
@@ -62,7 +63,7 @@ end $$;
 -- Writes log lines: {timestamp?, level | log_level, message, source_type?, source_id?, task_id?, worker_id?,
 -- cycle_number?, metadata?}. What p_source_type, p_source_id and p_worker_id give wins over the lines' own. A line
 -- without message, level or source is counted as an error and stops no other; an unreadable detail is left out.
-create function store_logs(
+create or replace function store_logs(
   p_logs jsonb, p_source_type text default null, p_source_id text default null, p_worker_id text default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -104,13 +105,13 @@ end $$;
 
 -- Log lines of a service. Answers how many were written and how many could not be.
 drop function if exists func_insert_logs_batch(jsonb);
-create function func_insert_logs_batch(logs jsonb) returns jsonb
+create or replace function func_insert_logs_batch(logs jsonb) returns jsonb
 language sql security definer set search_path = public, pg_temp as $$
   select store_logs(logs)
 $$;
 
 -- Log lines of a worker, with its own credential. A task that it never held is not taken from its word.
-create function worker_logs(p_worker_id text, p_logs jsonb) returns jsonb
+create or replace function worker_logs(p_worker_id text, p_logs jsonb) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   own jsonb := p_logs;
@@ -127,10 +128,42 @@ begin
   return store_logs(own, 'worker', p_worker_id, p_worker_id);
 end $$;
 
+-- In the transaction that fails a worker: its leases are still open, and its lines outlive the retention of logs here.
+create or replace function workers_diagnose() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  insert into worker_diagnostics (worker_id, reason, details)
+  select new.id, coalesce(new.status_reason, 'no reason given'), jsonb_build_object(
+    'worker', jsonb_build_object(
+      'status', old.status, 'status_reason', old.status_reason, 'pool', old.pool, 'origin', old.origin,
+      'instance_type', old.instance_type, 'pod_id', old.pod_id, 'post_state', old.post_state,
+      'boot_stage', old.boot_stage, 'boot_stage_age_sec', round(extract(epoch from now() - old.boot_stage_at), 3),
+      'age_sec', round(extract(epoch from now() - old.created_at), 3),
+      'ready_age_sec', round(extract(epoch from now() - old.ready_at), 3),
+      'heartbeat_age_sec', round(extract(epoch from now() - old.last_heartbeat), 3),
+      'vram_total_mb', old.vram_total_mb, 'vram_used_mb', old.vram_used_mb,
+      'reported_status', old.metadata -> 'reported_status'),
+    'task', (
+      select jsonb_build_object('task_id', a.task_id, 'task_type', t.task_type, 'attempt', a.attempt,
+        'running_sec', round(extract(epoch from now() - a.started_at), 3), 'progress', a.progress,
+        'progress_message', a.progress_message,
+        'progress_age_sec', round(extract(epoch from now() - a.progress_at), 3))
+      from task_attempts a join tasks t on t.id = a.task_id
+      where a.worker_id = new.id and a.ended_at is null),
+    'logs', (
+      select coalesce(jsonb_agg(jsonb_build_object('timestamp', l.timestamp, 'level', l.log_level,
+        'message', left(l.message, 1000), 'task_id', l.task_id) order by l.id), '[]')
+      from (select * from system_logs where worker_id = new.id order by id desc limit 20) as l));
+  return null;
+end $$;
+create or replace trigger workers_diagnose after update of status on workers for each row
+when (new.status = 'error' and old.status <> 'error')
+execute function workers_diagnose();
+
 -- Deletes log lines older than this, oldest first and at most 20,000 a call, so that it ends within any statement
 -- timeout. Called again while it answers "more".
 drop function if exists func_cleanup_old_logs(integer);
-create function func_cleanup_old_logs(retention_hours integer default 48) returns jsonb
+create or replace function func_cleanup_old_logs(retention_hours integer default 48) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   cutoff timestamptz := now() - make_interval(hours => retention_hours);
@@ -147,7 +180,7 @@ begin
 end $$;
 
 revoke all on function log_time(text), store_logs(jsonb, text, text, text), func_insert_logs_batch(jsonb),
-  worker_logs(text, jsonb), func_cleanup_old_logs(integer) from public, anon, authenticated;
+  worker_logs(text, jsonb), workers_diagnose(), func_cleanup_old_logs(integer) from public, anon, authenticated;
 grant execute on function log_time(text), store_logs(jsonb, text, text, text), func_insert_logs_batch(jsonb),
-  worker_logs(text, jsonb), func_cleanup_old_logs(integer) to service_role;
+  worker_logs(text, jsonb), workers_diagnose(), func_cleanup_old_logs(integer) to service_role;
 grant execute on function worker_logs(text, jsonb) to anon, authenticated;

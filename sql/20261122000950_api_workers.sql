@@ -60,33 +60,6 @@ begin
       and task_type = 'travel_segment' and status = 'Complete');
 end $$;
 
--- As before, and a user with their own machines.
-create or replace function require_worker(p_worker_id text) returns void
-language plpgsql stable security definer set search_path = public, pg_temp as $$
-declare
-  caller text := coalesce(nullif(current_setting('role', true), ''), 'none');
-  token text := nullif(current_setting('request.headers', true), '')::jsonb ->> 'x-worker-token';
-begin
-  if caller = 'service_role' or caller = 'none' then
-    return;
-  end if;
-  if token is not null and exists (
-    select from workers
-    where token_hash = encode(sha256(convert_to(token, 'utf8')), 'hex')
-      and id = p_worker_id and status in ('spawning', 'active', 'terminating')
-      and gone_at is null and token_expires_at > now()
-  ) then
-    return;
-  end if;
-  if exists (select from workers
-    where id = p_worker_id and user_id = request_user() and status in ('active', 'terminating') and gone_at is null)
-  then
-    return;
-  end if;
-  raise exception 'credential refused for worker %', coalesce(one_line(p_worker_id), '(none)')
-    using errcode = 'PT401', hint = 'The token is missing, belongs to another worker, has expired, or its worker has ended.';
-end $$;
-
 -- A claim by whoever may claim: a worker of a pool, or a user's own machine, which gets tasks of its user's projects only.
 create or replace function api_claim_task(p_worker_id text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -243,7 +216,7 @@ begin
     select p.oid::regprocedure as signature, p.proname as name
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'public' and p.proname in (
-      'api_lease', 'require_worker', 'task_counts', 'api_predecessor_output', 'api_completed_segments',
+      'api_lease', 'task_counts', 'api_predecessor_output', 'api_completed_segments',
       'api_claim_task', 'api_authorize_upload', 'api_finish_task', 'api_update_task')
   loop
     execute format('revoke all on function %s from public, anon, authenticated', f.signature);

@@ -46,7 +46,7 @@ revoke all on notification_endpoints, outbox from public, anon, authenticated;
 grant select, insert, update, delete on notification_endpoints, outbox to service_role;
 revoke all on sequence outbox_id_seq from public, anon, authenticated;
 
-create function notify_endpoints(p_kind text, p_project_id uuid, p_pool text, p_payload jsonb) returns void
+create or replace function notify_endpoints(p_kind text, p_project_id uuid, p_pool text, p_payload jsonb) returns void
 language sql security definer set search_path = public, pg_temp as $$
   insert into outbox (kind, project_id, pool, payload, endpoint_id)
   select p_kind, p_project_id, p_pool, p_payload, id from notification_endpoints
@@ -54,7 +54,7 @@ language sql security definer set search_path = public, pg_temp as $$
     and (project_id is null or project_id = p_project_id)
 $$;
 
-create function tasks_notify() returns trigger
+create or replace function tasks_notify() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   -- The result is whatever a worker gave: what it says is passed on only where it is of the right kind.
@@ -70,16 +70,16 @@ begin
       'error', left(new.error_message, 2000)));
   return null;
 end $$;
-create trigger tasks_notify after update of status on tasks for each row
+create or replace trigger tasks_notify after update of status on tasks for each row
 when (old.status is distinct from new.status and new.status in ('Complete', 'Failed'))
 execute function tasks_notify();
 -- A task whose parent has failed is Failed from its first moment.
-create trigger tasks_notify_born after insert on tasks for each row
+create or replace trigger tasks_notify_born after insert on tasks for each row
 when (new.status = 'Failed')
 execute function tasks_notify();
 
 -- An event of the journal whose kind is alert, or begins with alert., is an alert of its pool.
-create function pool_events_notify() returns trigger
+create or replace function pool_events_notify() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   perform notify_endpoints('pool.alert', null, new.pool, jsonb_build_object(
@@ -87,13 +87,13 @@ begin
     'task_id', new.task_id, 'details', new.details));
   return null;
 end $$;
-create trigger pool_events_notify after insert on pool_events for each row
+create or replace trigger pool_events_notify after insert on pool_events for each row
 when (new.kind = 'alert' or starts_with(new.kind, 'alert.'))
 execute function pool_events_notify();
 
 -- Due notifications with where they go and the key that signs them; each is this caller's for a minute. At most five
 -- of one endpoint, so that a slow one does not hold up the others.
-create function outbox_take(p_limit integer)
+create or replace function outbox_take(p_limit integer)
 returns table (id bigint, kind text, payload jsonb, created_at timestamptz, attempts integer, endpoint_id uuid, url text, secret text)
 language sql security definer set search_path = public, pg_temp as $$
   update outbox o set attempts = o.attempts + 1, next_attempt_at = now() + interval '1 minute'
@@ -111,7 +111,7 @@ language sql security definer set search_path = public, pg_temp as $$
   returning o.id, o.kind, o.payload, o.created_at, o.attempts, o.endpoint_id, taken.url, taken.secret
 $$;
 
-create function outbox_delivered(p_id bigint) returns boolean
+create or replace function outbox_delivered(p_id bigint) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   update outbox set delivered_at = now(), last_error = null where id = p_id and delivered_at is null and dead_at is null;
@@ -119,7 +119,7 @@ begin
 end $$;
 
 -- The next attempt is due in p_retry_sec; with p_dead there is none, and the journal of the pool says so.
-create function outbox_failed(p_id bigint, p_error text, p_retry_sec numeric, p_dead boolean default false) returns boolean
+create or replace function outbox_failed(p_id bigint, p_error text, p_retry_sec numeric, p_dead boolean default false) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   row outbox;
@@ -137,7 +137,7 @@ begin
 end $$;
 
 -- Deletes what was delivered longer ago than this, at most 20,000 a call. What is dead stays, to be seen.
-create function outbox_clean(p_retention_hours integer default 168) returns jsonb
+create or replace function outbox_clean(p_retention_hours integer default 168) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   gone integer;

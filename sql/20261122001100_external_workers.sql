@@ -57,7 +57,9 @@ begin
 end $$;
 
 -- Ends the leases of external workers that fell silent or are stuck, by the same clocks as a pod's; their rows stay, for a
--- machine may wake up again, unless they were drained or their credential is dead.
+-- machine may wake up again, unless they were drained or their credential is dead. A user's own machine, in no pool that
+-- anybody watches, sends no heartbeat while it works: it loses its task to whichever pool looks, after an hour without
+-- progress at least.
 create or replace function expire_external_workers(p_pool text, p_silent_sec numeric, p_stuck_sec numeric) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -69,18 +71,23 @@ declare
   observing timestamptz := coalesce((select observing_since from pools where name = p_pool), now());
 begin
   for worker in
-    select * from workers where pool = p_pool and origin = 'external' and gone_at is null order by id for update
+    select * from workers w
+    where origin = 'external' and gone_at is null and (pool = p_pool or user_id is not null and exists (
+      select from task_attempts where worker_id = w.id and ended_at is null))
+    order by id for update
   loop
-    silent := greatest(worker.last_heartbeat, worker.created_at, observing) < now() - make_interval(secs => p_silent_sec);
+    silent := worker.user_id is null
+      and greatest(worker.last_heartbeat, worker.created_at, observing) < now() - make_interval(secs => p_silent_sec);
     for lease in
       select a.id, a.task_id from task_attempts a
       join tasks t on t.id = a.task_id left join task_types k on k.name = t.task_type
       where a.worker_id = worker.id and a.ended_at is null and (silent
-        or coalesce(a.progress_at, a.started_at) < now() - make_interval(secs => coalesce(k.stuck_timeout_sec, p_stuck_sec)))
+        or coalesce(a.progress_at, a.started_at) < now() - make_interval(secs => coalesce(k.stuck_timeout_sec,
+          case when worker.user_id is null then p_stuck_sec else greatest(p_stuck_sec, 3600) end)))
     loop
       perform close_attempt(lease.id, case when silent then 'worker_died' else 'stuck' end,
         case when silent then 'the external worker fell silent' else 'no progress' end);
-      perform journal(p_pool, 'worker.lease_expired',
+      perform journal(worker.pool, 'worker.lease_expired',
         case when silent then 'an external worker fell silent' else 'an external worker''s task made no progress' end,
         worker.id, null, jsonb_build_object('task_id', lease.task_id));
       closed := closed + 1;

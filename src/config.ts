@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Variable } from "./config/kinds.ts";
+import { complaintAbout, type Variable } from "./config/kinds.ts";
 import { table } from "./config/variables.ts";
 
 type Table = typeof table;
@@ -9,11 +9,14 @@ type Group<G extends keyof Table> = {
 
 /** Every setting, validated and frozen. Names carry their unit; an optional setting that is not set is `undefined`. */
 export type Config = { readonly [G in keyof Table]: Group<G> };
-export type ScalingConfig = Config["scaling"];
-export type TimeoutsConfig = Config["timeouts"];
 
+/** What one pool may be given of its own. */
+type PoolOwn = Config["scaling"] & Config["timeouts"] & Config["breaker"];
 /** The settings that a pool's stored configuration may override. */
-export type ScalingOverrides = Partial<ScalingConfig & TimeoutsConfig>;
+export type ScalingOverrides = Partial<PoolOwn>;
+/** Everything that rules a pool. The budget is the account's: no pool overrides it. */
+export type PoolSettings = PoolOwn & Config["budget"];
+type PoolGroups = Pick<Config, "scaling" | "timeouts" | "breaker" | "budget">;
 
 export type ConfigProblem = { readonly variable: string; readonly message: string };
 
@@ -95,7 +98,8 @@ function read(entry: Variable, env: Environment, needed: boolean, problems: Conf
   }
   const parsed = entry.kind.schema.safeParse(entry.kind.fromText(first.value));
   if (!parsed.success) {
-    problems.push({ variable: first.name, message: `${show(first, entry)}: expected ${entry.kind.allowed}` });
+    const complaint = complaintAbout(entry.kind, parsed.error, entry.kind.fromText(first.value));
+    problems.push({ variable: first.name, message: `${show(first, entry)}: ${complaint}` });
   }
   return parsed.data;
 }
@@ -106,31 +110,85 @@ function show({ name, value }: { name: string; value: string }, { secret: isSecr
   return `${name}=${value.length > 64 ? `${value.slice(0, 16)}… (${value.length} characters)` : value}`;
 }
 
-function boundsProblems(values: ScalingOverrides | undefined, minName: string, maxName: string): ConfigProblem[] {
+function boundsProblems(
+  values: Record<string, unknown> | undefined,
+  minName: string,
+  maxName: string,
+): ConfigProblem[] {
   const { minActiveGpus: min, maxActiveGpus: max } = values ?? {};
-  if (min === undefined || max === undefined || min <= max) return [];
+  if (typeof min !== "number" || typeof max !== "number" || min <= max) return [];
   return [{ variable: minName, message: `${minName}=${min} is above ${maxName}=${max}; expected at most ${max}` }];
 }
 
+const poolTable: Readonly<Record<string, Variable>> = { ...table.scaling, ...table.timeouts, ...table.breaker };
+const ruling: Readonly<Record<string, Variable>> = { ...poolTable, ...table.budget };
+
 /**
- * Checks a pool's stored partial configuration: camelCase keys of `scaling` and `timeouts`, JSON values.
+ * Checks a pool's stored partial configuration: camelCase keys of `scaling`, `timeouts` and `breaker`, JSON values.
  * @throws ConfigError listing every unknown key and every value out of range.
  */
 export function parseScalingOverrides(given: unknown): ScalingOverrides {
-  const known: Record<string, Variable> = { ...table.scaling, ...table.timeouts };
-  const advice = `Known settings: ${Object.keys(known).join(", ")}.`;
   const object = z.record(z.string(), z.unknown()).safeParse(given);
   if (!object.success) {
     const message = `expected an object of settings, got ${JSON.stringify(given)}`;
-    throw new ConfigError("The pool's configuration", [{ variable: "config", message }], advice);
+    throw wrongPoolConfig([{ variable: "config", message }]);
   }
-  const problems = Object.entries(object.data).flatMap(([key, value]): ConfigProblem[] => {
-    const entry = Object.hasOwn(known, key) ? known[key] : undefined;
-    if (!entry) return [{ variable: key, message: `${key} is not a setting that a pool may override` }];
-    if (entry.kind.schema.safeParse(value).success) return [];
-    return [{ variable: key, message: `${key}=${JSON.stringify(value)}: expected ${entry.kind.allowed}` }];
-  });
+  const problems = overrideProblems(Object.entries(object.data));
   problems.push(...(problems.length === 0 ? boundsProblems(object.data, "minActiveGpus", "maxActiveGpus") : []));
-  if (problems.length > 0) throw new ConfigError("The pool's configuration", problems, advice);
+  if (problems.length > 0) throw wrongPoolConfig(problems);
   return Object.freeze(object.data);
+}
+
+type Entries = readonly (readonly [string, unknown])[];
+
+function wrongPoolConfig(problems: readonly ConfigProblem[]): ConfigError {
+  return new ConfigError("The pool's configuration", problems, `Known settings: ${Object.keys(poolTable).join(", ")}.`);
+}
+
+function overrideProblems(entries: Entries): ConfigProblem[] {
+  return entries.flatMap(([key, value]): ConfigProblem[] => {
+    const entry = entryOf(poolTable, key);
+    if (!entry) {
+      const why = entryOf(ruling, key) ? ": it is the account's, set by the Temporal worker's environment" : "";
+      return [{ variable: key, message: `${key} is not a setting that a pool may override${why}` }];
+    }
+    const parsed = entry.kind.schema.safeParse(value);
+    if (parsed.success) return [];
+    return [
+      { variable: key, message: `${key}=${JSON.stringify(value)}: ${complaintAbout(entry.kind, parsed.error, value)}` },
+    ];
+  });
+}
+
+function entryOf(settings: Readonly<Record<string, Variable>>, key: string): Variable | undefined {
+  return Object.hasOwn(settings, key) ? settings[key] : undefined;
+}
+
+/** What this process's environment says about every pool, as plain JSON without secrets; null: not set. */
+export function poolEnvironment({ scaling, timeouts, breaker, budget }: PoolGroups): Readonly<Record<string, unknown>> {
+  const values: Record<string, unknown> = { ...scaling, ...timeouts, ...breaker, ...budget };
+  return Object.fromEntries(Object.keys(ruling).map((key) => [key, values[key] ?? null]));
+}
+
+/**
+ * The settings that rule a pool: those of this process, under those of the newest one (poolEnvironment, as the pool's row
+ * holds it), under the pool's own. What another version wrote and this one does not know is left out.
+ * @throws ConfigError when the pool's own configuration holds a known setting with a value out of range.
+ */
+export function settingsInForce(config: PoolGroups, environment: unknown, own: unknown): PoolSettings {
+  const newest = knownEntries(ruling, environment).filter(
+    ([key, value]) =>
+      (value === null && ruling[key]?.presence === "optional") || ruling[key]?.kind.schema.safeParse(value).success,
+  );
+  const poolsOwn = knownEntries(poolTable, own);
+  const problems = overrideProblems(poolsOwn);
+  if (problems.length > 0) throw wrongPoolConfig(problems);
+  const { scaling, timeouts, breaker, budget } = config;
+  const laid = [...newest, ...poolsOwn].map(([key, value]) => [key, value ?? undefined]);
+  return Object.freeze({ ...scaling, ...timeouts, ...breaker, ...budget, ...Object.fromEntries(laid) });
+}
+
+function knownEntries(settings: Readonly<Record<string, Variable>>, given: unknown): Entries {
+  const object = z.record(z.string(), z.unknown()).safeParse(given);
+  return Object.entries(object.data ?? {}).filter(([key]) => entryOf(settings, key));
 }

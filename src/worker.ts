@@ -18,6 +18,8 @@ import { bundleWorkflows } from "./workflow-bundle.ts";
 
 const EX_CONFIG = 78;
 const SHUTDOWN_GRACE = "5s";
+/** Some 0.2 MB each. A worker's workflow sleeps nearly all its life and is short to replay, so few need to be at hand. */
+const MAX_CACHED_WORKFLOWS = 200;
 /** Of the server's enum IndexedValueType. */
 const INDEXED_VALUE_TYPE_KEYWORD = 2;
 
@@ -40,7 +42,13 @@ async function main(): Promise<void> {
   const { taskQueue } = config.temporal;
   const common = { connection, namespace, shutdownGraceTime: SHUTDOWN_GRACE } as const;
   const workers = await Promise.all([
-    Worker.create({ ...common, workflowBundle: await workflowBundle(), taskQueue, activities: { ...activities.main } }),
+    Worker.create({
+      ...common,
+      workflowBundle: await workflowBundle(),
+      taskQueue,
+      activities: { ...activities.main },
+      maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
+    }),
     Worker.create({
       ...common,
       taskQueue: runpodTaskQueue(taskQueue),

@@ -32,12 +32,11 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
   const workers = workerStore(database);
   const outbox = outboxStore(database);
   const listPods = sharedPodList(() => runpod.listPods());
-  const timings = { ...config.timeouts, ...config.provider };
   return {
     main: {
-      ...createPoolActivities({ pools, instanceType: config.runpod.gpuType }),
+      ...createPoolActivities({ config, pools }),
       ...createWatchActivity({ config, pools, listPods, logger }),
-      ...createWorkerActivities({ workers, timings }),
+      ...createWorkerActivities({ workers, config }),
       ...createJanitorActivities({ logs: logStore(database), outbox }),
       ...createOutboxActivities({ outbox, logger }),
     },

@@ -16,8 +16,17 @@ export function makeCredential(): Credential {
   return { token, hash: createHash("sha256").update(token).digest("hex") };
 }
 
-/** The create request of one worker: its name is the worker's id. */
-export function podRequest(config: Config, pool: string, id: string, credential: Credential): CreatePodRequest {
+/**
+ * The create request of one worker: its name is the worker's id.
+ * @param maxLifetimeSec of the worker's pool.
+ */
+export function podRequest(
+  config: Config,
+  pool: string,
+  id: string,
+  credential: Credential,
+  maxLifetimeSec: number,
+): CreatePodRequest {
   const { runpod, supabase, worker } = config;
   return {
     name: id,
@@ -46,7 +55,7 @@ export function podRequest(config: Config, pool: string, id: string, credential:
       POSTGRES_TABLE_NAME: worker.tableName,
       WORKER_HEARTBEAT_MS: String(worker.heartbeatMs),
       WORKER_POLL_MS: String(worker.pollMs),
-      WORKER_MAX_LIFETIME_SEC: String(config.timeouts.workerMaxLifetimeSec),
+      WORKER_MAX_LIFETIME_SEC: String(maxLifetimeSec),
       ...(worker.engine === undefined ? {} : { WORKER_ENGINE: worker.engine }),
       ...(worker.replicateApiToken === undefined ? {} : { REPLICATE_API_TOKEN: worker.replicateApiToken }),
       GPU_POOL: pool,

@@ -1,7 +1,7 @@
 import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
 import type { Logger } from "pino";
-import type { Config } from "../config.ts";
+import { type Config, type PoolSettings, settingsInForce } from "../config.ts";
 import type { CreatedPod, CreatePodResult, PodActivities } from "../contract/activities.ts";
 import type { RunpodClient } from "../runpod/client.ts";
 import type { CreatePodOutcome, ListPodsOutcome, RefusalReason } from "../runpod/outcomes.ts";
@@ -44,12 +44,14 @@ export function createPodActivities(deps: PodDeps): PodActivities {
     createPod: (pool, id) =>
       beating(async () => {
         const credential = makeCredential();
-        const elected = await workers.beginPost(id, credential.hash, credentialLifetimeSec(config));
+        const own = (await workers.load(id))?.config ?? {};
+        const settings = settingsInForce(config, {}, own);
+        const elected = await workers.beginPost(id, credential.hash, credentialLifetimeSec(settings));
         if (!elected) {
           return { kind: "not_elected" };
         }
         // No cancellation signal: a request that is under way must be answered or settled, never dropped.
-        const outcome = await runpod.createPod(podRequest(config, pool, id, credential));
+        const outcome = await runpod.createPod(podRequest(config, pool, id, credential, settings.workerMaxLifetimeSec));
         return await settleOutcome(id, outcome);
       }),
 
@@ -147,8 +149,8 @@ export function createPodActivities(deps: PodDeps): PodActivities {
 }
 
 /** As long as the worker may live at most: it finishes its last task with it. */
-function credentialLifetimeSec({ timeouts }: Config): number {
-  return timeouts.spawningTimeoutSec + timeouts.workerMaxLifetimeSec + timeouts.gracefulShutdownTimeoutSec;
+function credentialLifetimeSec(settings: PoolSettings): number {
+  return settings.spawningTimeoutSec + settings.workerMaxLifetimeSec + settings.gracefulShutdownTimeoutSec;
 }
 
 /** Heartbeats while the work goes on: the death of this process is noticed in seconds, not at the work's deadline. */

@@ -1,19 +1,22 @@
 import { ApplicationFailure } from "@temporalio/common";
-import { ConfigError, parseScalingOverrides } from "../config.ts";
+import { type Config, ConfigError, parseScalingOverrides, settingsInForce } from "../config.ts";
 import type { PoolActivities } from "../contract/activities.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
+import { viewOf } from "./observer.ts";
 
 export interface PoolDeps {
+  readonly config: Config;
   readonly pools: PoolStore;
-  /** GPU type of every pod, noted in the rows that are booked. */
-  readonly instanceType: string;
 }
 
 /** The pool's row: opening it, what operators want, and booking new workers. */
-export function createPoolActivities({ pools, instanceType }: PoolDeps): Omit<PoolActivities, "watchPool"> {
+export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActivities, "watchPool"> {
   return {
-    async openPool(pool, config) {
-      return await pools.open(pool, checkedOverrides(config));
+    async openPool(pool, given) {
+      return await pools.open(
+        pool,
+        checked(() => parseScalingOverrides(given)),
+      );
     },
 
     async recordMessage(pool, message) {
@@ -24,25 +27,50 @@ export function createPoolActivities({ pools, instanceType }: PoolDeps): Omit<Po
       await pools.journal(pool, "message.ignored", `${kind}: ${reason}`);
     },
 
+    async reconfigure(pool, patch) {
+      const unread = { knownFleetHash: null, full: false, pollSec: 0, failureWindowMin: 0, spend: false };
+      const before = await pools.observe(pool, unread);
+      const laid = { ...before.config, ...patch };
+      const own = Object.fromEntries(Object.entries(laid).filter(([, value]) => value !== null));
+      checked(() => parseScalingOverrides(own));
+      const settings = settingsInForce(config, before.environment, own);
+      if (settings.minActiveGpus > settings.maxActiveGpus) {
+        const { minActiveGpus, maxActiveGpus } = settings;
+        throw invalid(`minActiveGpus=${minActiveGpus} would be above maxActiveGpus=${maxActiveGpus}`);
+      }
+      await pools.reconfigure(pool, patch);
+      return viewOf(settings, own);
+    },
+
+    async orderWorker(pool, order) {
+      return await pools.orderWorker(pool, order);
+    },
+
     async reserveWorkers(pool, decisionId, action) {
       return await pools.reserve(pool, {
         decisionId,
         count: action.count,
         max: action.max,
         intentVersion: action.intentVersion,
-        instanceType,
+        caps: action.caps,
+        // Of every pod; noted in the rows that are booked.
+        instanceType: config.runpod.gpuType,
       });
     },
   };
 }
 
-function checkedOverrides(config: Readonly<Record<string, unknown>>) {
+function checked<T>(parse: () => T): T {
   try {
-    return parseScalingOverrides(config);
+    return parse();
   } catch (error) {
     if (error instanceof ConfigError) {
-      throw ApplicationFailure.nonRetryable(error.message, "InvalidConfig");
+      throw invalid(error.message);
     }
     throw error;
   }
+}
+
+function invalid(message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, "InvalidConfig");
 }

@@ -1,23 +1,32 @@
-import { parseScalingOverrides } from "../config.ts";
+import { type Config, settingsInForce } from "../config.ts";
 import type { WorkerActivities } from "../contract/activities.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
 
 export interface WorkerDeps {
   readonly workers: WorkerStore;
-  readonly timings: WorkerTimings;
+  readonly config: Config;
 }
 
 /** A worker's row as its lifecycle workflow reads and writes it. */
-export function createWorkerActivities({ workers, timings }: WorkerDeps): WorkerActivities {
+export function createWorkerActivities({ workers, config }: WorkerDeps): WorkerActivities {
+  const timings: WorkerTimings = { ...config.timeouts, ...config.provider };
+
+  /** The pool's own, laid over those of this process. */
+  function deadlines(own: Readonly<Record<string, unknown>>) {
+    const settings = settingsInForce(config, {}, own);
+    const { spawningTimeoutSec, gracefulShutdownTimeoutSec, workerMaxLifetimeSec } = settings;
+    return { spawningTimeoutSec, gracefulShutdownTimeoutSec, workerMaxLifetimeSec };
+  }
+
   return {
     async loadWorker(id) {
       const loaded = await workers.load(id);
       if (loaded === null) {
         return { row: null, timings };
       }
-      const { config, ...row } = loaded;
-      return { row, timings: effective(timings, config) };
+      const { config: own, ...row } = loaded;
+      return { row, timings: { ...timings, ...deadlines(own) } };
     },
     async drainWorker(id, order) {
       return await workers.drain(id, order.reason, order.onlyIdle);
@@ -26,6 +35,7 @@ export function createWorkerActivities({ workers, timings }: WorkerDeps): Worker
       return await workers.fail(id, {
         cause,
         reason,
+        evidence: ground.evidence ?? null,
         heartbeatMs: ground.heartbeatMs ?? null,
         onlyIfSpawning: ground.onlyIfSpawning ?? false,
       });
@@ -43,13 +53,4 @@ export function createWorkerActivities({ workers, timings }: WorkerDeps): Worker
       await workers.gone(id);
     },
   };
-}
-
-/** The pool's own deadlines, laid over those of this process. */
-function effective(timings: WorkerTimings, config: Readonly<Record<string, unknown>>): WorkerTimings {
-  const { spawningTimeoutSec, gracefulShutdownTimeoutSec, workerMaxLifetimeSec } = {
-    ...timings,
-    ...parseScalingOverrides(config),
-  };
-  return { ...timings, spawningTimeoutSec, gracefulShutdownTimeoutSec, workerMaxLifetimeSec };
 }

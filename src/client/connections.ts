@@ -1,11 +1,11 @@
 import type { Client } from "@temporalio/client";
 import { loadConfig } from "../config.ts";
 import { type Database, DatabaseError } from "../supabase/client.ts";
+import { refusedRequest, type Refusal } from "../supabase/requests.ts";
 import { ClientError, EXIT } from "./errors.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const DATABASE_TIMEOUT_MS = 15_000;
-const FOREIGN_KEY_VIOLATION = "23503";
 
 export interface Temporal {
   readonly client: Client;
@@ -68,7 +68,7 @@ async function connectToTemporal(env: Environment): Promise<Temporal> {
 
 interface Answer<T> {
   readonly data: T | null;
-  readonly error: { message: string; code: string; details: string | null; hint: string | null } | null;
+  readonly error: Refusal | null;
   readonly status: number;
   readonly count?: number | null;
 }
@@ -77,10 +77,7 @@ interface Answer<T> {
 export async function answerOf<T>(operation: string, request: PromiseLike<Answer<T>>): Promise<Answer<T>> {
   const answer = await inTime(operation, request);
   if (answer.error !== null) {
-    const { message, code, details, hint } = answer.error;
-    // The details of a broken reference name the value; a count's answer has no body to say anything.
-    const text = (code === FOREIGN_KEY_VIOLATION ? details : message) || message || "no reason given";
-    throw new DatabaseError(operation, answer.status, code ?? "", text, hint);
+    throw refusedRequest(operation, answer.status, answer.error);
   }
   return answer;
 }

@@ -1,18 +1,23 @@
 import { Command, CommanderError } from "commander";
 import { openConnections } from "./connections.ts";
 import type { Context } from "./context.ts";
+import { addCycleCommand } from "./cycle.ts";
 import { addDbCommand } from "./db-migrate.ts";
+import { addDecideCommand } from "./decide.ts";
 import { addDevCommand } from "./dev.ts";
 import { addDrainCommand } from "./drain.ts";
 import { completeEnvironment } from "./env-files.ts";
 import { describeError, EXIT } from "./errors.ts";
+import { addExplainCommand } from "./explain.ts";
 import { addLogsCommand } from "./logs.ts";
 import { addNotificationsCommand } from "./notifications.ts";
 import { createOutput } from "./output.ts";
 import { addPauseCommand } from "./pause.ts";
+import { addConfigCommand } from "./pool-config.ts";
 import { addPoolCommand } from "./pool-start.ts";
 import { addResumeCommand } from "./resume.ts";
 import { addScaleCommand } from "./scale.ts";
+import { addShutdownCommand } from "./shutdown.ts";
 import { addStatusCommand } from "./status.ts";
 import { addSubmitCommand } from "./submit.ts";
 import { addWorkerCommand } from "./worker-run.ts";
@@ -43,6 +48,11 @@ addScaleCommand(program, context);
 addDrainCommand(program, context);
 addResumeCommand(program, context);
 addPauseCommand(program, context);
+addShutdownCommand(program, context);
+addConfigCommand(program, context);
+addExplainCommand(program, context);
+addDecideCommand(program, context);
+addCycleCommand(program, context);
 addWorkerCommand(program, context);
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

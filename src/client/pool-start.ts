@@ -25,7 +25,7 @@ export function addPoolCommand(program: Command, context: Context): void {
     .action(async (options: PoolOptions & { config?: string }) => {
       const config = options.config === undefined ? {} : parsePoolConfig(options.config);
       const name = poolName(context, options);
-      const started = await startPool(context, name, config);
+      const started = await startPool(context, name, { config });
       if (options.json) {
         context.output.printJson({ pool: name, ...started });
       } else {
@@ -35,12 +35,8 @@ export function addPoolCommand(program: Command, context: Context): void {
             : `pool ${name} started (workflow ${started.workflowId})`,
         );
       }
-      if (started.wasRunning && Object.keys(config).length > 0) {
-        throw new ClientError(
-          EXIT.failed,
-          `--config was not applied: pool ${name} was running already`,
-          "A pool reads it at its start only: cancel its workflow, wait until its pods are gone, and start it again.",
-        );
+      if (started.wasRunning) {
+        refuseLateConfig(name, config);
       }
     });
   addExamples(start, [
@@ -65,22 +61,44 @@ export function parsePoolConfig(text: string): ScalingOverrides {
   return parseScalingOverrides(given);
 }
 
+/** A pool reads `--config` at its start only. @throws ClientError when there was any */
+export function refuseLateConfig(pool: string, config: ScalingOverrides): void {
+  const pairs = Object.entries(config).map(([key, value]) => `${key}=${shellWord(value)}`);
+  if (pairs.length > 0) {
+    const where = pool === "main" ? "" : ` --pool ${pool}`;
+    throw new ClientError(
+      EXIT.failed,
+      `--config was not applied: pool ${pool} was running already`,
+      `Change what it runs with: gpu-pool config set${where} ${pairs.join(" ")}`,
+    );
+  }
+}
+
+function shellWord(value: unknown): string {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return /^[\w.:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
 /**
  * Starts the pool's workflow, unless it runs.
  * @throws ClientError when Temporal does not answer or lacks the search attributes
  */
-export async function startPool(context: Context, pool: string, config: ScalingOverrides): Promise<StartedPool> {
+export async function startPool(
+  context: Context,
+  pool: string,
+  input: Omit<GpuPoolInput, "pool">,
+): Promise<StartedPool> {
   const { taskQueue } = loadConfig(context.env, { need: [] }).temporal;
   const { client, namespace, within } = await context.connections.temporal();
   const workflowId = poolWorkflowId(pool);
-  const input: GpuPoolInput = { pool, config };
+  const args: [GpuPoolInput] = [{ pool, ...input }];
   try {
     // Refused while a run is open, so that the answer to "did it run already?" is the server's own.
     const handle = await within(START_TIMEOUT_MS, () =>
       client.workflow.start(POOL_WORKFLOW, {
         workflowId,
         taskQueue,
-        args: [input],
+        args,
         workflowIdConflictPolicy: "FAIL",
         staticSummary: `GPU pool ${pool}`,
         typedSearchAttributes: [{ key: GPU_POOL, value: pool }],

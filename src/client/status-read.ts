@@ -1,10 +1,10 @@
 import { z } from "zod";
 import type { Intent, PoolStatus } from "../contract/messages.ts";
-import { poolWorkflowId } from "../contract/names.ts";
+import type { BreakerState, Spend, SpendCaps } from "../contract/plan.ts";
 import { type Database, DatabaseError } from "../supabase/client.ts";
 import { answerOf, type Connections, inTime } from "./connections.ts";
+import { askPool } from "./pool-workflow.ts";
 
-const QUERY_TIMEOUT_MS = 3_000;
 const DAY_MS = 86_400_000;
 const PAGE = 1_000;
 
@@ -44,12 +44,20 @@ export interface PoolReading {
   readonly queue: QueueCounts;
   /** Of every pod of this pool so far, those that still bill included. */
   readonly costUsd: number;
+  /** Of the account, over all pools. Null: the pool was never started. */
+  readonly account: (Spend & SpendCaps) | null;
+  readonly breaker: { readonly state: BreakerState; readonly sinceMs: number } | null;
   readonly lastDecision: { readonly atMs: number; readonly reason: string } | null;
   readonly controller: Controller;
 }
 
+const cap = z.number().nullish().catch(null);
+
 const observation = z.object({
   now_ms: z.number(),
+  environment: z.object({ maxHourlySpendUsd: cap, dailyBudgetUsd: cap }),
+  breaker: z.object({ state: z.enum(["closed", "open", "half_open"]), since_ms: z.number() }),
+  spend: z.object({ hourly_usd: z.number(), today_usd: z.number() }),
   intent: z.object({
     mode: z.enum(["normal", "draining", "paused", "closing"]),
     hold: z.number().nullable(),
@@ -96,6 +104,8 @@ export function createStatusReader(connections: Connections, pool: string): () =
           ? sum
           : sum + (rateUsd * Math.max(0, (billedToMs ?? nowMs) - billedFromMs)) / 3_600_000;
       }, ended),
+      account: observed && toAccount(observed),
+      breaker: observed && { state: observed.breaker.state, sinceMs: observed.breaker.since_ms },
       lastDecision,
       controller,
     };
@@ -105,7 +115,9 @@ export function createStatusReader(connections: Connections, pool: string): () =
 type Observed = z.infer<typeof observation>;
 
 async function observe(database: Database, pool: string): Promise<Observed | null> {
-  const args = { p_pool: pool, p_known_fleet: null, p_full: false, p_poll_sec: 30 };
+  // Two figures that nothing here depends on: the length of a full pass, and the breaker's window.
+  const unused = { p_poll_sec: 30, p_failure_window_min: 5 };
+  const args = { p_pool: pool, p_known_fleet: null, p_full: false, p_spend: true, ...unused };
   try {
     return await inTime("pool_observe", database.call("pool_observe", args, observation));
   } catch (error) {
@@ -118,6 +130,15 @@ async function observe(database: Database, pool: string): Promise<Observed | nul
 
 function toIntent({ mode, hold, hold_until_ms: holdUntilMs, version }: Observed["intent"]): Intent {
   return { mode, hold, holdUntilMs, version };
+}
+
+function toAccount({ spend, environment }: Observed): PoolReading["account"] {
+  return {
+    hourlyUsd: spend.hourly_usd,
+    todayUsd: spend.today_usd,
+    maxHourlySpendUsd: environment.maxHourlySpendUsd ?? null,
+    dailyBudgetUsd: environment.dailyBudgetUsd ?? null,
+  };
 }
 
 function toWorker(row: Observed["fleet"][number], taskType: string | null): FleetWorker {
@@ -205,23 +226,8 @@ async function readLastDecision({ client }: Database, pool: string): Promise<Poo
 }
 
 async function askController(connections: Connections, pool: string): Promise<Controller> {
-  try {
-    const { client, within } = await connections.temporal();
-    const handle = client.workflow.getHandle(poolWorkflowId(pool));
-    const { status } = await within(QUERY_TIMEOUT_MS, () => handle.describe());
-    if (status.name !== "RUNNING") {
-      return { state: "not_running", reason: `its workflow is ${status.name.toLowerCase()}` };
-    }
-    try {
-      return { state: "answers", status: await within(QUERY_TIMEOUT_MS, () => handle.query<PoolStatus>("status")) };
-    } catch {
-      return { state: "silent", reason: "its workflow is open, but no Temporal worker answers" };
-    }
-  } catch (error) {
-    return error instanceof Error && error.name === "WorkflowNotFoundError"
-      ? { state: "not_running", reason: "it has no workflow" }
-      : { state: "unreachable", reason: error instanceof Error ? error.message : String(error) };
-  }
+  const asked = await askPool<PoolStatus>(connections, pool, "status");
+  return asked.state === "answers" ? { state: "answers", status: asked.answer } : asked;
 }
 
 type Request = Parameters<typeof answerOf<unknown>>[1];

@@ -1,11 +1,10 @@
 import { startCommand } from "./context.ts";
 import { formatDuration } from "./durations.ts";
 import { describeIntent } from "./order.ts";
-import { cut, plain, type Style } from "./output.ts";
+import { plain, type Style } from "./output.ts";
+import { type Colour, counted, headline, labelled } from "./rows.ts";
 import type { Controller, FleetWorker, PoolReading } from "./status-read.ts";
 import { type Column, renderTable } from "./table.ts";
-
-type Colour = "green" | "yellow" | "red" | "cyan" | "dim";
 
 const STATUS_COLOURS: Readonly<Record<FleetWorker["status"], Colour>> = {
   spawning: "cyan",
@@ -14,7 +13,6 @@ const STATUS_COLOURS: Readonly<Record<FleetWorker["status"], Colour>> = {
   terminated: "dim",
   error: "red",
 };
-const LABEL_WIDTH = 11;
 /** The default worker sends one every 20 s. */
 const HEARTBEAT_LATE_MS = 60_000;
 
@@ -22,13 +20,9 @@ const HEARTBEAT_LATE_MS = 60_000;
 export function renderStatus(reading: PoolReading, width: number, style: Style): string[] {
   const { pool, intent, nowMs, fleet, queue, costUsd, lastDecision } = reading;
   const wish = intent === null ? describeMissingRow(reading) : describeIntent(intent, nowMs);
-  const row = (label: string, text: string, colour?: Colour) => {
-    const value = cut(text, width - LABEL_WIDTH);
-    return style("dim", label.padEnd(LABEL_WIDTH)) + (colour === undefined ? value : style(colour, value));
-  };
-  const title = cut(`pool ${pool}`, width);
+  const row = labelled(width, style);
   const lines = [
-    style("bold", title) + cut(`: ${wish}`, width - title.length),
+    headline(pool, wish, width, style),
     row(
       "controller",
       describeController(reading.controller),
@@ -38,6 +32,7 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
     row("queue", `${queue.open} open, ${queue.held} held, ${queue.blocked} blocked; ${queue.inProgress} in progress`),
     row("last 24 h", `${queue.completeLastDay} complete, ${queue.failedLastDay} failed`),
     row("cost", `$${hourlyUsd(fleet).toFixed(2)} an hour, $${costUsd.toFixed(2)} so far`),
+    ...describeCircumstances(reading).map(({ label, text, colour }) => row(label, text, colour)),
     row(
       "decision",
       lastDecision === null
@@ -54,7 +49,7 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
 
 /** The same as JSON. */
 export function statusJson(reading: PoolReading): Record<string, unknown> {
-  const { pool, nowMs, intent, fleet, queue, costUsd, lastDecision, controller } = reading;
+  const { pool, nowMs, intent, fleet, queue, costUsd, account, breaker, lastDecision, controller } = reading;
   const { status: answer, ...state } = controller.state === "answers" ? controller : { ...controller, status: null };
   return {
     pool,
@@ -62,9 +57,14 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     controller: { ...state, phase: answer?.phase ?? null },
     intent,
     desired: answer?.snapshot?.desired ?? null,
+    rule: answer?.snapshot?.rule ?? null,
+    schedule: answer?.snapshot?.schedule ?? null,
+    suspended: answer?.snapshot?.suspended ?? null,
+    breaker: breaker && { state: breaker.state, since: new Date(breaker.sinceMs).toISOString() },
     workerCounts: countWorkers(fleet),
     queue,
     cost: { perHourUsd: hourlyUsd(fleet), soFarUsd: Math.round(costUsd * 1e6) / 1e6 },
+    account,
     lastDecision: lastDecision && { at: new Date(lastDecision.atMs).toISOString(), reason: lastDecision.reason },
     workers: fleet,
   };
@@ -85,11 +85,46 @@ function describeController(controller: Controller): string {
   return `${phase}; ${counted(watches, "watch", "watches")}, ${counted(messages, "message", "messages")} so far`;
 }
 
+interface Circumstance {
+  readonly label: string;
+  readonly text: string;
+  readonly colour?: Colour;
+}
+
+/** What bounds the pool or changes its settings now; mostly nothing does. */
+function describeCircumstances({ account, breaker, controller, nowMs }: PoolReading): Circumstance[] {
+  const snapshot = controller.state === "answers" ? controller.status.snapshot : null;
+  const { schedule = null, suspended = null } = snapshot ?? {};
+  const found: Circumstance[] = [];
+  if (account !== null) {
+    const { hourlyUsd: hourly, todayUsd: today, maxHourlySpendUsd, dailyBudgetUsd } = account;
+    const isOver = hourly >= (maxHourlySpendUsd ?? Infinity) || today >= (dailyBudgetUsd ?? Infinity);
+    const text = `${ofCap(hourly, maxHourlySpendUsd)} an hour, ${ofCap(today, dailyBudgetUsd)} today, over all pools`;
+    found.push({ label: "account", text, ...(isOver ? { colour: "red" } : {}) });
+  }
+  if (breaker !== null && breaker.state !== "closed") {
+    const what = breaker.state === "open" ? "no spawns" : "one spawn at a time";
+    const text = `${breaker.state.replace("_", "-")} for ${formatDuration(nowMs - breaker.sinceMs)}: ${what}`;
+    found.push({ label: "breaker", text, colour: "red" });
+  }
+  if (schedule !== null) {
+    found.push({ label: "schedule", text: plain(schedule) });
+  }
+  if (suspended !== null) {
+    found.push({ label: "health", text: `verdicts suspended: ${plain(suspended)}`, colour: "yellow" });
+  }
+  return found;
+}
+
+function ofCap(usd: number, cap: number | null): string {
+  return `$${usd.toFixed(2)}${cap === null ? "" : ` of $${cap.toFixed(2)}`}`;
+}
+
 function describeSize({ fleet, controller }: PoolReading): string {
-  const desired = controller.state === "answers" ? controller.status.snapshot?.desired : undefined;
+  const { desired, rule } = (controller.state === "answers" ? controller.status.snapshot : null) ?? {};
   const { spawning, idle, busy, terminating, error } = countWorkers(fleet);
   const counts = `${spawning} spawning, ${idle} idle, ${busy} busy, ${terminating} terminating, ${error} in error`;
-  return `${desired ?? "?"} desired; ${counts}`;
+  return `${desired ?? "?"} desired${rule === undefined ? "" : ` by ${rule}`}; ${counts}`;
 }
 
 function countWorkers(fleet: readonly FleetWorker[]) {
@@ -144,8 +179,4 @@ function describeTask({ task }: FleetWorker): string {
 function describeProgress(task: FleetWorker["task"]): string {
   if (task === null) return "";
   return task.progress === null ? "?" : `${Math.round(task.progress * 100)}%`;
-}
-
-function counted(count: number, one: string, many: string): string {
-  return `${count} ${count === 1 ? one : many}`;
 }

@@ -11,6 +11,7 @@ import { addExamples, type Context, jsonOption, poolName, type PoolOptions, pool
 import { ClientError, EXIT } from "./errors.ts";
 import { prettyLogLine } from "./log-lines.ts";
 import { plain } from "./output.ts";
+import { addWorkerOrders } from "./worker-orders.ts";
 
 interface WorkerOptions extends PoolOptions {
   readonly id?: string;
@@ -19,7 +20,7 @@ interface WorkerOptions extends PoolOptions {
 type WorkerEnvironment = Readonly<Record<string, string>>;
 
 export function addWorkerCommand(program: Command, context: Context): void {
-  const worker = program.command("worker").description("GPU workers on machines of your own");
+  const worker = program.command("worker").description("single workers: on machines of your own, and the pool's");
   const run = withOptions(worker.command("run"))
     .description("work on this machine for a pool, until Ctrl-C or until it is drained")
     .action(async (options: WorkerOptions) => await runWorker(context, options));
@@ -40,38 +41,11 @@ export function addWorkerCommand(program: Command, context: Context): void {
       }
     });
   addExamples(token, [["gpu-pool worker token > worker.env", "for the GPU worker on that machine"]]);
-  addEndCommands(worker, context);
+  addWorkerOrders(worker, context);
 }
 
 function withOptions(command: Command): Command {
   return command.option("--id <id>", "the worker's id, used once (default: made up)").addOption(poolOption());
-}
-
-function addEndCommands(worker: Command, context: Context): void {
-  worker
-    .command("drain <id>")
-    .description("let an external worker finish its task and leave")
-    .action(async (id: string) => {
-      const { outcome, busy } = await (await store(context)).drain(id, "drained by an operator");
-      if (outcome === "not_living") {
-        throw notLiving(id);
-      }
-      context.output.print(`worker ${id}: draining${busy ? ", its task is finished first" : ""}`);
-    });
-  worker
-    .command("remove <id>")
-    .description("end an external worker's registration now; its task goes back to the queue")
-    .action(async (id: string) => {
-      if ((await (await store(context)).remove(id, "removed by an operator")) === "not_living") {
-        throw notLiving(id);
-      }
-      context.output.print(`worker ${id}: removed`);
-    });
-}
-
-function notLiving(id: string): ClientError {
-  const advice = "gpu-pool status shows the living ones; pods of the pool are drained by the pool.";
-  return new ClientError(EXIT.failed, `worker ${plain(id)} is no living external worker`, advice);
 }
 
 async function store(context: Context) {

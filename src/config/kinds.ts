@@ -1,7 +1,18 @@
 import { z } from "zod";
 
 /** How a value is written in the environment, and what it must be once parsed. */
-type Kind<T> = { allowed: string; fromText: (text: string) => unknown; schema: z.ZodType<T> };
+export type Kind<T> = {
+  readonly allowed: string;
+  readonly fromText: (text: string) => unknown;
+  readonly schema: z.ZodType<T>;
+  /** Where in a value of many parts the fault is; null: nowhere in particular. */
+  readonly explain?: (error: z.ZodError, value: unknown) => string | null;
+};
+
+/** What is wrong with a value that the schema of this kind refused. */
+export function complaintAbout({ allowed, explain }: Kind<unknown>, error: z.ZodError, value: unknown): string {
+  return explain?.(error, value) ?? `expected ${allowed}`;
+}
 
 /** One environment variable: where it lives in the config, what it accepts and how `.env.example` explains it. */
 export type Variable<T = unknown> = {
@@ -56,10 +67,10 @@ export function whole(min: number, max: number): Kind<number> {
 const LONGEST_TIMER_SEC = 2_147_483;
 export const seconds = (min: number): Kind<number> => whole(min, LONGEST_TIMER_SEC);
 
-/** Parts of a second too, such as 5.0. */
-export function fractionalSeconds(min: number, max: number): Kind<number> {
+/** Fractions too, such as 5.0. */
+export function decimal(min: number, max: number, of = ""): Kind<number> {
   const fromText = (given: string): unknown => (/^\d+(\.\d+)?$/.test(given) ? Number(given) : given);
-  return { allowed: `a number of seconds from ${min} to ${max}`, fromText, schema: z.number().min(min).max(max) };
+  return { allowed: `a number${of} from ${min} to ${max}`, fromText, schema: z.number().min(min).max(max) };
 }
 
 export function flag(): Kind<boolean> {

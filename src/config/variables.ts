@@ -1,7 +1,7 @@
 import {
+  decimal,
   defaulted,
   flag,
-  fractionalSeconds,
   list,
   logLevel,
   oneOf,
@@ -13,12 +13,14 @@ import {
   whole,
 } from "./kinds.ts";
 import type { Variable } from "./kinds.ts";
+import { schedules } from "./schedules.ts";
 
 const label = text(
   /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/,
   "1 to 32 lower-case letters, digits and inner hyphens, as in my-pool",
 );
 const absolutePath = text(/^\//, "an absolute path");
+const bucket = text(/^[A-Za-z0-9._-]+$/, "the name of a storage bucket: letters, digits, dots, dashes and underscores");
 const secret = { secret: true } as const;
 
 /** Every setting under its place in the config: the one source for parsing, defaults and `.env.example`. */
@@ -27,7 +29,7 @@ export const table = {
     url: required("SUPABASE_URL", webAddress(), "Project URL."),
     anonKey: required("SUPABASE_ANON_KEY", text(), "Public key, sent by workers next to their own token.", secret),
     serviceRoleKey: required("SUPABASE_SERVICE_ROLE_KEY", text(), "Service role key; never leaves this host.", secret),
-    videoBucket: defaulted("SUPABASE_VIDEO_BUCKET", text(), "videos", "Public storage bucket for finished videos."),
+    videoBucket: defaulted("SUPABASE_VIDEO_BUCKET", bucket, "videos", "Public storage bucket for finished videos."),
     dbUrl: optional(
       "SUPABASE_DB_URL",
       text(/^postgres(ql)?:\/\//, "a postgres:// or postgresql:// URL"),
@@ -73,7 +75,7 @@ export const table = {
     ),
   },
   scaling: {
-    policy: defaulted("SCALING_POLICY", oneOf(["threshold"]), "threshold", "Rule that sizes the pool."),
+    policy: defaulted("SCALING_POLICY", oneOf(["threshold", "workload"]), "threshold", "Rule that sizes the pool."),
     minActiveGpus: defaulted("MIN_ACTIVE_GPUS", whole(0, 10_000), "2", "Floor for active GPUs."),
     maxActiveGpus: defaulted("MAX_ACTIVE_GPUS", whole(0, 10_000), "10", "Hard ceiling for GPUs."),
     tasksPerGpuThreshold: defaulted(
@@ -82,14 +84,40 @@ export const table = {
       "3",
       "Scale up when queued tasks per GPU exceed this.",
     ),
+    scaleUpMultiplier: defaulted(
+      "SCALE_UP_MULTIPLIER",
+      decimal(0.01, 100),
+      "1.0",
+      "Policy workload: GPUs to grow to, for each queued or running task.",
+    ),
+    scaleDownMultiplier: defaulted(
+      "SCALE_DOWN_MULTIPLIER",
+      decimal(0, 100),
+      "0.9",
+      "Policy workload: GPUs to keep while shrinking, for each queued or running task.",
+    ),
     machinesToKeepIdle: defaulted("MACHINES_TO_KEEP_IDLE", whole(0, 10_000), "0", "Idle GPUs kept for new tasks."),
+    maxLaunchesPerMinute: defaulted(
+      "MAX_LAUNCHES_PER_MINUTE",
+      whole(1, 10_000),
+      "60",
+      "Most workers that a pool books in any minute.",
+    ),
     workerGracePeriodSec: defaulted(
       "WORKER_GRACE_PERIOD_SEC",
       seconds(0),
       "120",
       "Time after a worker became ready before idle checks, in seconds.",
     ),
-    scaleDownIdleSec: defaulted("SCALE_DOWN_IDLE_SEC", seconds(0), "60", "Idleness before scale-down, in seconds."),
+    scaleDownIdleSec: defaulted("SCALE_DOWN_IDLE_SEC", seconds(0), "60", "Idleness before scale-down, in seconds.", {
+      aliases: ["GPU_OVERCAPACITY_IDLE_TIMEOUT_SEC"],
+    }),
+    schedules: defaulted(
+      "SCALING_SCHEDULES",
+      schedules(),
+      "[]",
+      "Windows of the week with their own MIN, MAX and idle buffer.",
+    ),
     pollSec: defaulted("ORCHESTRATOR_POLL_SEC", seconds(1), "30", "Longest time between two full passes, in seconds."),
     watchIntervalMs: defaulted("WATCH_INTERVAL_MS", whole(50, 60_000), "500", "Time between two probes, in ms."),
   },
@@ -123,6 +151,44 @@ export const table = {
       seconds(1),
       "86400",
       "Age at which a worker is rotated, and its pod ends itself, in seconds.",
+    ),
+  },
+  breaker: {
+    maxWorkerFailureRate: defaulted(
+      "MAX_WORKER_FAILURE_RATE",
+      decimal(0, 1),
+      "0.8",
+      "Share of workers that failed before they were ready, above which none is spawned.",
+    ),
+    failureWindowMinutes: defaulted(
+      "FAILURE_WINDOW_MINUTES",
+      decimal(0.01, 1440),
+      "5",
+      "Time over which that share is counted, and a pause before the next attempt, in minutes.",
+    ),
+    minWorkersForRateCheck: defaulted(
+      "MIN_WORKERS_FOR_RATE_CHECK",
+      whole(1, 10_000),
+      "5",
+      "Fewest workers that the share is taken of.",
+    ),
+  },
+  budget: {
+    maxHourlySpendUsd: optional(
+      "MAX_HOURLY_SPEND_USD",
+      decimal(0.01, 1_000_000),
+      "Most that all pools together may cost, in USD an hour; unset means no limit.",
+    ),
+    dailyBudgetUsd: optional(
+      "DAILY_BUDGET_USD",
+      decimal(0.01, 1_000_000),
+      "Cost of all pools since midnight UTC at which they shrink to nothing, in USD; unset means no limit.",
+    ),
+    budgetHard: defaulted(
+      "BUDGET_HARD",
+      flag(),
+      "false",
+      "Whether a budget also ends workers that have a task, which goes back to the queue.",
     ),
   },
   provider: {
@@ -166,11 +232,11 @@ export const table = {
     ),
     engine: optional(
       "WORKER_ENGINE",
-      text(),
+      oneOf(["preview"]),
       "Engine that workers generate with; unset leaves the choice to the image.",
     ),
-    heartbeatMs: defaulted("WORKER_HEARTBEAT_MS", whole(100, 600_000), "20000", "Time between heartbeats, in ms."),
-    pollMs: defaulted("WORKER_POLL_MS", whole(10, 600_000), "1000", "Time between claims of an idle worker, in ms."),
+    heartbeatMs: defaulted("WORKER_HEARTBEAT_MS", whole(100, 60_000), "20000", "Time between heartbeats, in ms."),
+    pollMs: defaulted("WORKER_POLL_MS", whole(50, 60_000), "1000", "Time between claims of an idle worker, in ms."),
     replicateApiToken: optional("REPLICATE_API_TOKEN", text(), "Handed to workers.", secret),
   },
   log: {
@@ -185,7 +251,7 @@ export const table = {
     databaseBatchSize: defaulted("DB_LOG_BATCH_SIZE", whole(1, 500), "50", "Log lines in one insert."),
     databaseFlushSec: defaulted(
       "DB_LOG_FLUSH_INTERVAL",
-      fractionalSeconds(0.1, 3600),
+      decimal(0.1, 3600, " of seconds"),
       "5.0",
       "Longest time that a log line waits to be written, in seconds.",
     ),

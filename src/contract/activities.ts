@@ -1,19 +1,31 @@
 import type { WorkerRow, WorkerTimings } from "./inputs.ts";
-import type { Intent, Message } from "./messages.ts";
-import type { DrainOrder, LeaseCause, Plan, SpawnAction } from "./plan.ts";
+import type { Intent, Message, WorkerOrder, WorkerOrderOutcome } from "./messages.ts";
+import type { DrainOrder, Evidence, LeaseCause, Plan, SettingsView, SpawnAction } from "./plan.ts";
 
 /** Activities on the main task queue. */
 export interface PoolActivities {
   openPool(pool: string, config: Readonly<Record<string, unknown>>): Promise<{ living: string[] }>;
-  /** @param shown whether the workflow has a snapshot to show; without one the first good observation is returned. */
-  watchPool(pool: string, shown: boolean): Promise<Plan>;
+  watchPool(pool: string, known: KnownState): Promise<Plan>;
   recordMessage(pool: string, message: Message): Promise<Intent>;
+  /** Lays settings over the pool's own; null takes one away. Answers what now rules the pool. */
+  reconfigure(pool: string, patch: Readonly<Record<string, unknown>>): Promise<SettingsView>;
+  /** Journals the order and says whether the worker's workflow is to be told. */
+  orderWorker(pool: string, order: WorkerOrder): Promise<WorkerOrderOutcome>;
   journalIgnored(pool: string, kind: string, reason: string): Promise<void>;
   reserveWorkers(
     pool: string,
     decisionId: string,
     action: SpawnAction,
   ): Promise<{ outcome: string; workers: string[] }>;
+}
+
+/** What the workflow has to show already. */
+export interface KnownState {
+  /** Without a snapshot the first good observation is returned. */
+  readonly shown: boolean;
+  readonly settings: string | null;
+  /** Return the first good observation, whatever it holds. */
+  readonly once?: boolean;
 }
 
 export interface WorkerActivities {
@@ -26,7 +38,7 @@ export interface WorkerActivities {
     id: string,
     cause: LeaseCause,
     reason: string,
-    ground: { heartbeatMs?: number | null; onlyIfSpawning?: boolean },
+    ground: { evidence?: Evidence | null; heartbeatMs?: number | null; onlyIfSpawning?: boolean },
   ): Promise<{ outcome: "failed" | "refused_ready" | "refused_recovered" | "not_living" }>;
   expelWorker(id: string, reason: string): Promise<number>;
   recordPod(id: string, pod: CreatedPod, adopted: boolean): Promise<void>;

@@ -1,4 +1,5 @@
-import type { Snapshot } from "./plan.ts";
+import type { Explanation } from "./messages.ts";
+import type { SettingsView, Snapshot } from "./plan.ts";
 
 export interface GpuPoolInput {
   readonly pool: string;
@@ -6,9 +7,13 @@ export interface GpuPoolInput {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Continue as new after this many events instead of when the server suggests it. */
   readonly maxHistoryLength?: number;
+  /** End after this many observations, instead of never, with a CycleSummary as the result. */
+  readonly rounds?: number;
   /** Carried by continue-as-new. */
   readonly carried?: {
     readonly snapshot: Snapshot | null;
+    readonly settings?: SettingsView | null;
+    readonly decisions?: readonly Explanation[];
     readonly watches: number;
     readonly messages: number;
   };

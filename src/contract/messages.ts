@@ -1,4 +1,4 @@
-import type { Snapshot } from "./plan.ts";
+import type { BreakerState, Rule, SettingsView, Snapshot } from "./plan.ts";
 
 /** What operators can say to a pool, and what it answers. */
 
@@ -21,6 +21,76 @@ export type Message =
   | { readonly kind: "resume" }
   | { readonly kind: "pause" }
   | { readonly kind: "shutdown" };
+
+/** An operator's order about one worker, by the worker's id. */
+export interface WorkerOrder {
+  readonly kind: "drain" | "terminate";
+  readonly worker: string;
+  readonly reason: string;
+}
+
+/** What became of it. external: not ours to delete, so it was drained in its row. */
+export interface WorkerOrderOutcome {
+  readonly outcome: "ordered" | "external" | "already_leaving" | "not_living" | "unknown";
+  readonly status: string | null;
+}
+
+/** A decision as the query `explain` tells it. */
+export interface Explanation {
+  readonly decisionId: string;
+  readonly at: string;
+  readonly rule: Rule | null;
+  readonly reason: string;
+  readonly inputs: Omit<Snapshot, "reason" | "rule" | "observedAt"> | null;
+  readonly actions: readonly ActionSummary[];
+}
+
+export interface ActionSummary {
+  readonly kind: "spawn" | "ready" | "released" | "drain" | "fail" | "terminate";
+  readonly count: number;
+  /** At most ten of them. */
+  readonly workers: readonly string[];
+  readonly reason: string | null;
+}
+
+/** Answer of the query `explain`: the latest state first, then the last decisions that held actions, newest first. */
+export interface PoolExplanation {
+  readonly pool: string;
+  readonly now: Explanation | null;
+  readonly decisions: readonly Explanation[];
+}
+
+/** Answer of the query `config`. */
+export interface PoolConfig {
+  readonly pool: string;
+  readonly settings: SettingsView | null;
+}
+
+/** What one round did: the result of a workflow that was started for a number of rounds. Schema: docs/cycle-summary.schema.json. */
+export interface CycleSummary {
+  readonly pool: string;
+  readonly decisionId: string;
+  readonly at: string;
+  readonly mode: Mode;
+  readonly hold: number | null;
+  readonly desired: number;
+  readonly rule: Rule;
+  readonly reason: string;
+  readonly queued: number;
+  readonly workers: {
+    readonly spawning: number;
+    readonly idle: number;
+    readonly busy: number;
+    readonly terminating: number;
+    readonly failing: number;
+  };
+  readonly breaker: BreakerState;
+  readonly costPerHourUsd: number;
+  readonly spend: { readonly hourlyUsd: number; readonly todayUsd: number };
+  readonly actions: readonly ActionSummary[];
+  /** Ids of the workers that were booked. */
+  readonly booked: readonly string[];
+}
 
 export interface PoolStatus {
   readonly pool: string;

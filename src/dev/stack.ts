@@ -11,6 +11,7 @@ import { type Guardian, type ManagedProcess, startGuardian } from "./guardian.ts
 import { startPostgres } from "./postgres.ts";
 import { startPostgrest } from "./postgrest.ts";
 import { projectProgram } from "./program.ts";
+import { createLightPodLauncher } from "./simulator/light-pod.ts";
 import { createPodLauncher } from "./simulator/pod-process.ts";
 import { type Simulator, startSimulator } from "./simulator/simulator.ts";
 import type { SimulatorSettings } from "./simulator/settings.ts";
@@ -32,6 +33,8 @@ export interface StackOptions {
   /** Start with an empty queue and an empty Temporal server. */
   readonly fresh?: boolean;
   readonly simulator?: Partial<SimulatorSettings>;
+  /** What the simulator's pods are: real processes, the default, or actors that cost next to nothing. */
+  readonly pods?: "process" | "light";
   /** Told of each part as it is up. */
   readonly onPart?: (part: string, detail: string) => void;
 }
@@ -191,7 +194,7 @@ async function runpodPart(parts: Parts): Promise<{ env: Record<string, string>; 
     return { env: {}, simulator: null };
   }
   const simulator = await startSimulator({
-    launch: createPodLauncher({ guardian }),
+    launch: parts.pods === "light" ? createLightPodLauncher() : createPodLauncher({ guardian }),
     dataDir,
     port: await freePort(PORTS.simulator),
     ...(parts.simulator === undefined ? {} : { settings: parts.simulator }),

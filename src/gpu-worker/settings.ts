@@ -34,7 +34,7 @@ const ALLOWED = {
   WORKER_TOKEN: "the token that was issued for this worker",
   SUPABASE_SERVICE_ROLE_KEY: "the project's service key",
   DB_TYPE: "only 'supabase', the one database this worker speaks to",
-  SUPABASE_VIDEO_BUCKET: "the name of a storage bucket",
+  SUPABASE_VIDEO_BUCKET: "the name of a storage bucket: letters, digits, dots, dashes and underscores",
   POSTGRES_TABLE_NAME:
     "only 'tasks', because claims and completions are database functions that are written for that table",
   LOG_LEVEL: `one of ${LOG_LEVELS.join(", ")}`,
@@ -42,7 +42,7 @@ const ALLOWED = {
   WORKER_POLL_MS: "a whole number of milliseconds from 50 to 60000",
   WORKER_HEARTBEAT_MS: "a whole number of milliseconds from 100 to 60000",
   WORKER_OUTPUT_DIR: "a directory that the worker may write to",
-  WORKER_MAX_LIFETIME_SEC: "a whole number of seconds from 1 to 2000000",
+  WORKER_MAX_LIFETIME_SEC: "a whole number of seconds from 1 to 2147483",
   FFMPEG_PATH: "the path of an ffmpeg program",
 } as const;
 
@@ -70,7 +70,7 @@ const schema = z.object({
   WORKER_POLL_MS: wholeNumber(50, 60_000).default(1_000),
   WORKER_HEARTBEAT_MS: wholeNumber(100, 60_000).default(20_000),
   WORKER_OUTPUT_DIR: z.string().optional(),
-  WORKER_MAX_LIFETIME_SEC: wholeNumber(1, 2_000_000).optional(),
+  WORKER_MAX_LIFETIME_SEC: wholeNumber(1, 2_147_483).optional(),
   FFMPEG_PATH: z.string().optional(),
 });
 

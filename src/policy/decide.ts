@@ -1,43 +1,72 @@
-import type { Action, Snapshot, WorkerAction } from "../contract/plan.ts";
+import type { Action, Snapshot, Spend, WorkerAction } from "../contract/plan.ts";
+import { type BreakerChange, breakerChange } from "./breaker.ts";
+import { spendCaps } from "./budget.ts";
+import { evict } from "./eviction.ts";
 import { type Fleet, isCapacity, sortFleet } from "./fleet.ts";
 import { judgeHealth } from "./health.ts";
 import type { Observation } from "./observation.ts";
-import { scale } from "./scale.ts";
+import { type Scaling, scale } from "./scale.ts";
+import { settingsAt } from "./schedule.ts";
 import type { PolicySettings } from "./settings.ts";
+import { staleVram, type Warning } from "./silence.ts";
 
 export interface Decision {
   readonly actions: readonly Action[];
   readonly snapshot: Snapshot;
+  /** Breaker's next state where it changes, and why. */
+  readonly breaker: BreakerChange | null;
+  /** To be journaled once per worker. */
+  readonly warnings: readonly Warning[];
 }
 
-/** What to do about one observation. Pure: the same observation gives the same decision. */
-export function decide(settings: PolicySettings, seen: Observation): Decision {
+/**
+ * What to do about one observation. Pure: the same observation gives the same decision.
+ * @param configured as they are without schedules.
+ */
+export function decide(configured: PolicySettings, seen: Observation): Decision {
+  const { settings, schedule } = settingsAt(configured, seen.nowMs);
   const observation = { ...seen, fleet: seen.fleet.filter((worker) => isCapacity(settings, seen, worker)) };
-  const verdicts = judgeHealth(settings, observation);
-  const fleet = sortFleet(observation, new Set(verdicts.map(({ worker }) => worker)));
-  const scaling = scale(settings, observation, fleet);
+  const breaker = breakerChange(settings, observation);
+  const breakerState = breaker?.state ?? observation.breaker.state;
+
+  const { verdicts, suspended } = judgeHealth(settings, observation);
+  const failed = verdicts.map(({ worker }) => worker);
+  const evictions = evict(settings, observation, sortFleet(observation, new Set(failed)));
+  const ended = [...failed, ...evictions.signals.map(({ worker }) => worker)];
+  const fleet = sortFleet(observation, new Set(ended));
+  const scaling = scale(settings, observation, fleet, breakerState);
 
   const actions: Action[] = [
-    ...verdicts.map(({ worker, verdict }): Action => ({ kind: "signal", worker, signal: { name: "fail", verdict } })),
-    ...announcements(
-      observation,
-      new Set([...verdicts.map(({ worker }) => worker), ...scaling.drain.map(({ id }) => id)]),
-    ),
-    ...scaling.drain.map(({ id }): Action => {
-      const order = { reason: scaling.reason, onlyIdle: scaling.onlyIdle };
-      return { kind: "signal", worker: id, signal: { name: "drain", order } };
-    }),
+    ...verdicts.map(({ worker, verdict }) => signal(worker, { name: "fail", verdict })),
+    ...announcements(observation, new Set([...ended, ...scaling.drain.map(({ id }) => id)])),
+    ...evictions.signals.map(({ worker, signal: farewell }) => signal(worker, farewell)),
+    ...scalingActions(settings, observation, scaling),
   ];
-  if (scaling.spawn > 0) {
-    actions.push({
-      kind: "spawn",
-      count: scaling.spawn,
-      max: settings.maxActiveGpus,
-      intentVersion: observation.intent.version,
-      reason: scaling.reason,
-    });
+  const snapshot: Snapshot = {
+    ...counts(observation, fleet),
+    desired: scaling.desired,
+    breaker: breakerState,
+    schedule,
+    suspended,
+    rule: evictions.reason === null ? scaling.rule : "budget",
+    reason: evictions.reason === null ? scaling.reason : `${scaling.reason}; ${evictions.reason}`,
+  };
+  return { actions, snapshot, breaker, warnings: staleVram(settings, observation) };
+}
+
+function signal(worker: string, signal: WorkerAction["signal"]): WorkerAction {
+  return { kind: "signal", worker, signal };
+}
+
+function scalingActions(settings: PolicySettings, { intent }: Observation, scaling: Scaling): Action[] {
+  const { reason, onlyIdle, spawn } = scaling;
+  const drains = scaling.drain.map(({ id }) => signal(id, { name: "drain", order: { reason, onlyIdle } }));
+  if (spawn === 0) {
+    return drains;
   }
-  return { actions, snapshot: summarise(observation, fleet, scaling.desired, scaling.reason) };
+  const { maxActiveGpus: max } = settings;
+  const caps = spendCaps(settings);
+  return [...drains, { kind: "spawn", count: spawn, max, intentVersion: intent.version, caps, reason }];
 }
 
 /** News for the workers' own workflows: the first sign of life, and the end of a drained worker's last task. */
@@ -48,28 +77,32 @@ function announcements(observation: Observation, ordered: ReadonlySet<string>): 
       return [];
     }
     if (worker.status === "active" && worker.signal === null) {
-      return [{ kind: "signal", worker: worker.id, signal: { name: "ready" } }];
+      return [signal(worker.id, { name: "ready" })];
     }
     if (worker.status === "terminating" && worker.task === null && worker.signal !== "released") {
-      return [{ kind: "signal", worker: worker.id, signal: { name: "released" } }];
+      return [signal(worker.id, { name: "released" })];
     }
     return [];
   });
 }
 
-function summarise(observation: Observation, fleet: Fleet, desired: number, reason: string): Snapshot {
+type Counts = Omit<Snapshot, "desired" | "breaker" | "schedule" | "suspended" | "rule" | "reason">;
+
+function counts(observation: Observation, fleet: Fleet): Counts {
+  const costPerHourUsd = round(observation.fleet.reduce((sum, worker) => sum + (worker.costPerHourUsd ?? 0), 0));
+  // Before the account's spend is read, the pool's own rate is the part of it that is known.
+  const spend: Spend = observation.spend ?? { hourlyUsd: costPerHourUsd, todayUsd: 0 };
   return {
     observedAt: new Date(observation.nowMs).toISOString(),
     intent: observation.intent,
-    desired,
     queued: observation.queued,
     spawning: fleet.spawning.length,
     idle: fleet.idle.length,
     busy: fleet.busy.length,
     terminating: fleet.terminating.length + fleet.leaving.length,
     failing: fleet.failing.length,
-    costPerHourUsd: round(observation.fleet.reduce((sum, worker) => sum + (worker.costPerHourUsd ?? 0), 0)),
-    reason,
+    costPerHourUsd,
+    spend: { hourlyUsd: round(spend.hourlyUsd), todayUsd: round(spend.todayUsd) },
   };
 }
 

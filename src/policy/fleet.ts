@@ -50,13 +50,23 @@ export function isCapacity(settings: PolicySettings, observation: Observation, w
   return nowMs - worker.heartbeatMs <= settings.gpuIdleTimeoutSec * 1000;
 }
 
-/** Whether a drain or fail was signalled and may still be on its way. */
+/** Whether a drain or an end was signalled and may still be on its way. */
 export function hasPendingOrder(worker: ObservedWorker, nowMs: number): boolean {
-  const ordered = worker.signal === "drain" || worker.signal === "fail";
-  return ordered && nowMs - (worker.signalMs ?? 0) < SIGNAL_PENDING_MS;
+  const isOrdered = worker.signal === "drain" || worker.signal === "fail" || worker.signal === "terminate";
+  return isOrdered && nowMs - (worker.signalMs ?? 0) < SIGNAL_PENDING_MS;
 }
 
 /** Idle counts from when the worker became ready, or from when its last task was released. */
 export function idleSinceMs(worker: ObservedWorker): number {
   return Math.max(worker.readyMs ?? worker.createdMs, worker.releasedMs ?? 0);
+}
+
+/** Those of the pool's own, the latest booked first. */
+export function newestFirst(workers: readonly ObservedWorker[]): ObservedWorker[] {
+  return workers.filter(({ origin }) => origin === "pool").sort((a, b) => b.createdMs - a.createdMs);
+}
+
+/** Those of the pool's own, the longest idle first. */
+export function restedLongestFirst(idle: readonly ObservedWorker[]): ObservedWorker[] {
+  return idle.filter(({ origin }) => origin === "pool").sort((a, b) => idleSinceMs(a) - idleSinceMs(b));
 }

@@ -1,7 +1,9 @@
 import type { Verdict } from "../contract/plan.ts";
 import { hasPendingOrder } from "./fleet.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
+import { type Suspicion, withinBlastRadius } from "./restraint.ts";
 import type { PolicySettings } from "./settings.ts";
+import { isSilent, massSilence, silentMs } from "./silence.ts";
 
 const ENDED_POD = new Set(["EXITED", "ERROR", "TERMINATED"]);
 
@@ -10,63 +12,83 @@ export interface HealthVerdict {
   readonly verdict: Verdict;
 }
 
-/** Who must be ended, each with its evidence in words. Heartbeat, progress and the provider's list are separate clocks. */
-export function judgeHealth(settings: PolicySettings, observation: Observation): HealthVerdict[] {
-  return observation.fleet.flatMap((worker) => {
-    if (worker.status === "error" || worker.status === "terminated" || worker.origin === "external") {
-      return [];
-    }
-    const pendingFail = worker.signal === "fail" && hasPendingOrder(worker, observation.nowMs);
-    const verdict = pendingFail ? null : judge(settings, observation, worker);
-    return verdict === null ? [] : [{ worker: worker.id, verdict }];
-  });
+export interface Health {
+  readonly verdicts: readonly HealthVerdict[];
+  /** Why verdicts are held back, if some are. */
+  readonly suspended: string | null;
 }
 
-function judge(settings: PolicySettings, observation: Observation, worker: ObservedWorker): Verdict | null {
+/**
+ * Who must be ended, each with its evidence in words. Heartbeat, progress and the provider's list are separate clocks.
+ * What the provider says is proof; the others are suspicions, and held back when there are too many of them.
+ */
+export function judgeHealth(settings: PolicySettings, observation: Observation): Health {
+  const judged = observation.fleet.filter((worker) => isJudged(worker, observation.nowMs));
+  const silence = massSilence(settings, observation);
+  const proven: HealthVerdict[] = [];
+  const suspicions: Suspicion[] = [];
+  for (const worker of judged) {
+    const ended = judgePod(worker);
+    if (ended !== null) {
+      proven.push({ worker: worker.id, verdict: ended });
+    } else if (!isSilent(settings, observation, worker)) {
+      suspicions.push(...suspectStandstill(settings, observation, worker));
+    } else if (silence === null) {
+      // Held back otherwise: who cannot be heard cannot be seen to make progress either.
+      suspicions.push(suspectSilence(settings, observation, worker));
+    }
+  }
+  const { verdicts, held } = withinBlastRadius(observation, suspicions);
+  const reasons = [silence, held].filter((reason) => reason !== null);
+  return { verdicts: [...proven, ...verdicts], suspended: reasons.length === 0 ? null : reasons.join("; ") };
+}
+
+function isJudged(worker: ObservedWorker, nowMs: number): boolean {
+  if (worker.status === "error" || worker.status === "terminated" || worker.origin === "external") {
+    return false;
+  }
   // A drained worker leaves by itself: only one that still holds a task is missed.
   if (worker.status === "terminating" && worker.task === null) {
-    return null;
+    return false;
   }
-  return (
-    judgePod(worker) ?? judgeHeartbeat(settings, observation, worker) ?? judgeProgress(settings, observation, worker)
-  );
+  return worker.signal === "drain" || !hasPendingOrder(worker, nowMs);
 }
 
 function judgePod(worker: ObservedWorker): Verdict | null {
   if (worker.pod?.kind === "absent") {
     const reason = `pod ${worker.podId} vanished: two complete lists of the provider in a row lack it`;
-    return { leaseCause: "host_lost", reason, heartbeatMs: null };
+    return { evidence: "provider", leaseCause: "host_lost", reason, heartbeatMs: null };
   }
   if (worker.pod?.kind === "listed" && ENDED_POD.has(worker.pod.status)) {
     const reason = `pod ${worker.podId} is ${worker.pod.status} at the provider`;
-    return { leaseCause: "worker_died", reason, heartbeatMs: null };
+    return { evidence: "provider", leaseCause: "worker_died", reason, heartbeatMs: null };
   }
   return null;
 }
 
-function judgeHeartbeat(settings: PolicySettings, observation: Observation, worker: ObservedWorker): Verdict | null {
-  if (worker.status === "spawning" || worker.heartbeatMs === null) {
-    return null;
-  }
-  const silentMs = observation.nowMs - Math.max(worker.heartbeatMs, observation.observingSinceMs);
-  if (silentMs <= settings.gpuIdleTimeoutSec * 1000) {
-    return null;
-  }
-  const reason = `no heartbeat for ${seconds(silentMs)} (GPU_IDLE_TIMEOUT_SEC ${settings.gpuIdleTimeoutSec})`;
-  return { leaseCause: "worker_died", reason, heartbeatMs: worker.heartbeatMs };
+function suspectSilence(settings: PolicySettings, observation: Observation, worker: ObservedWorker): Suspicion {
+  const silent = seconds(silentMs(observation, worker));
+  const reason = `no heartbeat for ${silent} (GPU_IDLE_TIMEOUT_SEC ${settings.gpuIdleTimeoutSec})`;
+  const { heartbeatMs } = worker;
+  return {
+    worker: worker.id,
+    sinceMs: heartbeatMs ?? 0,
+    verdict: { evidence: "heartbeat", leaseCause: "worker_died", reason, heartbeatMs },
+  };
 }
 
-function judgeProgress(settings: PolicySettings, observation: Observation, worker: ObservedWorker): Verdict | null {
-  if (worker.task === null) {
-    return null;
+function suspectStandstill(
+  settings: PolicySettings,
+  { nowMs }: Observation,
+  { id, task }: ObservedWorker,
+): Suspicion[] {
+  const limitSec = task?.stuckTimeoutSec ?? settings.taskStuckTimeoutSec;
+  const sinceMs = task?.progressMs ?? task?.startedMs ?? nowMs;
+  if (task === null || nowMs - sinceMs <= limitSec * 1000) {
+    return [];
   }
-  const limitSec = worker.task.stuckTimeoutSec ?? settings.taskStuckTimeoutSec;
-  const stillMs = observation.nowMs - (worker.task.progressMs ?? worker.task.startedMs);
-  if (stillMs <= limitSec * 1000) {
-    return null;
-  }
-  const reason = `task ${worker.task.id} made no progress for ${seconds(stillMs)} (stuck after ${limitSec} s)`;
-  return { leaseCause: "stuck", reason, heartbeatMs: null };
+  const reason = `task ${task.id} made no progress for ${seconds(nowMs - sinceMs)} (stuck after ${limitSec} s)`;
+  return [{ worker: id, sinceMs, verdict: { evidence: "progress", leaseCause: "stuck", reason, heartbeatMs: null } }];
 }
 
 function seconds(ms: number): string {

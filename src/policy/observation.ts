@@ -1,3 +1,4 @@
+import type { BreakerState, Spend } from "../contract/plan.ts";
 import type { Intent } from "../contract/messages.ts";
 import type { WorkerRow } from "../contract/inputs.ts";
 
@@ -10,6 +11,29 @@ export interface Observation {
   /** Claimable tasks, counted up to 10,000. */
   readonly queued: number;
   readonly fleet: readonly ObservedWorker[];
+  readonly breaker: ObservedBreaker;
+  /** Of the account, over all pools. Null: not read yet, so no cap can be kept and nothing is spawned under one. */
+  readonly spend: ObservedSpend | null;
+  /** Workers of this pool that were booked in the last sixty seconds. */
+  readonly launchedLastMinute: number;
+  /** Workers of this pool that verdicts on heartbeat or progress ended in the last five minutes. */
+  readonly failedRecently: number;
+}
+
+export interface ObservedBreaker {
+  readonly state: BreakerState;
+  readonly sinceMs: number;
+  /** Of the workers whose boot came to its end within FAILURE_WINDOW_MINUTES and since `sinceMs`: failed before they were ready. */
+  readonly failed: number;
+  /** The others of them. */
+  readonly ready: number;
+}
+
+export interface ObservedSpend extends Spend {
+  /** Last known hourly price of the pool's pods, else the dearest other pool's; null: none was ever rented. */
+  readonly priceUsd: number | null;
+  /** Living workers while no price is known at all; else they are in hourlyUsd at the last known one. */
+  readonly unpriced: number;
 }
 
 export interface ObservedWorker {
@@ -20,6 +44,8 @@ export interface ObservedWorker {
   readonly createdMs: number;
   readonly readyMs: number | null;
   readonly heartbeatMs: number | null;
+  /** When it last reported VRAM figures; null: never. */
+  readonly vramMs: number | null;
   readonly releasedMs: number | null;
   readonly costPerHourUsd: number | null;
   readonly task: ObservedTask | null;

@@ -136,8 +136,12 @@ export type Schema = {
       };
       pools: {
         Row: {
+          breaker: string;
+          breaker_since: string;
           config: Json;
           created_at: string;
+          environment: Json;
+          environment_at: string | null;
           hold: number | null;
           hold_until: string | null;
           intent_version: number;
@@ -149,8 +153,12 @@ export type Schema = {
           watch_id: string | null;
         };
         Insert: {
+          breaker?: string | undefined;
+          breaker_since?: string | undefined;
           config?: JsonInput | undefined;
           created_at?: string | undefined;
+          environment?: JsonInput | undefined;
+          environment_at?: string | null | undefined;
           hold?: number | null | undefined;
           hold_until?: string | null | undefined;
           intent_version?: number | undefined;
@@ -162,8 +170,12 @@ export type Schema = {
           watch_id?: string | null | undefined;
         };
         Update: {
+          breaker?: string | undefined;
+          breaker_since?: string | undefined;
           config?: JsonInput | undefined;
           created_at?: string | undefined;
+          environment?: JsonInput | undefined;
+          environment_at?: string | null | undefined;
           hold?: number | null | undefined;
           hold_until?: string | null | undefined;
           intent_version?: number | undefined;
@@ -498,6 +510,8 @@ export type Schema = {
           created_at: string;
           decision_id: string | null;
           deleted_at: string | null;
+          failed_at: string | null;
+          failed_on: string | null;
           gone_at: string | null;
           id: string;
           instance_type: string | null;
@@ -519,6 +533,7 @@ export type Schema = {
           token_expires_at: string | null;
           token_hash: string | null;
           user_id: string | null;
+          vram_at: string | null;
           vram_total_mb: number | null;
           vram_used_mb: number | null;
         };
@@ -530,6 +545,8 @@ export type Schema = {
           created_at?: string | undefined;
           decision_id?: string | null | undefined;
           deleted_at?: string | null | undefined;
+          failed_at?: string | null | undefined;
+          failed_on?: string | null | undefined;
           gone_at?: string | null | undefined;
           id: string;
           instance_type?: string | null | undefined;
@@ -551,6 +568,7 @@ export type Schema = {
           token_expires_at?: string | null | undefined;
           token_hash?: string | null | undefined;
           user_id?: string | null | undefined;
+          vram_at?: string | null | undefined;
           vram_total_mb?: number | null | undefined;
           vram_used_mb?: number | null | undefined;
         };
@@ -562,6 +580,8 @@ export type Schema = {
           created_at?: string | undefined;
           decision_id?: string | null | undefined;
           deleted_at?: string | null | undefined;
+          failed_at?: string | null | undefined;
+          failed_on?: string | null | undefined;
           gone_at?: string | null | undefined;
           id?: string | undefined;
           instance_type?: string | null | undefined;
@@ -583,6 +603,7 @@ export type Schema = {
           token_expires_at?: string | null | undefined;
           token_hash?: string | null | undefined;
           user_id?: string | null | undefined;
+          vram_at?: string | null | undefined;
           vram_total_mb?: number | null | undefined;
           vram_used_mb?: number | null | undefined;
         };
@@ -762,6 +783,17 @@ export type Schema = {
       };
     };
     Functions: {
+      account_spend: {
+        Args: {
+          p_pool: string | null;
+        };
+        Returns: {
+          hourly_usd: number;
+          today_usd: number;
+          price_usd: number;
+          unpriced: number;
+        };
+      };
       api_authorize_upload: {
         Args: {
           p_task_id: string | null;
@@ -976,6 +1008,8 @@ export type Schema = {
           p_reason: string | null;
           p_heartbeat_ms?: number | null;
           p_require_spawning?: boolean | null;
+          p_evidence?: string | null;
+          p_progress_ms?: number | null;
         };
         Returns: Json;
       };
@@ -1174,6 +1208,15 @@ export type Schema = {
         };
         Returns: string;
       };
+      order_worker: {
+        Args: {
+          p_pool: string | null;
+          p_worker_id: string | null;
+          p_kind: string | null;
+          p_reason: string | null;
+        };
+        Returns: Json;
+      };
       outbox_clean: {
         Args: {
           p_retention_hours?: number | null;
@@ -1214,8 +1257,16 @@ export type Schema = {
         Args: {
           p_pool: string | null;
           p_watch_id: string | null;
+          p_environment?: JsonInput | null;
+          p_started_at?: string | null;
         };
         Returns: undefined;
+      };
+      pool_fleet_hash: {
+        Args: {
+          p_pool: string | null;
+        };
+        Returns: string;
       };
       pool_observe: {
         Args: {
@@ -1223,6 +1274,8 @@ export type Schema = {
           p_known_fleet: string | null;
           p_full: boolean | null;
           p_poll_sec: number | null;
+          p_failure_window_min?: number | null;
+          p_spend?: boolean | null;
         };
         Returns: Json;
       };
@@ -1230,6 +1283,13 @@ export type Schema = {
         Args: {
           p_pool: string | null;
           p_config?: JsonInput | null;
+        };
+        Returns: Json;
+      };
+      pool_reconfigure: {
+        Args: {
+          p_pool: string | null;
+          p_patch: JsonInput | null;
         };
         Returns: Json;
       };
@@ -1242,6 +1302,8 @@ export type Schema = {
           p_details: JsonInput | null;
           p_signals?: JsonInput | null;
           p_watch_id?: string | null;
+          p_breaker?: string | null;
+          p_breaker_reason?: string | null;
         };
         Returns: undefined;
       };
@@ -1255,6 +1317,15 @@ export type Schema = {
           p_release_hold?: boolean | null;
         };
         Returns: Json;
+      };
+      pool_turn_breaker: {
+        Args: {
+          p_pool: string | null;
+          p_state: string | null;
+          p_reason: string | null;
+          p_decision_id: string | null;
+        };
+        Returns: boolean;
       };
       project_is_gated: {
         Args: {
@@ -1342,6 +1413,8 @@ export type Schema = {
           p_max: number | null;
           p_intent_version: number | null;
           p_instance_type: string | null;
+          p_max_hourly_usd?: number | null;
+          p_daily_usd?: number | null;
         };
         Returns: Json;
       };

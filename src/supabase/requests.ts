@@ -8,22 +8,31 @@ const PAUSES_MS = [250, 1_000] as const;
 const TRANSIENT = new Set([0, 429, 502, 503, 504]);
 const FOREIGN_KEY_VIOLATION = "23503";
 
+/** What a request is answered that failed. */
+export interface Refusal {
+  readonly message: string;
+  readonly code: string;
+  readonly details: string | null;
+  readonly hint: string | null;
+}
+
 export type Answer<T> =
   | { readonly data: T; readonly error: null; readonly status: number }
-  | {
-      readonly data: null;
-      readonly error: { message: string; code: string; details: string | null; hint: string | null };
-      readonly status: number;
-    };
+  | { readonly data: null; readonly error: Refusal; readonly status: number };
+
+/** A refusal in words; `status` 0: no answer came. */
+export function refusedRequest(operation: string, status: number, refusal: Refusal): DatabaseError {
+  const { message, code, details, hint } = refusal;
+  // The details of a broken reference name the value; a count's answer has no body to say anything.
+  const text = (code === FOREIGN_KEY_VIOLATION ? details : message) || message || "no reason given";
+  return new DatabaseError(operation, status, code ?? "", text, hint);
+}
 
 /** The data of one request, which is sent once. @throws DatabaseError */
 export async function answerOf<T>(operation: string, request: PromiseLike<Answer<T>>): Promise<T> {
   const answer = await request;
   if (answer.error !== null) {
-    const { message, code, details, hint } = answer.error;
-    // The details of a broken reference name the value.
-    const text = (code === FOREIGN_KEY_VIOLATION ? details : message) || message || "no reason given";
-    throw new DatabaseError(operation, answer.status, code ?? "", text, hint);
+    throw refusedRequest(operation, answer.status, answer.error);
   }
   return answer.data;
 }

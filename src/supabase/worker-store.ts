@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { CreatedPod } from "../contract/activities.ts";
 import type { WorkerRow } from "../contract/inputs.ts";
-import type { LeaseCause } from "../contract/plan.ts";
+import type { Evidence, LeaseCause } from "../contract/plan.ts";
 import type { Database } from "./client.ts";
 
 const row = z
@@ -21,6 +21,7 @@ const row = z
     status_reason: z.string().nullable(),
     busy: z.boolean(),
     config: z.record(z.string(), z.unknown()),
+    environment: z.record(z.string(), z.unknown()),
   })
   .transform((r): LoadedWorker => ({
     nowMs: r.now_ms,
@@ -38,11 +39,13 @@ const row = z
     statusReason: r.status_reason,
     busy: r.busy,
     config: r.config,
+    environment: r.environment,
   }));
 
-/** A row with its pool's own settings. */
+/** A row with its pool's own settings and those of the newest Temporal worker process. */
 export interface LoadedWorker extends WorkerRow {
   readonly config: Readonly<Record<string, unknown>>;
+  readonly environment: Readonly<Record<string, unknown>>;
 }
 
 export interface WorkerStore {
@@ -70,6 +73,8 @@ export interface WorkerStore {
 export interface FailRequest {
   readonly cause: LeaseCause;
   readonly reason: string;
+  /** Null where it is no verdict of the pool's, such as a spawn deadline. */
+  readonly evidence: Evidence | null;
   readonly heartbeatMs: number | null;
   readonly onlyIfSpawning: boolean;
 }
@@ -113,6 +118,7 @@ export function workerStore(database: Database): WorkerStore {
           p_reason: request.reason,
           p_heartbeat_ms: request.heartbeatMs,
           p_require_spawning: request.onlyIfSpawning,
+          p_evidence: request.evidence,
         },
         z.object({ outcome: z.enum(["failed", "refused_ready", "refused_recovered", "not_living"]) }),
       ),

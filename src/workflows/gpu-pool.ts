@@ -6,26 +6,27 @@ import {
   CancelledFailure,
   condition,
   continueAsNew,
-  defineQuery,
-  defineSignal,
-  defineUpdate,
   proxyActivities,
   setCurrentDetails,
-  setDefaultSignalHandler,
-  setHandler,
   upsertSearchAttributes,
   workflowInfo,
 } from "@temporalio/workflow";
 import type { PoolActivities } from "../contract/activities.ts";
 import type { GpuPoolInput } from "../contract/inputs.ts";
-import type { Intent, Message, PoolStatus } from "../contract/messages.ts";
-import type { Plan, Snapshot } from "../contract/plan.ts";
+import type { CycleSummary, Explanation, PoolStatus } from "../contract/messages.ts";
+import type { Plan, SettingsView, Snapshot } from "../contract/plan.ts";
 import { GPU_POOL } from "../contract/search-attributes.ts";
-import { type Inbox, openInbox } from "./inbox.ts";
-import { type Parsed, parseScale } from "./messages.ts";
+import { explain, summariseCycle } from "./explanations.ts";
+import { openInbox } from "./inbox.ts";
 import { describePool } from "./pool-details.ts";
+import { handleMessages } from "./pool-messages.ts";
 import { summarised } from "./summarised.ts";
 import { signalWorkers, startWorkers } from "./workers.ts";
+
+/** Decisions kept for the query `explain`; the journal has them all. */
+const EXPLAINED_DECISIONS = 20;
+/** Before the next watch when a plan holds nothing that this code knows: it would come back with the same at once. */
+const UNKNOWN_PLAN_PAUSE = "30s";
 
 const store = summarised<Omit<PoolActivities, "watchPool">>(
   {
@@ -36,6 +37,8 @@ const store = summarised<Omit<PoolActivities, "watchPool">>(
     openPool: "open the pool's row: who lives?",
     recordMessage: "write down what an operator said",
     journalIgnored: "journal a message that cannot be read",
+    reconfigure: "lay settings over the pool's own",
+    orderWorker: "look at the worker that an operator means",
     reserveWorkers: "book new workers within all caps",
   },
 );
@@ -44,120 +47,128 @@ const { watchPool } = proxyActivities<PoolActivities>({
   startToCloseTimeout: "6m",
   heartbeatTimeout: "30s",
   cancellationType: ActivityCancellationType.TRY_CANCEL,
+  // Else the process that runs the workflow would keep every watch, and a new version beside it would get none.
+  allowEagerDispatch: false,
   retry: { initialInterval: "250ms", maximumInterval: "30s" },
   summary: "watch queue and fleet until there is something to do",
 });
 
-/** One pool of GPU workers, for ever: watch, perform, and meanwhile write down what operators say. */
-export async function gpuPool(input: GpuPoolInput): Promise<void> {
+/**
+ * One pool of GPU workers, for ever: watch, perform, and meanwhile write down what operators say.
+ * @returns what the last round did, where the input asks for a number of rounds; nothing after a shutdown.
+ */
+export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void> {
   const { pool, carried } = input;
   let phase: PoolStatus["phase"] = "starting";
   let snapshot: Snapshot | null = carried?.snapshot ?? null;
+  let settings: SettingsView | null = carried?.settings ?? null;
+  let decisions: readonly Explanation[] = carried?.decisions ?? [];
+  let latest: Explanation | null = null;
   let lastDecision: PoolStatus["lastDecision"] = null;
   let watches = carried?.watches ?? 0;
   let closing = false;
+  let cancelled = false;
 
-  const inbox = openInbox(
-    {
-      record: (message) => store.recordMessage(pool, message),
-      journalIgnored: (kind, reason) => store.journalIgnored(pool, kind, reason),
-    },
-    carried?.messages ?? 0,
-  );
+  const inbox = openInbox(carried?.messages ?? 0);
   const status = (): PoolStatus => ({ pool, phase, snapshot, lastDecision, watches, messages: inbox.received() });
-  handleMessages(inbox, status, () => closing);
+  handleMessages({
+    pool,
+    inbox,
+    store,
+    status,
+    isClosing: () => closing,
+    close: () => void (closing = true),
+    reconfigured: (now) => void (settings = now),
+    explain: () => ({ pool, now: latest ?? decisions[0] ?? null, decisions }),
+    config: () => ({ pool, settings }),
+  });
 
   // A cancelled pool is shut down first: pods must not outlive the workflow that would have buried them.
   CancellationScope.current().cancelRequested.catch(async () => {
     closing = true;
-    await inbox.post({ kind: "shutdown" });
+    cancelled = true;
+    await inbox.post(() => store.recordMessage(pool, { kind: "shutdown" }));
   });
-  await CancellationScope.nonCancellable(run);
-  throw new CancelledFailure(`pool ${pool} was shut down: no pod is left`);
+  const summary = await CancellationScope.nonCancellable(run);
+  if (cancelled) {
+    throw new CancelledFailure(`pool ${pool} was shut down: no pod is left`);
+  }
+  return summary;
 
-  async function run(): Promise<void> {
+  async function run(): Promise<CycleSummary | undefined> {
     if (carried === undefined) {
       // A start from the plain CLI need not know about search attributes.
       upsertSearchAttributes([{ key: GPU_POOL, value: pool }]);
       const { living } = await store.openPool(pool, input.config ?? {});
       await startWorkers(pool, living);
     }
-    for (;;) {
+    for (let round = 1; ; round += 1) {
       phase = closing ? "closing" : "watching";
-      const plan = await watchPool(pool, snapshot !== null);
+      const known = { shown: snapshot !== null, settings: settings?.fingerprint ?? null };
+      const plan = await watchPool(pool, input.rounds === undefined ? known : { ...known, once: true });
       watches += 1;
       snapshot = plan.snapshot ?? snapshot;
+      settings = plan.settings ?? settings;
+      latest = explain(plan) ?? latest;
       phase = closing ? "closing" : "performing";
-      await perform(plan);
+      const booked = await perform(plan);
       setCurrentDetails(describePool(status()));
       if (closing && snapshot !== null && isEmpty(snapshot) && snapshot.intent.mode === "closing") {
-        return;
+        await condition(() => inbox.isEmpty() && allHandlersFinished());
+        return undefined;
       }
-      if (!closing && isHistoryLong(input)) {
+      if (!closing && input.rounds !== undefined && round >= input.rounds) {
+        await condition(() => closing || (inbox.isEmpty() && allHandlersFinished()));
+        if (!closing) {
+          return summarise(plan, booked);
+        }
+      }
+      if (!closing && input.rounds === undefined && isHistoryLong(input)) {
         await condition(() => closing || (inbox.isEmpty() && allHandlersFinished()));
         // The next run would not know of a cancellation that came meanwhile.
         if (!closing) {
           const messages = inbox.received();
-          await continueAsNew<typeof gpuPool>({ ...input, carried: { snapshot, watches, messages } });
+          await continueAsNew<typeof gpuPool>({
+            ...input,
+            carried: { snapshot, settings, decisions, watches, messages },
+          });
         }
       }
     }
   }
 
-  async function perform(plan: Plan): Promise<void> {
+  /** @returns the ids of the workers that were booked. */
+  async function perform(plan: Plan): Promise<string[]> {
+    const booked: string[] = [];
     if (plan.actions.length === 0) {
-      return;
+      return booked;
     }
+    const signals = plan.actions.filter((action) => action.kind === "signal");
+    const spawns = plan.actions.filter((action) => action.kind === "spawn");
     lastDecision = { id: plan.decisionId, actions: plan.actions.length, reason: plan.snapshot?.reason ?? "" };
-    await signalWorkers(
-      pool,
-      plan.actions.filter((action) => action.kind === "signal"),
-    );
-    for (const action of plan.actions) {
-      if (action.kind === "spawn") {
-        const { workers } = await store.reserveWorkers(pool, plan.decisionId, action);
-        await startWorkers(pool, workers);
-      }
+    const explanation = explain(plan);
+    decisions = [...(explanation === null ? [] : [explanation]), ...decisions].slice(0, EXPLAINED_DECISIONS);
+    await signalWorkers(pool, signals);
+    for (const action of spawns) {
+      const { workers } = await store.reserveWorkers(pool, plan.decisionId, action);
+      await startWorkers(pool, workers);
+      booked.push(...workers);
     }
-  }
-}
-
-function handleMessages(inbox: Inbox, status: () => PoolStatus, isClosing: () => boolean): void {
-  const refusal = () => (isClosing() ? "the pool is shutting down" : null);
-
-  /** A signal never throws: what cannot be read is journaled and ignored. */
-  async function receive(kind: string, parsed: Parsed<Message>): Promise<void> {
-    const refused = parsed.ok ? refusal() : parsed.error;
-    if (parsed.ok && refused === null) {
-      await inbox.post(parsed.value);
-    } else {
-      inbox.ignore(kind, refused ?? "");
+    if (signals.length + spawns.length === 0) {
+      await condition(() => closing, UNKNOWN_PLAN_PAUSE);
     }
-  }
-  function validate(parsed: Parsed<unknown>): void {
-    const refused = parsed.ok ? refusal() : parsed.error;
-    if (refused !== null) {
-      throw ApplicationFailure.nonRetryable(refused, "InvalidMessage");
-    }
-  }
-  async function execute(parsed: Parsed<Message>): Promise<Intent> {
-    if (!parsed.ok) {
-      throw ApplicationFailure.nonRetryable(parsed.error, "InvalidMessage");
-    }
-    return await inbox.post(parsed.value);
+    return booked;
   }
 
-  setHandler(defineQuery<PoolStatus>("status"), status);
-  setHandler(defineSignal<[unknown]>("scale"), async (payload) => await receive("scale", parseScale(payload)));
-  setHandler(defineUpdate<Intent, [unknown]>("scale"), async (payload) => await execute(parseScale(payload)), {
-    validator: (payload) => validate(parseScale(payload)),
-  });
-  for (const kind of ["drain", "resume", "pause"] as const) {
-    const message: Parsed<Message> = { ok: true, value: { kind } };
-    setHandler(defineSignal(kind), async () => await receive(kind, message));
-    setHandler(defineUpdate<Intent>(kind), async () => await execute(message), { validator: () => validate(message) });
+  function summarise(plan: Plan, booked: readonly string[]): CycleSummary {
+    if (plan.snapshot === null) {
+      throw ApplicationFailure.nonRetryable(
+        `pool ${pool} could not be observed for as long as a watch lasts: no decision was made`,
+        "NotObserved",
+      );
+    }
+    return summariseCycle(pool, { ...plan, snapshot: plan.snapshot }, booked);
   }
-  setDefaultSignalHandler((name) => inbox.ignore(name, "unknown signal; a pool takes scale, drain, resume and pause"));
 }
 
 function isHistoryLong({ maxHistoryLength }: GpuPoolInput): boolean {

@@ -11,7 +11,7 @@ import {
 import type { GpuWorkerInput, GpuWorkerResult, WorkerPhase, WorkerRow, WorkerTimings } from "../contract/inputs.ts";
 import type { DrainOrder } from "../contract/plan.ts";
 import { POD_ID, WORKER_PHASE } from "../contract/search-attributes.ts";
-import { parseDrainOrder, parseVerdict } from "./messages.ts";
+import { parseDrainOrder, parseTerminateOrder, parseVerdict } from "./messages.ts";
 import { acquirePod } from "./acquire-pod.ts";
 import { buryPod } from "./bury-pod.ts";
 import { checkBoot, type Order, workerStore } from "./worker-life.ts";
@@ -23,13 +23,17 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
   let order: Order | null = null;
   let ready = false;
   let released = false;
+  /** Its task may take as long as it makes progress. */
+  let untilTaskEnds = false;
 
   setHandler(defineQuery<WorkerPhase>("phase"), () => phase);
   setHandler(defineSignal("ready"), () => void (ready = true));
   setHandler(defineSignal("released"), () => void (released = true));
   setHandler(defineSignal<[unknown]>("drain"), (payload) => give({ kind: "drain", order: parseDrainOrder(payload) }));
   setHandler(defineSignal<[unknown]>("fail"), (payload) => give({ kind: "fail", verdict: parseVerdict(payload) }));
-  setHandler(defineSignal("terminate"), () => give({ kind: "terminate", reason: "terminated by an operator" }));
+  setHandler(defineSignal<[unknown]>("terminate"), (payload) =>
+    give({ kind: "terminate", ...parseTerminateOrder(payload) }),
+  );
 
   let cancelled = false;
   CancellationScope.current().cancelRequested.catch(() => {
@@ -143,12 +147,15 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
   /** @returns the worker's new status, or null when its row refused the order. */
   async function carryOut(given: Order): Promise<WorkerRow["status"] | null> {
     if (given.kind === "fail") {
-      const { leaseCause, reason, heartbeatMs } = given.verdict;
-      const { outcome } = await store.failWorker(id, leaseCause, reason, { heartbeatMs });
+      const { evidence, leaseCause, reason, heartbeatMs } = given.verdict;
+      const { outcome } = await store.failWorker(id, leaseCause, reason, { evidence, heartbeatMs });
       return outcome === "refused_recovered" ? null : "error";
     }
     const reason = given.kind === "drain" ? given.order.reason : given.reason;
     const onlyIdle = given.kind === "drain" && given.order.onlyIdle;
+    if (given.kind === "drain") {
+      untilTaskEnds = given.order.untilTaskEnds === true;
+    }
     const { outcome, busy } = await store.drainWorker(id, { reason, onlyIdle });
     if (outcome === "refused_busy") {
       return null;
@@ -168,13 +175,20 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
     enter("draining");
     const { row } = await store.loadWorker(id);
     const since = row === null ? 0 : row.nowMs - (row.terminatingMs ?? row.nowMs);
-    const endsAtMs = Date.now() + timings.gracefulShutdownTimeoutSec * 1000 - since;
+    let endsAtMs = Date.now() + timings.gracefulShutdownTimeoutSec * 1000 - since;
     for (;;) {
       const leftMs = endsAtMs - Date.now();
-      if (row?.busy === true && !released && leftMs > 0) {
+      if (row?.busy === true && !released && untilTaskEnds) {
+        await condition(() => released || order !== null);
+      } else if (row?.busy === true && !released && leftMs > 0) {
         await condition(() => released || isEnd(order), leftMs, { summary: "graceful shutdown deadline" });
       }
       const given = takeOrder();
+      if (untilTaskEnds && given?.kind === "drain") {
+        untilTaskEnds = given.order.untilTaskEnds === true;
+        endsAtMs = Date.now() + timings.gracefulShutdownTimeoutSec * 1000;
+        continue;
+      }
       if (given?.kind === "fail") {
         const ended = await carryOut(given);
         if (ended !== null) {

@@ -1,19 +1,20 @@
-import type { Message } from "../contract/messages.ts";
+import type { Message, WorkerOrder } from "../contract/messages.ts";
+import { POOL_SETTINGS } from "../contract/pool-settings.ts";
 import { Undecodable } from "./payload-converter.ts";
-import type { DrainOrder, LeaseCause, Verdict } from "../contract/plan.ts";
+import type { DrainOrder, Evidence, LeaseCause, TerminateOrder, Verdict } from "../contract/plan.ts";
 
 /** Messages come from any client as plain JSON: nothing is believed before it is read here, and nothing here throws. */
 export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: string };
 
 const MAX_TARGET = 10_000;
 const MAX_HOLD_SEC = 31_536_000;
+const MAX_PATCH_CHARS = 20_000;
+const MAX_ID_CHARS = 200;
+const MAX_REASON_CHARS = 500;
 
 export function parseScale(payload: unknown): Parsed<Message> {
-  if (payload instanceof Undecodable) {
-    return wrong(`its payload cannot be decoded, send plain JSON: ${payload.reason}`);
-  }
   if (!isRecord(payload)) {
-    return wrong(`expected {"target": n | null, "for"?: seconds}, got ${show(payload)}`);
+    return wrong(expected(`{"target": n | null, "for"?: seconds}`, payload));
   }
   const { target, for: forSec } = payload;
   if (target !== null && !(isWhole(target) && target >= 0 && target <= MAX_TARGET)) {
@@ -25,19 +26,59 @@ export function parseScale(payload: unknown): Parsed<Message> {
   return { ok: true, value: { kind: "scale", target, forSec: isWhole(forSec) ? forSec : null } };
 }
 
+/**
+ * Part of the pool's settings; null takes one away. Only the names are read here: an unknown one is refused before the
+ * history has it, since what is typed under a wrong name may be a secret.
+ */
+export function parsePatch(payload: unknown): Parsed<Readonly<Record<string, unknown>>> {
+  if (!isRecord(payload) || Object.keys(payload).length === 0) {
+    return wrong(expected(`an object of settings such as {"maxActiveGpus": 4}, null to take one away`, payload));
+  }
+  const unknown = Object.keys(payload).find((name) => !POOL_SETTINGS.includes(name));
+  if (unknown !== undefined) {
+    return wrong(`${unknown}: no setting that a pool may have; known are ${POOL_SETTINGS.join(", ")}`);
+  }
+  if (JSON.stringify(payload).length > MAX_PATCH_CHARS) {
+    return wrong(`the settings are longer than ${MAX_PATCH_CHARS} characters`);
+  }
+  return { ok: true, value: payload };
+}
+
+export function parseWorkerOrder(kind: WorkerOrder["kind"], payload: unknown): Parsed<WorkerOrder> {
+  if (!isRecord(payload)) {
+    return wrong(expected(`{"worker": id, "reason"?: text}`, payload));
+  }
+  const { worker, reason } = payload;
+  if (typeof worker !== "string" || worker === "" || worker.length > MAX_ID_CHARS) {
+    return wrong(`worker: expected a worker's id, got ${show(worker)}`);
+  }
+  if (reason !== undefined && reason !== null && (typeof reason !== "string" || reason.length > MAX_REASON_CHARS)) {
+    return wrong(`reason: expected a text of at most ${MAX_REASON_CHARS} characters, got ${show(reason)}`);
+  }
+  const said = typeof reason === "string" && reason !== "" ? reason : "asked for by an operator";
+  return { ok: true, value: { kind, worker, reason: said } };
+}
+
 /** An order without a readable payload is a graceful one: a drain sent by hand must work. */
 export function parseDrainOrder(payload: unknown): DrainOrder {
   const given = isRecord(payload) ? payload : {};
   return {
     reason: typeof given["reason"] === "string" ? given["reason"] : "drain asked for by signal",
     onlyIdle: given["onlyIdle"] === true,
+    untilTaskEnds: given["untilTaskEnds"] === true,
   };
+}
+
+export function parseTerminateOrder(payload: unknown): TerminateOrder {
+  const reason = isRecord(payload) ? payload["reason"] : undefined;
+  return { reason: typeof reason === "string" ? reason : "terminated by an operator" };
 }
 
 export function parseVerdict(payload: unknown): Verdict {
   const given = isRecord(payload) ? payload : {};
-  const { leaseCause, reason, heartbeatMs } = given;
+  const { evidence, leaseCause, reason, heartbeatMs } = given;
   return {
+    evidence: isEvidence(evidence) ? evidence : null,
     leaseCause: isLeaseCause(leaseCause) ? leaseCause : "host_lost",
     reason: typeof reason === "string" ? reason : "failed by signal",
     heartbeatMs: typeof heartbeatMs === "number" ? heartbeatMs : null,
@@ -46,6 +87,10 @@ export function parseVerdict(payload: unknown): Verdict {
 
 function isLeaseCause(value: unknown): value is LeaseCause {
   return value === "worker_died" || value === "stuck" || value === "host_lost";
+}
+
+function isEvidence(value: unknown): value is Evidence {
+  return value === "provider" || value === "heartbeat" || value === "progress";
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -58,6 +103,12 @@ function isWhole(value: unknown): value is number {
 
 function wrong(error: string): Parsed<never> {
   return { ok: false, error };
+}
+
+function expected(shape: string, payload: unknown): string {
+  return payload instanceof Undecodable
+    ? `its payload cannot be decoded, send plain JSON: ${payload.reason}`
+    : `expected ${shape}, got ${show(payload)}`;
 }
 
 function show(value: unknown): string {

@@ -1,23 +1,20 @@
 import type { PoolStatus } from "../contract/messages.ts";
+import type { Snapshot } from "../contract/plan.ts";
 
 /** What the Web UI shows as the pool's current details, in Markdown. */
 export function describePool({ pool, snapshot, lastDecision, watches, messages }: PoolStatus): string {
   if (snapshot === null) {
     return `### Pool ${pool}\n\nNot observed yet.`;
   }
-  const { intent } = snapshot;
-  const wish =
-    intent.hold === null
-      ? intent.mode
-      : `${intent.mode}, held at ${intent.hold}${intent.holdUntilMs === null ? "" : ` until ${new Date(intent.holdUntilMs).toISOString()}`}`;
   return [
-    `### Pool ${pool}: ${wish}`,
+    `### Pool ${pool}: ${wish(snapshot)}`,
     "",
     "| desired | spawning | idle | busy | leaving | failing | queued | $/h |",
     "|---|---|---|---|---|---|---|---|",
     `| ${snapshot.desired} | ${snapshot.spawning} | ${snapshot.idle} | ${snapshot.busy} | ${snapshot.terminating} | ${snapshot.failing} | ${snapshot.queued} | ${snapshot.costPerHourUsd} |`,
     "",
     `**Now:** ${snapshot.reason}`,
+    ...circumstances(snapshot).flatMap((line) => ["", line]),
     "",
     lastDecision === null
       ? "No action yet."
@@ -25,4 +22,22 @@ export function describePool({ pool, snapshot, lastDecision, watches, messages }
     "",
     `Observed ${snapshot.observedAt}; ${watches} watches, ${messages} messages.`,
   ].join("\n");
+}
+
+function wish({ intent }: Snapshot): string {
+  if (intent.hold === null) {
+    return intent.mode;
+  }
+  const until = intent.holdUntilMs === null ? "" : ` until ${new Date(intent.holdUntilMs).toISOString()}`;
+  return `${intent.mode}, held at ${intent.hold}${until}`;
+}
+
+function circumstances({ breaker, suspended, schedule }: Snapshot): string[] {
+  return [
+    ...(breaker === undefined || breaker === "closed"
+      ? []
+      : [`**Breaker ${breaker.replace("_", "-")}:** see the journal`]),
+    ...(suspended === undefined || suspended === null ? [] : [`**Verdicts suspended:** ${suspended}`]),
+    ...(schedule === undefined || schedule === null ? [] : [`**Schedule:** ${schedule}`]),
+  ];
 }

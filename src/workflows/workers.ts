@@ -1,7 +1,7 @@
 import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
 import { getExternalWorkflowHandle, ParentClosePolicy, startChild } from "@temporalio/workflow";
 import { workerWorkflowId } from "../contract/names.ts";
-import type { WorkerAction } from "../contract/plan.ts";
+import type { WorkerAction, WorkerSignal } from "../contract/plan.ts";
 import { GPU_POOL, WORKER_PHASE } from "../contract/search-attributes.ts";
 import { gpuWorker } from "./gpu-worker.ts";
 
@@ -35,15 +35,28 @@ export async function startWorkers(pool: string, ids: readonly string[]): Promis
 export async function signalWorkers(pool: string, actions: readonly WorkerAction[]): Promise<void> {
   const missing: string[] = [];
   await inChunks(actions, async ({ worker, signal }) => {
-    const handle = getExternalWorkflowHandle(workerWorkflowId(pool, worker));
-    const payload = signal.name === "drain" ? [signal.order] : signal.name === "fail" ? [signal.verdict] : [];
     try {
-      await handle.signal(signal.name, ...payload);
+      await send(pool, worker, signal);
     } catch {
       missing.push(worker);
     }
   });
   await startWorkers(pool, missing);
+}
+
+/** Tells one worker what an operator ordered, whether or not its workflow was still there. */
+export async function orderWorker(pool: string, worker: string, signal: WorkerSignal): Promise<void> {
+  try {
+    await send(pool, worker, signal);
+  } catch {
+    await startWorkers(pool, [worker]);
+    await send(pool, worker, signal);
+  }
+}
+
+async function send(pool: string, worker: string, signal: WorkerSignal): Promise<void> {
+  const payload = "order" in signal ? [signal.order] : "verdict" in signal ? [signal.verdict] : [];
+  await getExternalWorkflowHandle(workerWorkflowId(pool, worker)).signal(signal.name, ...payload);
 }
 
 async function inChunks<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {

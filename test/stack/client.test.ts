@@ -90,7 +90,9 @@ describe("gpu-pool usage", () => {
     expect(stderr).toContain("Did you mean status?");
   });
 
-  it.each(["dev", "db migrate", "pool start", "status", "submit", "scale", "drain", "resume", "pause"])(
+  const commands = ["dev", "db migrate", "pool start", "status", "submit", "scale", "drain", "resume", "pause"];
+  const control = ["shutdown", "config", "config set", "config unset", "explain", "decide", "cycle"];
+  it.each([...commands, ...control, "worker drain", "worker terminate"])(
     "explains %s with examples",
     async (command) => {
       const { exitCode, stdout } = await run([...command.split(" "), "--help"]);
@@ -193,6 +195,7 @@ describe("gpu-pool with a pool", () => {
     const again = await run(["pool", "start", "--config", '{"maxActiveGpus":2}']);
     expect(again).toMatchObject({ exitCode: 1, stdout: `pool ${stack.pool} was running already` });
     expect(again.stderr).toContain("--config was not applied");
+    expect(again.stderr).toContain(`gpu-pool config set --pool ${stack.pool} maxActiveGpus=2`);
     const description = await stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool)).describe();
     expect(description.typedSearchAttributes.getAll()).toContainEqual(
       expect.objectContaining({ value: stack.pool, key: expect.objectContaining({ name: "GpuPool" }) as unknown }),

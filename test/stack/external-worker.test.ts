@@ -227,7 +227,7 @@ describe("gpu-pool worker", () => {
     expect(await cli("remove", "box-three")).toMatchObject({ exitCode: 0, stdout: "worker box-three: removed" });
     expect(await cli("remove", "box-three")).toMatchObject({
       exitCode: 1,
-      stderr: expect.stringContaining("worker box-three is no living external worker"),
+      stderr: expect.stringContaining("worker box-three is no longer living"),
     });
   });
 });

@@ -232,6 +232,36 @@ describe("the edge functions as old workers call them", () => {
     },
   );
 
+  it("take the task of a user's machine that never came back, after an hour without progress", async () => {
+    await api.call("create-task", ann.token, { task_type: "t2v", params: {}, project_id: ann.project });
+    const claim = await api.call("claim-next-task", ann.token, { worker_id: "my-laptop" });
+    const id = claim.body.task_id;
+    // Whichever pool looks: nobody watches the pool of these machines.
+    const expired = async (columns: string) => {
+      await api.queue.rows(`update task_attempts set ${columns} where task_id = $1 and ended_at is null`, [id]);
+      const times = { p_pool: pool, p_silent_sec: 300, p_stuck_sec: 300 };
+      return await api.queue.call("expire_external_workers", times);
+    };
+    await api.queue.rows("update workers set last_heartbeat = now() - interval '2 hours' where user_id = $1", [
+      ann.userId,
+    ]);
+    expect(await expired("started_at = now() - interval '59 minutes'")).toEqual({ closed: 0, removed: 0 });
+    expect(await expired("started_at = now() - interval '2 hours', progress_at = now()")).toEqual({
+      closed: 0,
+      removed: 0,
+    });
+    expect(await expired("progress_at = now() - interval '61 minutes'")).toEqual({ closed: 1, removed: 0 });
+    expect(await api.queue.task(id)).toMatchObject({ status: "Queued", attempts: 1 });
+    expect(await api.queue.one("select cause from task_attempts where task_id = $1", [id])).toEqual({ cause: "stuck" });
+    const late = { task_id: id, file_data: video, filename: "x.mp4" };
+    expect((await api.call("complete-task", ann.token, late)).status).toBe(403);
+    // Back again, it is given the task anew.
+    expect((await api.call("claim-next-task", ann.token, { worker_id: "my-laptop" })).body).toMatchObject({
+      task_id: id,
+      attempt: 2,
+    });
+  });
+
   it("refuse one user everything about another's task and about what they did not claim", async () => {
     const lease = await claimed();
     const id = lease.task_id;

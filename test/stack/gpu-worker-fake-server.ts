@@ -121,7 +121,7 @@ function addDatabase(app: FastifyInstance, state: FakeState): void {
     const task = held(args);
     if (task === undefined) return { outcome: "lease_lost" };
     if (task.status === "Complete") return { outcome: "already_completed" };
-    if (!state.objects.has(args.p_storage_path as string)) {
+    if (args.p_storage_path !== null && !state.objects.has(args.p_storage_path as string)) {
       return reply.code(400).send({ code: "P0001", message: "no such object in storage", details: null, hint: null });
     }
     task.status = "Complete";

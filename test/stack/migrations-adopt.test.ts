@@ -103,6 +103,48 @@ describe("migrating the tables of an older orchestrator", () => {
     },
   );
 
+  it.each(["text", "enum"] as const)(
+    "has a running orchestrator task wait for the sub-tasks that it has written, with a status of type %s",
+    async (kind) => {
+      const { url, rows } = await databaseWith(incumbentSchema(kind));
+      const add = async (type: string, status: string, parent: string | null, output: string | null) => {
+        const [added] = await rows(
+          `insert into tasks (task_type, status, params, worker_id, output_location, project_id)
+           values ($1, $2, jsonb_build_object('orchestrator_task_id_ref', $3::text), $4, $5,
+             '22222222-0000-0000-0000-000000000001') returning id`,
+          [type, status, parent, parent === null ? "gpu-living" : null, output],
+        );
+        return added.id as string;
+      };
+      const orchestrator = () => add("travel_orchestrator", "In Progress", null, null);
+      const [waiting, childless, over] = [await orchestrator(), await orchestrator(), await orchestrator()];
+      await add("vace", "Complete", waiting, "https://old.example/a.mp4");
+      const last = await add("vace", "Queued", waiting.toUpperCase(), null);
+      await add("vace", "Complete", over, "https://old.example/b.mp4");
+      await migrate(url);
+
+      const state = async (id: string) =>
+        (
+          await rows(
+            `select status::text, delegated_at is not null as delegated, worker_id, output_location,
+               (select count(*)::int from tasks child where child.parent_id = t.id) as children
+             from tasks t where id = $1`,
+            [id],
+          )
+        )[0];
+      const running = { status: "In Progress", output_location: null };
+      expect(await state(waiting)).toEqual({ ...running, delegated: true, worker_id: null, children: 2 });
+      expect(await state(childless)).toEqual({ ...running, delegated: false, worker_id: "gpu-living", children: 0 });
+      const ended = { status: "Complete", output_location: "https://old.example/b.mp4" };
+      expect(await state(over)).toEqual({ ...ended, delegated: false, worker_id: null, children: 1 });
+
+      await rows("update tasks set status = 'Complete', output_location = 'https://new.example/c.mp4' where id = $1", [
+        last,
+      ]);
+      expect(await state(waiting)).toMatchObject({ status: "Complete", output_location: "https://new.example/c.mp4" });
+    },
+  );
+
   it.each(["text", "enum"] as const)("serves the old functions and views over a status of type %s", async (kind) => {
     const { url, rows } = await databaseWith(incumbentSchema(kind));
     await migrate(url);

@@ -6,6 +6,9 @@ import { type WorkerStore, workerStore } from "../../src/supabase/worker-store.t
 import { sha256 } from "../kit/queue.ts";
 import { openQueueApi, type QueueApi } from "../kit/queue-api.ts";
 
+const probe = { knownFleetHash: null, full: false, pollSec: 30, failureWindowMin: 5, spend: false };
+const whole = { ...probe, full: true };
+
 describe("the stores read what the functions answer, over HTTP", () => {
   let api: QueueApi;
   let pools: PoolStore;
@@ -24,7 +27,14 @@ describe("the stores read what the functions answer, over HTTP", () => {
   afterAll(() => api?.close());
 
   it("a worker's whole life, from its reservation to its end", async () => {
-    const request = { decisionId: randomUUID(), count: 1, max: 3, intentVersion: 0, instanceType: "RTX 4090" };
+    const request = {
+      decisionId: randomUUID(),
+      count: 1,
+      max: 3,
+      intentVersion: 0,
+      instanceType: "RTX 4090",
+      caps: { maxHourlySpendUsd: 5, dailyBudgetUsd: 50 },
+    };
     const reserved = await pools.reserve(pool, request);
     expect(reserved).toMatchObject({ outcome: "reserved", workers: [expect.stringContaining(pool)] });
     expect(await pools.reserve(pool, request)).toEqual({ outcome: "already_reserved", workers: reserved.workers });
@@ -50,17 +60,23 @@ describe("the stores read what the functions answer, over HTTP", () => {
     await api.queue.call("worker_heartbeat", { p_worker_id: id });
     const task = await api.queue.addTask(pool);
     await api.queue.lease(id);
-    const reading = await pools.observe(pool, null, true, 30);
+    const reading = await pools.observe(pool, whole);
     expect(reading).toMatchObject({
       config: { maxActiveGpus: 3 },
       queued: 0,
       intent: { mode: "normal", hold: null, holdUntilMs: null, version: 0 },
       fleet: [{ id, status: "active", podId: "pod-1", costPerHourUsd: 0.34, task: { id: task, progressMs: null } }],
     });
-    expect((await pools.observe(pool, reading.fleetHash, false, 30)).fleet).toBeNull();
+    expect((await pools.observe(pool, { ...probe, knownFleetHash: reading.fleetHash })).fleet).toBeNull();
 
     expect(await workers.drain(id, "too many", true)).toEqual({ outcome: "refused_busy", busy: true });
-    const late = { cause: "worker_died", reason: "silent", heartbeatMs: 0, onlyIfSpawning: false } as const;
+    const late = {
+      cause: "worker_died",
+      reason: "silent",
+      evidence: "heartbeat",
+      heartbeatMs: 0,
+      onlyIfSpawning: false,
+    } as const;
     expect(await workers.fail(id, late)).toMatchObject({ outcome: "refused_recovered" });
     expect(await workers.fail(id, { ...late, onlyIfSpawning: true })).toMatchObject({ outcome: "refused_ready" });
     expect(await workers.drain(id, "too many", false)).toEqual({ outcome: "drained", busy: true });
@@ -76,7 +92,13 @@ describe("the stores read what the functions answer, over HTTP", () => {
     await workers.beginPost(id, sha256(randomUUID()), 60);
     await workers.burnName(id, "never seen");
     expect(await workers.load(id)).toMatchObject({ postState: "burned" });
-    const ground = { cause: "host_lost", reason: "burned", heartbeatMs: null, onlyIfSpawning: true } as const;
+    const ground = {
+      cause: "host_lost",
+      reason: "burned",
+      evidence: null,
+      heartbeatMs: null,
+      onlyIfSpawning: true,
+    } as const;
     expect(await workers.fail(id, ground)).toMatchObject({ outcome: "failed" });
   });
 
@@ -102,7 +124,7 @@ describe("the stores read what the functions answer, over HTTP", () => {
   it("a decision and a note in the journal", async () => {
     const id = await api.queue.newWorker(pool);
     const signals = [{ worker: id, signal: "drain" }];
-    await pools.beginWatch(pool, "watch-1");
+    await pools.beginWatch(pool, "watch-1", {}, 0);
     await pools.recordDecision(pool, {
       id: "d-1",
       watchId: "watch-1",
@@ -110,8 +132,8 @@ describe("the stores read what the functions answer, over HTTP", () => {
       details: { desired: 0 },
       signals,
     });
-    await pools.beginWatch(pool, "watch-2");
-    expect(await pools.observe(pool, null, false, 30)).toMatchObject({ watchId: "watch-2" });
+    await pools.beginWatch(pool, "watch-2", {}, 0);
+    expect(await pools.observe(pool, probe)).toMatchObject({ watchId: "watch-2" });
     const late = pools.recordDecision(pool, { id: "d-2", watchId: "watch-1", reason: "late", details: {}, signals });
     await expect(late).rejects.toThrow(`another watch decides for pool ${pool} now`);
     await pools.journal(pool, "watch.failed", "no answer");
@@ -120,11 +142,42 @@ describe("the stores read what the functions answer, over HTTP", () => {
       { kind: "decision", reason: "idle", decision_id: "d-1", details: { desired: 0 } },
       { kind: "watch.failed", reason: "no answer", decision_id: null, details: {} },
     ]);
-    expect((await pools.observe(pool, null, false, 30)).fleet).toMatchObject([{ id, signal: "drain" }]);
+    expect((await pools.observe(pool, probe)).fleet).toMatchObject([{ id, signal: "drain" }]);
+  });
+
+  it("the breaker, the spend and the counts, camelCased, and the settings that were told and laid", async () => {
+    await pools.beginWatch(pool, "watch-1", { maxActiveGpus: 7 }, Date.now());
+    const id = await api.queue.newWorker(pool, { cost_per_hr_usd: 0.5, pod_created_at: new Date() });
+    await api.queue.call("worker_heartbeat", { p_worker_id: id, p_vram_total_mb: 24_576, p_vram_used_mb: 1 });
+    const opened = { state: "open", reason: "9 of 10 failed" } as const;
+    const decision = { id: "d-1", watchId: "watch-1", reason: "stay", details: {}, signals: [], breaker: opened };
+    await pools.recordDecision(pool, decision);
+    const reading = await pools.observe(pool, { ...probe, spend: true });
+    expect(reading).toMatchObject({
+      environment: { maxActiveGpus: 7 },
+      breaker: { state: "open", sinceMs: expect.any(Number), failed: 0, ready: 0 },
+      spend: {
+        hourlyUsd: expect.any(Number),
+        todayUsd: expect.any(Number),
+        priceUsd: 0.5,
+        unpriced: expect.any(Number),
+      },
+      launchedLastMinute: 1,
+      failedRecently: 0,
+      fleet: [{ id, vramMs: expect.any(Number) }],
+    });
+    expect((await pools.observe(pool, probe)).spend).toBeNull();
+    expect(await workers.load(id)).toMatchObject({ config: { maxActiveGpus: 3 }, environment: { maxActiveGpus: 7 } });
+    expect(await pools.reconfigure(pool, { minActiveGpus: 1, maxActiveGpus: null })).toEqual({ minActiveGpus: 1 });
+    expect(await pools.settings(pool)).toEqual({ own: { minActiveGpus: 1 }, environment: { maxActiveGpus: 7 } });
+    await expect(pools.settings("nowhere")).rejects.toThrow("pool nowhere does not exist. Start it");
+    const order = { kind: "drain", worker: id, reason: "by hand" } as const;
+    expect(await pools.orderWorker(pool, order)).toEqual({ outcome: "ordered", status: "active" });
+    expect(await pools.orderWorker(pool, { ...order, worker: "nobody" })).toEqual({ outcome: "unknown", status: null });
   });
 
   it("invariant 3: a pool that does not exist is an error that names it and says what to do", async () => {
-    await expect(pools.observe("nowhere", null, true, 30)).rejects.toMatchObject({
+    await expect(pools.observe("nowhere", whole)).rejects.toMatchObject({
       name: "DatabaseError",
       operation: "pool_observe",
       status: 404,

@@ -111,6 +111,6 @@ export function raw({ simulator }: Kit, method: string, path: string, body?: unk
 }
 
 /** False for zombies, too: in a container nobody may reap an orphan. */
-export function isAlive(pid: number): boolean {
-  return processStartTime(pid) !== null;
+export function isAlive(pid: number | null): boolean {
+  return pid !== null && processStartTime(pid) !== null;
 }

@@ -150,7 +150,7 @@ describe("the process of a pod", () => {
 
   it("is replaced by a new one on restart, not before the old one is gone", async () => {
     const deaf = scriptLauncher(`process.on("SIGTERM", () => {}); ${touchReadyFile} ${SLEEPER}`);
-    const launches: { pid: number; othersAlive: boolean }[] = [];
+    const launches: { pid: number | null; othersAlive: boolean }[] = [];
     const kit = await startKit({
       settings: { stopGraceMs: 300 },
       launch: async (pod) => {
@@ -175,7 +175,7 @@ describe("the process of a pod", () => {
     const sleeper = scriptLauncher(SLEEPER);
     let release = (): void => undefined;
     const gate = new Promise<void>((resolve) => (release = resolve));
-    const pids: number[] = [];
+    const pids: (number | null)[] = [];
     const kit = await startKit({
       launch: async (pod) => {
         if (pod.name === "slow") await gate;

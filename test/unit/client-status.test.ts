@@ -48,6 +48,8 @@ function reading(overrides: Partial<PoolReading> = {}): PoolReading {
     ],
     queue: { open: 12, held: 3, blocked: 1, inProgress: 1, completeLastDay: 40, failedLastDay: 2 },
     costUsd: 3.456,
+    account: { hourlyUsd: 4.14, todayUsd: 12.3, maxHourlySpendUsd: null, dailyBudgetUsd: null },
+    breaker: { state: "closed", sinceMs: NOW - 125_000 },
     lastDecision: { atMs: NOW - 14_000, reason: "12 queued → spawn 1" },
     controller: {
       state: "answers",
@@ -68,6 +70,11 @@ function reading(overrides: Partial<PoolReading> = {}): PoolReading {
           terminating: 0,
           failing: 0,
           costPerHourUsd: 2.07,
+          spend: { hourlyUsd: 4.14, todayUsd: 12.3 },
+          breaker: "closed",
+          schedule: null,
+          suspended: null,
+          rule: "threshold",
           reason: "12 queued → spawn 1",
         },
       },
@@ -81,10 +88,11 @@ describe("status", () => {
     expect(renderStatus(reading(), 120, bare)).toEqual([
       "pool main: normal, the policy decides its size",
       "controller watching; 5 watches, 1 message so far",
-      "size       3 desired; 1 spawning, 1 idle, 1 busy, 0 terminating, 0 in error",
+      "size       3 desired by threshold; 1 spawning, 1 idle, 1 busy, 0 terminating, 0 in error",
       "queue      12 open, 3 held, 1 blocked; 1 in progress",
       "last 24 h  40 complete, 2 failed",
       "cost       $2.07 an hour, $3.46 so far",
+      "account    $4.14 an hour, $12.30 today, over all pools",
       "decision   14s ago: 12 queued → spawn 1",
       "",
       "WORKER         STATUS    BOOT     TASK                     DONE    AGE  BEAT   $/H  POD",
@@ -92,6 +100,31 @@ describe("status", () => {
       "main-11111111  active    ready    c4308e18 generate_video   90%  1h02m    4s  0.69  8f3ebe9415ea84",
       "main-22222222  spawning  created  -                                 5s     -  0.69  8f3ebe9415ea84",
     ]);
+  });
+
+  it("shows caps, an open breaker, a schedule and held back verdicts, and only then", () => {
+    const plainly = reading();
+    const { controller } = plainly;
+    if (controller.state !== "answers" || controller.status.snapshot === null) throw new Error("it answers");
+    const snapshot = { ...controller.status.snapshot, schedule: "nights", suspended: "4 of 5 workers are silent" };
+    const lines = renderStatus(
+      reading({
+        account: { hourlyUsd: 5.1, todayUsd: 12.3, maxHourlySpendUsd: 5, dailyBudgetUsd: 50 },
+        breaker: { state: "half_open", sinceMs: NOW - 125_000 },
+        controller: { state: "answers", status: { ...controller.status, snapshot } },
+      }),
+      120,
+      bare,
+    );
+    const circumstances = [
+      "account    $5.10 of $5.00 an hour, $12.30 of $50.00 today, over all pools",
+      "breaker    half-open for 2m05s: one spawn at a time",
+      "schedule   nights",
+      "health     verdicts suspended: 4 of 5 workers are silent",
+    ];
+    expect(lines.slice(6, 10)).toEqual(circumstances);
+    const without = renderStatus(plainly, 120, bare).join("\n");
+    expect(without).not.toMatch(/^(breaker|schedule|health)/m);
   });
 
   it("keeps worker, status, task and heartbeat within 60 columns", () => {
@@ -141,6 +174,11 @@ describe("status", () => {
       observedAt: "2026-01-01T12:00:00.000Z",
       controller: { state: "answers", phase: "watching" },
       desired: 3,
+      rule: "threshold",
+      schedule: null,
+      suspended: null,
+      breaker: { state: "closed", since: "2026-01-01T11:57:55.000Z" },
+      account: { hourlyUsd: 4.14, todayUsd: 12.3, maxHourlySpendUsd: null, dailyBudgetUsd: null },
       workerCounts: { spawning: 1, idle: 1, busy: 1, terminating: 0, error: 0 },
       cost: { perHourUsd: 2.07, soFarUsd: 3.456 },
     });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ConfigError, loadConfig, parseScalingOverrides } from "../../src/config.ts";
+import { ConfigError, loadConfig } from "../../src/config.ts";
 import { variables } from "../../src/config/variables.ts";
 
 const credentials = {
@@ -29,9 +29,13 @@ describe("loadConfig", () => {
       minActiveGpus: 2,
       maxActiveGpus: 10,
       tasksPerGpuThreshold: 3,
+      scaleUpMultiplier: 1,
+      scaleDownMultiplier: 0.9,
       machinesToKeepIdle: 0,
+      maxLaunchesPerMinute: 60,
       workerGracePeriodSec: 120,
       scaleDownIdleSec: 60,
+      schedules: [],
       pollSec: 30,
       watchIntervalMs: 500,
     });
@@ -42,6 +46,8 @@ describe("loadConfig", () => {
       gracefulShutdownTimeoutSec: 600,
       workerMaxLifetimeSec: 86_400,
     });
+    expect(config.breaker).toEqual({ maxWorkerFailureRate: 0.8, failureWindowMinutes: 5, minWorkersForRateCheck: 5 });
+    expect(config.budget).toEqual({ maxHourlySpendUsd: undefined, dailyBudgetUsd: undefined, budgetHard: false });
     expect(config.provider).toEqual({ podListSec: 30, podListLagSec: 10, podSettleSec: 120, maxCallsPerSec: 10 });
     expect(config.worker).toMatchObject({ dbType: "supabase", tableName: "tasks", heartbeatMs: 20_000, pollMs: 1000 });
     expect(config.supabase.videoBucket).toBe("videos");
@@ -121,6 +127,22 @@ describe("loadConfig", () => {
     expect(error.message).toContain(`${name}=99 and ${alias}=${value} name one setting and differ`);
   });
 
+  it("reads the older name of the idleness before scale-down", () => {
+    expect(load({ GPU_OVERCAPACITY_IDLE_TIMEOUT_SEC: "30" }).scaling.scaleDownIdleSec).toBe(30);
+  });
+
+  it.each([
+    ["MAX_HOURLY_SPEND_USD", "0"],
+    ["DAILY_BUDGET_USD", "-5"],
+    ["MAX_WORKER_FAILURE_RATE", "1.5"],
+    ["FAILURE_WINDOW_MINUTES", "0"],
+    ["SCALE_UP_MULTIPLIER", "0"],
+    ["MAX_LAUNCHES_PER_MINUTE", "0"],
+    ["BUDGET_HARD", "maybe"],
+  ])("refuses %s=%s", (name, value) => {
+    expect(problemsOf(() => load({ [name]: value })).message).toContain(`${name}=${value}: expected`);
+  });
+
   it("names the alias when the alias holds the bad value", () => {
     const error = problemsOf(() => load({ RUNPOD_CONTAINER_DISK_SIZE_GB: "big" }));
     expect(error.problems[0]).toMatchObject({ variable: "RUNPOD_CONTAINER_DISK_SIZE_GB" });
@@ -170,43 +192,5 @@ describe("loadConfig", () => {
   it("knows each variable once, under one name", () => {
     const names = variables.flatMap(({ name, aliases }) => [name, ...aliases]);
     expect(new Set(names).size).toBe(names.length);
-  });
-});
-
-describe("parseScalingOverrides", () => {
-  it("accepts any part of the scaling and timeout settings", () => {
-    expect(parseScalingOverrides({})).toEqual({});
-    const partial = { maxActiveGpus: 4, policy: "threshold", taskStuckTimeoutSec: 900 };
-    expect(parseScalingOverrides(partial)).toEqual(partial);
-  });
-
-  it("refuses unknown names, text instead of numbers, and values out of range, all at once", () => {
-    const error = problemsOf(() =>
-      parseScalingOverrides({ maxGpus: 3, maxActiveGpus: "3", watchIntervalMs: 0, pollSec: null }),
-    );
-    expect(error.problems.map(({ variable }) => variable)).toEqual([
-      "maxGpus",
-      "maxActiveGpus",
-      "watchIntervalMs",
-      "pollSec",
-    ]);
-    expect(error.message).toContain('maxActiveGpus="3": expected a whole number from 0 to 10000');
-    expect(error.message).toContain("Known settings: policy, minActiveGpus");
-  });
-
-  it("does not let credentials or prototype names through", () => {
-    for (const key of ["apiKey", "serviceRoleKey", "constructor", "toString"]) {
-      expect(problemsOf(() => parseScalingOverrides({ [key]: 1 })).problems[0]?.variable).toBe(key);
-    }
-  });
-
-  it("refuses a floor above the ceiling when both are given", () => {
-    expect(problemsOf(() => parseScalingOverrides({ minActiveGpus: 5, maxActiveGpus: 4 })).message).toContain(
-      "minActiveGpus=5 is above maxActiveGpus=4",
-    );
-  });
-
-  it.each([[null], [[]], ["x"], [7]])("refuses %j, which is no object", (value) => {
-    expect(problemsOf(() => parseScalingOverrides(value)).message).toContain("expected an object of settings");
   });
 });

@@ -11,6 +11,7 @@ import {
   SETTINGS,
   spawning,
   spawnOf,
+  spend,
   task,
   terminating,
   told,
@@ -65,10 +66,12 @@ describe("orders under way", () => {
     expect(spawnOf(decide(SETTINGS, observe([leaving], { queued: 3 })).actions)?.count).toBe(1);
   });
 
-  it("are drain and fail only", () => {
+  it("are drain, fail and terminate only", () => {
     expect(hasPendingOrder(idle({ signal: "ready", signalMs: NOW }), NOW)).toBe(false);
     expect(hasPendingOrder(idle({ signal: "released", signalMs: NOW }), NOW)).toBe(false);
-    expect(hasPendingOrder(idle({ signal: "fail", signalMs: NOW }), NOW)).toBe(true);
+    for (const signal of ["drain", "fail", "terminate"]) {
+      expect(hasPendingOrder(idle({ signal, signalMs: NOW }), NOW)).toBe(true);
+    }
   });
 });
 
@@ -113,7 +116,11 @@ describe("the snapshot", () => {
       busy({ signal: "drain", signalMs: NOW }),
       idle({ status: "error" }),
     ];
-    const observation = observe(fleet, { queued: 4, ...intent({ version: 7 }) });
+    const observation = observe(fleet, {
+      queued: 4,
+      ...intent({ version: 7 }),
+      ...spend({ hourlyUsd: 3.1 + 0.2, todayUsd: 12 }),
+    });
     expect(decide(SETTINGS, observation).snapshot).toEqual({
       observedAt: new Date(NOW).toISOString(),
       intent: observation.intent,
@@ -125,6 +132,11 @@ describe("the snapshot", () => {
       terminating: 2,
       failing: 1,
       costPerHourUsd: 3,
+      spend: { hourlyUsd: 3.3, todayUsd: 12 },
+      breaker: "closed",
+      schedule: null,
+      suspended: null,
+      rule: "threshold",
       reason: "4 queued for 3 present: within threshold 3, 1 spawning counts → stay",
     });
   });

@@ -6,7 +6,7 @@ import type { Observation, ObservedWorker } from "../../src/policy/observation.t
 import { busy, idle, intent, NOW, observe, SEC, SETTINGS, spawning, task, terminating, told } from "./policy-kit.ts";
 
 function judge(worker: ObservedWorker, overrides: Partial<Observation> = {}): Verdict | null {
-  return judgeHealth(SETTINGS, observe([worker], overrides))[0]?.verdict ?? null;
+  return judgeHealth(SETTINGS, observe([worker], overrides)).verdicts[0]?.verdict ?? null;
 }
 
 const ago = (sec: number) => NOW - sec * SEC;
@@ -15,6 +15,7 @@ describe("heartbeats", () => {
   it("fail a worker that is silent for longer than the timeout, with the beat that was known", () => {
     expect(judge(idle({ heartbeatMs: ago(300) }))).toBeNull();
     expect(judge(idle({ heartbeatMs: ago(301) }))).toEqual({
+      evidence: "heartbeat",
       leaseCause: "worker_died",
       reason: "no heartbeat for 301 s (GPU_IDLE_TIMEOUT_SEC 300)",
       heartbeatMs: ago(301),
@@ -38,6 +39,7 @@ describe("progress", () => {
   it("is a clock of its own: a beating worker is stuck when its task does not move (invariant 8)", () => {
     expect(judge(busy({ task: task({ progressMs: ago(600), startedMs: ago(9000) }) }))).toBeNull();
     expect(judge(busy({ task: task({ id: "t9", progressMs: ago(601) }) }))).toEqual({
+      evidence: "progress",
       leaseCause: "stuck",
       reason: "task t9 made no progress for 601 s (stuck after 600 s)",
       heartbeatMs: null,
@@ -59,6 +61,7 @@ describe("the provider's own list", () => {
   it("fails a worker whose pod vanished as the loss of its host, also while it boots", () => {
     const absent = { kind: "absent" } as const;
     expect(judge(idle({ podId: "pod-x", pod: absent }))).toEqual({
+      evidence: "provider",
       leaseCause: "host_lost",
       reason: "pod pod-x vanished: two complete lists of the provider in a row lack it",
       heartbeatMs: null,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
-import type { Action, SpawnAction, WorkerAction } from "../../src/contract/plan.ts";
-import type { Observation, ObservedTask, ObservedWorker } from "../../src/policy/observation.ts";
+import type { Action, DrainOrder, SpawnAction, WorkerAction } from "../../src/contract/plan.ts";
+import type { Observation, ObservedSpend, ObservedTask, ObservedWorker } from "../../src/policy/observation.ts";
+import type { Schedule } from "../../src/policy/schedule.ts";
 import type { PolicySettings } from "../../src/policy/settings.ts";
 
 /** Some instant; nothing depends on which. */
@@ -8,14 +9,23 @@ export const NOW = 1_800_000_000_000;
 export const SEC = 1000;
 
 export const SETTINGS: PolicySettings = {
+  policy: "threshold",
   minActiveGpus: 0,
   maxActiveGpus: 10,
   tasksPerGpuThreshold: 3,
+  scaleUpMultiplier: 1,
+  scaleDownMultiplier: 0.9,
   machinesToKeepIdle: 0,
+  maxLaunchesPerMinute: 10_000,
   workerGracePeriodSec: 120,
   scaleDownIdleSec: 60,
+  schedules: [],
   gpuIdleTimeoutSec: 300,
   taskStuckTimeoutSec: 600,
+  maxWorkerFailureRate: 0.8,
+  failureWindowMinutes: 5,
+  minWorkersForRateCheck: 5,
+  budgetHard: false,
 };
 
 let workers = 0;
@@ -31,6 +41,7 @@ export function idle(overrides: Partial<ObservedWorker> = {}): ObservedWorker {
     createdMs: NOW - 2 * 3600 * SEC,
     readyMs: NOW - 3600 * SEC,
     heartbeatMs: NOW - SEC,
+    vramMs: NOW - SEC,
     releasedMs: null,
     costPerHourUsd: 0.5,
     task: null,
@@ -68,12 +79,24 @@ export function observe(fleet: readonly ObservedWorker[], overrides: Partial<Obs
     intent: { mode: "normal", hold: null, holdUntilMs: null, version: 1 },
     queued: 0,
     fleet,
+    breaker: { state: "closed", sinceMs: NOW - 24 * 3600 * SEC, failed: 0, ready: 0 },
+    spend: { hourlyUsd: 0, todayUsd: 0, priceUsd: 0.5, unpriced: 0 },
+    launchedLastMinute: 0,
+    failedRecently: 0,
     ...overrides,
   };
 }
 
 export function intent(overrides: Partial<Observation["intent"]>): Pick<Observation, "intent"> {
   return { intent: { mode: "normal", hold: null, holdUntilMs: null, version: 1, ...overrides } };
+}
+
+export function breaker(overrides: Partial<Observation["breaker"]>): Pick<Observation, "breaker"> {
+  return { breaker: { state: "closed", sinceMs: NOW - 3600 * SEC, failed: 0, ready: 0, ...overrides } };
+}
+
+export function spend(overrides: Partial<ObservedSpend>): Pick<Observation, "spend"> {
+  return { spend: { hourlyUsd: 0, todayUsd: 0, priceUsd: 0.5, unpriced: 0, ...overrides } };
 }
 
 export function spawnOf(actions: readonly Action[]): SpawnAction | undefined {
@@ -87,6 +110,15 @@ export function told(actions: readonly Action[], name: string): string[] {
     .map(({ worker }) => worker);
 }
 
+/** Who is drained, and how. */
+export function drainsOf(actions: readonly Action[]): { worker: string; order: DrainOrder }[] {
+  return actions.flatMap((action) =>
+    action.kind === "signal" && action.signal.name === "drain"
+      ? [{ worker: action.worker, order: action.signal.order }]
+      : [],
+  );
+}
+
 const ageMs = fc.integer({ min: 0, max: 7200 }).map((sec) => sec * SEC);
 const anytime = ageMs.map((age) => NOW - age);
 
@@ -97,6 +129,8 @@ const anyWorker = fc
     createdMs: anytime,
     readyMs: fc.option(anytime),
     heartbeatMs: fc.option(anytime),
+    vramMs: fc.option(anytime),
+    costPerHourUsd: fc.option(fc.constantFrom(0, 0.2, 0.5, 1.9)),
     releasedMs: fc.option(anytime),
     task: fc.option(
       fc.record({
@@ -106,7 +140,7 @@ const anyWorker = fc
         stuckTimeoutSec: fc.option(fc.integer({ min: 1, max: 7200 })),
       }),
     ),
-    signal: fc.option(fc.constantFrom("ready", "drain", "fail", "released")),
+    signal: fc.option(fc.constantFrom("ready", "drain", "fail", "terminate", "released")),
     signalMs: fc.option(
       fc.oneof(
         anytime,
@@ -127,16 +161,38 @@ const anyWorker = fc
       : idle({ ...drawn, status: status as ObservedWorker["status"], readyMs: drawn.readyMs ?? drawn.createdMs }),
   );
 
+const anySchedule: fc.Arbitrary<Schedule> = fc.record({
+  name: fc.constantFrom("office hours", "night", "weekend"),
+  days: fc.subarray(["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const, { minLength: 1 }),
+  from: fc.constantFrom("00:00", "08:00", "22:30"),
+  to: fc.constantFrom("06:00", "12:15", "24:00"),
+  timeZone: fc.constantFrom("UTC", "Europe/Berlin", "America/New_York"),
+  minActiveGpus: fc.option(fc.integer({ min: 0, max: 8 }), { nil: undefined }),
+  maxActiveGpus: fc.option(fc.integer({ min: 0, max: 20 }), { nil: undefined }),
+  machinesToKeepIdle: fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined }),
+});
+
 export const anySettings: fc.Arbitrary<PolicySettings> = fc
   .record({
+    policy: fc.constantFrom("threshold", "workload"),
     minActiveGpus: fc.integer({ min: 0, max: 5 }),
     above: fc.integer({ min: 0, max: 15 }),
     tasksPerGpuThreshold: fc.integer({ min: 1, max: 10 }),
+    scaleUpMultiplier: fc.double({ min: 0.1, max: 3, noNaN: true }),
+    scaleDownMultiplier: fc.double({ min: 0, max: 3, noNaN: true }),
     machinesToKeepIdle: fc.integer({ min: 0, max: 4 }),
+    maxLaunchesPerMinute: fc.constantFrom(1, 3, 60, 10_000),
     workerGracePeriodSec: fc.integer({ min: 0, max: 600 }),
     scaleDownIdleSec: fc.integer({ min: 0, max: 600 }),
+    schedules: fc.oneof(fc.constant([]), fc.array(anySchedule, { maxLength: 2 })),
     gpuIdleTimeoutSec: fc.integer({ min: 10, max: 900 }),
     taskStuckTimeoutSec: fc.integer({ min: 10, max: 1800 }),
+    maxWorkerFailureRate: fc.constantFrom(0, 0.5, 0.8, 1),
+    failureWindowMinutes: fc.integer({ min: 1, max: 30 }),
+    minWorkersForRateCheck: fc.integer({ min: 1, max: 5 }),
+    maxHourlySpendUsd: fc.option(fc.constantFrom(0.3, 2, 10), { nil: undefined }),
+    dailyBudgetUsd: fc.option(fc.constantFrom(5, 50), { nil: undefined }),
+    budgetHard: fc.boolean(),
   })
   .map(({ above, ...drawn }) => ({ ...drawn, maxActiveGpus: drawn.minActiveGpus + above }));
 
@@ -151,4 +207,29 @@ export const anyObservation: fc.Arbitrary<Observation> = fc.record({
   }),
   queued: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 200 })),
   fleet: fc.array(anyWorker, { maxLength: 15 }),
+  breaker: fc.record({
+    state: fc.constantFrom("closed", "closed", "open", "half_open"),
+    sinceMs: anytime,
+    failed: fc.integer({ min: 0, max: 6 }),
+    ready: fc.integer({ min: 0, max: 6 }),
+  }),
+  spend: fc.option(
+    fc.record({
+      hourlyUsd: fc.constantFrom(0, 0.1, 1.5, 2, 2.5, 9, 30),
+      todayUsd: fc.constantFrom(0, 4.99, 5, 49, 120),
+      priceUsd: fc.option(fc.constantFrom(0.1, 0.5, 1.9)),
+      unpriced: fc.constantFrom(0, 0, 1, 4),
+    }),
+  ),
+  launchedLastMinute: fc.integer({ min: 0, max: 70 }),
+  failedRecently: fc.integer({ min: 0, max: 4 }),
 });
+
+/** Nothing but demand decides: no operator, no cap, no breaker, no schedule, no launch rate. */
+export function undisturbed(settings: PolicySettings, seen: Observation): [PolicySettings, Observation] {
+  const { maxHourlySpendUsd: _hourly, dailyBudgetUsd: _daily, ...rest } = settings;
+  return [
+    { ...rest, schedules: [], maxLaunchesPerMinute: 10_000 },
+    { ...seen, ...intent({}), ...breaker({}) },
+  ];
+}

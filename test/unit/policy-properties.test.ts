@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Action } from "../../src/contract/plan.ts";
 import { decide } from "../../src/policy/decide.ts";
-import { isCapacity, sortFleet } from "../../src/policy/fleet.ts";
-import { judgeHealth } from "../../src/policy/health.ts";
 import type { Observation, ObservedWorker } from "../../src/policy/observation.ts";
+import { settingsAt } from "../../src/policy/schedule.ts";
 import type { PolicySettings } from "../../src/policy/settings.ts";
-import { anyObservation, anySettings, NOW, SEC, spawnOf, told } from "./policy-kit.ts";
+import { anyObservation, anySettings, drainsOf, NOW, SEC, spawnOf, told, undisturbed } from "./policy-kit.ts";
 
 function always(check: (settings: PolicySettings, observation: Observation) => void): void {
   fc.assert(fc.property(anySettings, anyObservation, check), { numRuns: 500 });
@@ -16,45 +16,91 @@ const normally = (observation: Observation): Observation => ({
   intent: { ...observation.intent, mode: "normal", hold: null },
 });
 
+const spawned = (actions: readonly Action[]) => spawnOf(actions)?.count ?? 0;
+const isOrdered = ({ signal, signalMs }: ObservedWorker) =>
+  ["drain", "fail", "terminate"].includes(signal ?? "") && NOW - (signalMs ?? 0) < 30 * SEC;
+
+/** Workers of the pool's own that are there or coming, and told to leave neither now nor before. */
+function remaining({ fleet }: Observation, actions: readonly Action[]): ObservedWorker[] {
+  const ended = new Set(["fail", "drain", "terminate"].flatMap((name) => told(actions, name)));
+  return fleet
+    .filter(({ status, origin }) => origin === "pool" && (status === "spawning" || status === "active"))
+    .filter((worker) => !ended.has(worker.id) && !isOrdered(worker));
+}
+
 describe("whatever is observed, a decision", () => {
-  it("never lets spawning take the present fleet above MAX", () => {
+  it("never lets spawning take the present fleet above the MAX in force", () => {
     always((settings, observation) => {
-      const ending = new Set(judgeHealth(settings, observation).map(({ worker }) => worker));
-      const counted = observation.fleet.filter((worker) => isCapacity(settings, observation, worker));
-      const { present } = sortFleet({ ...observation, fleet: counted }, ending);
-      const count = spawnOf(decide(settings, observation).actions)?.count ?? 0;
-      expect(count === 0 || present + count <= settings.maxActiveGpus).toBe(true);
-      expect(Number.isSafeInteger(count)).toBe(true);
-    });
-  });
-
-  it("never drains a busy or booting worker in normal mode, and every drain lets a claimed task be", () => {
-    always((settings, observation) => {
-      const { actions } = decide(settings, normally(observation));
-      const byId = new Map(observation.fleet.map((worker) => [worker.id, worker]));
-      for (const id of told(actions, "drain")) {
-        expect(byId.get(id)).toMatchObject({ task: null, status: "active", origin: "pool" });
+      const { actions, snapshot } = decide(settings, observation);
+      const max = settingsAt(settings, NOW).settings.maxActiveGpus;
+      const spawn = spawnOf(actions);
+      if (spawn === undefined) {
+        return;
       }
-      expect(JSON.stringify(actions)).not.toContain('"onlyIdle":false');
+      expect(remaining(observation, actions).length + spawn.count).toBeLessThanOrEqual(max);
+      expect(snapshot.spawning + snapshot.idle + snapshot.busy + spawn.count).toBeLessThanOrEqual(max);
+      expect(spawn.count).toBeGreaterThan(0);
+      expect(Number.isSafeInteger(spawn.count)).toBe(true);
+      expect(spawn.max).toBe(max);
     });
   });
 
-  it("never drains below MIN ready workers in normal mode", () => {
-    always((settings, observation) => {
-      const before = normally(observation);
-      const { actions } = decide(settings, before);
-      const ending = new Set(judgeHealth(settings, before).map(({ worker }) => worker));
-      const counted = before.fleet.filter((worker) => isCapacity(settings, before, worker));
-      const { idle, busy } = sortFleet({ ...before, fleet: counted }, ending);
+  it("brings the pool to MIN, and never drains below MIN ready workers, where nothing but demand decides", () => {
+    always((drawn, seen) => {
+      const [settings, observation] = undisturbed(drawn, seen);
+      const { actions, snapshot } = decide(settings, observation);
+      const present = snapshot.spawning + snapshot.idle + snapshot.busy;
+      expect(present + spawned(actions)).toBeGreaterThanOrEqual(settings.minActiveGpus);
       const drained = told(actions, "drain").length;
-      expect(drained === 0 || idle.length + busy.length - drained >= settings.minActiveGpus).toBe(true);
+      expect(drained === 0 || snapshot.idle + snapshot.busy - drained >= settings.minActiveGpus).toBe(true);
+    });
+  });
+
+  it("never ends a busy worker but for its health or BUDGET_HARD; else it may finish its task, however long that takes", () => {
+    always((settings, seen) => {
+      const observation = normally(seen);
+      const { actions } = decide(settings, observation);
+      const byId = new Map(observation.fleet.map((worker) => [worker.id, worker]));
+      for (const { worker, order } of drainsOf(actions)) {
+        const isBusy = byId.get(worker)?.task !== null;
+        expect(byId.get(worker)).toMatchObject({ origin: "pool" });
+        expect(order.onlyIdle).toBe(!isBusy);
+        expect(order.untilTaskEnds ?? false).toBe(isBusy);
+        expect(isBusy && settings.budgetHard).toBe(false);
+      }
+      const isOver =
+        observation.spend !== null &&
+        (observation.spend.todayUsd >= (settings.dailyBudgetUsd ?? Infinity) ||
+          observation.spend.hourlyUsd > (settings.maxHourlySpendUsd ?? Infinity));
+      expect(told(actions, "terminate").length === 0 || (settings.budgetHard && isOver)).toBe(true);
+    });
+  });
+
+  it("takes idle workers only, where no cap is exceeded", () => {
+    always((settings, seen) => {
+      const { maxHourlySpendUsd: _hourly, dailyBudgetUsd: _daily, ...uncapped } = settings;
+      const byId = new Map(seen.fleet.map((worker) => [worker.id, worker]));
+      for (const { worker } of drainsOf(decide(uncapped, normally(seen)).actions)) {
+        expect(byId.get(worker)).toMatchObject({ task: null, status: "active", origin: "pool" });
+      }
+    });
+  });
+
+  it("wants somebody for a task that waits, where no operator, cap or breaker is against it", () => {
+    always((drawn, seen) => {
+      const [undisturbedSettings, observation] = undisturbed(drawn, { ...seen, queued: seen.queued + 1 });
+      const settings = { ...undisturbedSettings, maxActiveGpus: undisturbedSettings.maxActiveGpus + 1 };
+      const { actions, snapshot } = decide(settings, observation);
+      expect(snapshot.desired).toBeGreaterThan(0);
+      expect(snapshot.spawning + snapshot.idle + snapshot.busy + spawned(actions)).toBeGreaterThan(0);
     });
   });
 
   it("never both adds and drains", () => {
     always((settings, observation) => {
       const { actions } = decide(settings, observation);
-      expect(spawnOf(actions) !== undefined && told(actions, "drain").length > 0).toBe(false);
+      const leaving = [...told(actions, "drain"), ...told(actions, "terminate")];
+      expect(spawnOf(actions) !== undefined && leaving.length > 0).toBe(false);
     });
   });
 
@@ -67,22 +113,26 @@ describe("whatever is observed, a decision", () => {
     });
   });
 
-  it("holds no scaling while paused, but the same verdicts as in any other mode", () => {
+  it("holds no scaling while paused, but the same verdicts as in any other mode; only BUDGET_HARD ends somebody then", () => {
     always((settings, observation) => {
       const inMode = (mode: "paused" | "normal") =>
         decide(settings, { ...observation, intent: { ...observation.intent, mode } }).actions;
       const paused = inMode("paused");
       expect(spawnOf(paused)).toBeUndefined();
-      expect(told(paused, "drain")).toEqual([]);
       expect(told(paused, "fail")).toEqual(told(inMode("normal"), "fail"));
+      const left = told(paused, "drain").length + told(paused, "terminate").length;
+      expect(left === 0 || settings.budgetHard).toBe(true);
     });
   });
 
-  it("bounds a hold by MAX", () => {
-    always((settings, observation) => {
-      const hold = 1 + settings.maxActiveGpus + observation.queued;
-      const held = { ...observation, intent: { ...observation.intent, mode: "normal" as const, hold } };
-      expect(decide(settings, held).snapshot.desired).toBe(settings.maxActiveGpus);
+  it("bounds a hold by the MAX in force, and goes to it where nothing else is against it", () => {
+    always((drawn, seen) => {
+      const hold = 1 + drawn.maxActiveGpus + seen.queued;
+      const held = (observation: Observation) => ({ ...observation, intent: { ...observation.intent, hold } });
+      const [settings, observation] = undisturbed(drawn, seen);
+      expect(decide(settings, held(observation)).snapshot.desired).toBe(settings.maxActiveGpus);
+      const max = settingsAt(drawn, NOW).settings.maxActiveGpus;
+      expect(decide(drawn, held(normally(seen))).snapshot.desired).toBeLessThanOrEqual(max);
     });
   });
 
@@ -93,10 +143,63 @@ describe("whatever is observed, a decision", () => {
         const long = decide(settings, normally({ ...observation, queued: observation.queued + more }));
         expect(long.snapshot.desired).toBeGreaterThanOrEqual(short.snapshot.desired);
         expect(told(long.actions, "drain").length).toBeLessThanOrEqual(told(short.actions, "drain").length);
-        expect(spawnOf(long.actions)?.count ?? 0).toBeGreaterThanOrEqual(spawnOf(short.actions)?.count ?? 0);
+        expect(spawned(long.actions)).toBeGreaterThanOrEqual(spawned(short.actions));
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("spawns nobody under an open breaker, and keeps to one that boots under a half-open one", () => {
+    always((settings, observation) => {
+      const { actions, snapshot } = decide(settings, observation);
+      const boot = observation.fleet.filter(({ status, origin }) => status === "spawning" && origin === "pool").length;
+      const most = { closed: Infinity, open: 0, half_open: Math.max(0, 1 - boot) }[snapshot.breaker];
+      expect(spawned(actions)).toBeLessThanOrEqual(most);
+    });
+  });
+
+  it("spawns within the caps and within the launch rate", () => {
+    always((settings, observation) => {
+      const { actions } = decide(settings, observation);
+      const spawn = spawnOf(actions);
+      if (spawn === undefined) {
+        return;
+      }
+      const { maxHourlySpendUsd: hourly, dailyBudgetUsd: daily } = settings;
+      expect(spawn.caps).toEqual({ maxHourlySpendUsd: hourly ?? null, dailyBudgetUsd: daily ?? null });
+      expect(spawn.count + observation.launchedLastMinute).toBeLessThanOrEqual(settings.maxLaunchesPerMinute);
+      const { spend } = observation;
+      expect(spend !== null || (hourly === undefined && daily === undefined)).toBe(true);
+      expect(daily === undefined || (spend?.todayUsd ?? 0) < daily).toBe(true);
+      if (hourly === undefined || spend === null) {
+        return;
+      }
+      const { hourlyUsd, unpriced, priceUsd } = spend;
+      expect(priceUsd === null ? hourlyUsd : hourlyUsd + spawn.count * priceUsd - 1e-6).toBeLessThan(hourly);
+      expect(priceUsd !== null || (spawn.count === 1 && unpriced === 0)).toBe(true);
+    });
+  });
+
+  it("takes nothing that is unknown for a reason to act", () => {
+    always((settings, seen) => {
+      const capped = { ...settings, maxHourlySpendUsd: 1, dailyBudgetUsd: 1 };
+      const observation: Observation = {
+        ...normally(seen),
+        spend: null,
+        fleet: seen.fleet.map((worker): ObservedWorker => {
+          const task = worker.task && { ...worker.task, startedMs: NOW - SEC, progressMs: null };
+          return { ...worker, pod: null, heartbeatMs: null, vramMs: null, task };
+        }),
+      };
+      const { actions, warnings } = decide(capped, observation);
+      const { maxHourlySpendUsd: _hourly, dailyBudgetUsd: _daily, ...uncapped } = capped;
+      const free = decide(uncapped, observation).actions.filter(({ kind }) => kind === "signal");
+      expect(spawnOf(actions)).toBeUndefined();
+      expect(told(actions, "fail")).toEqual([]);
+      expect(told(actions, "terminate")).toEqual([]);
+      expect(actions.length).toBe(free.length);
+      expect(warnings).toEqual([]);
+    });
   });
 
   it("is the same for the same observation, whatever was decided between", () => {
@@ -111,14 +214,11 @@ describe("whatever is observed, a decision", () => {
 
   it("orders nothing anew of a worker within thirty seconds of an order", () => {
     always((settings, observation) => {
-      const fleet = observation.fleet.map((worker): ObservedWorker => ({
-        ...worker,
-        signal: "fail",
-        signalMs: NOW - 29 * SEC,
-      }));
-      const { actions } = decide(settings, { ...observation, fleet });
-      expect(told(actions, "fail")).toEqual([]);
-      expect(told(actions, "drain")).toEqual([]);
+      for (const signal of ["fail", "terminate"]) {
+        const fleet = observation.fleet.map((worker) => ({ ...worker, signal, signalMs: NOW - 29 * SEC }));
+        const { actions } = decide(settings, { ...observation, fleet });
+        expect(["fail", "drain", "terminate"].flatMap((name) => told(actions, name))).toEqual([]);
+      }
     });
   });
 
@@ -129,7 +229,7 @@ describe("whatever is observed, a decision", () => {
         fleet: observation.fleet.map((worker): ObservedWorker => ({ ...worker, signal, signalMs })),
       });
       const [never, long] = [signalled("ready", null), signalled("drain", NOW - 30 * SEC)];
-      for (const order of ["fail", "drain"]) {
+      for (const order of ["fail", "drain", "terminate"]) {
         expect(told(decide(settings, long).actions, order)).toEqual(told(decide(settings, never).actions, order));
       }
     });

@@ -111,7 +111,9 @@ describe("growing", () => {
 
   it("tells the reservation what it saw: MAX and the version of the intent", () => {
     const { actions, snapshot } = decide(SETTINGS, observe([], { queued: 7, ...intent({ version: 42 }) }));
-    expect(spawnOf(actions)).toEqual({ kind: "spawn", count: 3, max: 10, intentVersion: 42, reason: snapshot.reason });
+    const caps = { maxHourlySpendUsd: null, dailyBudgetUsd: null };
+    const { reason } = snapshot;
+    expect(spawnOf(actions)).toEqual({ kind: "spawn", count: 3, max: 10, intentVersion: 42, caps, reason });
     expect(snapshot.reason).toBe("7 queued / threshold 3 → 3 wanted, no worker yet → spawn 3");
   });
 
@@ -197,7 +199,7 @@ describe("what operators want", () => {
   it("says that MAX bounds the hold", () => {
     expect(decide(SETTINGS, observe([], intent({ hold: 25 }))).snapshot).toMatchObject({
       desired: 10,
-      reason: "held at 25 by an operator, capped by MAX 10",
+      reason: "held at 25 by an operator → spawn 10; capped by MAX 10: 25 → 10",
     });
   });
 

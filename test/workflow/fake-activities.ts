@@ -28,8 +28,8 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
     async openPool() {
       return { living: [...rows.values()].filter(({ goneMs }) => goneMs === null).map(({ id }) => id) };
     },
-    async watchPool() {
-      const endAtMs = Date.now() + fleet.watchMs;
+    async watchPool(_pool, { once = false }) {
+      const endAtMs = Date.now() + (once ? 0 : fleet.watchMs);
       for (;;) {
         Context.current().heartbeat();
         const plan = fleet.plans.shift();
@@ -48,6 +48,19 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
       fleet.messages.push(message);
       applyMessage(intent, message);
       return { ...intent };
+    },
+    async reconfigure(_pool, patch) {
+      fleet.patches.push(patch);
+      const values = Object.assign({}, ...fleet.patches) as Record<string, unknown>;
+      return { fingerprint: JSON.stringify(values), values, own: Object.keys(values) };
+    },
+    async orderWorker(_pool, order) {
+      fleet.orders.push(order);
+      const row = named(order.worker);
+      if (row === null) {
+        return { outcome: "unknown", status: null };
+      }
+      return { outcome: isLiving(row) ? "ordered" : "not_living", status: row.status };
     },
     async journalIgnored(_pool, kind, reason) {
       fleet.ignored.push({ kind, reason });
@@ -156,6 +169,8 @@ const NAMES: Readonly<Record<ActivityName, true>> = {
   openPool: true,
   watchPool: true,
   recordMessage: true,
+  reconfigure: true,
+  orderWorker: true,
   journalIgnored: true,
   reserveWorkers: true,
   loadWorker: true,

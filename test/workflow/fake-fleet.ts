@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { Context } from "@temporalio/activity";
 import type { CreatedPod, CreatePodResult } from "../../src/contract/activities.ts";
 import type { WorkerRow, WorkerTimings } from "../../src/contract/inputs.ts";
-import type { Intent, Message, Mode } from "../../src/contract/messages.ts";
+import type { Intent, Message, Mode, WorkerOrder } from "../../src/contract/messages.ts";
 import type { Plan, Snapshot } from "../../src/contract/plan.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -21,6 +21,8 @@ export interface FakeFleet {
   /** The provider's pods: pod id → name. */
   readonly pods: Map<string, string>;
   readonly messages: Message[];
+  readonly patches: Readonly<Record<string, unknown>>[];
+  readonly orders: WorkerOrder[];
   readonly ignored: { kind: string; reason: string }[];
   readonly intent: Mutable<Intent>;
   /** Plans of the next watches, first come, first served; a watch without one waits. */
@@ -65,6 +67,8 @@ export function createFakeFleet(): FakeFleet {
       podSettleSec: 0.5,
     },
     messages: [],
+    patches: [],
+    orders: [],
     ignored: [],
     plans: [],
     createAnswers: [],
@@ -115,6 +119,11 @@ export function createFakeFleet(): FakeFleet {
         terminating: count("terminating"),
         failing: count("error"),
         costPerHourUsd: 0,
+        spend: { hourlyUsd: 0, todayUsd: 0 },
+        breaker: "closed",
+        schedule: null,
+        suspended: null,
+        rule: "threshold",
         reason: "the test says so",
       };
     },

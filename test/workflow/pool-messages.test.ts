@@ -129,6 +129,26 @@ describe.concurrent("what operators say to a pool", () => {
   );
 
   it(
+    "counts in the order in which it was sent, also where the pool's code had not begun to run",
+    withKit(async (kit) => {
+      const pool = await kit.temporal.workflow.signalWithStart("gpuPool", {
+        workflowId: poolWorkflowId(kit.pool),
+        taskQueue: kit.taskQueue,
+        args: [{ pool: kit.pool }],
+        signal: "resume",
+      });
+      await pool.signal("dance");
+      await pool.signal("drain");
+      await pool.signal("scale", { target: 1 });
+      await pool.signal("pause");
+      await until(
+        () => kit.messages.map(({ kind }) => kind),
+        (kinds) => expect(kinds).toEqual(["resume", "drain", "scale", "pause"]),
+      );
+    }),
+  );
+
+  it(
     "is journaled and ignored also when its payload cannot be decoded",
     withKit(async (kit) => {
       const pool = await kit.startPool();
@@ -192,7 +212,10 @@ describe.concurrent("the status of a pool", () => {
       // Only the first watch has to hurry: nothing is shown yet.
       await until(
         () => kit.called("watchPool"),
-        (watches) => expect(watches.map(([, shown]) => shown)).toEqual([false, true, true]),
+        (watches) =>
+          expect(watches.map(([, known]) => known)).toEqual(
+            [false, true, true].map((shown) => ({ shown, settings: null })),
+          ),
       );
     }),
   );

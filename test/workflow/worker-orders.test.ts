@@ -26,10 +26,10 @@ describe.concurrent("orders to a GPU worker", () => {
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       const heartbeatMs = (row.heartbeatMs ?? 0) - 1;
-      await worker.signal("fail", { leaseCause: "worker_died", reason: "silent", heartbeatMs });
+      await worker.signal("fail", { evidence: "heartbeat", leaseCause: "worker_died", reason: "silent", heartbeatMs });
       await until(
         () => kit.called("failWorker"),
-        (calls) => expect(calls).toEqual([[row.id, "worker_died", "silent", { heartbeatMs }]]),
+        (calls) => expect(calls).toEqual([[row.id, "worker_died", "silent", { evidence: "heartbeat", heartbeatMs }]]),
       );
       expect(await worker.phase()).toBe("active");
       expect(row.status).toBe("active");
@@ -54,9 +54,16 @@ describe.concurrent("orders to a GPU worker", () => {
       row.busy = true;
       await worker.signal("drain", { reason: "shrinking", onlyIdle: false });
       await worker.reaches("draining");
-      await worker.signal("fail", { leaseCause: "stuck", reason: "no progress", heartbeatMs: null });
+      await worker.signal("fail", {
+        evidence: "progress",
+        leaseCause: "stuck",
+        reason: "no progress",
+        heartbeatMs: null,
+      });
       expect(await worker.result()).toEqual({ id: row.id, status: "error", reason: "no progress" });
-      expect(kit.called("failWorker")).toEqual([[row.id, "stuck", "no progress", { heartbeatMs: null }]]);
+      expect(kit.called("failWorker")).toEqual([
+        [row.id, "stuck", "no progress", { evidence: "progress", heartbeatMs: null }],
+      ]);
       expect(kit.called("expelWorker")).toEqual([]);
     }),
   );
@@ -69,7 +76,7 @@ describe.concurrent("orders to a GPU worker", () => {
       await worker.signal("drain", { reason: "shrinking", onlyIdle: false });
       await worker.reaches("draining");
       const heartbeatMs = (row.heartbeatMs ?? 0) - 1;
-      await worker.signal("fail", { leaseCause: "worker_died", reason: "silent", heartbeatMs });
+      await worker.signal("fail", { evidence: "heartbeat", leaseCause: "worker_died", reason: "silent", heartbeatMs });
       await until(
         () => kit.called("failWorker"),
         (calls) => expect(calls).toHaveLength(1),
@@ -145,9 +152,35 @@ describe.concurrent("orders to a GPU worker", () => {
       const { row, worker } = await bringUp(kit);
       await worker.signal("fail", ...payload);
       expect(await worker.result()).toMatchObject({ status: "error", reason: "failed by signal" });
-      expect(kit.called("failWorker")).toEqual([[row.id, "host_lost", "failed by signal", { heartbeatMs: null }]]);
+      expect(kit.called("failWorker")).toEqual([
+        [row.id, "host_lost", "failed by signal", { evidence: null, heartbeatMs: null }],
+      ]);
     })();
   });
+
+  it(
+    "lets a task take as long as it needs when the drain says so, until a drain comes that does not",
+    withKit(
+      async (kit) => {
+        const patient = await bringUp(kit);
+        const hurried = await bringUp(kit);
+        for (const { row, worker } of [patient, hurried]) {
+          row.busy = true;
+          await worker.signal("drain", { reason: "the budget is spent", onlyIdle: false, untilTaskEnds: true });
+          await worker.reaches("draining");
+        }
+        await hurried.worker.signal("drain", { reason: "now", onlyIdle: false });
+        expect(await hurried.worker.result()).toMatchObject({ status: "terminated" });
+        expect(kit.called("expelWorker").map(([id]) => id)).toEqual([hurried.row.id]);
+        expect(await patient.worker.phase()).toBe("draining");
+        patient.row.busy = false;
+        await patient.worker.signal("released");
+        expect(await patient.worker.result()).toMatchObject({ status: "terminated", reason: "the budget is spent" });
+        expect(kit.called("expelWorker")).toHaveLength(1);
+      },
+      { gracefulShutdownTimeoutSec: 1 },
+    ),
+  );
 
   it(
     "takes a drain whose payload cannot be decoded as a graceful one",

@@ -1,8 +1,11 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
+import { z } from "zod";
 import { faultSchema } from "./faults.ts";
 import { sendInvalid, sendProblem } from "./problems.ts";
 import { settingsSchema } from "./settings.ts";
 import type { SimulatorControls } from "./controls.ts";
+
+const claimSchema = z.strictObject({ taskSec: z.number().min(0).max(86_400).default(0) });
 
 type WithId = { Params: { id: string } };
 
@@ -24,6 +27,16 @@ export function registerControlRoutes(app: FastifyInstance, controls: SimulatorC
     controls.addFault(parsed.data);
     return reply.code(201).send(parsed.data);
   });
+
+  const claim = async (body: unknown, reply: FastifyReply, podId?: string) => {
+    const parsed = claimSchema.safeParse(body ?? {});
+    if (!parsed.success) return sendInvalid(reply, parsed.error, "body");
+    const tasks = await controls.claimTasks(parsed.data.taskSec, podId);
+    if (podId !== undefined && !(podId in tasks)) return sendProblem(reply, 404, "no light pod with this id runs");
+    return tasks;
+  };
+  app.post("/claim", async (request, reply) => claim(request.body, reply));
+  app.post<WithId>("/pods/:id/claim", async (request, reply) => claim(request.body, reply, request.params.id));
 
   app.post<WithId>("/pods/:id/kill", async (request, reply) =>
     done(reply, controls.killPod(request.params.id), "no pod with this id has a running process"),

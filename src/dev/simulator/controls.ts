@@ -14,6 +14,12 @@ export type SimulatorControls = {
   configure(changes: { readonly [K in keyof SimulatorSettings]?: SimulatorSettings[K] | undefined }): SimulatorSettings;
   /** Scripts what the next matching requests suffer. */
   addFault(fault: FaultInput): void;
+  /**
+   * Makes light pods, one or all that run, claim a task each, work on it for `taskSec` and complete it without a file.
+   * @returns pod id → task id, null where the queue had none for it; without pods that cannot claim on demand.
+   * Rejects when a claim fails.
+   */
+  claimTasks(taskSec: number, podId?: string): Promise<Record<string, string | null>>;
   /** kill -9 of the pod's process; false when it has none. */
   killPod(id: string): boolean;
   /** Makes the pod disappear at once, as if somebody else had deleted it; false when it is gone already. */
@@ -35,6 +41,11 @@ export function createControls(
       return settings();
     },
     addFault: (fault) => faults.add(faultSchema.parse(fault)),
+    async claimTasks(taskSec, podId) {
+      const pods = fleet.all().filter(({ id, process }) => process?.claimTask && (podId === undefined || id === podId));
+      const claims = pods.map(async ({ id, process }) => [id, (await process?.claimTask?.(taskSec)) ?? null] as const);
+      return Object.fromEntries(await Promise.all(claims));
+    },
     killPod(id) {
       const pod = fleet.find(id);
       return pod !== undefined && fleet.kill(pod);

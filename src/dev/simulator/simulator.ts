@@ -14,7 +14,7 @@ import type { SimulatorState } from "./state.ts";
 import type { LaunchPod, RequestLogEntry } from "./types.ts";
 
 export type SimulatorOptions = {
-  /** Starts the process of a pod that comes to run; see `createPodLauncher`. */
+  /** Starts what a pod that comes to run consists of: `createPodLauncher`, or `createLightPodLauncher`. */
   readonly launch: LaunchPod;
   /** Folder of the pods' logs, `<dataDir>/pods/<pod id>.log`. */
   readonly dataDir: string;
@@ -38,7 +38,7 @@ export type Simulator = SimulatorControls & {
 };
 
 /**
- * Starts a stand-in for Runpod's REST v2 on 127.0.0.1 whose pods are real local processes. Rejects when the port is
+ * Starts a stand-in for Runpod's REST v2 on 127.0.0.1; what its pods are, `launch` says. Rejects when the port is
  * taken or a setting is out of range. All state is in memory.
  */
 export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {

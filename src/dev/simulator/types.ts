@@ -6,14 +6,20 @@ export type EndCause = "deleted" | "terminated" | "vanished" | "simulator closed
 
 export type ProcessExit = { readonly code: number | null; readonly signal: string | null };
 
-/** A real local process that stands for a pod's container. */
+/** What stands for a pod's container: a real local process, or an actor within this one (`light-pod.ts`). */
 export type PodProcess = {
-  readonly pid: number;
+  /** Null for an actor. */
+  readonly pid: number | null;
   readonly exited: Promise<ProcessExit>;
   /** SIGTERM, then SIGKILL after `graceMs`; resolves when the process is gone. */
   stop(graceMs: number): Promise<void>;
   /** SIGKILL at once. */
   kill(): void;
+  /**
+   * Actors only, for processes claim by themselves: claims one task, works on it for `taskSec` and completes it.
+   * @returns the task's id, null when the queue has none for it. Rejects when the claim fails.
+   */
+  claimTask?(taskSec: number): Promise<string | null>;
 };
 
 export type PodToLaunch = {
@@ -49,7 +55,7 @@ export type LedgerEntry = {
   readonly costPerHour: number;
   readonly billedSec: number;
   readonly costUsd: number;
-  /** Process id of the last container process; null when none was started. */
+  /** Process id of the last container process; null when none was started, and for an actor. */
   readonly pid: number | null;
   /** How that process ended; null while it runs, and when none was started. */
   readonly exit: ProcessExit | null;

@@ -1,0 +1,139 @@
+import { randomUUID } from "node:crypto";
+import { chmod, mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { pino, type Logger } from "pino";
+import { freePort } from "../../src/dev/free-port.ts";
+import { type Guardian, startGuardian } from "../../src/dev/guardian.ts";
+import { startPostgres } from "../../src/dev/postgres.ts";
+import { bootstrapSupabase } from "../../src/dev/supabase-roles.ts";
+import { migrate } from "../../src/supabase/migrate.ts";
+
+export const CLIENTS = 16;
+export const POOL = "bench";
+
+/** One migrated database, and a worker for each client. */
+export interface Bed {
+  readonly databaseUrl: string;
+  /** Login of PostgREST. */
+  readonly authenticatorUrl: string;
+  readonly sql: pg.Pool;
+  readonly workers: readonly string[];
+  /** One connection for each client, open until the server closes. */
+  readonly clients: readonly pg.Client[];
+  /** Adds tasks until so many can be claimed. */
+  fill(queued: number): Promise<void>;
+}
+
+export interface Server {
+  readonly guardian: Guardian;
+  readonly logger: Logger;
+  newBed(name: string): Promise<Bed>;
+  close(): Promise<void>;
+}
+
+/** Postgres with its own defaults, as durable as in production, in a folder that is deleted at the end. */
+export async function startServer(): Promise<Server> {
+  const logger = pino({ level: "error" }, process.stderr);
+  const guardian = await startGuardian({ logger });
+  const ends: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const end of ends.splice(0)) await end();
+    await guardian.close();
+  };
+  try {
+    const directory = await mkdtemp(join(tmpdir(), "gpu-pool-bench-"));
+    await guardian.removeAtEnd(directory);
+    // Postgres does not run as root; its own user must be able to pass.
+    await chmod(directory, 0o711);
+    const postgres = await startPostgres({
+      guardian,
+      logger,
+      dataDir: join(directory, "postgres"),
+      port: await freePort(),
+    });
+    const authenticatorPassword = randomUUID();
+    const newBed = async (name: string): Promise<Bed> => {
+      await postgres.createDatabase(name);
+      const databaseUrl = postgres.databaseUrl(name);
+      await bootstrapSupabase({ databaseUrl, authenticatorPassword });
+      await migrate(databaseUrl);
+      const authenticator = new URL(databaseUrl);
+      authenticator.username = "authenticator";
+      authenticator.password = authenticatorPassword;
+      const { bed, end } = await furnish(databaseUrl, authenticator.href);
+      ends.push(end);
+      return bed;
+    };
+    return { guardian, logger, newBed, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function furnish(databaseUrl: string, authenticatorUrl: string) {
+  const sql = new pg.Pool({ connectionString: databaseUrl, max: 4 });
+  await sql.query("insert into pools (name) values ($1)", [POOL]);
+  const workers = Array.from({ length: CLIENTS }, (_, n) => `${POOL}-${n}`);
+  await sql.query("insert into workers (id, pool, status) select unnest($1::text[]), $2, 'active'", [workers, POOL]);
+  const clients = await Promise.all(
+    workers.map(async () => {
+      const client = new pg.Client({ connectionString: databaseUrl });
+      await client.connect();
+      return client;
+    }),
+  );
+  const bed: Bed = {
+    databaseUrl,
+    authenticatorUrl,
+    sql,
+    workers,
+    clients,
+    async fill(queued) {
+      await sql.query(
+        `insert into tasks (task_type, pool, params)
+         select 'generate_video', $1, '{"prompt": "a sunset over mountains", "num_frames": 81}'
+         from generate_series(1, $2 - (
+           select count(*) from tasks where status = 'Queued' and gate = 'open' and pool = $1))`,
+        [POOL, queued],
+      );
+    },
+  };
+  const end = async () => {
+    await Promise.all(clients.map((client) => client.end()));
+    await sql.end();
+  };
+  return { bed, end };
+}
+
+/** A million tasks of a hundred projects, as the trigger would have admitted them, but in seconds. */
+export async function addMillion({ sql }: Bed): Promise<void> {
+  const client = await sql.connect();
+  try {
+    await client.query("begin");
+    // No triggers and no checks of references in this transaction: what they would write is given here.
+    await client.query("set local session_replication_role = replica");
+    await client.query(
+      `insert into projects (id, name)
+       select md5('project ' || n)::uuid, 'project ' || n from generate_series(0, 99) as n`,
+    );
+    await client.query(
+      `insert into tasks (task_type, pool, project_id, gate, vtime, params)
+       select 'generate_video', $1, md5('project ' || n % 100)::uuid, 'open',
+         (extract(epoch from now()) * 1000000)::bigint + n / 100,
+         '{"prompt": "a sunset over mountains", "num_frames": 81}'
+       from generate_series(1, 1000000) as n`,
+      [POOL],
+    );
+    await client.query("commit");
+  } finally {
+    client.release();
+  }
+}
+
+/** Statistics and visibility as autovacuum would leave them: the same ground for every round. */
+export async function settle({ sql }: Bed): Promise<void> {
+  await sql.query("vacuum analyze tasks, task_attempts, workers");
+}

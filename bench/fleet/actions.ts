@@ -1,0 +1,110 @@
+import { type WorkflowClient, type WorkflowHandle, WorkflowNotFoundError } from "@temporalio/client";
+
+type History = Awaited<ReturnType<WorkflowHandle["fetchHistory"]>>;
+type HistoryEvent = NonNullable<History["events"]>[number];
+
+/** One event of a workflow's history, as far as money and growth are concerned. */
+export interface Cost {
+  readonly timeMs: number;
+  /** Billable actions, by the rules of Temporal Cloud. */
+  readonly actions: number;
+  /** The server says that a signal of this workflow has arrived. */
+  readonly delivered: boolean;
+}
+
+/** The server gets a beat of a long activity at once and then every 0.8 × its heartbeat timeout. */
+const THROTTLE = 0.8;
+
+/**
+ * What a workflow has cost so far, over all its runs, event by event, oldest first. Counted are starts and continuations
+ * (1), child starts (2, at the parent), activities with every retry (1 each), their heartbeats as the worker throttles
+ * them, timers (1), signals (1, at the receiver), updates (1) and upserts of search attributes (1).
+ */
+export async function costsOf(client: WorkflowClient, workflowId: string): Promise<Cost[]> {
+  const runs: Cost[][] = [];
+  let runId: string | undefined;
+  do {
+    const { events } = await client.getHandle(workflowId, runId).fetchHistory();
+    runs.unshift(costsOfRun(events ?? []));
+    runId = events?.[0]?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId || undefined;
+  } while (runId !== undefined);
+  return runs.flat();
+}
+
+/** As costsOf, for many workflows. @throws naming the one that the server does not know. */
+export async function costsOfAll(client: WorkflowClient, workflowIds: readonly string[]): Promise<Cost[][]> {
+  const all: Cost[][] = [];
+  for (let start = 0; start < workflowIds.length; start += 20) {
+    const chunk = workflowIds.slice(start, start + 20).map(async (id) => {
+      try {
+        return await costsOf(client, id);
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) throw new Error(`no workflow ${id} to count`, { cause: error });
+        throw error;
+      }
+    });
+    all.push(...(await Promise.all(chunk)));
+  }
+  return all;
+}
+
+export function sumOfActions(costs: readonly Cost[]): number {
+  return costs.reduce((sum, { actions }) => sum + actions, 0);
+}
+
+function costsOfRun(events: readonly HistoryEvent[]): Cost[] {
+  const scheduled = new Map<string, HistoryEvent>();
+  const started = new Map<string, number>();
+  return events.map((event) => {
+    const timeMs = timeOf(event);
+    const activity = activityOf(event);
+    if (event.activityTaskScheduledEventAttributes) scheduled.set(String(event.eventId), event);
+    if (event.activityTaskStartedEventAttributes && activity !== null) started.set(activity, timeMs);
+    const beats =
+      hasEnded(event) && activity !== null
+        ? beatsOf(scheduled.get(activity), timeMs - (started.get(activity) ?? timeMs))
+        : 0;
+    const delivered = event.externalWorkflowExecutionSignaledEventAttributes != null;
+    return { timeMs, actions: actionsOf(event) + beats, delivered };
+  });
+}
+
+function actionsOf(event: HistoryEvent): number {
+  const start = event.workflowExecutionStartedEventAttributes;
+  if (start) return start.parentWorkflowExecution && !start.continuedExecutionRunId ? 0 : 1;
+  if (event.startChildWorkflowExecutionInitiatedEventAttributes) return 2;
+  const begun = event.activityTaskStartedEventAttributes;
+  if (begun) return begun.attempt ?? 1;
+  const billed =
+    event.timerStartedEventAttributes ??
+    event.workflowExecutionSignaledEventAttributes ??
+    event.workflowExecutionUpdateAcceptedEventAttributes ??
+    event.upsertWorkflowSearchAttributesEventAttributes;
+  return billed ? 1 : 0;
+}
+
+function activityOf(event: HistoryEvent): string | null {
+  const reference =
+    event.activityTaskStartedEventAttributes ??
+    event.activityTaskCompletedEventAttributes ??
+    event.activityTaskFailedEventAttributes ??
+    event.activityTaskTimedOutEventAttributes;
+  return reference?.scheduledEventId == null ? null : String(reference.scheduledEventId);
+}
+
+function hasEnded(event: HistoryEvent): boolean {
+  return activityOf(event) !== null && !event.activityTaskStartedEventAttributes;
+}
+
+/** Activities that beat on a timer of two seconds send nothing in a life of less; the watch beats at once. */
+function beatsOf(event: HistoryEvent | undefined, lifeMs: number): number {
+  const attributes = event?.activityTaskScheduledEventAttributes;
+  const timeoutSec = Number(attributes?.heartbeatTimeout?.seconds ?? 0);
+  if (timeoutSec === 0) return 0;
+  const isWatch = attributes?.activityType?.name === "watchPool";
+  return Math.floor(lifeMs / (timeoutSec * THROTTLE * 1000)) + (isWatch || lifeMs > 2_000 ? 1 : 0);
+}
+
+function timeOf({ eventTime }: HistoryEvent): number {
+  return Number(eventTime?.seconds ?? 0) * 1000 + (eventTime?.nanos ?? 0) / 1e6;
+}

@@ -1,0 +1,133 @@
+import { createHash } from "node:crypto";
+import type { Logger } from "pino";
+import { type Config, poolEnvironment, settingsInForce } from "../config.ts";
+import type { SettingsView } from "../contract/plan.ts";
+import { decide, type Decision } from "../policy/decide.ts";
+import type { ObservedSpend } from "../policy/observation.ts";
+import type { ListPodsOutcome } from "../runpod/outcomes.ts";
+import type { PoolStore, Reading, ReadWorker } from "../supabase/pool-store.ts";
+import type { PodEvidenceBook } from "./pod-evidence.ts";
+
+/** When this process began: of two Temporal workers with different settings the later one's hold. */
+const STARTED_AT_MS = Date.now();
+
+export interface ObserverDeps {
+  readonly config: Config;
+  readonly pools: PoolStore;
+  readonly listPods: () => Promise<ListPodsOutcome>;
+  readonly logger: Logger;
+}
+
+/** What the provider's lists said so far. Outlives single watches: lists are asked for at their own pace. */
+export interface ProviderView {
+  readonly book: PodEvidenceBook;
+  listAt: number;
+}
+
+export type SettingsInForce = ReturnType<typeof settingsInForce>;
+
+export interface Observed {
+  readonly decision: Decision;
+  readonly settings: SettingsInForce;
+  readonly view: SettingsView;
+}
+
+/** Another watch decides for this pool now: this one's workflow was ended while it ran, or its server gave it up. */
+export class Superseded extends Error {}
+
+/**
+ * One watch's eyes: each call reads the database once and decides.
+ * @param patient wait for the provider's list, where one is due, before deciding.
+ */
+export function createObserver(
+  deps: ObserverDeps,
+  watch: { readonly pool: string; readonly id: string; readonly provider: ProviderView; readonly patient: boolean },
+): () => Promise<Observed> {
+  const { config, pools, logger } = deps;
+  const { pool, provider } = watch;
+  let begun = false;
+  let fleet: readonly ReadWorker[] = [];
+  let fleetHash: string | null = null;
+  let fullAt = 0;
+  let spend: ObservedSpend | null = null;
+  let settings: SettingsInForce = settingsInForce(config, {}, {});
+
+  const hasCap = () => settings.maxHourlySpendUsd !== undefined || settings.dailyBudgetUsd !== undefined;
+
+  /** A slow provider must not slow the watch, so nobody waits for this who need not. */
+  async function listProvider(): Promise<void> {
+    const before = fleet;
+    provider.listAt = Date.now() + config.provider.podListSec * 1000;
+    try {
+      const list = await deps.listPods();
+      if (list.kind === "unknown") {
+        logger.warn({ pool, detail: list.detail }, "the provider's list is unknown: no evidence from it");
+      }
+      provider.book.note(before, list);
+    } catch (error) {
+      logger.warn({ pool, err: error }, "listing pods failed");
+    }
+  }
+
+  async function read(): Promise<Reading> {
+    const full = Date.now() >= fullAt;
+    const reading = await pools.observe(pool, {
+      knownFleetHash: fleetHash,
+      full,
+      pollSec: settings.pollSec,
+      failureWindowMin: settings.failureWindowMinutes,
+      spend: hasCap(),
+    });
+    if (reading.watchId !== watch.id) {
+      throw new Superseded();
+    }
+    settings = settingsInForce(config, reading.environment, reading.config);
+    // Under a cap that was set just now an older sum is no ground for a decision.
+    spend = hasCap() ? reading.spend : (reading.spend ?? spend);
+    fleet = reading.fleet ?? fleet;
+    fleetHash = reading.fleetHash;
+    if (full) {
+      fullAt = Date.now() + settings.pollSec * 1000;
+      await pools.expireExternal(pool, settings.gpuIdleTimeoutSec, settings.taskStuckTimeoutSec);
+    }
+    return reading;
+  }
+
+  return async () => {
+    if (!begun) {
+      await pools.beginWatch(pool, watch.id, poolEnvironment(config), STARTED_AT_MS);
+      begun = true;
+    }
+    const reading = await read();
+    if (fleet.length > 0 && Date.now() >= provider.listAt) {
+      const listed = listProvider();
+      if (watch.patient) {
+        await listed;
+      }
+    }
+    const { nowMs, observingSinceMs, intent, queued, breaker, launchedLastMinute, failedRecently } = reading;
+    const decision = decide(settings, {
+      nowMs,
+      observingSinceMs,
+      intent,
+      queued,
+      breaker,
+      spend,
+      launchedLastMinute,
+      failedRecently,
+      fleet: fleet.map((worker) => ({ ...worker, pod: provider.book.of(worker) })),
+    });
+    return { decision, settings, view: viewOf(settings, reading.config) };
+  };
+}
+
+/** @param own the pool's own part of the settings. */
+export function viewOf(settings: SettingsInForce, own: Readonly<Record<string, unknown>>): SettingsView {
+  const values = JSON.parse(JSON.stringify(settings)) as Record<string, unknown>;
+  const names = Object.keys(own).toSorted();
+  const fingerprint = createHash("sha256")
+    .update(JSON.stringify([values, names]))
+    .digest("hex")
+    .slice(0, 16);
+  return { fingerprint, values, own: names };
+}

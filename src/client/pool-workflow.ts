@@ -1,0 +1,96 @@
+import { poolWorkflowId } from "../contract/names.ts";
+import type { Connections } from "./connections.ts";
+import { type Context, startCommand } from "./context.ts";
+import { ClientError, EXIT } from "./errors.ts";
+
+const UPDATE_TIMEOUT_MS = 15_000;
+const QUERY_TIMEOUT_MS = 3_000;
+
+/** What a pool's workflow says to a query, or why there is no answer. */
+export type Asked<T> =
+  | { readonly state: "answers"; readonly answer: T }
+  | { readonly state: "silent" | "not_running" | "unreachable"; readonly reason: string };
+
+/** Asks the running workflow of a pool. One that has ended does not answer, although Temporal could replay it. */
+export async function askPool<T>(connections: Connections, pool: string, query: string): Promise<Asked<T>> {
+  try {
+    const { client, within } = await connections.temporal();
+    const handle = client.workflow.getHandle(poolWorkflowId(pool));
+    const { status } = await within(QUERY_TIMEOUT_MS, () => handle.describe());
+    if (status.name !== "RUNNING") {
+      return { state: "not_running", reason: `its workflow is ${status.name.toLowerCase()}` };
+    }
+    try {
+      return { state: "answers", answer: await within(QUERY_TIMEOUT_MS, () => handle.query<T>(query)) };
+    } catch {
+      return { state: "silent", reason: "its workflow is open, but no Temporal worker answers" };
+    }
+  } catch (error) {
+    return error instanceof Error && error.name === "WorkflowNotFoundError"
+      ? { state: "not_running", reason: "it has no workflow" }
+      : { state: "unreachable", reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** As askPool, for a command that needs the answer. @throws ClientError */
+export async function requireAnswer<T>(context: Context, pool: string, query: string): Promise<T> {
+  const asked = await askPool<T>(context.connections, pool, query);
+  if (asked.state === "answers") {
+    return asked.answer;
+  }
+  throw new ClientError(
+    EXIT.unreachable,
+    asked.state === "unreachable" ? asked.reason : `pool ${pool} does not answer: ${asked.reason}`,
+    { silent: "Start a Temporal worker.", not_running: `start it: ${startCommand(pool)}`, unreachable: null }[
+      asked.state
+    ],
+  );
+}
+
+interface Update {
+  /** Name on the wire. */
+  readonly name: string;
+  readonly payload?: unknown;
+  /** What an error calls it; by default its name. */
+  readonly doing?: string;
+}
+
+/**
+ * Gives one order to the pool's workflow and waits for what it answers.
+ * @throws ClientError: refused, or nobody there to take it
+ */
+export async function updatePool<T>(context: Context, pool: string, update: Update): Promise<T> {
+  const { name, payload, doing = name } = update;
+  const { client, within } = await context.connections.temporal();
+  const handle = client.workflow.getHandle(poolWorkflowId(pool));
+  try {
+    return await within(UPDATE_TIMEOUT_MS, () =>
+      payload === undefined
+        ? handle.executeUpdate<T, []>(name)
+        : handle.executeUpdate<T, [unknown]>(name, { args: [payload] }),
+    );
+  } catch (error) {
+    throw updateError(pool, doing, error);
+  }
+}
+
+function updateError(pool: string, doing: string, error: unknown): ClientError {
+  const { name, message, cause } = error instanceof Error ? error : new Error(String(error));
+  if (name === "WorkflowNotFoundError") {
+    return new ClientError(EXIT.unreachable, `${doing}: pool ${pool} does not run`, `start it: ${startCommand(pool)}`);
+  }
+  if (name === "WorkflowUpdateRPCTimeoutOrCancelledError") {
+    return new ClientError(
+      EXIT.unreachable,
+      `${doing}: no Temporal worker answered for pool ${pool} within ${UPDATE_TIMEOUT_MS / 1000} s`,
+      "Start one (gpu-pool dev brings its own), then see gpu-pool status and repeat the order if need be.",
+      { cause: error },
+    );
+  }
+  const reason = cause instanceof Error ? cause.message : message;
+  return name === "WorkflowUpdateFailedError"
+    ? new ClientError(EXIT.failed, `${doing}: pool ${pool} refused: ${reason}`, null, { cause: error })
+    : new ClientError(EXIT.unreachable, `${doing}: Temporal failed for pool ${pool}: ${reason}`, null, {
+        cause: error,
+      });
+}

@@ -1,0 +1,48 @@
+import type { SpendCaps } from "../contract/plan.ts";
+import type { Bound } from "./bounds.ts";
+import type { Observation, ObservedSpend } from "./observation.ts";
+import type { PolicySettings } from "./settings.ts";
+
+/** Sums of prices carry the dust of binary fractions; the database, which checks the caps again, counts in decimals. */
+const DUST = 1e-9;
+
+export function spendCaps(settings: PolicySettings): SpendCaps {
+  return {
+    maxHourlySpendUsd: settings.maxHourlySpendUsd ?? null,
+    dailyBudgetUsd: settings.dailyBudgetUsd ?? null,
+  };
+}
+
+/** How many workers the account's caps leave room for. What was spent must be known for that. */
+export function budgetBounds(settings: PolicySettings, { spend }: Observation): Bound[] {
+  const { maxHourlySpendUsd: hourly, dailyBudgetUsd: daily } = spendCaps(settings);
+  if (hourly === null && daily === null) {
+    return [];
+  }
+  if (spend === null) {
+    return [{ rule: "budget", room: 0, reason: "a budget is set and the spend is not known yet" }];
+  }
+  return [
+    ...(hourly === null ? [] : [hourlyBound(hourly, spend)]),
+    ...(daily !== null && spend.todayUsd >= daily ? [dailyBound(daily)] : []),
+  ];
+}
+
+function dailyBound(daily: number): Bound {
+  return { rule: "budget", room: 0, reason: `DAILY_BUDGET_USD ${daily} reached` };
+}
+
+function hourlyBound(cap: number, { hourlyUsd, priceUsd, unpriced }: ObservedSpend): Bound {
+  const now = `MAX_HOURLY_SPEND_USD ${cap}, ${usd(hourlyUsd)} now`;
+  const left = cap - hourlyUsd;
+  if (priceUsd === null) {
+    const room = left > DUST && unpriced === 0 ? 1 : 0;
+    return { rule: "budget", room, reason: `${now}, one at a time until a price is known` };
+  }
+  const room = left > DUST ? Math.floor(left / priceUsd + DUST) : 0;
+  return { rule: "budget", room, reason: `${now}, ${usd(priceUsd)} each` };
+}
+
+export function usd(amount: number): string {
+  return `$${amount.toFixed(2)}`;
+}

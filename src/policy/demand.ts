@@ -1,0 +1,76 @@
+import type { Rule } from "../contract/plan.ts";
+import { type Fleet, idleSinceMs, restedLongestFirst } from "./fleet.ts";
+import type { Observation, ObservedWorker } from "./observation.ts";
+import type { PolicySettings } from "./settings.ts";
+import { type Wanted, wantedByThreshold } from "./threshold.ts";
+import { wantedByWorkload } from "./workload.ts";
+
+/** A size within MAX, before anything else bounds how the pool grows to it. */
+export interface Size {
+  readonly size: number;
+  readonly rule: Rule;
+  readonly reason: string;
+  /** What MAX took of it, in words, if it did. */
+  readonly capped: string;
+  readonly drain: readonly ObservedWorker[];
+  readonly onlyIdle: boolean;
+}
+
+/**
+ * min(MAX, max(MIN, busy + idle buffer, what the policy wants)). Growing aims at what it wants, shrinking at what it
+ * keeps; a pool between the two stays as it is.
+ */
+export function demandedSize(settings: PolicySettings, observation: Observation, fleet: Fleet): Size {
+  const { minActiveGpus: min, maxActiveGpus: max } = settings;
+  const wanted = wantedBy(settings, observation, fleet);
+  const buffered = fleet.busy.length + settings.machinesToKeepIdle;
+  const floor = Math.max(min, buffered);
+  const uncapped = Math.max(floor, wanted.size);
+  const grown = Math.min(max, uncapped);
+  const kept = Math.min(max, Math.max(floor, wanted.keep));
+  // Only ready workers count towards what stays: one that still boots may never come.
+  const surplus = Math.max(0, fleet.idle.length + fleet.busy.length - kept);
+  return {
+    size: Math.max(grown, Math.min(fleet.present, kept)),
+    rule: uncapped > max ? "max" : winner(),
+    reason: explain(),
+    capped: uncapped > max ? `; capped by MAX ${max}: ${uncapped} → ${max}` : "",
+    drain: rested(settings, observation, fleet.idle).slice(0, surplus),
+    onlyIdle: true,
+  };
+
+  function winner(): Rule {
+    if (wanted.size >= floor) {
+      return settings.policy;
+    }
+    return min >= buffered ? "min" : "idle_buffer";
+  }
+
+  function explain(): string {
+    const steps = [wanted.reason];
+    const { length: spawning } = fleet.spawning;
+    if (spawning > 0) {
+      steps.push(`${spawning} spawning ${spawning === 1 ? "counts" : "count"}`);
+    }
+    if (floor > wanted.size) {
+      const buffer = `${fleet.busy.length} busy + ${settings.machinesToKeepIdle} to keep idle → ${buffered}`;
+      steps.push(min >= buffered ? `MIN_ACTIVE_GPUS ${min}` : buffer);
+    }
+    return steps.join(", ");
+  }
+}
+
+function wantedBy(settings: PolicySettings, { queued }: Observation, fleet: Fleet): Wanted {
+  switch (settings.policy) {
+    case "threshold":
+      return wantedByThreshold(queued, fleet.present, settings.tasksPerGpuThreshold);
+    case "workload":
+      return wantedByWorkload(queued, fleet.busy.length, settings);
+  }
+}
+
+function rested(settings: PolicySettings, { nowMs }: Observation, idle: readonly ObservedWorker[]): ObservedWorker[] {
+  return restedLongestFirst(idle)
+    .filter((worker) => nowMs - (worker.readyMs ?? nowMs) >= settings.workerGracePeriodSec * 1000)
+    .filter((worker) => nowMs - idleSinceMs(worker) >= settings.scaleDownIdleSec * 1000);
+}

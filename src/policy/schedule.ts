@@ -1,0 +1,98 @@
+import type { PolicySettings } from "./settings.ts";
+
+/**
+ * A window of the week in which some settings differ. It begins on each of `days` at `from` and ends at `to`, the next
+ * day when `to` is not later than `from`; both are wall-clock times of `timeZone`, so daylight saving moves the window,
+ * not its hours.
+ */
+export interface Schedule {
+  readonly name: string;
+  readonly days: readonly Day[];
+  /** HH:MM. */
+  readonly from: string;
+  /** HH:MM; 24:00 is the end of the day. */
+  readonly to: string;
+  /** IANA name such as Europe/Berlin. */
+  readonly timeZone: string;
+  readonly minActiveGpus?: number | undefined;
+  readonly maxActiveGpus?: number | undefined;
+  readonly machinesToKeepIdle?: number | undefined;
+}
+
+export type Day = "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+
+const DAYS: readonly Day[] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+/** Making a formatter costs a hundred times what using it does, and decisions are made twice a second. */
+const formatters = new Map<string, Intl.DateTimeFormat>();
+
+/**
+ * The settings as the schedules have them at an instant: a later window wins, field by field.
+ * @returns also the names of the windows that are open, or null; MIN is never above MAX.
+ */
+export function settingsAt(
+  settings: PolicySettings,
+  nowMs: number,
+): { readonly settings: PolicySettings; readonly schedule: string | null } {
+  const open = settings.schedules.filter((window) => isOpen(window, nowMs));
+  if (open.length === 0) {
+    return { settings, schedule: null };
+  }
+  const latest = <K extends "minActiveGpus" | "maxActiveGpus" | "machinesToKeepIdle">(key: K): number =>
+    open.findLast((window) => window[key] !== undefined)?.[key] ?? settings[key];
+  const maxActiveGpus = latest("maxActiveGpus");
+  const changed = {
+    minActiveGpus: Math.min(latest("minActiveGpus"), maxActiveGpus),
+    maxActiveGpus,
+    machinesToKeepIdle: latest("machinesToKeepIdle"),
+  };
+  return { settings: { ...settings, ...changed }, schedule: open.map(({ name }) => name).join(", ") };
+}
+
+/** Whether the window that began on the local day of `nowMs`, or on the day before, still holds. */
+function isOpen({ days, from, to, timeZone }: Schedule, nowMs: number): boolean {
+  const [begin, end] = [minutes(from), minutes(to)];
+  const length = end > begin ? end : end + 24 * 60;
+  const today = Math.floor(localMs(nowMs, timeZone) / DAY_MS) * DAY_MS;
+  return [today, today - DAY_MS].some((day) => {
+    const name = DAYS[new Date(day).getUTCDay()];
+    return (
+      name !== undefined &&
+      days.includes(name) &&
+      instant(day + begin * MINUTE_MS, timeZone) <= nowMs &&
+      nowMs < instant(day + length * MINUTE_MS, timeZone)
+    );
+  });
+}
+
+function minutes(time: string): number {
+  const [hours = 0, minutes = 0] = time.split(":").map(Number);
+  return hours * 60 + minutes;
+}
+
+/** What the clocks of a time zone show, as if it were UTC. */
+function localMs(ms: number, timeZone: string): number {
+  let formatter = formatters.get(timeZone);
+  if (formatter === undefined) {
+    const two = "2-digit";
+    const parts = { year: "numeric", month: two, day: two, hour: two, minute: two, second: two } as const;
+    formatter = new Intl.DateTimeFormat("en-US", { ...parts, timeZone, hourCycle: "h23", calendar: "gregory" });
+    formatters.set(timeZone, formatter);
+  }
+  const shown = Object.fromEntries(formatter.formatToParts(ms).map(({ type, value }) => [type, Number(value)]));
+  const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = shown;
+  return Date.UTC(year, month - 1, day, hour, minute, second);
+}
+
+/**
+ * The instant at which clocks show this. Shown twice, when they are set back: the first one. Shown never, when they are
+ * set forward: as long after the jump as it lies after its beginning.
+ */
+function instant(local: number, timeZone: string): number {
+  const offset = (ms: number) => localMs(ms, timeZone) - Math.floor(ms / 1000) * 1000;
+  const [before, after] = [offset(local - DAY_MS), offset(local + DAY_MS)];
+  const isShown = (ms: number) => localMs(ms, timeZone) === local;
+  return before === after || isShown(local - before) || !isShown(local - after) ? local - before : local - after;
+}

@@ -1,0 +1,50 @@
+import type { Observation, ObservedWorker } from "./observation.ts";
+import type { PolicySettings } from "./settings.ts";
+
+export interface Warning {
+  readonly worker: string;
+  readonly kind: "worker.vram_stale";
+  readonly reason: string;
+}
+
+/** How long a worker was not heard, ms; 0 for one that never was. Nobody is silent while nobody listens. */
+export function silentMs({ nowMs, observingSinceMs }: Observation, { status, heartbeatMs }: ObservedWorker): number {
+  return status === "spawning" || heartbeatMs === null ? 0 : nowMs - Math.max(heartbeatMs, observingSinceMs);
+}
+
+export function isSilent(settings: PolicySettings, observation: Observation, worker: ObservedWorker): boolean {
+  return silentMs(observation, worker) > settings.gpuIdleTimeoutSec * 1000;
+}
+
+/**
+ * When most of the fleet falls silent together, it is not the workers: a sentence, or null. Their last beats lie apart,
+ * so the others count from half the limit on: else the first one would be ended alone, just before the rest.
+ */
+export function massSilence(settings: PolicySettings, observation: Observation): string | null {
+  const active = observation.fleet.filter(({ status, origin }) => status === "active" && origin === "pool");
+  const late = active.filter((worker) => silentMs(observation, worker) > settings.gpuIdleTimeoutSec * 500);
+  const isAnySilent = late.some((worker) => isSilent(settings, observation, worker));
+  if (!isAnySilent || late.length < 2 || late.length * 2 <= active.length) {
+    return null;
+  }
+  const who = `${late.length} of ${active.length} active workers fell silent together`;
+  return `${who} (GPU_IDLE_TIMEOUT_SEC ${settings.gpuIdleTimeoutSec}): only the provider's word ends a silent one`;
+}
+
+/** Workers that beat, but whose VRAM figures no longer come with it: something to look at, nothing to end them for. */
+export function staleVram(settings: PolicySettings, observation: Observation): Warning[] {
+  const { nowMs, observingSinceMs, fleet } = observation;
+  return fleet.flatMap((worker): Warning[] => {
+    const { vramMs } = worker;
+    if (worker.status !== "active" || vramMs === null || isSilent(settings, observation, worker)) {
+      return [];
+    }
+    const staleMs = nowMs - Math.max(vramMs, observingSinceMs);
+    if (staleMs <= settings.gpuIdleTimeoutSec * 1000) {
+      return [];
+    }
+    const figures = `heartbeats come, VRAM figures not for ${Math.round(staleMs / 1000)} s`;
+    const reason = `${figures} (GPU_IDLE_TIMEOUT_SEC ${settings.gpuIdleTimeoutSec})`;
+    return [{ worker: worker.id, kind: "worker.vram_stale", reason }];
+  });
+}

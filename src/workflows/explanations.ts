@@ -1,0 +1,80 @@
+import type { ActionSummary, CycleSummary, Explanation } from "../contract/messages.ts";
+import type { Action, Plan, Snapshot } from "../contract/plan.ts";
+
+const SHOWN_WORKERS = 10;
+
+/** A plan in the words of the query `explain`. */
+export function explain({ decisionId, snapshot, actions }: Plan): Explanation | null {
+  if (snapshot === null) {
+    return null;
+  }
+  const { reason, rule, observedAt, ...inputs } = snapshot;
+  return { decisionId, at: observedAt, rule, reason, inputs, actions: summariseActions(actions) };
+}
+
+/** Equal actions as one: a decision about hundreds of workers stays readable and small. */
+export function summariseActions(actions: readonly Action[]): ActionSummary[] {
+  const groups = new Map<string, ActionSummary>();
+  for (const action of actions) {
+    const part = summarise(action);
+    if (part !== null) {
+      const key = `${part.kind}: ${part.reason}`;
+      const group = groups.get(key);
+      groups.set(key, group === undefined ? part : join(group, part));
+    }
+  }
+  return [...groups.values()];
+}
+
+function summarise(action: Action): ActionSummary | null {
+  if (action.kind === "spawn") {
+    return { kind: "spawn", count: action.count, workers: [], reason: action.reason };
+  }
+  // A newer policy may plan what this code does not know.
+  if (action.kind !== "signal") {
+    return null;
+  }
+  const { worker, signal } = action;
+  const reason =
+    signal.name === "fail"
+      ? signal.verdict.reason
+      : signal.name === "drain" || signal.name === "terminate"
+        ? signal.order.reason
+        : null;
+  return { kind: signal.name, count: 1, workers: [worker], reason };
+}
+
+function join(group: ActionSummary, part: ActionSummary): ActionSummary {
+  return {
+    ...group,
+    count: group.count + part.count,
+    workers: [...group.workers, ...part.workers].slice(0, SHOWN_WORKERS),
+  };
+}
+
+/** What one round did, as `gpu-pool cycle` prints it. */
+export function summariseCycle(
+  pool: string,
+  plan: Plan & { readonly snapshot: Snapshot },
+  booked: readonly string[],
+): CycleSummary {
+  const { snapshot, decisionId, actions } = plan;
+  const { intent, spawning, idle, busy, terminating, failing, spend } = snapshot;
+  return {
+    pool,
+    decisionId,
+    at: snapshot.observedAt,
+    mode: intent.mode,
+    hold: intent.hold,
+    desired: snapshot.desired,
+    rule: snapshot.rule,
+    reason: snapshot.reason,
+    queued: snapshot.queued,
+    workers: { spawning, idle, busy, terminating, failing },
+    breaker: snapshot.breaker,
+    costPerHourUsd: snapshot.costPerHourUsd,
+    spend: { hourlyUsd: spend.hourlyUsd, todayUsd: spend.todayUsd },
+    actions: summariseActions(actions),
+    booked,
+  };
+}

@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { poolWorkflowId } from "../../src/contract/names.ts";
+import { startTestStack, type TestStack } from "../kit/stack.ts";
+import { countEvents, expectDoneOnce, expectNothingLeft, livingWorkers, within } from "../stack/lifecycle-kit.ts";
+
+const order = async (stack: TestStack, name: string, payload?: unknown) => {
+  const handle = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
+  return payload === undefined
+    ? await handle.executeUpdate(name)
+    : await handle.executeUpdate<unknown, [unknown]>(name, { args: [payload] });
+};
+
+const active = async (stack: TestStack) =>
+  (await livingWorkers(stack)).filter(({ status }) => status === "active").length;
+
+describe("invariant 13: an image that never becomes ready", () => {
+  let stack: TestStack;
+  beforeAll(async () => {
+    stack = await startTestStack({
+      env: {
+        SPAWNING_TIMEOUT_SEC: "2",
+        MIN_WORKERS_FOR_RATE_CHECK: "3",
+        FAILURE_WINDOW_MINUTES: "1",
+        MAX_ACTIVE_GPUS: "2",
+      },
+    });
+    await stack.serve();
+    await stack.startPool();
+  });
+  afterAll(async () => await stack?.close());
+
+  it("opens the breaker after a few pods, rents no more, says so once, and recovers when an operator resumes", async () => {
+    stack.simulator.addFault({ on: "create", kind: "mute", times: 4 });
+    const ids = await stack.submit(2);
+    const breaker = async () =>
+      (await stack.rows<{ breaker: string }>("select breaker from pools where name = $1", [stack.pool]))[0]?.breaker;
+    await expect.poll(breaker, within(40)).toBe("open");
+    await expectNothingLeft(stack, 30);
+    const rented = stack.simulator.ledger().pods.length;
+    // Three failures open it; one more pod may have been on its way.
+    expect(rented).toBeLessThanOrEqual(4);
+    const [opened] = await stack.rows<{ reason: string }>(
+      "select reason from pool_events where kind = 'alert.breaker'",
+    );
+    expect(opened?.reason).toContain("MAX_WORKER_FAILURE_RATE");
+    const passes = new Set<string>();
+    const passesSeen = async () => {
+      const [row] = await stack.rows<{ at: string }>("select observed_at::text as at from pools where name = $1", [
+        stack.pool,
+      ]);
+      return passes.add(row?.at ?? "").size;
+    };
+    await expect.poll(passesSeen, within(20)).toBe(3);
+    expect(stack.simulator.ledger().pods).toHaveLength(rented);
+    expect(await countEvents(stack, "alert.breaker")).toBe(1);
+
+    await order(stack, "resume");
+    await expectDoneOnce(stack, ids, 40);
+    expect(await breaker()).toBe("closed");
+    await expectNothingLeft(stack, 30);
+  });
+});
+
+describe("invariant 15: a ceiling for the account's money", () => {
+  let stack: TestStack;
+  let other: string;
+  beforeAll(async () => {
+    // One pod costs less than the cap, two cost more.
+    stack = await startTestStack({ env: { MAX_HOURLY_SPEND_USD: "1", TASKS_PER_GPU_THRESHOLD: "1" } });
+    other = `${stack.pool}-other`;
+    await stack.serve();
+    await stack.startPool();
+    await stack.temporal.workflow.start("gpuPool", {
+      workflowId: poolWorkflowId(other),
+      taskQueue: stack.config.temporal.taskQueue,
+      args: [{ pool: other }],
+    });
+  });
+  afterAll(async () => {
+    await stack?.temporal.workflow
+      .getHandle(poolWorkflowId(other))
+      .terminate("the test is over")
+      .catch(() => undefined);
+    await stack?.close();
+  });
+
+  it("holds over all pools, whatever their operators ask for, and the queue is still worked off", async () => {
+    await order(stack, "scale", { target: 4 });
+    await expect.poll(() => active(stack), within(30)).toBe(1);
+    const second = stack.temporal.workflow.getHandle(poolWorkflowId(other));
+    await second.executeUpdate<unknown, [unknown]>("scale", { args: [{ target: 2 }] });
+    await expectDoneOnce(stack, await stack.submit(4), 60);
+    for (const handle of [second, stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool))]) {
+      const status = async () => (await handle.query<{ snapshot: object }>("status")).snapshot;
+      await expect.poll(status, within(30)).toMatchObject({
+        rule: "budget",
+        reason: expect.stringContaining("MAX_HOURLY_SPEND_USD 1"),
+        spend: { hourlyUsd: expect.closeTo(0.69, 1) },
+      });
+    }
+    expect(stack.simulator.ledger().pods).toHaveLength(1);
+    expect(await livingWorkers(stack)).toHaveLength(1);
+  });
+});
+
+describe("invariant 4: hearts that all stop together", () => {
+  let stack: TestStack;
+  beforeAll(async () => {
+    stack = await startTestStack({ env: { GPU_IDLE_TIMEOUT_SEC: "4", MAX_ACTIVE_GPUS: "3" } });
+    await stack.serve();
+    await stack.startPool();
+  });
+  afterAll(async () => await stack?.close());
+
+  it("suspend the verdicts with an alert, since the database is the suspect; when they beat again, all goes on", async () => {
+    await order(stack, "scale", { target: 3 });
+    await expect.poll(() => active(stack), within(40)).toBe(3);
+    const pods = stack.simulator.ledger().pods.filter(({ live }) => live);
+    const pids = pods.flatMap(({ pid }) => pid ?? []);
+    expect(pids).toHaveLength(3);
+    pids.forEach((pid) => process.kill(-pid, "SIGSTOP"));
+    try {
+      await expect.poll(() => countEvents(stack, "alert.health_suspended"), within(30)).toBe(1);
+      const silent = async () =>
+        (
+          await stack.rows(
+            "select 1 from workers where last_heartbeat < now() - interval '8 seconds' and gone_at is null",
+          )
+        ).length;
+      await expect.poll(silent, within(20)).toBe(3);
+      expect(await active(stack)).toBe(3);
+      expect(await countEvents(stack, "worker.fail")).toBe(0);
+    } finally {
+      pids.forEach((pid) => process.kill(-pid, "SIGCONT"));
+    }
+    await expect.poll(() => countEvents(stack, "health.resumed"), within(30)).toBe(1);
+    expect(await countEvents(stack, "alert.health_suspended")).toBe(1);
+    const ids = await stack.submit(3);
+    await expectDoneOnce(stack, ids, 40);
+    expect(stack.simulator.ledger().pods).toHaveLength(3);
+  });
+
+  it("do not protect a pod that the provider itself shows as ended", async () => {
+    await expect.poll(() => active(stack), within(20)).toBe(3);
+    const pods = stack.simulator.ledger().pods.filter(({ live }) => live);
+    for (const { id } of pods) {
+      expect(stack.simulator.killPod(id)).toBe(true);
+    }
+    await expect.poll(() => countEvents(stack, "worker.fail"), within(30)).toBe(3);
+    await order(stack, "scale", { target: 0 });
+    await expectNothingLeft(stack, 40);
+  });
+});

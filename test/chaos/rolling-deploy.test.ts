@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { projectProgram } from "../../src/dev/program.ts";
+import type { ManagedProcess } from "../../src/dev/guardian.ts";
+import type { PoolConfig } from "../../src/contract/messages.ts";
+import { poolWorkflowId } from "../../src/contract/names.ts";
+import { startTestStack, type TestStack } from "../kit/stack.ts";
+import { expectDoneOnce, expectNothingLeft, killHard, livingWorkers, within } from "../stack/lifecycle-kit.ts";
+
+describe("a rolling deploy: worker processes with different settings at once", () => {
+  let stack: TestStack;
+  beforeAll(async () => {
+    stack = await startTestStack({ env: { TASKS_PER_GPU_THRESHOLD: "1" } });
+  });
+  afterAll(async () => await stack?.close());
+
+  /** A Temporal worker process as the deploy starts it. */
+  function deploy(settings: Readonly<Record<string, string>>): ManagedProcess {
+    const { command, args } = projectProgram("worker");
+    const env = { ...process.env, ...stack.env, ...settings };
+    return stack.guardian.spawn(command, args, { name: "worker", env, onLine: () => undefined });
+  }
+
+  const query = async () =>
+    await stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool)).query<PoolConfig>("config");
+  const inForce = async () => {
+    try {
+      return (await query()).settings?.values;
+    } catch {
+      return null;
+    }
+  };
+
+  it("the newest one's settings hold whoever watches, so the two never undo each other's work, and nothing is done twice", async () => {
+    const old = deploy({ MIN_ACTIVE_GPUS: "1", MAX_ACTIVE_GPUS: "1" });
+    await stack.startPool();
+    await expect.poll(inForce, within(30)).toMatchObject({ minActiveGpus: 1, maxActiveGpus: 1 });
+    await expect.poll(async () => (await livingWorkers(stack)).length, within(20)).toBe(1);
+
+    const next = deploy({ MIN_ACTIVE_GPUS: "3", MAX_ACTIVE_GPUS: "3", SCALING_POLICY: "workload" });
+    const active = async () => (await livingWorkers(stack)).filter(({ status }) => status === "active").length;
+    const booked = async () => (await stack.rows("select 1 from workers")).length;
+    const handle = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
+    await expect
+      .poll(async () => {
+        // Each decision ends a watch, and either process may get the next one.
+        await handle.executeUpdate("scale", { args: [{ target: 2 }] });
+        await handle.executeUpdate("scale", { args: [{ target: null }] });
+        return await inForce();
+      }, within(60))
+      .toMatchObject({ minActiveGpus: 3, maxActiveGpus: 3, policy: "workload" });
+    await expect.poll(active, within(40)).toBe(3);
+
+    const before = await booked();
+    const ids = await stack.submit(12);
+    await expectDoneOnce(stack, ids, 60);
+    expect(await livingWorkers(stack)).toHaveLength(3);
+    expect(await booked()).toBe(before);
+    expect(stack.simulator.ledger().pods).toHaveLength(before);
+
+    // The deploy ends the old process as an orchestrator does.
+    process.kill(old.pid, "SIGTERM");
+    await old.exited;
+    await handle.executeUpdate("shutdown");
+    await handle.result();
+    await expectNothingLeft(stack, 40);
+    await killHard(next);
+  });
+});

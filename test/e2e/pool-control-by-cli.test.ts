@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { PoolConfig, PoolExplanation, WorkerOrderOutcome } from "../../src/contract/messages.ts";
+import { startTestStack, type TestStack } from "../kit/stack.ts";
+import {
+  countEvents,
+  countTasks,
+  expectDoneOnce,
+  expectNothingLeft,
+  livingWorkers,
+  LONG,
+  temporalCli,
+  temporalCliOk,
+  within,
+  workerStates,
+} from "../stack/lifecycle-kit.ts";
+
+describe("what operators say and ask with the temporal command, beyond size", () => {
+  let stack: TestStack;
+  beforeAll(async () => {
+    stack = await startTestStack({ env: { MAX_ACTIVE_GPUS: "2", TASKS_PER_GPU_THRESHOLD: "1" } });
+    await stack.serve();
+    await stack.startPool();
+  });
+  afterAll(async () => await stack?.close());
+
+  const update = async (name: string, input?: unknown) => {
+    const given = input === undefined ? [] : ["--input", JSON.stringify(input)];
+    return await temporalCli(stack, ["workflow", "update", "execute", "-o", "json", "--name", name, ...given]);
+  };
+  async function updateOk<T>(name: string, input?: unknown): Promise<T> {
+    const { exitCode, stdout, stderr } = await update(name, input);
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+    return (JSON.parse(stdout) as { result: T }).result;
+  }
+  async function query<T>(name: string): Promise<T> {
+    const stdout = await temporalCliOk(stack, ["workflow", "query", "-o", "json", "--name", name]);
+    return (JSON.parse(stdout) as { queryResult: [T] }).queryResult[0];
+  }
+  const held = async () => (await livingWorkers(stack)).filter(({ status }) => status === "active");
+
+  it("reconfigure changes the pool at once, is shown by the query config, and names what is wrong", async () => {
+    const answer = await updateOk<PoolConfig>("reconfigure", { minActiveGpus: 1, machinesToKeepIdle: 0 });
+    expect(answer.settings).toMatchObject({
+      own: ["machinesToKeepIdle", "minActiveGpus"],
+      values: { minActiveGpus: 1, maxActiveGpus: 2 },
+    });
+    await expect.poll(held, within(30)).toHaveLength(1);
+    for (const [patch, says] of [
+      [{ maxActiveGpus: -1 }, "maxActiveGpus=-1"],
+      [{ minActiveGpus: 3 }, "minActiveGpus=3 would be above maxActiveGpus=2"],
+      [{ SUPABASE_SERVICE_ROLE_KEY: "x" }, "SUPABASE_SERVICE_ROLE_KEY: no setting"],
+      [{ scalingPolicy: "x" }, "scalingPolicy: no setting"],
+      [{ policy: "guess" }, 'policy="guess"'],
+    ] as const) {
+      const { exitCode, stderr } = await update("reconfigure", patch);
+      expect(exitCode).not.toBe(0);
+      expect(stderr).toContain(says);
+    }
+    const { fingerprint, own } = answer.settings ?? {};
+    expect((await query<PoolConfig>("config")).settings).toMatchObject({ fingerprint, own });
+    const after = await updateOk<PoolConfig>("reconfigure", { minActiveGpus: null, machinesToKeepIdle: null });
+    expect(after.settings).toMatchObject({ own: [], values: { minActiveGpus: 0 } });
+    await expectNothingLeft(stack, 30);
+  });
+
+  it("the policy can be switched while the pool runs", async () => {
+    await updateOk("pause");
+    const ids = await stack.submit(2);
+    await updateOk("reconfigure", { policy: "workload", tasksPerGpuThreshold: 100 });
+    await updateOk("resume");
+    const rule = async () => (await query<PoolExplanation>("explain")).decisions.map((decision) => decision.rule);
+    await expect.poll(rule, within(15)).toContain("workload");
+    expect(await stack.rows("select 1 from workers where gone_at is null")).toHaveLength(2);
+    await expectDoneOnce(stack, ids, 40);
+    await updateOk("reconfigure", { policy: null, tasksPerGpuThreshold: null });
+    await expectNothingLeft(stack, 30);
+  });
+
+  it("drainWorker lets the task of one worker end and leaves the others alone", async () => {
+    await updateOk("scale", { target: 2 });
+    await expect.poll(held, within(30)).toHaveLength(2);
+    const ids = await stack.submit(1, LONG);
+    await expect.poll(() => countTasks(stack, "In Progress"), within(15)).toBe(1);
+    const [holder] = await stack.rows<{ worker_id: string }>(
+      "select worker_id from task_attempts where ended_at is null",
+    );
+    const worker = holder?.worker_id ?? "";
+    expect(await updateOk<WorkerOrderOutcome>("drainWorker", { worker, reason: "old driver" })).toEqual({
+      outcome: "ordered",
+      status: "active",
+    });
+    await expectDoneOnce(stack, ids, 40);
+    const stateOf = async () => (await workerStates(stack)).find(({ id }) => id === worker);
+    await expect.poll(stateOf, within(20)).toMatchObject({ status: "terminated", status_reason: "old driver" });
+    expect(
+      await stack.rows("select 1 from task_attempts where worker_id = $1 and cause <> 'completed'", [worker]),
+    ).toEqual([]);
+    // The hold still stands, so another takes its place.
+    await expect.poll(held, within(30)).toHaveLength(2);
+    expect(await updateOk("drainWorker", { worker: "nobody" })).toMatchObject({ outcome: "unknown" });
+    expect(await updateOk("drainWorker", { worker })).toMatchObject({ outcome: "not_living" });
+    expect((await update("drainWorker", { worker: 7 })).stderr).toContain("worker: expected");
+  });
+
+  it("terminateWorker ends a worker at once; its task goes back uncounted and is done by another", async () => {
+    const ids = await stack.submit(1, LONG);
+    await expect.poll(() => countTasks(stack, "In Progress"), within(15)).toBe(1);
+    const [holder] = await stack.rows<{ worker_id: string }>(
+      "select worker_id from task_attempts where ended_at is null",
+    );
+    await updateOk("terminateWorker", { worker: holder?.worker_id });
+    await expectDoneOnce(stack, ids, 60);
+    const attempts = await stack.rows<{ cause: string; attempts: number }>(
+      "select a.cause, t.attempts from task_attempts a join tasks t on t.id = a.task_id where t.id = any($1) order by a.id",
+      [ids],
+    );
+    expect(attempts).toEqual([
+      { cause: "drained", attempts: 1 },
+      { cause: "completed", attempts: 1 },
+    ]);
+  });
+
+  it("explain tells why, in one sentence a decision, with inputs and actions", async () => {
+    await updateOk("scale", { target: null });
+    await expectNothingLeft(stack, 40);
+    const ids = await stack.submit(7);
+    await expectDoneOnce(stack, ids, 60);
+    const { decisions } = await query<PoolExplanation>("explain");
+    const growth = decisions.find(({ actions }) => actions.some(({ kind }) => kind === "spawn"));
+    expect(growth).toMatchObject({
+      rule: "max",
+      reason: expect.stringMatching(/7 queued .* capped by MAX 2/),
+      actions: [{ kind: "spawn", count: 2 }],
+      inputs: { queued: 7, desired: 2, spawning: 0, breaker: "closed" },
+    });
+  });
+
+  it("a pool that is terminated and started anew has lost neither config, nor hold, nor the breaker's state", async () => {
+    await updateOk("reconfigure", { scaleDownIdleSec: 2, minWorkersForRateCheck: 3 });
+    await updateOk("scale", { target: 1 });
+    await stack.rows("update pools set breaker = 'open', breaker_since = now() where name = $1", [stack.pool]);
+    await temporalCliOk(stack, ["workflow", "terminate"]);
+    await stack.startPool();
+    const config = async () => (await query<PoolConfig>("config")).settings?.values;
+    await expect.poll(config, within(15)).toMatchObject({ scaleDownIdleSec: 2, minWorkersForRateCheck: 3 });
+    const { now } = await query<PoolExplanation>("explain");
+    expect(now?.inputs).toMatchObject({ intent: { hold: 1 }, breaker: "open" });
+    expect(now?.rule).toBe(await livingWorkers(stack).then((living) => (living.length > 0 ? "hold" : "breaker")));
+    await updateOk("resume");
+    // A drain that the terminated run had planned may be on its way for half a minute before it is given again.
+    await expect.poll(held, within(60)).toHaveLength(1);
+  });
+
+  it("shutdown leaves no pod, then closes the workflow as completed", async () => {
+    const [reserve] = await livingWorkers(stack);
+    expect(reserve).toBeDefined();
+    expect(await updateOk("shutdown")).toMatchObject({ mode: "closing" });
+    expect((await update("scale", { target: 2 })).stderr).toContain("shutting down");
+    await expectNothingLeft(stack, 40);
+    const status = async () =>
+      (
+        JSON.parse(await temporalCliOk(stack, ["workflow", "describe", "-o", "json"])) as {
+          workflowExecutionInfo: { status: string };
+        }
+      ).workflowExecutionInfo.status;
+    await expect.poll(status, within(20)).toBe("WORKFLOW_EXECUTION_STATUS_COMPLETED");
+    expect(await countEvents(stack, "message.shutdown")).toBe(1);
+  });
+});

@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { fillQueue, fullScans, type PlanWatch, rowsScanned, type RunStatement, watchPlans } from "./plans.ts";
+import { type Claim, leaseArgs, openQueue, type Queue } from "./queue.ts";
+
+/** Enough for a function's statements to get the plan that they keep. */
+const CALLS = 8;
+
+/** What holds of the plans of the queue's functions, whatever its size. */
+export function describePlans(size: { readonly queued: number; readonly ended: number }): void {
+  describe(`with ${size.queued} tasks queued`, () => {
+    let queue: Queue;
+    let watch: PlanWatch;
+    let pools: string[];
+    let project: string;
+    beforeAll(async () => {
+      queue = await openQueue();
+      pools = await Promise.all(Array.from({ length: 3 }, () => queue.newPool()));
+      project = (await fillQueue(queue, pools, size))[0]!;
+      watch = await watchPlans(queue);
+    }, 900_000);
+    afterAll(async () => {
+      await watch?.end();
+      await queue?.close();
+    });
+
+    const about = (statements: readonly RunStatement[], ...parts: string[]) => {
+      const found = statements.filter(({ text }) => parts.every((part) => text.includes(part)));
+      expect(found).toHaveLength(1);
+      return found[0]!;
+    };
+    const usesIndex = (statement: RunStatement, index: string) =>
+      expect(statement.nodes.map((node) => node["Index Name"])).toContain(index);
+
+    it("a claim takes the head of one index, and a completion reads what it is about", async () => {
+      const workers = await queue.newWorkers(pools[1]!, CALLS);
+      const touched: number[] = [];
+      for (const worker of workers) {
+        const head = await queue.one<{ id: string }>(
+          `select id from tasks where status = 'Queued' and gate = 'open' and pool = $1
+           order by priority desc, vtime, id limit 1`,
+          [pools[1]],
+        );
+        const claim = await watch.run<{ answer: Claim }>("select claim_task($1) as answer", [worker]);
+        const { task } = claim.rows[0]!.answer;
+        expect(task).toMatchObject({ task_id: head.id, attempt: 1 });
+        const first = about(claim.statements, "from tasks", "skip locked");
+        usesIndex(first, "tasks_open");
+        expect(first.nodes.map((node) => node["Node Type"])).not.toContain("Sort");
+        // Beside the head itself at most those that were claimed since the last vacuum.
+        expect(rowsScanned([first], "tasks")).toBeLessThanOrEqual(CALLS);
+        expect(first.pages).toBeLessThan(50);
+        expect(fullScans(claim.statements, "tasks")).toEqual([]);
+
+        const { p_task_id, p_lease_token } = leaseArgs(task!);
+        const finish = await watch.run("select finish_task($1, $2, null, null, '{}')", [p_task_id, p_lease_token]);
+        expect(fullScans(finish.statements, "tasks")).toEqual([]);
+        touched.push(claim.statements.at(-1)!.pages + finish.statements.at(-1)!.pages);
+      }
+      // Earlier calls also read the catalog, to make their plans.
+      expect(touched.at(-1)).toBeLessThan(300);
+    });
+
+    it("the count of an observation reads its index, and no more than ten thousand entries of it", async () => {
+      const queued = await queue.one<{ n: number }>(
+        "select least(count(*), 10000)::int as n from tasks where status = 'Queued' and gate = 'open' and pool = $1",
+        [pools[0]],
+      );
+      for (let call = 0; call < CALLS; call += 1) {
+        const { rows, statements } = await watch.run<{ answer: { queued: number } }>(
+          "select pool_observe($1, null, true, 30) as answer",
+          [pools[0]],
+        );
+        expect(rows[0]!.answer.queued).toBe(queued.n);
+        const count = about(statements, "count(*)", "from tasks");
+        usesIndex(count, "tasks_open");
+        expect(rowsScanned([count], "tasks")).toBe(queued.n);
+        expect(count.pages).toBeLessThan(1_000);
+        expect(fullScans(statements, "tasks")).toEqual([]);
+      }
+    });
+
+    it("an admission looks at the head of the line and at the end of its project's, and reads nothing else", async () => {
+      for (let call = 0; call < CALLS; call += 1) {
+        const { statements } = await watch.run(
+          "insert into tasks (task_type, pool, project_id) values ('generate_video', $1, $2)",
+          [pools[2], project],
+        );
+        usesIndex(about(statements, "select vtime", "pool = new.pool"), "tasks_open");
+        usesIndex(about(statements, "select max(last)"), "tasks_project_line");
+        expect(fullScans(statements, "tasks")).toEqual([]);
+        expect(rowsScanned(statements, "tasks")).toBeLessThanOrEqual(10);
+      }
+    });
+  });
+}

@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+import { makeCredential, podRequest } from "../../src/activities/pod-request.ts";
+import { type Config, ConfigError, loadConfig } from "../../src/config.ts";
+import { readSettings, SettingsError } from "../../src/gpu-worker/settings.ts";
+
+const credentials = {
+  SUPABASE_URL: "https://abc.supabase.co",
+  SUPABASE_ANON_KEY: "anon-key-value",
+  SUPABASE_SERVICE_ROLE_KEY: "service-key-value",
+  RUNPOD_API_KEY: "runpod-key-value",
+};
+const podEnvironment = (config: Config) =>
+  podRequest(config, "main", "main-0a1b2c3d", makeCredential(), config.timeouts.workerMaxLifetimeSec).env ?? {};
+const usualPod = podEnvironment(loadConfig(credentials));
+
+/** The pod's environment when the pool is configured so; null when the pool refuses. */
+function configured(name: string, value: string): NodeJS.ProcessEnv | null {
+  try {
+    return podEnvironment(loadConfig({ ...credentials, [name]: value }));
+  } catch (error) {
+    if (error instanceof ConfigError) return null;
+    throw error;
+  }
+}
+
+function isAccepted(env: NodeJS.ProcessEnv): boolean {
+  try {
+    readSettings(env);
+    return true;
+  } catch (error) {
+    if (error instanceof SettingsError) return false;
+    throw error;
+  }
+}
+
+/** The lowest and the highest number around one that is accepted. */
+function range(accepts: (value: number) => boolean, middle: number): [number, number] {
+  const edge = (accepted: number, refused: number): number => {
+    const between = Math.trunc((accepted + refused) / 2);
+    if (between === accepted || between === refused) return accepted;
+    return accepts(between) ? edge(between, refused) : edge(accepted, between);
+  };
+  return [edge(middle, -1), edge(middle, 1_000_000_000)];
+}
+
+describe("what the pool hands to a pod", () => {
+  it.each([
+    ["WORKER_HEARTBEAT_MS", 20_000, "heartbeatMs"],
+    ["WORKER_POLL_MS", 1_000, "pollMs"],
+    ["WORKER_MAX_LIFETIME_SEC", 86_400, "maxLifetimeSec"],
+  ] as const)("has one range of %s on both sides", (name, usual, setting) => {
+    const ofPool = range((value) => configured(name, String(value)) !== null, usual);
+    const ofWorker = range((value) => isAccepted({ ...usualPod, [name]: String(value) }), usual);
+    expect(ofPool).toEqual(ofWorker);
+    for (const value of ofPool) {
+      expect(readSettings(configured(name, String(value)) ?? {})[setting]).toBe(value);
+    }
+  });
+
+  it.each([
+    ["SUPABASE_VIDEO_BUCKET", ["videos", "My_clips.v2-x", "7", "my clips", "a/b", "clips%20", "vidéos", "a\tb"]],
+    ["WORKER_ENGINE", ["preview", "PREVIEW", "wan2gp", "none"]],
+    ["DB_TYPE", ["supabase", "Supabase", "sqlite"]],
+    ["POSTGRES_TABLE_NAME", ["tasks", "jobs"]],
+    ["SUPABASE_URL", ["http://127.0.0.1:54321/", "https://x.example/base", "ftp://x.example", "x.example"]],
+  ])("is refused by the pool where a worker would refuse it: %s", (name, values) => {
+    for (const value of values) {
+      const env = configured(name, value);
+      const isUsable = isAccepted(env ?? { ...usualPod, [name]: value });
+      expect({ value, pool: env !== null }).toEqual({ value, pool: isUsable });
+    }
+  });
+});
