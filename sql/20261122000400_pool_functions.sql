@@ -300,7 +300,7 @@ begin
   select * into row from pools where name = p_pool for update;
   select array_agg(id order by id) into booked from workers where decision_id = p_decision_id;
   if booked is not null then
-    return jsonb_build_object('outcome', 'already_reserved', 'workers', to_jsonb(booked));
+    return jsonb_build_object('outcome', 'already_reserved', 'workers', to_jsonb(booked), 'now_ms', to_ms(now()));
   end if;
   select count(*), count(*) filter (where status = 'spawning') into present, spawning from workers
   where pool = p_pool and gone_at is null and status in ('spawning', 'active') and origin = 'pool';
@@ -338,5 +338,5 @@ begin
   perform journal(p_pool, 'workers.reserved', format('%s of %s asked (%s): %s', cardinality(booked), p_count,
     concat_ws('; ', format('%s present, at most %s', present, p_max), note), outcome), null, p_decision_id,
     jsonb_strip_nulls(jsonb_build_object('workers', to_jsonb(booked), 'outcome', outcome, 'breaker', row.breaker, 'spend', figures)));
-  return jsonb_build_object('outcome', outcome, 'workers', to_jsonb(booked));
+  return jsonb_build_object('outcome', outcome, 'workers', to_jsonb(booked), 'now_ms', to_ms(now()));
 end $$;

@@ -57,6 +57,9 @@ $$;
 create or replace function tasks_notify() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
+  if not exists (select from notification_endpoints where enabled) then
+    return null;
+  end if;
   -- The result is whatever a worker gave: what it says is passed on only where it is of the right kind.
   perform notify_endpoints(
     case new.status when 'Complete' then 'task.completed' else 'task.failed' end, new.project_id, new.pool,

@@ -24,13 +24,13 @@ export type ConfigProblem = { readonly variable: string; readonly message: strin
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
 
-  constructor(subject: string, problems: readonly ConfigProblem[], advice: string) {
+  constructor(subject: string, problems: readonly ConfigProblem[], advice: string | null) {
     const lines = problems.map(({ message }) => `  - ${message}`);
     super(
       [
         `${subject} ${problems.length === 1 ? "has a problem" : `has ${problems.length} problems`}:`,
         ...lines,
-        advice,
+        ...(advice === null ? [] : [advice]),
       ].join("\n"),
     );
     this.name = "ConfigError";
@@ -142,7 +142,9 @@ export function parseScalingOverrides(given: unknown): ScalingOverrides {
 type Entries = readonly (readonly [string, unknown])[];
 
 function wrongPoolConfig(problems: readonly ConfigProblem[]): ConfigError {
-  return new ConfigError("The pool's configuration", problems, `Known settings: ${Object.keys(poolTable).join(", ")}.`);
+  const isNameWrong = problems.some(({ variable }) => !entryOf(poolTable, variable));
+  const advice = isNameWrong ? `Known settings: ${Object.keys(poolTable).join(", ")}.` : null;
+  return new ConfigError("The pool's configuration", problems, advice);
 }
 
 function overrideProblems(entries: Entries): ConfigProblem[] {

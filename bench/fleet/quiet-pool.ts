@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WorkflowHandle } from "@temporalio/client";
 import { poolWorkflowId, workerWorkflowId } from "../../src/contract/names.ts";
-import { costsOf, costsOfAll, sumOfActions } from "./actions.ts";
+import { type Cost, costsOf, costsOfAll, sumOfActions } from "./actions.ts";
 import { type Bed, until } from "./bed.ts";
 import { startCountingProxy } from "./counting-proxy.ts";
 
@@ -44,9 +44,13 @@ export async function measureQuietPool(bed: Bed, size: number): Promise<QuietPoo
     const { rows } = await bed.sql.query<{ id: string }>("select id from workers where pool = $1", [POOL]);
     const workflows = rows.map(({ id }) => workerWorkflowId(POOL, id));
     const hours = (toMs - fromMs) / 1000 / SEC_PER_HOUR;
-    const within = ({ timeMs }: { timeMs: number }) => timeMs > fromMs && timeMs <= toMs;
-    const ofPool = (await costsOf(bed.client.workflow, poolWorkflowId(POOL))).filter(within);
-    const ofWorkers = (await costsOfAll(bed.client.workflow, workflows)).flat().filter(within);
+    // Workers still answer the pool's last signals when the pool rests already.
+    const restedMs = fromMs + CALM_MS;
+    const restedHours = (toMs - restedMs) / 1000 / SEC_PER_HOUR;
+    const between = (costs: readonly Cost[], sinceMs: number) =>
+      costs.filter(({ timeMs }) => timeMs > sinceMs && timeMs <= toMs);
+    const ofPool = between(await costsOf(bed.client.workflow, poolWorkflowId(POOL)), fromMs);
+    const ofWorkers = between((await costsOfAll(bed.client.workflow, workflows)).flat(), restedMs);
 
     await pool.executeUpdate("drain");
     await until("the last pod to be gone", async () => (await bed.count(["active", "terminating"], [POOL])) === 0);
@@ -58,7 +62,7 @@ export async function measureQuietPool(bed: Bed, size: number): Promise<QuietPoo
     return {
       stretchSec: hours * SEC_PER_HOUR,
       eventsPerHour: ofPool.length / hours,
-      actionsPerWorkerHour: (sumOfActions(ofPool) + sumOfActions(ofWorkers)) / size / hours,
+      actionsPerWorkerHour: (sumOfActions(ofPool) / hours + sumOfActions(ofWorkers) / restedHours) / size,
       actionsPerLife: (life + share) / workflows.length,
       bytesPerHour: bytes / bytesHours,
       peerBytesPerHour: (peerBytes * SEC_PER_HOUR) / PEER_PERIOD_SEC,

@@ -44,8 +44,8 @@ export function createPodActivities(deps: PodDeps): PodActivities {
     createPod: (pool, id) =>
       beating(async () => {
         const credential = makeCredential();
-        const own = (await workers.load(id))?.config ?? {};
-        const settings = settingsInForce(config, {}, own);
+        const loaded = await workers.load(id);
+        const settings = settingsInForce(config, loaded?.environment, loaded?.config);
         const elected = await workers.beginPost(id, credential.hash, credentialLifetimeSec(settings));
         if (!elected) {
           return { kind: "not_elected" };

@@ -3,6 +3,7 @@ import { type Config, ConfigError, parseScalingOverrides, settingsInForce } from
 import type { PoolActivities } from "../contract/activities.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import { viewOf } from "./observer.ts";
+import { workerTimings } from "./worker-timings.ts";
 
 export interface PoolDeps {
   readonly config: Config;
@@ -47,7 +48,7 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
     },
 
     async reserveWorkers(pool, decisionId, action) {
-      return await pools.reserve(pool, {
+      const { outcome, workers, nowMs } = await pools.reserve(pool, {
         decisionId,
         count: action.count,
         max: action.max,
@@ -56,6 +57,11 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
         // Of every pod; noted in the rows that are booked.
         instanceType: config.runpod.gpuType,
       });
+      if (outcome !== "reserved" || workers.length === 0) {
+        return { outcome, workers };
+      }
+      const { own, environment } = await pools.settings(pool);
+      return { outcome, workers, booked: { atMs: nowMs, timings: workerTimings(config, environment, own) } };
     },
   };
 }

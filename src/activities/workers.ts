@@ -1,7 +1,8 @@
-import { type Config, settingsInForce } from "../config.ts";
+import type { Config } from "../config.ts";
 import type { WorkerActivities } from "../contract/activities.ts";
-import type { WorkerTimings } from "../contract/inputs.ts";
+import type { WorkerRow, WorkerTimings } from "../contract/inputs.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
+import { workerTimings } from "./worker-timings.ts";
 
 export interface WorkerDeps {
   readonly workers: WorkerStore;
@@ -10,35 +11,30 @@ export interface WorkerDeps {
 
 /** A worker's row as its lifecycle workflow reads and writes it. */
 export function createWorkerActivities({ workers, config }: WorkerDeps): WorkerActivities {
-  const timings: WorkerTimings = { ...config.timeouts, ...config.provider };
-
-  /** The pool's own, laid over those of this process. */
-  function deadlines(own: Readonly<Record<string, unknown>>) {
-    const settings = settingsInForce(config, {}, own);
-    const { spawningTimeoutSec, gracefulShutdownTimeoutSec, workerMaxLifetimeSec } = settings;
-    return { spawningTimeoutSec, gracefulShutdownTimeoutSec, workerMaxLifetimeSec };
+  async function read(id: string): Promise<{ row: WorkerRow | null; timings: WorkerTimings }> {
+    const loaded = await workers.load(id);
+    if (loaded === null) {
+      return { row: null, timings: workerTimings(config, {}, {}) };
+    }
+    const { config: own, environment, ...row } = loaded;
+    return { row, timings: workerTimings(config, environment, own) };
   }
 
   return {
-    async loadWorker(id) {
-      const loaded = await workers.load(id);
-      if (loaded === null) {
-        return { row: null, timings };
-      }
-      const { config: own, ...row } = loaded;
-      return { row, timings: { ...timings, ...deadlines(own) } };
-    },
+    loadWorker: read,
     async drainWorker(id, order) {
-      return await workers.drain(id, order.reason, order.onlyIdle);
+      const answer = await workers.drain(id, order.reason, order.onlyIdle);
+      return answer.outcome === "drained" && !answer.busy ? { ...answer, row: (await read(id)).row } : answer;
     },
     async failWorker(id, cause, reason, ground) {
-      return await workers.fail(id, {
+      const answer = await workers.fail(id, {
         cause,
         reason,
         evidence: ground.evidence ?? null,
         heartbeatMs: ground.heartbeatMs ?? null,
         onlyIfSpawning: ground.onlyIfSpawning ?? false,
       });
+      return answer.outcome === "failed" ? { ...answer, row: (await read(id)).row } : answer;
     },
     async expelWorker(id, reason) {
       return await workers.expel(id, reason);

@@ -24,12 +24,12 @@ export function addCycleCommand(program: Command, context: Context): void {
       const config = options.config === undefined ? {} : parsePoolConfig(options.config);
       const pool = poolName(context, options);
       const { wasRunning, runId, workflowId } = await startPool(context, pool, { config, rounds: 1 });
-      if (wasRunning) {
-        output.note(`gpu-pool: a controller keeps pool ${pool}; this is its latest decision`);
-      }
       const round = wasRunning
         ? await latestRound(context, pool)
         : await endOfRound(context, pool, { workflowId, runId });
+      if (wasRunning) {
+        output.note(`gpu-pool: a controller keeps pool ${pool}; this is its latest decision, of ${round.at}`);
+      }
       if (options.json) {
         output.printJson(round);
       } else {

@@ -21,8 +21,6 @@ export function addConfigCommand(program: Command, context: Context): void {
     .command("set")
     .description("give the pool settings of its own; they hold at once and survive restarts")
     .argument("<key=value...>", "names as gpu-pool config shows them; a value that is no JSON is text")
-    .addOption(poolOption())
-    .addOption(jsonOption())
     .action(async (pairs: readonly string[], _, command: Command) => {
       await reconfigure(context, command.optsWithGlobals(), parsePairs(pairs));
     });
@@ -30,8 +28,6 @@ export function addConfigCommand(program: Command, context: Context): void {
     .command("unset")
     .description("take settings away from the pool: those of the environment hold again")
     .argument("<key...>", "names as gpu-pool config shows them")
-    .addOption(poolOption())
-    .addOption(jsonOption())
     .action(async (keys: readonly string[], _, command: Command) => {
       await reconfigure(context, command.optsWithGlobals(), Object.fromEntries(keys.map((key) => [key, null])));
     });

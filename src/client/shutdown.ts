@@ -3,7 +3,15 @@ import type { Command } from "commander";
 import type { Intent, PoolStatus } from "../contract/messages.ts";
 import { poolWorkflowId } from "../contract/names.ts";
 import type { Snapshot } from "../contract/plan.ts";
-import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "./context.ts";
+import {
+  addExamples,
+  type Context,
+  jsonOption,
+  poolName,
+  poolOption,
+  type PoolOptions,
+  startCommand,
+} from "./context.ts";
 import { ClientError, EXIT } from "./errors.ts";
 import { describeIntent } from "./order.ts";
 import { askPool, updatePool } from "./pool-workflow.ts";
@@ -43,6 +51,10 @@ export function addShutdownCommand(program: Command, context: Context): void {
 /** A pool that is shutting down already refuses every order, this one too: it is joined. */
 async function orderShutdown(context: Context, pool: string): Promise<Intent> {
   const asked = await askPool<PoolStatus>(context.connections, pool, "status");
+  if (asked.state === "not_running") {
+    const advice = `If gpu-pool status still shows its workers, start it (${startCommand(pool)}) and shut it down again.`;
+    throw new ClientError(EXIT.unreachable, `shutdown: pool ${pool} does not run: ${asked.reason}`, advice);
+  }
   const intent = asked.state === "answers" ? asked.answer.snapshot?.intent : undefined;
   return intent?.mode === "closing" ? intent : await updatePool<Intent>(context, pool, { name: "shutdown" });
 }

@@ -1,3 +1,4 @@
+import type { Intent } from "../contract/messages.ts";
 import { startCommand } from "./context.ts";
 import { formatDuration } from "./durations.ts";
 import { describeIntent } from "./order.ts";
@@ -19,7 +20,7 @@ const HEARTBEAT_LATE_MS = 60_000;
 /** One screen about a pool, in lines of at most `width` characters. */
 export function renderStatus(reading: PoolReading, width: number, style: Style): string[] {
   const { pool, intent, nowMs, fleet, queue, costUsd, lastDecision } = reading;
-  const wish = intent === null ? describeMissingRow(reading) : describeIntent(intent, nowMs);
+  const wish = intent === null ? describeMissingRow(reading) : describeWish(reading, intent);
   const row = labelled(width, style);
   const lines = [
     headline(pool, wish, width, style),
@@ -68,6 +69,13 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     lastDecision: lastDecision && { at: new Date(lastDecision.atMs).toISOString(), reason: lastDecision.reason },
     workers: fleet,
   };
+}
+
+/** A shutdown that is over stays in the row until the next start. */
+function describeWish({ pool, controller, nowMs }: PoolReading, intent: Intent): string {
+  return intent.mode === "closing" && controller.state === "not_running"
+    ? `was shut down; start it again: ${startCommand(pool)}`
+    : describeIntent(intent, nowMs);
 }
 
 /** The first thing that a pool's workflow does is to write its row. */

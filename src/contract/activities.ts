@@ -1,4 +1,4 @@
-import type { WorkerRow, WorkerTimings } from "./inputs.ts";
+import type { Booking, WorkerRow, WorkerTimings } from "./inputs.ts";
 import type { Intent, Message, WorkerOrder, WorkerOrderOutcome } from "./messages.ts";
 import type { DrainOrder, Evidence, LeaseCause, Plan, SettingsView, SpawnAction } from "./plan.ts";
 
@@ -16,7 +16,7 @@ export interface PoolActivities {
     pool: string,
     decisionId: string,
     action: SpawnAction,
-  ): Promise<{ outcome: string; workers: string[] }>;
+  ): Promise<{ outcome: string; workers: string[]; booked?: Booking }>;
 }
 
 /** What the workflow has to show already. */
@@ -30,16 +30,17 @@ export interface KnownState {
 
 export interface WorkerActivities {
   loadWorker(id: string): Promise<{ row: WorkerRow | null; timings: WorkerTimings }>;
+  /** Answers the row too, when nothing but its burial is left to do. */
   drainWorker(
     id: string,
     order: DrainOrder,
-  ): Promise<{ outcome: "drained" | "refused_busy" | "not_living"; busy: boolean }>;
+  ): Promise<{ outcome: "drained" | "refused_busy" | "not_living"; busy: boolean; row?: WorkerRow | null }>;
   failWorker(
     id: string,
     cause: LeaseCause,
     reason: string,
     ground: { evidence?: Evidence | null; heartbeatMs?: number | null; onlyIfSpawning?: boolean },
-  ): Promise<{ outcome: "failed" | "refused_ready" | "refused_recovered" | "not_living" }>;
+  ): Promise<{ outcome: "failed" | "refused_ready" | "refused_recovered" | "not_living"; row?: WorkerRow | null }>;
   expelWorker(id: string, reason: string): Promise<number>;
   recordPod(id: string, pod: CreatedPod, adopted: boolean): Promise<void>;
   burnName(id: string, reason: string): Promise<void>;

@@ -5,7 +5,7 @@ export interface GpuPoolInput {
   readonly pool: string;
   /** Partial settings of this pool, laid over the stored ones (keys as in docs/configuration.md). */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** Continue as new after this many events instead of when the server suggests it. */
+  /** Continue as new after this many events instead of after the usual number. */
   readonly maxHistoryLength?: number;
   /** End after this many observations, instead of never, with a CycleSummary as the result. */
   readonly rounds?: number;
@@ -22,6 +22,15 @@ export interface GpuPoolInput {
 export interface GpuWorkerInput {
   readonly pool: string;
   readonly id: string;
+  /** Given where its row was booked just now, so that it need not be read. */
+  readonly booked?: Booking;
+}
+
+/** What the rows of one reservation have in common. */
+export interface Booking {
+  /** By the database's clock. */
+  readonly atMs: number;
+  readonly timings: WorkerTimings;
 }
 
 export interface GpuWorkerResult {

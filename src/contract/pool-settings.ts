@@ -22,3 +22,6 @@ export const POOL_SETTINGS: readonly string[] = [
   "failureWindowMinutes",
   "minWorkersForRateCheck",
 ];
+
+/** Those of the account, over all pools: only the environment sets them. */
+export const ACCOUNT_SETTINGS: readonly string[] = ["maxHourlySpendUsd", "dailyBudgetUsd", "budgetHard"];

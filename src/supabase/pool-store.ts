@@ -179,7 +179,7 @@ export interface PoolStore {
   orderWorker(pool: string, order: WorkerOrder): Promise<WorkerOrderOutcome>;
   recordDecision(pool: string, decision: RecordedDecision): Promise<void>;
   journal(pool: string, kind: string, reason: string, details?: Readonly<Record<string, unknown>>): Promise<void>;
-  reserve(pool: string, request: ReserveRequest): Promise<{ outcome: string; workers: string[] }>;
+  reserve(pool: string, request: ReserveRequest): Promise<{ outcome: string; workers: string[]; nowMs: number }>;
   /** Ends the leases of external workers that fell silent or are stuck. */
   expireExternal(pool: string, silentSec: number, stuckSec: number): Promise<void>;
 }
@@ -282,7 +282,9 @@ export function poolStore(database: Database): PoolStore {
           p_max_hourly_usd: request.caps.maxHourlySpendUsd,
           p_daily_usd: request.caps.dailyBudgetUsd,
         },
-        z.object({ outcome: z.string(), workers: z.array(z.string()) }),
+        z
+          .object({ outcome: z.string(), workers: z.array(z.string()), now_ms: z.number() })
+          .transform(({ outcome, workers, now_ms: nowMs }) => ({ outcome, workers, nowMs })),
       ),
     async expireExternal(pool, silentSec, stuckSec) {
       const args = { p_pool: pool, p_silent_sec: silentSec, p_stuck_sec: stuckSec };

@@ -8,12 +8,13 @@ const NEEDED_ABSENCES = 2;
 /**
  * Gone means seen gone: deletes whatever carries this worker's name until the provider shows nothing, then ends the
  * row. A name that was posted but never shown is watched for the whole settle time.
+ * @param known the row, where it was read just now.
  * @returns the row as it was when its burial began.
  */
-export async function buryPod(id: string, timings: WorkerTimings): Promise<WorkerRow | null> {
+export async function buryPod(id: string, timings: WorkerTimings, known: WorkerRow | null): Promise<WorkerRow | null> {
   const store = workerStore();
   const { removePod } = podActivities({ summary: `remove pod ${id} and look whether it is gone` });
-  const { row } = await store.loadWorker(id);
+  const row = known ?? (await store.loadWorker(id)).row;
   if (row !== null && row.goneMs === null) {
     if (row.postState !== null) {
       const settleMs = row.podId === null ? (row.postedMs ?? 0) + timings.podSettleSec * 1000 - row.nowMs : 0;

@@ -25,6 +25,8 @@ import { signalWorkers, startWorkers } from "./workers.ts";
 
 /** Decisions kept for the query `explain`; the journal has them all. */
 const EXPLAINED_DECISIONS = 20;
+/** Events. The server suggests it much later; but each replay, as after an eviction from the cache, begins at the first. */
+const LONG_HISTORY = 1_000;
 /** Before the next watch when a plan holds nothing that this code knows: it would come back with the same at once. */
 const UNKNOWN_PLAN_PAUSE = "30s";
 
@@ -150,8 +152,8 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
     decisions = [...(explanation === null ? [] : [explanation]), ...decisions].slice(0, EXPLAINED_DECISIONS);
     await signalWorkers(pool, signals);
     for (const action of spawns) {
-      const { workers } = await store.reserveWorkers(pool, plan.decisionId, action);
-      await startWorkers(pool, workers);
+      const { workers, booked: booking } = await store.reserveWorkers(pool, plan.decisionId, action);
+      await startWorkers(pool, workers, booking);
       booked.push(...workers);
     }
     if (signals.length + spawns.length === 0) {
@@ -173,7 +175,7 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
 
 function isHistoryLong({ maxHistoryLength }: GpuPoolInput): boolean {
   const info = workflowInfo();
-  return info.continueAsNewSuggested || (maxHistoryLength !== undefined && info.historyLength >= maxHistoryLength);
+  return info.continueAsNewSuggested || info.historyLength >= (maxHistoryLength ?? LONG_HISTORY);
 }
 
 function isEmpty({ spawning, idle, busy, terminating, failing }: Snapshot): boolean {

@@ -8,7 +8,14 @@ import {
   setHandler,
   upsertSearchAttributes,
 } from "@temporalio/workflow";
-import type { GpuWorkerInput, GpuWorkerResult, WorkerPhase, WorkerRow, WorkerTimings } from "../contract/inputs.ts";
+import type {
+  Booking,
+  GpuWorkerInput,
+  GpuWorkerResult,
+  WorkerPhase,
+  WorkerRow,
+  WorkerTimings,
+} from "../contract/inputs.ts";
 import type { DrainOrder } from "../contract/plan.ts";
 import { POD_ID, WORKER_PHASE } from "../contract/search-attributes.ts";
 import { parseDrainOrder, parseTerminateOrder, parseVerdict } from "./messages.ts";
@@ -17,7 +24,7 @@ import { buryPod } from "./bury-pod.ts";
 import { checkBoot, type Order, workerStore } from "./worker-life.ts";
 
 /** One worker from its reservation to its burial. It begins by reading its row: an existing pod is no special mode. */
-export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorkerResult> {
+export async function gpuWorker({ pool, id, booked }: GpuWorkerInput): Promise<GpuWorkerResult> {
   const store = workerStore();
   let phase: WorkerPhase = "loading";
   let order: Order | null = null;
@@ -25,6 +32,8 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
   let released = false;
   /** Its task may take as long as it makes progress. */
   let untilTaskEnds = false;
+  /** Its row as the order left it that ended it. */
+  let lastRow: WorkerRow | null = null;
 
   setHandler(defineQuery<WorkerPhase>("phase"), () => phase);
   setHandler(defineSignal("ready"), () => void (ready = true));
@@ -71,7 +80,7 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
   }
 
   async function live(): Promise<GpuWorkerResult> {
-    const { row, timings } = await store.loadWorker(id);
+    const { row, timings } = booked === undefined ? await store.loadWorker(id) : asBooked(id, booked);
     if (row === null) {
       return { id, status: "unknown", reason: "no such row" };
     }
@@ -127,7 +136,10 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
       leftMs = row.bootStageMs + timings.spawningTimeoutSec * 1000 - row.nowMs;
       if (leftMs <= 0) {
         const reason = `no heartbeat ${timings.spawningTimeoutSec} s after boot stage "${row.bootStage}"`;
-        const { outcome } = await store.failWorker(id, "worker_died", reason, { onlyIfSpawning: true });
+        const { outcome, row: failed = null } = await store.failWorker(id, "worker_died", reason, {
+          onlyIfSpawning: true,
+        });
+        lastRow = failed;
         return outcome === "refused_ready" ? "active" : "error";
       }
     }
@@ -148,7 +160,8 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
   async function carryOut(given: Order): Promise<WorkerRow["status"] | null> {
     if (given.kind === "fail") {
       const { evidence, leaseCause, reason, heartbeatMs } = given.verdict;
-      const { outcome } = await store.failWorker(id, leaseCause, reason, { evidence, heartbeatMs });
+      const { outcome, row = null } = await store.failWorker(id, leaseCause, reason, { evidence, heartbeatMs });
+      lastRow = row;
       return outcome === "refused_recovered" ? null : "error";
     }
     const reason = given.kind === "drain" ? given.order.reason : given.reason;
@@ -156,7 +169,8 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
     if (given.kind === "drain") {
       untilTaskEnds = given.order.untilTaskEnds === true;
     }
-    const { outcome, busy } = await store.drainWorker(id, { reason, onlyIdle });
+    const { outcome, busy, row = null } = await store.drainWorker(id, { reason, onlyIdle });
+    lastRow = row;
     if (outcome === "refused_busy") {
       return null;
     }
@@ -210,10 +224,31 @@ export async function gpuWorker({ pool, id }: GpuWorkerInput): Promise<GpuWorker
 
   async function bury(timings: WorkerTimings): Promise<string | null> {
     enter("burying");
-    const row = await buryPod(id, timings);
+    const row = await buryPod(id, timings, lastRow);
     show("gone");
     return row?.statusReason ?? null;
   }
+}
+
+/** A row as reserve_workers writes it. */
+function asBooked(id: string, { atMs, timings }: Booking): { row: WorkerRow; timings: WorkerTimings } {
+  const row: WorkerRow = {
+    nowMs: atMs,
+    id,
+    status: "spawning",
+    podId: null,
+    postState: null,
+    postedMs: null,
+    createdMs: atMs,
+    readyMs: null,
+    bootStage: "reserved",
+    bootStageMs: atMs,
+    terminatingMs: null,
+    goneMs: null,
+    statusReason: null,
+    busy: false,
+  };
+  return { row, timings };
 }
 
 function isEnd(order: Order | null): boolean {

@@ -1,5 +1,5 @@
 import type { Message, WorkerOrder } from "../contract/messages.ts";
-import { POOL_SETTINGS } from "../contract/pool-settings.ts";
+import { ACCOUNT_SETTINGS, POOL_SETTINGS } from "../contract/pool-settings.ts";
 import { Undecodable } from "./payload-converter.ts";
 import type { DrainOrder, Evidence, LeaseCause, TerminateOrder, Verdict } from "../contract/plan.ts";
 
@@ -35,6 +35,9 @@ export function parsePatch(payload: unknown): Parsed<Readonly<Record<string, unk
     return wrong(expected(`an object of settings such as {"maxActiveGpus": 4}, null to take one away`, payload));
   }
   const unknown = Object.keys(payload).find((name) => !POOL_SETTINGS.includes(name));
+  if (unknown !== undefined && ACCOUNT_SETTINGS.includes(unknown)) {
+    return wrong(`${unknown}: it is the account's, over all pools; set it in the Temporal worker's environment`);
+  }
   if (unknown !== undefined) {
     return wrong(`${unknown}: no setting that a pool may have; known are ${POOL_SETTINGS.join(", ")}`);
   }

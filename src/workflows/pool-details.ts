@@ -9,9 +9,10 @@ export function describePool({ pool, snapshot, lastDecision, watches, messages }
   return [
     `### Pool ${pool}: ${wish(snapshot)}`,
     "",
-    "| desired | spawning | idle | busy | leaving | failing | queued | $/h |",
-    "|---|---|---|---|---|---|---|---|",
-    `| ${snapshot.desired} | ${snapshot.spawning} | ${snapshot.idle} | ${snapshot.busy} | ${snapshot.terminating} | ${snapshot.failing} | ${snapshot.queued} | ${snapshot.costPerHourUsd} |`,
+    // No table: the Web UI draws one without any space between its columns.
+    `- **Size:** ${snapshot.desired} desired by ${snapshot.rule}; ${countWorkers(snapshot)}`,
+    `- **Queue:** ${snapshot.queued} open`,
+    `- **Cost:** $${snapshot.costPerHourUsd} an hour`,
     "",
     `**Now:** ${snapshot.reason}`,
     ...circumstances(snapshot).flatMap((line) => ["", line]),
@@ -22,6 +23,10 @@ export function describePool({ pool, snapshot, lastDecision, watches, messages }
     "",
     `Observed ${snapshot.observedAt}; ${watches} watches, ${messages} messages.`,
   ].join("\n");
+}
+
+function countWorkers({ spawning, idle, busy, terminating, failing }: Snapshot): string {
+  return `${spawning} spawning, ${idle} idle, ${busy} busy, ${terminating} terminating, ${failing} in error`;
 }
 
 function wish({ intent }: Snapshot): string {

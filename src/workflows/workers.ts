@@ -1,5 +1,6 @@
 import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
 import { getExternalWorkflowHandle, ParentClosePolicy, startChild } from "@temporalio/workflow";
+import type { Booking } from "../contract/inputs.ts";
 import { workerWorkflowId } from "../contract/names.ts";
 import type { WorkerAction, WorkerSignal } from "../contract/plan.ts";
 import { GPU_POOL, WORKER_PHASE } from "../contract/search-attributes.ts";
@@ -8,13 +9,20 @@ import { gpuWorker } from "./gpu-worker.ts";
 /** Below the server's limit of events buffered during one workflow task. */
 const CHUNK = 50;
 
-/** Starts the lifecycle workflow of each worker; one that runs already is left alone. */
-export async function startWorkers(pool: string, ids: readonly string[]): Promise<void> {
+/** Below the pool's own, which is 3: what operators say and what the watch decides goes before a crowd of workers. */
+const WORKER_PRIORITY = 4;
+
+/**
+ * Starts the lifecycle workflow of each worker; one that runs already is left alone.
+ * @param booked where they were booked just now.
+ */
+export async function startWorkers(pool: string, ids: readonly string[], booked?: Booking): Promise<void> {
   await inChunks(ids, async (id) => {
     try {
       await startChild(gpuWorker, {
         workflowId: workerWorkflowId(pool, id),
-        args: [{ pool, id }],
+        args: [booked === undefined ? { pool, id } : { pool, id, booked }],
+        priority: { priorityKey: WORKER_PRIORITY },
         // Workers outlive every run of their pool; continue-as-new would otherwise kill them.
         parentClosePolicy: ParentClosePolicy.ABANDON,
         typedSearchAttributes: [

@@ -31,23 +31,26 @@ describe("a rolling deploy: worker processes with different settings at once", (
   };
 
   it("the newest one's settings hold whoever watches, so the two never undo each other's work, and nothing is done twice", async () => {
-    const old = deploy({ MIN_ACTIVE_GPUS: "1", MAX_ACTIVE_GPUS: "1" });
+    const old = deploy({ MIN_ACTIVE_GPUS: "1", MAX_ACTIVE_GPUS: "2" });
     await stack.startPool();
-    await expect.poll(inForce, within(30)).toMatchObject({ minActiveGpus: 1, maxActiveGpus: 1 });
+    await expect.poll(inForce, within(30)).toMatchObject({ minActiveGpus: 1, maxActiveGpus: 2 });
     await expect.poll(async () => (await livingWorkers(stack)).length, within(20)).toBe(1);
 
     const next = deploy({ MIN_ACTIVE_GPUS: "3", MAX_ACTIVE_GPUS: "3", SCALING_POLICY: "workload" });
     const active = async () => (await livingWorkers(stack)).filter(({ status }) => status === "active").length;
     const booked = async () => (await stack.rows("select 1 from workers")).length;
+    let target = 1;
     const handle = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
     await expect
       .poll(async () => {
         // Each decision ends a watch, and either process may get the next one.
-        await handle.executeUpdate("scale", { args: [{ target: 2 }] });
-        await handle.executeUpdate("scale", { args: [{ target: null }] });
+        target = 3 - target;
+        await handle.executeUpdate("scale", { args: [{ target }] });
+        await expect.poll(async () => (await livingWorkers(stack)).length, within(20)).toBe(target);
         return await inForce();
       }, within(60))
       .toMatchObject({ minActiveGpus: 3, maxActiveGpus: 3, policy: "workload" });
+    await handle.executeUpdate("scale", { args: [{ target: null }] });
     await expect.poll(active, within(40)).toBe(3);
 
     const before = await booked();

@@ -111,6 +111,54 @@ export const STORIES: readonly Told[] = [
     },
   },
   {
+    name: "gpuPool-control",
+    async tell(stage) {
+      const [drained, ended] = [await bringUp(stage), await bringUp(stage)];
+      ended.row.busy = true;
+      stage.plans.push(stage.planOf([{ kind: "dance" }]));
+      const pool = await stage.startPool();
+      await pool.executeUpdate("reconfigure", { args: [{ maxActiveGpus: 2 }] });
+      await pool.executeUpdate("reconfigure", { args: [{ maxActiveGpu: 2 }] }).catch(() => undefined);
+      await pool.executeUpdate("drainWorker", { args: [{ worker: drained.row.id }] });
+      await pool.executeUpdate("terminateWorker", { args: [{ worker: ended.row.id, reason: "old driver" }] });
+      await drained.worker.result();
+      await ended.worker.result();
+      await pool.executeUpdate("shutdown");
+      await pool.result();
+      return [pool];
+    },
+  },
+  {
+    name: "gpuPool-round",
+    async tell(stage) {
+      stage.plans.push(stage.planOf([spawn(2)]));
+      const pool = await stage.startPool({ rounds: 1 });
+      await pool.result();
+      return [pool];
+    },
+  },
+  {
+    name: "gpuWorker-booked",
+    async tell(stage) {
+      stage.plans.push(stage.planOf([spawn(1)]));
+      await stage.startPool();
+      await seen("a worker", () => stage.rows.size === 1);
+      const [row] = [...stage.rows.values()] as [FakeRow];
+      const worker = stage.worker(row.id);
+      await worker.reaches("booting");
+      stage.beat(row);
+      await worker.signal("ready");
+      await worker.reaches("active");
+      row.busy = true;
+      await worker.signal("drain", { reason: "the budget is spent", onlyIdle: false, untilTaskEnds: true });
+      await worker.reaches("draining");
+      row.busy = false;
+      await worker.signal("released");
+      await worker.result();
+      return [worker.handle];
+    },
+  },
+  {
     name: "gpuWorker-drain",
     async tell(stage) {
       const { worker } = await bringUp(stage);

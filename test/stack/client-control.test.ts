@@ -60,7 +60,10 @@ describe("without a controller", () => {
   it("what needs one says how to start it, with exit code 69", async () => {
     const does = { exitCode: 69, stdout: "" };
     const shutdown = await run(["shutdown", "--wait"]);
-    expect(shutdown).toEqual({ ...does, stderr: `gpu-pool: shutdown: pool ${stack.pool} does not run\n  ${start()}` });
+    expect(shutdown).toEqual({
+      ...does,
+      stderr: `gpu-pool: shutdown: pool ${stack.pool} does not run: it has no workflow\n  If gpu-pool status still shows its workers, start it (gpu-pool pool start --pool ${stack.pool}) and shut it down again.`,
+    });
     const config = await run(["config", "set", "maxActiveGpus=4"]);
     expect(config).toEqual({ ...does, stderr: `gpu-pool: config: pool ${stack.pool} does not run\n  ${start()}` });
     const shown = await run(["config"]);
@@ -174,8 +177,10 @@ describe("with a controller", () => {
 
   it("cycle says that one keeps the pool and prints its latest decision, as its schema says", async () => {
     const { stdout, stderr } = await runOk("cycle", "--json");
-    expect(stderr).toBe(`gpu-pool: a controller keeps pool ${stack.pool}; this is its latest decision`);
     const round = JSON.parse(stdout) as Record<string, unknown>;
+    expect(stderr).toBe(
+      `gpu-pool: a controller keeps pool ${stack.pool}; this is its latest decision, of ${String(round["at"])}`,
+    );
     expect(schema.safeParse(round)).toMatchObject({ success: true });
     expect(round).toMatchObject({ pool: stack.pool, desired: 1, booked: [] });
     const late = await run(["cycle", "--config", '{"maxActiveGpus":2}']);

@@ -158,6 +158,17 @@ describe("status", () => {
     expect(text).not.toContain("WORKER");
   });
 
+  it("says of a pool that was shut down how to start it, and only while the workflow runs that it closes", () => {
+    const closing = intent({ mode: "closing" });
+    const controller = { state: "not_running", reason: "its workflow is completed" } as const;
+    expect(renderStatus(reading({ intent: closing, controller }), 120, bare)[0]).toBe(
+      "pool main: was shut down; start it again: gpu-pool pool start",
+    );
+    expect(renderStatus(reading({ intent: closing }), 120, bare)[0]).toBe(
+      "pool main: closing: draining to zero, then its workflow ends",
+    );
+  });
+
   it("says what a pool waits for that has not written its row yet", () => {
     const waiting = reading({ intent: null, fleet: [], controller: { state: "silent", reason: "x" } });
     expect(renderStatus(waiting, 120, bare)[0]).toBe("pool main: starting; waits for a Temporal worker");

@@ -40,6 +40,13 @@ describe("parseScalingOverrides", () => {
     expect(message).toContain(`Known settings: ${POOL_SETTINGS.join(", ")}.`);
   });
 
+  it("lists the names that it knows only where a name is wrong", () => {
+    const message = problemsOf(() => parseScalingOverrides({ maxActiveGpus: -4 })).message;
+    expect(message).toBe(
+      "The pool's configuration has a problem:\n  - maxActiveGpus=-4: expected a whole number from 0 to 10000",
+    );
+  });
+
   it("refuses a budget, and says whose it is", () => {
     for (const key of ["maxHourlySpendUsd", "dailyBudgetUsd", "budgetHard"]) {
       expect(problemsOf(() => parseScalingOverrides({ [key]: 5 })).message).toContain(

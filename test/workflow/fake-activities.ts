@@ -66,7 +66,8 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
       fleet.ignored.push({ kind, reason });
     },
     async reserveWorkers(_pool, _decisionId, action) {
-      return { outcome: "reserved", workers: Array.from({ length: action.count }, () => fleet.book().id) };
+      const workers = Array.from({ length: action.count }, () => fleet.book().id);
+      return { outcome: "reserved", workers, booked: { atMs: Date.now(), timings: { ...fleet.timings } } };
     },
     async loadWorker(id) {
       const row = named(id);
@@ -83,7 +84,7 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
         }
         Object.assign(row, { status: "terminating", statusReason: reason, terminatingMs: Date.now() });
       }
-      return { outcome: "drained", busy: row.busy };
+      return { outcome: "drained", busy: row.busy, ...(row.busy ? {} : { row: { ...row, nowMs: Date.now() } }) };
     },
     async failWorker(id, _cause, reason, { heartbeatMs = null, onlyIfSpawning = false }) {
       const row = named(id);
@@ -97,7 +98,7 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
         return { outcome: "refused_recovered" };
       }
       Object.assign(row, { status: "error", statusReason: reason, busy: false });
-      return { outcome: "failed" };
+      return { outcome: "failed", row: { ...row, nowMs: Date.now() } };
     },
     async expelWorker(id) {
       const row = named(id);

@@ -1,0 +1,14 @@
+import { type Config, settingsInForce } from "../config.ts";
+import type { WorkerTimings } from "../contract/inputs.ts";
+
+/** Deadlines of a worker's life, as they rule its pool now. */
+export function workerTimings(config: Config, environment: unknown, own: unknown): WorkerTimings {
+  const settings = settingsInForce(config, environment, own);
+  return {
+    spawningTimeoutSec: settings.spawningTimeoutSec,
+    gracefulShutdownTimeoutSec: settings.gracefulShutdownTimeoutSec,
+    workerMaxLifetimeSec: settings.workerMaxLifetimeSec,
+    podListLagSec: config.provider.podListLagSec,
+    podSettleSec: config.provider.podSettleSec,
+  };
+}
