@@ -19,7 +19,7 @@ import { bundleWorkflows } from "./workflow-bundle.ts";
 const EX_CONFIG = 78;
 const SHUTDOWN_GRACE = "5s";
 /** Some 0.2 MB each. A worker's workflow sleeps nearly all its life and is short to replay, so few need to be at hand. */
-const MAX_CACHED_WORKFLOWS = 200;
+const MAX_CACHED_WORKFLOWS = 120;
 /** Of the server's enum IndexedValueType. */
 const INDEXED_VALUE_TYPE_KEYWORD = 2;
 

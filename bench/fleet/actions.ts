@@ -8,8 +8,8 @@ export interface Cost {
   readonly timeMs: number;
   /** Billable actions, by the rules of Temporal Cloud. */
   readonly actions: number;
-  /** The server says that a signal of this workflow has arrived. */
-  readonly delivered: boolean;
+  /** The order to drain has arrived here. */
+  readonly drain: boolean;
 }
 
 /** The server gets a beat of a long activity at once and then every 0.8 × its heartbeat timeout. */
@@ -64,8 +64,8 @@ function costsOfRun(events: readonly HistoryEvent[]): Cost[] {
       hasEnded(event) && activity !== null
         ? beatsOf(scheduled.get(activity), timeMs - (started.get(activity) ?? timeMs))
         : 0;
-    const delivered = event.externalWorkflowExecutionSignaledEventAttributes != null;
-    return { timeMs, actions: actionsOf(event) + beats, delivered };
+    const drain = event.workflowExecutionSignaledEventAttributes?.signalName === "drain";
+    return { timeMs, actions: actionsOf(event) + beats, drain };
   });
 }
 

@@ -14,6 +14,7 @@ import { sharedPodList } from "./pod-list.ts";
 import { createPodActivities } from "./pods.ts";
 import { createPoolActivities } from "./pool.ts";
 import { createWatchActivity } from "./watch.ts";
+import { createSignalActivity } from "./worker-signals.ts";
 import { createWorkerActivities } from "./workers.ts";
 
 export interface ActivityDeps {
@@ -35,6 +36,7 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
   return {
     main: {
       ...createPoolActivities({ config, pools }),
+      ...createSignalActivity(),
       ...createWatchActivity({ config, pools, listPods, logger }),
       ...createWorkerActivities({ workers, config }),
       ...createJanitorActivities({ logs: logStore(database), outbox }),

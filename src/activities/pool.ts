@@ -11,7 +11,7 @@ export interface PoolDeps {
 }
 
 /** The pool's row: opening it, what operators want, and booking new workers. */
-export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActivities, "watchPool"> {
+export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActivities, "watchPool" | "signalWorkers"> {
   return {
     async openPool(pool, given) {
       return await pools.open(

@@ -1,6 +1,6 @@
 import type { Booking, WorkerRow, WorkerTimings } from "./inputs.ts";
 import type { Intent, Message, WorkerOrder, WorkerOrderOutcome } from "./messages.ts";
-import type { DrainOrder, Evidence, LeaseCause, Plan, SettingsView, SpawnAction } from "./plan.ts";
+import type { DrainOrder, Evidence, LeaseCause, Plan, SettingsView, SpawnAction, WorkerAction } from "./plan.ts";
 
 /** Activities on the main task queue. */
 export interface PoolActivities {
@@ -9,6 +9,8 @@ export interface PoolActivities {
   recordMessage(pool: string, message: Message): Promise<Intent>;
   /** Lays settings over the pool's own; null takes one away. Answers what now rules the pool. */
   reconfigure(pool: string, patch: Readonly<Record<string, unknown>>): Promise<SettingsView>;
+  /** For a crowd. Answers the workers whose workflow is missing. */
+  signalWorkers(pool: string, actions: readonly WorkerAction[]): Promise<{ missing: string[] }>;
   /** Journals the order and says whether the worker's workflow is to be told. */
   orderWorker(pool: string, order: WorkerOrder): Promise<WorkerOrderOutcome>;
   journalIgnored(pool: string, kind: string, reason: string): Promise<void>;

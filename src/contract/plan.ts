@@ -51,6 +51,11 @@ export type WorkerSignal =
   | { readonly name: "fail"; readonly verdict: Verdict }
   | { readonly name: "terminate"; readonly order: TerminateOrder };
 
+/** What goes with a signal. */
+export function signalArguments(signal: WorkerSignal): [] | [DrainOrder | TerminateOrder | Verdict] {
+  return "order" in signal ? [signal.order] : "verdict" in signal ? [signal.verdict] : [];
+}
+
 export interface DrainOrder {
   readonly reason: string;
   /** A worker that claimed a task in the meantime is let be. */

@@ -30,7 +30,7 @@ const LONG_HISTORY = 1_000;
 /** Before the next watch when a plan holds nothing that this code knows: it would come back with the same at once. */
 const UNKNOWN_PLAN_PAUSE = "30s";
 
-const store = summarised<Omit<PoolActivities, "watchPool">>(
+const store = summarised<Omit<PoolActivities, "watchPool" | "signalWorkers">>(
   {
     startToCloseTimeout: "30s",
     retry: { initialInterval: "250ms", maximumInterval: "30s", nonRetryableErrorTypes: ["InvalidConfig"] },
@@ -66,7 +66,7 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
   let settings: SettingsView | null = carried?.settings ?? null;
   let decisions: readonly Explanation[] = carried?.decisions ?? [];
   let latest: Explanation | null = null;
-  let lastDecision: PoolStatus["lastDecision"] = null;
+  let lastDecision: PoolStatus["lastDecision"] = carried?.lastDecision ?? null;
   let watches = carried?.watches ?? 0;
   let closing = false;
   let cancelled = false;
@@ -132,7 +132,7 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
           const messages = inbox.received();
           await continueAsNew<typeof gpuPool>({
             ...input,
-            carried: { snapshot, settings, decisions, watches, messages },
+            carried: { snapshot, settings, decisions, lastDecision, watches, messages },
           });
         }
       }

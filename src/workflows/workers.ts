@@ -1,8 +1,9 @@
 import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
-import { getExternalWorkflowHandle, ParentClosePolicy, startChild } from "@temporalio/workflow";
+import { getExternalWorkflowHandle, ParentClosePolicy, proxyActivities, startChild } from "@temporalio/workflow";
+import type { PoolActivities } from "../contract/activities.ts";
 import type { Booking } from "../contract/inputs.ts";
 import { workerWorkflowId } from "../contract/names.ts";
-import type { WorkerAction, WorkerSignal } from "../contract/plan.ts";
+import { signalArguments, type WorkerAction, type WorkerSignal } from "../contract/plan.ts";
 import { GPU_POOL, WORKER_PHASE } from "../contract/search-attributes.ts";
 import { gpuWorker } from "./gpu-worker.ts";
 
@@ -39,8 +40,23 @@ export async function startWorkers(pool: string, ids: readonly string[], booked?
   });
 }
 
-/** Signals workers; one whose workflow is missing gets it back, and the signal with the next decision. */
+const { signalWorkers: signalCrowd } = proxyActivities<Pick<PoolActivities, "signalWorkers">>({
+  startToCloseTimeout: "5m",
+  heartbeatTimeout: "30s",
+  retry: { initialInterval: "250ms", maximumInterval: "30s" },
+  summary: "tell many workers",
+});
+
+/**
+ * Signals workers; one whose workflow is missing gets it back, and the signal with the next decision. A crowd is told by
+ * one activity: signals from here cost the pool's history two events each, and wait for the crowd that they wake.
+ */
 export async function signalWorkers(pool: string, actions: readonly WorkerAction[]): Promise<void> {
+  if (actions.length > CHUNK) {
+    const { missing } = await signalCrowd(pool, actions);
+    await startWorkers(pool, missing);
+    return;
+  }
   const missing: string[] = [];
   await inChunks(actions, async ({ worker, signal }) => {
     try {
@@ -63,8 +79,7 @@ export async function orderWorker(pool: string, worker: string, signal: WorkerSi
 }
 
 async function send(pool: string, worker: string, signal: WorkerSignal): Promise<void> {
-  const payload = "order" in signal ? [signal.order] : "verdict" in signal ? [signal.verdict] : [];
-  await getExternalWorkflowHandle(workerWorkflowId(pool, worker)).signal(signal.name, ...payload);
+  await getExternalWorkflowHandle(workerWorkflowId(pool, worker)).signal(signal.name, ...signalArguments(signal));
 }
 
 async function inChunks<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {

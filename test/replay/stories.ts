@@ -129,6 +129,16 @@ export const STORIES: readonly Told[] = [
     },
   },
   {
+    name: "gpuPool-crowd",
+    async tell(stage) {
+      const nobody = Array.from({ length: 51 }, (_, n) => ({ id: `${stage.pool}-${n}` }) as FakeRow);
+      stage.plans.push(stage.planOf(nobody.map(drain)), stage.planOf([]));
+      const pool = await stage.startPool();
+      await seen("the second watch", async () => (await stage.status()).watches === 2);
+      return [pool];
+    },
+  },
+  {
     name: "gpuPool-round",
     async tell(stage) {
       stage.plans.push(stage.planOf([spawn(2)]));

@@ -1,5 +1,6 @@
 import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
+import { createSignalActivity } from "../../src/activities/worker-signals.ts";
 import type { PodActivities, PoolActivities, WorkerActivities } from "../../src/contract/activities.ts";
 import { applyMessage, created, type FakeFleet, type FakeRow } from "./fake-fleet.ts";
 
@@ -62,6 +63,7 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
       }
       return { outcome: isLiving(row) ? "ordered" : "not_living", status: row.status };
     },
+    ...createSignalActivity(),
     async journalIgnored(_pool, kind, reason) {
       fleet.ignored.push({ kind, reason });
     },
@@ -171,6 +173,7 @@ const NAMES: Readonly<Record<ActivityName, true>> = {
   watchPool: true,
   recordMessage: true,
   reconfigure: true,
+  signalWorkers: true,
   orderWorker: true,
   journalIgnored: true,
   reserveWorkers: true,

@@ -78,6 +78,31 @@ describe.concurrent("what a pool does with its plan", () => {
   );
 
   it(
+    "tells a crowd by one activity, and whoever's workflow is missing gets it back",
+    withKit(async (kit) => {
+      const { row, worker } = await bringUp(kit);
+      const lost = Array.from({ length: 59 }, (_, n) => `${kit.pool}-lost${n}`);
+      const order = { reason: "nothing queued", onlyIdle: true };
+      const crowd = [row.id, ...lost].map((id) => signal(id, "drain", { order }));
+      kit.plans.push(kit.planOf(crowd), kit.planOf([]));
+      const pool = await kit.startPool();
+      expect(await worker.result()).toMatchObject({ status: "terminated", reason: "nothing queued" });
+      await until(kit.status, ({ watches }) => expect(watches).toBe(2));
+      expect(kit.called("signalWorkers")).toEqual([[kit.pool, crowd]]);
+      // The first is the living worker, which every start of a pool looks after.
+      expect(
+        (await children(pool))
+          .slice(1)
+          .map(({ workflowId }) => workflowId)
+          .toSorted(),
+      ).toEqual(lost.map((id) => workerWorkflowId(kit.pool, id)).toSorted());
+      const { events } = await pool.fetchHistory();
+      const sent = events?.filter((event) => event.signalExternalWorkflowExecutionInitiatedEventAttributes);
+      expect(sent).toEqual([]);
+    }),
+  );
+
+  it(
     "passes verdicts on to the workers, each with its payload",
     withKit(async (kit) => {
       const [drained, failed, booting] = [await bringUp(kit), await bringUp(kit), kit.book()];
