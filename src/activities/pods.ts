@@ -1,12 +1,14 @@
 import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
 import type { Logger } from "pino";
-import { type Config, type PoolSettings, settingsInForce } from "../config.ts";
+import type { Config } from "../config.ts";
 import type { CreatedPod, CreatePodResult, PodActivities } from "../contract/activities.ts";
+import type { WorkerTimings } from "../contract/inputs.ts";
 import type { RunpodClient } from "../runpod/client.ts";
 import type { CreatePodOutcome, ListPodsOutcome, RefusalReason } from "../runpod/outcomes.ts";
 import type { Pod } from "../runpod/types.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
+import { workerTimings } from "./worker-timings.ts";
 import { carriesMark, makeCredential, podRequest } from "./pod-request.ts";
 
 /** Longer than a heartbeat's throttling, much shorter than its timeout in the workflow. */
@@ -41,17 +43,15 @@ export function createPodActivities(deps: PodDeps): PodActivities {
   const isOurs = (pod: Pod, id: string) => pod.name === id && carriesMark(config, pod);
 
   return {
-    createPod: (pool, id) =>
+    createPod: (pool, id, timings = workerTimings(config, {}, {})) =>
       beating(async () => {
         const credential = makeCredential();
-        const loaded = await workers.load(id);
-        const settings = settingsInForce(config, loaded?.environment, loaded?.config);
-        const elected = await workers.beginPost(id, credential.hash, credentialLifetimeSec(settings));
+        const elected = await workers.beginPost(id, credential.hash, credentialLifetimeSec(timings));
         if (!elected) {
           return { kind: "not_elected" };
         }
         // No cancellation signal: a request that is under way must be answered or settled, never dropped.
-        const outcome = await runpod.createPod(podRequest(config, pool, id, credential, settings.workerMaxLifetimeSec));
+        const outcome = await runpod.createPod(podRequest(config, pool, id, credential, timings.workerMaxLifetimeSec));
         return await settleOutcome(id, outcome);
       }),
 
@@ -149,8 +149,8 @@ export function createPodActivities(deps: PodDeps): PodActivities {
 }
 
 /** As long as the worker may live at most: it finishes its last task with it. */
-function credentialLifetimeSec(settings: PoolSettings): number {
-  return settings.spawningTimeoutSec + settings.workerMaxLifetimeSec + settings.gracefulShutdownTimeoutSec;
+function credentialLifetimeSec(timings: WorkerTimings): number {
+  return timings.spawningTimeoutSec + timings.workerMaxLifetimeSec + timings.gracefulShutdownTimeoutSec;
 }
 
 /** Heartbeats while the work goes on: the death of this process is noticed in seconds, not at the work's deadline. */

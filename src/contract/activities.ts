@@ -70,7 +70,8 @@ export type CreatePodResult =
 
 /** Activities on the task queue of the provider (contract/names.ts: runpodTaskQueue). */
 export interface PodActivities {
-  createPod(pool: string, id: string): Promise<CreatePodResult>;
+  /** @param timings those of the worker's life, for its credential and its own fuse. */
+  createPod(pool: string, id: string, timings?: WorkerTimings): Promise<CreatePodResult>;
   findPod(id: string): Promise<{ readonly pod: CreatedPod | null }>;
   checkBoot(id: string, podId: string): Promise<{ readonly status: string }>;
   removePod(id: string, podId: string | null): Promise<{ readonly absent: boolean; readonly detail: string }>;

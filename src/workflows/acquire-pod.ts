@@ -52,7 +52,10 @@ export async function acquirePod({ pool, row, timings, hasOrder }: Acquisition):
     if (hasOrder()) {
       return current;
     }
-    const result = await createPod(pool, id).catch((): CreatePodResult => ({ kind: "ambiguous", detail: "no answer" }));
+    const result = await createPod(pool, id, timings).catch((): CreatePodResult => ({
+      kind: "ambiguous",
+      detail: "no answer",
+    }));
     if (result.kind === "created") {
       if (!result.recorded) {
         await store.recordPod(id, result.pod, false);

@@ -177,11 +177,11 @@ describe("the breaker's state", () => {
 
   it("books nothing while open, and one at a time while half open", async () => {
     await turn("open");
-    expect(await reserve(3)).toEqual({ outcome: "breaker_open", workers: [] });
+    expect(await reserve(3)).toMatchObject({ outcome: "breaker_open", workers: [] });
     await turn("half_open");
     const { outcome, workers } = await reserve(3);
     expect([outcome, workers.length]).toEqual(["reserved", 1]);
-    expect(await reserve(3)).toEqual({ outcome: "breaker_half_open", workers: [] });
+    expect(await reserve(3)).toMatchObject({ outcome: "breaker_half_open", workers: [] });
     await queue.call("worker_heartbeat", { p_worker_id: workers[0] });
     expect((await reserve(3)).workers).toHaveLength(1);
     expect((await eventsOf("workers.reserved")).map(({ reason }) => reason)).toEqual([
