@@ -116,11 +116,11 @@ begin
 end $$;
 
 -- The verdict of a failure. Its evidence is looked at again under the lock: a heartbeat, progress or a first sign of life
--- since then refuses it. p_heartbeat_ms and p_progress_ms: the last ones that the verdict knew; without the latter, progress
--- counts since the verdict was recorded. p_require_spawning: a spawn deadline.
+-- since then refuses it. p_heartbeat_ms: the last one that the verdict knew; progress counts since the verdict was
+-- recorded. p_require_spawning: a spawn deadline.
 create or replace function fail_worker(
   p_worker_id text, p_lease_cause text, p_reason text, p_heartbeat_ms bigint default null,
-  p_require_spawning boolean default false, p_evidence text default null, p_progress_ms bigint default null)
+  p_require_spawning boolean default false, p_evidence text default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -135,9 +135,8 @@ begin
     outcome := 'refused_ready';
   elsif p_heartbeat_ms is not null and to_ms(worker.last_heartbeat) > p_heartbeat_ms
     or p_evidence = 'progress' and not exists (
-      select from task_attempts where worker_id = p_worker_id and ended_at is null and case
-        when p_progress_ms is not null then to_ms(coalesce(progress_at, started_at)) <= p_progress_ms
-        else worker.last_signal is distinct from 'fail' or coalesce(progress_at, started_at) <= worker.last_signal_at end)
+      select from task_attempts where worker_id = p_worker_id and ended_at is null
+        and (worker.last_signal is distinct from 'fail' or coalesce(progress_at, started_at) <= worker.last_signal_at))
   then
     outcome := 'refused_recovered';
     update workers set last_signal = 'ready' where id = p_worker_id;

@@ -1009,7 +1009,6 @@ export type Schema = {
           p_heartbeat_ms?: number | null;
           p_require_spawning?: boolean | null;
           p_evidence?: string | null;
-          p_progress_ms?: number | null;
         };
         Returns: Json;
       };
