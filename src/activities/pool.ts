@@ -29,9 +29,8 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
     },
 
     async reconfigure(pool, patch) {
-      const unread = { knownFleetHash: null, full: false, pollSec: 0, failureWindowMin: 0, spend: false };
-      const before = await pools.observe(pool, unread);
-      const laid = { ...before.config, ...patch };
+      const before = await pools.settings(pool);
+      const laid = { ...before.own, ...patch };
       const own = Object.fromEntries(Object.entries(laid).filter(([, value]) => value !== null));
       checked(() => parseScalingOverrides(own));
       const settings = settingsInForce(config, before.environment, own);
