@@ -9,7 +9,7 @@ import { createRunpodClient } from "../runpod/client.ts";
 import type { ListPodsOutcome } from "../runpod/outcomes.ts";
 import type { Database } from "../supabase/client.ts";
 import { poolStore } from "../supabase/pool-store.ts";
-import { summariseCycle } from "../workflows/explanations.ts";
+import { summariseCycle } from "../contract/explanations.ts";
 import { answerOf, inTime } from "./connections.ts";
 import { type Context, startCommand } from "./context.ts";
 import { ClientError, EXIT } from "./errors.ts";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Explanation } from "../contract/messages.ts";
 import type { Action, Snapshot } from "../contract/plan.ts";
 import type { Database } from "../supabase/client.ts";
-import { explain } from "../workflows/explanations.ts";
+import { explain } from "../contract/explanations.ts";
 import { answerOf } from "./connections.ts";
 import { startCommand } from "./context.ts";
 import { ClientError, EXIT } from "./errors.ts";

@@ -1,5 +1,5 @@
-import type { ActionSummary, CycleSummary, Explanation } from "../contract/messages.ts";
-import type { Action, Plan, Snapshot } from "../contract/plan.ts";
+import type { ActionSummary, CycleSummary, Explanation } from "./messages.ts";
+import type { Action, Plan, Snapshot } from "./plan.ts";
 
 const SHOWN_WORKERS = 10;
 

@@ -1,4 +1,4 @@
-import type { Explanation, PoolStatus } from "./messages.ts";
+import type { Explanation } from "./messages.ts";
 import type { SettingsView, Snapshot } from "./plan.ts";
 
 export interface GpuPoolInput {
@@ -14,7 +14,6 @@ export interface GpuPoolInput {
     readonly snapshot: Snapshot | null;
     readonly settings?: SettingsView | null;
     readonly decisions?: readonly Explanation[];
-    readonly lastDecision?: PoolStatus["lastDecision"];
     readonly watches: number;
     readonly messages: number;
   };

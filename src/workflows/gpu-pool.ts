@@ -16,7 +16,7 @@ import type { GpuPoolInput } from "../contract/inputs.ts";
 import type { CycleSummary, Explanation, PoolStatus } from "../contract/messages.ts";
 import type { Plan, SettingsView, Snapshot } from "../contract/plan.ts";
 import { GPU_POOL } from "../contract/search-attributes.ts";
-import { explain, summariseCycle } from "./explanations.ts";
+import { explain, summariseCycle } from "../contract/explanations.ts";
 import { openInbox } from "./inbox.ts";
 import { describePool } from "./pool-details.ts";
 import { handleMessages } from "./pool-messages.ts";
@@ -66,13 +66,15 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
   let settings: SettingsView | null = carried?.settings ?? null;
   let decisions: readonly Explanation[] = carried?.decisions ?? [];
   let latest: Explanation | null = null;
-  let lastDecision: PoolStatus["lastDecision"] = carried?.lastDecision ?? null;
   let watches = carried?.watches ?? 0;
   let closing = false;
   let cancelled = false;
 
   const inbox = openInbox(carried?.messages ?? 0);
-  const status = (): PoolStatus => ({ pool, phase, snapshot, lastDecision, watches, messages: inbox.received() });
+  const status = (): PoolStatus => {
+    const lastDecision = outline(decisions[0]);
+    return { pool, phase, snapshot, lastDecision, watches, messages: inbox.received() };
+  };
   handleMessages({
     pool,
     inbox,
@@ -132,7 +134,7 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
           const messages = inbox.received();
           await continueAsNew<typeof gpuPool>({
             ...input,
-            carried: { snapshot, settings, decisions, lastDecision, watches, messages },
+            carried: { snapshot, settings, decisions, watches, messages },
           });
         }
       }
@@ -147,7 +149,6 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
     }
     const signals = plan.actions.filter((action) => action.kind === "signal");
     const spawns = plan.actions.filter((action) => action.kind === "spawn");
-    lastDecision = { id: plan.decisionId, actions: plan.actions.length, reason: plan.snapshot?.reason ?? "" };
     const explanation = explain(plan);
     decisions = [...(explanation === null ? [] : [explanation]), ...decisions].slice(0, EXPLAINED_DECISIONS);
     await signalWorkers(pool, signals);
@@ -171,6 +172,14 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
     }
     return summariseCycle(pool, { ...plan, snapshot: plan.snapshot }, booked);
   }
+}
+
+function outline(decision: Explanation | undefined): PoolStatus["lastDecision"] {
+  if (decision === undefined) {
+    return null;
+  }
+  const { decisionId: id, reason, actions } = decision;
+  return { id, reason, actions: actions.reduce((sum, { count }) => sum + count, 0) };
 }
 
 function isHistoryLong({ maxHistoryLength }: GpuPoolInput): boolean {

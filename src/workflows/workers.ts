@@ -18,7 +18,11 @@ const WORKER_PRIORITY = 4;
  * @param booked where they were booked just now.
  */
 export async function startWorkers(pool: string, ids: readonly string[], booked?: Booking): Promise<void> {
-  await inChunks(ids, async (id) => {
+  for (let start = 0; start < ids.length; start += CHUNK) {
+    await Promise.all(ids.slice(start, start + CHUNK).map(startWorker));
+  }
+
+  async function startWorker(id: string): Promise<void> {
     try {
       await startChild(gpuWorker, {
         workflowId: workerWorkflowId(pool, id),
@@ -37,7 +41,7 @@ export async function startWorkers(pool: string, ids: readonly string[], booked?
         throw error;
       }
     }
-  });
+  }
 }
 
 const { signalWorkers: signalCrowd } = proxyActivities<Pick<PoolActivities, "signalWorkers">>({
@@ -58,13 +62,15 @@ export async function signalWorkers(pool: string, actions: readonly WorkerAction
     return;
   }
   const missing: string[] = [];
-  await inChunks(actions, async ({ worker, signal }) => {
-    try {
-      await send(pool, worker, signal);
-    } catch {
-      missing.push(worker);
-    }
-  });
+  await Promise.all(
+    actions.map(async ({ worker, signal }) => {
+      try {
+        await send(pool, worker, signal);
+      } catch {
+        missing.push(worker);
+      }
+    }),
+  );
   await startWorkers(pool, missing);
 }
 
@@ -80,10 +86,4 @@ export async function orderWorker(pool: string, worker: string, signal: WorkerSi
 
 async function send(pool: string, worker: string, signal: WorkerSignal): Promise<void> {
   await getExternalWorkflowHandle(workerWorkflowId(pool, worker)).signal(signal.name, ...signalArguments(signal));
-}
-
-async function inChunks<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
-  for (let start = 0; start < items.length; start += CHUNK) {
-    await Promise.all(items.slice(start, start + CHUNK).map(act));
-  }
 }

@@ -10,7 +10,7 @@ import { renderRound, roundOf } from "../../src/client/round-render.ts";
 import { loadConfig, settingsInForce } from "../../src/config.ts";
 import type { CycleSummary, Explanation } from "../../src/contract/messages.ts";
 import type { Snapshot } from "../../src/contract/plan.ts";
-import { explain, summariseCycle } from "../../src/workflows/explanations.ts";
+import { explain, summariseCycle } from "../../src/contract/explanations.ts";
 
 const bare = createStyle(false);
 const schema = z.fromJSONSchema(

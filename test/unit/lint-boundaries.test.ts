@@ -60,6 +60,9 @@ const cases: Case[] = [
   allowed("src/gpu-worker/engines", `import { x } from "../settings.ts";\nexport const y = x;`),
   forbidden("src", `import { x } from "./dev/a.ts";\nexport const y = x;`),
   allowed("src/client", `import { x } from "../dev/a.ts";\nexport const y = x;`),
+  ...["src/client", "src/dev"].map((folder) =>
+    forbidden(folder, `import { x } from "../workflows/a.ts";\nexport const y = x;`),
+  ),
   allowed("test/unit", `import { x } from "../../src/dev/a.ts";\nexport const y = x;`),
   ...["src/activities", "src/client", "src/gpu-worker", "src"].map((folder) =>
     forbidden(folder, `export const y = process.env["X"];`, "node(no-process-env)"),

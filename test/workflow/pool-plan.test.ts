@@ -73,7 +73,7 @@ describe.concurrent("what a pool does with its plan", () => {
       );
       const [id = ""] = kit.rows.keys();
       await kit.worker(id).reaches("booting");
-      await until(kit.status, ({ lastDecision }) => expect(lastDecision?.actions).toBe(2));
+      await until(kit.status, ({ lastDecision }) => expect(lastDecision?.actions).toBe(1));
     }),
   );
 
