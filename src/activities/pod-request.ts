@@ -1,9 +1,13 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Config } from "../config.ts";
+import type { WorkerTimings } from "../contract/inputs.ts";
 import type { CreatePodRequest, Pod } from "../runpod/types.ts";
 
 /** Name of the variable by which a pod is known as ours. */
 const DEPLOYMENT_MARK = "GPU_POOL_DEPLOYMENT";
+
+/** What a pod's own end comes later than the pool's: the lifecycle workflow's rotation and burial go first. */
+export const FUSE_MARGIN_SEC = 300;
 
 export interface Credential {
   readonly token: string;
@@ -18,16 +22,20 @@ export function makeCredential(): Credential {
 
 /**
  * The create request of one worker: its name is the worker's id.
- * @param maxLifetimeSec of the worker's pool.
+ * @param timings in force for the worker.
+ * @param nowMs from when on the pod's life counts, in ms epoch.
  */
 export function podRequest(
   config: Config,
   pool: string,
   id: string,
   credential: Credential,
-  maxLifetimeSec: number,
+  timings: Pick<WorkerTimings, "workerMaxLifetimeSec" | "gracefulShutdownTimeoutSec">,
+  nowMs: number,
 ): CreatePodRequest {
   const { runpod, supabase, worker } = config;
+  const { workerMaxLifetimeSec, gracefulShutdownTimeoutSec } = timings;
+  const endsAtMs = nowMs + (workerMaxLifetimeSec + gracefulShutdownTimeoutSec + FUSE_MARGIN_SEC) * 1000;
   return {
     name: id,
     ...(runpod.templateId === undefined
@@ -55,7 +63,10 @@ export function podRequest(
       POSTGRES_TABLE_NAME: worker.tableName,
       WORKER_HEARTBEAT_MS: String(worker.heartbeatMs),
       WORKER_POLL_MS: String(worker.pollMs),
-      WORKER_MAX_LIFETIME_SEC: String(maxLifetimeSec),
+      WORKER_MAX_LIFETIME_SEC: String(workerMaxLifetimeSec),
+      // An instant, for a container that is restarted must not count anew.
+      POD_ENDS_AT: new Date(endsAtMs).toISOString(),
+      RUNPOD_API_URL: runpod.apiUrl,
       ...(worker.engine === undefined ? {} : { WORKER_ENGINE: worker.engine }),
       ...(worker.replicateApiToken === undefined ? {} : { REPLICATE_API_TOKEN: worker.replicateApiToken }),
       GPU_POOL: pool,

@@ -51,7 +51,7 @@ export function createPodActivities(deps: PodDeps): PodActivities {
           return { kind: "not_elected" };
         }
         // No cancellation signal: a request that is under way must be answered or settled, never dropped.
-        const outcome = await runpod.createPod(podRequest(config, pool, id, credential, timings.workerMaxLifetimeSec));
+        const outcome = await runpod.createPod(podRequest(config, pool, id, credential, timings, Date.now()));
         return await settleOutcome(id, outcome);
       }),
 

@@ -1,10 +1,12 @@
 import { mkdir, mkdtemp, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { SupabaseClient } from "@supabase/supabase-js";
 import { type Logger, pino } from "pino";
 import { connect } from "./connection.ts";
 import { createPreviewEngine } from "./engines/preview.ts";
 import { findFfmpeg } from "./ffmpeg.ts";
-import { createLogSender } from "./log-sender.ts";
+import { type FuseSettings, lightFuse } from "./fuse.ts";
+import { type LogSender, createLogSender } from "./log-sender.ts";
 import { type Orders, createOrders } from "./orders.ts";
 import { createOutages } from "./outages.ts";
 import { createQueue } from "./queue.ts";
@@ -26,10 +28,53 @@ async function main(): Promise<number> {
     { level, stream: logSender.stream },
   ]);
   const logger = pino({ level, base: { worker_id: settings.workerId } }, destination);
+  const orders = createOrders((order, why) => logger.info({ order }, why));
+  const work = () => runUntilOrdered(settings, { client, logSender, logger, orders });
+  if (settings.fuse !== null) return await workOnFuse(settings, settings.fuse, { logger, orders }, work);
+  if (settings.fuseLacks.length > 0) {
+    logger.warn(`this pod cannot end itself: POD_ENDS_AT is set, but not ${settings.fuseLacks.join(" and ")}`);
+  }
+  return await work();
+}
+
+interface Parts {
+  client: SupabaseClient;
+  logSender: LogSender;
+  logger: Logger;
+  orders: Orders;
+}
+
+/** Whatever the work hangs on, a fuse that has burnt ends the process; and no end of the work cuts the fuse short. */
+async function workOnFuse(
+  { maxLifetimeSec }: WorkerSettings,
+  fuseSettings: FuseSettings,
+  { logger, orders }: Pick<Parts, "logger" | "orders">,
+  work: () => Promise<number>,
+): Promise<number> {
+  const fuse = lightFuse(fuseSettings, { logger, onEnd: (why) => orders.stop("release", why) });
+  const burnt = fuse.burnt.then(() => orders.exitCode());
+  if (fuse.isBurning()) return await burnt;
+
+  async function workAndEndPod(): Promise<number> {
+    try {
+      return await work();
+    } finally {
+      // Left alone, a pod of this age would stay, or be restarted: there may be nobody else to end it.
+      if (maxLifetimeSec !== null && process.uptime() >= maxLifetimeSec) {
+        logger.info("the worker has had its maximum lifetime: it deletes its own pod");
+        await fuse.burn();
+      }
+      if (fuse.isBurning()) await fuse.burnt;
+    }
+  }
+  return await Promise.race([workAndEndPod(), burnt]);
+}
+
+async function runUntilOrdered(settings: WorkerSettings, parts: Parts): Promise<number> {
+  const { client, logSender, logger, orders } = parts;
   const ffmpegPath = await findFfmpeg(settings.ffmpegPath).catch((error: Error) => {
     throw new SettingsError(error.message);
   });
-  const orders = createOrders((order, why) => logger.info({ order }, why));
   stopOnSignals(orders, logger);
   leaveAfter(settings.maxLifetimeSec, orders);
 
@@ -73,7 +118,7 @@ function stopOnSignals(orders: Orders, logger: Logger): void {
   process.on("SIGINT", onSignal);
 }
 
-/** As with a drain, a task that is under way is finished; the hard end is the pod's own affair. */
+/** As with a drain, a task that is under way is finished; the hard end is the fuse's. */
 function leaveAfter(maxLifetimeSec: number | null, orders: Orders): void {
   if (maxLifetimeSec === null) return;
   const leave = () => orders.leave(`the maximum lifetime of ${maxLifetimeSec} s is reached`);

@@ -1,6 +1,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import type { FuseSettings } from "./fuse.ts";
 
 export interface WorkerSettings {
   workerId: string;
@@ -17,6 +18,10 @@ export interface WorkerSettings {
   outputDir: string;
   maxLifetimeSec: number | null;
   ffmpegPath: string | null;
+  /** Null outside a pod. */
+  fuse: FuseSettings | null;
+  /** Variables for want of which a pod that has an end has no fuse. */
+  fuseLacks: readonly string[];
 }
 
 /** The environment cannot be used. The message names each variable, its value and what is allowed. */
@@ -25,7 +30,7 @@ export class SettingsError extends Error {
 }
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
-const SECRETS = new Set(["SUPABASE_ANON_KEY", "WORKER_TOKEN", "SUPABASE_SERVICE_ROLE_KEY"]);
+const SECRETS = new Set(["SUPABASE_ANON_KEY", "WORKER_TOKEN", "SUPABASE_SERVICE_ROLE_KEY", "RUNPOD_API_KEY"]);
 
 const ALLOWED = {
   WORKER_ID: "1 to 128 letters, digits, dots, dashes or underscores",
@@ -44,6 +49,10 @@ const ALLOWED = {
   WORKER_OUTPUT_DIR: "a directory that the worker may write to",
   WORKER_MAX_LIFETIME_SEC: "a whole number of seconds from 1 to 2147483",
   FFMPEG_PATH: "the path of an ffmpeg program",
+  POD_ENDS_AT: "an instant in UTC such as 2030-01-31T12:00:00.000Z",
+  RUNPOD_POD_ID: "the pod's id: 1 to 128 letters, digits, dashes or underscores",
+  RUNPOD_API_KEY: "the pod's own key, without blanks",
+  RUNPOD_API_URL: "an http or https address such as https://api.runpod.io/v2",
 } as const;
 
 const wholeNumber = (min: number, max: number) =>
@@ -72,6 +81,16 @@ const schema = z.object({
   WORKER_OUTPUT_DIR: z.string().optional(),
   WORKER_MAX_LIFETIME_SEC: wholeNumber(1, 2_147_483).optional(),
   FFMPEG_PATH: z.string().optional(),
+  POD_ENDS_AT: z.iso.datetime().transform(Date.parse).optional(),
+  RUNPOD_POD_ID: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,128}$/)
+    .optional(),
+  RUNPOD_API_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/)
+    .optional(),
+  RUNPOD_API_URL: z.url({ protocol: /^https?$/ }).default("https://api.runpod.io/v2"),
 });
 
 /**
@@ -103,7 +122,17 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): WorkerSettin
     outputDir: values.WORKER_OUTPUT_DIR ?? join(tmpdir(), "gpu-worker", values.WORKER_ID),
     maxLifetimeSec: values.WORKER_MAX_LIFETIME_SEC ?? null,
     ffmpegPath: values.FFMPEG_PATH ?? null,
+    ...readFuse(values),
   };
+}
+
+function readFuse(values: z.infer<typeof schema>): Pick<WorkerSettings, "fuse" | "fuseLacks"> {
+  const { POD_ENDS_AT: endsAtMs, RUNPOD_POD_ID: podId, RUNPOD_API_KEY: apiKey, RUNPOD_API_URL: apiUrl } = values;
+  if (endsAtMs === undefined) return { fuse: null, fuseLacks: [] };
+  if (podId === undefined || apiKey === undefined) {
+    return { fuse: null, fuseLacks: (["RUNPOD_POD_ID", "RUNPOD_API_KEY"] as const).filter((name) => !values[name]) };
+  }
+  return { fuse: { endsAtMs, podId, apiKey, apiUrl: apiUrl.replace(/\/+$/, "") }, fuseLacks: [] };
 }
 
 function credentialProblems(values: z.infer<typeof schema>): string[] {

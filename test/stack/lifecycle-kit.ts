@@ -186,3 +186,13 @@ export async function startProviderGate(): Promise<ProviderGate> {
     },
   };
 }
+
+/** What the simulator answered to each request to delete this pod. */
+export function deletions(
+  requests: readonly { method: string; path: string; status: number | null }[],
+  podId: string,
+): (number | null)[] {
+  return requests
+    .filter(({ method, path }) => method === "DELETE" && path === `/v2/pods/${podId}`)
+    .map(({ status }) => status);
+}

@@ -109,7 +109,7 @@ describe("actions", () => {
     expect(kit.simulator.ledger().pods[0]).toMatchObject({ endCause: "terminated", live: false });
   });
 
-  it("let a pod end itself with the key in its environment, and no other pod", async () => {
+  it("let a pod read and end itself with the key in its environment, and nothing else", async () => {
     let keyOfFirst = "";
     const kit = await startKit({
       launch: (pod) => {
@@ -120,13 +120,42 @@ describe("actions", () => {
     const first = await createPod(kit, "main-00000001");
     await untilStatus(kit, first, "ERROR");
     const second = await createPod(kit, "main-00000002");
-    const remove = (id: string) =>
-      fetch(`${kit.simulator.apiUrl}/pods/${id}`, {
-        method: "DELETE",
-        headers: { authorization: `Bearer ${keyOfFirst}` },
+    const asFirst = (method: string, path: string, body?: unknown) =>
+      fetch(`${kit.simulator.apiUrl}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${keyOfFirst}`,
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
-    expect((await remove(second)).status).toBe(403);
-    expect((await remove(first)).status).toBe(204);
+    const refused = await Promise.all([
+      asFirst("GET", `/pods/${second}`),
+      asFirst("GET", "/pods"),
+      asFirst("GET", `/pods/${first}/logs`),
+      asFirst("POST", "/pods", podRequest("main-00000003")),
+      asFirst("POST", `/pods/${first}/action`, { action: "start" }),
+      asFirst("DELETE", `/pods/${second}`),
+    ]);
+    expect(refused.map(({ status }) => status)).toEqual(refused.map(() => 403));
+    expect(refused[0]?.headers.get("content-type")).toContain("application/problem+json");
+    expect(kit.simulator.ledger().pods.map(({ id, live }) => [id, live])).toEqual([
+      [first, true],
+      [second, true],
+    ]);
+
+    const shown = await (await asFirst("GET", `/pods/${first}`)).text();
+    const all = await (await raw(kit, "GET", "/v2/pods")).text();
+    const watched = JSON.stringify([kit.simulator.ledger(), kit.simulator.requests()]);
+    const log = await (await raw(kit, "GET", `/v2/pods/${first}/logs?source=system`)).text();
+    expect(keyOfFirst.length).toBeGreaterThan(20);
+    for (const text of [shown, all, watched, log]) {
+      expect(text).toMatch(/main-00000001|no process is needed/);
+      expect(text).not.toContain(keyOfFirst);
+    }
+
+    expect((await asFirst("DELETE", `/pods/${first}`)).status).toBe(204);
+    expect(kit.simulator.ledger().totals.live).toBe(1);
   });
 });
 

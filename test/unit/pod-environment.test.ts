@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { makeCredential, podRequest } from "../../src/activities/pod-request.ts";
+import { FUSE_MARGIN_SEC, makeCredential, podRequest } from "../../src/activities/pod-request.ts";
 import { type Config, ConfigError, loadConfig } from "../../src/config.ts";
 import { readSettings, SettingsError } from "../../src/gpu-worker/settings.ts";
 
@@ -9,8 +9,9 @@ const credentials = {
   SUPABASE_SERVICE_ROLE_KEY: "service-key-value",
   RUNPOD_API_KEY: "runpod-key-value",
 };
+const CREATED_MS = Date.parse("2030-01-31T12:00:00.500Z");
 const podEnvironment = (config: Config) =>
-  podRequest(config, "main", "main-0a1b2c3d", makeCredential(), config.timeouts.workerMaxLifetimeSec).env ?? {};
+  podRequest(config, "main", "main-0a1b2c3d", makeCredential(), config.timeouts, CREATED_MS).env;
 const usualPod = podEnvironment(loadConfig(credentials));
 
 /** The pod's environment when the pool is configured so; null when the pool refuses. */
@@ -44,6 +45,25 @@ function range(accepts: (value: number) => boolean, middle: number): [number, nu
 }
 
 describe("what the pool hands to a pod", () => {
+  it("invariant 15: names the instant of its end, after the worker's rotation, last task and burial", () => {
+    const timings = { workerMaxLifetimeSec: 3_600, gracefulShutdownTimeoutSec: 60 };
+    const { env } = podRequest(loadConfig(credentials), "main", "main-0a1b2c3d", makeCredential(), timings, CREATED_MS);
+    expect(env["WORKER_MAX_LIFETIME_SEC"]).toBe("3600");
+    expect(env["POD_ENDS_AT"]).toBe("2030-01-31T13:06:00.500Z");
+    expect(FUSE_MARGIN_SEC).toBe(300);
+  });
+
+  it("makes a fuse of it together with what the provider injects, and never the account's key", () => {
+    const ofPool = configured("RUNPOD_API_URL", "http://127.0.0.1:54390/v2/") ?? {};
+    expect(Object.values(ofPool)).not.toContain(credentials.RUNPOD_API_KEY);
+    expect(readSettings({ ...ofPool, RUNPOD_POD_ID: "x1y2z3", RUNPOD_API_KEY: "key-of-the-pod" }).fuse).toEqual({
+      endsAtMs: CREATED_MS + (86_400 + 600 + FUSE_MARGIN_SEC) * 1000,
+      podId: "x1y2z3",
+      apiKey: "key-of-the-pod",
+      apiUrl: "http://127.0.0.1:54390/v2",
+    });
+  });
+
   it.each([
     ["WORKER_HEARTBEAT_MS", 20_000, "heartbeatMs"],
     ["WORKER_POLL_MS", 1_000, "pollMs"],
@@ -62,6 +82,7 @@ describe("what the pool hands to a pod", () => {
     ["WORKER_ENGINE", ["preview", "PREVIEW", "wan2gp", "none"]],
     ["DB_TYPE", ["supabase", "Supabase", "sqlite"]],
     ["POSTGRES_TABLE_NAME", ["tasks", "jobs"]],
+    ["RUNPOD_API_URL", ["http://127.0.0.1:54390/v2/", "https://api.runpod.io/v2", "ftp://x.example", "x.example"]],
     ["SUPABASE_URL", ["http://127.0.0.1:54321/", "https://x.example/base", "ftp://x.example", "x.example"]],
   ])("is refused by the pool where a worker would refuse it: %s", (name, values) => {
     for (const value of values) {

@@ -2,6 +2,9 @@ import type { FastifyInstance } from "fastify";
 import { sendProblem } from "./problems.ts";
 import type { SimulatorState } from "./state.ts";
 
+const OWN_POD_ROUTE = "/v2/pods/:id";
+const OWN_POD_METHODS: ReadonlySet<string> = new Set(["GET", "DELETE"]);
+
 /** Checks User-Agent and key of each request to the API, and gives its errors the provider's form. */
 export function registerGatekeeper(app: FastifyInstance, { apiKey, fleet }: SimulatorState): void {
   app.addHook("onRequest", async (request, reply) => {
@@ -13,7 +16,10 @@ export function registerGatekeeper(app: FastifyInstance, { apiKey, fleet }: Simu
     const owner = key && fleet.all().find((pod) => pod.apiKey === key);
     if (!owner) return sendProblem(reply, 401, "missing or invalid API key");
     const { id } = request.params as { id?: string };
-    if (id !== owner.id) return sendProblem(reply, 403, "this key is good for its own pod only");
+    const mayDo = OWN_POD_METHODS.has(request.method) && request.routeOptions.url === OWN_POD_ROUTE;
+    if (id !== owner.id || !mayDo) {
+      return sendProblem(reply, 403, "this key is good for reading and deleting its own pod only");
+    }
   });
   app.setNotFoundHandler((request, reply) => sendProblem(reply, 404, `no route ${request.method} ${request.url}`));
   app.setErrorHandler((error: { statusCode?: number; message: string }, _request, reply) =>
