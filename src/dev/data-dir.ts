@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type Guardian, processStartTime } from "./guardian.ts";
 
@@ -48,17 +48,25 @@ async function takeLock(dataDir: string): Promise<boolean> {
   return true;
 }
 
-/** Secrets of one data directory, made fresh on its first use and readable by its owner only. */
-export async function readOrMakeSecrets<T>(dir: string, make: () => Promise<T>): Promise<T> {
+/**
+ * Secrets of one data directory, readable by its owner only. `make` adds what is not found there: all on its first use,
+ * later what an older version did not have.
+ */
+export async function readOrMakeSecrets<T>(dir: string, make: (found: Partial<T>) => Promise<T>): Promise<T> {
   const file = join(dir, "secrets.json");
+  let found: Partial<T> = {};
   try {
-    return JSON.parse(await readFile(file, "utf8")) as T;
+    found = JSON.parse(await readFile(file, "utf8")) as Partial<T>;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
       throw new Error(`${file} cannot be read: delete it, or the whole directory, to start afresh`, { cause: error });
     }
   }
-  const made = await make();
-  await writeFile(file, JSON.stringify(made, null, 2), { mode: 0o600 });
+  const made = await make(found);
+  if (JSON.stringify(made) !== JSON.stringify(found)) {
+    // Never half written: what is lost here locks everybody out of the data beside it.
+    await writeFile(`${file}.new`, JSON.stringify(made, null, 2), { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  }
   return made;
 }

@@ -29,8 +29,8 @@ export function createFunctionContext(supabaseUrl: string, keys: Keys, videoBuck
     });
   return {
     videoBucket,
-    asCaller: (headers) => client(keys.anonKey, headers),
-    asService: () => client(keys.serviceRoleKey, {}),
+    asCaller: (headers) => client(keys.publishableKey, headers),
+    asService: () => client(keys.secretKey, {}),
   };
 }
 

@@ -2,11 +2,15 @@ import { randomBytes } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { jwtVerify, SignJWT } from "jose";
 
-/** A project's secret and the two public faces of it, as a hosted project has them. */
+/** A project's secret and what callers show for its two roles, as a hosted project has them: JWTs, and opaque keys. */
 export interface Keys {
   jwtSecret: string;
   anonKey: string;
   serviceRoleKey: string;
+  /** Stands for `anonKey`. */
+  publishableKey: string;
+  /** Stands for `serviceRoleKey`. */
+  secretKey: string;
 }
 
 /** Where a request carries its keys. */
@@ -33,7 +37,7 @@ export interface GatewayAuth {
   keyProblem(request: KeyedRequest): KeyProblem | null;
   /** Like `keyProblem`, but an `Authorization` header alone is enough. */
   callerProblem(request: KeyedRequest): KeyProblem | null;
-  /** The value to send on as `Authorization`: the caller's own, else its key as a bearer. */
+  /** The value to send on as `Authorization`: the caller's own, else its key as a bearer; for an opaque key its role's JWT. */
   authorization(request: KeyedRequest): string;
   /** True for a valid service-role token, false for any other valid token. Throws on a forged or expired one. */
   isServiceRole(request: KeyedRequest): Promise<boolean>;
@@ -55,9 +59,11 @@ const WRONG_KEY: KeyProblem = {
   hint: "Double check your Supabase `anon` or `service_role` API key.",
 };
 
-/** Makes a fresh secret and the two keys signed with it, valid for ten years. */
-export async function makeKeys(): Promise<Keys> {
-  const jwtSecret = randomBytes(SECRET_BYTES).toString("base64url");
+const randomText = () => randomBytes(SECRET_BYTES).toString("base64url");
+
+/** Makes a fresh secret, the two keys signed with it, valid for ten years, and the two opaque ones; none that is there. */
+export async function makeKeys(found: Partial<Keys> = {}): Promise<Keys> {
+  const jwtSecret = found.jwtSecret ?? randomText();
   const secret = new TextEncoder().encode(jwtSecret);
   const sign = (role: string): Promise<string> =>
     new SignJWT({ iss: "supabase", ref: "local", role })
@@ -65,7 +71,13 @@ export async function makeKeys(): Promise<Keys> {
       .setIssuedAt()
       .setExpirationTime(KEY_LIFETIME)
       .sign(secret);
-  return { jwtSecret, anonKey: await sign("anon"), serviceRoleKey: await sign("service_role") };
+  return {
+    jwtSecret,
+    anonKey: found.anonKey ?? (await sign("anon")),
+    serviceRoleKey: found.serviceRoleKey ?? (await sign("service_role")),
+    publishableKey: found.publishableKey ?? `sb_publishable_${randomText()}`,
+    secretKey: found.secretKey ?? `sb_secret_${randomText()}`,
+  };
 }
 
 function givenKey(request: KeyedRequest): string | null {
@@ -75,20 +87,35 @@ function givenKey(request: KeyedRequest): string | null {
   return typeof query === "string" && query !== "" ? query : null;
 }
 
+function bearerOf({ headers }: KeyedRequest): string | null {
+  return headers.authorization?.replace(/^Bearer\s+/i, "") ?? null;
+}
+
 /** Everything the gateway knows about who is calling, from one project's keys. */
 export function createGatewayAuth(keys: Keys): GatewayAuth {
   const secret = new TextEncoder().encode(keys.jwtSecret);
-  const known = new Set([keys.anonKey, keys.serviceRoleKey]);
+  const roleTokens = new Map([
+    [keys.anonKey, keys.anonKey],
+    [keys.serviceRoleKey, keys.serviceRoleKey],
+    [keys.publishableKey, keys.anonKey],
+    [keys.secretKey, keys.serviceRoleKey],
+  ]);
   const claimsOf = async (token: string): Promise<Record<string, unknown>> =>
     (await jwtVerify(token, secret, { algorithms: ["HS256"] })).payload;
 
   const keyProblem = (request: KeyedRequest): KeyProblem | null => {
     const key = givenKey(request);
     if (key === null) return NO_KEY;
-    return known.has(key) ? null : WRONG_KEY;
+    const bearer = bearerOf(request);
+    // An opaque bearer is no JWT: it says no more than the key that it repeats, or nothing.
+    const isAtOdds = bearer !== null && bearer.startsWith("sb_") && bearer !== key;
+    return roleTokens.has(key) && !isAtOdds ? null : WRONG_KEY;
   };
-  const authorization = (request: KeyedRequest): string =>
-    request.headers.authorization ?? `Bearer ${givenKey(request) ?? ""}`;
+  const authorization = (request: KeyedRequest): string => {
+    const { authorization: own } = request.headers;
+    const key = givenKey(request) ?? "";
+    return own === undefined || bearerOf(request) === key ? `Bearer ${roleTokens.get(key) ?? key}` : own;
+  };
 
   return {
     keyProblem,

@@ -6,7 +6,7 @@ import { migrate } from "../supabase/migrate.ts";
 import { claimDataDir, readOrMakeSecrets } from "./data-dir.ts";
 import { freePort } from "./free-port.ts";
 import { startGateway } from "./gateway.ts";
-import { makeKeys } from "./gateway-auth.ts";
+import { type Keys, makeKeys } from "./gateway-auth.ts";
 import { type Guardian, type ManagedProcess, startGuardian } from "./guardian.ts";
 import { startPostgres } from "./postgres.ts";
 import { startPostgrest } from "./postgrest.ts";
@@ -125,15 +125,20 @@ async function temporalPart(parts: Parts): Promise<{ env: Record<string, string>
   return { env: { TEMPORAL_ADDRESS: server.address }, uiUrl: server.uiUrl };
 }
 
+interface Secrets {
+  readonly keys: Keys;
+  readonly authenticatorPassword: string;
+}
+
 async function supabasePart(parts: Parts): Promise<Record<string, string>> {
   const { env = {}, guardian, logger, dataDir, onPart, fresh = false } = parts;
   if (env["SUPABASE_URL"]) {
     onPart?.("Supabase", `yours, at ${env["SUPABASE_URL"]}`);
     return {};
   }
-  const secrets = await readOrMakeSecrets(dataDir, async () => ({
-    keys: await makeKeys(),
-    authenticatorPassword: randomBytes(24).toString("base64url"),
+  const secrets = await readOrMakeSecrets<Secrets>(dataDir, async ({ keys, authenticatorPassword }) => ({
+    keys: await makeKeys(keys),
+    authenticatorPassword: authenticatorPassword ?? randomBytes(24).toString("base64url"),
   }));
   const port = await freePort(PORTS.postgres);
   const postgres = await startPostgres({

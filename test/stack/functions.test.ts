@@ -40,56 +40,6 @@ describe("the edge functions as old workers call them", () => {
     expect(names.filter((name) => !config.includes(`[functions.${name}]\nverify_jwt = false\n`))).toEqual([]);
   });
 
-  it("let an old worker with the service key live its whole life without knowing of leases, under both spellings", async () => {
-    const task = await api.queue.addTask(pool, { project_id: ann.project });
-    const counts = await api.call("task_counts", service, { run_type: "gpu", include_active: true });
-    expect(counts.body.totals.queued_only).toBeGreaterThan(0);
-    const claim = await api.call("claim-next-task", service, { worker_id: worker, run_type: "gpu" });
-    expect(claim).toMatchObject({
-      status: 200,
-      body: { task_id: task, task_type: "generate_video", params: {}, project_id: ann.project, attempt: 1 },
-    });
-    const reset = { task_id: task, status: "In Progress", reset_generation_started_at: true };
-    expect(await api.call("update_task_status", service, reset)).toMatchObject({
-      status: 200,
-      body: { success: true, task_id: task, status: "In Progress" },
-    });
-    const upload = await api.call("generate_upload_url", service, {
-      task_id: task,
-      filename: "out.mp4",
-      content_type: "video/mp4",
-      generate_thumbnail_url: true,
-    });
-    expect(upload.body).toMatchObject({
-      storage_path: `${task}/out_a1.mp4`,
-      thumbnail_storage_path: `${task}/thumb_out_a1.jpg`,
-    });
-    const early = { task_id: task, storage_path: upload.body.storage_path };
-    expect(await api.call("complete_task", service, early)).toMatchObject({ status: 409, body: { error: "conflict" } });
-    expect((await api.queue.task(task)).status).toBe("In Progress");
-    for (const url of [upload.body.upload_url, upload.body.thumbnail_upload_url]) {
-      expect((await fetch(url, { method: "PUT", body: "bytes" })).status).toBe(200);
-    }
-    const done = { ...early, thumbnail_storage_path: upload.body.thumbnail_storage_path };
-    const completed = await api.call("complete_task", service, done);
-    expect(completed).toMatchObject({
-      status: 200,
-      body: {
-        success: true,
-        public_url: publicUrl(`${task}/out_a1.mp4`),
-        thumbnail_url: publicUrl(`${task}/thumb_out_a1.jpg`),
-      },
-    });
-    expect(await api.queue.task(task)).toMatchObject({
-      status: "Complete",
-      output_location: completed.body.public_url,
-      result_data: { video_url: completed.body.public_url, thumbnail_url: completed.body.thumbnail_url },
-    });
-    const again = await api.call("complete_task", service, done);
-    expect(again).toMatchObject({ status: 200, body: { success: true, public_url: completed.body.public_url } });
-    expect(await api.call("claim-next-task", service, { worker_id: worker })).toEqual({ status: 204, body: null });
-  });
-
   it("take a small file with its first frame in the request itself, under names that carry the attempt", async () => {
     const lease = await claimed();
     const answer = await api.call("complete_task", service, {
@@ -236,7 +186,6 @@ describe("the edge functions as old workers call them", () => {
     await api.call("create-task", ann.token, { task_type: "t2v", params: {}, project_id: ann.project });
     const claim = await api.call("claim-next-task", ann.token, { worker_id: "my-laptop" });
     const id = claim.body.task_id;
-    // Whichever pool looks: nobody watches the pool of these machines.
     const expired = async (columns: string) => {
       await api.queue.rows(`update task_attempts set ${columns} where task_id = $1 and ended_at is null`, [id]);
       const times = { p_pool: pool, p_silent_sec: 300, p_stuck_sec: 300 };

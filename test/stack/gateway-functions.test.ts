@@ -94,11 +94,12 @@ describe("generate-upload-url", () => {
     ["lease_token", { lease_token: "any" }],
     ["filename", { filename: "../../up.mp4" }],
     ["filename", { filename: ".." }],
-    ["filename", { filename: "a".repeat(201) }],
+    ["filename", { filename: "" }],
     ["content_type", { content_type: 7 }],
     ["generate_thumbnail_url", { generate_thumbnail_url: "yes" }],
     ["thumbnail_filename", { generate_thumbnail_url: true, thumbnail_filename: "a/b.jpg" }],
     ["thumbnail_filename", { generate_thumbnail_url: true, thumbnail_filename: "task_a1.mp4" }],
+    ["thumbnail_filename", { generate_thumbnail_url: true, thumbnail_filename: "task a1.mp4" }],
   ])("refuses a bad %s with 400 and names it: %j", async (field, more) => {
     const answer = await invoke(body(more));
     expect(answer.status).toBe(400);

@@ -87,6 +87,55 @@ describe("the key of a request to /rest/v1", () => {
   });
 });
 
+describe("an opaque key of the project", () => {
+  const who = async (headers: Record<string, string>) => await (await rest("rpc/whoami", headers)).json();
+
+  it("stands for its role, through supabase-js, alone, and with itself as bearer", async () => {
+    const { publishableKey, secretKey } = stack.keys;
+    for (const [key, role] of [
+      [publishableKey, "anon"],
+      [secretKey, "service_role"],
+    ] as const) {
+      expect((await stack.client(key).rpc("whoami")).data).toMatchObject({ role });
+      expect(await who({ apikey: key })).toMatchObject({ role });
+      expect(await who({ apikey: key, authorization: `Bearer ${key}` })).toMatchObject({ role });
+      expect(await (await rest(`rpc/whoami?apikey=${key}`)).json()).toMatchObject({ role });
+    }
+  });
+
+  it("gives way to a JWT as bearer", async () => {
+    const { publishableKey, secretKey, anonKey, serviceRoleKey } = stack.keys;
+    const service = { apikey: publishableKey, authorization: `Bearer ${serviceRoleKey}` };
+    expect(await who(service)).toMatchObject({ role: "service_role" });
+    expect(await who({ apikey: secretKey, authorization: `Bearer ${anonKey}` })).toMatchObject({ role: "anon" });
+  });
+
+  it("is refused with 401 when it is foreign, and as a bearer beside another key", async () => {
+    const { publishableKey, secretKey, anonKey } = stack.keys;
+    const foreign = "sb_secret_of_another_project";
+    for (const headers of [
+      { apikey: foreign },
+      { apikey: foreign, authorization: `Bearer ${foreign}` },
+      { apikey: publishableKey, authorization: `Bearer ${foreign}` },
+      { apikey: publishableKey, authorization: `Bearer ${secretKey}` },
+      { apikey: anonKey, authorization: `Bearer ${secretKey}` },
+    ]) {
+      const answer = await rest("rpc/whoami", headers);
+      expect({ headers, status: answer.status }).toEqual({ headers, status: 401 });
+      expect(await answer.json()).toMatchObject({ message: "Invalid API key" });
+    }
+  });
+
+  it("opens storage to the service only", async () => {
+    const put = (key: string) =>
+      stack.client(key).storage.from("videos").upload("opaque/x.txt", Buffer.from("x"), { upsert: true });
+    expect((await put(stack.keys.secretKey)).error).toBeNull();
+    for (const key of [stack.keys.publishableKey, "sb_secret_of_another_project"]) {
+      expect((await put(key)).error).not.toBeNull();
+    }
+  });
+});
+
 it("A browser from anywhere may send any header, without a key for its preflight", async () => {
   const preflight = await fetch(`${stack.gateway.url}/rest/v1/notes`, {
     method: "OPTIONS",

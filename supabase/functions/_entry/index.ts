@@ -1,8 +1,11 @@
 import { createClient } from "npm:@supabase/supabase-js@2";
 import { type FunctionContext, type FunctionHandler, refusal } from "../_shared/function-context.ts";
+import { keyOf, PUBLIC_KEY, SERVICE_KEY } from "../_shared/project-keys.ts";
+
+const secret = (name: string) => Deno.env.get(name);
 
 function setting(name: string): string {
-  const value = Deno.env.get(name);
+  const value = secret(name);
   if (value === undefined || value === "") throw new Error(`the secret ${name} is not set for this function`);
   return value;
 }
@@ -14,9 +17,9 @@ const client = (key: string, headers: Record<string, string>) =>
   });
 
 const context: FunctionContext = {
-  videoBucket: Deno.env.get("SUPABASE_VIDEO_BUCKET") || "videos",
-  asCaller: (headers) => client(setting("SUPABASE_ANON_KEY"), headers),
-  asService: () => client(setting("SUPABASE_SERVICE_ROLE_KEY"), {}),
+  videoBucket: secret("SUPABASE_VIDEO_BUCKET") || "videos",
+  asCaller: (headers) => client(keyOf(PUBLIC_KEY, secret), headers),
+  asService: () => client(keyOf(SERVICE_KEY, secret), {}),
 };
 
 async function answer(name: string, handler: FunctionHandler, request: Request): Promise<Response> {

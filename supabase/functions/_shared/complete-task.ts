@@ -1,5 +1,14 @@
 import { callDatabase } from "./failure.ts";
-import { ANY_TEXT, badField, type Body, FILENAME, optionalText, text, UUID } from "./fields.ts";
+import {
+  ANY_TEXT,
+  badField,
+  type Body,
+  filename as filenameOf,
+  optionalFilename,
+  optionalText,
+  text,
+  UUID,
+} from "./fields.ts";
 import type { FunctionClient, FunctionContext, FunctionHandler } from "./function-context.ts";
 import { attemptName, heldAttempt, publicUrl, storedPath, storeFile } from "./task-files.ts";
 import { workerFunction } from "./worker-function.ts";
@@ -25,14 +34,14 @@ async function storeFiles(
   caller: FunctionClient,
   context: FunctionContext,
 ): Promise<StoredFiles> {
-  const filename = text(body, "filename", FILENAME);
+  const filename = filenameOf(body, "filename");
   const bytes = decode(body, "file_data");
   const firstFrame =
     body["first_frame_data"] == null
       ? null
       : {
           bytes: decode(body, "first_frame_data"),
-          name: optionalText(body, "first_frame_filename", FILENAME) ?? `thumb_${taskId.slice(0, 8)}.jpg`,
+          name: optionalFilename(body, "first_frame_filename") ?? `thumb_${taskId.slice(0, 8)}.jpg`,
         };
   if (firstFrame?.name === filename) throw badField("first_frame_filename", "another name than filename");
   const attempt = await heldAttempt(caller, taskId);

@@ -23,14 +23,20 @@ const CODES: Record<number, string> = {
 };
 
 /** How a refusal of the database is told to the caller: as what it is, or as 503 when it is no refusal at all. */
-export function databaseFailure(name: string, error: NonNullable<ClientAnswer<unknown>["error"]>): FunctionFailure {
+export function databaseFailure(
+  name: string,
+  error: NonNullable<ClientAnswer<unknown>["error"]>,
+  httpStatus = 0,
+): FunctionFailure {
   const { code = "", message, details, hint } = error;
   const status = Number(/^PT(4\d\d)$/.exec(code)?.[1]);
   if (status) {
     const text = hint ? `${message}. ${hint}` : message;
     return new FunctionFailure(status, CODES[status] ?? "refused", text, details || undefined);
   }
-  if (code.startsWith("PGRST3")) return new FunctionFailure(401, "unauthorized", message);
+  // Without a code it is the gateway, which does not know the key, that refuses.
+  if (code.startsWith("PGRST3") || (httpStatus === 401 && code === ""))
+    return new FunctionFailure(401, "unauthorized", message);
   if (code === "42501") return new FunctionFailure(403, "forbidden", message);
   if (code.startsWith("22")) return new FunctionFailure(400, "invalid_request", message);
   return new FunctionFailure(503, "database_error", `${name} failed (${code || "no answer"}): ${message}`);
@@ -42,8 +48,8 @@ export async function callDatabase(
   name: string,
   args: Record<string, unknown>,
 ): Promise<Record<string, unknown>> {
-  const { data, error } = await client.rpc(name, args);
-  if (error !== null) throw databaseFailure(name, error);
+  const { data, error, status } = await client.rpc(name, args);
+  if (error !== null) throw databaseFailure(name, error, status);
   if (typeof data !== "object" || data === null) {
     throw new FunctionFailure(502, "unreadable_answer", `${name} did not answer with an object`);
   }

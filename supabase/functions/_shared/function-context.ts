@@ -1,6 +1,8 @@
 /** What a call of supabase-js answers, as far as the functions look at it. */
 export interface ClientAnswer<Data> {
   data: Data | null;
+  /** Of the HTTP answer; 0 or absent: none came. */
+  status?: number;
   error: {
     message: string;
     code?: string | undefined;
@@ -13,6 +15,9 @@ export interface ClientAnswer<Data> {
 /** The part of a supabase-js client that the functions use. */
 export interface FunctionClient {
   rpc(name: string, args: Record<string, unknown>): PromiseLike<ClientAnswer<unknown>>;
+  from(table: string): {
+    select(columns: string): { match(wanted: Record<string, unknown>): PromiseLike<ClientAnswer<unknown[]>> };
+  };
   storage: {
     from(bucket: string): {
       createSignedUploadUrl(
@@ -45,11 +50,13 @@ export function refusal(status: number, error: string, message: string, field?: 
   return Response.json({ error, message, ...(field !== undefined && { field }) }, { status });
 }
 
+const OPAQUE_KEY = /^sb_(?:secret|publishable)_/;
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /**
- * The headers by which the database knows a caller. A bearer that is no JWT is a personal access token, which travels
- * in a header of its own, since PostgREST would refuse it as a broken JWT. A lone `apikey` counts as bearer.
+ * The headers by which the database knows a caller. One of the project's opaque keys goes on as `apikey`, for only there
+ * does the gateway take it for a role's. Any other bearer that is no JWT is a personal access token, which travels in a
+ * header of its own, since PostgREST would refuse it as a broken JWT. A lone `apikey` counts as bearer.
  */
 export function callerHeaders(request: Request): Record<string, string> {
   const headers: Record<string, string> = {};
@@ -61,7 +68,10 @@ export function callerHeaders(request: Request): Record<string, string> {
     /^Bearer\s+/i,
     "",
   );
-  if (JWT.test(bearer)) headers["Authorization"] = `Bearer ${bearer}`;
+  if (OPAQUE_KEY.test(bearer)) {
+    headers["apikey"] = bearer;
+    headers["Authorization"] = `Bearer ${bearer}`;
+  } else if (JWT.test(bearer)) headers["Authorization"] = `Bearer ${bearer}`;
   else if (bearer !== "") headers["x-api-token"] = bearer;
   return headers;
 }

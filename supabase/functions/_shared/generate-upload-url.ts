@@ -1,5 +1,14 @@
 import { callDatabase } from "./failure.ts";
-import { badField, type Body, FILENAME, flag, optionalText, text, UUID } from "./fields.ts";
+import {
+  badField,
+  type Body,
+  filename as filenameOf,
+  flag,
+  optionalFilename,
+  optionalText,
+  text,
+  UUID,
+} from "./fields.ts";
 import type { FunctionClient, FunctionHandler } from "./function-context.ts";
 import { allowedAttempt, attemptName, heldAttempt } from "./task-files.ts";
 import { workerFunction } from "./worker-function.ts";
@@ -21,11 +30,11 @@ const CONTENT_TYPE = { pattern: /^[\w.+-]+\/[\w.+-]+(?:\s*;.*)?$/, wanted: "a mi
 const SIGNED_UPLOAD_LIFETIME_MS = 2 * 60 * 60 * 1000;
 
 function parse(body: Body): UploadRequest {
-  const filename = text(body, "filename", FILENAME);
+  const filename = filenameOf(body, "filename");
   text(body, "content_type", CONTENT_TYPE);
   const wantsThumbnail = flag(body, "generate_thumbnail_url");
   const thumbnailFilename =
-    optionalText(body, "thumbnail_filename", FILENAME) ?? `thumb_${filename.replace(/\.[^.]*$/, "").slice(0, 190)}.jpg`;
+    optionalFilename(body, "thumbnail_filename") ?? `thumb_${filename.replace(/\.[^.]*$/, "").slice(0, 190)}.jpg`;
   if (thumbnailFilename === filename) throw badField("thumbnail_filename", "another name than filename");
   return {
     taskId: text(body, "task_id", UUID),

@@ -1,25 +1,39 @@
-import { callDatabase, FunctionFailure } from "./failure.ts";
-import { ANY_TEXT, optionalText, text, UUID } from "./fields.ts";
-import type { FunctionHandler } from "./function-context.ts";
+import { callDatabase, databaseFailure, FunctionFailure } from "./failure.ts";
+import { ANY_TEXT, badField, optionalText, text, UUID } from "./fields.ts";
+import type { FunctionClient, FunctionHandler } from "./function-context.ts";
 import { workerFunction } from "./worker-function.ts";
 
 const RUN_TYPE = { pattern: /^(?:gpu|api)$/, wanted: "gpu or api" };
 
-/** `{worker_id, run_type?}` → 200 with the task and its lease, 204 when there is none to be had. */
-export const claimNextTask: FunctionHandler = workerFunction("claim-next-task", async (body, caller) => {
-  optionalText(body, "run_type", RUN_TYPE);
-  const workerId = text(body, "worker_id", ANY_TEXT);
-  const { worker_status: status, task } = await callDatabase(caller, "api_claim_task", { p_worker_id: workerId });
-  if (typeof task === "object" && task !== null) return Response.json(task);
-  // A worker that is draining finds nothing, and that is an answer; one that nobody booked would wait for ever.
-  if (status !== "unknown") return new Response(null, { status: 204 });
-  throw new FunctionFailure(
-    409,
-    "unknown_worker",
-    `no worker has the id ${workerId}: it has to be booked first`,
-    "worker_id",
-  );
-});
+/** A name for the machine of a caller that gives none: one for each token, so that it gets its own task back. */
+async function machineOf(token: string): Promise<string> {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)));
+  return `token-${Array.from(hash.subarray(0, 6), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/**
+ * `{worker_id?, run_type?}`, without `worker_id` by personal access token only → 200 with the task and its lease, 204 when
+ * there is none to be had.
+ */
+export const claimNextTask: FunctionHandler = workerFunction(
+  "claim-next-task",
+  async (body, caller, _context, headers) => {
+    optionalText(body, "run_type", RUN_TYPE);
+    const token = headers["x-api-token"];
+    const isUnnamed = body["worker_id"] == null && token !== undefined;
+    const workerId = isUnnamed ? await machineOf(token) : text(body, "worker_id", ANY_TEXT);
+    const { worker_status: status, task } = await callDatabase(caller, "api_claim_task", { p_worker_id: workerId });
+    if (typeof task === "object" && task !== null) return Response.json(task);
+    // A worker that is draining finds nothing, and that is an answer; one that nobody booked would wait for ever.
+    if (status !== "unknown") return new Response(null, { status: 204 });
+    throw new FunctionFailure(
+      409,
+      "unknown_worker",
+      `no worker has the id ${workerId}: it has to be booked first`,
+      "worker_id",
+    );
+  },
+);
 
 /** `{run_type?}` → `{totals}`: what may be claimed and what runs, of what the caller may see. */
 export const taskCounts: FunctionHandler = workerFunction("task-counts", async (body, caller) =>
@@ -38,12 +52,26 @@ export const getPredecessorOutput: FunctionHandler = workerFunction("get-predece
   Response.json(await callDatabase(caller, "api_predecessor_output", { p_task_id: text(body, "task_id", UUID) })),
 );
 
-/** `{run_id, project_id}` → `[{segment_index, output_location}]`, in order. */
-export const getCompletedSegments: FunctionHandler = workerFunction("get-completed-segments", async (body, caller) =>
-  Response.json(
-    await callDatabase(caller, "api_completed_segments", {
-      p_run_id: text(body, "run_id", ANY_TEXT),
-      p_project_id: text(body, "project_id", UUID),
-    }),
-  ),
-);
+/** The segments of a run, whichever project it is of, in order. Throws a 400 for who may not ask so. */
+async function segmentsOfAnyProject(runId: string, caller: FunctionClient): Promise<unknown[]> {
+  const { kind } = await callDatabase(caller, "api_caller", {});
+  if (kind !== "service") throw badField("project_id", UUID.wanted);
+  const { data, error, status } = await caller
+    .from("tasks")
+    .select("segment_index:params->segment_index, output_location")
+    .match({ "params->>orchestrator_run_id": runId, task_type: "travel_segment", status: "Complete" });
+  if (error !== null) throw databaseFailure("reading the segments", error, status);
+  const segments = (data ?? []) as { segment_index: number }[];
+  return segments.toSorted((one, other) => one.segment_index - other.segment_index);
+}
+
+/** `{run_id, project_id?}`, without `project_id` by service key only → `[{segment_index, output_location}]`, in order. */
+export const getCompletedSegments: FunctionHandler = workerFunction("get-completed-segments", async (body, caller) => {
+  const runId = text(body, "run_id", ANY_TEXT);
+  const projectId = optionalText(body, "project_id", UUID);
+  return Response.json(
+    projectId === null
+      ? await segmentsOfAnyProject(runId, caller)
+      : await callDatabase(caller, "api_completed_segments", { p_run_id: runId, p_project_id: projectId }),
+  );
+});

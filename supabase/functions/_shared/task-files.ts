@@ -56,9 +56,17 @@ export function publicUrl(context: FunctionContext, path: string): string {
   return context.asService().storage.from(context.videoBucket).getPublicUrl(path).data.publicUrl;
 }
 
-/** The path of an object in the bucket for videos from its public address, whatever host stands before it; else null. */
+/**
+ * The path of an object in the bucket for videos from its public address, whatever host stands before it and however its
+ * name is encoded there; else null.
+ */
 export function storedPath(context: FunctionContext, location: string): string | null {
   const marker = `/storage/v1/object/public/${context.videoBucket}/`;
   const at = location.indexOf(marker);
-  return at < 0 ? null : location.slice(at + marker.length).split("?")[0]!;
+  if (at < 0) return null;
+  try {
+    return decodeURIComponent(location.slice(at + marker.length).split("?")[0]!);
+  } catch {
+    return null;
+  }
 }

@@ -14,12 +14,18 @@ import {
  */
 export function workerFunction(
   name: string,
-  handle: (body: Body, caller: FunctionClient, context: FunctionContext) => Promise<Response>,
+  handle: (
+    body: Body,
+    caller: FunctionClient,
+    context: FunctionContext,
+    headers: Readonly<Record<string, string>>,
+  ) => Promise<Response>,
 ): FunctionHandler {
   return async (request, context) => {
     if (request.method !== "POST") return refusal(405, "method_not_allowed", `${name} takes POST`);
     try {
-      return await handle(await readBody(request), context.asCaller(callerHeaders(request)), context);
+      const headers = callerHeaders(request);
+      return await handle(await readBody(request), context.asCaller(headers), context, headers);
     } catch (error) {
       if (error instanceof FunctionFailure) return refusal(error.status, error.code, error.message, error.field);
       throw error;
