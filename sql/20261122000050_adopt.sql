@@ -89,3 +89,60 @@ begin
     ('created_at', 'timestamp with time zone'), ('last_heartbeat', 'timestamp with time zone')) as c(name, type);
   perform pg_temp.retype('projects', 'id', 'uuid');
 end $$;
+
+-- Its table of logs is known by ids that tell no order. Its rows stay, and get ids by their time.
+do $$
+declare
+  old record;
+begin
+  if not exists (select from pg_attribute where attrelid = to_regclass('public.system_logs')
+    and attname = 'id' and not attisdropped and atttypid <> 'bigint'::regtype)
+  then
+    return;
+  end if;
+  for old in
+    select conname as name from pg_constraint where conrelid = 'system_logs'::regclass and contype in ('c', 'f', 'p')
+  loop
+    execute format('alter table system_logs drop constraint %I', old.name);
+  end loop;
+  alter table system_logs drop column id;
+  alter table system_logs
+    add column id bigint,
+    add column if not exists timestamp timestamptz,
+    add column if not exists source_type text,
+    add column if not exists source_id text,
+    add column if not exists log_level text,
+    add column if not exists message text,
+    add column if not exists task_id uuid,
+    add column if not exists worker_id text,
+    add column if not exists cycle_number integer,
+    add column if not exists metadata jsonb;
+  perform pg_temp.retype('system_logs', c.name, c.type) from (values
+    ('timestamp', 'timestamp with time zone'), ('source_type', 'text'), ('source_id', 'text'), ('log_level', 'text'),
+    ('message', 'text'), ('task_id', 'uuid'), ('worker_id', 'text'), ('cycle_number', 'integer'), ('metadata', 'jsonb')
+  ) as c(name, type);
+  update system_logs line set id = placed.id, timestamp = coalesce(line.timestamp, now()),
+    metadata = coalesce(line.metadata, '{}'), message = coalesce(line.message, ''),
+    source_type = case when line.source_type in ('orchestrator_gpu', 'orchestrator_api', 'worker') then line.source_type
+      when line.worker_id is not null then 'worker' else 'orchestrator_gpu' end,
+    log_level = case upper(line.log_level) when 'TRACE' then 'DEBUG' when 'WARN' then 'WARNING' when 'FATAL' then 'CRITICAL'
+      else case when upper(line.log_level) in ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL') then upper(line.log_level)
+        else 'INFO' end end
+  from (select ctid as place, row_number() over (order by timestamp, ctid) as id from system_logs) as placed
+  where line.ctid = placed.place;
+  alter table system_logs
+    alter column id set not null,
+    alter column id add generated always as identity,
+    add primary key (id),
+    alter column timestamp set default now(),
+    alter column timestamp set not null,
+    alter column source_type set not null,
+    alter column source_id drop not null,
+    alter column log_level set not null,
+    alter column message set not null,
+    alter column metadata set default '{}',
+    alter column metadata set not null,
+    add constraint system_logs_source_type_check check (source_type in ('orchestrator_gpu', 'orchestrator_api', 'worker')),
+    add constraint system_logs_log_level_check check (log_level in ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'));
+  perform setval(pg_get_serial_sequence('system_logs', 'id'), coalesce(max(id), 0) + 1, false) from system_logs;
+end $$;

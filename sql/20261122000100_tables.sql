@@ -77,6 +77,7 @@ alter table projects
   add column if not exists max_running integer check (max_running > 0),
   add column if not exists paused boolean not null default false,
   add column if not exists created_at timestamptz not null default now();
+comment on table projects is 'Whose tasks they are: a user''s, with a limit and a pause of its own.';
 comment on column projects.max_running is 'Open plus running tasks of this project at a time; null: no limit.';
 
 create table if not exists task_types (name text primary key);
@@ -85,6 +86,7 @@ alter table task_types
   add column if not exists pool text not null default 'main',
   add column if not exists stuck_timeout_sec integer check (stuck_timeout_sec > 0),
   add column if not exists created_at timestamptz not null default now();
+comment on table task_types is 'One row a kind of task that is more than its name: its pool, its patience, its other names.';
 comment on column task_types.pool is 'Tasks of this type go to this pool unless the row names another.';
 comment on column task_types.stuck_timeout_sec is 'Seconds without progress; null: TASK_STUCK_TIMEOUT_SEC.';
 
@@ -153,6 +155,7 @@ alter table workers
   add column if not exists cost_per_hr_usd numeric(10, 4),
   add column if not exists cost_usd numeric(12, 6),
   add column if not exists metadata jsonb not null default '{}';
+comment on table workers is 'One row a GPU worker, also of those that ended: its pod, its clocks, its credential, its cost.';
 comment on column workers.post_state is 'posting: one create request is unresolved; burned: its name may never be used again.';
 comment on column workers.boot_stage_at is 'SPAWNING_TIMEOUT_SEC counts from here.';
 comment on column workers.vram_at is 'When a heartbeat last carried VRAM figures.';
@@ -182,6 +185,7 @@ alter table tasks
   add column if not exists generation_created boolean,
   add column if not exists created_at timestamptz,
   add column if not exists updated_at timestamptz;
+comment on table tasks is 'The queue, and what became of it: one row a task, written by clients as Queued.';
 comment on column tasks.gate is 'open: may be claimed; held: its project is at its limit or paused; blocked: waits for dependant_on.';
 comment on column tasks.vtime is 'Place in line among equal priorities (start-time fair queuing between projects).';
 comment on column tasks.attempts is 'Attempts that count: raised at the claim, taken back when the cause was not the task''s.';
@@ -321,6 +325,8 @@ create index if not exists tasks_open on tasks (pool, priority desc, vtime, id) 
 create index if not exists tasks_project_line on tasks (project_id, gate, priority desc, vtime, id) where status = 'Queued';
 -- Serves completion: what waited for this task.
 create index if not exists tasks_blocked on tasks (dependant_on) where status = 'Queued' and gate = 'blocked';
+-- Serves the deletion of a task: whoever names it. Only tasks that wait for another are in it.
+create index if not exists tasks_dependant on tasks (dependant_on) where dependant_on is not null;
 -- Serves limits and the observation: what runs.
 create index if not exists tasks_running on tasks (project_id) where status = 'In Progress';
 -- A task has at most one open lease, and so has a worker; the latter serves drain and the observation.

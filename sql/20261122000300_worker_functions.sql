@@ -7,6 +7,30 @@ language sql immutable set search_path = public, pg_temp as $$
   select regexp_replace(left(p_text, 200), '[[:cntrl:]]', ' ', 'g')
 $$;
 
+-- The text that a percent-encoded address means; one that is encoded wrongly means itself.
+create or replace function percent_decoded(p_text text) returns text
+language plpgsql immutable set search_path = public, pg_temp as $$
+begin
+  if position('%' in p_text) = 0 then
+    return p_text;
+  end if;
+  begin
+    return (
+      select convert_from(string_agg(case when part[1] is null then convert_to(part[2], 'utf8')
+        else decode(part[1], 'hex') end, '' order by place), 'utf8')
+      from regexp_matches(p_text, '%([0-9a-fA-F]{2})|([^%]+|%)', 'g') with ordinality as piece (part, place));
+  exception when character_not_in_repertoire then
+    return p_text;
+  end;
+end $$;
+
+-- Whether an object lies below the id of this task or of one of its sub-tasks, whose file an orchestrator task may hand on.
+create or replace function is_own_object(p_task_id uuid, p_name text) returns boolean
+language sql stable security definer set search_path = public, pg_temp as $$
+  select starts_with(p_name, p_task_id || '/')
+    or exists (select from tasks where parent_id = p_task_id and starts_with(p_name, id || '/'))
+$$;
+
 -- Refuses unless the caller is the service role, the database's owner, this very worker with a living token, or the user
 -- whose machine it is (workers.user_id and request_user() come with the functions for people).
 create or replace function require_worker(p_worker_id text) returns void
@@ -94,6 +118,9 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   holder text;
 begin
+  if p_progress not between 0 and 1 then
+    perform refuse_argument('p_progress', format('a fraction from 0 to 1 is expected, not %s', p_progress));
+  end if;
   select worker_id into holder from task_attempts where lease_token = p_lease_token and task_id = p_task_id;
   if found then
     perform require_worker(holder);
@@ -141,9 +168,11 @@ begin
     select exists (
       select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path,
         lateral (select '/storage/v1/object/public/' || b.id || '/' || o.name) as public (path)
-      where right(p_output_location, length(public.path)) = public.path and (o.metadata ->> 'size')::bigint > 0
+      where public.path in (right(p_output_location, length(public.path)),
+          right(percent_decoded(p_output_location), length(public.path)))
+        and (o.metadata ->> 'size')::bigint > 0
     ) into stored;
-    if stored is not true or not starts_with(p_storage_path, p_task_id || '/') then
+    if stored is not true or not is_own_object(p_task_id, p_storage_path) then
       raise exception 'task % cannot complete: object % is not in storage', p_task_id,
         coalesce(one_line(p_storage_path), '(none)')
         using errcode = 'PT409', hint = 'Upload the file first; p_output_location must be its public URL.';
@@ -232,6 +261,10 @@ declare
   before text;
   worker workers;
 begin
+  if p_vram_total_mb < 0 or p_vram_used_mb < 0 then
+    perform refuse_argument(case when p_vram_total_mb < 0 then 'p_vram_total_mb' else 'p_vram_used_mb' end,
+      'megabytes are expected, at least 0');
+  end if;
   perform require_worker(p_worker_id);
   select status into before from workers where id = p_worker_id for no key update;
   update workers

@@ -65,6 +65,7 @@ returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   row pools;
+  intent jsonb;
   breaker_before text;
 begin
   select breaker into breaker_before from pools where name = p_pool for no key update;
@@ -82,14 +83,16 @@ begin
   if not found then
     raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
   end if;
+  intent := pool_intent(row);
   perform journal(p_pool, 'message.' || p_kind, concat_ws(', ', 'mode ' || row.mode,
-    case when row.hold is null then 'the policy decides' else 'held at ' || row.hold end,
-    'until ' || to_char(row.hold_until at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), null, null, pool_intent(row));
+    coalesce('held at ' || (intent ->> 'hold'), 'the policy decides'),
+    'until ' || to_char(to_timestamp((intent ->> 'hold_until_ms')::numeric / 1000) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+    null, null, intent);
   if breaker_before <> row.breaker then
     perform journal(p_pool, 'breaker.closed', 'an operator resumed the pool', null, null,
       jsonb_build_object('before', breaker_before));
   end if;
-  return pool_intent(row);
+  return intent;
 end $$;
 
 -- Lays settings over the pool's own, null takes one away. Answers the pool's own settings as they now are.
@@ -162,9 +165,11 @@ $$;
 
 -- Everything a decision is made from, by one clock. p_full also renews the pool's record of unbroken observation;
 -- otherwise the fleet is left out when it equals the one that the caller knows, and the spend unless it is asked for.
+-- The breaker's counts are those of p_failure_window_min, or of the last p_min_boots of a day where these are more: the boots
+-- of a small pool fail one spawn deadline after the other.
 create or replace function pool_observe(
   p_pool text, p_known_fleet text, p_full boolean, p_poll_sec numeric, p_failure_window_min numeric default 5,
-  p_spend boolean default false)
+  p_spend boolean default false, p_min_boots integer default 0)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -173,6 +178,8 @@ declare
   fleet_hash text;
   queued bigint;
   counting_from timestamptz;
+  boots_failed bigint;
+  boots_ready bigint;
 begin
   if p_full then
     update pools set
@@ -190,6 +197,21 @@ begin
   select count(*) into queued from (
     select from tasks where status = 'Queued' and gate = 'open' and pool = p_pool limit 10000) as head;
   counting_from := greatest(row.breaker_since, now() - make_interval(secs => p_failure_window_min * 60));
+  select count(*) into boots_failed from workers
+  where pool = p_pool and origin = 'pool' and failed_at > counting_from and ready_at is null;
+  select count(*) into boots_ready from workers where pool = p_pool and origin = 'pool' and ready_at > counting_from;
+  if boots_failed + boots_ready < p_min_boots then
+    counting_from := greatest(row.breaker_since, now() - interval '1 day');
+    select count(*) filter (where failed), count(*) filter (where not failed) into boots_failed, boots_ready from (
+      select failed from (
+        (select true as failed, failed_at as ended_at from workers
+          where pool = p_pool and origin = 'pool' and failed_at > counting_from and ready_at is null
+          order by failed_at desc limit p_min_boots)
+        union all
+        (select false, ready_at from workers where pool = p_pool and origin = 'pool' and ready_at > counting_from
+          order by ready_at desc limit p_min_boots)) as boots
+      order by ended_at desc limit p_min_boots) as latest;
+  end if;
   -- By itself first, and without to_ms, which is a call for each value: most probes find the fleet that is known.
   if not p_full then
     fleet_hash := pool_fleet_hash(p_pool);
@@ -225,9 +247,7 @@ begin
     'watch_id', row.watch_id,
     'queued', queued,
     'breaker', jsonb_build_object('state', row.breaker, 'since_ms', to_ms(row.breaker_since),
-      'failed', (select count(*) from workers
-        where pool = p_pool and origin = 'pool' and failed_at > counting_from and ready_at is null),
-      'ready', (select count(*) from workers where pool = p_pool and origin = 'pool' and ready_at > counting_from)),
+      'failed', boots_failed, 'ready', boots_ready),
     'launched_last_minute', (select count(*) from workers
       where pool = p_pool and origin = 'pool' and created_at > now() - interval '1 minute'),
     'failed_recently', (select count(*) from workers
@@ -249,7 +269,7 @@ begin
   if p_watch_id is not null and not exists (
     select from pools where name = p_pool and watch_id = p_watch_id for no key update)
   then
-    raise exception 'another watch decides for pool % now', p_pool using errcode = 'PT409';
+    raise exception 'another watch decides for pool % now', one_line(p_pool) using errcode = 'PT409';
   end if;
   update workers w set last_signal = s.signal, last_signal_at = clock_timestamp()
   from jsonb_to_recordset(p_signals) as s(worker text, signal text)

@@ -116,11 +116,11 @@ begin
 end $$;
 
 -- The verdict of a failure. Its evidence is looked at again under the lock: a heartbeat, progress or a first sign of life
--- since then refuses it. p_heartbeat_ms: the last one that the verdict knew; progress counts since the verdict was
--- recorded. p_require_spawning: a spawn deadline.
+-- since then refuses it. p_heartbeat_ms, p_progress_ms: the last ones that the verdict knew; null: they do not matter.
+-- p_require_spawning: a spawn deadline.
 create or replace function fail_worker(
   p_worker_id text, p_lease_cause text, p_reason text, p_heartbeat_ms bigint default null,
-  p_require_spawning boolean default false, p_evidence text default null)
+  p_require_spawning boolean default false, p_evidence text default null, p_progress_ms bigint default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -134,9 +134,9 @@ begin
   elsif p_require_spawning and worker.status <> 'spawning' then
     outcome := 'refused_ready';
   elsif p_heartbeat_ms is not null and to_ms(worker.last_heartbeat) > p_heartbeat_ms
-    or p_evidence = 'progress' and not exists (
+    or p_progress_ms is not null and not exists (
       select from task_attempts where worker_id = p_worker_id and ended_at is null
-        and (worker.last_signal is distinct from 'fail' or coalesce(progress_at, started_at) <= worker.last_signal_at))
+        and to_ms(coalesce(progress_at, started_at)) <= p_progress_ms)
   then
     outcome := 'refused_recovered';
     update workers set last_signal = 'ready' where id = p_worker_id;
@@ -171,7 +171,8 @@ begin
     outcome := 'external';
     perform drain_worker(p_worker_id, p_reason, false);
     worker.status := 'terminating';
-  elsif worker.status = 'terminating' and p_kind = 'drain' then
+  -- One that may take its time for its task has less of it from now on.
+  elsif worker.status = 'terminating' and p_kind = 'drain' and worker.last_signal is distinct from 'drain_after_task' then
     outcome := 'already_leaving';
   end if;
   perform journal(p_pool, 'message.' || p_kind || 'Worker', format('%s: %s', outcome, p_reason), one_line(p_worker_id), null,

@@ -34,7 +34,7 @@ begin
     where n.nspname = 'public' and p.proname in (
       'project_is_gated', 'open_held_tasks', 'tasks_admit', 'tasks_guard', 'tasks_ended', 'tasks_stopped',
       'projects_regate', 'task_status_named', 'settle_parent', 'tasks_delegated', 'delegate_task', 'finish_and_claim',
-      'close_attempt', 'one_line', 'require_worker', 'lock_lease', 'claim_task', 'report_progress',
+      'close_attempt', 'one_line', 'percent_decoded', 'is_own_object', 'require_worker', 'lock_lease', 'claim_task', 'report_progress',
       'authorize_upload', 'finish_task', 'fail_task', 'release_task', 'worker_heartbeat', 'to_ms', 'journal', 'pool_open',
       'pool_intent', 'pool_set_intent', 'pool_turn_breaker', 'pool_reconfigure', 'account_spend', 'pool_fleet_hash',
       'pool_observe',

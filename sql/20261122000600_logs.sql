@@ -176,7 +176,7 @@ begin
   delete from system_logs where id in (
     select id from system_logs where timestamp < cutoff order by timestamp limit 20000);
   get diagnostics gone = row_count;
-  return jsonb_build_object('deleted', gone, 'more', gone = 20000, 'retention_hours', retention_hours, 'cutoff', cutoff);
+  return jsonb_build_object('success', true, 'deleted', gone, 'more', gone = 20000, 'retention_hours', retention_hours, 'cutoff', cutoff);
 end $$;
 
 revoke all on function log_time(text), store_logs(jsonb, text, text, text), func_insert_logs_batch(jsonb),

@@ -20,7 +20,7 @@ end $$;
 create or replace function refuse_argument(p_argument text, p_problem text, p_hint text default null) returns void
 language plpgsql immutable set search_path = public, pg_temp as $$
 begin
-  raise exception '%: %', p_argument, one_line(p_problem) using errcode = 'PT400', hint = coalesce(p_hint, '');
+  raise exception '%: %', one_line(p_argument), one_line(p_problem) using errcode = 'PT400', hint = coalesce(p_hint, '');
 end $$;
 
 -- Whether the service role, or the database's owner, is asking.
@@ -41,7 +41,8 @@ begin
   end if;
   select exists (
     select from storage.objects
-    where bucket_id = part[1] and name = part[2] and (metadata ->> 'size')::bigint > 0) into found_file;
+    where bucket_id in (part[1], percent_decoded(part[1])) and name in (part[2], percent_decoded(part[2]))
+      and (metadata ->> 'size')::bigint > 0) into found_file;
   return found_file;
 end $$;
 
@@ -76,7 +77,7 @@ begin
   end if;
   perform require_worker(p_worker_id);
   if not exists (select from workers where id = p_worker_id) then
-    raise exception '%: worker % is not registered', p_argument, p_worker_id
+    raise exception '%: worker % is not registered', one_line(p_argument), p_worker_id
       using errcode = 'PT404', hint = 'A worker registers with its first heartbeat.';
   end if;
 end $$;
@@ -92,15 +93,21 @@ end $$;
 
 -- Claims a task for a worker; no row: there is none. A worker that holds one already gets that one again.
 create or replace function func_claim_available_task(worker_id_param text)
-returns table (id uuid, params jsonb, task_type text, project_id uuid, attempt integer, lease_token uuid)
+returns table (
+  id uuid, params jsonb, task_type text, project_id uuid, attempt integer, lease_token uuid,
+  status text, attempts integer, worker_id text, generation_started_at timestamptz, task_data jsonb, created_at timestamptz)
 language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  claim jsonb;
 begin
   perform require_known_worker('worker_id_param', worker_id_param);
+  claim := claim_task(worker_id_param) -> 'task';
   return query
-    select t.task_id, t.params, t.task_type, t.project_id, t.attempt, t.lease_token
-    from jsonb_to_record(nullif(claim_task(worker_id_param) -> 'task', 'null'))
+    select t.task_id, t.params, t.task_type, t.project_id, t.attempt, t.lease_token,
+      own.status::text, own.attempts, own.worker_id, own.generation_started_at, t.params, own.created_at
+    from jsonb_to_record(nullif(claim, 'null'))
       as t (task_id uuid, params jsonb, task_type text, project_id uuid, attempt integer, lease_token uuid)
-    where t.task_id is not null;
+    join tasks own on own.id = t.task_id;
 end $$;
 
 create or replace function func_claim_available_task(p_table_name text, p_worker_id text)
@@ -141,17 +148,23 @@ end $$;
 
 -- Completes a task. p_result becomes result_data, its video_url (or output_location, or public_url) output_location; a
 -- file of this project's storage must be there. Answers {success, outcome, status}: completed, already_completed,
--- lease_lost (the lease has ended) or not_running.
-create or replace function func_mark_task_complete(p_task_id uuid, p_result jsonb default null, p_lease_token uuid default null)
+-- lease_lost (the lease has ended) or not_running. The last two arguments are the first two by an older orchestrator's
+-- names: of a second function with them, a call by place would not know which is meant.
+create or replace function func_mark_task_complete(
+  p_task_id uuid default null, p_result jsonb default null, p_lease_token uuid default null,
+  task_id_param uuid default null, result_data_param jsonb default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  token uuid := open_lease(p_task_id, p_lease_token);
+  token uuid;
   lease task_attempts;
   task tasks;
   location text;
   outcome text := 'completed';
 begin
+  p_task_id := coalesce(p_task_id, task_id_param);
+  p_result := coalesce(p_result, result_data_param);
+  token := open_lease(p_task_id, p_lease_token);
   if jsonb_typeof(p_result) not in ('object', 'null') then
     perform refuse_argument('p_result', format('an object is expected, not %s', jsonb_typeof(p_result)));
   end if;
@@ -168,8 +181,8 @@ begin
     outcome := 'not_running';
   else
     perform require_stored(p_task_id, location);
-    if not is_service() and location is not null
-      and (is_stored(location) is not true or position('/' || p_task_id || '/' in location) = 0)
+    if not is_service() and location is not null and (is_stored(location) is not true
+      or not is_own_object(p_task_id, substring(location from '/storage/v1/object/public/[^/?]+/([^?]+)')))
     then
       raise exception 'task % cannot complete: % is no file of its own', p_task_id, one_line(location)
         using errcode = 'PT409', hint = 'The file lies below the id of the task.';
@@ -186,16 +199,20 @@ begin
 end $$;
 
 -- One failed attempt: the task goes back to the queue, or fails with its third. Answers {success, outcome, status}:
--- requeued, failed, lease_lost or not_running.
-create or replace function func_mark_task_failed(p_task_id uuid, p_error_message text, p_lease_token uuid default null)
+-- requeued, failed, lease_lost or not_running. The last two arguments are the first two by their older names.
+create or replace function func_mark_task_failed(
+  p_task_id uuid default null, p_error_message text default null, p_lease_token uuid default null,
+  task_id_param uuid default null, error_message_param text default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  token uuid := open_lease(p_task_id, p_lease_token);
-  message text := coalesce(nullif(left(p_error_message, 4000), ''), 'the worker gave no error');
+  token uuid;
+  message text := coalesce(nullif(left(coalesce(p_error_message, error_message_param), 4000), ''), 'the worker gave no error');
   task tasks;
   outcome text;
 begin
+  p_task_id := coalesce(p_task_id, task_id_param);
+  token := open_lease(p_task_id, p_lease_token);
   if token is not null then
     outcome := fail_task(p_task_id, token, message) ->> 'outcome';
   end if;
@@ -259,8 +276,14 @@ begin
   return jsonb_build_object('success', true, 'outcome', coalesce(outcome, 'set'), 'status', task.status);
 end $$;
 
--- All tasks of these statuses, by any of their names; the longest waiting first.
-create or replace function func_get_tasks_by_status(status_filter text[]) returns setof tasks
+-- All tasks of these statuses, by any of their names; the longest waiting first. task_data is params.
+create or replace function func_get_tasks_by_status(status_filter text[])
+returns table (
+  id uuid, task_type text, params jsonb, status text, attempts integer, worker_id text, project_id uuid, dependant_on uuid,
+  priority integer, pool text, gate text, vtime bigint, output_location text, result_data jsonb, error_message text,
+  generation_started_at timestamptz, generation_processed_at timestamptz, generation_created boolean,
+  created_at timestamptz, updated_at timestamptz, parent_id uuid, delegated_at timestamptz, error_details text,
+  task_data jsonb)
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
   wanted text[];
@@ -275,7 +298,12 @@ begin
     perform refuse_argument('status_filter', format('%s holds what is no status of a task', status_filter),
       'Queued, In Progress, Complete, Failed or Cancelled.');
   end if;
-  return query select * from tasks where status::text = any (wanted) order by created_at, vtime;
+  return query
+    select t.id, t.task_type, t.params, t.status::text, t.attempts, t.worker_id, t.project_id, t.dependant_on,
+      t.priority, t.pool, t.gate, t.vtime, t.output_location, t.result_data, t.error_message,
+      t.generation_started_at, t.generation_processed_at, t.generation_created,
+      t.created_at, t.updated_at, t.parent_id, t.delegated_at, t.error_details, t.params
+    from tasks t where t.status::text = any (wanted) order by t.created_at, t.vtime;
 end $$;
 
 do $$

@@ -47,7 +47,8 @@ end $$;
 
 -- A sign of life with up to 1,000 log lines {timestamp, level, message, task_id, metadata}. Lines about the task
 -- that the worker holds are progress of it. status_param crashed is no sign of life but evidence, and sets no status.
--- Answers {success, logs_inserted, worker_status}.
+-- Answers {success, heartbeat_updated, logs_inserted, log_errors, worker_status}; log_errors counts lines that could not
+-- be kept.
 create or replace function func_worker_heartbeat_with_logs(
   worker_id_param text, vram_total_mb_param integer default null, vram_used_mb_param integer default null,
   logs_param jsonb default '[]', current_task_id_param uuid default null, status_param text default null)
@@ -77,7 +78,9 @@ begin
       and exists (select from jsonb_array_elements(lines) as l (line) where lower(line ->> 'task_id') = a.task_id::text);
     inserted := (worker_logs(worker_id_param, lines) ->> 'inserted')::integer;
   end if;
-  return answer || jsonb_build_object('logs_inserted', coalesce(inserted, 0));
+  return answer || jsonb_build_object('logs_inserted', coalesce(inserted, 0),
+    'log_errors', case jsonb_typeof(logs_param) when 'array' then jsonb_array_length(logs_param) - coalesce(inserted, 0) else 0 end,
+    'heartbeat_updated', status_param is distinct from 'crashed' and (answer ->> 'success')::boolean);
 end $$;
 
 revoke all on function func_reset_orphaned_tasks(text[]), func_update_worker_heartbeat(text, integer, integer),

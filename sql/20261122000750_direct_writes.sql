@@ -24,7 +24,7 @@ begin
   if tg_op = 'INSERT' then
     new.pool := coalesce(new.pool, default_pool());
     new.origin := 'external';
-    new.last_heartbeat := case when new.last_heartbeat is not null then now() end;
+    new.last_heartbeat := case when new.last_heartbeat is not null and new.status is distinct from 'crashed' then now() end;
     new.status := 'spawning';
     if new.last_heartbeat is not null then
       new.status := 'active';
@@ -36,7 +36,8 @@ begin
   -- Merged, so that a writer which read nothing erases nothing.
   new.metadata := old.metadata || coalesce(new.metadata, '{}');
   new.origin := old.origin;
-  beat := new.last_heartbeat is distinct from old.last_heartbeat
+  -- Whoever writes that a worker crashed writes it in the worker's stead: no sign of its life.
+  beat := new.last_heartbeat is distinct from old.last_heartbeat and new.status is distinct from 'crashed'
     and old.status in ('spawning', 'active', 'terminating') and old.gone_at is null;
   new.last_heartbeat := case when beat then now() else old.last_heartbeat end;
   if new.status is distinct from old.status and not (new.status = 'active' and beat)
@@ -91,6 +92,15 @@ declare
   lease task_attempts;
 begin
   new.status := task_status_named(new.status::text);
+  if tg_op = 'INSERT' then
+    -- There is no lease before its task: nobody would ever let go of this one. What is there already is an upsert's update.
+    if new.status = 'In Progress' and not exists (select from tasks where id = new.id) then
+      new.status := 'Queued';
+      new.worker_id := null;
+      new.generation_started_at := null;
+    end if;
+    return new;
+  end if;
   -- What admission and claims keep.
   new.gate := old.gate;
   new.vtime := old.vtime;
@@ -167,6 +177,10 @@ begin
   return new;
 end $$;
 create or replace trigger tasks_direct before update on tasks for each row
+when (current_user in ('service_role', 'authenticated'))
+execute function tasks_direct();
+-- Its name puts it before tasks_admit: what it makes Queued is admitted.
+create or replace trigger tasks_added_directly before insert on tasks for each row
 when (current_user in ('service_role', 'authenticated'))
 execute function tasks_direct();
 

@@ -80,7 +80,7 @@ begin
   if rank <> trunc(rank) or rank not between -1000000 and 1000000 then
     perform api_refuse('PT400', 'priority', 'priority must be a whole number from -1000000 to 1000000');
   end if;
-  if rank > 0 and caller ->> 'kind' in ('user', 'pat') then
+  if rank > 0 and caller ->> 'kind' <> 'service' then
     perform api_refuse('PT403', 'priority', 'priority above 0 is for the service key: it would overtake other people''s tasks');
   end if;
   wanted_id := coalesce(api_uuid(p_task, 'id'), gen_random_uuid());

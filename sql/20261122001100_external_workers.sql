@@ -82,7 +82,8 @@ begin
       select a.id, a.task_id from task_attempts a
       join tasks t on t.id = a.task_id left join task_types k on k.name = t.task_type
       where a.worker_id = worker.id and a.ended_at is null and (silent
-        or coalesce(a.progress_at, a.started_at) < now() - make_interval(secs => coalesce(k.stuck_timeout_sec,
+        or greatest(coalesce(a.progress_at, a.started_at), case when worker.user_id is null then observing end)
+          < now() - make_interval(secs => coalesce(k.stuck_timeout_sec,
           case when worker.user_id is null then p_stuck_sec else greatest(p_stuck_sec, 3600) end)))
     loop
       perform close_attempt(lease.id, case when silent then 'worker_died' else 'stuck' end,

@@ -5,6 +5,7 @@ import { loadClientConnectConfig } from "@temporalio/envconfig";
 import { NativeConnection, Runtime, Worker, type WorkflowBundleOption } from "@temporalio/worker";
 import type { Logger } from "pino";
 import { createActivities } from "./activities/create-activities.ts";
+import { credentialWarning } from "./activities/pod-request.ts";
 import { ConfigError, loadConfig } from "./config.ts";
 import { runpodTaskQueue } from "./contract/names.ts";
 import { SEARCH_ATTRIBUTES } from "./contract/search-attributes.ts";
@@ -30,6 +31,8 @@ async function main(): Promise<void> {
   const database = connectDatabase({ url, serviceRoleKey });
   const { logger, closeLogs } = openLogs(config.log, logStore(database));
   Runtime.install({ logger: temporalLogger(logger) });
+  const warning = credentialWarning(config);
+  if (warning !== null) logger.warn(warning);
 
   const { connectionOptions, namespace = "default" } = loadClientConnectConfig();
   const connection = await NativeConnection.connect(connectionOptions);

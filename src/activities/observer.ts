@@ -76,6 +76,7 @@ export function createObserver(
       full,
       pollSec: settings.pollSec,
       failureWindowMin: settings.failureWindowMinutes,
+      minBoots: settings.minWorkersForRateCheck,
       spend: hasCap(),
     });
     if (reading.watchId !== watch.id) {

@@ -20,6 +20,16 @@ export function makeCredential(): Credential {
   return { token, hash: createHash("sha256").update(token).digest("hex") };
 }
 
+/** What an operator must know who has pods given the service key; null when they have tokens of their own. */
+export function credentialWarning({ worker }: Pick<Config, "worker">): string | null {
+  if (worker.credential === "token") return null;
+  return (
+    "WORKER_CREDENTIAL=service_role: every pod gets the service key, which opens all rows and files of the project, does " +
+    "not die with the pod, and is shown by the provider's API and console; use it only for workers of the old kind, and " +
+    "replace the key when a host may have seen it"
+  );
+}
+
 /**
  * The create request of one worker: its name is the worker's id.
  * @param timings in force for the worker.
@@ -55,9 +65,10 @@ export function podRequest(
       : { mounts: { network: [{ volumeId: runpod.networkVolumeId, path: runpod.volumeMountPath }] as const } }),
     env: {
       WORKER_ID: id,
-      WORKER_TOKEN: credential.token,
       SUPABASE_URL: supabase.url,
-      SUPABASE_ANON_KEY: supabase.anonKey,
+      ...(worker.credential === "service_role"
+        ? { SUPABASE_SERVICE_ROLE_KEY: supabase.serviceRoleKey }
+        : { WORKER_TOKEN: credential.token, SUPABASE_ANON_KEY: supabase.anonKey }),
       SUPABASE_VIDEO_BUCKET: supabase.videoBucket,
       DB_TYPE: worker.dbType,
       POSTGRES_TABLE_NAME: worker.tableName,

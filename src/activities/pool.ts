@@ -1,7 +1,9 @@
 import { ApplicationFailure } from "@temporalio/common";
-import { type Config, ConfigError, parseScalingOverrides, settingsInForce } from "../config.ts";
+import { type Config, ConfigError, parseScalingOverrides, type PoolSettings, settingsInForce } from "../config.ts";
+import { POOL_SETTINGS } from "../contract/pool-settings.ts";
 import type { PoolActivities } from "../contract/activities.ts";
-import type { PoolStore } from "../supabase/pool-store.ts";
+import { DatabaseError } from "../supabase/client.ts";
+import type { PoolStore, StoredSettings } from "../supabase/pool-store.ts";
 import { viewOf } from "./observer.ts";
 import { workerTimings } from "./worker-timings.ts";
 
@@ -14,10 +16,14 @@ export interface PoolDeps {
 export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActivities, "watchPool" | "signalWorkers"> {
   return {
     async openPool(pool, given) {
-      return await pools.open(
-        pool,
-        checked(() => parseScalingOverrides(given)),
-      );
+      const own = checked(() => parseScalingOverrides(given));
+      // A start that says nothing about the bounds has to succeed whatever the environment has become.
+      if (own.minActiveGpus !== undefined || own.maxActiveGpus !== undefined) {
+        const before = await pools.settings(pool).catch(noneYet);
+        const laid = { ...before.own, ...own };
+        refuseMinAboveMax(checked(() => settingsInForce(config, before.environment, laid)));
+      }
+      return await pools.open(pool, own);
     },
 
     async recordMessage(pool, message) {
@@ -30,14 +36,16 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
 
     async reconfigure(pool, patch) {
       const before = await pools.settings(pool);
-      const laid = { ...before.own, ...patch };
-      const own = Object.fromEntries(Object.entries(laid).filter(([, value]) => value !== null));
+      const absent = Object.keys(patch).find((name) => !POOL_SETTINGS.includes(name) && !(name in before.own));
+      if (absent !== undefined) {
+        throw invalid(`${absent}: no setting that a pool may have, and not in its configuration`);
+      }
+      // What another version wrote rules nothing here, and is no reason to refuse anything.
+      const laid = Object.entries({ ...before.own, ...patch });
+      const own = Object.fromEntries(laid.filter(([name, value]) => value !== null && POOL_SETTINGS.includes(name)));
       checked(() => parseScalingOverrides(own));
       const settings = settingsInForce(config, before.environment, own);
-      if (settings.minActiveGpus > settings.maxActiveGpus) {
-        const { minActiveGpus, maxActiveGpus } = settings;
-        throw invalid(`minActiveGpus=${minActiveGpus} would be above maxActiveGpus=${maxActiveGpus}`);
-      }
+      refuseMinAboveMax(settings);
       await pools.reconfigure(pool, patch);
       return viewOf(settings, own);
     },
@@ -63,6 +71,20 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
       return { outcome, workers, booked: { atMs: nowMs, timings: workerTimings(config, environment, own) } };
     },
   };
+}
+
+/** A pool's first start has no row to lay its settings over. */
+function noneYet(error: unknown): StoredSettings {
+  if (error instanceof DatabaseError && error.status === 404) {
+    return { own: {}, environment: {} };
+  }
+  throw error;
+}
+
+function refuseMinAboveMax({ minActiveGpus, maxActiveGpus }: PoolSettings): void {
+  if (minActiveGpus > maxActiveGpus) {
+    throw invalid(`minActiveGpus=${minActiveGpus} would be above maxActiveGpus=${maxActiveGpus}`);
+  }
 }
 
 function checked<T>(parse: () => T): T {

@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { Context } from "@temporalio/activity";
 import type { PoolActivities } from "../contract/activities.ts";
+import type { Look } from "../contract/messages.ts";
 import type { Plan, Snapshot } from "../contract/plan.ts";
 import type { Decision } from "../policy/decide.ts";
+import { rememberedAs } from "../policy/fleet.ts";
 import { createObserver, type Observed, type ObserverDeps, type ProviderView, Superseded } from "./observer.ts";
 import { podEvidenceBook } from "./pod-evidence.ts";
 
@@ -14,8 +16,10 @@ const OUTAGE_LOG_MS = 60_000;
 
 /** What this process knows of a pool from one watch to the next. */
 interface PoolMemory extends ProviderView {
-  suspended: string | null;
+  isSuspended: boolean;
   warned: ReadonlySet<string>;
+  /** Null: nothing was tried yet. */
+  look: Look | null;
 }
 
 /**
@@ -29,8 +33,10 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
   return {
     async watchPool(pool, known) {
       const context = Context.current();
-      const memory = memories.get(pool) ?? { book: podEvidenceBook(), listAt: 0, suspended: null, warned: new Set() };
+      const memory = memories.get(pool) ?? newMemory();
       memories.set(pool, memory);
+      // Another process may have watched in between, and have told it.
+      memory.isSuspended = known.suspended ?? memory.isSuspended;
       const watchId = randomUUID();
       const patient = known.once === true;
       const observe = createObserver(deps, { pool, id: watchId, provider: memory, patient });
@@ -42,13 +48,14 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
       let intervalMs = deps.config.scaling.watchIntervalMs;
 
       while (Date.now() < endAt) {
-        context.heartbeat();
+        context.heartbeat(...(memory.look === null ? [] : [memory.look]));
         try {
           latest = await observe();
           const { decision, settings, view } = latest;
           intervalMs = settings.watchIntervalMs;
           const id = await recorded(pool, watchId, latest);
           await noteChanges(pool, memory, decision);
+          memory.look = { observedAt: decision.snapshot.observedAt };
           if (decision.actions.length > 0) {
             return planOf(id, latest, known.settings);
           }
@@ -68,6 +75,7 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
           if (error instanceof Superseded) {
             break;
           }
+          memory.look ??= { observedAt: null };
           if (Date.now() - outageLoggedAt > OUTAGE_LOG_MS) {
             outageLoggedAt = Date.now();
             logger.warn({ pool, err: error }, "observation failed: no decision until the next good one");
@@ -91,7 +99,9 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
         watchId,
         reason: snapshot.reason,
         details: { inputs: { ...snapshot, settings }, actions },
-        signals: actions.flatMap((a) => (a.kind === "signal" ? [{ worker: a.worker, signal: a.signal.name }] : [])),
+        signals: actions.flatMap((a) =>
+          a.kind === "signal" ? [{ worker: a.worker, signal: rememberedAs(a.signal) }] : [],
+        ),
         ...(breaker === null ? {} : { breaker }),
       });
     }
@@ -101,11 +111,11 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
   /** What is worth a line of the journal once, not with each probe. */
   async function noteChanges(pool: string, memory: PoolMemory, decision: Decision): Promise<void> {
     const { suspended } = decision.snapshot;
-    if ((suspended === null) !== (memory.suspended === null)) {
+    if ((suspended !== null) !== memory.isSuspended) {
       const ended = "health verdicts on heartbeats are given again";
       await pools.journal(pool, suspended === null ? "health.resumed" : "alert.health_suspended", suspended ?? ended);
     }
-    memory.suspended = suspended;
+    memory.isSuspended = suspended !== null;
     for (const { worker, kind, reason } of decision.warnings) {
       if (!memory.warned.has(worker)) {
         await pools.journal(pool, kind, `${worker}: ${reason}`, { worker });
@@ -113,6 +123,10 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
     }
     memory.warned = new Set(decision.warnings.map(({ worker }) => worker));
   }
+}
+
+function newMemory(): PoolMemory {
+  return { book: podEvidenceBook(), listAt: 0, isSuspended: false, warned: new Set(), look: null };
 }
 
 function planOf(decisionId: string, { decision, view }: Observed, knownSettings: string | null): Plan {

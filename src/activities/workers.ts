@@ -32,6 +32,7 @@ export function createWorkerActivities({ workers, config }: WorkerDeps): WorkerA
         reason,
         evidence: ground.evidence ?? null,
         heartbeatMs: ground.heartbeatMs ?? null,
+        progressMs: ground.progressMs ?? null,
         onlyIfSpawning: ground.onlyIfSpawning ?? false,
       });
       return answer.outcome === "failed" ? { ...answer, row: (await read(id)).row } : answer;

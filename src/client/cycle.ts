@@ -58,7 +58,7 @@ async function endOfRound(
   } catch (error) {
     const { name, message, cause } = error instanceof Error ? error : new Error(String(error));
     if (name === "WorkflowFailedError") {
-      const reason = cause instanceof Error ? cause.message : message;
+      const reason = cause instanceof Error ? innermost(cause).message : message;
       throw new ClientError(EXIT.failed, `cycle: the round of pool ${pool} failed: ${reason}`, null, { cause: error });
     }
     throw new ClientError(
@@ -72,6 +72,11 @@ async function endOfRound(
     throw new ClientError(EXIT.failed, `cycle: pool ${pool} was shut down during its round`);
   }
   return round;
+}
+
+/** An activity's own words come wrapped in Temporal's. */
+function innermost(error: Error): Error {
+  return error.cause instanceof Error ? innermost(error.cause) : error;
 }
 
 async function latestRound(context: Context, pool: string): Promise<CycleSummary> {

@@ -19,18 +19,19 @@ export function addDbCommand(program: Command, context: Context): void {
         context.output.print(await migrationScript(videoBucket));
         return;
       }
+      const notices: string[] = [];
       const { applied, bucket } = await onDatabase(context, "migrating", async (databaseUrl) => {
         const migrations = await import("../supabase/migrate.ts");
         return {
-          applied: await migrations.migrate(databaseUrl),
+          applied: await migrations.migrate(databaseUrl, (message) => notices.push(message)),
           bucket: await migrations.ensureBucket(databaseUrl, videoBucket),
         };
       });
       if (json) {
-        context.output.printJson({ applied, bucket: bucket && { name: videoBucket, outcome: bucket } });
+        context.output.printJson({ applied, bucket: bucket && { name: videoBucket, outcome: bucket }, notices });
         return;
       }
-      const lines = applied.map((name) => `applied ${name}`);
+      const lines = [...applied.map((name) => `applied ${name}`), ...notices.map((notice) => `notice: ${notice}`)];
       if (bucket !== null) {
         lines.push(`${bucket}: storage bucket ${videoBucket}`);
       }

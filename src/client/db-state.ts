@@ -66,7 +66,9 @@ function describeDrift({ object, kind, expected, found }: Drift): string {
     case "missing":
       return `missing     ${object}`;
     case "unexpected":
-      return `unexpected  ${object}: callers could meet it instead of ours`;
+      return object.startsWith("policy ")
+        ? `unexpected  ${object}: it could open rows that our policies keep closed`
+        : `unexpected  ${object}: callers could meet it instead of ours`;
     case "different":
       return `different   ${object}\n  expected  ${expected}\n  found     ${found}`;
   }

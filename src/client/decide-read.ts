@@ -23,8 +23,6 @@ export interface DryRun {
   readonly own: readonly string[];
   /** What the provider's list says, in words. */
   readonly provider: string;
-  readonly schedule: string | null;
-  readonly suspended: string | null;
   /** What the breaker would become, and why; null: it would stay. */
   readonly breakerChange: Decision["breaker"];
   readonly warnings: Decision["warnings"];
@@ -44,6 +42,7 @@ export async function dryRun(context: Context, pool: string): Promise<DryRun> {
     full: false,
     pollSec: settings.pollSec,
     failureWindowMin: settings.failureWindowMinutes,
+    minBoots: settings.minWorkersForRateCheck,
     spend: true,
   };
   const [reading, list] = await Promise.all([
@@ -68,8 +67,6 @@ export async function dryRun(context: Context, pool: string): Promise<DryRun> {
       list.kind === "complete"
         ? `${counted(list.pods.length, "pod", "pods")} in the account`
         : `unknown, so no evidence: ${list.detail}`,
-    schedule: snapshot.schedule,
-    suspended: snapshot.suspended,
     breakerChange: breaker,
     warnings,
   };

@@ -30,7 +30,7 @@ export function addDecideCommand(program: Command, context: Context): void {
 
 /** A dry run in lines of at most `width` characters. */
 export function renderDryRun(run: DryRun, width: number, style: Style): string[] {
-  const { round, settings, breakerChange, warnings, schedule, suspended } = run;
+  const { round, settings, breakerChange, warnings } = run;
   const row = labelled(width, style);
   const own = run.own.length === 0 ? "" : `; the pool's own: ${run.own.join(", ")}`;
   const usd = (cap: number | undefined, per: string) => (cap === undefined ? [] : [`$${cap} ${per}`]);
@@ -42,8 +42,6 @@ export function renderDryRun(run: DryRun, width: number, style: Style): string[]
       : [row("breaker", `${breakerChange.state.replace("_", "-")}: ${plain(breakerChange.reason)}`, "red")]),
     row("settings", `${settings.policy}, MIN ${settings.minActiveGpus}, MAX ${settings.maxActiveGpus}${own}`),
     row("budget", caps.length === 0 ? "no cap" : `${caps.join(", ")}${settings.budgetHard ? ", hard" : ""}`),
-    ...(schedule === null ? [] : [row("schedule", plain(schedule))]),
-    ...(suspended === null ? [] : [row("health", `verdicts suspended: ${plain(suspended)}`, "yellow")]),
     ...warnings.map(({ worker, reason }) => row("warning", plain(`${worker}: ${reason}`), "yellow")),
     row("provider", plain(run.provider)),
     "",

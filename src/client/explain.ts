@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError } from "commander";
-import type { Explanation, PoolExplanation } from "../contract/messages.ts";
+import type { Explanation, Look, PoolExplanation } from "../contract/messages.ts";
 import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "./context.ts";
+import { formatDuration } from "./durations.ts";
+import { describeStale, type Freshness, freshnessOf } from "./freshness.ts";
 import { plain, type Style } from "./output.ts";
 import { askPool } from "./pool-workflow.ts";
 import { describeActions } from "./round-render.ts";
@@ -21,7 +23,8 @@ export function addExplainCommand(program: Command, context: Context): void {
       const pool = poolName(context, options);
       const explanation = await read(context, pool, options.decisions);
       if (options.json) {
-        output.printJson(explanation);
+        const { seen, ...rest } = explanation;
+        output.printJson({ ...rest, observedAt: seen?.observedAt ?? null, stale: seen?.isStale ?? null });
       } else {
         output.print(renderExplanation(explanation, output.style).join("\n"));
       }
@@ -33,25 +36,38 @@ export function addExplainCommand(program: Command, context: Context): void {
   ]);
 }
 
-async function read(context: Context, pool: string, count: number): Promise<PoolExplanation> {
+interface Explained extends PoolExplanation {
+  /** Of `now`; null: nobody tells. */
+  readonly seen: Freshness | null;
+}
+
+async function read(context: Context, pool: string, count: number): Promise<Explained> {
   const asked = await askPool<PoolExplanation>(context.connections, pool, "explain");
   if (asked.state === "answers" && count <= KEPT_BY_WORKFLOW) {
-    return { ...asked.answer, decisions: asked.answer.decisions.slice(0, count) };
+    return { ...asked.answer, decisions: asked.answer.decisions.slice(0, count), seen: seenAt(asked) };
   }
   const { journaledDecisions } = await import("./explain-read.ts");
   const decisions = await journaledDecisions(await context.connections.database(), pool, count);
   if (asked.state === "answers") {
-    return { ...asked.answer, decisions };
+    return { ...asked.answer, decisions, seen: seenAt(asked) };
   }
   context.output.note(`gpu-pool: pool ${pool} does not answer: ${asked.reason}; this is its journal`);
-  return { pool, now: null, decisions };
+  return { pool, now: null, decisions, seen: null };
+}
+
+function seenAt({ answer: { now }, look }: { readonly answer: PoolExplanation; readonly look: Look | null }) {
+  return now === null ? null : freshnessOf(now.at, look, Date.now());
 }
 
 /** The state first, then the decisions, the newest first. */
-export function renderExplanation({ pool, now, decisions }: PoolExplanation, style: Style): string[] {
+export function renderExplanation({ pool, now, decisions, seen }: Explained, style: Style): string[] {
   const lines: string[] = [];
   if (now !== null) {
     lines.push(`${style("bold", `pool ${pool}`)} at ${timeOf(now)}: ${sentence(now, style)}`);
+    if (seen !== null) {
+      const age = `seen ${formatDuration(seen.ageMs)} ago`;
+      lines.push(seen.isStale ? style("red", `WARNING: ${describeStale(seen)}`) : style("dim", age));
+    }
     lines.push(...circumstances(now, style), "");
   }
   if (decisions.length === 0) {

@@ -1,14 +1,16 @@
+import type { Look } from "../contract/messages.ts";
 import { poolWorkflowId } from "../contract/names.ts";
 import type { Connections } from "./connections.ts";
 import { type Context, startCommand } from "./context.ts";
 import { ClientError, EXIT } from "./errors.ts";
+import { lookOf } from "./freshness.ts";
 
 const UPDATE_TIMEOUT_MS = 15_000;
 const QUERY_TIMEOUT_MS = 3_000;
 
 /** What a pool's workflow says to a query, or why there is no answer. */
 export type Asked<T> =
-  | { readonly state: "answers"; readonly answer: T }
+  | { readonly state: "answers"; readonly answer: T; readonly look: Look | null }
   | { readonly state: "silent" | "not_running" | "unreachable"; readonly reason: string };
 
 /** Asks the running workflow of a pool. One that has ended does not answer, although Temporal could replay it. */
@@ -16,12 +18,13 @@ export async function askPool<T>(connections: Connections, pool: string, query: 
   try {
     const { client, within } = await connections.temporal();
     const handle = client.workflow.getHandle(poolWorkflowId(pool));
-    const { status } = await within(QUERY_TIMEOUT_MS, () => handle.describe());
+    const { status, raw } = await within(QUERY_TIMEOUT_MS, () => handle.describe());
     if (status.name !== "RUNNING") {
       return { state: "not_running", reason: `its workflow is ${status.name.toLowerCase()}` };
     }
     try {
-      return { state: "answers", answer: await within(QUERY_TIMEOUT_MS, () => handle.query<T>(query)) };
+      const answer = await within(QUERY_TIMEOUT_MS, () => handle.query<T>(query));
+      return { state: "answers", answer, look: lookOf(raw.pendingActivities ?? []) };
     } catch {
       return { state: "silent", reason: "its workflow is open, but no Temporal worker answers" };
     }

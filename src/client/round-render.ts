@@ -5,10 +5,11 @@ import { headline, labelled } from "./rows.ts";
 
 /** One round of a pool, in lines of at most `width` characters. */
 export function renderRound(round: CycleSummary, width: number, style: Style): string[] {
-  const { pool, mode, hold, workers, spend, breaker } = round;
+  const { pool, mode, hold, holdUntil = null, workers, spend, breaker, schedule = null, suspended = null } = round;
   const row = labelled(width, style);
   const { spawning, idle, busy, terminating, failing } = workers;
-  const wish = describeIntent({ mode, hold, holdUntilMs: null, version: 0 }, 0);
+  const holdUntilMs = holdUntil === null ? null : Date.parse(holdUntil);
+  const wish = describeIntent({ mode, hold, holdUntilMs, version: 0 }, Date.parse(round.at));
   const counts = `${spawning} spawning, ${idle} idle, ${busy} busy, ${terminating} terminating, ${failing} in error`;
   return [
     headline(pool, wish, width, style),
@@ -16,6 +17,8 @@ export function renderRound(round: CycleSummary, width: number, style: Style): s
     row("queue", `${round.queued} open`),
     row("cost", `$${round.costPerHourUsd.toFixed(2)} an hour; the account ${describeSpend(spend)}`),
     ...(breaker === "closed" ? [] : [row("breaker", breaker.replace("_", "-"), "red")]),
+    ...(schedule === null ? [] : [row("schedule", plain(schedule))]),
+    ...(suspended === null ? [] : [row("health", `verdicts suspended: ${plain(suspended)}`, "yellow")]),
     row("rule", round.rule),
     row("decision", plain(round.reason)),
     ...describeActions(round).map((text, index) => row(index === 0 ? "actions" : "", text)),
@@ -53,12 +56,15 @@ export function roundOf(pool: string, explanation: Explanation): CycleSummary | 
     at,
     mode: intent.mode,
     hold: intent.hold,
+    holdUntil: intent.holdUntilMs === null ? null : new Date(intent.holdUntilMs).toISOString(),
     desired,
     rule,
     reason,
     queued,
     workers: { spawning, idle, busy, terminating, failing },
     breaker,
+    schedule: inputs.schedule,
+    suspended: inputs.suspended,
     costPerHourUsd,
     spend: { hourlyUsd: spend.hourlyUsd, todayUsd: spend.todayUsd },
     actions,

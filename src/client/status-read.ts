@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Intent, PoolStatus } from "../contract/messages.ts";
+import type { Intent, Look, PoolStatus } from "../contract/messages.ts";
 import type { BreakerState, Spend, SpendCaps } from "../contract/plan.ts";
 import { type Database, DatabaseError } from "../supabase/client.ts";
 import { answerOf, type Connections, inTime } from "./connections.ts";
@@ -10,7 +10,7 @@ const PAGE = 1_000;
 
 /** Whether someone decides about the pool, as seen from Temporal. */
 export type Controller =
-  | { readonly state: "answers"; readonly status: PoolStatus }
+  | { readonly state: "answers"; readonly status: PoolStatus; readonly look: Look | null }
   | { readonly state: "silent" | "not_running" | "unreachable"; readonly reason: string };
 
 export interface FleetWorker {
@@ -227,7 +227,7 @@ async function readLastDecision({ client }: Database, pool: string): Promise<Poo
 
 async function askController(connections: Connections, pool: string): Promise<Controller> {
   const asked = await askPool<PoolStatus>(connections, pool, "status");
-  return asked.state === "answers" ? { state: "answers", status: asked.answer } : asked;
+  return asked.state === "answers" ? { state: "answers", status: asked.answer, look: asked.look } : asked;
 }
 
 type Request = Parameters<typeof answerOf<unknown>>[1];

@@ -1,10 +1,11 @@
 import type { Intent } from "../contract/messages.ts";
 import { startCommand } from "./context.ts";
 import { formatDuration } from "./durations.ts";
+import { describeStale, type Freshness, freshnessOf } from "./freshness.ts";
 import { describeIntent } from "./order.ts";
 import { plain, type Style } from "./output.ts";
 import { type Colour, counted, headline, labelled } from "./rows.ts";
-import type { Controller, FleetWorker, PoolReading } from "./status-read.ts";
+import type { FleetWorker, PoolReading } from "./status-read.ts";
 import { type Column, renderTable } from "./table.ts";
 
 const STATUS_COLOURS: Readonly<Record<FleetWorker["status"], Colour>> = {
@@ -22,13 +23,11 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
   const { pool, intent, nowMs, fleet, queue, costUsd, lastDecision } = reading;
   const wish = intent === null ? describeMissingRow(reading) : describeWish(reading, intent);
   const row = labelled(width, style);
+  const seen = freshness(reading);
   const lines = [
     headline(pool, wish, width, style),
-    row(
-      "controller",
-      describeController(reading.controller),
-      reading.controller.state === "answers" ? "green" : "yellow",
-    ),
+    row("controller", describeController(reading), reading.controller.state === "answers" ? "green" : "yellow"),
+    ...(seen?.isStale ? [row("WARNING", describeStale(seen), "red")] : []),
     row("size", describeSize(reading)),
     row("queue", `${queue.open} open, ${queue.held} held, ${queue.blocked} blocked; ${queue.inProgress} in progress`),
     row("last 24 h", `${queue.completeLastDay} complete, ${queue.failedLastDay} failed`),
@@ -51,11 +50,19 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
 /** The same as JSON. */
 export function statusJson(reading: PoolReading): Record<string, unknown> {
   const { pool, nowMs, intent, fleet, queue, costUsd, account, breaker, lastDecision, controller } = reading;
-  const { status: answer, ...state } = controller.state === "answers" ? controller : { ...controller, status: null };
+  const answer = controller.state === "answers" ? controller.status : null;
+  const { state, reason } = { reason: undefined, ...controller };
+  const seen = freshness(reading);
   return {
     pool,
     observedAt: new Date(nowMs).toISOString(),
-    controller: { ...state, phase: answer?.phase ?? null },
+    controller: {
+      state,
+      ...(reason === undefined ? {} : { reason }),
+      phase: answer?.phase ?? null,
+      observedAt: seen?.observedAt ?? null,
+      stale: seen?.isStale ?? null,
+    },
     intent,
     desired: answer?.snapshot?.desired ?? null,
     rule: answer?.snapshot?.rule ?? null,
@@ -85,12 +92,23 @@ function describeMissingRow({ pool, controller }: PoolReading): string {
     : `never started; start it: ${startCommand(pool)}`;
 }
 
-function describeController(controller: Controller): string {
+function freshness({ controller, nowMs }: PoolReading): Freshness | null {
+  return controller.state === "answers" && controller.status.snapshot !== null
+    ? freshnessOf(controller.status.snapshot.observedAt, controller.look, nowMs)
+    : null;
+}
+
+function describeController(reading: PoolReading): string {
+  const { controller } = reading;
   if (controller.state !== "answers") {
     return `none: ${plain(controller.reason)}; the counts are the database's`;
   }
   const { phase, watches, messages } = controller.status;
-  return `${phase}; ${counted(watches, "watch", "watches")}, ${counted(messages, "message", "messages")} so far`;
+  return `${phase}; ${counted(watches, "watch", "watches")}, ${counted(messages, "message", "messages")} so far${describeSeen(freshness(reading))}`;
+}
+
+function describeSeen(seen: Freshness | null): string {
+  return seen === null ? "; nothing seen yet" : `; seen ${formatDuration(seen.ageMs)} ago`;
 }
 
 interface Circumstance {

@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "./context.ts";
-import { describeError } from "./errors.ts";
+import {
+  addExamples,
+  type Context,
+  jsonOption,
+  poolName,
+  poolOption,
+  type PoolOptions,
+  startCommand,
+} from "./context.ts";
+import { ClientError, describeError, EXIT } from "./errors.ts";
 import type { PoolReading } from "./status-read.ts";
 import { renderStatus, statusJson } from "./status-render.ts";
 
@@ -22,7 +30,9 @@ export function addStatusCommand(program: Command, context: Context): void {
       if (options.watch) {
         await watch(context, read, options.json === true);
       } else {
-        show(context, await read(), options.json === true);
+        const reading = await read();
+        show(context, reading, options.json === true);
+        refuseUnknown(reading);
       }
     });
   addExamples(status, [
@@ -37,6 +47,14 @@ function show({ output }: Context, reading: PoolReading, json: boolean): void {
     output.printJson(statusJson(reading));
   } else {
     output.print(renderStatus(reading, output.size().columns, output.style).join("\n"));
+  }
+}
+
+/** What its queue holds is shown all the same: tasks may wait for a pool that is yet to be started. */
+function refuseUnknown({ pool, intent, controller }: PoolReading): void {
+  const isStarting = controller.state === "answers" || controller.state === "silent";
+  if (intent === null && !isStarting) {
+    throw new ClientError(EXIT.unreachable, `pool ${pool} was never started`, `start it: ${startCommand(pool)}`);
   }
 }
 

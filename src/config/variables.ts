@@ -27,8 +27,18 @@ const secret = { secret: true } as const;
 export const table = {
   supabase: {
     url: required("SUPABASE_URL", webAddress(), "Project URL."),
-    anonKey: required("SUPABASE_ANON_KEY", text(), "Public key, sent by workers next to their own token.", secret),
-    serviceRoleKey: required("SUPABASE_SERVICE_ROLE_KEY", text(), "Service role key; never leaves this host.", secret),
+    anonKey: required(
+      "SUPABASE_ANON_KEY",
+      text(),
+      "Public key, a JWT or sb_publishable_…, sent by workers next to their own token.",
+      secret,
+    ),
+    serviceRoleKey: required(
+      "SUPABASE_SERVICE_ROLE_KEY",
+      text(),
+      "Service key, a JWT or sb_secret_…; leaves this host only by WORKER_CREDENTIAL=service_role.",
+      secret,
+    ),
     videoBucket: defaulted("SUPABASE_VIDEO_BUCKET", bucket, "videos", "Public storage bucket for finished videos."),
     dbUrl: optional(
       "SUPABASE_DB_URL",
@@ -195,8 +205,8 @@ export const table = {
     podListSec: defaulted(
       "POD_LIST_SEC",
       seconds(1),
-      "30",
-      "Time between two lists of the account's pods, in seconds.",
+      "25",
+      "Time between two lists of the account's pods, in seconds. A vanished pod is one that two lists in a row lack.",
     ),
     podListLagSec: defaulted(
       "POD_LIST_LAG_SEC",
@@ -234,6 +244,12 @@ export const table = {
       "WORKER_ENGINE",
       oneOf(["preview"]),
       "Engine that workers generate with; unset leaves the choice to the image.",
+    ),
+    credential: defaulted(
+      "WORKER_CREDENTIAL",
+      oneOf(["token", "service_role"]),
+      "token",
+      "What a pod gets: a token of its own, or, as workers of the old kind need, the service key, good for everything.",
     ),
     heartbeatMs: defaulted("WORKER_HEARTBEAT_MS", whole(100, 60_000), "20000", "Time between heartbeats, in ms."),
     pollMs: defaulted("WORKER_POLL_MS", whole(50, 60_000), "1000", "Time between claims of an idle worker, in ms."),

@@ -26,6 +26,8 @@ export interface KnownState {
   /** Without a snapshot the first good observation is returned. */
   readonly shown: boolean;
   readonly settings: string | null;
+  /** Whether health verdicts were held back when it last heard. */
+  readonly suspended?: boolean;
   /** Return the first good observation, whatever it holds. */
   readonly once?: boolean;
 }
@@ -41,7 +43,7 @@ export interface WorkerActivities {
     id: string,
     cause: LeaseCause,
     reason: string,
-    ground: { evidence?: Evidence | null; heartbeatMs?: number | null; onlyIfSpawning?: boolean },
+    ground: { evidence?: Evidence | null; heartbeatMs?: number | null; progressMs?: number; onlyIfSpawning?: boolean },
   ): Promise<{ outcome: "failed" | "refused_ready" | "refused_recovered" | "not_living"; row?: WorkerRow | null }>;
   expelWorker(id: string, reason: string): Promise<number>;
   recordPod(id: string, pod: CreatedPod, adopted: boolean): Promise<void>;

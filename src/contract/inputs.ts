@@ -14,6 +14,8 @@ export interface GpuPoolInput {
     readonly snapshot: Snapshot | null;
     readonly settings?: SettingsView | null;
     readonly decisions?: readonly Explanation[];
+    /** Of the latest observation, also where nothing was to be done. */
+    readonly latest?: Explanation | null;
     readonly watches: number;
     readonly messages: number;
   };

@@ -73,6 +73,8 @@ export interface CycleSummary {
   readonly at: string;
   readonly mode: Mode;
   readonly hold: number | null;
+  /** ISO 8601; null: the hold has no end. Older versions leave this, schedule and suspended out. */
+  readonly holdUntil?: string | null;
   readonly desired: number;
   readonly rule: Rule;
   readonly reason: string;
@@ -85,11 +87,20 @@ export interface CycleSummary {
     readonly failing: number;
   };
   readonly breaker: BreakerState;
+  /** Names of the schedule's windows that are open. */
+  readonly schedule?: string | null;
+  /** Why health verdicts are held back, if they are. */
+  readonly suspended?: string | null;
   readonly costPerHourUsd: number;
   readonly spend: { readonly hourlyUsd: number; readonly todayUsd: number };
   readonly actions: readonly ActionSummary[];
   /** Ids of the workers that were booked. */
   readonly booked: readonly string[];
+}
+
+/** What a watch's heartbeats tell: when its process last observed the pool, ISO 8601; null: it tried and could not yet. */
+export interface Look {
+  readonly observedAt: string | null;
 }
 
 export interface PoolStatus {

@@ -82,6 +82,8 @@ export interface Verdict {
   readonly reason: string;
   /** The last heartbeat that the verdict knew, ms since epoch; a later one refuses it. Null: heartbeats do not matter. */
   readonly heartbeatMs: number | null;
+  /** The last progress that the verdict knew, ms since epoch; a later one refuses it. Left out: progress does not matter. */
+  readonly progressMs?: number;
 }
 
 /** What the queries and the Web UI show: counts as of the last observation. */

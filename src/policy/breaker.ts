@@ -29,12 +29,12 @@ export function breakerChange(settings: PolicySettings, { breaker, nowMs }: Obse
 }
 
 function tooManyFailed(settings: PolicySettings, { failed, ready }: Observation["breaker"]): BreakerChange | null {
-  const { maxWorkerFailureRate: rate, minWorkersForRateCheck: enough, failureWindowMinutes } = settings;
+  const { maxWorkerFailureRate: rate, minWorkersForRateCheck: enough } = settings;
   const booted = failed + ready;
   if (booted === 0 || booted < enough || failed / booted <= rate) {
     return null;
   }
-  const counted = `${failed} of ${booted} workers failed before they were ready within ${failureWindowMinutes} min`;
+  const counted = `${failed} of the last ${booted} workers failed before they were ready`;
   return { state: "open", reason: `${counted} (MAX_WORKER_FAILURE_RATE ${rate})` };
 }
 

@@ -1,7 +1,7 @@
 import type { Action, Snapshot, Spend, WorkerAction } from "../contract/plan.ts";
 import { type BreakerChange, breakerChange } from "./breaker.ts";
 import { spendCaps } from "./budget.ts";
-import { evict } from "./eviction.ts";
+import { evict, hasten } from "./eviction.ts";
 import { type Fleet, isCapacity, sortFleet } from "./fleet.ts";
 import { judgeHealth } from "./health.ts";
 import type { Observation } from "./observation.ts";
@@ -32,6 +32,7 @@ export function decide(configured: PolicySettings, seen: Observation): Decision 
   const { verdicts, suspended } = judgeHealth(settings, observation);
   const failed = verdicts.map(({ worker }) => worker);
   const evictions = evict(settings, observation, sortFleet(observation, new Set(failed)));
+  const lastCalls = hasten(settings, observation).filter(({ worker }) => !failed.includes(worker));
   const ended = [...failed, ...evictions.signals.map(({ worker }) => worker)];
   const fleet = sortFleet(observation, new Set(ended));
   const scaling = scale(settings, observation, fleet, breakerState);
@@ -39,7 +40,7 @@ export function decide(configured: PolicySettings, seen: Observation): Decision 
   const actions: Action[] = [
     ...verdicts.map(({ worker, verdict }) => signal(worker, { name: "fail", verdict })),
     ...announcements(observation, new Set([...ended, ...scaling.drain.map(({ id }) => id)])),
-    ...evictions.signals.map(({ worker, signal: farewell }) => signal(worker, farewell)),
+    ...[...evictions.signals, ...lastCalls].map(({ worker, signal: farewell }) => signal(worker, farewell)),
     ...scalingActions(settings, observation, scaling),
   ];
   const snapshot: Snapshot = {

@@ -22,14 +22,21 @@ export interface Size {
  */
 export function demandedSize(settings: PolicySettings, observation: Observation, fleet: Fleet): Size {
   const { minActiveGpus: min, maxActiveGpus: max } = settings;
-  const wanted = wantedBy(settings, observation, fleet);
+  const wanted = wantedBy(settings, observation, fleet, fleet.busy.length);
   const buffered = fleet.busy.length + settings.machinesToKeepIdle;
   const floor = Math.max(min, buffered);
   const uncapped = Math.max(floor, wanted.size);
   const grown = Math.min(max, uncapped);
   const kept = Math.min(max, Math.max(floor, wanted.keep));
+  // Who was at work a moment ago will be again: without them a buffer would leave in each trough and be spawned anew.
+  const working = fleet.busy.length + fleet.idle.filter((worker) => wasJustBusy(settings, observation, worker)).length;
+  const soon = Math.max(
+    min,
+    working + settings.machinesToKeepIdle,
+    wantedBy(settings, observation, fleet, working).keep,
+  );
   // Only ready workers count towards what stays: one that still boots may never come.
-  const surplus = Math.max(0, fleet.idle.length + fleet.busy.length - kept);
+  const surplus = Math.max(0, fleet.idle.length + fleet.busy.length - Math.min(max, soon));
   return {
     size: Math.max(grown, Math.min(fleet.present, kept)),
     rule: uncapped > max ? "max" : winner(),
@@ -60,13 +67,18 @@ export function demandedSize(settings: PolicySettings, observation: Observation,
   }
 }
 
-function wantedBy(settings: PolicySettings, { queued }: Observation, fleet: Fleet): Wanted {
+/** @param working workers that count as having a task. */
+function wantedBy(settings: PolicySettings, { queued }: Observation, fleet: Fleet, working: number): Wanted {
   switch (settings.policy) {
     case "threshold":
       return wantedByThreshold(queued, fleet.present, settings.tasksPerGpuThreshold);
     case "workload":
-      return wantedByWorkload(queued, fleet.busy.length, settings);
+      return wantedByWorkload(queued, working, settings);
   }
+}
+
+function wasJustBusy(settings: PolicySettings, { nowMs }: Observation, { releasedMs }: ObservedWorker): boolean {
+  return releasedMs !== null && nowMs - releasedMs < settings.scaleDownIdleSec * 1000;
 }
 
 function rested(settings: PolicySettings, { nowMs }: Observation, idle: readonly ObservedWorker[]): ObservedWorker[] {

@@ -1,6 +1,6 @@
 import type { WorkerSignal } from "../contract/plan.ts";
 import { spendCaps, usd } from "./budget.ts";
-import { type Fleet, newestFirst, restedLongestFirst } from "./fleet.ts";
+import { DRAIN_AFTER_TASK, type Fleet, newestFirst, restedLongestFirst } from "./fleet.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 
@@ -38,6 +38,20 @@ export function evict(settings: PolicySettings, observation: Observation, fleet:
   const reason = `${excess.reason} → ${chosen.length} ${chosen.length === 1 ? "leaves" : "leave"}`;
   const signals = chosen.map((worker) => ({ worker: worker.id, signal: farewell(settings, worker, reason) }));
   return { signals, reason };
+}
+
+/** Those who were told to leave after their task, and whose time is up: an operator wants them gone, or BUDGET_HARD came. */
+export function hasten({ budgetHard }: PolicySettings, { intent, fleet }: Observation): Evictions["signals"] {
+  const isCalledHome = intent.mode === "draining" || intent.mode === "closing";
+  const lingering = fleet.filter(({ status, task, signal }) => {
+    return status === "terminating" && task !== null && signal === DRAIN_AFTER_TASK;
+  });
+  if (budgetHard) {
+    const order = { reason: "BUDGET_HARD: its task is not waited for any longer" };
+    return lingering.map(({ id }) => ({ worker: id, signal: { name: "terminate", order } }));
+  }
+  const order = { reason: `${intent.mode}: its task has the usual time to end`, onlyIdle: false };
+  return isCalledHome ? lingering.map(({ id }) => ({ worker: id, signal: { name: "drain", order } })) : [];
 }
 
 function findExcess(settings: PolicySettings, observation: Observation, fleet: Fleet): Excess | null {

@@ -1,9 +1,9 @@
 import type { Verdict } from "../contract/plan.ts";
-import { hasPendingOrder } from "./fleet.ts";
+import { DRAIN_AFTER_TASK, hasPendingOrder } from "./fleet.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import { type Suspicion, withinBlastRadius } from "./restraint.ts";
 import type { PolicySettings } from "./settings.ts";
-import { isSilent, massSilence, silentMs } from "./silence.ts";
+import { isLate, isSilent, massLateness, silentMs } from "./silence.ts";
 
 const ENDED_POD = new Set(["EXITED", "ERROR", "TERMINATED"]);
 
@@ -24,22 +24,22 @@ export interface Health {
  */
 export function judgeHealth(settings: PolicySettings, observation: Observation): Health {
   const judged = observation.fleet.filter((worker) => isJudged(worker, observation.nowMs));
-  const silence = massSilence(settings, observation);
+  const lateness = massLateness(settings, observation);
   const proven: HealthVerdict[] = [];
   const suspicions: Suspicion[] = [];
+  const unheard: Suspicion[] = [];
   for (const worker of judged) {
     const ended = judgePod(worker);
     if (ended !== null) {
       proven.push({ worker: worker.id, verdict: ended });
-    } else if (!isSilent(settings, observation, worker)) {
-      suspicions.push(...suspectStandstill(settings, observation, worker));
-    } else if (silence === null) {
-      // Held back otherwise: who cannot be heard cannot be seen to make progress either.
-      suspicions.push(suspectSilence(settings, observation, worker));
+    } else {
+      // Who cannot be heard cannot be seen to make progress either.
+      const isHeldBack = lateness !== null && isLate(settings, observation, worker);
+      (isHeldBack ? unheard : suspicions).push(...suspect(settings, observation, worker));
     }
   }
   const { verdicts, held } = withinBlastRadius(observation, suspicions);
-  const reasons = [silence, held].filter((reason) => reason !== null);
+  const reasons = [unheard.length === 0 ? null : lateness, held].filter((reason) => reason !== null);
   return { verdicts: [...proven, ...verdicts], suspended: reasons.length === 0 ? null : reasons.join("; ") };
 }
 
@@ -51,7 +51,7 @@ function isJudged(worker: ObservedWorker, nowMs: number): boolean {
   if (worker.status === "terminating" && worker.task === null) {
     return false;
   }
-  return worker.signal === "drain" || !hasPendingOrder(worker, nowMs);
+  return worker.signal === "drain" || worker.signal === DRAIN_AFTER_TASK || !hasPendingOrder(worker, nowMs);
 }
 
 function judgePod(worker: ObservedWorker): Verdict | null {
@@ -64,6 +64,12 @@ function judgePod(worker: ObservedWorker): Verdict | null {
     return { evidence: "provider", leaseCause: "worker_died", reason, heartbeatMs: null };
   }
   return null;
+}
+
+function suspect(settings: PolicySettings, observation: Observation, worker: ObservedWorker): Suspicion[] {
+  return isSilent(settings, observation, worker)
+    ? [suspectSilence(settings, observation, worker)]
+    : suspectStandstill(settings, observation, worker);
 }
 
 function suspectSilence(settings: PolicySettings, observation: Observation, worker: ObservedWorker): Suspicion {
@@ -79,16 +85,22 @@ function suspectSilence(settings: PolicySettings, observation: Observation, work
 
 function suspectStandstill(
   settings: PolicySettings,
-  { nowMs }: Observation,
+  { nowMs, observingSinceMs }: Observation,
   { id, task }: ObservedWorker,
 ): Suspicion[] {
-  const limitSec = task?.stuckTimeoutSec ?? settings.taskStuckTimeoutSec;
-  const sinceMs = task?.progressMs ?? task?.startedMs ?? nowMs;
-  if (task === null || nowMs - sinceMs <= limitSec * 1000) {
+  if (task === null) {
+    return [];
+  }
+  const limitSec = task.stuckTimeoutSec ?? settings.taskStuckTimeoutSec;
+  const progressMs = task.progressMs ?? task.startedMs;
+  // What nobody could report counts as little as what nobody looked at.
+  const sinceMs = Math.max(progressMs, observingSinceMs);
+  if (nowMs - sinceMs <= limitSec * 1000) {
     return [];
   }
   const reason = `task ${task.id} made no progress for ${seconds(nowMs - sinceMs)} (stuck after ${limitSec} s)`;
-  return [{ worker: id, sinceMs, verdict: { evidence: "progress", leaseCause: "stuck", reason, heartbeatMs: null } }];
+  const verdict: Verdict = { evidence: "progress", leaseCause: "stuck", reason, heartbeatMs: null, progressMs };
+  return [{ worker: id, sinceMs, verdict }];
 }
 
 function seconds(ms: number): string {

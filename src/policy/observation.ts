@@ -23,7 +23,10 @@ export interface Observation {
 export interface ObservedBreaker {
   readonly state: BreakerState;
   readonly sinceMs: number;
-  /** Of the workers whose boot came to its end within FAILURE_WINDOW_MINUTES and since `sinceMs`: failed before they were ready. */
+  /**
+   * Of the workers whose boot came to its end since `sinceMs`, within FAILURE_WINDOW_MINUTES or, where these are fewer
+   * than MIN_WORKERS_FOR_RATE_CHECK, the last so many of a day: failed before they were ready.
+   */
   readonly failed: number;
   /** The others of them. */
   readonly ready: number;

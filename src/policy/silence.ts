@@ -16,15 +16,19 @@ export function isSilent(settings: PolicySettings, observation: Observation, wor
   return silentMs(observation, worker) > settings.gpuIdleTimeoutSec * 1000;
 }
 
+/** Not heard for half the time after which it counts as silent. */
+export function isLate(settings: PolicySettings, observation: Observation, worker: ObservedWorker): boolean {
+  return silentMs(observation, worker) > settings.gpuIdleTimeoutSec * 500;
+}
+
 /**
- * When most of the fleet falls silent together, it is not the workers: a sentence, or null. Their last beats lie apart,
- * so the others count from half the limit on: else the first one would be ended alone, just before the rest.
+ * When most of the fleet is late together, it is not the workers: a sentence, or null. Their last beats lie apart, so
+ * half the limit counts: else the first one would be ended alone, just before the rest.
  */
-export function massSilence(settings: PolicySettings, observation: Observation): string | null {
+export function massLateness(settings: PolicySettings, observation: Observation): string | null {
   const active = observation.fleet.filter(({ status, origin }) => status === "active" && origin === "pool");
-  const late = active.filter((worker) => silentMs(observation, worker) > settings.gpuIdleTimeoutSec * 500);
-  const isAnySilent = late.some((worker) => isSilent(settings, observation, worker));
-  if (!isAnySilent || late.length < 2 || late.length * 2 <= active.length) {
+  const late = active.filter((worker) => isLate(settings, observation, worker));
+  if (late.length < 2 || late.length * 2 <= active.length) {
     return null;
   }
   const who = `${late.length} of ${active.length} active workers fell silent together`;

@@ -73,7 +73,7 @@ export async function expectedCatalog(): Promise<Catalog> {
 
 /**
  * Where a database differs from what is expected. Objects of others are left alone, except further signatures of our
- * functions, which callers could meet instead of ours.
+ * functions, which callers could meet instead of ours, and further policies on our tables, which could open their rows.
  */
 export function compareCatalogs(expected: Catalog, found: Catalog): Drift[] {
   const ownFunctions = new Set(Object.keys(expected).flatMap(functionName));
@@ -88,11 +88,18 @@ export function compareCatalogs(expected: Catalog, found: Catalog): Drift[] {
       : [{ object, kind: "different", expected: definition, found: actual }];
   });
   const unexpected = Object.entries(found).flatMap(([object, definition]): Drift[] =>
-    expected[object] === undefined && functionName(object).some((name) => ownFunctions.has(name))
+    expected[object] === undefined &&
+    (functionName(object).some((name) => ownFunctions.has(name)) ||
+      policyTable(object).some((name) => expected[`table ${name}`] !== undefined))
       ? [{ object, kind: "unexpected", expected: null, found: definition }]
       : [],
   );
   return [...differences, ...unexpected];
+}
+
+function policyTable(object: string): string[] {
+  const match = /^policy ([^.]+)\./.exec(object);
+  return match?.[1] === undefined ? [] : [match[1]];
 }
 
 function functionName(object: string): string[] {

@@ -1009,6 +1009,7 @@ export type Schema = {
           p_heartbeat_ms?: number | null;
           p_require_spawning?: boolean | null;
           p_evidence?: string | null;
+          p_progress_ms?: number | null;
         };
         Returns: Json;
       };
@@ -1056,6 +1057,12 @@ export type Schema = {
               project_id: string;
               attempt: number;
               lease_token: string;
+              status: string;
+              attempts: number;
+              worker_id: string;
+              generation_started_at: string;
+              task_data: Json;
+              created_at: string;
             }[];
           };
       func_claim_task: {
@@ -1080,7 +1087,32 @@ export type Schema = {
         Args: {
           status_filter: string[] | null;
         };
-        Returns: Schema["public"]["Tables"]["tasks"]["Row"][];
+        Returns: {
+          id: string;
+          task_type: string;
+          params: Json;
+          status: string;
+          attempts: number;
+          worker_id: string;
+          project_id: string;
+          dependant_on: string;
+          priority: number;
+          pool: string;
+          gate: string;
+          vtime: number;
+          output_location: string;
+          result_data: Json;
+          error_message: string;
+          generation_started_at: string;
+          generation_processed_at: string;
+          generation_created: boolean;
+          created_at: string;
+          updated_at: string;
+          parent_id: string;
+          delegated_at: string;
+          error_details: string;
+          task_data: Json;
+        }[];
       };
       func_insert_logs_batch: {
         Args: {
@@ -1090,17 +1122,21 @@ export type Schema = {
       };
       func_mark_task_complete: {
         Args: {
-          p_task_id: string | null;
+          p_task_id?: string | null;
           p_result?: JsonInput | null;
           p_lease_token?: string | null;
+          task_id_param?: string | null;
+          result_data_param?: JsonInput | null;
         };
         Returns: Json;
       };
       func_mark_task_failed: {
         Args: {
-          p_task_id: string | null;
-          p_error_message: string | null;
+          p_task_id?: string | null;
+          p_error_message?: string | null;
           p_lease_token?: string | null;
+          task_id_param?: string | null;
+          error_message_param?: string | null;
         };
         Returns: Json;
       };
@@ -1137,6 +1173,13 @@ export type Schema = {
           status_param?: string | null;
         };
         Returns: Json;
+      };
+      is_own_object: {
+        Args: {
+          p_task_id: string | null;
+          p_name: string | null;
+        };
+        Returns: boolean;
       };
       is_service: {
         Args: Record<PropertyKey, never>;
@@ -1252,6 +1295,12 @@ export type Schema = {
           secret: string;
         }[];
       };
+      percent_decoded: {
+        Args: {
+          p_text: string | null;
+        };
+        Returns: string;
+      };
       pool_begin_watch: {
         Args: {
           p_pool: string | null;
@@ -1275,6 +1324,7 @@ export type Schema = {
           p_poll_sec: number | null;
           p_failure_window_min?: number | null;
           p_spend?: boolean | null;
+          p_min_boots?: number | null;
         };
         Returns: Json;
       };

@@ -6,10 +6,17 @@ import { MIGRATIONS_TABLE, SQL_DIRECTORY } from "./migration-files.ts";
 /**
  * Applies the migrations of `sql/` that the database lacks, in one transaction each; two that run at once take turns.
  * @param databaseUrl a direct connection of the database's owner (SUPABASE_DB_URL).
+ * @param onNotice is told what a migration has to say about what it found, as when it drops what stood in the way.
  * @returns the names of those that were applied now.
  */
-export async function migrate(databaseUrl: string): Promise<string[]> {
+export async function migrate(databaseUrl: string, onNotice?: (message: string) => void): Promise<string[]> {
   return await withClient(databaseUrl, async (client) => {
+    // Postgres itself also remarks on each "if not exists"; what was raised says so.
+    client.on("notice", ({ message, where }) => {
+      if (message !== undefined && where?.split("\n")[0]?.endsWith("at RAISE") === true) {
+        onNotice?.(message);
+      }
+    });
     const applied = await runner({
       dbClient: client,
       dir: fileURLToPath(SQL_DIRECTORY),

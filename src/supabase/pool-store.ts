@@ -155,6 +155,8 @@ export interface ObserveRequest {
   readonly pollSec: number;
   /** The breaker's counts go back this far, and never beyond its last change. */
   readonly failureWindowMin: number;
+  /** Where there were fewer boots, it is the last so many of a day that are counted. */
+  readonly minBoots: number;
   /** Brings the account's spend; without it, and without `full`, the spend is null. */
   readonly spend: boolean;
 }
@@ -220,6 +222,7 @@ export function poolStore(database: Database): PoolStore {
           p_poll_sec: request.pollSec,
           p_failure_window_min: request.failureWindowMin,
           p_spend: request.spend,
+          p_min_boots: request.minBoots,
         },
         reading,
       ),

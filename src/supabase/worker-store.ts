@@ -76,6 +76,7 @@ export interface FailRequest {
   /** Null where it is no verdict of the pool's, such as a spawn deadline. */
   readonly evidence: Evidence | null;
   readonly heartbeatMs: number | null;
+  readonly progressMs: number | null;
   readonly onlyIfSpawning: boolean;
 }
 
@@ -119,6 +120,7 @@ export function workerStore(database: Database): WorkerStore {
           p_heartbeat_ms: request.heartbeatMs,
           p_require_spawning: request.onlyIfSpawning,
           p_evidence: request.evidence,
+          p_progress_ms: request.progressMs,
         },
         z.object({ outcome: z.enum(["failed", "refused_ready", "refused_recovered", "not_living"]) }),
       ),

@@ -65,7 +65,7 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
   let snapshot: Snapshot | null = carried?.snapshot ?? null;
   let settings: SettingsView | null = carried?.settings ?? null;
   let decisions: readonly Explanation[] = carried?.decisions ?? [];
-  let latest: Explanation | null = null;
+  let latest: Explanation | null = carried?.latest ?? null;
   let watches = carried?.watches ?? 0;
   let closing = false;
   let cancelled = false;
@@ -108,7 +108,8 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
     }
     for (let round = 1; ; round += 1) {
       phase = closing ? "closing" : "watching";
-      const known = { shown: snapshot !== null, settings: settings?.fingerprint ?? null };
+      const suspended = snapshot !== null && snapshot.suspended !== null;
+      const known = { shown: snapshot !== null, settings: settings?.fingerprint ?? null, suspended };
       const plan = await watchPool(pool, input.rounds === undefined ? known : { ...known, once: true });
       watches += 1;
       snapshot = plan.snapshot ?? snapshot;
@@ -134,7 +135,7 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
           const messages = inbox.received();
           await continueAsNew<typeof gpuPool>({
             ...input,
-            carried: { snapshot, settings, decisions, watches, messages },
+            carried: { snapshot, settings, decisions, latest, watches, messages },
           });
         }
       }

@@ -159,8 +159,8 @@ export async function gpuWorker({ pool, id, booked }: GpuWorkerInput): Promise<G
   /** @returns the worker's new status, or null when its row refused the order. */
   async function carryOut(given: Order): Promise<WorkerRow["status"] | null> {
     if (given.kind === "fail") {
-      const { evidence, leaseCause, reason, heartbeatMs } = given.verdict;
-      const { outcome, row = null } = await store.failWorker(id, leaseCause, reason, { evidence, heartbeatMs });
+      const { leaseCause, reason, ...ground } = given.verdict;
+      const { outcome, row = null } = await store.failWorker(id, leaseCause, reason, ground);
       lastRow = row;
       return outcome === "refused_recovered" ? null : "error";
     }

@@ -34,7 +34,9 @@ export function parsePatch(payload: unknown): Parsed<Readonly<Record<string, unk
   if (!isRecord(payload) || Object.keys(payload).length === 0) {
     return wrong(expected(`an object of settings such as {"maxActiveGpus": 4}, null to take one away`, payload));
   }
-  const unknown = Object.keys(payload).find((name) => !POOL_SETTINGS.includes(name));
+  // What a newer version left behind can be taken away: whether it is there, the row knows.
+  const given = Object.keys(payload).filter((name) => payload[name] !== null);
+  const unknown = given.find((name) => !POOL_SETTINGS.includes(name));
   if (unknown !== undefined && ACCOUNT_SETTINGS.includes(unknown)) {
     return wrong(`${unknown}: it is the account's, over all pools; set it in the Temporal worker's environment`);
   }
@@ -79,12 +81,13 @@ export function parseTerminateOrder(payload: unknown): TerminateOrder {
 
 export function parseVerdict(payload: unknown): Verdict {
   const given = isRecord(payload) ? payload : {};
-  const { evidence, leaseCause, reason, heartbeatMs } = given;
+  const { evidence, leaseCause, reason, heartbeatMs, progressMs } = given;
   return {
     evidence: isEvidence(evidence) ? evidence : null,
     leaseCause: isLeaseCause(leaseCause) ? leaseCause : "host_lost",
     reason: typeof reason === "string" ? reason : "failed by signal",
     heartbeatMs: typeof heartbeatMs === "number" ? heartbeatMs : null,
+    ...(typeof progressMs === "number" ? { progressMs } : {}),
   };
 }
 

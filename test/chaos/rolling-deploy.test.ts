@@ -1,3 +1,6 @@
+import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { projectProgram } from "../../src/dev/program.ts";
 import type { ManagedProcess } from "../../src/dev/guardian.ts";
@@ -6,16 +9,36 @@ import { poolWorkflowId } from "../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import { expectDoneOnce, expectNothingLeft, killHard, livingWorkers, within } from "../stack/lifecycle-kit.ts";
 
-describe("a rolling deploy: worker processes with different settings at once", () => {
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+/** The line of the policy that a later version has changed: its plans hold a kind of action that is new. */
+const SPAWNING = "return [...drains, {";
+
+describe("a rolling deploy: worker processes of two versions, with different settings, at once", () => {
   let stack: TestStack;
   beforeAll(async () => {
     stack = await startTestStack({ env: { TASKS_PER_GPU_THRESHOLD: "1" } });
   });
   afterAll(async () => await stack?.close());
 
+  /** The project's sources as a later version has them. @returns its worker's program. */
+  async function laterVersion(): Promise<string> {
+    const root = join(stack.directory, "later");
+    await mkdir(root);
+    for (const part of ["src", "package.json", "tsconfig.json"]) {
+      await cp(join(ROOT, part), join(root, part), { recursive: true });
+    }
+    await symlink(join(ROOT, "node_modules"), join(root, "node_modules"));
+    const policy = join(root, "src/policy/decide.ts");
+    const source = await readFile(policy, "utf8");
+    expect(source).toContain(SPAWNING);
+    await writeFile(policy, source.replace(SPAWNING, 'return [{ kind: "rebalance" } as never, ...drains, {'));
+    return join(root, "src/worker.ts");
+  }
+
   /** A Temporal worker process as the deploy starts it. */
-  function deploy(settings: Readonly<Record<string, string>>): ManagedProcess {
-    const { command, args } = projectProgram("worker");
+  function deploy(settings: Readonly<Record<string, string>>, main?: string): ManagedProcess {
+    const { command, args: own } = projectProgram("worker");
+    const args = main === undefined ? own : [...own.slice(0, -1), main];
     const env = { ...process.env, ...stack.env, ...settings };
     return stack.guardian.spawn(command, args, { name: "worker", env, onLine: () => undefined });
   }
@@ -36,7 +59,10 @@ describe("a rolling deploy: worker processes with different settings at once", (
     await expect.poll(inForce, within(30)).toMatchObject({ minActiveGpus: 1, maxActiveGpus: 2 });
     await expect.poll(async () => (await livingWorkers(stack)).length, within(20)).toBe(1);
 
-    const next = deploy({ MIN_ACTIVE_GPUS: "3", MAX_ACTIVE_GPUS: "3", SCALING_POLICY: "workload" });
+    const next = deploy(
+      { MIN_ACTIVE_GPUS: "3", MAX_ACTIVE_GPUS: "3", SCALING_POLICY: "workload" },
+      await laterVersion(),
+    );
     const active = async () => (await livingWorkers(stack)).filter(({ status }) => status === "active").length;
     const booked = async () => (await stack.rows("select 1 from workers")).length;
     let target = 1;
@@ -59,6 +85,9 @@ describe("a rolling deploy: worker processes with different settings at once", (
     expect(await livingWorkers(stack)).toHaveLength(3);
     expect(await booked()).toBe(before);
     expect(stack.simulator.ledger().pods).toHaveLength(before);
+
+    const unknown = "select 1 from pool_events where details -> 'actions' @> '[{\"kind\": \"rebalance\"}]'";
+    expect((await stack.rows(unknown)).length).toBeGreaterThan(0);
 
     // The deploy ends the old process as an orchestrator does.
     process.kill(old.pid, "SIGTERM");

@@ -140,6 +140,47 @@ describe("what operators say with the temporal command", () => {
     expect(row?.expired).toBe(true);
   });
 
+  it("pause keeps the fleet as it is, either way; the update drain empties it", async () => {
+    await signal("scale", '{"target": 1}');
+    const active = async () => (await livingWorkers(stack)).map(({ status }) => status);
+    await expect.poll(active, within(30)).toEqual(["active"]);
+    await signal("pause");
+    for (const target of [0, 2]) {
+      expect(await updateScale(`{"target": ${target}}`)).toMatchObject({ exitCode: 0 });
+      const seen = { intent: { mode: "paused", hold: target }, rule: "paused", desired: 1 };
+      await expect.poll(snapshot, within(25)).toMatchObject(seen);
+      expect(await active()).toEqual(["active"]);
+    }
+    expect(await countEvents(stack, "message.pause")).toBe(1);
+
+    const booked = (await workerStates(stack)).length;
+    const drained = await temporalCliOk(stack, ["workflow", "update", "execute", "-o", "json", "--name", "drain"]);
+    expect((JSON.parse(drained) as { result: unknown }).result).toMatchObject({ mode: "draining", hold: 2 });
+    await expectNothingLeft(stack, 30);
+    expect(await workerStates(stack)).toHaveLength(booked);
+  });
+
+  it("cancel leaves no pod, then closes the workflow as cancelled", async () => {
+    await signal("resume");
+    const active = async () => (await livingWorkers(stack)).filter(({ status }) => status === "active");
+    await expect.poll(active, within(30)).toHaveLength(2);
+    await temporalCliOk(stack, ["workflow", "cancel"]);
+    await expectNothingLeft(stack, 40);
+    const state = async () =>
+      (
+        JSON.parse(await temporalCliOk(stack, ["workflow", "describe", "-o", "json"])) as {
+          workflowExecutionInfo: { status: string };
+        }
+      ).workflowExecutionInfo.status;
+    await expect.poll(state, within(20)).toBe("WORKFLOW_EXECUTION_STATUS_CANCELED");
+    expect(await countEvents(stack, "message.shutdown")).toBe(1);
+  });
+
+  async function snapshot(): Promise<unknown> {
+    const stdout = await temporalCliOk(stack, ["workflow", "query", "-o", "json", "--name", "status"]);
+    return (JSON.parse(stdout) as { queryResult: [{ snapshot: unknown }] }).queryResult[0].snapshot;
+  }
+
   async function tasksIn(status: string): Promise<string[]> {
     const rows = await stack.rows<{ id: string }>("select id from tasks where status = $1 order by id", [status]);
     return rows.map(({ id }) => id);

@@ -21,6 +21,21 @@ create table tasks (
   generation_created boolean default false, attempts integer default 0, error_message text, result_data jsonb,
   copied_from_share text);
 create table generations (id uuid primary key default gen_random_uuid(), task_id uuid references tasks (id), location text);
+create table system_logs (
+  id uuid primary key default gen_random_uuid(), timestamp timestamptz not null default now(), source_type text not null,
+  source_id text not null, log_level text not null, message text not null, task_id uuid, worker_id text, cycle_number integer,
+  metadata jsonb default '{}',
+  constraint valid_log_level check (log_level in ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')),
+  constraint valid_source_type check (source_type in ('orchestrator_gpu', 'orchestrator_api', 'worker')));
+create index idx_system_logs_timestamp on system_logs (timestamp desc);
+create view v_recent_errors as
+  select source_id, count(*) as error_count from system_logs where log_level = 'ERROR' group by source_id;
+grant select, insert on system_logs to anon, authenticated;
+alter table projects enable row level security;
+alter table tasks enable row level security;
+create policy "tasks are visible" on tasks for select to authenticated using (true);
+create policy "own or shared" on projects for select using (true);
+create policy "anyone reads logs" on system_logs for select using (true);
 create index idx_workers_status_heartbeat on workers (status, last_heartbeat);
 create index idx_tasks_status_worker on tasks (status, worker_id);
 create view orchestrator_status as select count(*) as queued_tasks from tasks where status = 'Queued';
@@ -53,5 +68,8 @@ from (values
   (8, 'vace', '{}', 'Failed', 'a-worker-never-recorded', null, 3, 'an error text'),
   (9, 'vace', '{}', 'Queued', null, 8, 0, null)
 ) as t(n, type, params, status, worker, parent, attempts, output) order by n;
+insert into system_logs (source_type, source_id, log_level, message, worker_id, metadata, timestamp)
+select 'worker', 'gpu-living', 'INFO', 'old line ' || n, 'gpu-living', case when n > 1 then '{}'::jsonb end,
+  now() - make_interval(mins => 10 - n) from unnest(array[3, 1, 2]) as n;
 insert into generations (task_id, location) values ('33333333-0000-0000-0000-000000000001', 'https://old.example/1.mp4');`;
 }

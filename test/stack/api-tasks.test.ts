@@ -144,6 +144,18 @@ describe("the tasks API", () => {
     expect(there.project_id).toBe(second);
   });
 
+  it("keeps the front of the line from a worker's token too", async () => {
+    const pool = await api.queue.newPool();
+    const worker = await api.queue.newWorker(pool);
+    await api.giveToken(worker, "gpw_forward");
+    await api.queue.addTask(pool, { project_id: ann.project });
+    await api.queue.lease(worker);
+    const sub = (priority: number) =>
+      api.asWorker("gpw_forward").rpc("api_create_task", { p_task: { ...sunset, priority } });
+    expect(await sub(1)).toMatchObject({ status: 403, error: { details: "priority" } });
+    expect(await sub(0)).toMatchObject({ error: null, data: { priority: 0, project_id: ann.project } });
+  });
+
   it("creates a repeated id once, and refuses it for another content", async () => {
     const id = randomUUID();
     await create(ann, { id });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { poolWorkflowId } from "../../src/contract/names.ts";
+import type { PoolStatus } from "../../src/contract/messages.ts";
 import { createLightPodLauncher } from "../../src/dev/simulator/light-pod.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import { type Ran, runClient } from "./client-kit.ts";
@@ -150,6 +151,15 @@ describe("without a controller", () => {
     }
     expect(await livingWorkers(stack)).toMatchObject([{ status: "active" }]);
   });
+
+  it("cycle says why a round did not begin: its settings and the stored ones leave MIN above MAX", async () => {
+    const { exitCode, stderr } = await run(["cycle", "--config", '{"maxActiveGpus":0}']);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: `gpu-pool: cycle: the round of pool ${stack.pool} failed: minActiveGpus=1 would be above maxActiveGpus=0`,
+    });
+    expect(await stack.rows("select config from pools")).toEqual([{ config: { minActiveGpus: 1 } }]);
+  });
 });
 
 describe("an external worker without a controller", () => {
@@ -215,16 +225,49 @@ describe("with a controller", () => {
     expect(await stack.rows("select config from pools")).toEqual([{ config: { minActiveGpus: 1 } }]);
   });
 
+  it("config is not held up by what another version left in the row, and takes it away", async () => {
+    await stack.rows(`update pools set config = config || '{"futureSec": 3}'`);
+    expect((await runJson("config", "set", "minActiveGpus=1"))["settings"]).toMatchObject({ own: ["minActiveGpus"] });
+    expect(await stack.rows("select config from pools")).toEqual([{ config: { minActiveGpus: 1, futureSec: 3 } }]);
+    await runJson("config", "unset", "futureSec");
+    expect(await stack.rows("select config from pools")).toEqual([{ config: { minActiveGpus: 1 } }]);
+    const absent = await run(["config", "unset", "futureSec"]);
+    expect(absent).toMatchObject({ exitCode: 1 });
+    expect(absent.stderr).toContain("futureSec: no setting that a pool may have, and not in its configuration");
+  });
+
   it("explain and status tell the rule and the sentence of now", async () => {
     const explained = await runJson("explain", "-n", "1");
     expect(explained).toMatchObject({ pool: stack.pool, now: { rule: "min", inputs: { desired: 1 } } });
     expect((explained["decisions"] as unknown[]).length).toBeLessThanOrEqual(1);
+    expect(explained).toMatchObject({ stale: false, observedAt: expect.any(String) });
     const { stdout } = await runOk("explain", "-n", "21");
     expect(stdout).toContain(`pool ${stack.pool} at `);
     expect(stdout).toMatch(/ min: .*\n {22}spawn 1$/m);
     const status = await runJson("status");
     expect(status).toMatchObject({ rule: "min", breaker: { state: "closed" }, account: { dailyBudgetUsd: 50 } });
     expect((await runOk("status")).stdout).toMatch(/^account +\$0\.69 an hour, \$0\.\d\d of \$50\.00 today/m);
+  });
+
+  it("status tells when the pool was last observed, which a quiet watch does beyond what it returned", async () => {
+    const handle = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
+    const aheadMs = async () => {
+      const { observedAt, stale } = (await runJson("status"))["controller"] as { observedAt: string; stale: boolean };
+      expect(stale).toBe(false);
+      // Read later: only the watch itself can be ahead of it.
+      const { snapshot } = await handle.query<PoolStatus>("status");
+      return Date.parse(observedAt) - Date.parse(snapshot?.observedAt ?? "");
+    };
+    await expect.poll(aheadMs, within(45)).toBeGreaterThan(0);
+  });
+
+  it("scale says what MAX makes of a larger number, and where a hold ends", async () => {
+    expect((await runOk("scale", "50")).stdout).toBe(`pool ${stack.pool}: held at 50; capped by MAX at 3`);
+    expect(await runJson("scale", "50", "--for", "1h")).toMatchObject({ hold: 50, cappedAt: 3 });
+    expect((await runOk("decide")).stdout).toMatch(/: held at 50 for another 59m/);
+    expect(await runJson("scale", "1")).toMatchObject({ hold: 1, cappedAt: null });
+    expect((await runOk("scale", "auto")).stdout).toBe(`pool ${stack.pool}: normal, the policy decides its size`);
+    await expect.poll(async () => (await livingWorkers(stack)).length, within(40)).toBe(1);
   });
 
   it("worker drain ends one of the pool's workers, which is replaced, and answers what it met", async () => {

@@ -48,9 +48,12 @@ describe("gpu-pool before any pool runs", () => {
     }
   });
 
-  it("shows the database's counts and says that nobody decides", async () => {
-    const { exitCode, stdout } = await run(["status"]);
-    expect(exitCode).toBe(0);
+  it("shows the database's counts of a pool that was never started, and ends as where nobody is there", async () => {
+    const { exitCode, stdout, stderr } = await run(["status"]);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 69,
+      stderr: `gpu-pool: pool ${stack.pool} was never started\n  start it: gpu-pool pool start --pool ${stack.pool}`,
+    });
     expect(stdout).toContain(`pool ${stack.pool}: never started`);
     expect(stdout).toContain("controller none: it has no workflow");
     expect(stdout).toContain("0 open, 0 held, 0 blocked; 0 in progress");

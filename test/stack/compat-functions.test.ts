@@ -59,6 +59,12 @@ describe("a worker of the old protocol, with the service role's key", () => {
         project_id: "00000000-0000-0000-0000-000000000000",
         attempt: 1,
         lease_token: expect.stringMatching(/^[0-9a-f-]{36}$/),
+        status: "In Progress",
+        attempts: 1,
+        worker_id: worker,
+        generation_started_at: expect.any(String),
+        task_data: { prompt: "a cat" },
+        created_at: expect.any(String),
       },
     ]);
     expect(await rpc("func_claim_available_task", { worker_id_param: worker })).toEqual(first);
@@ -87,6 +93,40 @@ describe("a worker of the old protocol, with the service role's key", () => {
     });
     expect(await attempt(lease.id)).toMatchObject({ cause: "completed" });
     expect(await rpc("func_mark_task_complete", args)).toMatchObject({ success: true, outcome: "already_completed" });
+  });
+
+  it("completes and fails tasks by the older names of the arguments", async () => {
+    const done = await claimed(await queue.newWorker(pool));
+    const result = { output_location: "https://elsewhere.example/w.mp4" };
+    expect(await rpc("func_mark_task_complete", { task_id_param: done.id, result_data_param: result })).toMatchObject({
+      outcome: "completed",
+    });
+    expect(await queue.task(done.id)).toMatchObject({ status: "Complete", result_data: result });
+    const bad = await claimed(await queue.newWorker(pool));
+    expect(
+      await rpc("func_mark_task_failed", { task_id_param: bad.id, error_message_param: "no prompt" }),
+    ).toMatchObject({
+      outcome: "requeued",
+    });
+    expect(await queue.task(bad.id)).toMatchObject({ error_message: "no prompt" });
+    // By place, as in an SQL editor.
+    await queue.rows("select func_mark_task_complete($1::uuid), func_mark_task_failed($1::uuid, 'x')", [done.id]);
+    await queue.rows("update tasks set status = 'Cancelled' where id = $1", [bad.id]);
+  });
+
+  it("completes with the public address of a file whose name has signs that addresses encode", async () => {
+    const lease = await claimed(await queue.newWorker(pool));
+    const files = service.storage.from("videos");
+    const path = `${lease.id}/a cat größer.mp4`;
+    const { publicUrl } = files.getPublicUrl(path).data;
+    expect(publicUrl).toContain("a%20cat");
+    const args = { p_table_name: "tasks", p_task_id: lease.id, p_status: "Complete", p_output_location: publicUrl };
+    await expect(rpc("func_update_task_status", args)).rejects.toThrow(/is not in storage/);
+    await queue.rows("insert into storage.objects (bucket_id, name, metadata) values ('videos', $1, $2)", [
+      path,
+      { size: 7 },
+    ]);
+    expect(await rpc("func_update_task_status", args)).toMatchObject({ outcome: "completed" });
   });
 
   it("cannot complete with a file of this storage that is not there", async () => {
@@ -161,6 +201,11 @@ describe("a worker of the old protocol, with the service role's key", () => {
         .filter((task) => task.pool === other)
         .map(({ id }) => id);
     expect(await found("queued")).toEqual([a]);
+    const all = await rpc<object[]>("func_get_tasks_by_status", { status_filter: ["Queued"] });
+    expect(all).toContainEqual({
+      ...(await service.from("tasks").select().eq("id", a!).single()).data,
+      task_data: {},
+    });
     expect(await found("Queued", "cancelled")).toEqual([a, b]);
     expect(await found()).toEqual([]);
     await queue.rows("update tasks set status = 'Cancelled' where id = $1", [a]);
@@ -205,10 +250,10 @@ describe("a worker of the old protocol, with the service role's key", () => {
     const beat = (logs: unknown, more: object = {}) =>
       rpc("func_worker_heartbeat_with_logs", { worker_id_param: worker, logs_param: logs, ...more });
     const line = { level: "INFO", message: "step 3 of 20", timestamp: new Date().toISOString(), metadata: { step: 3 } };
-    const active = { success: true, worker_status: "active" };
-    expect(await beat([line, { level: "odd" }, 7])).toEqual({ ...active, logs_inserted: 1 });
+    const active = { success: true, worker_status: "active", heartbeat_updated: true };
+    expect(await beat([line, { level: "odd" }, 7])).toEqual({ ...active, logs_inserted: 1, log_errors: 2 });
     expect((await attempt(lease.id)).progress_at).toBeNull();
-    expect(await beat([{ ...line, task_id: lease.id }])).toEqual({ ...active, logs_inserted: 1 });
+    expect(await beat([{ ...line, task_id: lease.id }])).toEqual({ ...active, logs_inserted: 1, log_errors: 0 });
     expect((await attempt(lease.id)).progress_at).not.toBeNull();
     await queue.rows("update task_attempts set progress_at = null where task_id = $1", [lease.id]);
     await beat([], { current_task_id_param: lease.id, status_param: "active" });
@@ -228,7 +273,7 @@ describe("a worker of the old protocol, with the service role's key", () => {
     for (const _ of [1, 2]) {
       expect(
         await rpc("func_worker_heartbeat_with_logs", { worker_id_param: worker, status_param: "crashed" }),
-      ).toEqual({ success: true, logs_inserted: 0, worker_status: "active" });
+      ).toEqual({ success: true, heartbeat_updated: false, logs_inserted: 0, log_errors: 0, worker_status: "active" });
     }
     const row = await queue.one("select status, last_heartbeat, metadata from workers where id = $1", [worker]);
     expect(row).toMatchObject({ status: "active", last_heartbeat: null, metadata: { reported_status: "crashed" } });
@@ -253,6 +298,16 @@ describe("a worker of the old protocol, with the service role's key", () => {
     expect(await rpc("func_claim_available_task", { worker_id_param: mine }, own)).toMatchObject([{ id: task }]);
     const elsewhere = { p_task_id: task, p_result: { video_url: "https://elsewhere.example/v.mp4" } };
     await expect(rpc("func_mark_task_complete", elsewhere, own)).rejects.toThrow(/^PT409: .* no file of its own/);
+    await queue.rows("insert into storage.objects (bucket_id, name, metadata) values ('videos', 'else/v.mp4', $1)", [
+      { size: 7 },
+    ]);
+    const disguised = `https://x/${task}/storage/v1/object/public/videos/else/v.mp4`;
+    await expect(
+      rpc("func_mark_task_complete", { p_task_id: task, p_result: { video_url: disguised } }, own),
+    ).rejects.toThrow(/^PT409: .* no file of its own/);
+    await expect(
+      rpc("func_mark_task_complete", { task_id_param: foreign.id, result_data_param: {} }, own),
+    ).rejects.toThrow(/^PT401/);
     expect(await rpc("func_mark_task_failed", { p_task_id: task, p_error_message: "x" }, own)).toMatchObject({
       outcome: "requeued",
     });

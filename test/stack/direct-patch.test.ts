@@ -159,6 +159,23 @@ describe("a write to the tables with the service role's key", () => {
       expect(await queue.finish(lease)).toBe("completed");
     });
 
+    it.each([["In Progress"], ["in_progress"]])(
+      "that adds it %s adds it to the queue: there is no lease yet",
+      async (status) => {
+        const holder = await queue.newWorker(pool);
+        const row = { task_type: "vace", pool, status, worker_id: holder, generation_started_at: new Date() };
+        const { data, error } = await service.from("tasks").insert(row).select("id").single();
+        expect(error).toBeNull();
+        const { id } = data as { id: string };
+        expect(await queue.task(id)).toMatchObject({ status: "Queued", gate: "open", worker_id: null });
+        const lease = await queue.lease(holder);
+        expect(lease.task_id).toBe(id);
+        const { error: merged } = await service.from("tasks").upsert({ ...row, id });
+        expect(merged).toBeNull();
+        expect(await queue.finish(lease)).toBe("completed");
+      },
+    );
+
     it("that it is in progress is progress, and delegates an orchestrator's task to its sub-tasks", async () => {
       const lease = await running({ task_type: "travel_orchestrator" });
       const id = lease.task_id;
@@ -234,6 +251,23 @@ describe("a write to the tables with the service role's key", () => {
       expect(await patch("workers", id, { status: "active", last_heartbeat: new Date() })).toBeNull();
       expect(await worker(id)).toMatchObject({ status });
       expect((await worker(id))["last_heartbeat"] === null).toBe(status !== "terminating");
+    });
+
+    it.each([["spawning"], ["active"]])("that a %s one crashed is no sign of its life", async (status) => {
+      const id = await queue.newWorker(pool, { status });
+      expect(await patch("workers", id, { last_heartbeat: new Date(), status: "crashed" })).toBeNull();
+      expect(await worker(id)).toMatchObject({
+        status,
+        last_heartbeat: null,
+        ready_at: null,
+        metadata: { reported_status: "crashed" },
+      });
+    });
+
+    it("that registers one that crashed makes it no living one", async () => {
+      const row = { id: "box-2", pool, status: "crashed", last_heartbeat: new Date() };
+      expect((await service.from("workers").insert(row)).error).toBeNull();
+      expect(await worker("box-2")).toMatchObject({ status: "spawning", last_heartbeat: null, ready_at: null });
     });
 
     it("that registers one makes it external, whatever it says", async () => {

@@ -121,6 +121,7 @@ describe("the table system_logs", () => {
       from generate_series(1, 25000) as n, lateral (select case when n <= 20001 then 49 else 47 end as age) as a`);
     expect(await store.cleanUp(48)).toEqual({ deleted: 20_000, more: true });
     expect(await store.cleanUp(48)).toMatchObject({ more: false });
+    expect(await api.queue.call("func_cleanup_old_logs", { retention_hours: 48 })).toMatchObject({ success: true });
     const left = await api.queue.rows("select distinct message from system_logs where source_id = 'aged'");
     expect(left).toEqual([{ message: "47" }]);
   });

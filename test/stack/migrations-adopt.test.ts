@@ -187,6 +187,47 @@ describe("migrating the tables of an older orchestrator", () => {
     expect(await rows("select status from tasks where id = $1", [task(1)])).toEqual([{ status: "Complete" }]);
   });
 
+  it("keeps the lines of its log in the order of their time, and takes new ones after them", async () => {
+    const { url, rows } = await databaseWith(incumbentSchema("enum"));
+    await migrate(url);
+    const line = { level: "INFO", message: "new line", source_type: "orchestrator_gpu" };
+    const [{ answer }] = await rows("select func_insert_logs_batch($1) as answer", [JSON.stringify([line])]);
+    expect(answer).toEqual({ success: true, inserted: 1, errors: 0 });
+    expect(await rows("select id::int, message, source_id, metadata from system_logs order by id")).toEqual([
+      { id: 1, message: "old line 1", source_id: "gpu-living", metadata: {} },
+      { id: 2, message: "old line 2", source_id: "gpu-living", metadata: {} },
+      { id: 3, message: "old line 3", source_id: "gpu-living", metadata: {} },
+      { id: 4, message: "new line", source_id: null, metadata: {} },
+    ]);
+  });
+
+  it("drops the policies of its tables, saying so, so that nobody reads what is not theirs", async () => {
+    const { url, rows } = await databaseWith(incumbentSchema("text"));
+    await rows("create policy theirs on generations using (true)");
+    const notices: string[] = [];
+    await migrate(url, (message) => notices.push(message));
+    const dropped = [
+      '"own or shared" on projects',
+      '"anyone reads logs" on system_logs',
+      '"tasks are visible" on tasks',
+    ];
+    expect(notices.filter((notice) => notice.startsWith("policy"))).toEqual(
+      dropped.map((policy) => `policy ${policy} was dropped: it was not made for the rights given here`),
+    );
+    expect(await rows("select policyname from pg_policies where tablename = 'generations'")).toHaveLength(1);
+    const seenBy = async (user: string) => {
+      await rows("begin; set local role authenticated; select 1");
+      await rows("select set_config('request.jwt.claims', $1, true)", [JSON.stringify({ sub: user })]);
+      const [seen] = await rows(
+        "select (select count(*)::int from tasks) as tasks, count(*)::int as projects from projects",
+      );
+      await rows("rollback");
+      return seen;
+    };
+    expect(await seenBy("99999999-0000-0000-0000-000000000009")).toEqual({ tasks: 0, projects: 0 });
+    expect(await seenBy("11111111-0000-0000-0000-000000000001")).toEqual({ tasks: 9, projects: 1 });
+  });
+
   it("makes uuids of ids that were text, and says which column it cannot convert", async () => {
     const older = (id: string) => `
       create table workers (id text primary key, status text, metadata text);

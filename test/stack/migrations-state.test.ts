@@ -117,7 +117,9 @@ describe("the state of a database", () => {
        alter table workers disable row level security;
        grant execute on function drain_worker(text, text, boolean) to anon;
        create function claim_task(p_worker_id text, p_extra text) returns text language sql as 'select 1::text';
-       create table of_somebody_else (id int)`,
+       create policy everybody on tasks for select using (true);
+       create table of_somebody_else (id int);
+       create policy theirs on of_somebody_else using (true)`,
     );
     expect((await drift(url)).map(({ object, kind }) => `${kind} ${object}`).toSorted()).toEqual(
       [
@@ -126,6 +128,7 @@ describe("the state of a database", () => {
         "different table workers",
         "missing index tasks_open",
         "unexpected function claim_task(p_worker_id text, p_extra text)",
+        "unexpected policy tasks.everybody",
       ].toSorted(),
     );
   });

@@ -23,13 +23,14 @@ beforeEach(async () => {
 });
 afterAll(() => queue?.close());
 
-const observe = (windowMin = 5) =>
+const observe = (windowMin = 5, minBoots = 0) =>
   queue.call<Reading>("pool_observe", {
     p_pool: pool,
     p_known_fleet: null,
     p_full: false,
     p_poll_sec: 30,
     p_failure_window_min: windowMin,
+    p_min_boots: minBoots,
   });
 const turn = (state: string, reason = "a test") =>
   queue.call("pool_record_decision", {
@@ -84,6 +85,22 @@ describe("what the breaker counts", () => {
     await queue.newWorker(await queue.newPool(), { status: "error", failed_at: new Date() });
     expect((await observe(5)).breaker).toMatchObject({ state: "closed", failed: 2, ready: 1 });
     expect((await observe(7)).breaker).toMatchObject({ failed: 3, ready: 2 });
+  });
+
+  it("the last boots of a day, where the window has fewer than it takes: those of a small pool lie far apart", async () => {
+    await longClosed();
+    const failed = (minutes: number) => queue.newWorker(pool, { status: "error", failed_at: minutesAgo(minutes) });
+    for (const minutes of [1, 11, 21, 31]) await failed(minutes);
+    await queue.newWorker(pool, { status: "active", ready_at: minutesAgo(41) });
+    await failed(51);
+    const counts = async (minBoots: number) => (await observe(5, minBoots)).breaker;
+    expect(await counts(0)).toMatchObject({ failed: 1, ready: 0 });
+    expect(await counts(1)).toMatchObject({ failed: 1, ready: 0 });
+    expect(await counts(4)).toMatchObject({ failed: 4, ready: 0 });
+    expect(await counts(5)).toMatchObject({ failed: 4, ready: 1 });
+    expect(await counts(9)).toMatchObject({ failed: 5, ready: 1 });
+    await turn("open");
+    expect(await counts(5)).toMatchObject({ failed: 0, ready: 0 });
   });
 
   it("nothing from before its last change, so that an old failure opens it once", async () => {
@@ -234,8 +251,14 @@ describe("a verdict on standstill", () => {
     const lease = await queue.lease(worker);
     return { worker, lease };
   };
-  const signalled = (worker: string) =>
-    queue.rows("update workers set last_signal = 'fail', last_signal_at = now() where id = $1", [worker]);
+  /** The verdict on what was seen of the task before. */
+  const verdictOn = async (lease: { task_id: string }) => {
+    const { ms } = await queue.one<{ ms: string }>(
+      "select to_ms(coalesce(progress_at, started_at)) as ms from task_attempts where task_id = $1",
+      [lease.task_id],
+    );
+    return { p_progress_ms: Number(ms) };
+  };
   const progress = (lease: { task_id: string; lease_token: string }) =>
     queue.call("report_progress", {
       p_task_id: lease.task_id,
@@ -245,9 +268,10 @@ describe("a verdict on standstill", () => {
 
   it("invariant 8: is refused when the task has moved since it was given", async () => {
     const { worker, lease } = await stuckWorker();
-    await signalled(worker);
+    const verdict = await verdictOn(lease);
     await progress(lease);
-    expect(await fail(worker, "progress")).toMatchObject({ outcome: "refused_recovered" });
+    await queue.rows("update workers set last_signal = 'fail', last_signal_at = now() where id = $1", [worker]);
+    expect(await fail(worker, "progress", verdict)).toMatchObject({ outcome: "refused_recovered" });
     expect(await queue.one("select status, failed_on, last_signal from workers where id = $1", [worker])).toEqual({
       status: "active",
       failed_on: null,
@@ -257,20 +281,18 @@ describe("a verdict on standstill", () => {
 
   it("is refused when the task has come to its end, or the next one has begun", async () => {
     const { worker, lease } = await stuckWorker();
-    await signalled(worker);
+    const verdict = await verdictOn(lease);
     await queue.finish(lease);
-    expect(await fail(worker, "progress")).toMatchObject({ outcome: "refused_recovered" });
-    await signalled(worker);
+    expect(await fail(worker, "progress", verdict)).toMatchObject({ outcome: "refused_recovered" });
     await queue.addTask(pool);
     await queue.lease(worker);
-    expect(await fail(worker, "progress")).toMatchObject({ outcome: "refused_recovered" });
+    expect(await fail(worker, "progress", verdict)).toMatchObject({ outcome: "refused_recovered" });
   });
 
   it("holds when nothing has moved since the verdict", async () => {
     const { worker, lease } = await stuckWorker();
     await progress(lease);
-    await signalled(worker);
-    expect(await fail(worker, "progress")).toMatchObject({ outcome: "failed" });
+    expect(await fail(worker, "progress", await verdictOn(lease))).toMatchObject({ outcome: "failed" });
     expect(await queue.one("select status, failed_on from workers where id = $1", [worker])).toEqual({
       status: "error",
       failed_on: "progress",

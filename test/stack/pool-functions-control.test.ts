@@ -122,6 +122,11 @@ describe("order_worker", () => {
     expect(await order(worker, "drain")).toEqual({ outcome: "already_leaving", status: "terminating" });
   });
 
+  it("reaches one that leaves after its task, which has less time for it from then on", async () => {
+    const worker = await queue.newWorker(pool, { status: "terminating", last_signal: "drain_after_task" });
+    expect(await order(worker, "drain")).toEqual({ outcome: "ordered", status: "terminating" });
+  });
+
   it("answers not_living for one that has ended", async () => {
     for (const status of ["error", "terminated"]) {
       const worker = await queue.newWorker(pool, { status, gone_at: status === "error" ? null : new Date() });

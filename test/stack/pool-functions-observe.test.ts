@@ -101,6 +101,22 @@ describe("pool_set_intent", () => {
     expect((await observe()).intent).toMatchObject({ hold: null, hold_until_ms: null, version: held.version });
   });
 
+  it("a hold that is over is journaled as none, one that goes on with its end", async () => {
+    await setIntent({ p_hold: 4, p_hold_sec: 3600 });
+    await queue.rows("update pools set hold_until = '2999-01-01T00:00:00Z' where name = $1", [pool]);
+    await setIntent({ p_mode: "paused" });
+    await queue.rows("update pools set hold_until = now() - interval '1 second' where name = $1", [pool]);
+    await setIntent({ p_mode: "normal" });
+    const events = await queue.rows(
+      "select reason, details ->> 'hold' as hold from pool_events where pool = $1 order by id",
+      [pool],
+    );
+    expect(events.slice(1)).toEqual([
+      { reason: "mode paused, held at 4, until 2999-01-01T00:00:00Z", hold: "4" },
+      { reason: "mode normal, the policy decides", hold: null },
+    ]);
+  });
+
   it("a new hold without a time does not inherit the old one's", async () => {
     await setIntent({ p_hold: 4, p_hold_sec: 3600 });
     expect(await setIntent({ p_hold: 5 })).toMatchObject({ hold: 5, hold_until_ms: null });

@@ -6,7 +6,7 @@ import { type WorkerStore, workerStore } from "../../src/supabase/worker-store.t
 import { sha256 } from "../kit/queue.ts";
 import { openQueueApi, type QueueApi } from "../kit/queue-api.ts";
 
-const probe = { knownFleetHash: null, full: false, pollSec: 30, failureWindowMin: 5, spend: false };
+const probe = { knownFleetHash: null, full: false, pollSec: 30, failureWindowMin: 5, minBoots: 5, spend: false };
 const whole = { ...probe, full: true };
 
 describe("the stores read what the functions answer, over HTTP", () => {
@@ -79,6 +79,7 @@ describe("the stores read what the functions answer, over HTTP", () => {
       reason: "silent",
       evidence: "heartbeat",
       heartbeatMs: 0,
+      progressMs: null,
       onlyIfSpawning: false,
     } as const;
     expect(await workers.fail(id, late)).toMatchObject({ outcome: "refused_recovered" });
@@ -101,6 +102,7 @@ describe("the stores read what the functions answer, over HTTP", () => {
       reason: "burned",
       evidence: null,
       heartbeatMs: null,
+      progressMs: null,
       onlyIfSpawning: true,
     } as const;
     expect(await workers.fail(id, ground)).toMatchObject({ outcome: "failed" });

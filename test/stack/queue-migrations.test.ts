@@ -40,6 +40,19 @@ describe("the migrations", () => {
       .map((name) => name.replace(/\.sql$/, ""))
       .toSorted();
 
+  it("say of each table what a row of it is, and let a deletion find whoever waits for its task", async () => {
+    const url = await emptyDatabase();
+    await migrate(url);
+    const silent = `select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'
+      and relname <> '${MIGRATIONS_TABLE}' and obj_description(oid, 'pg_class') is null`;
+    expect(await query(url, silent)).toEqual([]);
+    const plan = await query(
+      `${url}?options=${encodeURIComponent("-c enable_seqscan=off")}`,
+      "explain select 1 from only tasks x where dependant_on = '33333333-0000-0000-0000-000000000001' for key share of x",
+    );
+    expect(JSON.stringify(plan)).toContain("tasks_dependant");
+  });
+
   it("are applied once, in the order of their names, and a second run has nothing to do", async () => {
     const url = await emptyDatabase();
     const names = await files();

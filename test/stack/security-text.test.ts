@@ -4,6 +4,7 @@ import { type ClaimedTask, leaseArgs } from "../kit/queue.ts";
 import { openQueueApi, type QueueApi } from "../kit/queue-api.ts";
 
 const METACHARACTERS = [
+  `it's an odd "quote`,
   "'; drop table tasks; --",
   "' or '1'='1",
   "$$; select pg_sleep(9); $$",
@@ -16,6 +17,17 @@ const METACHARACTERS = [
 
 /** HTTP's status line carries such a message, so it has no line breaks. */
 const oneLine = (text: string) => text.replaceAll(/[\r\n\t]/g, " ");
+
+/** A value of this type that is made of the text wherever it can be. */
+function hostile(type: string, text: string): unknown {
+  if (type === "text") return text;
+  if (type === "text[]") return [text];
+  if (type === "jsonb") return { [text]: text, status: text, task_type: text, limit: text, cursor: text };
+  if (type === "uuid") return "00000000-0000-4000-8000-000000000001";
+  if (type === "uuid[]") return ["00000000-0000-4000-8000-000000000001"];
+  if (type === "boolean") return false;
+  return type.startsWith("timestamp") ? "2030-01-31T12:00:00Z" : 1;
+}
 
 describe("text in a parameter is data, whatever letters it has", () => {
   let api: QueueApi;
@@ -158,6 +170,36 @@ describe("text in a parameter is data, whatever letters it has", () => {
     const { data, error } = await service.from("tasks").insert(row).select("*").single();
     expect(error).toBeNull();
     expect(data).toMatchObject({ ...row, status: "Queued", gate: "open" });
+  });
+
+  it("and in every parameter of every function that somebody may call", async () => {
+    const functions = await api.queue.rows<{
+      name: string;
+      open: boolean;
+      parameters: { name: string; type: string }[];
+    }>(`
+      select p.proname as name, has_function_privilege('anon', p.oid, 'execute') as open, coalesce((
+        select jsonb_agg(jsonb_build_object('name', p.proargnames[i], 'type', format_type(p.proargtypes[i - 1], null)))
+        from generate_series(1, p.pronargs) i), '[]') as parameters
+      from pg_proc p where p.pronamespace = 'public'::regnamespace and p.prorettype <> 'trigger'::regtype
+        and has_function_privilege('service_role', p.oid, 'execute')`);
+    expect(functions.length).toBeGreaterThan(50);
+    expect(functions.filter(({ open }) => open).length).toBeGreaterThan(20);
+    const tables = () =>
+      api.queue.rows("select relname, relkind from pg_class where relnamespace = 'public'::regnamespace order by 1");
+    const before = await tables();
+    const errors: object[] = [];
+    for (const text of METACHARACTERS) {
+      for (const { name, parameters } of functions) {
+        const args = Object.fromEntries(parameters.map((each) => [each.name, hostile(each.type, text)]));
+        const { status, error } = await api.client(api.keys.serviceRoleKey).rpc(name, args);
+        // Wrong syntax, unknown names, a table in use: the text was read as SQL. 57014: it ran, and slept. PGRST: not called.
+        const isBad = /^(?:42601|2BP01|42P01|42703|42883|57014|PGRST.*)$/.test(error?.code ?? "");
+        if (status >= 500 || isBad) errors.push({ name, text, status, code: error?.code, message: error?.message });
+      }
+    }
+    expect(errors).toEqual([]);
+    expect(await tables()).toEqual(before);
   });
 
   it("and a reason longer than a page is cut, not refused", async () => {

@@ -134,6 +134,29 @@ describe("invariant 12: uploaded, verified, then completed", () => {
     expect(await queue.lease(worker)).toMatchObject({ lease_token: lease.lease_token });
   });
 
+  it("takes the public address of a name with signs that addresses encode, as storage clients write it", async () => {
+    const name = `${lease.task_id}/a cat, 100%25 größer #1?.mp4`;
+    await store(name);
+    const encoded = `${lease.task_id}/a%20cat,%20100%2525%20gr%C3%B6%c3%9Fer%20%231%3F.mp4`;
+    await expect(finish(name, url(`${encoded}%ff`))).rejects.toMatchObject(refused);
+    expect(await finish(name, url(encoded))).toEqual({ outcome: "completed" });
+    expect(await queue.task(lease.task_id)).toMatchObject({ output_location: url(encoded) });
+  });
+
+  it("takes the file of a sub-task as an orchestrator task's own, and that of nobody else's task", async () => {
+    const ref = { params: { orchestrator_task_id_ref: lease.task_id } };
+    const child = await queue.addTask(pool, ref);
+    const foreign = await queue.addTask(pool, { ...ref, project_id: await queue.newProject() });
+    const stranger = await queue.addTask(pool);
+    for (const id of [foreign, stranger, `x${child}`, child.slice(0, 8)]) {
+      await store(`${id}/final.mp4`);
+      await expect(finish(`${id}/final.mp4`, url(`${id}/final.mp4`))).rejects.toMatchObject(refused);
+    }
+    await store(`${child}/final.mp4`);
+    expect(await finish(`${child}/final.mp4`, url(`${child}/final.mp4`))).toEqual({ outcome: "completed" });
+    expect(await queue.task(lease.task_id)).toMatchObject({ output_location: url(`${child}/final.mp4`) });
+  });
+
   it("takes a name with the letters that patterns use for what it is", async () => {
     const name = `${lease.task_id}/100%_\\done.mp4`;
     await store(name);

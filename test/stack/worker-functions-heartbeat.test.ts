@@ -90,6 +90,18 @@ describe("a heartbeat", () => {
     expect(await queue.rows("select 1 from workers where id = $1", [`${pool}-unknown`])).toEqual([]);
   });
 
+  it.each([
+    ["p_vram_total_mb", -1, 0],
+    ["p_vram_used_mb", 24_576, -5],
+  ])("with a negative %s is refused", async (field, totalMb, usedMb) => {
+    const worker = await queue.newWorker(pool);
+    await expect(beat(worker, totalMb, usedMb)).rejects.toMatchObject({
+      code: "PT400",
+      message: `${field}: megabytes are expected, at least 0`,
+    });
+    expect(await row(worker)).toMatchObject({ last_heartbeat: null, vram_used_mb: null });
+  });
+
   it("that could not measure memory is a heartbeat all the same", async () => {
     const worker = await queue.newWorker(pool);
     await beat(worker, null, null);

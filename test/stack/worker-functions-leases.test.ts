@@ -33,6 +33,19 @@ describe("invariant 5: attempts are leases", () => {
     expect(row).toMatchObject({ progress: 0.5, progress_message: "x".repeat(500), progress_at: expect.any(Date) });
   });
 
+  it.each([[-0.01], [1.01], [Number.NaN], [Number.POSITIVE_INFINITY]])("progress of %s is refused", async (value) => {
+    const { id, lease } = await started();
+    const before = await snapshot(id);
+    await expect(progress(lease, value)).rejects.toMatchObject({
+      code: "PT400",
+      message: expect.stringMatching(/^p_progress: a fraction from 0 to 1 is expected, not /),
+    });
+    expect(await snapshot(id)).toEqual(before);
+    for (const bound of [0, 1]) {
+      expect(await progress(lease, bound)).toEqual({ held: true });
+    }
+  });
+
   it("nobody changes a task with a token that was never given, or with that of another task", async () => {
     const { id, lease } = await started();
     const other = await started();

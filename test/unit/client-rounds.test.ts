@@ -77,6 +77,20 @@ describe("a round", () => {
     ]);
   });
 
+  it("shows the end of a hold, an open schedule window and suspended verdicts", () => {
+    const intent = { mode: "normal", hold: 2, holdUntilMs: Date.parse("2026-01-01T12:30:00Z"), version: 2 } as const;
+    const told = round({ intent, schedule: "nights", suspended: "4 of 5 are silent" });
+    expect(schema.safeParse(told)).toMatchObject({ success: true });
+    expect(told).toMatchObject({ hold: 2, holdUntil: "2026-01-01T12:30:00.000Z", schedule: "nights" });
+    const lines = renderRound(told, 120, bare);
+    expect(lines[0]).toBe("pool main: held at 2 for another 30m00s");
+    expect(lines).toContain("schedule   nights");
+    expect(lines).toContain("health     verdicts suspended: 4 of 5 are silent");
+    const { holdUntil: _until, schedule: _schedule, suspended: _suspended, ...older } = told;
+    expect(schema.safeParse(older)).toMatchObject({ success: true });
+    expect(renderRound(older, 120, bare)[0]).toBe("pool main: held at 2");
+  });
+
   it("names the breaker when it is not closed, and says so when there is nothing to do", () => {
     const lines = renderRound({ ...round({ breaker: "half_open" }), actions: [], booked: [] }, 120, bare);
     expect(lines).toContain("breaker    half-open");
@@ -106,9 +120,11 @@ describe("an explanation", () => {
       pool: "main",
       now: explanation({ breaker: "open", schedule: "nights" }),
       decisions: [explanation()],
+      seen: { observedAt: "2026-01-01T12:00:00.000Z", ageMs: 3_000, isStale: false },
     };
     expect(renderExplanation(told, bare)).toEqual([
       "pool main at 2026-01-01T12:00:00Z: threshold: 7 queued / threshold 3 → 3 wanted, 1 spawning counts → spawn 2",
+      "seen 3s ago",
       "breaker open",
       "schedule: nights",
       "",
@@ -116,18 +132,20 @@ describe("an explanation", () => {
       "                      spawn 2",
       "                      drain 2: main-11111111, main-22222222 (too old)",
     ]);
+    const stale = { ...told, seen: { ...told.seen, ageMs: 125_000, isStale: true } };
+    expect(renderExplanation(stale, bare)[1]).toMatch(/^WARNING: not observed for 2m05s: it may be otherwise now/);
   });
 
   it("lets nothing that the database says reach the terminal as a command", () => {
     const hostile = renderExplanation(
-      { pool: "main", now: null, decisions: [explanation({ reason: "a\x1b[2Jb\nc" })] },
+      { pool: "main", now: null, decisions: [explanation({ reason: "a\x1b[2Jb\nc" })], seen: null },
       bare,
     );
     expect(hostile[0]).toBe("2026-01-01T12:00:00Z  threshold: ab c");
   });
 
   it("says when nothing was decided yet", () => {
-    expect(renderExplanation({ pool: "main", now: null, decisions: [] }, bare)).toEqual([
+    expect(renderExplanation({ pool: "main", now: null, decisions: [], seen: null }, bare)).toEqual([
       "pool main has decided nothing yet that changes anything",
     ]);
   });
@@ -167,8 +185,6 @@ describe("a dry run", () => {
     settings: settingsInForce(loadConfig(env, { need: [] }), {}, { maxActiveGpus: 4 }),
     own: ["maxActiveGpus"],
     provider: "3 pods in the account",
-    schedule: null,
-    suspended: null,
     breakerChange: null,
     warnings: [],
     ...overrides,
@@ -190,8 +206,7 @@ describe("a dry run", () => {
     const lines = renderDryRun(
       run({
         breakerChange: { state: "half_open", reason: "5 minutes have passed" },
-        schedule: "nights",
-        suspended: "4 of 5 workers are silent",
+        round: { ...round({ schedule: "nights", suspended: "4 of 5 workers are silent" }), booked: [] },
         warnings: [
           { worker: "main-11111111", kind: "worker.vram_stale", reason: "its VRAM figures are 9 minutes old" },
         ],

@@ -3,7 +3,8 @@ import { createStyle, visibleWidth } from "../../src/client/output.ts";
 import { describeIntent } from "../../src/client/order.ts";
 import type { FleetWorker, PoolReading } from "../../src/client/status-read.ts";
 import { renderStatus, statusJson } from "../../src/client/status-render.ts";
-import type { Intent } from "../../src/contract/messages.ts";
+import { lookOf } from "../../src/client/freshness.ts";
+import type { Intent, Look } from "../../src/contract/messages.ts";
 
 const NOW = Date.parse("2026-01-01T12:00:00Z");
 const bare = createStyle(false);
@@ -53,6 +54,7 @@ function reading(overrides: Partial<PoolReading> = {}): PoolReading {
     lastDecision: { atMs: NOW - 14_000, reason: "12 queued → spawn 1" },
     controller: {
       state: "answers",
+      look: { observedAt: "2026-01-01T11:59:57Z" },
       status: {
         pool: "main",
         phase: "watching",
@@ -87,7 +89,7 @@ describe("status", () => {
   it("shows a pool on one screen 120 wide", () => {
     expect(renderStatus(reading(), 120, bare)).toEqual([
       "pool main: normal, the policy decides its size",
-      "controller watching; 5 watches, 1 message so far",
+      "controller watching; 5 watches, 1 message so far; seen 3s ago",
       "size       3 desired by threshold; 1 spawning, 1 idle, 1 busy, 0 terminating, 0 in error",
       "queue      12 open, 3 held, 1 blocked; 1 in progress",
       "last 24 h  40 complete, 2 failed",
@@ -111,7 +113,7 @@ describe("status", () => {
       reading({
         account: { hourlyUsd: 5.1, todayUsd: 12.3, maxHourlySpendUsd: 5, dailyBudgetUsd: 50 },
         breaker: { state: "half_open", sinceMs: NOW - 125_000 },
-        controller: { state: "answers", status: { ...controller.status, snapshot } },
+        controller: { ...controller, status: { ...controller.status, snapshot } },
       }),
       120,
       bare,
@@ -125,6 +127,26 @@ describe("status", () => {
     expect(lines.slice(6, 10)).toEqual(circumstances);
     const without = renderStatus(plainly, 120, bare).join("\n");
     expect(without).not.toMatch(/^(breaker|schedule|health)/m);
+  });
+
+  it("warns when the pool was not observed for longer than a few probes, however the controller answers", () => {
+    const { controller } = reading();
+    if (controller.state !== "answers") throw new Error("it answers");
+    const seen = (look: Look | null, laterMs: number) =>
+      reading({ nowMs: NOW + laterMs, controller: { ...controller, look } });
+    const fails = seen({ observedAt: "2026-01-01T11:59:57Z" }, 120_000);
+    const text = renderStatus(fails, 200, bare).join("\n");
+    expect(text).toContain("so far; seen 2m03s ago\nWARNING    not observed for 2m03s: it may be otherwise now");
+    expect(statusJson(fails)).toMatchObject({
+      controller: { state: "answers", observedAt: "2026-01-01T11:59:57Z", stale: true },
+    });
+    expect(renderStatus(seen({ observedAt: null }, 120_000), 200, bare).join("\n")).toContain("WARNING");
+    // Quiet for four minutes, and observed all the time.
+    const quiet = seen({ observedAt: "2026-01-01T12:03:58Z" }, 240_000);
+    expect(renderStatus(quiet, 200, bare).join("\n")).not.toContain("WARNING");
+    // An older watch tells nothing but what it returns after five minutes.
+    expect(renderStatus(seen(null, 240_000), 200, bare).join("\n")).not.toContain("WARNING");
+    expect(renderStatus(seen(null, 400_000), 200, bare).join("\n")).toContain("WARNING");
   });
 
   it("keeps worker, status, task and heartbeat within 60 columns", () => {
@@ -183,7 +205,7 @@ describe("status", () => {
     expect(statusJson(reading())).toMatchObject({
       pool: "main",
       observedAt: "2026-01-01T12:00:00.000Z",
-      controller: { state: "answers", phase: "watching" },
+      controller: { state: "answers", phase: "watching", observedAt: "2026-01-01T11:59:57Z", stale: false },
       desired: 3,
       rule: "threshold",
       schedule: null,
@@ -193,6 +215,25 @@ describe("status", () => {
       workerCounts: { spawning: 1, idle: 1, busy: 1, terminating: 0, error: 0 },
       cost: { perHourUsd: 2.07, soFarUsd: 3.456 },
     });
+  });
+});
+
+describe("what a watch's heartbeats tell", () => {
+  const watching = (data: string) => [
+    { activityType: { name: "openPool" } },
+    { activityType: { name: "watchPool" }, heartbeatDetails: { payloads: [{ data: Buffer.from(data) }] } },
+  ];
+
+  it("is when it last observed its pool; nothing where it is unreadable or from an older version", () => {
+    expect(lookOf(watching('{"observedAt":"2026-01-01T12:00:00.000Z"}'))).toEqual({
+      observedAt: "2026-01-01T12:00:00.000Z",
+    });
+    expect(lookOf(watching('{"observedAt":null}'))).toEqual({ observedAt: null });
+    for (const other of ["", "null", "{}", '{"observedAt":7}', "\u0001"]) {
+      expect(lookOf(watching(other))).toBeNull();
+    }
+    expect(lookOf([{ activityType: { name: "watchPool" } }])).toBeNull();
+    expect(lookOf([])).toBeNull();
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FUSE_MARGIN_SEC, makeCredential, podRequest } from "../../src/activities/pod-request.ts";
+import { credentialWarning, FUSE_MARGIN_SEC, makeCredential, podRequest } from "../../src/activities/pod-request.ts";
 import { type Config, ConfigError, loadConfig } from "../../src/config.ts";
 import { readSettings, SettingsError } from "../../src/gpu-worker/settings.ts";
 
@@ -62,6 +62,38 @@ describe("what the pool hands to a pod", () => {
       apiKey: "key-of-the-pod",
       apiUrl: "http://127.0.0.1:54390/v2",
     });
+  });
+
+  it("invariant 10: is a token of its own and the public key, and never the service key, unless that is asked for", () => {
+    expect(usualPod).toMatchObject({
+      WORKER_TOKEN: expect.stringMatching(/^gpw_/),
+      SUPABASE_ANON_KEY: "anon-key-value",
+    });
+    expect(Object.values(usualPod)).not.toContain(credentials.SUPABASE_SERVICE_ROLE_KEY);
+    expect(credentialWarning(loadConfig(credentials))).toBeNull();
+  });
+
+  it("is for a worker of the old kind the service key alone, under the names that it knows, and that is warned of", () => {
+    const config = loadConfig({ ...credentials, WORKER_CREDENTIAL: "service_role" });
+    const env = podEnvironment(config);
+    expect(env).toMatchObject({
+      WORKER_ID: "main-0a1b2c3d",
+      SUPABASE_URL: credentials.SUPABASE_URL,
+      SUPABASE_SERVICE_ROLE_KEY: credentials.SUPABASE_SERVICE_ROLE_KEY,
+      SUPABASE_VIDEO_BUCKET: "videos",
+      POSTGRES_TABLE_NAME: "tasks",
+    });
+    expect(Object.keys(env)).not.toContain("WORKER_TOKEN");
+    expect(Object.keys(env)).not.toContain("SUPABASE_ANON_KEY");
+    expect(readSettings(env)).toMatchObject({ workerToken: null, supabaseKey: credentials.SUPABASE_SERVICE_ROLE_KEY });
+    expect(credentialWarning(config)).toMatch(/^WORKER_CREDENTIAL=service_role: every pod gets the service key/);
+    expect(credentialWarning(config)).not.toContain(credentials.SUPABASE_SERVICE_ROLE_KEY);
+  });
+
+  it("has one of two credentials: any other is refused by name", () => {
+    expect(() => loadConfig({ ...credentials, WORKER_CREDENTIAL: "none" })).toThrow(
+      /WORKER_CREDENTIAL=none: .*token, service_role/,
+    );
   });
 
   it.each([

@@ -30,7 +30,7 @@ describe("the breaker (invariant 13)", () => {
 
   it("says what it counted", () => {
     expect(next({ failed: 5, ready: 1 })?.reason).toBe(
-      "5 of 6 workers failed before they were ready within 5 min (MAX_WORKER_FAILURE_RATE 0.8)",
+      "5 of the last 6 workers failed before they were ready (MAX_WORKER_FAILURE_RATE 0.8)",
     );
   });
 

@@ -182,6 +182,28 @@ describe("when a cap is exceeded", () => {
     expect(leaving({ ...DAILY, budgetHard: true }, [busy()], seen).terminated).toHaveLength(hard);
   });
 
+  it.for([
+    ["normal", {}],
+    ["paused", {}],
+    ["draining", { name: "drain", order: { reason: "draining: its task has the usual time to end", onlyIdle: false } }],
+    ["closing", { name: "drain", order: { reason: "closing: its task has the usual time to end", onlyIdle: false } }],
+  ] as const)(
+    "one that leaves after its task is told again while %s, where that shortens its time",
+    ([mode, signal]) => {
+      const lingering = () => terminating({ task: task(), signal: "drain_after_task", signalMs: NOW - 3600 * SEC });
+      const [one, told, idleOne] = [lingering(), lingering(), terminating({ signal: "drain_after_task" })];
+      const fleet = [one, { ...told, signal: "drain" }, idleOne];
+      const signals = (settings: PolicySettings) =>
+        decide(settings, observe(fleet, intent({ mode }))).actions.flatMap((action) =>
+          action.kind === "signal" && action.signal.name !== "released" ? [action] : [],
+        );
+      expect(signals(SETTINGS)).toMatchObject("name" in signal ? [{ worker: one.id, signal }] : []);
+      expect(signals({ ...SETTINGS, budgetHard: true })).toMatchObject([
+        { worker: one.id, signal: { name: "terminate" } },
+      ]);
+    },
+  );
+
   it("a hold leaves too", () => {
     expect(leaving(DAILY, [busy()], { ...spend({ todayUsd: 11 }), ...intent({ hold: 1 }) }).drained).toMatchObject([
       { order: { untilTaskEnds: true } },

@@ -43,6 +43,16 @@ describe("progress", () => {
       leaseCause: "stuck",
       reason: "task t9 made no progress for 601 s (stuck after 600 s)",
       heartbeatMs: null,
+      progressMs: ago(601),
+    });
+  });
+
+  it("counts from the start of unbroken observations where that is later: an outage lets nobody report (invariant 8)", () => {
+    const still = busy({ task: task({ progressMs: ago(3600) }) });
+    expect(judge(still, { observingSinceMs: ago(600) })).toBeNull();
+    expect(judge(still, { observingSinceMs: ago(601) })).toMatchObject({
+      reason: "task t1 made no progress for 601 s (stuck after 600 s)",
+      progressMs: ago(3600),
     });
   });
 

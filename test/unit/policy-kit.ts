@@ -225,11 +225,18 @@ export const anyObservation: fc.Arbitrary<Observation> = fc.record({
   failedRecently: fc.integer({ min: 0, max: 4 }),
 });
 
-/** Nothing but demand decides: no operator, no cap, no breaker, no schedule, no launch rate. */
+/** Nothing but demand decides: no operator, no breaker, no schedule, no launch rate; caps are far off, where there are any. */
 export function undisturbed(settings: PolicySettings, seen: Observation): [PolicySettings, Observation] {
-  const { maxHourlySpendUsd: _hourly, dailyBudgetUsd: _daily, ...rest } = settings;
   return [
-    { ...rest, schedules: [], maxLaunchesPerMinute: 10_000 },
-    { ...seen, ...intent({}), ...breaker({}) },
+    { ...withCapsFarOff(settings), schedules: [], maxLaunchesPerMinute: 10_000 },
+    { ...seen, ...intent({}), ...breaker({}), ...spend({ ...seen.spend, priceUsd: 0.5, unpriced: 0 }) },
   ];
+}
+
+function withCapsFarOff({ maxHourlySpendUsd: hourly, dailyBudgetUsd: daily, ...rest }: PolicySettings): PolicySettings {
+  return {
+    ...rest,
+    ...(hourly === undefined ? {} : { maxHourlySpendUsd: 1_000 }),
+    ...(daily === undefined ? {} : { dailyBudgetUsd: 1_000 }),
+  };
 }

@@ -45,15 +45,30 @@ describe("whatever is observed, a decision", () => {
     });
   });
 
-  it("brings the pool to MIN, and never drains below MIN ready workers, where nothing but demand decides", () => {
+  it("wants no more than the MAX in force; only a pause leaves be what is above it", () => {
+    always((settings, observation) => {
+      const { snapshot } = decide(settings, observation);
+      const { spawning, idle, busy, intent, desired } = snapshot;
+      const max = settingsAt(settings, NOW).settings.maxActiveGpus;
+      expect(desired).toBeLessThanOrEqual(intent.mode === "paused" ? spawning + idle + busy : max);
+    });
+  });
+
+  it("brings the pool to the MIN in force, and never drains below that many ready workers, where no cap is reached", () => {
+    const reached = { caps: 0, raised: 0 };
     always((drawn, seen) => {
-      const [settings, observation] = undisturbed(drawn, seen);
+      const [unscheduled, observation] = undisturbed(drawn, seen);
+      const settings = { ...unscheduled, schedules: drawn.schedules };
+      const min = settingsAt(settings, NOW).settings.minActiveGpus;
+      reached.caps += Number(settings.maxHourlySpendUsd !== undefined || settings.dailyBudgetUsd !== undefined);
+      reached.raised += Number(min > settings.minActiveGpus);
       const { actions, snapshot } = decide(settings, observation);
       const present = snapshot.spawning + snapshot.idle + snapshot.busy;
-      expect(present + spawned(actions)).toBeGreaterThanOrEqual(settings.minActiveGpus);
+      expect(present + spawned(actions)).toBeGreaterThanOrEqual(min);
       const drained = told(actions, "drain").length;
-      expect(drained === 0 || snapshot.idle + snapshot.busy - drained >= settings.minActiveGpus).toBe(true);
+      expect(drained === 0 || snapshot.idle + snapshot.busy - drained >= min).toBe(true);
     });
+    expect(Math.min(reached.caps, reached.raised)).toBeGreaterThan(20);
   });
 
   it("never ends a busy worker but for its health or BUDGET_HARD; else it may finish its task, however long that takes", () => {

@@ -89,6 +89,14 @@ describe("when most fall silent together (invariant 4)", () => {
     expect(failed([mute, silent(), silent(), beating]).ids).toEqual([beating.id]);
   });
 
+  it("holds back standstill too while beats and progress stall together, from half the limit on", () => {
+    const stalled = (sec: number) => busy({ heartbeatMs: ago(sec), task: task({ progressMs: ago(sec + 330) }) });
+    const { ids, suspended } = failed(Array.from({ length: 10 }, (_, n) => stalled(280 + n)));
+    expect(ids).toEqual([]);
+    expect(suspended).toMatch(/^10 of 10 active workers fell silent together/);
+    expect(failed(times(10, () => stalled(140))).suspended).toBeNull();
+  });
+
   it("looks at active workers of its own only", () => {
     const others = [spawning(), spawning(), terminating(), busy({ origin: "external" })];
     expect(failed([silent(), silent(), ...others]).ids).toEqual([]);

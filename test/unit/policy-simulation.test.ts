@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decide } from "../../src/policy/decide.ts";
 import type { ObservedWorker } from "../../src/policy/observation.ts";
@@ -98,6 +99,33 @@ describe("a simulated fleet", () => {
     expect(sum(settled, ({ drained }) => drained)).toBe(0);
     expect(new Set(settled.map(({ present }) => present)).size).toBe(1);
     expect(Math.max(...settled.map(({ queued }) => queued))).toBeLessThan(SETTINGS.tasksPerGpuThreshold * 10);
+  });
+
+  it("does not spawn and drain in turns for tasks that come at a constant rate and end before SCALE_DOWN_IDLE_SEC", () => {
+    const drawn = fc.record({
+      policy: fc.constantFrom("threshold", "workload"),
+      minActiveGpus: fc.integer({ min: 0, max: 2 }),
+      maxActiveGpus: fc.integer({ min: 2, max: 40 }),
+      tasksPerGpuThreshold: fc.integer({ min: 1, max: 6 }),
+      scaleUpMultiplier: fc.double({ min: 0.5, max: 2, noNaN: true }),
+      scaleDownMultiplier: fc.double({ min: 0, max: 2, noNaN: true }),
+      machinesToKeepIdle: fc.integer({ min: 0, max: 3 }),
+      scaleDownIdleSec: fc.integer({ min: 60, max: 120 }),
+    });
+    const load = fc.record({
+      atOnce: fc.integer({ min: 1, max: 3 }),
+      everySteps: fc.integer({ min: 1, max: 11 }),
+      taskSec: fc.integer({ min: 1, max: 59 }),
+      bootSec: fc.integer({ min: 5, max: 120 }),
+    });
+    const model = fc.property(drawn, load, (settings, { atOnce, everySteps, ...times }) => {
+      const arrivals = (step: number) => (step % everySteps === 0 ? atOnce : 0);
+      const settled = simulate({ ...SETTINGS, ...settings }, { arrivals, ...times }, 400).slice(200);
+      const moves = settled.map(({ spawned, drained }) => Math.sign(spawned - drained)).filter((move) => move !== 0);
+      const turns = moves.filter((move, index) => index > 0 && move !== moves[index - 1]);
+      expect(turns.length).toBeLessThanOrEqual(1);
+    });
+    fc.assert(model, { numRuns: 200 });
   });
 
   it("orders no worker twice for the same queue while the first ones boot", () => {

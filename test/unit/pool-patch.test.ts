@@ -21,5 +21,7 @@ describe("a patch of a pool's settings", () => {
 
   it("is taken as it is when every name is known, null included", () => {
     expect(parsePatch({ maxActiveGpus: null })).toEqual({ ok: true, value: { maxActiveGpus: null } });
+    // Another version may have left it.
+    expect(parsePatch({ futureSec: null })).toEqual({ ok: true, value: { futureSec: null } });
   });
 });

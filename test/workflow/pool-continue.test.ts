@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { GpuPoolInput } from "../../src/contract/inputs.ts";
 import type { Intent } from "../../src/contract/messages.ts";
 import { poolWorkflowId } from "../../src/contract/names.ts";
 import { type Stage, until } from "./fake-service.ts";
@@ -13,6 +14,13 @@ async function runs(kit: Stage, firstRunId: string): Promise<string[]> {
     next = events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
   }
   return ids;
+}
+
+async function carriedBy(kit: Stage, runId: string): Promise<NonNullable<GpuPoolInput["carried"]>> {
+  const { events } = await kit.temporal.workflow.getHandle(poolWorkflowId(kit.pool), runId).fetchHistory();
+  const [input] = events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.input?.payloads ?? [];
+  const { carried } = JSON.parse(new TextDecoder().decode(input?.data ?? undefined)) as GpuPoolInput;
+  return carried!;
 }
 
 describe.concurrent("a pool that continues as new", () => {
@@ -57,6 +65,10 @@ describe.concurrent("a pool that continues as new", () => {
 
       expect((await runs(kit, first)).length).toBeGreaterThanOrEqual(5);
       expect(kit.called("openPool")).toHaveLength(1);
+      // The next run explains the latest observation, not the last one with something to do.
+      const { decisions, latest } = await carriedBy(kit, first);
+      expect(decisions?.[0]?.actions).toMatchObject([{ kind: "spawn", count: 2 }]);
+      expect(latest).toMatchObject({ actions: [] });
       expect((await kit.status()).watches).toBeGreaterThan(5);
       for (const [index, id] of ids.entries()) {
         const child = await kit.worker(id).handle.describe();

@@ -205,7 +205,9 @@ describe.concurrent("a pool that runs for one round", () => {
         booked: [id],
         actions: [{ kind: "spawn", count: 1 }],
       });
-      expect(kit.called("watchPool")).toEqual([[kit.pool, { shown: false, settings: null, once: true }]]);
+      expect(kit.called("watchPool")).toEqual([
+        [kit.pool, { shown: false, settings: null, suspended: false, once: true }],
+      ]);
       await kit.worker(id).reaches("booting");
     }),
   );

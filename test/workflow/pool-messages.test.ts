@@ -214,7 +214,7 @@ describe.concurrent("the status of a pool", () => {
         () => kit.called("watchPool"),
         (watches) =>
           expect(watches.map(([, known]) => known)).toEqual(
-            [false, true, true].map((shown) => ({ shown, settings: null })),
+            [false, true, true].map((shown) => ({ shown, settings: null, suspended: false })),
           ),
       );
     }),
