@@ -1,6 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { workerWorkflowId } from "../../src/contract/names.ts";
+import { WORKER_PHASE } from "../../src/contract/search-attributes.ts";
 import { costsOfAll } from "./actions.ts";
 import { type Bed, until } from "./bed.ts";
 import { cpuSec, peakRssMb } from "./process-use.ts";
@@ -36,6 +37,11 @@ export async function measureBigFleet(bed: Bed, size: number): Promise<BigFleet>
   await holdAt(size);
   const upSec = await up;
 
+  // Idle is who has nothing left to do: the news of a thousand first heartbeats takes its workflows a while.
+  await until("every worker's workflow to know that it is active", async () => {
+    const query = `WorkflowType = 'gpuWorker' and ${WORKER_PHASE.name} = 'active' and ExecutionStatus = 'Running'`;
+    return (await bed.client.workflow.count(query)).count === all;
+  });
   await sleep(SETTLE_MS);
   const before = { cpu: cpuSec(worker.pid), at: performance.now() };
   await sleep(IDLE_MS);
