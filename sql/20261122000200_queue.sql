@@ -10,12 +10,8 @@ comment on column tasks.error_details is 'Written by workers of the old protocol
 -- Serves the end of a sub-task: what its parent still waits for.
 create index if not exists tasks_children on tasks (parent_id, status) where parent_id is not null;
 
-alter table task_attempts drop constraint if exists task_attempts_cause_check;
-alter table task_attempts add constraint task_attempts_cause_check check (cause in
-  ('completed', 'task_error', 'worker_died', 'stuck', 'host_lost', 'drained', 'released', 'cancelled', 'delegated'));
-
 -- The status that a name means: its own spelling, or one of the other names in use for it. Anything else is left as it
--- is, for the column's own check to refuse.
+-- is, for the triggers to refuse.
 create or replace function task_status_named(p_name text) returns text
 language sql immutable set search_path = public, pg_temp as $$
   select case translate(lower(p_name), '_-', '  ')
@@ -66,6 +62,19 @@ begin
   );
 end $$;
 
+create or replace function require_task_state(p_status text, p_gate text) returns void
+language plpgsql set search_path = public, pg_temp as $$
+begin
+  if p_status not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled') then
+    raise exception 'status % is none of Queued, In Progress, Complete, Failed and Cancelled', left(p_status, 200)
+      using errcode = 'check_violation', table = 'tasks', column = 'status';
+  end if;
+  if p_gate not in ('open', 'held', 'blocked') then
+    raise exception 'gate % is none of open, held and blocked', left(p_gate, 200)
+      using errcode = 'check_violation', table = 'tasks', column = 'gate';
+  end if;
+end $$;
+
 create or replace function tasks_admit() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -77,6 +86,7 @@ declare
   parent_ref text := coalesce(new.parent_id::text, new.params ->> 'orchestrator_task_id_ref');
 begin
   new.status := task_status_named(new.status::text);
+  perform require_task_state(new.status::text, new.gate);
   select * into kind from task_types where name = new.task_type;
   if kind.alias_of is not null then
     select * into kind from task_types where name = kind.alias_of;
@@ -138,19 +148,24 @@ begin
 end $$;
 create or replace trigger tasks_admit before insert on tasks for each row execute function tasks_admit();
 
+-- Workers of the old protocol also write to the table itself; then update_directly has the first word.
 create or replace function tasks_guard() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
 begin
+  if current_user = 'service_role' then
+    new := update_directly(old, new);
+  end if;
+  perform require_task_state(new.status::text, new.gate);
   if old.status in ('Complete', 'Failed', 'Cancelled') and new.status <> old.status then
     raise exception 'task % is % and stays so: it cannot become %', old.id, old.status, new.status
       using errcode = 'PT409';
   end if;
   new.updated_at := now();
-  if new.status in ('Complete', 'Failed', 'Cancelled') and old.status <> new.status then
-    new.generation_processed_at := coalesce(new.generation_processed_at, now());
-  end if;
   if new.status <> 'In Progress' then
     new.delegated_at := null;
+    if new.status <> 'Queued' and old.status <> new.status then
+      new.generation_processed_at := coalesce(new.generation_processed_at, now());
+    end if;
   end if;
   return new;
 end $$;
@@ -192,14 +207,48 @@ begin
   end if;
 end $$;
 
--- Runs in the transaction that ends a task: opens or fails what waited for it, and hands on its place in a limit.
-create or replace function tasks_ended() returns trigger
+-- Runs in the transaction that ends a task, gives it back or makes it wait for its sub-tasks, however that is done: its
+-- lease ends, what waited for it opens or fails, its place in a limit is handed on, and whom it concerns is told. What
+-- there is to do is looked up at once: for most tasks, nothing.
+create or replace function tasks_stopped() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
+  leased boolean;
+  awaited boolean;
+  has_children boolean;
+  watched boolean;
   waiting_project uuid;
   gated boolean;
 begin
-  if new.status = 'Complete' then
+  select exists (select from task_attempts where task_id = new.id and ended_at is null),
+    exists (select from tasks where dependant_on = new.id and status = 'Queued' and gate = 'blocked'),
+    new.status <> 'Complete' and exists (select from tasks where parent_id = new.id and status in ('Queued', 'In Progress')),
+    exists (select from notification_endpoints where enabled)
+  into leased, awaited, has_children, watched;
+  if leased then
+    update task_attempts
+    set ended_at = now(), error = case when new.status <> 'In Progress' then format('the task was made %s', new.status) end,
+      cause = case new.status when 'In Progress' then 'delegated' when 'Complete' then 'completed' when 'Failed' then 'task_error'
+        when 'Queued' then 'released' else 'cancelled' end
+    where task_id = new.id and ended_at is null;
+  end if;
+  if new.status = 'In Progress' then
+    if project_is_gated(new.project_id) then
+      perform open_held_tasks(new.project_id);
+    end if;
+    perform settle_parent(new.id);
+    return null;
+  end if;
+  if new.status = 'Queued' then
+    -- It meets the limit and the pause of now, not those of its first admission.
+    if project_is_gated(new.project_id) then
+      update tasks set gate = 'held' where id = new.id;
+      perform open_held_tasks(new.project_id);
+    end if;
+    return null;
+  end if;
+
+  if awaited and new.status = 'Complete' then
     for waiting_project in
       select distinct project_id from tasks
       where dependant_on = new.id and status = 'Queued' and gate = 'blocked' order by project_id
@@ -211,15 +260,15 @@ begin
         perform open_held_tasks(waiting_project);
       end if;
     end loop;
-  else
+  elsif awaited then
     update tasks
     set status = 'Failed', error_message = format('depends on task %s, which is %s', new.id, new.status)
     where dependant_on = new.id and status = 'Queued' and gate = 'blocked';
+  end if;
+  if has_children then
     -- A sub-task that is just being written elsewhere is passed over: its writer may be waiting for this row. The
     -- project's row comes first, as where held tasks are opened.
-    if exists (select from tasks where parent_id = new.id and status in ('Queued', 'In Progress'))
-      and project_is_gated(new.project_id)
-    then
+    if project_is_gated(new.project_id) then
       perform from projects where id = new.project_id for no key update;
     end if;
     update tasks set status = 'Cancelled', error_message = format('its orchestrator task %s is %s', new.id, new.status)
@@ -233,55 +282,14 @@ begin
   if old.gate = 'open' and old.delegated_at is null and project_is_gated(new.project_id) then
     perform open_held_tasks(new.project_id);
   end if;
-  return null;
-end $$;
-create or replace trigger tasks_ended after update of status on tasks for each row
-when (old.status is distinct from new.status and new.status in ('Complete', 'Failed', 'Cancelled'))
-execute function tasks_ended();
-
--- However a task stops running, also by a direct update, its lease ends with it; one that goes back to the queue meets
--- the limit and the pause of now, not those of its first admission.
-create or replace function tasks_stopped() returns trigger
-language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  holder text;
-begin
-  update task_attempts
-  set ended_at = now(), error = format('the task was made %s', new.status), cause = case new.status
-    when 'Complete' then 'completed' when 'Failed' then 'task_error' when 'Queued' then 'released' else 'cancelled' end
-  where task_id = new.id and ended_at is null
-  returning worker_id into holder;
-  if found then
-    update workers set last_released_at = now() where id = holder;
-  end if;
-  if new.status = 'Queued' and project_is_gated(new.project_id) then
-    update tasks set gate = 'held' where id = new.id;
-    perform open_held_tasks(new.project_id);
+  if watched and new.status in ('Complete', 'Failed') then
+    perform notify_task_ended(new);
   end if;
   return null;
 end $$;
-create or replace trigger tasks_stopped after update of status on tasks for each row
-when (old.status = 'In Progress' and new.status <> 'In Progress')
+create or replace trigger tasks_stopped after update on tasks for each row
+when (new.status <> old.status and new.status <> 'In Progress' or new.delegated_at is not null and old.delegated_at is null)
 execute function tasks_stopped();
-
--- A task that now waits for its sub-tasks gives up its worker and its place in a limit.
-create or replace function tasks_delegated() returns trigger
-language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  holder text;
-begin
-  update task_attempts set ended_at = now(), cause = 'delegated' where task_id = new.id and ended_at is null
-  returning worker_id into holder;
-  update workers set last_released_at = now() where id = holder;
-  if project_is_gated(new.project_id) then
-    perform open_held_tasks(new.project_id);
-  end if;
-  perform settle_parent(new.id);
-  return null;
-end $$;
-create or replace trigger tasks_delegated after update on tasks for each row
-when (old.delegated_at is null and new.delegated_at is not null)
-execute function tasks_delegated();
 
 -- A changed limit or pause is applied to the project's whole line at once.
 create or replace function projects_regate() returns trigger
@@ -303,7 +311,8 @@ execute function projects_regate();
 
 -- Ends a lease. What happens to its task depends on the cause: only task errors, stuck tasks and unexplained
 -- deaths of workers count; the second worker that a task kills makes it poison. The caller holds the worker's row.
-create or replace function close_attempt(p_attempt bigint, p_cause text, p_error text, p_permanent boolean default false)
+create or replace function close_attempt(
+  p_task_id uuid, p_attempt integer, p_cause text, p_error text, p_permanent boolean default false)
 returns text
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -313,12 +322,11 @@ declare
   killed integer;
 begin
   update task_attempts set ended_at = now(), cause = p_cause, error = p_error
-  where id = p_attempt and ended_at is null
+  where task_id = p_task_id and attempt = p_attempt and ended_at is null
   returning * into lease;
   if not found then
     return 'lease_lost';
   end if;
-  update workers set last_released_at = now() where id = lease.worker_id;
   select * into task from tasks where id = lease.task_id for no key update;
   if task.status <> 'In Progress' then
     return 'ended';

@@ -72,44 +72,69 @@ begin
   end if;
   perform require_worker(lease.worker_id);
   perform from workers where id = lease.worker_id for no key update;
-  select * into lease from task_attempts where id = lease.id for update;
+  select * into lease from task_attempts where task_id = lease.task_id and attempt = lease.attempt for update;
   return lease;
+end $$;
+
+-- The task that a worker holds, as a claim answers it; null: none.
+create or replace function open_claim(p_worker_id text) returns jsonb
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+begin
+  return (
+    select jsonb_build_object('task_id', t.id, 'task_type', t.task_type, 'params', t.params, 'project_id', t.project_id,
+      'attempt', a.attempt, 'lease_token', a.lease_token)
+    from task_attempts a join tasks t on t.id = a.task_id where a.worker_id = p_worker_id and a.ended_at is null);
+end $$;
+
+-- Makes a queued task this worker's. The caller holds both rows, and the worker holds no other task.
+create or replace function lease_task(p_task_id uuid, p_worker_id text) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  claimed jsonb;
+begin
+  with lease as (
+    insert into task_attempts (task_id, worker_id, attempt)
+    values (p_task_id, p_worker_id, (select coalesce(max(attempt), 0) + 1 from task_attempts where task_id = p_task_id))
+    returning attempt, lease_token
+  )
+  update tasks t
+  set status = 'In Progress', worker_id = p_worker_id, attempts = attempts + 1, generation_started_at = now()
+  from lease where t.id = p_task_id
+  returning jsonb_build_object('task_id', t.id, 'task_type', t.task_type, 'params', t.params, 'project_id', t.project_id,
+    'attempt', lease.attempt, 'lease_token', lease.lease_token) into claimed;
+  return claimed;
+end $$;
+
+-- Leases the head of a pool's line; null: nothing is there.
+create or replace function lease_next(p_pool text, p_worker_id text) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  next_id uuid;
+begin
+  select id into next_id from tasks
+  where status = 'Queued' and gate = 'open' and pool = p_pool
+  order by priority desc, vtime, id
+  limit 1
+  for update skip locked;
+  return case when next_id is not null then lease_task(next_id, p_worker_id) end;
 end $$;
 
 create or replace function claim_task(p_worker_id text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  worker workers;
-  lease task_attempts;
-  task tasks;
+  worker_status text;
+  worker_pool text;
+  claimed jsonb;
 begin
   perform require_worker(p_worker_id);
   -- Held to the end of the transaction: a drain, which locks FOR UPDATE, sees this claim or comes before it, and a second
   -- claim of this worker finds the first one's lease.
-  select * into worker from workers where id = p_worker_id for no key update;
-  select * into lease from task_attempts where worker_id = p_worker_id and ended_at is null;
-  if found then
-    select * into task from tasks where id = lease.task_id;
-  elsif worker.status = 'active' then
-    select * into task from tasks
-    where status = 'Queued' and gate = 'open' and pool = worker.pool
-    order by priority desc, vtime, id
-    limit 1
-    for update skip locked;
-    if found then
-      insert into task_attempts (task_id, worker_id, attempt)
-      select task.id, p_worker_id, coalesce(max(attempt), 0) + 1 from task_attempts where task_id = task.id
-      returning * into lease;
-      update tasks
-      set status = 'In Progress', worker_id = p_worker_id, attempts = attempts + 1, generation_started_at = now()
-      where id = task.id;
-    end if;
+  select status, pool into worker_status, worker_pool from workers where id = p_worker_id for no key update;
+  claimed := open_claim(p_worker_id);
+  if claimed is null and worker_status = 'active' then
+    claimed := lease_next(worker_pool, p_worker_id);
   end if;
-  return jsonb_build_object(
-    'worker_status', coalesce(worker.status, 'unknown'),
-    'task', case when lease.id is not null then jsonb_build_object(
-      'task_id', task.id, 'task_type', task.task_type, 'params', task.params, 'project_id', task.project_id,
-      'attempt', lease.attempt, 'lease_token', lease.lease_token) end);
+  return jsonb_build_object('worker_status', coalesce(worker_status, 'unknown'), 'task', claimed);
 end $$;
 
 create or replace function report_progress(p_task_id uuid, p_lease_token uuid, p_progress real, p_message text default null)
@@ -141,50 +166,64 @@ begin
     perform require_worker(lease.worker_id);
   end if;
   return jsonb_build_object(
-    'allowed', lease.id is not null and lease.ended_at is null,
+    'allowed', lease.task_id is not null and lease.ended_at is null,
     'reason', case
-      when lease.id is null then 'no such lease'
+      when lease.task_id is null then 'no such lease'
       when lease.ended_at is not null then 'lease ended: ' || lease.cause
       else 'lease held' end,
     'attempt', lease.attempt);
 end $$;
 
+-- A completion needs no worker's row: what ends a lease is its own row alone, attempts before tasks.
 create or replace function finish_task(
   p_task_id uuid, p_lease_token uuid, p_storage_path text, p_output_location text, p_result jsonb)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  lease task_attempts := lock_lease(p_task_id, p_lease_token);
+  holder text;
+  number integer;
+  ended timestamptz;
+  end_cause text;
   stored boolean;
 begin
-  if lease.id is null or (lease.ended_at is not null and lease.cause <> 'completed') then
+  select worker_id, attempt, ended_at, cause into holder, number, ended, end_cause from task_attempts
+  where task_id = p_task_id and lease_token = p_lease_token;
+  if not found then
     return jsonb_build_object('outcome', 'lease_lost');
   end if;
-  if lease.ended_at is not null then
-    return jsonb_build_object('outcome', 'already_completed');
-  end if;
-  if (p_storage_path is not null or p_output_location is not null) and to_regclass('storage.objects') is not null then
-    -- Not LIKE: a name is data, also where it holds a wildcard.
-    select exists (
-      select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path,
-        lateral (select '/storage/v1/object/public/' || b.id || '/' || o.name) as public (path)
-      where public.path in (right(p_output_location, length(public.path)),
-          right(percent_decoded(p_output_location), length(public.path)))
-        and (o.metadata ->> 'size')::bigint > 0
-    ) into stored;
-    if stored is not true or not is_own_object(p_task_id, p_storage_path) then
-      raise exception 'task % cannot complete: object % is not in storage', p_task_id,
-        coalesce(one_line(p_storage_path), '(none)')
-        using errcode = 'PT409', hint = 'Upload the file first; p_output_location must be its public URL.';
+  perform require_worker(holder);
+  if ended is null then
+    if (p_storage_path is not null or p_output_location is not null) and to_regclass('storage.objects') is not null then
+      -- Not LIKE: a name is data, also where it holds a wildcard.
+      select exists (
+        select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path,
+          lateral (select '/storage/v1/object/public/' || b.id || '/' || o.name) as public (path)
+        where public.path in (right(p_output_location, length(public.path)),
+            right(percent_decoded(p_output_location), length(public.path)))
+          and (o.metadata ->> 'size')::bigint > 0
+      ) into stored;
+      if stored is not true or not is_own_object(p_task_id, p_storage_path) then
+        raise exception 'task % cannot complete: object % is not in storage', p_task_id,
+          coalesce(one_line(p_storage_path), '(none)')
+          using errcode = 'PT409', hint = 'Upload the file first; p_output_location must be its public URL.';
+      end if;
     end if;
+    with lease as (
+      update task_attempts set ended_at = now(), cause = 'completed', progress = 1, progress_at = now()
+      where task_id = p_task_id and attempt = number and ended_at is null
+      returning task_id
+    )
+    update tasks t
+    set status = 'Complete', output_location = p_output_location, result_data = p_result, error_message = null,
+      generation_processed_at = now(), generation_created = true
+    from lease where t.id = lease.task_id and t.status = 'In Progress';
+    if found then
+      return jsonb_build_object('outcome', 'completed');
+    end if;
+    -- Somebody was faster.
+    select cause into end_cause from task_attempts where task_id = p_task_id and attempt = number;
   end if;
-  update task_attempts set ended_at = now(), cause = 'completed', progress = 1, progress_at = now() where id = lease.id;
-  update tasks
-  set status = 'Complete', output_location = p_output_location, result_data = p_result, error_message = null,
-    generation_processed_at = now(), generation_created = true
-  where id = p_task_id and status = 'In Progress';
-  update workers set last_released_at = now() where id = lease.worker_id;
-  return jsonb_build_object('outcome', 'completed');
+  return jsonb_build_object('outcome', case end_cause when 'completed' then 'already_completed' else 'lease_lost' end);
 end $$;
 
 -- finish_task and the same worker's next claim_task in one round trip; answers the fields of both. Whatever became of the
@@ -194,11 +233,28 @@ create or replace function finish_and_claim(
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  finished jsonb := finish_task(p_task_id, p_lease_token, p_storage_path, p_output_location, p_result);
   holder text;
+  worker_status text;
+  worker_pool text;
+  finished jsonb;
+  claimed jsonb;
 begin
-  select worker_id into holder from task_attempts where lease_token = p_lease_token and task_id = p_task_id;
-  return finished || case when holder is null then '{"worker_status": "unknown", "task": null}' else claim_task(holder) end;
+  -- The worker's row is locked for the claim, and so before all others.
+  select w.id, w.status, w.pool into holder, worker_status, worker_pool
+  from task_attempts a join workers w on w.id = a.worker_id
+  where a.task_id = p_task_id and a.lease_token = p_lease_token
+  for no key update of w;
+  if not found then
+    return '{"outcome": "lease_lost", "worker_status": "unknown", "task": null}';
+  end if;
+  finished := finish_task(p_task_id, p_lease_token, p_storage_path, p_output_location, p_result);
+  if finished ->> 'outcome' <> 'completed' then
+    claimed := open_claim(holder);
+  end if;
+  if claimed is null and worker_status = 'active' then
+    claimed := lease_next(worker_pool, holder);
+  end if;
+  return finished || jsonb_build_object('worker_status', worker_status, 'task', claimed);
 end $$;
 
 create or replace function fail_task(p_task_id uuid, p_lease_token uuid, p_error text, p_permanent boolean default false)
@@ -207,10 +263,10 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   lease task_attempts := lock_lease(p_task_id, p_lease_token);
 begin
-  if lease.id is null or lease.ended_at is not null then
+  if lease.task_id is null or lease.ended_at is not null then
     return jsonb_build_object('outcome', 'lease_lost');
   end if;
-  return jsonb_build_object('outcome', close_attempt(lease.id, 'task_error', left(p_error, 4000), p_permanent));
+  return jsonb_build_object('outcome', close_attempt(p_task_id, lease.attempt, 'task_error', left(p_error, 4000), p_permanent));
 end $$;
 
 create or replace function release_task(p_task_id uuid, p_lease_token uuid, p_reason text) returns jsonb
@@ -218,10 +274,10 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   lease task_attempts := lock_lease(p_task_id, p_lease_token);
 begin
-  if lease.id is null or lease.ended_at is not null then
+  if lease.task_id is null or lease.ended_at is not null then
     return jsonb_build_object('outcome', 'lease_lost');
   end if;
-  perform close_attempt(lease.id, 'released', left(p_reason, 4000));
+  perform close_attempt(p_task_id, lease.attempt, 'released', left(p_reason, 4000));
   return jsonb_build_object('outcome', 'released');
 end $$;
 
@@ -232,7 +288,7 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   lease task_attempts := lock_lease(p_task_id, p_lease_token);
 begin
-  if lease.id is null or (lease.ended_at is not null and lease.cause <> 'delegated') then
+  if lease.task_id is null or (lease.ended_at is not null and lease.cause <> 'delegated') then
     return jsonb_build_object('outcome', 'lease_lost');
   end if;
   if lease.ended_at is not null then

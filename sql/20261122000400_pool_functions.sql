@@ -153,11 +153,12 @@ language sql stable security definer set search_path = public, pg_temp as $$
   from living cross join gone
 $$;
 
--- Changes whenever the fleet does, save for what changes all the time: heartbeats and progress.
+-- Changes whenever the fleet does, save for what changes all the time, heartbeats and progress, and for a task that came and
+-- went since the last look: it costs a look at every worker's last attempt, and the next full pass tells it.
 create or replace function pool_fleet_hash(p_pool text) returns text
 language sql stable security definer set search_path = public, pg_temp as $$
   select coalesce(md5(string_agg(concat_ws(':', w.id, w.status, w.post_state, w.boot_stage, w.pod_id,
-    extract(epoch from w.last_released_at), w.last_signal, extract(epoch from w.last_signal_at), a.id), ',' order by w.id)), 'empty')
+    w.last_signal, extract(epoch from w.last_signal_at), a.lease_token), ',' order by w.id)), 'empty')
   from workers w
   left join task_attempts a on a.worker_id = w.id and a.ended_at is null
   where w.pool = p_pool and w.gone_at is null
@@ -224,10 +225,11 @@ begin
         (extract(epoch from w.ready_at) * 1000)::bigint as ready_ms,
         (extract(epoch from w.last_heartbeat) * 1000)::bigint as heartbeat_ms,
         (extract(epoch from w.vram_at) * 1000)::bigint as vram_ms,
-        (extract(epoch from w.last_released_at) * 1000)::bigint as released_ms,
+        case when a.task_id is null then (
+          select (extract(epoch from max(ended_at)) * 1000)::bigint from task_attempts where worker_id = w.id) end as released_ms,
         (extract(epoch from w.boot_stage_at) * 1000)::bigint as boot_stage_ms,
         (extract(epoch from w.last_signal_at) * 1000)::bigint as signal_ms,
-        case when a.id is not null then jsonb_build_object(
+        case when a.task_id is not null then jsonb_build_object(
           'id', a.task_id, 'started_ms', (extract(epoch from a.started_at) * 1000)::bigint,
           'progress_ms', (extract(epoch from a.progress_at) * 1000)::bigint,
           'progress', a.progress, 'stuck_timeout_sec', tt.stuck_timeout_sec) end as task

@@ -104,13 +104,15 @@ end $$;
 create or replace function close_worker_leases(p_worker_id text, p_cause text, p_reason text) returns integer
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  lease bigint;
+  lease record;
   closed integer := 0;
 begin
   perform from workers where id = p_worker_id for update;
-  for lease in select id from task_attempts where worker_id = p_worker_id and ended_at is null loop
-    perform close_attempt(lease, p_cause, p_reason);
-    closed := closed + 1;
+  for lease in select task_id, attempt from task_attempts where worker_id = p_worker_id and ended_at is null loop
+    -- A completion locks no worker: one that was under way may have been faster.
+    if close_attempt(lease.task_id, lease.attempt, p_cause, p_reason) <> 'lease_lost' then
+      closed := closed + 1;
+    end if;
   end loop;
   return closed;
 end $$;

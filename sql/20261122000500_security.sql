@@ -22,7 +22,7 @@ begin
   end if;
 end $$;
 
-revoke all on sequence task_attempts_id_seq, pool_events_id_seq from public, anon, authenticated;
+revoke all on sequence pool_events_id_seq from public, anon, authenticated;
 
 do $$
 declare
@@ -32,9 +32,10 @@ begin
     select p.oid::regprocedure as signature, p.proname as name
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'public' and p.proname in (
-      'project_is_gated', 'open_held_tasks', 'tasks_admit', 'tasks_guard', 'tasks_ended', 'tasks_stopped',
-      'projects_regate', 'task_status_named', 'settle_parent', 'tasks_delegated', 'delegate_task', 'finish_and_claim',
-      'close_attempt', 'one_line', 'percent_decoded', 'is_own_object', 'require_worker', 'lock_lease', 'claim_task', 'report_progress',
+      'project_is_gated', 'open_held_tasks', 'require_task_state', 'tasks_admit', 'tasks_guard', 'tasks_stopped',
+      'projects_regate', 'task_status_named', 'settle_parent', 'delegate_task', 'finish_and_claim',
+      'close_attempt', 'one_line', 'percent_decoded', 'is_own_object', 'require_worker', 'lock_lease', 'open_claim',
+      'lease_task', 'lease_next', 'claim_task', 'report_progress',
       'authorize_upload', 'finish_task', 'fail_task', 'release_task', 'worker_heartbeat', 'to_ms', 'journal', 'pool_open',
       'pool_intent', 'pool_set_intent', 'pool_turn_breaker', 'pool_reconfigure', 'account_spend', 'pool_fleet_hash',
       'pool_observe',

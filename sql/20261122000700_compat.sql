@@ -175,7 +175,7 @@ begin
   select * into task from tasks where id = p_task_id for no key update;
   if task.status = 'Complete' and (token is null or lease.cause = 'completed') then
     outcome := 'already_completed';
-  elsif token is not null and (lease.id is null or lease.ended_at is not null) then
+  elsif token is not null and (lease.task_id is null or lease.ended_at is not null) then
     outcome := 'lease_lost';
   elsif task.status <> 'In Progress' then
     outcome := 'not_running';
@@ -187,12 +187,12 @@ begin
       raise exception 'task % cannot complete: % is no file of its own', p_task_id, one_line(location)
         using errcode = 'PT409', hint = 'The file lies below the id of the task.';
     end if;
-    update task_attempts set ended_at = now(), cause = 'completed', progress = 1, progress_at = now() where id = lease.id;
+    update task_attempts set ended_at = now(), cause = 'completed', progress = 1, progress_at = now()
+    where task_id = p_task_id and attempt = lease.attempt;
     update tasks
     set status = 'Complete', output_location = coalesce(location, output_location), result_data = coalesce(nullif(p_result, 'null'), result_data),
       error_message = null, generation_created = true
     where id = p_task_id;
-    update workers set last_released_at = now() where id = lease.worker_id;
     task.status := 'Complete';
   end if;
   return jsonb_build_object('success', outcome in ('completed', 'already_completed'), 'outcome', outcome, 'status', task.status);

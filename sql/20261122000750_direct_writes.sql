@@ -59,7 +59,7 @@ begin
   return new;
 end $$;
 create or replace trigger workers_direct before insert or update on workers for each row
-when (current_user in ('service_role', 'authenticated'))
+when (current_user = 'service_role')
 execute function workers_direct();
 
 -- A direct claim is a lease like any other, under the same conditions.
@@ -86,105 +86,109 @@ begin
   select p_task.id, worker.id, coalesce(max(attempt), 0) + 1 from task_attempts where task_id = p_task.id;
 end $$;
 
-create or replace function tasks_direct() returns trigger
+-- There is no lease before its task: nobody would ever let go of this one. What is there already is an upsert's update.
+create or replace function tasks_added_directly() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  new.status := task_status_named(new.status::text);
+  if new.status = 'In Progress' and not exists (select from tasks where id = new.id) then
+    new.status := 'Queued';
+    new.worker_id := null;
+    new.generation_started_at := null;
+  end if;
+  return new;
+end $$;
+-- Its name puts it before tasks_admit: what it makes Queued is admitted.
+create or replace trigger tasks_added_directly before insert on tasks for each row
+when (current_user = 'service_role')
+execute function tasks_added_directly();
+
+-- What a direct update makes of a task; tasks_guard asks.
+create or replace function update_directly(p_old tasks, p_new tasks) returns tasks
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   lease task_attempts;
 begin
-  new.status := task_status_named(new.status::text);
-  if tg_op = 'INSERT' then
-    -- There is no lease before its task: nobody would ever let go of this one. What is there already is an upsert's update.
-    if new.status = 'In Progress' and not exists (select from tasks where id = new.id) then
-      new.status := 'Queued';
-      new.worker_id := null;
-      new.generation_started_at := null;
-    end if;
-    return new;
-  end if;
+  p_new.status := task_status_named(p_new.status::text);
   -- What admission and claims keep.
-  new.gate := old.gate;
-  new.vtime := old.vtime;
-  new.attempts := old.attempts;
-  new.delegated_at := old.delegated_at;
-  new.parent_id := old.parent_id;
+  p_new.gate := p_old.gate;
+  p_new.vtime := p_old.vtime;
+  p_new.attempts := p_old.attempts;
+  p_new.delegated_at := p_old.delegated_at;
+  p_new.parent_id := p_old.parent_id;
 
-  if old.status in ('Complete', 'Failed', 'Cancelled') then
-    if new.status = old.status and (new.output_location is distinct from old.output_location
-      or new.result_data is distinct from old.result_data or new.worker_id is distinct from old.worker_id)
+  if p_old.status in ('Complete', 'Failed', 'Cancelled') then
+    if p_new.status = p_old.status and (p_new.output_location is distinct from p_old.output_location
+      or p_new.result_data is distinct from p_old.result_data or p_new.worker_id is distinct from p_old.worker_id)
     then
-      raise exception 'task % is % and its result stays as it is', old.id, old.status using errcode = 'PT409';
+      raise exception 'task % is % and its result stays as it is', p_old.id, p_old.status using errcode = 'PT409';
     end if;
-    return new;
+    return p_new;
   end if;
 
-  if old.status = 'Queued' then
-    if new.status = 'In Progress' then
-      perform lease_directly(old, new.worker_id);
-      new.attempts := old.attempts + 1;
-      new.generation_started_at := now();
-    elsif new.status in ('Complete', 'Failed') then
-      raise exception 'task % is Queued: no worker holds it, and it cannot become %', old.id, new.status
+  if p_old.status = 'Queued' then
+    if p_new.status = 'In Progress' then
+      perform lease_directly(p_old, p_new.worker_id);
+      p_new.attempts := p_old.attempts + 1;
+      p_new.generation_started_at := now();
+    elsif p_new.status in ('Complete', 'Failed') then
+      raise exception 'task % is Queued: no worker holds it, and it cannot become %', p_old.id, p_new.status
         using errcode = 'PT409', hint = 'An attempt that was given back does not count any more. To end a task, set it to Cancelled.';
     else
-      new.worker_id := null;
+      p_new.worker_id := null;
     end if;
-    return new;
+    return p_new;
   end if;
 
-  select * into lease from task_attempts where task_id = old.id and ended_at is null;
-  if new.status = 'In Progress' then
-    if new.worker_id is distinct from old.worker_id and new.worker_id is not null then
-      raise exception 'task % is held by worker %, not by %', old.id, coalesce(old.worker_id, '(none)'), one_line(new.worker_id)
+  select * into lease from task_attempts where task_id = p_old.id and ended_at is null;
+  if p_new.status = 'In Progress' then
+    if p_new.worker_id is distinct from p_old.worker_id and p_new.worker_id is not null then
+      raise exception 'task % is held by worker %, not by %', p_old.id, coalesce(p_old.worker_id, '(none)'), one_line(p_new.worker_id)
         using errcode = 'PT409';
     end if;
-    new.worker_id := old.worker_id;
-    update task_attempts set progress_at = now() where id = lease.id;
+    p_new.worker_id := p_old.worker_id;
+    update task_attempts set progress_at = now() where task_id = p_old.id and attempt = lease.attempt;
     -- An orchestrator's program ends so when it has written its sub-tasks.
-    if lease.id is not null and old.task_type like '%orchestrator%' and exists (select from tasks where parent_id = old.id) then
-      new.delegated_at := now();
-      new.worker_id := null;
-      new.attempts := old.attempts - 1;
+    if lease.task_id is not null and p_old.task_type like '%orchestrator%'
+      and exists (select from tasks where parent_id = p_old.id)
+    then
+      p_new.delegated_at := now();
+      p_new.worker_id := null;
+      p_new.attempts := p_old.attempts - 1;
     end if;
-    return new;
+    return p_new;
   end if;
 
-  new.worker_id := old.worker_id;
-  if new.status = 'Queued' then
-    new.worker_id := null;
-    new.generation_started_at := null;
-    if new.error_details is distinct from old.error_details or new.error_message is distinct from old.error_message then
+  p_new.worker_id := p_old.worker_id;
+  if p_new.status = 'Queued' then
+    p_new.worker_id := null;
+    p_new.generation_started_at := null;
+    if p_new.error_details is distinct from p_old.error_details or p_new.error_message is distinct from p_old.error_message then
       -- Given back with an error: one failed attempt, and the third is the last.
-      new.error_message := coalesce(nullif(new.error_message, old.error_message), new.error_details);
-      update task_attempts set ended_at = now(), cause = 'task_error', error = left(new.error_message, 4000) where id = lease.id;
-      update workers set last_released_at = now() where id = lease.worker_id;
-      if old.attempts >= 3 then
-        new.status := 'Failed';
-        new.worker_id := old.worker_id;
+      p_new.error_message := coalesce(nullif(p_new.error_message, p_old.error_message), p_new.error_details);
+      update task_attempts set ended_at = now(), cause = 'task_error', error = left(p_new.error_message, 4000)
+      where task_id = p_old.id and attempt = lease.attempt;
+      if p_old.attempts >= 3 then
+        p_new.status := 'Failed';
+        p_new.worker_id := p_old.worker_id;
       end if;
-    elsif lease.id is not null then
-      new.attempts := old.attempts - 1;
+    elsif lease.task_id is not null then
+      p_new.attempts := p_old.attempts - 1;
     end if;
-  elsif new.status = 'Complete' then
-    perform require_stored(old.id, new.output_location);
-    new.generation_created := true;
-    new.error_message := null;
-  elsif new.status = 'Failed' and new.error_message is not distinct from old.error_message
-    and new.output_location is distinct from old.output_location and new.output_location !~ '^https?://'
+  elsif p_new.status = 'Complete' then
+    perform require_stored(p_old.id, p_new.output_location);
+    p_new.generation_created := true;
+    p_new.error_message := null;
+  elsif p_new.status = 'Failed' and p_new.error_message is not distinct from p_old.error_message
+    and p_new.output_location is distinct from p_old.output_location and p_new.output_location !~ '^https?://'
   then
-    new.error_message := new.output_location;
-    new.output_location := old.output_location;
+    p_new.error_message := p_new.output_location;
+    p_new.output_location := p_old.output_location;
   end if;
-  return new;
+  return p_new;
 end $$;
-create or replace trigger tasks_direct before update on tasks for each row
-when (current_user in ('service_role', 'authenticated'))
-execute function tasks_direct();
--- Its name puts it before tasks_admit: what it makes Queued is admitted.
-create or replace trigger tasks_added_directly before insert on tasks for each row
-when (current_user in ('service_role', 'authenticated'))
-execute function tasks_direct();
 
-revoke all on function note_reported_status(text, text), workers_direct(), lease_directly(tasks, text), tasks_direct()
-  from public, anon, authenticated;
-grant execute on function note_reported_status(text, text), workers_direct(), lease_directly(tasks, text), tasks_direct()
-  to service_role;
+revoke all on function note_reported_status(text, text), workers_direct(), lease_directly(tasks, text), tasks_added_directly(),
+  update_directly(tasks, tasks) from public, anon, authenticated;
+grant execute on function note_reported_status(text, text), workers_direct(), lease_directly(tasks, text), tasks_added_directly(),
+  update_directly(tasks, tasks) to service_role;

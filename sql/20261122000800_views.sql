@@ -21,13 +21,13 @@ comment on column worker_costs.cost_usd is 'Null where the price is not known.';
 comment on column worker_costs.busy_sec is 'Seconds for which it held a task.';
 
 create view task_costs with (security_invoker = true) as
-select t.id as task_id, t.project_id, t.task_type, t.status, count(a.id) as attempts,
+select t.id as task_id, t.project_id, t.task_type, t.status, count(a.task_id) as attempts,
   coalesce(sum(a.held_sec), 0) as busy_sec,
   case when bool_or(c.worker_id is not null and c.cost_usd is null) then null else coalesce(round(sum(
     c.cost_usd * case when c.busy_sec > 0 then a.held_sec / c.busy_sec else 1.0 / c.tasks end), 6), 0) end as cost_usd
 from tasks t
 left join (
-  select id, task_id, worker_id, extract(epoch from coalesce(ended_at, now()) - started_at) as held_sec from task_attempts
+  select task_id, worker_id, extract(epoch from coalesce(ended_at, now()) - started_at) as held_sec from task_attempts
 ) as a on a.task_id = t.id
 left join worker_costs c on c.worker_id = a.worker_id
 group by t.id;
@@ -83,8 +83,8 @@ select w.id as worker_id, w.pool, w.origin, w.status, w.boot_stage,
   w.vram_total_mb, w.vram_used_mb, round(100.0 * w.vram_used_mb / nullif(w.vram_total_mb, 0), 1) as vram_used_percent,
   a.task_id as current_task_id, extract(epoch from now() - a.started_at) as task_running_sec,
   extract(epoch from now() - coalesce(a.progress_at, a.started_at)) as since_progress_sec, a.progress,
-  case when a.id is null and w.status = 'active'
-    then extract(epoch from now() - coalesce(w.last_released_at, w.ready_at, w.created_at)) end as idle_sec,
+  case when a.task_id is null and w.status = 'active' then extract(epoch from now() - coalesce(
+    (select max(ended_at) from task_attempts where worker_id = w.id), w.ready_at, w.created_at)) end as idle_sec,
   w.metadata ->> 'reported_status' as reported_status, w.status_reason
 from workers w
 left join task_attempts a on a.worker_id = w.id and a.ended_at is null
@@ -94,16 +94,16 @@ comment on column active_workers_health.reported_status is 'A status that its pr
 
 create view worker_performance with (security_invoker = true) as
 select w.id as worker_id, w.pool, w.status, w.instance_type,
-  count(a.id) as attempts,
-  count(a.id) filter (where a.cause = 'completed') as completed,
-  count(a.id) filter (where a.cause in ('task_error', 'worker_died', 'stuck')) as failed,
-  round(100.0 * count(a.id) filter (where a.cause = 'completed')
-    / nullif(count(a.id) filter (where a.cause in ('completed', 'task_error', 'worker_died', 'stuck')), 0), 1) as success_percent,
+  count(a.task_id) as attempts,
+  count(a.task_id) filter (where a.cause = 'completed') as completed,
+  count(a.task_id) filter (where a.cause in ('task_error', 'worker_died', 'stuck')) as failed,
+  round(100.0 * count(a.task_id) filter (where a.cause = 'completed')
+    / nullif(count(a.task_id) filter (where a.cause in ('completed', 'task_error', 'worker_died', 'stuck')), 0), 1) as success_percent,
   round(avg(extract(epoch from a.ended_at - a.started_at)) filter (where a.cause = 'completed'), 3) as mean_processing_sec,
-  round(count(a.id) filter (where a.cause = 'completed') * 3600.0
+  round(count(a.task_id) filter (where a.cause = 'completed') * 3600.0
     / nullif(extract(epoch from coalesce(w.gone_at, now()) - w.ready_at), 0), 2) as completed_per_hour,
   extract(epoch from w.ready_at - w.created_at) as boot_sec, c.cost_usd,
-  round(c.cost_usd / nullif(count(a.id) filter (where a.cause = 'completed'), 0), 6) as cost_per_completed_usd
+  round(c.cost_usd / nullif(count(a.task_id) filter (where a.cause = 'completed'), 0), 6) as cost_per_completed_usd
 from workers w
 left join task_attempts a on a.worker_id = w.id
 left join worker_costs c on c.worker_id = w.id
@@ -122,7 +122,7 @@ left join (
   from task_queue_analysis group by pool) as q on q.pool = p.name
 left join (
   select w.pool, count(*) filter (where w.status = 'spawning') as spawning, count(*) filter (where w.status = 'active') as active,
-    count(*) filter (where a.id is not null) as busy, count(*) filter (where w.status = 'terminating') as terminating,
+    count(*) filter (where a.task_id is not null) as busy, count(*) filter (where w.status = 'terminating') as terminating,
     count(*) filter (where w.status = 'error') as error, sum(w.cost_per_hr_usd) filter (where w.pod_id is not null) as rate
   from workers w left join task_attempts a on a.worker_id = w.id and a.ended_at is null
   where w.gone_at is null group by w.pool) as f on f.pool = p.name;

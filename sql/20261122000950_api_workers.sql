@@ -69,8 +69,8 @@ declare
   machine_id text := format('personal-%s-%s', who, p_worker_id);
   machine workers;
   own uuid;
-  lease task_attempts;
-  task tasks;
+  next_id uuid;
+  claimed jsonb;
 begin
   if p_worker_id is null or p_worker_id !~ '^[A-Za-z0-9_.:-]{1,100}$' then
     perform api_refuse('PT400', 'worker_id', 'worker_id must be 1 to 100 letters, digits or the signs _ . : -');
@@ -90,29 +90,20 @@ begin
   end if;
   select * into machine from workers where id = machine_id for no key update;
   update workers set last_heartbeat = now() where id = machine.id;
-  select * into lease from task_attempts where worker_id = machine.id and ended_at is null;
-  if found then
-    select * into task from tasks where id = lease.task_id;
-  elsif machine.status = 'active' then
+  claimed := open_claim(machine.id);
+  if claimed is null and machine.status = 'active' then
     for own in select id from projects where user_id = who order by id loop
-      select * into task from tasks
+      select id into next_id from tasks
       where project_id = own and status = 'Queued' and gate = 'open'
       order by priority desc, vtime, id limit 1
       for update skip locked;
       exit when found;
     end loop;
-    if task.id is not null then
-      insert into task_attempts (task_id, worker_id, attempt)
-      select task.id, machine.id, coalesce(max(attempt), 0) + 1 from task_attempts where task_id = task.id
-      returning * into lease;
-      update tasks
-      set status = 'In Progress', worker_id = machine.id, attempts = attempts + 1, generation_started_at = now()
-      where id = task.id;
+    if next_id is not null then
+      claimed := lease_task(next_id, machine.id);
     end if;
   end if;
-  return jsonb_build_object('worker_status', coalesce(machine.status, 'active'), 'task', case when lease.id is not null then jsonb_build_object(
-    'task_id', task.id, 'task_type', task.task_type, 'params', task.params, 'project_id', task.project_id,
-    'attempt', lease.attempt, 'lease_token', lease.lease_token) end);
+  return jsonb_build_object('worker_status', coalesce(machine.status, 'active'), 'task', claimed);
 end $$;
 
 -- The attempt at this task that the caller may write about: its own; for the service key, which old workers share, the
@@ -161,7 +152,7 @@ begin
   outcome := finish_task(p_task_id, lease.lease_token, p_storage_path, p_output_location, p_result) ->> 'outcome';
   if outcome = 'lease_lost' then
     perform api_refuse('PT409', 'task_id', format('task %s cannot complete: its lease ended (%s)', p_task_id,
-      (select coalesce(cause, 'unknown') from task_attempts where id = lease.id)));
+      (select coalesce(cause, 'unknown') from task_attempts where task_id = p_task_id and attempt = lease.attempt)));
   end if;
   return (select jsonb_build_object('outcome', outcome, 'output_location', output_location, 'result_data', result_data)
     from tasks where id = p_task_id);
@@ -192,7 +183,8 @@ begin
     outcome := case when lease.cause = 'delegated' then 'delegated' else 'lease_lost' end;
   elsif p_reset_started then
     update tasks set generation_started_at = now() where id = p_task_id and status = 'In Progress';
-    update task_attempts set progress_at = now() where id = lease.id and ended_at is null;
+    update task_attempts set progress_at = now()
+    where task_id = p_task_id and attempt = lease.attempt and ended_at is null;
   elsif exists (select from tasks where id = p_task_id and task_type like '%\_orchestrator')
     and exists (select from tasks where parent_id = p_task_id)
   then
@@ -203,7 +195,7 @@ begin
   -- What was asked for and has happened already is no conflict: an answer may have been lost.
   if outcome = 'lease_lost' and not exists (select from tasks where id = p_task_id and status::text = wanted) then
     perform api_refuse('PT409', 'task_id', format('task %s cannot become %s: its lease ended (%s)', p_task_id, wanted,
-      (select coalesce(cause, 'unknown') from task_attempts where id = lease.id)));
+      (select coalesce(cause, 'unknown') from task_attempts where task_id = p_task_id and attempt = lease.attempt)));
   end if;
   return (select jsonb_build_object('task_id', id, 'status', status, 'outcome', outcome) from tasks where id = p_task_id);
 end $$;

@@ -16,7 +16,7 @@ comment on table notification_endpoints is 'Who is told of what. Written by the 
 comment on column notification_endpoints.project_id is 'Null: every project.';
 comment on column notification_endpoints.pool is 'Null: every pool.';
 comment on column notification_endpoints.secret is 'Key of the signature (HMAC-SHA256).';
--- Serves the trigger at the end of every task.
+-- Serves the end of every task.
 create index if not exists notification_endpoints_project on notification_endpoints (project_id) where enabled;
 
 create table if not exists outbox (
@@ -54,32 +54,31 @@ language sql security definer set search_path = public, pg_temp as $$
     and (project_id is null or project_id = p_project_id)
 $$;
 
-create or replace function tasks_notify() returns trigger
+-- The result is whatever a worker gave: what it says is passed on only where it is of the right kind.
+create or replace function notify_task_ended(p_task tasks) returns void
+language sql security definer set search_path = public, pg_temp as $$
+  select notify_endpoints(
+    case p_task.status when 'Complete' then 'task.completed' else 'task.failed' end, p_task.project_id, p_task.pool,
+    jsonb_build_object(
+      'task_id', p_task.id, 'status', p_task.status, 'project_id', p_task.project_id, 'attempt', p_task.attempts,
+      'video_url', coalesce(p_task.result_data ->> 'video_url', p_task.output_location),
+      'processing_time', coalesce(
+        case when jsonb_typeof(p_task.result_data -> 'processing_time_seconds') = 'number'
+          then p_task.result_data -> 'processing_time_seconds' end,
+        to_jsonb(round(extract(epoch from p_task.generation_processed_at - p_task.generation_started_at), 3))),
+      'error', left(p_task.error_message, 2000)))
+$$;
+
+-- A task whose parent has failed is Failed from its first moment, and never stopped.
+create or replace function tasks_born_failed() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
-  if not exists (select from notification_endpoints where enabled) then
-    return null;
-  end if;
-  -- The result is whatever a worker gave: what it says is passed on only where it is of the right kind.
-  perform notify_endpoints(
-    case new.status when 'Complete' then 'task.completed' else 'task.failed' end, new.project_id, new.pool,
-    jsonb_build_object(
-      'task_id', new.id, 'status', new.status, 'project_id', new.project_id, 'attempt', new.attempts,
-      'video_url', coalesce(new.result_data ->> 'video_url', new.output_location),
-      'processing_time', coalesce(
-        case when jsonb_typeof(new.result_data -> 'processing_time_seconds') = 'number'
-          then new.result_data -> 'processing_time_seconds' end,
-        to_jsonb(round(extract(epoch from new.generation_processed_at - new.generation_started_at), 3))),
-      'error', left(new.error_message, 2000)));
+  perform notify_task_ended(new);
   return null;
 end $$;
-create or replace trigger tasks_notify after update of status on tasks for each row
-when (old.status is distinct from new.status and new.status in ('Complete', 'Failed'))
-execute function tasks_notify();
--- A task whose parent has failed is Failed from its first moment.
-create or replace trigger tasks_notify_born after insert on tasks for each row
+create or replace trigger tasks_born_failed after insert on tasks for each row
 when (new.status = 'Failed')
-execute function tasks_notify();
+execute function tasks_born_failed();
 
 -- An event of the journal whose kind is alert, or begins with alert., is an alert of its pool.
 create or replace function pool_events_notify() returns trigger
@@ -161,8 +160,8 @@ declare
   signature text;
 begin
   foreach signature in array array[
-    'notify_endpoints(text, uuid, text, jsonb)', 'tasks_notify()', 'pool_events_notify()', 'outbox_take(integer)',
-    'outbox_delivered(bigint)', 'outbox_failed(bigint, text, numeric, boolean)', 'outbox_clean(integer)']
+    'notify_endpoints(text, uuid, text, jsonb)', 'notify_task_ended(tasks)', 'tasks_born_failed()', 'pool_events_notify()',
+    'outbox_take(integer)', 'outbox_delivered(bigint)', 'outbox_failed(bigint, text, numeric, boolean)', 'outbox_clean(integer)']
   loop
     execute format('revoke all on function %s from public, anon, authenticated', signature);
     execute format('grant execute on function %s to service_role', signature);

@@ -79,15 +79,16 @@ begin
     silent := worker.user_id is null
       and greatest(worker.last_heartbeat, worker.created_at, observing) < now() - make_interval(secs => p_silent_sec);
     for lease in
-      select a.id, a.task_id from task_attempts a
+      select a.task_id, a.attempt from task_attempts a
       join tasks t on t.id = a.task_id left join task_types k on k.name = t.task_type
       where a.worker_id = worker.id and a.ended_at is null and (silent
         or greatest(coalesce(a.progress_at, a.started_at), case when worker.user_id is null then observing end)
           < now() - make_interval(secs => coalesce(k.stuck_timeout_sec,
           case when worker.user_id is null then p_stuck_sec else greatest(p_stuck_sec, 3600) end)))
     loop
-      perform close_attempt(lease.id, case when silent then 'worker_died' else 'stuck' end,
-        case when silent then 'the external worker fell silent' else 'no progress' end);
+      -- A completion that was under way may have been faster.
+      continue when close_attempt(lease.task_id, lease.attempt, case when silent then 'worker_died' else 'stuck' end,
+        case when silent then 'the external worker fell silent' else 'no progress' end) = 'lease_lost';
       perform journal(worker.pool, 'worker.lease_expired',
         case when silent then 'an external worker fell silent' else 'an external worker''s task made no progress' end,
         worker.id, null, jsonb_build_object('task_id', lease.task_id));

@@ -44,6 +44,10 @@ const QUERY = `
   from pg_constraint k join pg_class c on c.oid = k.conrelid
   where c.relnamespace = 'public'::regnamespace and k.contype in ('c', 'f')
   union all
+  select 'domain ' || t.typname, ${PLAIN("pg_get_constraintdef(k.oid)")}
+  from pg_constraint k join pg_type t on t.oid = k.contypid
+  where t.typnamespace = 'public'::regnamespace
+  union all
   select 'trigger ' || c.relname || '.' || t.tgname, ${PLAIN("pg_get_triggerdef(t.oid)")} || '; enabled ' || t.tgenabled::text
   from pg_trigger t join pg_class c on c.oid = t.tgrelid
   where c.relnamespace = 'public'::regnamespace and not t.tgisinternal

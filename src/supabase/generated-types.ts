@@ -258,7 +258,6 @@ export type Schema = {
           cause: string | null;
           ended_at: string | null;
           error: string | null;
-          id: number;
           lease_token: string;
           progress: number | null;
           progress_at: string | null;
@@ -516,7 +515,6 @@ export type Schema = {
           id: string;
           instance_type: string | null;
           last_heartbeat: string | null;
-          last_released_at: string | null;
           last_signal: string | null;
           last_signal_at: string | null;
           metadata: Json;
@@ -551,7 +549,6 @@ export type Schema = {
           id: string;
           instance_type?: string | null | undefined;
           last_heartbeat?: string | null | undefined;
-          last_released_at?: string | null | undefined;
           last_signal?: string | null | undefined;
           last_signal_at?: string | null | undefined;
           metadata?: JsonInput | undefined;
@@ -586,7 +583,6 @@ export type Schema = {
           id?: string | undefined;
           instance_type?: string | null | undefined;
           last_heartbeat?: string | null | undefined;
-          last_released_at?: string | null | undefined;
           last_signal?: string | null | undefined;
           last_signal_at?: string | null | undefined;
           metadata?: JsonInput | undefined;
@@ -935,6 +931,7 @@ export type Schema = {
       };
       close_attempt: {
         Args: {
+          p_task_id: string | null;
           p_attempt: number | null;
           p_cause: string | null;
           p_error: string | null;
@@ -1202,6 +1199,20 @@ export type Schema = {
         };
         Returns: undefined;
       };
+      lease_next: {
+        Args: {
+          p_pool: string | null;
+          p_worker_id: string | null;
+        };
+        Returns: Json;
+      };
+      lease_task: {
+        Args: {
+          p_task_id: string | null;
+          p_worker_id: string | null;
+        };
+        Returns: Json;
+      };
       lock_lease: {
         Args: {
           p_task_id: string | null;
@@ -1236,6 +1247,12 @@ export type Schema = {
           p_text: string | null;
         };
         Returns: string;
+      };
+      open_claim: {
+        Args: {
+          p_worker_id: string | null;
+        };
+        Returns: Json;
       };
       open_held_tasks: {
         Args: {
@@ -1439,6 +1456,13 @@ export type Schema = {
         Args: {
           p_task_id: string | null;
           p_location: string | null;
+        };
+        Returns: undefined;
+      };
+      require_task_state: {
+        Args: {
+          p_status: string | null;
+          p_gate: string | null;
         };
         Returns: undefined;
       };

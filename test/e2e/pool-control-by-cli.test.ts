@@ -111,7 +111,7 @@ describe("what operators say and ask with the temporal command, beyond size", ()
     await updateOk("terminateWorker", { worker: holder?.worker_id });
     await expectDoneOnce(stack, ids, 60);
     const attempts = await stack.rows<{ cause: string; attempts: number }>(
-      "select a.cause, t.attempts from task_attempts a join tasks t on t.id = a.task_id where t.id = any($1) order by a.id",
+      "select a.cause, t.attempts from task_attempts a join tasks t on t.id = a.task_id where t.id = any($1) order by a.started_at",
       [ids],
     );
     expect(attempts).toEqual([

@@ -37,7 +37,7 @@ describe("a worker's first minutes", () => {
     );
     expect(task).toMatchObject({ attempts: 1, error_message: expect.stringContaining("params.frames") });
     const attempts = await stack.rows<{ worker_id: string; cause: string }>(
-      "select worker_id, cause from task_attempts where task_id = any($1) order by id",
+      "select worker_id, cause from task_attempts where task_id = any($1) order by started_at",
       [[bad, good]],
     );
     expect(attempts.map(({ cause }) => cause)).toEqual(["task_error", "completed"]);

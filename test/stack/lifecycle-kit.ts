@@ -50,7 +50,7 @@ export async function livingWorkers(stack: TestStack): Promise<WorkerState[]> {
 export async function expectDoneOnce(stack: TestStack, ids: readonly string[], timeoutSec: number): Promise<void> {
   const notDone = async () =>
     await stack.rows(
-      `select t.id, t.status, t.error_message, count(a.id)::int as attempts,
+      `select t.id, t.status, t.error_message, count(a.task_id)::int as attempts,
          (count(*) filter (where a.cause = 'completed'))::int as completed,
          (count(*) filter (where a.id is not null and a.ended_at is null))::int as open
        from tasks t left join task_attempts a on a.task_id = t.id

@@ -201,7 +201,6 @@ describe("pool_observe", () => {
     ],
     ["a boot stage", (_, spawning) => queue.call("worker_boot_stage", { p_worker_id: spawning, p_stage: "pulling" })],
     ["a claim", (worker) => queue.lease(worker)],
-    ["a release", async (worker) => queue.release(await queue.lease(worker))],
     [
       "an order that was given",
       (worker) =>
@@ -223,6 +222,20 @@ describe("pool_observe", () => {
     const after = await observe(before.fleet_hash);
     expect(after.fleet_hash).not.toBe(before.fleet_hash);
     expect(after.fleet).not.toBeNull();
+  });
+
+  it("sends the fleet again after a release, and a task that came and went unseen with the next full pass", async () => {
+    const worker = await queue.newWorker(pool);
+    await queue.addTask(pool);
+    const lease = await queue.lease(worker);
+    const busy = await observe();
+    expect(busy.fleet).toMatchObject([{ task: { id: lease.task_id }, released_ms: null }]);
+    await queue.release(lease);
+    const idle = await observe(busy.fleet_hash);
+    expect(idle.fleet).toMatchObject([{ task: null, released_ms: expect.any(Number) }]);
+    await queue.release(await queue.lease(worker));
+    const [later] = (await observe(idle.fleet_hash, true)).fleet!;
+    expect(later!.released_ms as number).toBeGreaterThan(idle.fleet![0]!.released_ms as number);
   });
 
   it("does not send the fleet again for a heartbeat or for progress alone", async () => {

@@ -21,7 +21,7 @@ const progress = (lease: Pick<ClaimedTask, "task_id" | "lease_token">, value: nu
   queue.call<{ held: boolean }>("report_progress", { ...leaseArgs(lease), p_progress: value, p_message: message });
 const snapshot = (id: string) =>
   queue.rows(
-    "select t.*, a.* from tasks t left join task_attempts a on a.task_id = t.id where t.id = $1 order by a.id",
+    "select t.*, a.* from tasks t left join task_attempts a on a.task_id = t.id where t.id = $1 order by a.attempt",
     [id],
   );
 
@@ -120,16 +120,12 @@ describe("invariant 5: attempts are leases", () => {
   ])(
     "a running task that is made %s by a direct update loses its lease, and its worker hears of it",
     async (status, cause) => {
-      const { id, worker, lease } = await started();
+      const { id, lease } = await started();
       await queue.rows("update tasks set status = $2 where id = $1", [id, status]);
       expect(await queue.rows("select cause from task_attempts where task_id = $1", [id])).toEqual([{ cause }]);
       expect(await progress(lease, 0.9)).toEqual({ held: false });
       expect(await queue.finish(lease)).toBe("lease_lost");
       expect(await queue.task(id)).toMatchObject({ status, generation_created: false });
-      const [row] = await queue.rows<{ last_released_at: Date | null }>("select * from workers where id = $1", [
-        worker,
-      ]);
-      expect(row!.last_released_at).not.toBeNull();
     },
   );
 });
@@ -138,8 +134,9 @@ describe("invariant 5: only the task's own faults count as attempts", () => {
   const close = (worker: string, cause: string) =>
     queue.call<number>("close_worker_leases", { p_worker_id: worker, p_cause: cause, p_reason: `because ${cause}` });
   const lastCause = async (id: string) =>
-    (await queue.rows<{ cause: string }>("select cause from task_attempts where task_id = $1 order by id", [id])).at(-1)
-      ?.cause;
+    (
+      await queue.rows<{ cause: string }>("select cause from task_attempts where task_id = $1 order by attempt", [id])
+    ).at(-1)?.cause;
 
   it.each(["worker_died", "stuck"])("%s counts", async (cause) => {
     const { id, worker } = await started();
@@ -171,7 +168,7 @@ describe("invariant 5: only the task's own faults count as attempts", () => {
       await queue.lease(worker);
     }
     const attempts = await queue.rows<{ attempt: number }>(
-      "select attempt from task_attempts where task_id = $1 order by id",
+      "select attempt from task_attempts where task_id = $1 order by attempt",
       [id],
     );
     expect(attempts.map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4, 5, 6]);
