@@ -89,6 +89,7 @@ describe("a write to the tables with the service role's key", () => {
 
     it("that gives it back ends its lease, counts no attempt, and another worker gets it", async () => {
       const lease = await running();
+      expect(await patch("tasks", lease.task_id, { status: "Bogus" })).toMatch(/^23514: status Bogus is none of /);
       expect(await patch("tasks", lease.task_id, { status: "queued", worker_id: null })).toBeNull();
       expect(await queue.task(lease.task_id)).toMatchObject({ status: "Queued", attempts: 0, worker_id: null });
       expect(await attempt(lease.task_id)).toMatchObject({ cause: "released" });

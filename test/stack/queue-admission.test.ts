@@ -31,6 +31,19 @@ describe("the admission of a task", () => {
     expect(await queue.task(id)).toMatchObject({ task_type: "never_heard_of", pool: "main", gate: "open" });
   });
 
+  it.each([
+    ["status", "Bogus"],
+    ["gate", "ajar"],
+  ])("refuses a %s that has no meaning, in a new task and in one that is there", async (column, value) => {
+    const refusal = { code: "23514", message: expect.stringMatching(`^${column} ${value} is none of `) };
+    const { id } = await insert("task_type", ["generate_video"]);
+    await expect(insert(`task_type, ${column}`, ["generate_video", value])).rejects.toMatchObject(refusal);
+    await expect(queue.rows(`update tasks set ${column} = $2 where id = $1`, [id, value])).rejects.toMatchObject(
+      refusal,
+    );
+    expect(await queue.task(id)).toMatchObject({ status: "Queued", gate: "open" });
+  });
+
   it("keeps the pool that the row names", async () => {
     const { id } = await insert("task_type, pool", ["upscale", "mine"]);
     expect(await queue.task(id)).toMatchObject({ pool: "mine" });
