@@ -10,6 +10,8 @@ import type { PodEvidenceBook } from "./pod-evidence.ts";
 
 /** When this process began: of two Temporal workers with different settings the later one's hold. */
 const STARTED_AT_MS = Date.now();
+/** While nothing but the clock has moved since the last decision: what the clock brings has deadlines of many seconds. */
+const RETHINK_MS = 2_000;
 
 export interface ObserverDeps {
   readonly config: Config;
@@ -51,6 +53,8 @@ export function createObserver(
   let fullAt = 0;
   let spend: ObservedSpend | null = null;
   let settings: SettingsInForce = settingsInForce(config, {}, {});
+  let ruling: string | null = null;
+  let last: { readonly grounds: string; readonly nowMs: number; readonly observed: Observed } | null = null;
 
   const hasCap = () => settings.maxHourlySpendUsd !== undefined || settings.dailyBudgetUsd !== undefined;
 
@@ -82,7 +86,11 @@ export function createObserver(
     if (reading.watchId !== watch.id) {
       throw new Superseded();
     }
-    settings = settingsInForce(config, reading.environment, reading.config);
+    const rules = JSON.stringify([reading.environment, reading.config]);
+    if (rules !== ruling) {
+      settings = settingsInForce(config, reading.environment, reading.config);
+      ruling = rules;
+    }
     // Under a cap that was set just now an older sum is no ground for a decision.
     spend = hasCap() ? reading.spend : (reading.spend ?? spend);
     fleet = reading.fleet ?? fleet;
@@ -107,6 +115,13 @@ export function createObserver(
       }
     }
     const { nowMs, observingSinceMs, intent, queued, breaker, launchedLastMinute, failedRecently } = reading;
+    // The fleet by its hash; the day's spend grows all the time.
+    const grounds = JSON.stringify({ ...reading, nowMs: null, fleet: null, spend: spend === null });
+    if (reading.fleet === null && last?.grounds === grounds && nowMs - last.nowMs < RETHINK_MS) {
+      const { decision } = last.observed;
+      const snapshot = { ...decision.snapshot, observedAt: new Date(nowMs).toISOString() };
+      return { ...last.observed, decision: { ...decision, snapshot } };
+    }
     const decision = decide(settings, {
       nowMs,
       observingSinceMs,
@@ -118,7 +133,9 @@ export function createObserver(
       failedRecently,
       fleet: fleet.map((worker) => ({ ...worker, pod: provider.book.of(worker) })),
     });
-    return { decision, settings, view: viewOf(settings, reading.config) };
+    const observed = { decision, settings, view: viewOf(settings, reading.config) };
+    last = { grounds, nowMs, observed };
+    return observed;
   };
 }
 
