@@ -52,11 +52,11 @@ export async function expectDoneOnce(stack: TestStack, ids: readonly string[], t
     await stack.rows(
       `select t.id, t.status, t.error_message, count(a.task_id)::int as attempts,
          (count(*) filter (where a.cause = 'completed'))::int as completed,
-         (count(*) filter (where a.id is not null and a.ended_at is null))::int as open
+         (count(*) filter (where a.task_id is not null and a.ended_at is null))::int as open
        from tasks t left join task_attempts a on a.task_id = t.id
        where t.id = any($1) group by t.id
        having t.status <> 'Complete' or count(*) filter (where a.cause = 'completed') <> 1
-         or count(*) filter (where a.id is not null and a.ended_at is null) <> 0`,
+         or count(*) filter (where a.task_id is not null and a.ended_at is null) <> 0`,
       [ids],
     );
   await expect.poll(notDone, within(timeoutSec)).toEqual([]);
