@@ -1,0 +1,140 @@
+-- What a decision is made from: the spend, the fleet and the queue, read at one moment (service role only).
+
+-- What the account's pods cost: all pools, every pod that was not seen gone. One whose price is not known yet counts with
+-- its pool's last one, else with the dearest pool's; so does a pool that never rented. todayUsd: since midnight UTC, of each worker its part of the day.
+create or replace function account_spend(
+  p_pool text, out hourly_usd numeric, out today_usd numeric, out price_usd numeric, out unpriced bigint)
+language sql stable security definer set search_path = public, pg_temp as $$
+  with midnight as (select date_trunc('day', now(), 'UTC') as at),
+  paid as (
+    select p.name, (
+      select w.cost_per_hr_usd from workers w
+      where w.pool = p.name and w.origin = 'pool' and w.cost_per_hr_usd is not null order by w.created_at desc limit 1) as usd
+    from pools p
+  ),
+  prices as materialized (select name, coalesce(usd, max(usd) over ()) as usd from paid),
+  living as (
+    select coalesce(sum(coalesce(w.cost_per_hr_usd, p.usd, 0)), 0) as hourly,
+      coalesce(sum(w.cost_per_hr_usd::float8 / 3600 * greatest(0,
+        date_part('epoch', now() - greatest(w.pod_created_at, midnight.at)))), 0) as today,
+      count(*) filter (where w.cost_per_hr_usd is null and p.usd is null) as unpriced
+    from workers w join prices p on p.name = w.pool cross join midnight
+    where w.gone_at is null and w.origin = 'pool'
+  ),
+  gone as (
+    -- In floating point: many times as fast, where thousands come and go in a day.
+    select coalesce(sum(cost_per_hr_usd::float8 / 3600 * greatest(0,
+      date_part('epoch', coalesce(deleted_at, gone_at) - greatest(pod_created_at, midnight.at)))), 0) as today
+    from workers cross join midnight
+    where gone_at >= midnight.at and gone_at is not null and origin = 'pool'
+  )
+  select round(living.hourly, 4), round((living.today + gone.today)::numeric, 6), (select usd from prices where name = p_pool), living.unpriced
+  from living cross join gone
+$$;
+
+-- Changes whenever the fleet does, save for what changes all the time, heartbeats and progress, and for a task that came and
+-- went since the last look: it costs a look at every worker's last attempt, and the next full pass tells it.
+create or replace function pool_fleet_hash(p_pool text) returns text
+language sql stable security definer set search_path = public, pg_temp as $$
+  select coalesce(md5(string_agg(concat_ws(':', w.id, w.status, w.post_state, w.boot_stage, w.pod_id,
+    w.last_signal, extract(epoch from w.last_signal_at), a.lease_token), ',' order by w.id)), 'empty')
+  from workers w
+  left join task_attempts a on a.worker_id = w.id and a.ended_at is null
+  where w.pool = p_pool and w.gone_at is null
+$$;
+
+-- Everything a decision is made from, by one clock. p_full also renews the pool's record of unbroken observation;
+-- otherwise the fleet is left out when it equals the one that the caller knows, and the spend unless it is asked for.
+-- The breaker's counts are those of p_failure_window_min, or of the last p_min_boots of a day where these are more: the boots
+-- of a small pool fail one spawn deadline after the other.
+create or replace function pool_observe(
+  p_pool text, p_known_fleet text, p_full boolean, p_poll_sec numeric, p_failure_window_min numeric default 5,
+  p_spend boolean default false, p_min_boots integer default 0)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  row pools;
+  fleet jsonb;
+  fleet_hash text;
+  queued bigint;
+  counting_from timestamptz;
+  boots_failed bigint;
+  boots_ready bigint;
+begin
+  if p_full then
+    update pools set
+      observing_since = case when observed_at is null or observing_since is null
+        or observed_at < now() - make_interval(secs => 2 * p_poll_sec + 10) then now() else observing_since end,
+      observed_at = now()
+    where name = p_pool returning * into row;
+  else
+    select * into row from pools where name = p_pool;
+  end if;
+  if row.name is null then
+    raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
+  end if;
+  -- Counted up to what could matter to any decision, so that a million queued tasks cost no more than ten thousand.
+  select count(*) into queued from (
+    select from tasks where status = 'Queued' and gate = 'open' and pool = p_pool limit 10000) as head;
+  counting_from := greatest(row.breaker_since, now() - make_interval(secs => p_failure_window_min * 60));
+  select count(*) into boots_failed from workers
+  where pool = p_pool and origin = 'pool' and failed_at > counting_from and ready_at is null;
+  select count(*) into boots_ready from workers where pool = p_pool and origin = 'pool' and ready_at > counting_from;
+  if boots_failed + boots_ready < p_min_boots then
+    counting_from := greatest(row.breaker_since, now() - interval '1 day');
+    select count(*) filter (where failed), count(*) filter (where not failed) into boots_failed, boots_ready from (
+      select failed from (
+        (select true as failed, failed_at as ended_at from workers
+          where pool = p_pool and origin = 'pool' and failed_at > counting_from and ready_at is null
+          order by failed_at desc limit p_min_boots)
+        union all
+        (select false, ready_at from workers where pool = p_pool and origin = 'pool' and ready_at > counting_from
+          order by ready_at desc limit p_min_boots)) as boots
+      order by ended_at desc limit p_min_boots) as latest;
+  end if;
+  -- By itself first, and without to_ms, which is a call for each value: most probes find the fleet that is known.
+  if not p_full then
+    fleet_hash := pool_fleet_hash(p_pool);
+  end if;
+  if p_full or fleet_hash is distinct from p_known_fleet then
+    select pool_fleet_hash(p_pool), coalesce(jsonb_agg(to_jsonb(f) order by f.id), '[]') into fleet_hash, fleet
+    from (
+      select w.id, w.status, w.origin, w.pod_id, w.post_state, w.boot_stage, w.last_signal as signal,
+        w.cost_per_hr_usd as cost_per_hour_usd, (extract(epoch from w.created_at) * 1000)::bigint as created_ms,
+        (extract(epoch from w.ready_at) * 1000)::bigint as ready_ms,
+        (extract(epoch from w.last_heartbeat) * 1000)::bigint as heartbeat_ms,
+        (extract(epoch from w.vram_at) * 1000)::bigint as vram_ms,
+        case when a.task_id is null then (
+          select (extract(epoch from max(ended_at)) * 1000)::bigint from task_attempts where worker_id = w.id) end as released_ms,
+        (extract(epoch from w.boot_stage_at) * 1000)::bigint as boot_stage_ms,
+        (extract(epoch from w.last_signal_at) * 1000)::bigint as signal_ms,
+        case when a.task_id is not null then jsonb_build_object(
+          'id', a.task_id, 'started_ms', (extract(epoch from a.started_at) * 1000)::bigint,
+          'progress_ms', (extract(epoch from a.progress_at) * 1000)::bigint,
+          'progress', a.progress, 'stuck_timeout_sec', tt.stuck_timeout_sec) end as task
+      from workers w
+      left join task_attempts a on a.worker_id = w.id and a.ended_at is null
+      left join tasks t on t.id = a.task_id
+      left join task_types tt on tt.name = t.task_type
+      where w.pool = p_pool and w.gone_at is null
+    ) f;
+  end if;
+  return jsonb_build_object(
+    'now_ms', to_ms(clock_timestamp()),
+    'observing_since_ms', to_ms(row.observing_since),
+    'intent', pool_intent(row),
+    'config', row.config,
+    'environment', row.environment,
+    'watch_id', row.watch_id,
+    'queued', queued,
+    'breaker', jsonb_build_object('state', row.breaker, 'since_ms', to_ms(row.breaker_since),
+      'failed', boots_failed, 'ready', boots_ready),
+    'launched_last_minute', (select count(*) from workers
+      where pool = p_pool and origin = 'pool' and created_at > now() - interval '1 minute'),
+    'failed_recently', (select count(*) from workers
+      where pool = p_pool and origin = 'pool' and failed_at > now() - interval '5 minutes'
+        and failed_on in ('heartbeat', 'progress')),
+    'spend', case when p_full or p_spend then (select to_jsonb(s) from account_spend(p_pool) s) end,
+    'fleet_hash', fleet_hash,
+    'fleet', fleet);
+end $$;
