@@ -2,7 +2,13 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Client } from "@temporalio/client";
 import { loadClientConnectConfig } from "@temporalio/envconfig";
-import { NativeConnection, Runtime, Worker, type WorkflowBundleOption } from "@temporalio/worker";
+import {
+  type GrpcCompressionConfig,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkflowBundleOption,
+} from "@temporalio/worker";
 import type { Logger } from "pino";
 import { createActivities } from "./activities/create-activities.ts";
 import { credentialWarning } from "./activities/pod-request.ts";
@@ -21,6 +27,8 @@ const EX_CONFIG = 78;
 const SHUTDOWN_GRACE = "5s";
 /** Some 0.2 MB each. A worker's workflow sleeps nearly all its life and is short to replay, so few need to be at hand. */
 const MAX_CACHED_WORKFLOWS = 120;
+/** Gzip, the default, holds some 40 MB of buffers for messages of a few kB. */
+const UNCOMPRESSED: GrpcCompressionConfig = { codec: "none" };
 /** Of the server's enum IndexedValueType. */
 const INDEXED_VALUE_TYPE_KEYWORD = 2;
 
@@ -35,7 +43,7 @@ async function main(): Promise<void> {
   if (warning !== null) logger.warn(warning);
 
   const { connectionOptions, namespace = "default" } = loadClientConnectConfig();
-  const connection = await NativeConnection.connect(connectionOptions);
+  const connection = await NativeConnection.connect({ ...connectionOptions, grpcCompression: UNCOMPRESSED });
   await ensureSearchAttributes(connection, namespace, logger);
 
   const { apiUrl, apiKey, timeoutMs } = config.runpod;

@@ -1,5 +1,11 @@
 import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
-import { getExternalWorkflowHandle, ParentClosePolicy, proxyActivities, startChild } from "@temporalio/workflow";
+import {
+  getExternalWorkflowHandle,
+  ParentClosePolicy,
+  patched,
+  proxyActivities,
+  startChild,
+} from "@temporalio/workflow";
 import type { PoolActivities } from "../contract/activities.ts";
 import type { Booking } from "../contract/inputs.ts";
 import { workerWorkflowId } from "../contract/names.ts";
@@ -9,6 +15,8 @@ import { gpuWorker } from "./gpu-worker.ts";
 
 /** Below the server's limit of events buffered during one workflow task. */
 const CHUNK = 50;
+/** Measured with two pools of 500: by twenties all are up a twelfth sooner than by fifties, by tens no sooner. */
+const STARTED_AT_ONCE = 20;
 
 /** Below the pool's own, which is 3: what operators say and what the watch decides goes before a crowd of workers. */
 const WORKER_PRIORITY = 4;
@@ -18,8 +26,9 @@ const WORKER_PRIORITY = 4;
  * @param booked where they were booked just now.
  */
 export async function startWorkers(pool: string, ids: readonly string[], booked?: Booking): Promise<void> {
-  for (let start = 0; start < ids.length; start += CHUNK) {
-    await Promise.all(ids.slice(start, start + CHUNK).map(startWorker));
+  const atOnce = ids.length > STARTED_AT_ONCE && patched("workers-started-by-twenties") ? STARTED_AT_ONCE : CHUNK;
+  for (let start = 0; start < ids.length; start += atOnce) {
+    await Promise.all(ids.slice(start, start + atOnce).map(startWorker));
   }
 
   async function startWorker(id: string): Promise<void> {

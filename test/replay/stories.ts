@@ -139,6 +139,15 @@ export const STORIES: readonly Told[] = [
     },
   },
   {
+    name: "gpuPool-spawn-crowd",
+    async tell(stage) {
+      stage.plans.push(stage.planOf([spawn(45)]), stage.planOf([]));
+      const pool = await stage.startPool();
+      await seen("the second watch", async () => (await stage.status()).watches === 2);
+      return [pool];
+    },
+  },
+  {
     name: "gpuPool-round",
     async tell(stage) {
       stage.plans.push(stage.planOf([spawn(2)]));

@@ -7,6 +7,8 @@ import { withKit } from "./kit.ts";
 
 interface ChildStart {
   readonly workflowId: string;
+  /** The workflow task that asked for it. */
+  readonly workflowTaskCompletedEventId: string;
   readonly parentClosePolicy: string;
 }
 
@@ -48,6 +50,20 @@ describe.concurrent("what a pool does with its plan", () => {
       expect(new Set(started.map(({ parentClosePolicy }) => parentClosePolicy))).toEqual(
         new Set(["PARENT_CLOSE_POLICY_ABANDON"]),
       );
+    }),
+  );
+
+  it(
+    "starts a crowd by twenties",
+    withKit(async (kit) => {
+      kit.plans.push(kit.planOf([spawn(kit, 45)]), kit.planOf([]));
+      const pool = await kit.startPool();
+      await until(kit.status, ({ watches }) => expect(watches).toBe(2));
+      const started = await children(pool);
+      expect(new Set(started.map(({ workflowId }) => workflowId)).size).toBe(45);
+      const tasks = [...new Set(started.map(({ workflowTaskCompletedEventId: task }) => task))];
+      const atOnce = tasks.map((task) => started.filter((one) => one.workflowTaskCompletedEventId === task).length);
+      expect(atOnce).toEqual([20, 20, 5]);
     }),
   );
 
