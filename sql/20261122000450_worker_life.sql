@@ -93,7 +93,8 @@ begin
     update workers set last_signal = 'ready' where id = p_worker_id;
   else
     update workers set status = 'terminating', status_reason = p_reason, terminating_at = now(),
-      last_signal = case when busy then last_signal else 'released' end
+      last_signal = case when busy then last_signal else 'released' end,
+      last_signal_at = case when busy then last_signal_at else clock_timestamp() end
     where id = p_worker_id;
   end if;
   perform journal(coalesce(worker.pool, '?'), 'worker.drain', format('%s: %s', outcome, p_reason), p_worker_id, null,

@@ -96,7 +96,7 @@ export function createObserver(
     fleet = reading.fleet ?? fleet;
     fleetHash = reading.fleetHash;
     if (full) {
-      fullAt = Date.now() + settings.pollSec * 1000;
+      fullAt = Date.now() + fullPassSec(settings) * 1000;
       await pools.expireExternal(pool, settings.gpuIdleTimeoutSec, settings.taskStuckTimeoutSec);
     }
     return reading;
@@ -137,6 +137,11 @@ export function createObserver(
     last = { grounds, nowMs, observed };
     return observed;
   };
+}
+
+/** Between two full passes a heartbeat or progress is as old as its copy here: a fraction of what it is judged by. */
+function fullPassSec({ pollSec, gpuIdleTimeoutSec, taskStuckTimeoutSec }: SettingsInForce): number {
+  return Math.min(pollSec, gpuIdleTimeoutSec / 4, taskStuckTimeoutSec / 4);
 }
 
 /** @param own the pool's own part of the settings. */

@@ -53,8 +53,8 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
           latest = await observe();
           const { decision, settings, view } = latest;
           intervalMs = settings.watchIntervalMs;
-          const id = await recorded(pool, watchId, latest);
           await noteChanges(pool, memory, decision);
+          const id = await recorded(pool, watchId, latest);
           memory.look = { observedAt: decision.snapshot.observedAt };
           if (decision.actions.length > 0) {
             return planOf(id, latest, known.settings);
@@ -83,9 +83,10 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
         }
         await context.sleep(intervalMs);
       }
+      // Actions that could not be journaled are none; the next watch decides anew.
       return latest === null
         ? { decisionId: randomUUID(), actions: [], snapshot: null }
-        : planOf(randomUUID(), latest, known.settings);
+        : { ...planOf(randomUUID(), latest, known.settings), actions: [] };
     },
   };
 

@@ -129,7 +129,7 @@ export const table = {
       "Windows of the week with their own MIN, MAX and idle buffer.",
     ),
     pollSec: defaulted("ORCHESTRATOR_POLL_SEC", seconds(1), "30", "Longest time between two full passes, in seconds."),
-    watchIntervalMs: defaulted("WATCH_INTERVAL_MS", whole(50, 60_000), "500", "Time between two probes, in ms."),
+    watchIntervalMs: defaulted("WATCH_INTERVAL_MS", whole(50, 20_000), "500", "Time between two probes, in ms."),
   },
   timeouts: {
     gpuIdleTimeoutSec: defaulted(

@@ -1,4 +1,5 @@
 import type { Rule } from "../contract/plan.ts";
+import type { Fleet } from "./fleet.ts";
 import type { Observation } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 
@@ -34,5 +35,16 @@ export function launchRateBound(settings: PolicySettings, { launchedLastMinute }
     rule: "launch_rate",
     room: settings.maxLaunchesPerMinute - launchedLastMinute,
     reason: `MAX_LAUNCHES_PER_MINUTE ${settings.maxLaunchesPerMinute}, ${launchedLastMinute} in the last one`,
+  };
+}
+
+/** Who was told to leave keeps its place under MAX until its row shows it: a reservation counts it as well. */
+export function leavingBound({ maxActiveGpus: max }: PolicySettings, fleet: Fleet): Bound {
+  const { spawning, idle, busy, leaving } = fleet;
+  const booked = [...spawning, ...idle, ...busy, ...leaving].filter(({ origin }) => origin === "pool");
+  return {
+    rule: "max",
+    room: max - booked.length,
+    reason: `MAX ${max}, ${booked.length} still there, ${leaving.length} of them told to leave`,
   };
 }

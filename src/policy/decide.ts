@@ -10,6 +10,9 @@ import { settingsAt } from "./schedule.ts";
 import type { PolicySettings } from "./settings.ts";
 import { staleVram, type Warning } from "./silence.ts";
 
+/** A farewell that was lost on its way would leave a drained worker waiting; one that is busy being buried ignores it. */
+const RETOLD_MS = 120_000;
+
 export interface Decision {
   readonly actions: readonly Action[];
   readonly snapshot: Snapshot;
@@ -80,7 +83,8 @@ function announcements(observation: Observation, ordered: ReadonlySet<string>): 
     if (worker.status === "active" && worker.signal === null) {
       return [signal(worker.id, { name: "ready" })];
     }
-    if (worker.status === "terminating" && worker.task === null && worker.signal !== "released") {
+    const isTold = worker.signal === "released" && observation.nowMs - (worker.signalMs ?? 0) < RETOLD_MS;
+    if (worker.status === "terminating" && worker.task === null && !isTold) {
       return [signal(worker.id, { name: "released" })];
     }
     return [];

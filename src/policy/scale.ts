@@ -1,5 +1,5 @@
 import type { BreakerState, Rule } from "../contract/plan.ts";
-import { launchRateBound, narrow } from "./bounds.ts";
+import { launchRateBound, leavingBound, narrow } from "./bounds.ts";
 import { breakerBounds } from "./breaker.ts";
 import { budgetBounds } from "./budget.ts";
 import { demandedSize, type Size } from "./demand.ts";
@@ -59,7 +59,7 @@ function surplus(fleet: Fleet, size: number): ObservedWorker[] {
   return leaving.slice(0, Math.max(0, fleet.present - size));
 }
 
-/** What budget, breaker and launch rate leave of the growth. The launch rate only delays: it changes no desired size. */
+/** What the bounds leave of the growth. Leaving workers and the launch rate only delay: they change no desired size. */
 function bounded(
   settings: PolicySettings,
   observation: Observation,
@@ -69,7 +69,7 @@ function bounded(
 ): Scaling {
   const growth = Math.max(0, wanted.size - fleet.present);
   const allowed = narrow(growth, [...budgetBounds(settings, observation), ...breakerBounds(breaker, observation)]);
-  const paced = narrow(allowed.count, [launchRateBound(settings, observation)]);
+  const paced = narrow(allowed.count, [leavingBound(settings, fleet), launchRateBound(settings, observation)]);
   const { drain, onlyIdle } = wanted;
   return {
     desired: wanted.size - growth + allowed.count,

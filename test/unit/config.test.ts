@@ -93,7 +93,7 @@ describe("loadConfig", () => {
     expect(error.message).toContain("RUNPOD_CLOUD=MOON: expected one of SECURE, COMMUNITY");
     expect(error.message).toContain("GPU_POOL=My Pool: expected 1 to 32 lower-case letters");
     expect(error.message).toContain("MIN_ACTIVE_GPUS=two: expected a whole number from 0 to 10000");
-    expect(error.message).toContain("WATCH_INTERVAL_MS=1: expected a whole number from 50 to 60000");
+    expect(error.message).toContain("WATCH_INTERVAL_MS=1: expected a whole number from 50 to 20000");
     expect(error.message.split("\n")).toHaveLength(7);
   });
 

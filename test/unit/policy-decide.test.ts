@@ -34,6 +34,11 @@ describe("news for the workers' own workflows", () => {
     expect(told(decide(SETTINGS, observe([free, holding, knows])).actions, "released")).toEqual([free.id]);
   });
 
+  it("tells it again after two minutes: the process that was to tell it may have died", () => {
+    const [lately, longAgo] = [terminating({ signalMs: ago(119) }), terminating({ signalMs: ago(120) })];
+    expect(told(decide(SETTINGS, observe([lately, longAgo])).actions, "released")).toEqual([longAgo.id]);
+  });
+
   it("tells nobody that is ended or drained by the same decision", () => {
     const [sick, spare] = [
       idle({ signal: null, signalMs: null, pod: { kind: "absent" } }),

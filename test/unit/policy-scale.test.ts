@@ -109,6 +109,16 @@ describe("growing", () => {
     expect(closing.snapshot).toMatchObject({ spawning: 0, idle: 0, busy: 0, terminating: 0, failing: 0 });
   });
 
+  it("asks for no more than a reservation books: who was told to leave keeps its place under MAX until its row shows it", () => {
+    const settings = { ...SETTINGS, maxActiveGpus: 3 };
+    const leaving = idle({ signal: "drain", signalMs: NOW - SEC });
+    const { actions, snapshot } = decide(settings, observe([busy(), leaving], { queued: 30 }));
+    expect(spawnOf(actions)).toMatchObject({ count: 1 });
+    expect(snapshot).toMatchObject({ desired: 3, rule: "max" });
+    expect(snapshot.reason).toContain("; MAX 3, 2 still there, 1 of them told to leave: 2 → 1");
+    expect(decide(settings, observe([busy(), busy(), leaving], { queued: 30 })).actions).toEqual([]);
+  });
+
   it("tells the reservation what it saw: MAX and the version of the intent", () => {
     const { actions, snapshot } = decide(SETTINGS, observe([], { queued: 7, ...intent({ version: 42 }) }));
     const caps = { maxHourlySpendUsd: null, dailyBudgetUsd: null };
