@@ -4,7 +4,9 @@ import { Undecodable } from "./payload-converter.ts";
 import type { DrainOrder, Evidence, LeaseCause, TerminateOrder, Verdict } from "../contract/plan.ts";
 
 /** Messages come from any client as plain JSON: nothing is believed before it is read here, and nothing here throws. */
-export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: string };
+export type Parsed<T> =
+  // surplus: it can be read, but for a field that nobody knows; an error's text.
+  { readonly ok: true; readonly value: T; readonly surplus?: string } | { readonly ok: false; readonly error: string };
 
 const MAX_TARGET = 10_000;
 const MAX_HOLD_SEC = 31_536_000;
@@ -23,7 +25,8 @@ export function parseScale(payload: unknown): Parsed<Message> {
   if (forSec !== undefined && forSec !== null && !(isWhole(forSec) && forSec > 0 && forSec <= MAX_HOLD_SEC)) {
     return wrong(`for: expected whole seconds from 1 to ${MAX_HOLD_SEC}, got ${show(forSec)}`);
   }
-  return { ok: true, value: { kind: "scale", target, forSec: isWhole(forSec) ? forSec : null } };
+  const value = { kind: "scale", target, forSec: isWhole(forSec) ? forSec : null } as const;
+  return { ok: true, value, ...surplusIn(payload, ["target", "for"]) };
 }
 
 /**
@@ -61,7 +64,7 @@ export function parseWorkerOrder(kind: WorkerOrder["kind"], payload: unknown): P
     return wrong(`reason: expected a text of at most ${MAX_REASON_CHARS} characters, got ${show(reason)}`);
   }
   const said = typeof reason === "string" && reason !== "" ? reason : "asked for by an operator";
-  return { ok: true, value: { kind, worker, reason: said } };
+  return { ok: true, value: { kind, worker, reason: said }, ...surplusIn(payload, ["worker", "reason"]) };
 }
 
 /** An order without a readable payload is a graceful one: a drain sent by hand must work. */
@@ -89,6 +92,12 @@ export function parseVerdict(payload: unknown): Verdict {
     heartbeatMs: typeof heartbeatMs === "number" ? heartbeatMs : null,
     ...(typeof progressMs === "number" ? { progressMs } : {}),
   };
+}
+
+/** A field under a wrong name would be missed in silence: `forSec` instead of `for` is a hold without an end. */
+function surplusIn(payload: Record<string, unknown>, known: readonly string[]): { readonly surplus?: string } {
+  const unknown = Object.keys(payload).find((name) => !known.includes(name));
+  return unknown === undefined ? {} : { surplus: `unknown field ${show(unknown)}; known are ${known.join(", ")}` };
 }
 
 function isLeaseCause(value: unknown): value is LeaseCause {

@@ -3,6 +3,7 @@ import {
   ApplicationFailure,
   defineQuery,
   defineUpdate,
+  patched,
   setDefaultSignalHandler,
   setHandler,
 } from "@temporalio/workflow";
@@ -66,9 +67,15 @@ export function handleMessages(deps: MessageDeps): void {
       }
       return parsed.value;
     };
-    setHandler(defineUpdate<R, [unknown]>(name), async (payload) => await act(read(payload)), {
-      validator: (payload) => void read(payload),
-    });
+    const validate = (payload: unknown): void => {
+      read(payload);
+      const parsed = parse(payload);
+      if (parsed.ok && parsed.surplus !== undefined) {
+        throw ApplicationFailure.nonRetryable(parsed.surplus, "InvalidMessage");
+      }
+    };
+    // A replay runs no validator: an update with an unknown field, which older versions took, is still taken there.
+    setHandler(defineUpdate<R, [unknown]>(name), async (payload) => await act(read(payload)), { validator: validate });
   }
 
   function refusal(): string | null {
@@ -76,12 +83,17 @@ export function handleMessages(deps: MessageDeps): void {
   }
 
   async function receive(kind: string, parsed: Parsed<Message>): Promise<void> {
-    const refused = parsed.ok ? refusal() : parsed.error;
+    const refused = parsed.ok ? (refusal() ?? surplusNow(parsed.surplus)) : parsed.error;
     if (parsed.ok && refused === null) {
       await record(parsed.value);
     } else {
       await inbox.post(() => store.journalIgnored(pool, kind, refused ?? ""));
     }
+  }
+
+  /** Older versions took such a signal, which a replay must do too. */
+  function surplusNow(surplus: string | undefined): string | null {
+    return surplus !== undefined && patched("unknown-fields-refused") ? surplus : null;
   }
 
   async function record(message: Message): Promise<Intent> {

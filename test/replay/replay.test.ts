@@ -27,6 +27,18 @@ async function replay(workflows: URL | undefined, recorded: readonly Recorded[])
   return outcomes;
 }
 
+interface MessageEvent {
+  readonly workflowExecutionSignaledEventAttributes?: object;
+  readonly workflowExecutionUpdateAcceptedEventAttributes?: {
+    readonly acceptedRequest: { readonly input: { readonly name: string; args: unknown } };
+  };
+}
+
+function encoded(value: unknown) {
+  const base64 = (text: string) => Buffer.from(text).toString("base64");
+  return { metadata: { encoding: base64("json/plain") }, data: base64(JSON.stringify(value)) };
+}
+
 /** Whether a text in a JSON value, as it stands or as an encoded payload, looks like a secret. */
 function holdsSecret(value: unknown): boolean {
   if (typeof value === "string") {
@@ -62,6 +74,30 @@ describe("recorded histories", () => {
     expect(
       [...outcomes].flatMap(([name, error]) => (error === undefined ? [] : [`${name}: ${error.message}`])),
     ).toEqual([]);
+  });
+
+  it("replay also where an older version took messages with a field that nobody knows", async () => {
+    const pool = recorded.find(({ name }) => name === "gpuPool-continue-as-new-2.json");
+    const payload = { payloads: [encoded({ target: 3, forSec: 60 })] };
+    let changed = 0;
+    const events = structuredClone(pool?.history.events ?? []);
+    for (const event of events as unknown as MessageEvent[]) {
+      const {
+        workflowExecutionSignaledEventAttributes: signal,
+        workflowExecutionUpdateAcceptedEventAttributes: update,
+      } = event;
+      if (signal !== undefined) {
+        Object.assign(signal, { signalName: "scale", input: payload });
+        changed += 1;
+      }
+      if (update?.acceptedRequest.input.name === "scale") {
+        update.acceptedRequest.input.args = payload;
+        changed += 1;
+      }
+    }
+    expect(changed).toBe(2);
+    const outcomes = await replay(undefined, [{ name: "surplus", text: "", history: { events } }]);
+    expect(outcomes).toEqual(new Map([["surplus", undefined]]));
   });
 
   it("catch a change of the workflows, each of them", async () => {

@@ -129,6 +129,19 @@ export const STORIES: readonly Told[] = [
     },
   },
   {
+    name: "gpuPool-unknown-field",
+    async tell(stage) {
+      const pool = await stage.startPool();
+      await pool.signal("scale", { target: 3, forSec: 60 });
+      await pool.signal("pause");
+      await pool.signal("scale", { target: 3, forSec: 60 });
+      await seen("the pause", () => stage.intent.mode === "paused");
+      await seen("both refusals", () => stage.ignored.length === 2);
+      await pool.executeUpdate("scale", { args: [{ target: 2, for: 60 }] });
+      return [pool];
+    },
+  },
+  {
     name: "gpuPool-crowd",
     async tell(stage) {
       const nobody = Array.from({ length: 51 }, (_, n) => ({ id: `${stage.pool}-${n}` }) as FakeRow);

@@ -130,6 +130,11 @@ describe.concurrent("an order about one worker", () => {
       expect(await refusal(pool, "drainWorker", { id: "x" })).toContain("worker: expected");
       expect(await refusal(pool, "terminateWorker", { worker: "x", reason: 3 })).toContain("reason: expected");
       expect(await refusal(pool, "drainWorker")).toContain("got nothing");
+      for (const order of ["drainWorker", "terminateWorker"]) {
+        expect(await refusal(pool, order, { worker: "x", why: "old image" })).toContain(
+          'unknown field "why"; known are worker, reason',
+        );
+      }
       expect(await acceptedUpdates(pool)).toBe(accepted);
     }),
   );

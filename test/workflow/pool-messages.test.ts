@@ -83,6 +83,7 @@ describe.concurrent("what operators say to a pool", () => {
     ["a target beyond reason", [{ target: 10_001 }], "target: "],
     ["no time at all", [{ target: 1, for: 0 }], "for: "],
     ["a time as text", [{ target: 1, for: "1h" }], "for: "],
+    ["an unknown field", [{ target: 3, forSec: 60 }], 'unknown field "forSec"; known are target, for'],
   ] as const)("is refused at once and without a trace when a scale update holds %s", async ([, args, says]) => {
     await withKit(async (kit) => {
       const pool = await kit.startPool();
@@ -106,6 +107,7 @@ describe.concurrent("what operators say to a pool", () => {
       await pool.signal("scale");
       await pool.signal("scale", { target: "many" });
       await pool.signal("dance", { partner: null });
+      await pool.signal("scale", { target: 3, forSec: 60 });
       await cli("workflow", "signal", "-w", id, "--name", "scale");
       await cli("workflow", "signal", "-w", id, "--name", "scale", "--input", '"garbage"');
       await cli("workflow", "signal", "-w", id, "--name", "rescale", "--input", '{"target":3}');
@@ -115,11 +117,13 @@ describe.concurrent("what operators say to a pool", () => {
         () => kit.messages,
         (messages) => expect(messages).toEqual([{ kind: "drain" }, { kind: "scale", target: 2, forSec: 60 }]),
       );
-      expect(kit.ignored.map(({ kind }) => kind)).toEqual(["scale", "scale", "dance", "scale", "scale", "rescale"]);
+      const kinds = ["scale", "scale", "dance", "scale", "scale", "scale", "rescale"];
+      expect(kit.ignored.map(({ kind }) => kind)).toEqual(kinds);
       expect(kit.ignored.map(({ reason }) => reason)).toEqual([
         expect.stringContaining("got nothing"),
         expect.stringContaining('target: expected a whole number from 0 to 10000, or null, got "many"'),
         expect.stringContaining("unknown signal"),
+        'unknown field "forSec"; known are target, for',
         expect.stringContaining("got nothing"),
         expect.stringContaining('got "garbage"'),
         expect.stringContaining("unknown signal"),
