@@ -53,6 +53,20 @@ describe("a rolling deploy: worker processes of two versions, with different set
     }
   };
 
+  /** However often the processes take turns: nothing is decided over and over. */
+  async function expectNoSpinning(): Promise<void> {
+    const [counted] = await stack.rows<{ decisions: number; messages: number; booked: number }>(
+      `select count(*) filter (where kind = 'decision')::int as decisions,
+         count(*) filter (where kind like 'message.%')::int as messages,
+         (select count(*)::int from workers) as booked
+       from pool_events`,
+    );
+    const { decisions, messages, booked } = counted ?? { decisions: 0, messages: 0, booked: 0 };
+    expect(decisions).toBeGreaterThan(0);
+    // A worker is booked, greeted, drained and let go, each by one decision at most; a message may overtake one.
+    expect(decisions).toBeLessThanOrEqual(4 * booked + messages);
+  }
+
   it("the newest one's settings hold whoever watches, so the two never undo each other's work, and nothing is done twice", async () => {
     const old = deploy({ MIN_ACTIVE_GPUS: "1", MAX_ACTIVE_GPUS: "2" });
     await stack.startPool();
@@ -95,6 +109,7 @@ describe("a rolling deploy: worker processes of two versions, with different set
     await handle.executeUpdate("shutdown");
     await handle.result();
     await expectNothingLeft(stack, 40);
+    await expectNoSpinning();
     await killHard(next);
   });
 });

@@ -65,7 +65,7 @@ export function spawning(overrides: Partial<ObservedWorker> = {}): ObservedWorke
 }
 
 export function terminating(overrides: Partial<ObservedWorker> = {}): ObservedWorker {
-  return idle({ status: "terminating", signal: "released", ...overrides });
+  return idle({ status: "terminating", signal: "released", signalMs: NOW - SEC, ...overrides });
 }
 
 export function times<T>(count: number, make: () => T): T[] {
@@ -140,7 +140,7 @@ const anyWorker = fc
         stuckTimeoutSec: fc.option(fc.integer({ min: 1, max: 7200 })),
       }),
     ),
-    signal: fc.option(fc.constantFrom("ready", "drain", "fail", "terminate", "released")),
+    signal: fc.option(fc.constantFrom("ready", "drain", "drain_after_task", "fail", "terminate", "released")),
     signalMs: fc.option(
       fc.oneof(
         anytime,

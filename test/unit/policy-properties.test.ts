@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Action } from "../../src/contract/plan.ts";
-import { decide } from "../../src/policy/decide.ts";
+import { decide, type Decision } from "../../src/policy/decide.ts";
 import type { Observation, ObservedWorker } from "../../src/policy/observation.ts";
 import { settingsAt } from "../../src/policy/schedule.ts";
 import type { PolicySettings } from "../../src/policy/settings.ts";
@@ -18,7 +18,12 @@ const normally = (observation: Observation): Observation => ({
 
 const spawned = (actions: readonly Action[]) => spawnOf(actions)?.count ?? 0;
 const isOrdered = ({ signal, signalMs }: ObservedWorker) =>
-  ["drain", "fail", "terminate"].includes(signal ?? "") && NOW - (signalMs ?? 0) < 30 * SEC;
+  ["drain", "drain_after_task", "fail", "terminate"].includes(signal ?? "") && NOW - (signalMs ?? 0) < 30 * SEC;
+
+/** Who was told to leave after its task, for a cap, and still has it. */
+const isLingering = ({ status, origin, task, signal }: ObservedWorker) =>
+  origin === "pool" && status === "terminating" && task !== null && signal === "drain_after_task";
+const lingering = ({ fleet }: Observation) => fleet.filter(isLingering).map(({ id }) => id);
 
 /** Workers of the pool's own that are there or coming, and told to leave neither now nor before. */
 function remaining({ fleet }: Observation, actions: readonly Action[]): ObservedWorker[] {
@@ -26,6 +31,14 @@ function remaining({ fleet }: Observation, actions: readonly Action[]): Observed
   return fleet
     .filter(({ status, origin }) => origin === "pool" && (status === "spawning" || status === "active"))
     .filter((worker) => !ended.has(worker.id) && !isOrdered(worker));
+}
+
+/** What a reservation would book at most: rows of workers that were told to leave count until they show it. */
+function roomUnder(max: number, { fleet }: Observation): number {
+  const booked = fleet.filter(
+    ({ origin, status }) => origin === "pool" && (status === "spawning" || status === "active"),
+  );
+  return Math.max(0, max - booked.length);
 }
 
 describe("whatever is observed, a decision", () => {
@@ -59,12 +72,12 @@ describe("whatever is observed, a decision", () => {
     always((drawn, seen) => {
       const [unscheduled, observation] = undisturbed(drawn, seen);
       const settings = { ...unscheduled, schedules: drawn.schedules };
-      const min = settingsAt(settings, NOW).settings.minActiveGpus;
+      const { minActiveGpus: min, maxActiveGpus: max } = settingsAt(settings, NOW).settings;
       reached.caps += Number(settings.maxHourlySpendUsd !== undefined || settings.dailyBudgetUsd !== undefined);
       reached.raised += Number(min > settings.minActiveGpus);
       const { actions, snapshot } = decide(settings, observation);
       const present = snapshot.spawning + snapshot.idle + snapshot.busy;
-      expect(present + spawned(actions)).toBeGreaterThanOrEqual(min);
+      expect(present + spawned(actions) >= min || spawned(actions) === roomUnder(max, observation)).toBe(true);
       const drained = told(actions, "drain").length;
       expect(drained === 0 || snapshot.idle + snapshot.busy - drained >= min).toBe(true);
     });
@@ -87,8 +100,37 @@ describe("whatever is observed, a decision", () => {
         observation.spend !== null &&
         (observation.spend.todayUsd >= (settings.dailyBudgetUsd ?? Infinity) ||
           observation.spend.hourlyUsd > (settings.maxHourlySpendUsd ?? Infinity));
-      expect(told(actions, "terminate").length === 0 || (settings.budgetHard && isOver)).toBe(true);
+      for (const worker of told(actions, "terminate")) {
+        expect(settings.budgetHard && (isOver || lingering(observation).includes(worker))).toBe(true);
+      }
     });
+  });
+
+  it("lets who leaves after its task have its time, but under BUDGET_HARD, and shortens it where an operator drains", () => {
+    const reached = { normal: 0, paused: 0, draining: 0, closing: 0, hard: 0 };
+    always((settings, seen) => {
+      const fleet = seen.fleet.map((worker): ObservedWorker =>
+        worker.task === null || worker.signal === "ready"
+          ? worker
+          : { ...worker, origin: "pool", status: "terminating", signal: "drain_after_task" },
+      );
+      const observation: Observation = { ...seen, fleet };
+      const { mode } = observation.intent;
+      const { actions } = decide(settings, observation);
+      const isTerminating = new Set(
+        observation.fleet.filter(({ status }) => status === "terminating").map(({ id }) => id),
+      );
+      const left = lingering(observation).filter((worker) => !told(actions, "fail").includes(worker));
+      const home = !settings.budgetHard && (mode === "draining" || mode === "closing");
+      reached[settings.budgetHard ? "hard" : mode] += left.length;
+      expect(told(actions, "terminate").filter((worker) => isTerminating.has(worker))).toEqual(
+        settings.budgetHard ? left : [],
+      );
+      const drains = drainsOf(actions).filter(({ worker }) => isTerminating.has(worker));
+      expect(drains.map(({ worker }) => worker)).toEqual(home ? left : []);
+      expect(drains.every(({ order }) => !order.onlyIdle && order.untilTaskEnds === undefined)).toBe(true);
+    });
+    expect(Math.min(...Object.values(reached))).toBeGreaterThan(5);
   });
 
   it("takes idle workers only, where no cap is exceeded", () => {
@@ -107,14 +149,16 @@ describe("whatever is observed, a decision", () => {
       const settings = { ...undisturbedSettings, maxActiveGpus: undisturbedSettings.maxActiveGpus + 1 };
       const { actions, snapshot } = decide(settings, observation);
       expect(snapshot.desired).toBeGreaterThan(0);
-      expect(snapshot.spawning + snapshot.idle + snapshot.busy + spawned(actions)).toBeGreaterThan(0);
+      const present = snapshot.spawning + snapshot.idle + snapshot.busy;
+      expect(present + spawned(actions) > 0 || roomUnder(settings.maxActiveGpus, observation) === 0).toBe(true);
     });
   });
 
-  it("never both adds and drains", () => {
+  it("never both adds and drains; who was told to leave before is no part of that", () => {
     always((settings, observation) => {
       const { actions } = decide(settings, observation);
-      const leaving = [...told(actions, "drain"), ...told(actions, "terminate")];
+      const gone = lingering(observation);
+      const leaving = [...told(actions, "drain"), ...told(actions, "terminate")].filter((id) => !gone.includes(id));
       expect(spawnOf(actions) !== undefined && leaving.length > 0).toBe(false);
     });
   });
@@ -211,7 +255,9 @@ describe("whatever is observed, a decision", () => {
       const free = decide(uncapped, observation).actions.filter(({ kind }) => kind === "signal");
       expect(spawnOf(actions)).toBeUndefined();
       expect(told(actions, "fail")).toEqual([]);
-      expect(told(actions, "terminate")).toEqual([]);
+      // Why they leave was known when they were told to; BUDGET_HARD only takes their time.
+      const hastened = settings.budgetHard ? lingering(observation) : [];
+      expect(told(actions, "terminate").toSorted()).toEqual(hastened.toSorted());
       expect(actions.length).toBe(free.length);
       expect(warnings).toEqual([]);
     });
@@ -247,6 +293,21 @@ describe("whatever is observed, a decision", () => {
       for (const order of ["fail", "drain", "terminate"]) {
         expect(told(decide(settings, long).actions, order)).toEqual(told(decide(settings, never).actions, order));
       }
+    });
+  });
+
+  it("knows an order to leave after the task for an order: pending for thirty seconds, then given again; verdicts do not wait", () => {
+    always((settings, observation) => {
+      const staying = observation.fleet.filter(({ status }) => status !== "terminating");
+      const signalled = (signal: string, signalMs: number | null): Decision =>
+        decide(settings, { ...observation, fleet: staying.map((worker) => ({ ...worker, signal, signalMs })) });
+      const pending = signalled("drain_after_task", NOW - 29 * SEC);
+      expect(["drain", "terminate"].flatMap((name) => told(pending.actions, name))).toEqual([]);
+      const { spawning, idle, busy } = pending.snapshot;
+      expect(spawning + idle + busy).toBe(0);
+      const never = signalled("ready", null);
+      expect(told(pending.actions, "fail")).toEqual(told(never.actions, "fail"));
+      expect(signalled("drain_after_task", NOW - 30 * SEC)).toEqual(never);
     });
   });
 });

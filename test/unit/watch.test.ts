@@ -16,9 +16,16 @@ const config = loadConfig({
 });
 const silent = () => idle({ heartbeatMs: NOW - 400 * SEC });
 
-/** One watch by a process that never watched before. @returns the kinds of what it journaled. */
-async function journaled(fleet: readonly ObservedWorker[], suspended?: boolean): Promise<string[]> {
-  const kinds: string[] = [];
+interface Line {
+  readonly kind: string;
+  readonly reason: string;
+  readonly details: unknown;
+}
+
+/** Watches by one process that never watched before, one of each fleet. @returns what each of them journaled. */
+async function watches(fleets: readonly (readonly ObservedWorker[])[], suspended?: boolean): Promise<Line[][]> {
+  const lines: Line[][] = [];
+  let fleet: readonly ObservedWorker[] = [];
   let watchId: string | null = null;
   const reading = (): Reading => ({
     ...observe(fleet),
@@ -32,7 +39,7 @@ async function journaled(fleet: readonly ObservedWorker[], suspended?: boolean):
     observe: async () => reading(),
     expireExternal: async () => undefined,
     recordDecision: async () => undefined,
-    journal: async (_pool, kind) => void kinds.push(kind),
+    journal: async (_pool, kind, reason, details) => void lines.at(-1)?.push({ kind, reason, details }),
   };
   const { watchPool } = createWatchActivity({
     config,
@@ -42,8 +49,17 @@ async function journaled(fleet: readonly ObservedWorker[], suspended?: boolean):
   });
   const known = { shown: true, settings: null, once: true, ...(suspended === undefined ? {} : { suspended }) };
   const context: Partial<Context> = { heartbeat: () => undefined };
-  await asyncLocalStorage.run(context as Context, async () => await watchPool("main", known));
-  return kinds;
+  for (const seen of fleets) {
+    fleet = seen;
+    lines.push([]);
+    await asyncLocalStorage.run(context as Context, async () => await watchPool("main", known));
+  }
+  return lines;
+}
+
+/** One watch by a process that never watched before. @returns the kinds of what it journaled. */
+async function journaled(fleet: readonly ObservedWorker[], suspended?: boolean): Promise<string[]> {
+  return (await watches([fleet], suspended)).flat().map(({ kind }) => kind);
 }
 
 describe("that verdicts are held back", () => {
@@ -55,5 +71,35 @@ describe("that verdicts are held back", () => {
   it("is told once, also where another process watched when it began or ended", async () => {
     expect(await journaled(times(2, silent), true)).toEqual([]);
     expect(await journaled(times(2, busy), false)).toEqual([]);
+  });
+});
+
+describe("that a worker beats without its VRAM figures", () => {
+  const stale = idle({ id: "worker-stale", vramMs: NOW - 400 * SEC });
+  const well = idle({ id: "worker-well" });
+  const other = idle({ id: "worker-other", vramMs: NOW - 301 * SEC });
+
+  it("is journaled with the worker's name and for how long", async () => {
+    expect(await watches([[well, stale]])).toEqual([
+      [
+        {
+          kind: "worker.vram_stale",
+          reason: "worker-stale: heartbeats come, VRAM figures not for 400 s (GPU_IDLE_TIMEOUT_SEC 300)",
+          details: { worker: "worker-stale" },
+        },
+      ],
+    ]);
+  });
+
+  it("is journaled once, not again by each look; of another one it is news", async () => {
+    const told = (await watches([[stale], [stale], [stale, other], [stale, other]])).map((lines) =>
+      lines.map(({ details }) => details),
+    );
+    expect(told).toEqual([[{ worker: "worker-stale" }], [], [{ worker: "worker-other" }], []]);
+  });
+
+  it("is journaled anew when the figures had come in between", async () => {
+    const seen = await watches([[stale], [{ ...stale, vramMs: NOW }], [stale]]);
+    expect(seen.map((lines) => lines.length)).toEqual([1, 0, 1]);
   });
 });
