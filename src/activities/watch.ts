@@ -4,7 +4,6 @@ import type { PoolActivities } from "../contract/activities.ts";
 import type { Look } from "../contract/messages.ts";
 import type { Plan, Snapshot } from "../contract/plan.ts";
 import type { Decision } from "../policy/decide.ts";
-import { rememberedAs } from "../policy/fleet.ts";
 import { createObserver, type Observed, type ObserverDeps, type ProviderView, Superseded } from "./observer.ts";
 import { podEvidenceBook } from "./pod-evidence.ts";
 
@@ -100,9 +99,7 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
         watchId,
         reason: snapshot.reason,
         details: { inputs: { ...snapshot, settings }, actions },
-        signals: actions.flatMap((a) =>
-          a.kind === "signal" ? [{ worker: a.worker, signal: rememberedAs(a.signal) }] : [],
-        ),
+        signals: actions.flatMap((a) => (a.kind === "signal" ? [{ worker: a.worker, signal: a.signal.name }] : [])),
         ...(breaker === null ? {} : { breaker }),
       });
     }

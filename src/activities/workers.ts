@@ -23,8 +23,8 @@ export function createWorkerActivities({ workers, config }: WorkerDeps): WorkerA
   return {
     loadWorker: read,
     async drainWorker(id, order) {
-      const answer = await workers.drain(id, order.reason, order.onlyIdle);
-      return answer.outcome === "drained" && !answer.busy ? { ...answer, row: (await read(id)).row } : answer;
+      const answer = await workers.drain(id, order);
+      return answer.outcome === "drained" ? { ...answer, row: (await read(id)).row } : answer;
     },
     async failWorker(id, cause, reason, ground) {
       const answer = await workers.fail(id, {

@@ -34,7 +34,7 @@ export interface KnownState {
 
 export interface WorkerActivities {
   loadWorker(id: string): Promise<{ row: WorkerRow | null; timings: WorkerTimings }>;
-  /** Answers the row too, when nothing but its burial is left to do. */
+  /** Answers the row too, as it then is, if it leaves. */
   drainWorker(
     id: string,
     order: DrainOrder,

@@ -56,6 +56,8 @@ export interface WorkerRow {
   readonly bootStage: string;
   readonly bootStageMs: number;
   readonly terminatingMs: number | null;
+  /** It leaves after its task, which no deadline ends. */
+  readonly lingers: boolean;
   readonly goneMs: number | null;
   readonly statusReason: string | null;
   readonly busy: boolean;

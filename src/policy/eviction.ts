@@ -1,6 +1,6 @@
 import type { WorkerSignal } from "../contract/plan.ts";
 import { spendCaps, usd } from "./budget.ts";
-import { DRAIN_AFTER_TASK, type Fleet, newestFirst, restedLongestFirst } from "./fleet.ts";
+import { type Fleet, hasPendingOrder, newestFirst, restedLongestFirst } from "./fleet.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 
@@ -41,11 +41,12 @@ export function evict(settings: PolicySettings, observation: Observation, fleet:
 }
 
 /** Those who were told to leave after their task, and whose time is up: an operator wants them gone, or BUDGET_HARD came. */
-export function hasten({ budgetHard }: PolicySettings, { intent, fleet }: Observation): Evictions["signals"] {
+export function hasten({ budgetHard }: PolicySettings, { intent, fleet, nowMs }: Observation): Evictions["signals"] {
   const isCalledHome = intent.mode === "draining" || intent.mode === "closing";
-  const lingering = fleet.filter(({ status, task, signal }) => {
-    return status === "terminating" && task !== null && signal === DRAIN_AFTER_TASK;
-  });
+  const lingering = fleet.filter(
+    (worker) =>
+      worker.status === "terminating" && worker.lingers && worker.task !== null && !hasPendingOrder(worker, nowMs),
+  );
   if (budgetHard) {
     const order = { reason: "BUDGET_HARD: its task is not waited for any longer" };
     return lingering.map(({ id }) => ({ worker: id, signal: { name: "terminate", order } }));

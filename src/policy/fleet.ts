@@ -1,14 +1,10 @@
-import type { WorkerSignal } from "../contract/plan.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 
 /** An order that was signalled this recently is taken as under way; an older one without effect is given again. */
 const SIGNAL_PENDING_MS = 30_000;
 
-/** What a worker is remembered to have been told whose task may take as long as it makes progress. */
-export const DRAIN_AFTER_TASK = "drain_after_task";
-
-const ORDERS: ReadonlySet<string | null> = new Set(["drain", DRAIN_AFTER_TASK, "fail", "terminate"]);
+const ORDERS: ReadonlySet<string | null> = new Set(["drain", "fail", "terminate"]);
 
 /** The fleet by what each worker can be counted on for. */
 export interface Fleet {
@@ -59,11 +55,6 @@ export function isCapacity(settings: PolicySettings, observation: Observation, w
 /** Whether a drain or an end was signalled and may still be on its way. */
 export function hasPendingOrder(worker: ObservedWorker, nowMs: number): boolean {
   return ORDERS.has(worker.signal) && nowMs - (worker.signalMs ?? 0) < SIGNAL_PENDING_MS;
-}
-
-/** What an observation shows as the worker's last signal once this one was sent. */
-export function rememberedAs(signal: WorkerSignal): string {
-  return signal.name === "drain" && signal.order.untilTaskEnds === true ? DRAIN_AFTER_TASK : signal.name;
 }
 
 /** Idle counts from when the worker became ready, or from when its last task was released. */

@@ -1,5 +1,5 @@
 import type { Verdict } from "../contract/plan.ts";
-import { DRAIN_AFTER_TASK, hasPendingOrder } from "./fleet.ts";
+import { hasPendingOrder } from "./fleet.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import { type Suspicion, withinBlastRadius } from "./restraint.ts";
 import type { PolicySettings } from "./settings.ts";
@@ -51,7 +51,7 @@ function isJudged(worker: ObservedWorker, nowMs: number): boolean {
   if (worker.status === "terminating" && worker.task === null) {
     return false;
   }
-  return worker.signal === "drain" || worker.signal === DRAIN_AFTER_TASK || !hasPendingOrder(worker, nowMs);
+  return worker.signal === "drain" || !hasPendingOrder(worker, nowMs);
 }
 
 function judgePod(worker: ObservedWorker): Verdict | null {

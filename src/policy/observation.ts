@@ -52,6 +52,8 @@ export interface ObservedWorker {
   readonly releasedMs: number | null;
   readonly costPerHourUsd: number | null;
   readonly task: ObservedTask | null;
+  /** Leaves, but only after its task, however long that takes. */
+  readonly lingers: boolean;
   /** The signal last sent to the worker's workflow. */
   readonly signal: string | null;
   readonly signalMs: number | null;

@@ -517,6 +517,7 @@ export type Schema = {
           last_heartbeat: string | null;
           last_signal: string | null;
           last_signal_at: string | null;
+          lingers: boolean;
           metadata: Json;
           origin: string;
           pod_created_at: string | null;
@@ -551,6 +552,7 @@ export type Schema = {
           last_heartbeat?: string | null | undefined;
           last_signal?: string | null | undefined;
           last_signal_at?: string | null | undefined;
+          lingers?: boolean | undefined;
           metadata?: JsonInput | undefined;
           origin?: string | undefined;
           pod_created_at?: string | null | undefined;
@@ -585,6 +587,7 @@ export type Schema = {
           last_heartbeat?: string | null | undefined;
           last_signal?: string | null | undefined;
           last_signal_at?: string | null | undefined;
+          lingers?: boolean | undefined;
           metadata?: JsonInput | undefined;
           origin?: string | undefined;
           pod_created_at?: string | null | undefined;
@@ -971,6 +974,7 @@ export type Schema = {
           p_worker_id: string | null;
           p_reason: string | null;
           p_only_idle: boolean | null;
+          p_until_task_ends?: boolean | null;
         };
         Returns: Json;
       };

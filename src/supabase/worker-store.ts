@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { CreatedPod } from "../contract/activities.ts";
 import type { WorkerRow } from "../contract/inputs.ts";
-import type { Evidence, LeaseCause } from "../contract/plan.ts";
+import type { DrainOrder, Evidence, LeaseCause } from "../contract/plan.ts";
 import type { Database } from "./client.ts";
 
 const row = z
@@ -17,6 +17,7 @@ const row = z
     boot_stage: z.string(),
     boot_stage_ms: z.number(),
     terminating_ms: z.number().nullable(),
+    lingers: z.boolean(),
     gone_ms: z.number().nullable(),
     status_reason: z.string().nullable(),
     busy: z.boolean(),
@@ -35,6 +36,7 @@ const row = z
     bootStage: r.boot_stage,
     bootStageMs: r.boot_stage_ms,
     terminatingMs: r.terminating_ms,
+    lingers: r.lingers,
     goneMs: r.gone_ms,
     statusReason: r.status_reason,
     busy: r.busy,
@@ -56,11 +58,7 @@ export interface WorkerStore {
   rearmPost(id: string, reason: string): Promise<void>;
   burnName(id: string, reason: string): Promise<void>;
   recordBootStage(id: string, stage: string): Promise<void>;
-  drain(
-    id: string,
-    reason: string,
-    onlyIdle: boolean,
-  ): Promise<{ outcome: "drained" | "refused_busy" | "not_living"; busy: boolean }>;
+  drain(id: string, order: DrainOrder): Promise<{ outcome: "drained" | "refused_busy" | "not_living"; busy: boolean }>;
   fail(
     id: string,
     request: FailRequest,
@@ -104,10 +102,10 @@ export function workerStore(database: Database): WorkerStore {
     rearmPost: (id, reason) => run("worker_rearm_post", { p_worker_id: id, p_reason: reason }),
     burnName: (id, reason) => run("worker_burn_name", { p_worker_id: id, p_reason: reason }),
     recordBootStage: (id, stage) => run("worker_boot_stage", { p_worker_id: id, p_stage: stage }),
-    drain: (id, reason, onlyIdle) =>
+    drain: (id, { reason, onlyIdle, untilTaskEnds = false }) =>
       database.call(
         "drain_worker",
-        { p_worker_id: id, p_reason: reason, p_only_idle: onlyIdle },
+        { p_worker_id: id, p_reason: reason, p_only_idle: onlyIdle, p_until_task_ends: untilTaskEnds },
         z.object({ outcome: z.enum(["drained", "refused_busy", "not_living"]), busy: z.boolean() }),
       ),
     fail: (id, request) =>

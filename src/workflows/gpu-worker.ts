@@ -4,6 +4,7 @@ import {
   condition,
   defineQuery,
   defineSignal,
+  patched,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
@@ -31,7 +32,7 @@ export async function gpuWorker({ pool, id, booked }: GpuWorkerInput): Promise<G
   let ready = false;
   let released = false;
   /** Its task may take as long as it makes progress. */
-  let untilTaskEnds = false;
+  let lingers = false;
   /** Its row as the order left it that ended it. */
   let lastRow: WorkerRow | null = null;
 
@@ -95,7 +96,9 @@ export async function gpuWorker({ pool, id, booked }: GpuWorkerInput): Promise<G
     if (status === "terminating") {
       status = await finishTask(timings);
     }
-    const reason = await bury(timings);
+    // A pod whose id came while the task ended must be found by it.
+    const known = lastRow?.busy === true && lastRow.podId === null ? null : lastRow;
+    const reason = await bury(timings, known);
     return { id, status: status === "error" ? "error" : "terminated", reason };
   }
 
@@ -164,18 +167,15 @@ export async function gpuWorker({ pool, id, booked }: GpuWorkerInput): Promise<G
       lastRow = row;
       return outcome === "refused_recovered" ? null : "error";
     }
-    const reason = given.kind === "drain" ? given.order.reason : given.reason;
-    const onlyIdle = given.kind === "drain" && given.order.onlyIdle;
-    if (given.kind === "drain") {
-      untilTaskEnds = given.order.untilTaskEnds === true;
-    }
-    const { outcome, busy, row = null } = await store.drainWorker(id, { reason, onlyIdle });
+    const drain = given.kind === "drain" ? given.order : { reason: given.reason, onlyIdle: false };
+    const { outcome, busy, row = null } = await store.drainWorker(id, drain);
     lastRow = row;
+    lingers = row?.lingers ?? drain.untilTaskEnds === true;
     if (outcome === "refused_busy") {
       return null;
     }
     if (given.kind === "terminate" && busy) {
-      await store.expelWorker(id, reason);
+      await store.expelWorker(id, given.reason);
     }
     released ||= !busy || given.kind === "terminate";
     return outcome === "not_living" ? "error" : "terminating";
@@ -187,19 +187,24 @@ export async function gpuWorker({ pool, id, booked }: GpuWorkerInput): Promise<G
       return "terminating";
     }
     enter("draining");
-    const { row } = await store.loadWorker(id);
+    const row = lastRow ?? (await store.loadWorker(id)).row;
+    lingers = row?.lingers ?? lingers;
     const since = row === null ? 0 : row.nowMs - (row.terminatingMs ?? row.nowMs);
     let endsAtMs = Date.now() + timings.gracefulShutdownTimeoutSec * 1000 - since;
     for (;;) {
       const leftMs = endsAtMs - Date.now();
-      if (row?.busy === true && !released && untilTaskEnds) {
+      if (row?.busy === true && !released && lingers) {
         await condition(() => released || order !== null);
       } else if (row?.busy === true && !released && leftMs > 0) {
         await condition(() => released || isEnd(order), leftMs, { summary: "graceful shutdown deadline" });
       }
       const given = takeOrder();
-      if (untilTaskEnds && given?.kind === "drain") {
-        untilTaskEnds = given.order.untilTaskEnds === true;
+      if (lingers && given?.kind === "drain") {
+        if (!patched("hurried-in-its-row")) {
+          lingers = given.order.untilTaskEnds === true;
+        } else if ((await carryOut(given)) === "error") {
+          return "error";
+        }
         endsAtMs = Date.now() + timings.gracefulShutdownTimeoutSec * 1000;
         continue;
       }
@@ -222,9 +227,9 @@ export async function gpuWorker({ pool, id, booked }: GpuWorkerInput): Promise<G
     }
   }
 
-  async function bury(timings: WorkerTimings): Promise<string | null> {
+  async function bury(timings: WorkerTimings, known: WorkerRow | null): Promise<string | null> {
     enter("burying");
-    const row = await buryPod(id, timings, lastRow);
+    const row = await buryPod(id, timings, known);
     show("gone");
     return row?.statusReason ?? null;
   }
@@ -244,6 +249,7 @@ function asBooked(id: string, { atMs, timings }: Booking): { row: WorkerRow; tim
     bootStage: "reserved",
     bootStageMs: atMs,
     terminatingMs: null,
+    lingers: false,
     goneMs: null,
     statusReason: null,
     busy: false,

@@ -190,6 +190,9 @@ export const STORIES: readonly Told[] = [
       return [worker.handle];
     },
   },
+  // The first was recorded before a row knew that its worker lingers.
+  { name: "gpuWorker-hurried", tell: hurry },
+  { name: "gpuWorker-hurried-in-row", tell: hurry },
   {
     name: "gpuWorker-drain",
     async tell(stage) {
@@ -320,3 +323,15 @@ export const STORIES: readonly Told[] = [
   { name: "notifications-continue-as-new", tell: tellNotifications },
   { name: "janitor-rounds", tell: tellJanitor },
 ];
+
+async function hurry(stage: Stage): Promise<WorkflowHandle[]> {
+  const { row, worker } = await bringUp(stage);
+  row.busy = true;
+  await worker.signal("drain", { reason: "the budget is spent", onlyIdle: false, untilTaskEnds: true });
+  await worker.reaches("draining");
+  await worker.signal("drain", { reason: "draining", onlyIdle: false });
+  row.busy = false;
+  await worker.signal("released");
+  await worker.result();
+  return [worker.handle];
+}

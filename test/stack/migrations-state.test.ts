@@ -115,7 +115,7 @@ describe("the state of a database", () => {
       `drop index tasks_open;
        alter table tasks alter column vtime type numeric;
        alter table workers disable row level security;
-       grant execute on function drain_worker(text, text, boolean) to anon;
+       grant execute on function drain_worker(text, text, boolean, boolean) to anon;
        create function claim_task(p_worker_id text, p_extra text) returns text language sql as 'select 1::text';
        create policy everybody on tasks for select using (true);
        create table of_somebody_else (id int);
@@ -124,7 +124,7 @@ describe("the state of a database", () => {
     expect((await drift(url)).map(({ object, kind }) => `${kind} ${object}`).toSorted()).toEqual(
       [
         "different column tasks.vtime",
-        "different function drain_worker(p_worker_id text, p_reason text, p_only_idle boolean)",
+        "different function drain_worker(p_worker_id text, p_reason text, p_only_idle boolean, p_until_task_ends boolean)",
         "different table workers",
         "missing index tasks_open",
         "unexpected function claim_task(p_worker_id text, p_extra text)",

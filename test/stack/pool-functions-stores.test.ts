@@ -73,7 +73,10 @@ describe("the stores read what the functions answer, over HTTP", () => {
     });
     expect((await pools.observe(pool, { ...probe, knownFleetHash: reading.fleetHash })).fleet).toBeNull();
 
-    expect(await workers.drain(id, "too many", true)).toEqual({ outcome: "refused_busy", busy: true });
+    expect(await workers.drain(id, { reason: "too many", onlyIdle: true })).toEqual({
+      outcome: "refused_busy",
+      busy: true,
+    });
     const late = {
       cause: "worker_died",
       reason: "silent",
@@ -84,7 +87,12 @@ describe("the stores read what the functions answer, over HTTP", () => {
     } as const;
     expect(await workers.fail(id, late)).toMatchObject({ outcome: "refused_recovered" });
     expect(await workers.fail(id, { ...late, onlyIfSpawning: true })).toMatchObject({ outcome: "refused_ready" });
-    expect(await workers.drain(id, "too many", false)).toEqual({ outcome: "drained", busy: true });
+    const order = { reason: "too many", onlyIdle: false };
+    for (const untilTaskEnds of [true, false]) {
+      expect(await workers.drain(id, { ...order, untilTaskEnds })).toEqual({ outcome: "drained", busy: true });
+      expect(await workers.load(id)).toMatchObject({ lingers: untilTaskEnds });
+      expect((await pools.observe(pool, whole)).fleet).toMatchObject([{ id, lingers: untilTaskEnds }]);
+    }
     expect(await workers.expel(id, "deadline")).toBe(1);
     await workers.recordDeleted(id);
     await workers.gone(id);

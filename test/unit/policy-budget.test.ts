@@ -190,9 +190,10 @@ describe("when a cap is exceeded", () => {
   ] as const)(
     "one that leaves after its task is told again while %s, where that shortens its time",
     ([mode, signal]) => {
-      const lingering = () => terminating({ task: task(), signal: "drain_after_task", signalMs: NOW - 3600 * SEC });
-      const [one, told, idleOne] = [lingering(), lingering(), terminating({ signal: "drain_after_task" })];
-      const fleet = [one, { ...told, signal: "drain" }, idleOne];
+      const drained = { task: task(), signal: "drain", signalMs: NOW - 3600 * SEC };
+      const one = terminating({ ...drained, lingers: true });
+      const others = [terminating(drained), terminating({ lingers: true })];
+      const fleet = [one, ...others];
       const signals = (settings: PolicySettings) =>
         decide(settings, observe(fleet, intent({ mode }))).actions.flatMap((action) =>
           action.kind === "signal" && action.signal.name !== "released" ? [action] : [],
@@ -201,6 +202,28 @@ describe("when a cap is exceeded", () => {
       expect(signals({ ...SETTINGS, budgetHard: true })).toMatchObject([
         { worker: one.id, signal: { name: "terminate" } },
       ]);
+    },
+  );
+
+  it.for([
+    ["normal", true],
+    ["draining", false],
+    ["closing", false],
+  ] as const)(
+    "is told so again after thirty seconds without effect, while %s, BUDGET_HARD %s",
+    ([mode, budgetHard]) => {
+      const settings = { ...SETTINGS, budgetHard };
+      const actionsOf = (signal: string, agoSec: number) => {
+        const worker = terminating({ lingers: true, task: task(), signal, signalMs: NOW - agoSec * SEC });
+        return decide(settings, observe([worker], intent({ mode }))).actions;
+      };
+      const [first] = actionsOf("ready", 3600);
+      if (first?.kind !== "signal") {
+        throw new Error("nobody was told to hurry");
+      }
+      const { name } = first.signal;
+      expect(actionsOf(name, 29)).toEqual([]);
+      expect(actionsOf(name, 30)).toMatchObject([{ signal: { name } }]);
     },
   );
 

@@ -45,6 +45,7 @@ export function idle(overrides: Partial<ObservedWorker> = {}): ObservedWorker {
     releasedMs: null,
     costPerHourUsd: 0.5,
     task: null,
+    lingers: false,
     signal: "ready",
     signalMs: NOW - 3600 * SEC,
     pod: null,
@@ -132,6 +133,7 @@ const anyWorker = fc
     vramMs: fc.option(anytime),
     costPerHourUsd: fc.option(fc.constantFrom(0, 0.2, 0.5, 1.9)),
     releasedMs: fc.option(anytime),
+    lingers: fc.boolean(),
     task: fc.option(
       fc.record({
         id: fc.constant("t"),
@@ -140,7 +142,7 @@ const anyWorker = fc
         stuckTimeoutSec: fc.option(fc.integer({ min: 1, max: 7200 })),
       }),
     ),
-    signal: fc.option(fc.constantFrom("ready", "drain", "drain_after_task", "fail", "terminate", "released")),
+    signal: fc.option(fc.constantFrom("ready", "drain", "fail", "terminate", "released")),
     signalMs: fc.option(
       fc.oneof(
         anytime,

@@ -18,11 +18,15 @@ const normally = (observation: Observation): Observation => ({
 
 const spawned = (actions: readonly Action[]) => spawnOf(actions)?.count ?? 0;
 const isOrdered = ({ signal, signalMs }: ObservedWorker) =>
-  ["drain", "drain_after_task", "fail", "terminate"].includes(signal ?? "") && NOW - (signalMs ?? 0) < 30 * SEC;
+  ["drain", "fail", "terminate"].includes(signal ?? "") && NOW - (signalMs ?? 0) < 30 * SEC;
 
 /** Who was told to leave after its task, for a cap, and still has it. */
-const isLingering = ({ status, origin, task, signal }: ObservedWorker) =>
-  origin === "pool" && status === "terminating" && task !== null && signal === "drain_after_task";
+const isLingering = (worker: ObservedWorker) =>
+  worker.origin === "pool" &&
+  worker.status === "terminating" &&
+  worker.task !== null &&
+  worker.lingers &&
+  !isOrdered(worker);
 const lingering = ({ fleet }: Observation) => fleet.filter(isLingering).map(({ id }) => id);
 
 /** Workers of the pool's own that are there or coming, and told to leave neither now nor before. */
@@ -112,7 +116,7 @@ describe("whatever is observed, a decision", () => {
       const fleet = seen.fleet.map((worker): ObservedWorker =>
         worker.task === null || worker.signal === "ready"
           ? worker
-          : { ...worker, origin: "pool", status: "terminating", signal: "drain_after_task" },
+          : { ...worker, origin: "pool", status: "terminating", lingers: true },
       );
       const observation: Observation = { ...seen, fleet };
       const { mode } = observation.intent;
@@ -296,18 +300,18 @@ describe("whatever is observed, a decision", () => {
     });
   });
 
-  it("knows an order to leave after the task for an order: pending for thirty seconds, then given again; verdicts do not wait", () => {
+  it("takes an order to leave as under way for thirty seconds, then gives it again; verdicts do not wait", () => {
     always((settings, observation) => {
       const staying = observation.fleet.filter(({ status }) => status !== "terminating");
       const signalled = (signal: string, signalMs: number | null): Decision =>
         decide(settings, { ...observation, fleet: staying.map((worker) => ({ ...worker, signal, signalMs })) });
-      const pending = signalled("drain_after_task", NOW - 29 * SEC);
+      const pending = signalled("drain", NOW - 29 * SEC);
       expect(["drain", "terminate"].flatMap((name) => told(pending.actions, name))).toEqual([]);
       const { spawning, idle, busy } = pending.snapshot;
       expect(spawning + idle + busy).toBe(0);
       const never = signalled("ready", null);
       expect(told(pending.actions, "fail")).toEqual(told(never.actions, "fail"));
-      expect(signalled("drain_after_task", NOW - 30 * SEC)).toEqual(never);
+      expect(signalled("drain", NOW - 30 * SEC)).toEqual(never);
     });
   });
 });

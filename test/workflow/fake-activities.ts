@@ -75,7 +75,7 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
       const row = named(id);
       return { row: row && { ...row, nowMs: Date.now() }, timings: { ...fleet.timings } };
     },
-    async drainWorker(id, { reason, onlyIdle }) {
+    async drainWorker(id, { reason, onlyIdle, untilTaskEnds = false }) {
       const row = named(id);
       if (!isLiving(row)) {
         return { outcome: "not_living", busy: false };
@@ -84,9 +84,12 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
         if (row.busy && onlyIdle) {
           return { outcome: "refused_busy", busy: true };
         }
-        Object.assign(row, { status: "terminating", statusReason: reason, terminatingMs: Date.now() });
+        const lingers = row.busy && untilTaskEnds;
+        Object.assign(row, { status: "terminating", statusReason: reason, terminatingMs: Date.now(), lingers });
+      } else if (row.lingers && !untilTaskEnds) {
+        Object.assign(row, { lingers: false, terminatingMs: Date.now() });
       }
-      return { outcome: "drained", busy: row.busy, ...(row.busy ? {} : { row: { ...row, nowMs: Date.now() } }) };
+      return { outcome: "drained", busy: row.busy, row: { ...row, nowMs: Date.now() } };
     },
     async failWorker(id, _cause, reason, { heartbeatMs = null, onlyIfSpawning = false }) {
       const row = named(id);

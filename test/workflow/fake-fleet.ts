@@ -87,6 +87,7 @@ export function createFakeFleet(): FakeFleet {
         bootStage: "reserved",
         bootStageMs: nowMs,
         terminatingMs: null,
+        lingers: false,
         goneMs: null,
         statusReason: null,
         busy: false,

@@ -12,7 +12,9 @@ describe.concurrent("the life of a GPU worker", () => {
       await worker.signal("drain", { reason: "not needed", onlyIdle: true });
       expect(await worker.result()).toEqual({ id: row.id, status: "terminated", reason: "not needed" });
       expect(kit.called("createPod")).toEqual([[kit.pool, row.id, { ...kit.timings }]]);
-      expect(kit.called("drainWorker")).toEqual([[row.id, { reason: "not needed", onlyIdle: true }]]);
+      expect(kit.called("drainWorker")).toEqual([
+        [row.id, { reason: "not needed", onlyIdle: true, untilTaskEnds: false }],
+      ]);
       expect(kit.called("removePod")).toEqual(Array.from({ length: 4 }, () => [row.id, row.podId]));
       expect(kit.called("workerGone")).toEqual([[row.id]]);
       expect(kit.calls.at(-1)?.name).toBe("workerGone");

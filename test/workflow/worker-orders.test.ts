@@ -139,7 +139,9 @@ describe.concurrent("orders to a GPU worker", () => {
       const { row, worker } = await bringUp(kit);
       await worker.signal("drain", ...payload);
       expect(await worker.result()).toMatchObject({ status: "terminated", reason: "drain asked for by signal" });
-      expect(kit.called("drainWorker")).toEqual([[row.id, { reason: "drain asked for by signal", onlyIdle: false }]]);
+      expect(kit.called("drainWorker")).toEqual([
+        [row.id, { reason: "drain asked for by signal", onlyIdle: false, untilTaskEnds: false }],
+      ]);
     })();
   });
 
@@ -171,12 +173,15 @@ describe.concurrent("orders to a GPU worker", () => {
         }
         await hurried.worker.signal("drain", { reason: "now", onlyIdle: false });
         expect(await hurried.worker.result()).toMatchObject({ status: "terminated" });
+        expect(hurried.row.lingers).toBe(false);
         expect(kit.called("expelWorker").map(([id]) => id)).toEqual([hurried.row.id]);
         expect(await patient.worker.phase()).toBe("draining");
         patient.row.busy = false;
         await patient.worker.signal("released");
         expect(await patient.worker.result()).toMatchObject({ status: "terminated", reason: "the budget is spent" });
         expect(kit.called("expelWorker")).toHaveLength(1);
+        // Once at the start of each workflow: later the orders' answers tell what is to be known.
+        expect(kit.called("loadWorker")).toHaveLength(2);
       },
       { gracefulShutdownTimeoutSec: 1 },
     ),

@@ -99,6 +99,25 @@ describe.concurrent("a worker workflow that starts for an existing row", () => {
   );
 
   it(
+    "lets the task of one that lingers end, however long it has been terminating, until it is told to hurry",
+    withKit(
+      async (kit) => {
+        const terminatingMs = Date.now() - 60_000;
+        const seen = { status: "terminating", postState: "posted", podId: "pod-1", busy: true, terminatingMs } as const;
+        const row = kit.book({ ...seen, lingers: true });
+        const worker = await kit.startWorker(row.id);
+        await worker.reaches("draining");
+        expect(kit.called("expelWorker")).toEqual([]);
+        await worker.signal("drain", { reason: "shutdown", onlyIdle: false });
+        expect(await worker.result()).toMatchObject({ status: "terminated" });
+        expect(kit.called("expelWorker")).toHaveLength(1);
+        expect((row.terminatingMs ?? 0) - terminatingMs).toBeGreaterThanOrEqual(60_000);
+      },
+      { gracefulShutdownTimeoutSec: 1 },
+    ),
+  );
+
+  it(
     "gives the task of a terminating one back whose deadline passed while nobody looked",
     withKit(async (kit) => {
       const terminatingMs = Date.now() - 60_000;
