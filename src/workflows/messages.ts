@@ -29,6 +29,14 @@ export function parseScale(payload: unknown): Parsed<Message> {
   return { ok: true, value, ...surplusIn(payload, ["target", "for"]) };
 }
 
+/** What is said by its name alone; only a field is refused, such as an expiry that nobody would keep. */
+export function parseBare<K extends "drain" | "resume" | "pause" | "shutdown">(
+  kind: K,
+  payload: unknown,
+): Parsed<{ readonly kind: K }> {
+  return { ok: true, value: { kind }, ...(isRecord(payload) ? surplusIn(payload, []) : {}) };
+}
+
 /**
  * Part of the pool's settings; null takes one away. Only the names are read here: an unknown one is refused before the
  * history has it, since what is typed under a wrong name may be a secret.
@@ -97,7 +105,8 @@ export function parseVerdict(payload: unknown): Verdict {
 /** A field under a wrong name would be missed in silence: `forSec` instead of `for` is a hold without an end. */
 function surplusIn(payload: Record<string, unknown>, known: readonly string[]): { readonly surplus?: string } {
   const unknown = Object.keys(payload).find((name) => !known.includes(name));
-  return unknown === undefined ? {} : { surplus: `unknown field ${show(unknown)}; known are ${known.join(", ")}` };
+  const rest = known.length === 0 ? "none is known" : `known are ${known.join(", ")}`;
+  return unknown === undefined ? {} : { surplus: `unknown field ${show(unknown)}; ${rest}` };
 }
 
 function isLeaseCause(value: unknown): value is LeaseCause {

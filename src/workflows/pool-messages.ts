@@ -19,7 +19,7 @@ import type {
 } from "../contract/messages.ts";
 import type { SettingsView } from "../contract/plan.ts";
 import type { Inbox } from "./inbox.ts";
-import { type Parsed, parsePatch, parseScale, parseWorkerOrder } from "./messages.ts";
+import { parseBare, type Parsed, parsePatch, parseScale, parseWorkerOrder } from "./messages.ts";
 import { orderWorker } from "./workers.ts";
 
 export interface MessageDeps {
@@ -50,12 +50,12 @@ export function handleMessages(deps: MessageDeps): void {
 
   onUpdate("scale", parseScale, record);
   for (const kind of BARE_KINDS) {
-    onUpdate(kind, (): Parsed<Message> => ({ ok: true, value: { kind } }), record);
+    onUpdate(kind, (payload) => parseBare(kind, payload), record);
   }
   onUpdate("reconfigure", parsePatch, reconfigure);
   onUpdate("drainWorker", (payload) => parseWorkerOrder("drain", payload), giveOrder);
   onUpdate("terminateWorker", (payload) => parseWorkerOrder("terminate", payload), giveOrder);
-  onUpdate("shutdown", (): Parsed<Message> => ({ ok: true, value: { kind: "shutdown" } }), shutdown);
+  onUpdate("shutdown", (payload) => parseBare("shutdown", payload), shutdown);
 
   function onUpdate<T, R>(name: string, parse: (payload: unknown) => Parsed<T>, act: (value: T) => Promise<R>): void {
     const read = (payload: unknown): T => {
@@ -83,7 +83,7 @@ export function handleMessages(deps: MessageDeps): void {
   }
 
   async function receive(kind: string, parsed: Parsed<Message>): Promise<void> {
-    const refused = parsed.ok ? (refusal() ?? surplusNow(parsed.surplus)) : parsed.error;
+    const refused = parsed.ok ? (refusal() ?? surplusNow(kind, parsed.surplus)) : parsed.error;
     if (parsed.ok && refused === null) {
       await record(parsed.value);
     } else {
@@ -92,8 +92,9 @@ export function handleMessages(deps: MessageDeps): void {
   }
 
   /** Older versions took such a signal, which a replay must do too. */
-  function surplusNow(surplus: string | undefined): string | null {
-    return surplus !== undefined && patched("unknown-fields-refused") ? surplus : null;
+  function surplusNow(kind: string, surplus: string | undefined): string | null {
+    const change = kind === "scale" ? "unknown-fields-refused" : "fields-of-bare-messages-refused";
+    return surplus !== undefined && patched(change) ? surplus : null;
   }
 
   async function record(message: Message): Promise<Intent> {
@@ -133,5 +134,5 @@ function parseSignal(name: string, payload: unknown): Parsed<Message> {
   const kind = BARE_KINDS.find((known) => known === name);
   return kind === undefined
     ? { ok: false, error: "unknown signal; a pool takes scale, drain, resume and pause" }
-    : { ok: true, value: { kind } };
+    : parseBare(kind, payload);
 }

@@ -76,9 +76,12 @@ describe("recorded histories", () => {
     ).toEqual([]);
   });
 
-  it("replay also where an older version took messages with a field that nobody knows", async () => {
-    const pool = recorded.find(({ name }) => name === "gpuPool-continue-as-new-2.json");
-    const payload = { payloads: [encoded({ target: 3, forSec: 60 })] };
+  it.for([
+    ["scale", { target: 3, forSec: 60 }],
+    ["pause", { for: 600 }],
+  ] as const)("replay also where an older version took a %s with a field that nobody knows", async ([name, fields]) => {
+    const pool = recorded.find((history) => history.name === "gpuPool-continue-as-new-2.json");
+    const payload = { payloads: [encoded(fields)] };
     let changed = 0;
     const events = structuredClone(pool?.history.events ?? []);
     for (const event of events as unknown as MessageEvent[]) {
@@ -87,11 +90,11 @@ describe("recorded histories", () => {
         workflowExecutionUpdateAcceptedEventAttributes: update,
       } = event;
       if (signal !== undefined) {
-        Object.assign(signal, { signalName: "scale", input: payload });
+        Object.assign(signal, { signalName: name, input: payload });
         changed += 1;
       }
       if (update?.acceptedRequest.input.name === "scale") {
-        update.acceptedRequest.input.args = payload;
+        Object.assign(update.acceptedRequest.input, { name, args: payload });
         changed += 1;
       }
     }

@@ -142,6 +142,17 @@ export const STORIES: readonly Told[] = [
     },
   },
   {
+    name: "gpuPool-bare-field",
+    async tell(stage) {
+      const pool = await stage.startPool();
+      await pool.signal("pause", { for: 600 });
+      await pool.signal("drain");
+      await seen("the drain", () => stage.intent.mode === "draining");
+      await seen("the refusal", () => stage.ignored.length === 1);
+      return [pool];
+    },
+  },
+  {
     name: "gpuPool-crowd",
     async tell(stage) {
       const nobody = Array.from({ length: 51 }, (_, n) => ({ id: `${stage.pool}-${n}` }) as FakeRow);

@@ -99,6 +99,16 @@ describe.concurrent("what operators say to a pool", () => {
     })();
   });
 
+  it.for(["drain", "resume", "pause", "shutdown"])("is refused when %s is asked for with a field", async (name) => {
+    await withKit(async (kit) => {
+      const pool = await kit.startPool();
+      const message = 'unknown field "for"; none is known';
+      await expect(pool.executeUpdate(name, { args: [{ for: 600 }] })).rejects.toMatchObject({ cause: { message } });
+      expect(kit.messages).toEqual([]);
+      expect(await pool.executeUpdate(name, { args: [{}] })).toMatchObject({ version: 2 });
+    })();
+  });
+
   it(
     "is journaled and ignored when nobody can read it, whoever sends it, and the pool goes on (a handler never throws)",
     withKit(async (kit) => {
@@ -108,6 +118,7 @@ describe.concurrent("what operators say to a pool", () => {
       await pool.signal("scale", { target: "many" });
       await pool.signal("dance", { partner: null });
       await pool.signal("scale", { target: 3, forSec: 60 });
+      await pool.signal("pause", { for: 600 });
       await cli("workflow", "signal", "-w", id, "--name", "scale");
       await cli("workflow", "signal", "-w", id, "--name", "scale", "--input", '"garbage"');
       await cli("workflow", "signal", "-w", id, "--name", "rescale", "--input", '{"target":3}');
@@ -117,13 +128,14 @@ describe.concurrent("what operators say to a pool", () => {
         () => kit.messages,
         (messages) => expect(messages).toEqual([{ kind: "drain" }, { kind: "scale", target: 2, forSec: 60 }]),
       );
-      const kinds = ["scale", "scale", "dance", "scale", "scale", "scale", "rescale"];
+      const kinds = ["scale", "scale", "dance", "scale", "pause", "scale", "scale", "rescale"];
       expect(kit.ignored.map(({ kind }) => kind)).toEqual(kinds);
       expect(kit.ignored.map(({ reason }) => reason)).toEqual([
         expect.stringContaining("got nothing"),
         expect.stringContaining('target: expected a whole number from 0 to 10000, or null, got "many"'),
         expect.stringContaining("unknown signal"),
         'unknown field "forSec"; known are target, for',
+        'unknown field "for"; none is known',
         expect.stringContaining("got nothing"),
         expect.stringContaining('got "garbage"'),
         expect.stringContaining("unknown signal"),
