@@ -2,7 +2,6 @@ import { chmod, mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, Connection } from "@temporalio/client";
-import pg from "pg";
 import { pino } from "pino";
 import { afterEach, describe, expect, inject, it } from "vitest";
 import { FUSE_MARGIN_SEC } from "../../src/activities/pod-request.ts";
@@ -23,6 +22,7 @@ import { bootstrapSupabase } from "../../src/dev/supabase-roles.ts";
 import { startTemporalServer } from "../../src/dev/temporal-server.ts";
 import { migrate } from "../../src/supabase/migrate.ts";
 import { deletions, killHard, within } from "../stack/lifecycle-kit.ts";
+import { openSqlPool } from "../kit/sql-pool.ts";
 
 const POOL = "fused";
 /** More than can be rendered and handed over before the pod's end. */
@@ -98,9 +98,7 @@ async function startMortalStack(settings: Readonly<Record<string, string>>) {
   const authenticator = Object.assign(new URL(databaseUrl), { username: "authenticator", password: keys.jwtSecret });
   await bootstrapSupabase({ databaseUrl, authenticatorPassword: keys.jwtSecret });
   await migrate(databaseUrl);
-  const sql = new pg.Pool({ connectionString: databaseUrl });
-  // It is going to be killed.
-  sql.on("error", () => undefined);
+  const sql = openSqlPool(databaseUrl, 10);
   undo.push(() => sql.end());
   const { jwtSecret } = keys;
   const rest = { databaseUrl: authenticator.href, jwtSecret, port: await freePort() };

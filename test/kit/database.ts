@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { inject } from "vitest";
+import { openSqlPool } from "./sql-pool.ts";
 
 export interface TestDatabase {
   readonly databaseUrl: string;
@@ -20,9 +21,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const databaseUrl = url.href;
   url.username = "authenticator";
   url.password = authenticatorPassword;
-  const sql = new pg.Pool({ connectionString: databaseUrl, max: 20 });
-  // Dropping the database ends idle sessions; that is no failure of a test.
-  sql.on("error", () => undefined);
+  const sql = openSqlPool(databaseUrl, 20);
   return {
     databaseUrl,
     authenticatorUrl: url.href,

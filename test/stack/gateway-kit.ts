@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
-import pg from "pg";
+import type pg from "pg";
 import { pino } from "pino";
 import { WebSocket } from "undici";
 import { freePort } from "../../src/dev/free-port.ts";
@@ -13,6 +13,7 @@ import { startGuardian } from "../../src/dev/guardian.ts";
 import { startPostgres } from "../../src/dev/postgres.ts";
 import { startPostgrest } from "../../src/dev/postgrest.ts";
 import { bootstrapSupabase } from "../../src/dev/supabase-roles.ts";
+import { openSqlPool } from "../kit/sql-pool.ts";
 
 export interface GatewayStack {
   gateway: Gateway;
@@ -57,7 +58,7 @@ export async function startGatewayStack(schemaSql: string): Promise<GatewayStack
     const databaseUrl = postgres.databaseUrl("gateway");
     const authenticatorPassword = randomUUID();
     await bootstrapSupabase({ databaseUrl, authenticatorPassword });
-    const database = new pg.Pool({ connectionString: databaseUrl, max: 2 });
+    const database = openSqlPool(databaseUrl, 2);
     undo.push(() => database.end());
     await database.query(schemaSql);
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import pg from "pg";
 import { type Claim, leaseArgs, openQueue, type Queue } from "../kit/queue.ts";
+import { openSqlPool } from "../kit/sql-pool.ts";
 
 let queue: Queue;
 let pool: string;
@@ -94,7 +94,7 @@ describe("a claim", () => {
   it("of fifty clients at once never shares a task: every task is run once", async () => {
     await queue.addTasks(pool, 400);
     const workers = await queue.newWorkers(pool, 50);
-    const connections = new pg.Pool({ connectionString: queue.database.databaseUrl, max: 50 });
+    const connections = openSqlPool(queue.database.databaseUrl, 50);
     const claimed: string[] = [];
     const work = async (worker: string) => {
       const client = await connections.connect();

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openQueueApi, type QueueApi } from "../kit/queue-api.ts";
 import type { Claim, Queue } from "../kit/queue.ts";
+import { openSqlPool } from "../kit/sql-pool.ts";
 
 let api: QueueApi;
 let queue: Queue;
@@ -45,7 +45,7 @@ describe("two hundred workers that claim at once", () => {
   it("get a task each, and no two the same, as long as there is one", async () => {
     const tasks = new Set(await queue.addTasks(pool, 190));
     const workers = await queue.newWorkers(pool, 200);
-    const connections = new pg.Pool({ connectionString: queue.database.databaseUrl, max: 50 });
+    const connections = openSqlPool(queue.database.databaseUrl, 50);
     try {
       const answers = await Promise.all(
         workers.map((worker) => connections.query<{ answer: Claim }>("select claim_task($1) as answer", [worker])),
