@@ -61,7 +61,7 @@ create table if not exists pools (
 comment on table pools is 'One row a pool: what operators want of it. Survives any restart of its workflow.';
 comment on column pools.mode is 'draining: to zero gracefully, stay there; paused: no scaling either way; closing: as draining, until the next start.';
 comment on column pools.hold is 'Fixed size asked for by an operator; null: the policy decides.';
-comment on column pools.intent_version is 'Raised by every message; a reservation made under an older version is refused.';
+comment on column pools.intent_version is 'Raised by every message and every start; a reservation made under an older version is refused.';
 comment on column pools.config is 'Partial settings of this pool, laid over the environment of the Temporal worker.';
 comment on column pools.breaker is 'open: too many workers failed before they were ready, none is spawned; half_open: one at a time, to see.';
 comment on column pools.breaker_since is 'When the breaker came to this state; it counts no failure from before.';

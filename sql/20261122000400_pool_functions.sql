@@ -13,7 +13,7 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 
 -- Creates the pool's row on its first start; a given config is laid over the stored one. A pool that was shut down
--- begins as normal. Answers who lives.
+-- begins as normal. Answers who lives; what an earlier run decided books nobody any more, who would have no workflow.
 create or replace function pool_open(p_pool text, p_config jsonb default '{}') returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -21,6 +21,7 @@ declare
 begin
   insert into pools (name, config) values (p_pool, coalesce(p_config, '{}'))
   on conflict (name) do update set config = pools.config || excluded.config, updated_at = now(),
+    intent_version = pools.intent_version + 1,
     mode = case when pools.mode = 'closing' then 'normal' else pools.mode end
   returning * into row;
   return jsonb_build_object('living', (

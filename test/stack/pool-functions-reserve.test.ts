@@ -93,6 +93,14 @@ describe("reserve_workers", () => {
     expect((await reserve(2, 10, randomUUID(), 1)).workers).toHaveLength(2);
   });
 
+  it("books nothing for what was decided before the pool's latest start: nobody would start its workflows", async () => {
+    const early = await reserve(1, 10);
+    expect(await queue.call("pool_open", { p_pool: pool })).toEqual({ living: early.workers });
+    expect(await reserve(2, 10, randomUUID(), 0)).toMatchObject({ outcome: "stale_intent", workers: [] });
+    expect(await present()).toBe(1);
+    expect((await reserve(2, 10, randomUUID(), 1)).workers).toHaveLength(2);
+  });
+
   it("an intent that changes in the very moment comes before or after it, not into it", async () => {
     const [operator, reserver] = [await queue.session(), await queue.session()];
     await operator.rows("begin");
