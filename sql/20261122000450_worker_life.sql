@@ -75,7 +75,7 @@ $$;
 
 -- From this moment claims refuse the worker. Its row is locked first and its leases are looked for in a later
 -- statement, which sees a claim that this lock had to wait for. Answers drained, refused_busy or not_living.
--- p_until_task_ends: no deadline ends its task. A later drain without it sets one.
+-- p_until_task_ends: no deadline ends its task. A later drain without it sets one, but for one that is for idle workers only.
 create or replace function drain_worker(
   p_worker_id text, p_reason text, p_only_idle boolean, p_until_task_ends boolean default false) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -88,7 +88,7 @@ begin
   select exists (select from task_attempts where worker_id = p_worker_id and ended_at is null) into busy;
   if worker.status is null or worker.status in ('terminated', 'error') or worker.gone_at is not null then
     outcome := 'not_living';
-  elsif worker.status = 'terminating' and (p_until_task_ends or not worker.lingers) then
+  elsif worker.status = 'terminating' and (p_only_idle or p_until_task_ends or not worker.lingers) then
     return jsonb_build_object('outcome', 'drained', 'busy', busy);
   elsif worker.status = 'terminating' then
     update workers set lingers = false, terminating_at = now() where id = p_worker_id;

@@ -58,6 +58,8 @@ export interface Queue {
   newProject(limits?: Columns): Promise<string>;
   newWorkers(pool: string, count: number, columns?: Columns): Promise<string[]>;
   newWorker(pool: string, columns?: Columns): Promise<string>;
+  /** The kinds of what the journal has about a worker, oldest first. */
+  journalOf(worker: string): Promise<string[]>;
   /** Ids in the order of insertion, by one statement. */
   addTasks(pool: string, count: number, columns?: Columns): Promise<string[]>;
   addTask(pool: string, columns?: Columns): Promise<string>;
@@ -169,6 +171,12 @@ export async function openQueue(): Promise<Queue> {
     newProject: async (limits = {}) => (await insert("projects", 1, { name: "a project", ...limits }))[0]!,
     newWorkers,
     newWorker: async (pool, columns) => (await newWorkers(pool, 1, columns))[0]!,
+    async journalOf(worker) {
+      const events = await rows<{ kind: string }>("select kind from pool_events where worker_id = $1 order by id", [
+        worker,
+      ]);
+      return events.map(({ kind }) => kind);
+    },
     addTasks,
     addTask: async (pool, columns) => (await addTasks(pool, 1, columns))[0]!,
     task: (id) => one<Task>("select * from tasks where id = $1", [id]),

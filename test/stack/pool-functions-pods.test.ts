@@ -22,13 +22,6 @@ beforeEach(async () => {
 afterAll(() => queue?.close());
 
 const row = (id: string) => queue.one<Row>("select * from workers where id = $1", [id]);
-const kinds = async (worker: string) =>
-  (
-    await queue.rows<{ kind: string; reason: string }>(
-      "select kind, reason from pool_events where worker_id = $1 order by id",
-      [worker],
-    )
-  ).map(({ kind }) => kind);
 const spawning = () => queue.newWorker(pool, { status: "spawning" });
 
 describe("invariant 1: one billed pod per worker", () => {
@@ -78,7 +71,7 @@ describe("invariant 1: one billed pod per worker", () => {
     await rearm(worker);
     expect(await row(worker)).toMatchObject({ post_state: null, token_hash: null });
     expect(await beginPost(worker)).toBe(true);
-    expect(await kinds(worker)).toEqual(["pod.refused"]);
+    expect(await queue.journalOf(worker)).toEqual(["pod.refused"]);
   });
 
   it("a burned name is never posted again, nor re-armed, and its credential is dead", async () => {
@@ -88,7 +81,7 @@ describe("invariant 1: one billed pod per worker", () => {
     await rearm(worker);
     expect(await beginPost(worker)).toBe(false);
     expect(await row(worker)).toMatchObject({ post_state: "burned", token_hash: null });
-    expect(await kinds(worker)).toEqual(["pod.name_burned"]);
+    expect(await queue.journalOf(worker)).toEqual(["pod.name_burned"]);
   });
 
   it("a recorded pod is journaled once however often it is recorded, and is neither re-armed nor burned", async () => {
@@ -100,11 +93,11 @@ describe("invariant 1: one billed pod per worker", () => {
     await burn(worker);
     expect(await beginPost(worker)).toBe(false);
     expect(await row(worker)).toMatchObject({ post_state: "posted", pod_id: "pod-1", boot_stage: "created" });
-    expect(await kinds(worker)).toEqual(["pod.created"]);
+    expect(await queue.journalOf(worker)).toEqual(["pod.created"]);
     const adopted = await spawning();
     await beginPost(adopted);
     await recordPod(adopted, "pod-2", true);
-    expect(await kinds(adopted)).toEqual(["pod.adopted"]);
+    expect(await queue.journalOf(adopted)).toEqual(["pod.adopted"]);
   });
 
   it("a pod that is recorded after its first heartbeat does not go back to an earlier boot stage", async () => {

@@ -86,7 +86,7 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
         }
         const lingers = row.busy && untilTaskEnds;
         Object.assign(row, { status: "terminating", statusReason: reason, terminatingMs: Date.now(), lingers });
-      } else if (row.lingers && !untilTaskEnds) {
+      } else if (row.lingers && !onlyIdle && !untilTaskEnds) {
         Object.assign(row, { lingers: false, terminatingMs: Date.now() });
       }
       return { outcome: "drained", busy: row.busy, row: { ...row, nowMs: Date.now() } };
