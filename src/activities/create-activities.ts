@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
-import type { PodActivities, PoolActivities, WorkerActivities } from "../contract/activities.ts";
+import type { CrowdActivities, PodActivities, PoolActivities, WorkerActivities } from "../contract/activities.ts";
 import type { JanitorActivities, NotificationActivities } from "../contract/upkeep.ts";
 import type { RunpodClient } from "../runpod/client.ts";
 import type { Database } from "../supabase/client.ts";
@@ -8,13 +8,13 @@ import { logStore } from "../supabase/log-store.ts";
 import { outboxStore } from "../supabase/outbox-store.ts";
 import { poolStore } from "../supabase/pool-store.ts";
 import { workerStore } from "../supabase/worker-store.ts";
+import { createCrowdActivities } from "./crowds.ts";
 import { createJanitorActivities } from "./janitor.ts";
 import { createOutboxActivities } from "./outbox.ts";
 import { sharedPodList } from "./pod-list.ts";
 import { createPodActivities } from "./pods.ts";
 import { createPoolActivities } from "./pool.ts";
 import { createWatchActivity } from "./watch.ts";
-import { createSignalActivity } from "./worker-signals.ts";
 import { createWorkerActivities } from "./workers.ts";
 
 export interface ActivityDeps {
@@ -26,7 +26,7 @@ export interface ActivityDeps {
 
 /** All activities, by the task queue that serves them. */
 export function createActivities({ config, database, runpod, logger }: ActivityDeps): {
-  readonly main: PoolActivities & WorkerActivities & JanitorActivities & NotificationActivities;
+  readonly main: PoolActivities & CrowdActivities & WorkerActivities & JanitorActivities & NotificationActivities;
   readonly provider: PodActivities;
 } {
   const pools = poolStore(database);
@@ -36,7 +36,7 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
   return {
     main: {
       ...createPoolActivities({ config, pools }),
-      ...createSignalActivity(),
+      ...createCrowdActivities(),
       ...createWatchActivity({ config, pools, listPods, logger }),
       ...createWorkerActivities({ workers, config }),
       ...createJanitorActivities({ logs: logStore(database), outbox }),

@@ -13,7 +13,7 @@ export interface PoolDeps {
 }
 
 /** The pool's row: opening it, what operators want, and booking new workers. */
-export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActivities, "watchPool" | "signalWorkers"> {
+export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActivities, "watchPool"> {
   return {
     async openPool(pool, given) {
       const own = checked(() => parseScalingOverrides(given));

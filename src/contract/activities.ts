@@ -9,8 +9,6 @@ export interface PoolActivities {
   recordMessage(pool: string, message: Message): Promise<Intent>;
   /** Lays settings over the pool's own; null takes one away. Answers what now rules the pool. */
   reconfigure(pool: string, patch: Readonly<Record<string, unknown>>): Promise<SettingsView>;
-  /** For a crowd. Answers the workers whose workflow is missing. */
-  signalWorkers(pool: string, actions: readonly WorkerAction[]): Promise<{ missing: string[] }>;
   /** Journals the order and says whether the worker's workflow is to be told. */
   orderWorker(pool: string, order: WorkerOrder): Promise<WorkerOrderOutcome>;
   journalIgnored(pool: string, kind: string, reason: string): Promise<void>;
@@ -19,6 +17,14 @@ export interface PoolActivities {
     decisionId: string,
     action: SpawnAction,
   ): Promise<{ outcome: string; workers: string[]; booked?: Booking }>;
+}
+
+/** For many workers at once, on the main task queue. */
+export interface CrowdActivities {
+  /** Starts the lifecycle workflow of each; one that runs already is left alone. */
+  startWorkers(pool: string, ids: readonly string[], booked?: Booking): Promise<void>;
+  /** Answers the workers whose workflow is missing. */
+  signalWorkers(pool: string, actions: readonly WorkerAction[]): Promise<{ missing: string[] }>;
 }
 
 /** What the workflow has to show already. */

@@ -1,6 +1,7 @@
 /** Names that workflows, activities and clients agree on. */
 
 export const POOL_WORKFLOW = "gpuPool";
+export const WORKER_WORKFLOW = "gpuWorker";
 
 export function poolWorkflowId(pool: string): string {
   return `gpu-pool/${pool}`;

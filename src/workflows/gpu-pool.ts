@@ -30,7 +30,7 @@ const LONG_HISTORY = 1_000;
 /** Before the next watch when a plan holds nothing that this code knows: it would come back with the same at once. */
 const UNKNOWN_PLAN_PAUSE = "30s";
 
-const store = summarised<Omit<PoolActivities, "watchPool" | "signalWorkers">>(
+const store = summarised<Omit<PoolActivities, "watchPool">>(
   {
     startToCloseTimeout: "30s",
     retry: { initialInterval: "250ms", maximumInterval: "30s", nonRetryableErrorTypes: ["InvalidConfig"] },

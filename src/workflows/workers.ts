@@ -1,32 +1,38 @@
 import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
-import {
-  getExternalWorkflowHandle,
-  ParentClosePolicy,
-  patched,
-  proxyActivities,
-  startChild,
-} from "@temporalio/workflow";
-import type { PoolActivities } from "../contract/activities.ts";
+import { getExternalWorkflowHandle, ParentClosePolicy, patched, startChild } from "@temporalio/workflow";
+import type { CrowdActivities } from "../contract/activities.ts";
 import type { Booking } from "../contract/inputs.ts";
 import { workerWorkflowId } from "../contract/names.ts";
 import { signalArguments, type WorkerAction, type WorkerSignal } from "../contract/plan.ts";
-import { GPU_POOL, WORKER_PHASE } from "../contract/search-attributes.ts";
+import { workerStart } from "../contract/worker-start.ts";
 import { gpuWorker } from "./gpu-worker.ts";
+import { summarised } from "./summarised.ts";
 
 /** Below the server's limit of events buffered during one workflow task. */
 const CHUNK = 50;
-/** Measured with two pools of 500: by twenties all are up a twelfth sooner than by fifties, by tens no sooner. */
-const STARTED_AT_ONCE = 20;
+/** More than a child each: a crowd's children would fill the pool's history, and wake it when they start and end. */
+const STARTED_AS_CHILDREN = 20;
 
-/** Below the pool's own, which is 3: what operators say and what the watch decides goes before a crowd of workers. */
-const WORKER_PRIORITY = 4;
+const crowd = summarised<CrowdActivities>(
+  {
+    startToCloseTimeout: "5m",
+    heartbeatTimeout: "30s",
+    retry: { initialInterval: "250ms", maximumInterval: "30s" },
+  },
+  { startWorkers: "start many workers", signalWorkers: "tell many workers" },
+);
 
 /**
- * Starts the lifecycle workflow of each worker; one that runs already is left alone.
+ * Starts the lifecycle workflow of each worker; one that runs already is left alone. A crowd is started by one activity.
  * @param booked where they were booked just now.
  */
 export async function startWorkers(pool: string, ids: readonly string[], booked?: Booking): Promise<void> {
-  const atOnce = ids.length > STARTED_AT_ONCE && patched("workers-started-by-twenties") ? STARTED_AT_ONCE : CHUNK;
+  if (ids.length > STARTED_AS_CHILDREN && patched("crowds-started-by-an-activity")) {
+    await crowd.startWorkers(pool, ids, ...(booked === undefined ? [] : [booked]));
+    return;
+  }
+  const atOnce =
+    ids.length > STARTED_AS_CHILDREN && patched("workers-started-by-twenties") ? STARTED_AS_CHILDREN : CHUNK;
   for (let start = 0; start < ids.length; start += atOnce) {
     await Promise.all(ids.slice(start, start + atOnce).map(startWorker));
   }
@@ -34,16 +40,9 @@ export async function startWorkers(pool: string, ids: readonly string[], booked?
   async function startWorker(id: string): Promise<void> {
     try {
       await startChild(gpuWorker, {
-        workflowId: workerWorkflowId(pool, id),
-        args: [booked === undefined ? { pool, id } : { pool, id, booked }],
-        priority: { priorityKey: WORKER_PRIORITY },
+        ...workerStart(pool, id, booked),
         // Workers outlive every run of their pool; continue-as-new would otherwise kill them.
         parentClosePolicy: ParentClosePolicy.ABANDON,
-        typedSearchAttributes: [
-          { key: GPU_POOL, value: pool },
-          { key: WORKER_PHASE, value: "creating" },
-        ],
-        staticSummary: `GPU worker ${id} of pool ${pool}`,
       });
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) {
@@ -53,20 +52,13 @@ export async function startWorkers(pool: string, ids: readonly string[], booked?
   }
 }
 
-const { signalWorkers: signalCrowd } = proxyActivities<Pick<PoolActivities, "signalWorkers">>({
-  startToCloseTimeout: "5m",
-  heartbeatTimeout: "30s",
-  retry: { initialInterval: "250ms", maximumInterval: "30s" },
-  summary: "tell many workers",
-});
-
 /**
  * Signals workers; one whose workflow is missing gets it back, and the signal with the next decision. A crowd is told by
  * one activity: signals from here cost the pool's history two events each, and wait for the crowd that they wake.
  */
 export async function signalWorkers(pool: string, actions: readonly WorkerAction[]): Promise<void> {
   if (actions.length > CHUNK) {
-    const { missing } = await signalCrowd(pool, actions);
+    const { missing } = await crowd.signalWorkers(pool, actions);
     await startWorkers(pool, missing);
     return;
   }

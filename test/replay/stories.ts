@@ -163,7 +163,7 @@ export const STORIES: readonly Told[] = [
     },
   },
   {
-    name: "gpuPool-spawn-crowd",
+    name: "gpuPool-crowd-by-activity",
     async tell(stage) {
       stage.plans.push(stage.planOf([spawn(45)]), stage.planOf([]));
       const pool = await stage.startPool();

@@ -1,10 +1,15 @@
 import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
-import { createSignalActivity } from "../../src/activities/worker-signals.ts";
-import type { PodActivities, PoolActivities, WorkerActivities } from "../../src/contract/activities.ts";
+import { createCrowdActivities } from "../../src/activities/crowds.ts";
+import type {
+  CrowdActivities,
+  PodActivities,
+  PoolActivities,
+  WorkerActivities,
+} from "../../src/contract/activities.ts";
 import { applyMessage, created, type FakeFleet, type FakeRow } from "./fake-fleet.ts";
 
-export type FakeActivities = PoolActivities & WorkerActivities & PodActivities;
+export type FakeActivities = PoolActivities & CrowdActivities & WorkerActivities & PodActivities;
 export type ActivityName = keyof FakeActivities;
 
 /** Runs before the fake does its part; what it throws is the activity's failure. */
@@ -63,7 +68,7 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
       }
       return { outcome: isLiving(row) ? "ordered" : "not_living", status: row.status };
     },
-    ...createSignalActivity(),
+    ...createCrowdActivities(),
     async journalIgnored(_pool, kind, reason) {
       fleet.ignored.push({ kind, reason });
     },
@@ -177,6 +182,7 @@ const NAMES: Readonly<Record<ActivityName, true>> = {
   recordMessage: true,
   reconfigure: true,
   signalWorkers: true,
+  startWorkers: true,
   orderWorker: true,
   journalIgnored: true,
   reserveWorkers: true,

@@ -2,13 +2,12 @@ import type { WorkflowHandle } from "@temporalio/client";
 import { historyToJSON } from "@temporalio/common/lib/proto-utils.js";
 import { describe, expect, it } from "vitest";
 import { workerWorkflowId } from "../../src/contract/names.ts";
+import { GPU_POOL } from "../../src/contract/search-attributes.ts";
 import { bringUp, type Stage, until } from "./fake-service.ts";
 import { withKit } from "./kit.ts";
 
 interface ChildStart {
   readonly workflowId: string;
-  /** The workflow task that asked for it. */
-  readonly workflowTaskCompletedEventId: string;
   readonly parentClosePolicy: string;
 }
 
@@ -54,16 +53,41 @@ describe.concurrent("what a pool does with its plan", () => {
   );
 
   it(
-    "starts a crowd by twenties",
+    "starts a crowd by one activity, each with what was booked",
     withKit(async (kit) => {
-      kit.plans.push(kit.planOf([spawn(kit, 45)]), kit.planOf([]));
+      kit.plans.push(kit.planOf([spawn(kit, 21)]), kit.planOf([]));
       const pool = await kit.startPool();
       await until(kit.status, ({ watches }) => expect(watches).toBe(2));
-      const started = await children(pool);
-      expect(new Set(started.map(({ workflowId }) => workflowId)).size).toBe(45);
-      const tasks = [...new Set(started.map(({ workflowTaskCompletedEventId: task }) => task))];
-      const atOnce = tasks.map((task) => started.filter((one) => one.workflowTaskCompletedEventId === task).length);
-      expect(atOnce).toEqual([20, 20, 5]);
+      expect(await children(pool)).toEqual([]);
+      const [[, ids] = [], ...more] = kit.called("startWorkers");
+      expect(ids).toHaveLength(21);
+      expect(more).toEqual([]);
+      for (const id of ids as string[]) {
+        await kit.worker(id).reaches("booting");
+      }
+      const { typedSearchAttributes, staticSummary } = await kit.worker((ids as string[])[0] ?? "").handle.describe();
+      expect(typedSearchAttributes.get(GPU_POOL)).toBe(kit.pool);
+      expect(await staticSummary()).toMatch(/^GPU worker .+ of pool /);
+      // Nobody had to read the row that was booked a moment before.
+      expect(kit.called("loadWorker")).toEqual([]);
+    }),
+  );
+
+  it(
+    "leaves alone whoever of a crowd has its workflow",
+    withKit(async (kit) => {
+      const { row, worker } = await bringUp(kit);
+      const before = await worker.handle.describe();
+      const crowd = [row.id, ...Array.from({ length: 24 }, () => kit.book().id)];
+      kit.plans.push(kit.planOf([]));
+      await kit.startPool();
+      await until(kit.status, ({ watches }) => expect(watches).toBe(1));
+      for (const id of crowd.slice(1)) {
+        await kit.worker(id).reaches("booting");
+      }
+      expect(kit.called("startWorkers")).toEqual([[kit.pool, crowd]]);
+      expect((await worker.handle.describe()).runId).toBe(before.runId);
+      expect(await worker.phase()).toBe("active");
     }),
   );
 
@@ -105,13 +129,12 @@ describe.concurrent("what a pool does with its plan", () => {
       expect(await worker.result()).toMatchObject({ status: "terminated", reason: "nothing queued" });
       await until(kit.status, ({ watches }) => expect(watches).toBe(2));
       expect(kit.called("signalWorkers")).toEqual([[kit.pool, crowd]]);
-      // The first is the living worker, which every start of a pool looks after.
-      expect(
-        (await children(pool))
-          .slice(1)
-          .map(({ workflowId }) => workflowId)
-          .toSorted(),
-      ).toEqual(lost.map((id) => workerWorkflowId(kit.pool, id)).toSorted());
+      const [[, started] = [], ...more] = kit.called("startWorkers");
+      expect((started as string[]).toSorted()).toEqual(lost.toSorted());
+      expect(more).toEqual([]);
+      for (const id of lost) {
+        expect(await kit.worker(id).result()).toMatchObject({ status: "unknown" });
+      }
       const { events } = await pool.fetchHistory();
       const sent = events?.filter((event) => event.signalExternalWorkflowExecutionInitiatedEventAttributes);
       expect(sent).toEqual([]);
