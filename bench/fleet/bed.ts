@@ -18,7 +18,7 @@ const SOON_MS = 300_000;
 const PROVIDER = { provisioningMs: 100, startingMs: 100, deleteLagSec: 0 };
 
 /** Of a machine with much memory node and the allocator would take more than the process needs. */
-const FRUGAL = { NODE_OPTIONS: "--max-old-space-size=256 --max-semi-space-size=8", MALLOC_ARENA_MAX: "2" };
+const FRUGAL = { NODE_OPTIONS: "--max-old-space-size=256 --max-semi-space-size=16", MALLOC_ARENA_MAX: "2" };
 
 export interface Bed {
   readonly client: Client;
