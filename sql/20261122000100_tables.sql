@@ -50,6 +50,7 @@ create table if not exists pools (
   config jsonb not null default '{}',
   observed_at timestamptz,
   observing_since timestamptz,
+  mass_silence_since timestamptz,
   watch_id text,
   breaker text not null default 'closed' check (breaker in ('closed', 'open', 'half_open')),
   breaker_since timestamptz not null default now(),
@@ -69,6 +70,7 @@ comment on column pools.environment is 'Settings of the newest Temporal worker p
 comment on column pools.environment_at is 'When that process started.';
 comment on column pools.watch_id is 'The watch that decides now. One that lives on after its workflow ended is not it, and decides nothing.';
 comment on column pools.observing_since is 'Start of unbroken good observations: heartbeat ages never count from before it.';
+comment on column pools.mass_silence_since is 'Since when most of the active workers are late together; null: they are not.';
 
 create table if not exists projects (id uuid primary key default gen_random_uuid());
 alter table projects

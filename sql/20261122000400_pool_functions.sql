@@ -158,6 +158,14 @@ language sql security definer set search_path = public, pg_temp as $$
   where name = p_pool
 $$;
 
+-- While most workers are silent together, nobody listens in effect: ages count anew from when it is over.
+create or replace function pool_mark_mass_silence(p_pool text, p_lasts boolean) returns void
+language sql security definer set search_path = public, pg_temp as $$
+  update pools set mass_silence_since = case when p_lasts then coalesce(mass_silence_since, now()) end,
+    observing_since = case when p_lasts then observing_since else now() end
+  where name = p_pool
+$$;
+
 -- Books up to p_count spawning workers under MAX, under the account's ceilings, as the breaker lets it, and under the intent
 -- that the decision saw. The same decision books once. Answers reserved, already_reserved, stale_intent, breaker_open,
 -- breaker_half_open (a probe is under way) or over_budget.

@@ -122,6 +122,7 @@ begin
   return jsonb_build_object(
     'now_ms', to_ms(clock_timestamp()),
     'observing_since_ms', to_ms(row.observing_since),
+    'mass_silence_since_ms', to_ms(row.mass_silence_since),
     'intent', pool_intent(row),
     'config', row.config,
     'environment', row.environment,

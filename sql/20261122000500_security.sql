@@ -39,8 +39,8 @@ begin
       'authorize_upload', 'finish_task', 'fail_task', 'release_task', 'worker_heartbeat', 'to_ms', 'journal', 'pool_open',
       'pool_intent', 'pool_set_intent', 'pool_turn_breaker', 'pool_reconfigure', 'account_spend', 'pool_fleet_hash',
       'pool_observe',
-      'pool_record_decision', 'pool_begin_watch', 'reserve_workers', 'order_worker', 'worker_load', 'worker_begin_post', 'worker_record_pod',
-      'worker_rearm_post', 'worker_burn_name', 'worker_boot_stage', 'drain_worker', 'close_worker_leases', 'fail_worker',
+      'pool_record_decision', 'pool_begin_watch', 'pool_mark_mass_silence', 'reserve_workers', 'order_worker', 'worker_load',
+      'worker_begin_post', 'worker_record_pod', 'worker_rearm_post', 'worker_burn_name', 'worker_boot_stage', 'drain_worker', 'close_worker_leases', 'fail_worker',
       'expel_worker', 'worker_deleted', 'worker_gone')
   loop
     execute format('revoke all on function %s from public, anon, authenticated', f.signature);

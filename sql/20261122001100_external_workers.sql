@@ -68,7 +68,8 @@ declare
   silent boolean;
   closed integer := 0;
   removed integer := 0;
-  observing timestamptz := coalesce((select observing_since from pools where name = p_pool), now());
+  -- While the pool's own fell silent together, nobody is heard.
+  observing timestamptz := coalesce((select observing_since from pools where name = p_pool and mass_silence_since is null), now());
 begin
   for worker in
     select * from workers w

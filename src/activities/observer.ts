@@ -114,7 +114,7 @@ export function createObserver(
         await listed;
       }
     }
-    const { nowMs, observingSinceMs, intent, queued, breaker, launchedLastMinute, failedRecently } = reading;
+    const { nowMs, observingSinceMs, massSilenceSinceMs, intent, queued, breaker } = reading;
     // The fleet by its hash; the day's spend grows all the time.
     const grounds = JSON.stringify({ ...reading, nowMs: null, fleet: null, spend: spend === null });
     if (reading.fleet === null && last?.grounds === grounds && nowMs - last.nowMs < RETHINK_MS) {
@@ -125,12 +125,13 @@ export function createObserver(
     const decision = decide(settings, {
       nowMs,
       observingSinceMs,
+      massSilenceSinceMs,
       intent,
       queued,
       breaker,
       spend,
-      launchedLastMinute,
-      failedRecently,
+      launchedLastMinute: reading.launchedLastMinute,
+      failedRecently: reading.failedRecently,
       fleet: fleet.map((worker) => ({ ...worker, pod: provider.book.of(worker) })),
     });
     const observed = { decision, settings, view: viewOf(settings, reading.config) };

@@ -108,6 +108,9 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
 
   /** What is worth a line of the journal once, not with each probe. */
   async function noteChanges(pool: string, memory: PoolMemory, decision: Decision): Promise<void> {
+    if (decision.massSilence !== null) {
+      await pools.markMassSilence(pool, decision.massSilence === "begun");
+    }
     const { suspended } = decision.snapshot;
     if ((suspended !== null) !== memory.isSuspended) {
       const ended = "health verdicts on heartbeats are given again";

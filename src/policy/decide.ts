@@ -8,7 +8,7 @@ import type { Observation } from "./observation.ts";
 import { type Scaling, scale } from "./scale.ts";
 import { settingsAt } from "./schedule.ts";
 import type { PolicySettings } from "./settings.ts";
-import { staleVram, type Warning } from "./silence.ts";
+import { afterMassSilence, type MassSilenceChange, massSilenceChange, staleVram, type Warning } from "./silence.ts";
 
 /** A farewell that was lost on its way would leave a drained worker waiting; one that is busy being buried ignores it. */
 const RETOLD_MS = 120_000;
@@ -18,6 +18,7 @@ export interface Decision {
   readonly snapshot: Snapshot;
   /** Breaker's next state where it changes, and why. */
   readonly breaker: BreakerChange | null;
+  readonly massSilence: MassSilenceChange | null;
   /** To be journaled once per worker. */
   readonly warnings: readonly Warning[];
 }
@@ -28,7 +29,8 @@ export interface Decision {
  */
 export function decide(configured: PolicySettings, seen: Observation): Decision {
   const { settings, schedule } = settingsAt(configured, seen.nowMs);
-  const observation = { ...seen, fleet: seen.fleet.filter((worker) => isCapacity(settings, seen, worker)) };
+  const heard = afterMassSilence(settings, seen);
+  const observation = { ...heard, fleet: heard.fleet.filter((worker) => isCapacity(settings, heard, worker)) };
   const breaker = breakerChange(settings, observation);
   const breakerState = breaker?.state ?? observation.breaker.state;
 
@@ -55,7 +57,8 @@ export function decide(configured: PolicySettings, seen: Observation): Decision 
     rule: evictions.reason === null ? scaling.rule : "budget",
     reason: evictions.reason === null ? scaling.reason : `${scaling.reason}; ${evictions.reason}`,
   };
-  return { actions, snapshot, breaker, warnings: staleVram(settings, observation) };
+  const massSilence = massSilenceChange(settings, seen);
+  return { actions, snapshot, breaker, massSilence, warnings: staleVram(settings, observation) };
 }
 
 function signal(worker: string, signal: WorkerAction["signal"]): WorkerAction {

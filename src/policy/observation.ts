@@ -7,6 +7,8 @@ export interface Observation {
   readonly nowMs: number;
   /** Start of unbroken good observations: no heartbeat age counts from before it. */
   readonly observingSinceMs: number;
+  /** Since when most active workers were seen to be late together; null: they were not, the last time. */
+  readonly massSilenceSinceMs: number | null;
   readonly intent: Intent;
   /** Claimable tasks, counted up to 10,000. */
   readonly queued: number;

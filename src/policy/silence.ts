@@ -7,6 +7,9 @@ export interface Warning {
   readonly reason: string;
 }
 
+/** To be recorded, so that whoever looks next knows it. */
+export type MassSilenceChange = "begun" | "over";
+
 /** How long a worker was not heard, ms; 0 for one that never was. Nobody is silent while nobody listens. */
 export function silentMs({ nowMs, observingSinceMs }: Observation, { status, heartbeatMs }: ObservedWorker): number {
   return status === "spawning" || heartbeatMs === null ? 0 : nowMs - Math.max(heartbeatMs, observingSinceMs);
@@ -33,6 +36,22 @@ export function massLateness(settings: PolicySettings, observation: Observation)
   }
   const who = `${late.length} of ${active.length} active workers fell silent together`;
   return `${who} (GPU_IDLE_TIMEOUT_SEC ${settings.gpuIdleTimeoutSec}): only the provider's word ends a silent one`;
+}
+
+/**
+ * After an outage hearts are heard again one by one: who comes last is no suspect for what went before.
+ * @returns what was seen, with all ages counted from now on where a mass silence is over.
+ */
+export function afterMassSilence(settings: PolicySettings, seen: Observation): Observation {
+  return massSilenceChange(settings, seen) === "over" ? { ...seen, observingSinceMs: seen.nowMs } : seen;
+}
+
+export function massSilenceChange(settings: PolicySettings, seen: Observation): MassSilenceChange | null {
+  const lasts = massLateness(settings, seen) !== null;
+  if (lasts === (seen.massSilenceSinceMs !== null)) {
+    return null;
+  }
+  return lasts ? "begun" : "over";
 }
 
 /** Workers that beat, but whose VRAM figures no longer come with it: something to look at, nothing to end them for. */

@@ -145,6 +145,7 @@ export type Schema = {
           hold: number | null;
           hold_until: string | null;
           intent_version: number;
+          mass_silence_since: string | null;
           mode: string;
           name: string;
           observed_at: string | null;
@@ -162,6 +163,7 @@ export type Schema = {
           hold?: number | null | undefined;
           hold_until?: string | null | undefined;
           intent_version?: number | undefined;
+          mass_silence_since?: string | null | undefined;
           mode?: string | undefined;
           name: string;
           observed_at?: string | null | undefined;
@@ -179,6 +181,7 @@ export type Schema = {
           hold?: number | null | undefined;
           hold_until?: string | null | undefined;
           intent_version?: number | undefined;
+          mass_silence_since?: string | null | undefined;
           mode?: string | undefined;
           name?: string | undefined;
           observed_at?: string | null | undefined;
@@ -1336,6 +1339,13 @@ export type Schema = {
           p_pool: string | null;
         };
         Returns: string;
+      };
+      pool_mark_mass_silence: {
+        Args: {
+          p_pool: string | null;
+          p_lasts: boolean | null;
+        };
+        Returns: undefined;
       };
       pool_observe: {
         Args: {

@@ -97,6 +97,7 @@ const reading = z
   .object({
     now_ms: z.number(),
     observing_since_ms: z.number().nullable(),
+    mass_silence_since_ms: z.number().nullable(),
     intent,
     config: z.record(z.string(), z.unknown()),
     environment: z.record(z.string(), z.unknown()),
@@ -112,6 +113,7 @@ const reading = z
   .transform((row): Reading => ({
     nowMs: row.now_ms,
     observingSinceMs: row.observing_since_ms ?? row.now_ms,
+    massSilenceSinceMs: row.mass_silence_since_ms,
     intent: row.intent,
     config: row.config,
     environment: row.environment,
@@ -176,6 +178,8 @@ export interface PoolStore {
     environment: Readonly<Record<string, unknown>>,
     startedAtMs: number,
   ): Promise<void>;
+  /** @param lasts false: it is over, and ages count from now on. */
+  markMassSilence(pool: string, lasts: boolean): Promise<void>;
   settings(pool: string): Promise<StoredSettings>;
   setIntent(pool: string, message: Message): Promise<Intent>;
   /** Lays settings over the pool's own; null takes one away. @returns the pool's own settings as they now are. */
@@ -232,6 +236,9 @@ export function poolStore(database: Database): PoolStore {
       const args = { p_pool: pool, p_watch_id: watchId, p_environment: environment };
       const startedAt = new Date(startedAtMs).toISOString();
       await database.call("pool_begin_watch", { ...args, p_started_at: startedAt }, z.null());
+    },
+    async markMassSilence(pool, lasts) {
+      await database.call("pool_mark_mass_silence", { p_pool: pool, p_lasts: lasts }, z.null());
     },
     async settings(pool) {
       const row = database.client.from("pools").select("config, environment").eq("name", pool).maybeSingle();

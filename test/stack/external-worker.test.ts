@@ -125,6 +125,9 @@ describe("an external worker in the database", () => {
     await api.queue.rows("update workers set token_expires_at = now() - interval '1 second' where id = $1", [expired]);
     const expire = () =>
       api.queue.call("expire_external_workers", { p_pool: own, p_silent_sec: 300, p_stuck_sec: 300 });
+    await api.queue.rows("update pools set mass_silence_since = now() where name = $1", [own]);
+    expect(await expire()).toEqual({ closed: 0, removed: 0 });
+    await api.queue.rows("update pools set mass_silence_since = null where name = $1", [own]);
     expect(await expire()).toEqual({ closed: 1, removed: 2 });
     expect(await api.queue.task(task!)).toMatchObject({ status: "Queued", attempts: 1 });
     expect(await Promise.all([asleep, drained, expired, awake].map(async (id) => (await row(id!))["lives"]))).toEqual([

@@ -11,6 +11,7 @@ interface Intent {
 interface Reading {
   readonly now_ms: number;
   readonly observing_since_ms: number | null;
+  readonly mass_silence_since_ms: number | null;
   readonly intent: Intent;
   readonly config: unknown;
   readonly queued: number;
@@ -267,6 +268,25 @@ describe("pool_observe", () => {
     expect(unbroken).toBe(first! - 3_600_000);
     await lastSeen("75 seconds");
     expect(await since(true)).toBeGreaterThanOrEqual(first!);
+  });
+
+  it("invariant 4: knows since when most are silent together, and counts ages anew when it is over", async () => {
+    const seen = async () => {
+      const { observing_since_ms: since, mass_silence_since_ms: silence } = await observe(null, true);
+      return { since, silence };
+    };
+    const mark = (lasts: boolean) => queue.call("pool_mark_mass_silence", { p_pool: pool, p_lasts: lasts });
+    const before = await seen();
+    expect(before.silence).toBeNull();
+    await mark(true);
+    const during = await seen();
+    expect(during).toEqual({ since: before.since, silence: expect.any(Number) });
+    await mark(true);
+    expect(await seen()).toEqual(during);
+    await mark(false);
+    const after = await seen();
+    expect(after.silence).toBeNull();
+    expect(after.since).toBeGreaterThanOrEqual(during.silence!);
   });
 
   it("invariant 3: a pool that does not exist is an error, not an empty pool", async () => {

@@ -185,6 +185,11 @@ describe("the stores read what the functions answer, over HTTP", () => {
     expect(await pools.reconfigure(pool, { minActiveGpus: 1, maxActiveGpus: null })).toEqual({ minActiveGpus: 1 });
     expect(await pools.settings(pool)).toEqual({ own: { minActiveGpus: 1 }, environment: { maxActiveGpus: 7 } });
     await expect(pools.settings("nowhere")).rejects.toThrow("pool nowhere does not exist. Start it");
+    await pools.markMassSilence(pool, true);
+    const silence = await pools.observe(pool, probe);
+    expect(silence.massSilenceSinceMs).toBeGreaterThanOrEqual(reading.nowMs);
+    await pools.markMassSilence(pool, false);
+    expect((await pools.observe(pool, probe)).massSilenceSinceMs).toBeNull();
     const order = { kind: "drain", worker: id, reason: "by hand" } as const;
     expect(await pools.orderWorker(pool, order)).toEqual({ outcome: "ordered", status: "active" });
     expect(await pools.orderWorker(pool, { ...order, worker: "nobody" })).toEqual({ outcome: "unknown", status: null });

@@ -77,6 +77,7 @@ export function observe(fleet: readonly ObservedWorker[], overrides: Partial<Obs
   return {
     nowMs: NOW,
     observingSinceMs: NOW - 24 * 3600 * SEC,
+    massSilenceSinceMs: null,
     intent: { mode: "normal", hold: null, holdUntilMs: null, version: 1 },
     queued: 0,
     fleet,
@@ -201,6 +202,7 @@ export const anySettings: fc.Arbitrary<PolicySettings> = fc
 export const anyObservation: fc.Arbitrary<Observation> = fc.record({
   nowMs: fc.constant(NOW),
   observingSinceMs: anytime,
+  massSilenceSinceMs: fc.option(anytime),
   intent: fc.record({
     mode: fc.constantFrom("normal", "normal", "paused", "draining", "closing"),
     hold: fc.option(fc.integer({ min: 0, max: 30 })),

@@ -109,6 +109,29 @@ describe("when most fall silent together (invariant 4)", () => {
     expect(failed(times(4, silent), { observingSinceMs: ago(10) })).toEqual({ ids: [], suspended: null });
     expect(failed(times(4, busy)).suspended).toBeNull();
   });
+
+  it("is told to whoever looks next: when it begins, and when it is over, once each", () => {
+    const change = (fleet: readonly ObservedWorker[], massSilenceSinceMs: number | null) =>
+      decide(SETTINGS, observe(fleet, { massSilenceSinceMs })).massSilence;
+    expect(
+      change(
+        times(3, () => silent(160)),
+        null,
+      ),
+    ).toBe("begun");
+    expect(change(times(3, silent), ago(200))).toBeNull();
+    expect(change([silent(), busy(), busy()], ago(200))).toBe("over");
+    expect(change([silent(), busy(), busy()], null)).toBeNull();
+    expect(change([], ago(200))).toBe("over");
+  });
+
+  it("leaves those that come back last as much time as if they had just been heard", () => {
+    const mute = busy({ heartbeatMs: ago(900), task: task({ progressMs: ago(900) }) });
+    const fleet = [mute, silent(), busy(), busy()];
+    expect(failed(fleet, { massSilenceSinceMs: ago(500) })).toEqual({ ids: [], suspended: null });
+    expect(failed(fleet, { observingSinceMs: ago(299) }).ids).toEqual([]);
+    expect(failed(fleet, { observingSinceMs: ago(301) }).ids).toEqual([mute.id, fleet[1]!.id]);
+  });
 });
 
 describe("VRAM figures", () => {

@@ -48,6 +48,8 @@ export function* live(settings: PolicySettings, script: Script, fromMs: number, 
   let breaker: { state: Observation["breaker"]["state"]; sinceMs: number } = { state: "closed", sinceMs: fromMs };
   let [queued, submitted, completed, todayUsd] = [0, 0, 0, 0];
   let priceUsd: number | null = null;
+  let observingSinceMs = fromMs;
+  let massSilenceSinceMs: number | null = null;
   const history: SimWorker[] = [];
 
   for (let nowMs = fromMs; ; nowMs += stepMs) {
@@ -63,6 +65,12 @@ export function* live(settings: PolicySettings, script: Script, fromMs: number, 
     const decision = decide(settings, observation);
     if (decision.breaker !== null) {
       breaker = { state: decision.breaker.state, sinceMs: nowMs };
+    }
+    if (decision.massSilence === "begun") {
+      massSilenceSinceMs = nowMs;
+    } else if (decision.massSilence === "over") {
+      massSilenceSinceMs = null;
+      observingSinceMs = nowMs;
     }
     yield { nowMs, fleet, observation, decision, submitted, completed };
     decision.actions.forEach(obey);
@@ -109,7 +117,8 @@ export function* live(settings: PolicySettings, script: Script, fromMs: number, 
       const isRecent = (atMs: number, minutes: number) => nowMs - atMs < minutes * MINUTE_MS;
       return observe([...fleet], {
         nowMs,
-        observingSinceMs: fromMs,
+        observingSinceMs,
+        massSilenceSinceMs,
         queued,
         breaker: { ...breaker, failed, ready: booted.length - failed },
         spend: { hourlyUsd, todayUsd, priceUsd, unpriced: priceUsd === null ? fleet.length : 0 },

@@ -23,12 +23,16 @@ interface Line {
 }
 
 /** Watches by one process that never watched before, one of each fleet. @returns what each of them journaled. */
-async function watches(fleets: readonly (readonly ObservedWorker[])[], suspended?: boolean): Promise<Line[][]> {
+async function watches(
+  fleets: readonly (readonly ObservedWorker[])[],
+  suspended?: boolean,
+  marks: boolean[] = [],
+): Promise<Line[][]> {
   const lines: Line[][] = [];
   let fleet: readonly ObservedWorker[] = [];
   let watchId: string | null = null;
   const reading = (): Reading => ({
-    ...observe(fleet),
+    ...observe(fleet, { massSilenceSinceMs: marks.at(-1) === true ? NOW : null }),
     fleetHash: "hash",
     config: {},
     environment: {},
@@ -39,6 +43,7 @@ async function watches(fleets: readonly (readonly ObservedWorker[])[], suspended
     observe: async () => reading(),
     expireExternal: async () => undefined,
     recordDecision: async () => undefined,
+    markMassSilence: async (_pool, lasts) => void marks.push(lasts),
     journal: async (_pool, kind, reason, details) => void lines.at(-1)?.push({ kind, reason, details }),
   };
   const { watchPool } = createWatchActivity({
@@ -72,6 +77,24 @@ describe("that verdicts are held back", () => {
     expect(await journaled(times(2, silent), true)).toEqual([]);
     expect(await journaled(times(2, busy), false)).toEqual([]);
   });
+});
+
+it("invariant 4: a mass silence is marked in the pool's row when it begins and when it is over", async () => {
+  const marks: boolean[] = [];
+  const quiet = times(3, silent);
+  const seen = await watches(
+    [times(3, busy), quiet, quiet, [silent(), ...times(2, busy)], times(3, busy)],
+    undefined,
+    marks,
+  );
+  expect(marks).toEqual([true, false]);
+  expect(seen.map((lines) => lines.map(({ kind }) => kind))).toEqual([
+    [],
+    ["alert.health_suspended"],
+    [],
+    ["health.resumed"],
+    [],
+  ]);
 });
 
 describe("that a worker beats without its VRAM figures", () => {
