@@ -70,7 +70,7 @@ comment on column pools.environment is 'Settings of the newest Temporal worker p
 comment on column pools.environment_at is 'When that process started.';
 comment on column pools.watch_id is 'The watch that decides now. One that lives on after its workflow ended is not it, and decides nothing.';
 comment on column pools.observing_since is 'Start of unbroken good observations: heartbeat ages never count from before it.';
-comment on column pools.mass_silence_since is 'Since when most of the active workers are late together; null: they are not.';
+comment on column pools.mass_silence_since is 'Since when most of the active workers are silent together; null: they are not.';
 
 create table if not exists projects (id uuid primary key default gen_random_uuid());
 alter table projects

@@ -40,8 +40,8 @@ begin
       'pool_intent', 'pool_set_intent', 'pool_turn_breaker', 'pool_reconfigure', 'account_spend', 'pool_fleet_hash',
       'pool_observe',
       'pool_record_decision', 'pool_begin_watch', 'pool_mark_mass_silence', 'reserve_workers', 'order_worker', 'worker_load',
-      'worker_begin_post', 'worker_record_pod', 'worker_rearm_post', 'worker_burn_name', 'worker_boot_stage', 'drain_worker', 'close_worker_leases', 'fail_worker',
-      'expel_worker', 'worker_deleted', 'worker_gone')
+      'worker_begin_post', 'worker_record_pod', 'worker_rearm_post', 'worker_burn_name', 'worker_boot_stage', 'drain_worker',
+      'close_worker_leases', 'fail_worker', 'expel_worker', 'worker_deleted', 'worker_gone')
   loop
     execute format('revoke all on function %s from public, anon, authenticated', f.signature);
     execute format('grant execute on function %s to service_role', f.signature);

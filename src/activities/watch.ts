@@ -52,6 +52,9 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
           latest = await observe();
           const { decision, settings, view } = latest;
           intervalMs = settings.watchIntervalMs;
+          if (decision.massSilence !== null) {
+            await pools.markMassSilence(pool, decision.massSilence === "begun");
+          }
           await noteChanges(pool, memory, decision);
           const id = await recorded(pool, watchId, latest);
           memory.look = { observedAt: decision.snapshot.observedAt };
@@ -108,9 +111,6 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
 
   /** What is worth a line of the journal once, not with each probe. */
   async function noteChanges(pool: string, memory: PoolMemory, decision: Decision): Promise<void> {
-    if (decision.massSilence !== null) {
-      await pools.markMassSilence(pool, decision.massSilence === "begun");
-    }
     const { suspended } = decision.snapshot;
     if ((suspended !== null) !== memory.isSuspended) {
       const ended = "health verdicts on heartbeats are given again";

@@ -7,7 +7,7 @@ export interface Observation {
   readonly nowMs: number;
   /** Start of unbroken good observations: no heartbeat age counts from before it. */
   readonly observingSinceMs: number;
-  /** Since when most active workers were seen to be late together; null: they were not, the last time. */
+  /** Since when most active workers are silent together, as recorded by the last look; null: they are not. */
   readonly massSilenceSinceMs: number | null;
   readonly intent: Intent;
   /** Claimable tasks, counted up to 10,000. */

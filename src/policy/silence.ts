@@ -29,13 +29,18 @@ export function isLate(settings: PolicySettings, observation: Observation, worke
  * half the limit counts: else the first one would be ended alone, just before the rest.
  */
 export function massLateness(settings: PolicySettings, observation: Observation): string | null {
-  const active = observation.fleet.filter(({ status, origin }) => status === "active" && origin === "pool");
-  const late = active.filter((worker) => isLate(settings, observation, worker));
-  if (late.length < 2 || late.length * 2 <= active.length) {
+  const most = mostUnheard(observation, (worker) => isLate(settings, observation, worker));
+  if (most === null) {
     return null;
   }
-  const who = `${late.length} of ${active.length} active workers fell silent together`;
+  const who = `${most.unheard} of ${most.active} active workers fell silent together`;
   return `${who} (GPU_IDLE_TIMEOUT_SEC ${settings.gpuIdleTimeoutSec}): only the provider's word ends a silent one`;
+}
+
+function mostUnheard(observation: Observation, isUnheard: (worker: ObservedWorker) => boolean) {
+  const active = observation.fleet.filter(({ status, origin }) => status === "active" && origin === "pool");
+  const unheard = active.filter(isUnheard).length;
+  return unheard < 2 || unheard * 2 <= active.length ? null : { unheard, active: active.length };
 }
 
 /**
@@ -46,12 +51,16 @@ export function afterMassSilence(settings: PolicySettings, seen: Observation): O
   return massSilenceChange(settings, seen) === "over" ? { ...seen, observingSinceMs: seen.nowMs } : seen;
 }
 
+/**
+ * Lateness that passes with the next beat is no outage: were it recorded, each such moment would give a dead worker its
+ * whole time again. So three quarters of the limit begin one; who comes back after less is heard before the limit.
+ */
 export function massSilenceChange(settings: PolicySettings, seen: Observation): MassSilenceChange | null {
-  const lasts = massLateness(settings, seen) !== null;
-  if (lasts === (seen.massSilenceSinceMs !== null)) {
-    return null;
+  if (seen.massSilenceSinceMs !== null) {
+    return massLateness(settings, seen) === null ? "over" : null;
   }
-  return lasts ? "begun" : "over";
+  const limitMs = settings.gpuIdleTimeoutSec * 750;
+  return mostUnheard(seen, (worker) => silentMs(seen, worker) > limitMs) === null ? null : "begun";
 }
 
 /** Workers that beat, but whose VRAM figures no longer come with it: something to look at, nothing to end them for. */

@@ -113,16 +113,23 @@ describe("when most fall silent together (invariant 4)", () => {
   it("is told to whoever looks next: when it begins, and when it is over, once each", () => {
     const change = (fleet: readonly ObservedWorker[], massSilenceSinceMs: number | null) =>
       decide(SETTINGS, observe(fleet, { massSilenceSinceMs })).massSilence;
-    expect(
-      change(
-        times(3, () => silent(160)),
-        null,
-      ),
-    ).toBe("begun");
+    const late = (sec: number) => times(3, () => silent(sec));
+    expect(change(late(226), null)).toBe("begun");
+    expect(change(late(225), null)).toBeNull();
+    expect(change(late(160), ago(200))).toBeNull();
     expect(change(times(3, silent), ago(200))).toBeNull();
     expect(change([silent(), busy(), busy()], ago(200))).toBe("over");
     expect(change([silent(), busy(), busy()], null)).toBeNull();
     expect(change([], ago(200))).toBe("over");
+  });
+
+  it("gives a dead worker no time while the others are late between two beats", () => {
+    const settings = { ...SETTINGS, gpuIdleTimeoutSec: 60 };
+    const moments = [35, 5].map((sec) =>
+      decide(settings, observe([silent(61), ...times(3, () => busy({ heartbeatMs: ago(sec) }))])),
+    );
+    expect(moments.map(({ massSilence }) => massSilence)).toEqual([null, null]);
+    expect(moments.map(({ actions }) => told(actions, "fail").length)).toEqual([0, 1]);
   });
 
   it("leaves those that come back last as much time as if they had just been heard", () => {
