@@ -148,7 +148,7 @@ alter table workers
   add column if not exists last_signal_at timestamptz,
   add column if not exists status_reason text,
   add column if not exists terminating_at timestamptz,
-  add column if not exists lingers boolean not null default false,
+  add column if not exists drains_without_deadline boolean not null default false,
   add column if not exists failed_at timestamptz,
   add column if not exists failed_on text,
   add column if not exists pod_created_at timestamptz,
@@ -161,7 +161,7 @@ comment on table workers is 'One row a GPU worker, also of those that ended: its
 comment on column workers.post_state is 'posting: one create request is unresolved; burned: its name may never be used again.';
 comment on column workers.boot_stage_at is 'SPAWNING_TIMEOUT_SEC counts from here.';
 comment on column workers.terminating_at is 'GRACEFUL_SHUTDOWN_TIMEOUT_SEC counts from here.';
-comment on column workers.lingers is 'It leaves after its task, which no deadline ends as long as it makes progress.';
+comment on column workers.drains_without_deadline is 'It leaves after its task, which no deadline ends as long as it makes progress.';
 comment on column workers.vram_at is 'When a heartbeat last carried VRAM figures.';
 comment on column workers.failed_on is 'Evidence of the verdict that ended it; null also where a deadline of its own workflow did.';
 comment on column workers.gone_at is 'When the provider was seen to have no such pod. Until then the pod may bill.';

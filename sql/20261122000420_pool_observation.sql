@@ -37,7 +37,7 @@ $$;
 create or replace function pool_fleet_hash(p_pool text) returns text
 language sql stable security definer set search_path = public, pg_temp as $$
   select coalesce(md5(string_agg(concat_ws(':', w.id, w.status, w.post_state, w.boot_stage, w.pod_id,
-    w.last_signal, extract(epoch from w.last_signal_at), nullif(w.lingers, false), a.lease_token), ',' order by w.id)), 'empty')
+    w.last_signal, extract(epoch from w.last_signal_at), nullif(w.drains_without_deadline, false), a.lease_token), ',' order by w.id)), 'empty')
   from workers w
   left join task_attempts a on a.worker_id = w.id and a.ended_at is null
   where w.pool = p_pool and w.gone_at is null
@@ -99,7 +99,7 @@ begin
   if p_full or fleet_hash is distinct from p_known_fleet then
     select pool_fleet_hash(p_pool), coalesce(jsonb_agg(to_jsonb(f) order by f.id), '[]') into fleet_hash, fleet
     from (
-      select w.id, w.status, w.origin, w.pod_id, w.post_state, w.boot_stage, w.lingers, w.last_signal as signal,
+      select w.id, w.status, w.origin, w.pod_id, w.post_state, w.boot_stage, w.drains_without_deadline, w.last_signal as signal,
         w.cost_per_hr_usd as cost_per_hour_usd, (extract(epoch from w.created_at) * 1000)::bigint as created_ms,
         (extract(epoch from w.ready_at) * 1000)::bigint as ready_ms,
         (extract(epoch from w.last_heartbeat) * 1000)::bigint as heartbeat_ms,

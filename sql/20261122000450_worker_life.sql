@@ -7,7 +7,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
     'now_ms', to_ms(clock_timestamp()), 'id', w.id, 'pool', w.pool, 'status', w.status, 'pod_id', w.pod_id,
     'post_state', w.post_state, 'posted_ms', to_ms(w.posted_at), 'created_ms', to_ms(w.created_at),
     'ready_ms', to_ms(w.ready_at), 'boot_stage', w.boot_stage, 'boot_stage_ms', to_ms(w.boot_stage_at),
-    'terminating_ms', to_ms(w.terminating_at), 'lingers', w.lingers, 'gone_ms', to_ms(w.gone_at), 'status_reason', w.status_reason,
+    'terminating_ms', to_ms(w.terminating_at), 'drains_without_deadline', w.drains_without_deadline, 'gone_ms', to_ms(w.gone_at), 'status_reason', w.status_reason,
     'config', p.config, 'environment', p.environment,
     'busy', exists (select from task_attempts a where a.worker_id = w.id and a.ended_at is null))
   from workers w join pools p on p.name = w.pool where w.id = p_worker_id
@@ -88,16 +88,16 @@ begin
   select exists (select from task_attempts where worker_id = p_worker_id and ended_at is null) into busy;
   if worker.status is null or worker.status in ('terminated', 'error') or worker.gone_at is not null then
     outcome := 'not_living';
-  elsif worker.status = 'terminating' and (p_only_idle or p_until_task_ends or not worker.lingers) then
+  elsif worker.status = 'terminating' and (p_only_idle or p_until_task_ends or not worker.drains_without_deadline) then
     return jsonb_build_object('outcome', 'drained', 'busy', busy);
   elsif worker.status = 'terminating' then
-    update workers set lingers = false, terminating_at = now() where id = p_worker_id;
+    update workers set drains_without_deadline = false, terminating_at = now() where id = p_worker_id;
   elsif busy and p_only_idle then
     outcome := 'refused_busy';
     update workers set last_signal = 'ready' where id = p_worker_id;
   else
     update workers set status = 'terminating', status_reason = p_reason, terminating_at = now(),
-      lingers = busy and p_until_task_ends,
+      drains_without_deadline = busy and p_until_task_ends,
       last_signal = case when busy then last_signal else 'released' end,
       last_signal_at = case when busy then last_signal_at else clock_timestamp() end
     where id = p_worker_id;
@@ -180,7 +180,7 @@ begin
     perform drain_worker(p_worker_id, p_reason, false);
     worker.status := 'terminating';
   -- One that may take its time for its task has less of it from now on.
-  elsif worker.status = 'terminating' and p_kind = 'drain' and not worker.lingers then
+  elsif worker.status = 'terminating' and p_kind = 'drain' and not worker.drains_without_deadline then
     outcome := 'already_leaving';
   end if;
   perform journal(p_pool, 'message.' || p_kind || 'Worker', format('%s: %s', outcome, p_reason), one_line(p_worker_id), null,

@@ -57,7 +57,7 @@ export interface WorkerRow {
   readonly bootStageMs: number;
   readonly terminatingMs: number | null;
   /** It leaves after its task, which no deadline ends. */
-  readonly lingers: boolean;
+  readonly drainsWithoutDeadline: boolean;
   readonly goneMs: number | null;
   readonly statusReason: string | null;
   readonly busy: boolean;

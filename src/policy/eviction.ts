@@ -43,16 +43,19 @@ export function evict(settings: PolicySettings, observation: Observation, fleet:
 /** Those who were told to leave after their task, and whose time is up: an operator wants them gone, or BUDGET_HARD came. */
 export function hasten({ budgetHard }: PolicySettings, { intent, fleet, nowMs }: Observation): Evictions["signals"] {
   const isCalledHome = intent.mode === "draining" || intent.mode === "closing";
-  const lingering = fleet.filter(
+  const withoutDeadline = fleet.filter(
     (worker) =>
-      worker.status === "terminating" && worker.lingers && worker.task !== null && !hasPendingOrder(worker, nowMs),
+      worker.status === "terminating" &&
+      worker.drainsWithoutDeadline &&
+      worker.task !== null &&
+      !hasPendingOrder(worker, nowMs),
   );
   if (budgetHard) {
     const order = { reason: "BUDGET_HARD: its task is not waited for any longer" };
-    return lingering.map(({ id }) => ({ worker: id, signal: { name: "terminate", order } }));
+    return withoutDeadline.map(({ id }) => ({ worker: id, signal: { name: "terminate", order } }));
   }
   const order = { reason: `${intent.mode}: its task has the usual time to end`, onlyIdle: false };
-  return isCalledHome ? lingering.map(({ id }) => ({ worker: id, signal: { name: "drain", order } })) : [];
+  return isCalledHome ? withoutDeadline.map(({ id }) => ({ worker: id, signal: { name: "drain", order } })) : [];
 }
 
 function findExcess(settings: PolicySettings, observation: Observation, fleet: Fleet): Excess | null {

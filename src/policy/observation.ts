@@ -55,7 +55,7 @@ export interface ObservedWorker {
   readonly costPerHourUsd: number | null;
   readonly task: ObservedTask | null;
   /** Leaves, but only after its task, however long that takes. */
-  readonly lingers: boolean;
+  readonly drainsWithoutDeadline: boolean;
   /** The signal last sent to the worker's workflow. */
   readonly signal: string | null;
   readonly signalMs: number | null;

@@ -512,6 +512,7 @@ export type Schema = {
           created_at: string;
           decision_id: string | null;
           deleted_at: string | null;
+          drains_without_deadline: boolean;
           failed_at: string | null;
           failed_on: string | null;
           gone_at: string | null;
@@ -520,7 +521,6 @@ export type Schema = {
           last_heartbeat: string | null;
           last_signal: string | null;
           last_signal_at: string | null;
-          lingers: boolean;
           metadata: Json;
           origin: string;
           pod_created_at: string | null;
@@ -547,6 +547,7 @@ export type Schema = {
           created_at?: string | undefined;
           decision_id?: string | null | undefined;
           deleted_at?: string | null | undefined;
+          drains_without_deadline?: boolean | undefined;
           failed_at?: string | null | undefined;
           failed_on?: string | null | undefined;
           gone_at?: string | null | undefined;
@@ -555,7 +556,6 @@ export type Schema = {
           last_heartbeat?: string | null | undefined;
           last_signal?: string | null | undefined;
           last_signal_at?: string | null | undefined;
-          lingers?: boolean | undefined;
           metadata?: JsonInput | undefined;
           origin?: string | undefined;
           pod_created_at?: string | null | undefined;
@@ -582,6 +582,7 @@ export type Schema = {
           created_at?: string | undefined;
           decision_id?: string | null | undefined;
           deleted_at?: string | null | undefined;
+          drains_without_deadline?: boolean | undefined;
           failed_at?: string | null | undefined;
           failed_on?: string | null | undefined;
           gone_at?: string | null | undefined;
@@ -590,7 +591,6 @@ export type Schema = {
           last_heartbeat?: string | null | undefined;
           last_signal?: string | null | undefined;
           last_signal_at?: string | null | undefined;
-          lingers?: boolean | undefined;
           metadata?: JsonInput | undefined;
           origin?: string | undefined;
           pod_created_at?: string | null | undefined;

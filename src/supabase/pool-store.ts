@@ -31,7 +31,7 @@ const observedWorker = z
     vram_ms: z.number().nullable(),
     released_ms: z.number().nullable(),
     cost_per_hour_usd: z.number().nullable(),
-    lingers: z.boolean(),
+    drains_without_deadline: z.boolean(),
     signal: z.string().nullable(),
     signal_ms: z.number().nullable(),
     task: z
@@ -54,7 +54,7 @@ const observedWorker = z
     vramMs: row.vram_ms,
     releasedMs: row.released_ms,
     costPerHourUsd: row.cost_per_hour_usd,
-    lingers: row.lingers,
+    drainsWithoutDeadline: row.drains_without_deadline,
     signal: row.signal,
     signalMs: row.signal_ms,
     task: row.task && {

@@ -32,7 +32,7 @@ export async function gpuWorker({ pool, id, booked }: GpuWorkerInput): Promise<G
   let ready = false;
   let released = false;
   /** Its task may take as long as it makes progress. */
-  let lingers = false;
+  let drainsWithoutDeadline = false;
   /** Its row as the order left it that ended it. */
   let lastRow: WorkerRow | null = null;
 
@@ -170,7 +170,7 @@ export async function gpuWorker({ pool, id, booked }: GpuWorkerInput): Promise<G
     const drain = given.kind === "drain" ? given.order : { reason: given.reason, onlyIdle: false };
     const { outcome, busy, row = null } = await store.drainWorker(id, drain);
     lastRow = row;
-    lingers = row?.lingers ?? drain.untilTaskEnds === true;
+    drainsWithoutDeadline = row?.drainsWithoutDeadline ?? drain.untilTaskEnds === true;
     if (outcome === "refused_busy") {
       return null;
     }
@@ -188,20 +188,20 @@ export async function gpuWorker({ pool, id, booked }: GpuWorkerInput): Promise<G
     }
     enter("draining");
     const row = lastRow ?? (await store.loadWorker(id)).row;
-    lingers = row?.lingers ?? lingers;
+    drainsWithoutDeadline = row?.drainsWithoutDeadline ?? drainsWithoutDeadline;
     const since = row === null ? 0 : row.nowMs - (row.terminatingMs ?? row.nowMs);
     let endsAtMs = Date.now() + timings.gracefulShutdownTimeoutSec * 1000 - since;
     for (;;) {
       const leftMs = endsAtMs - Date.now();
-      if (row?.busy === true && !released && lingers) {
+      if (row?.busy === true && !released && drainsWithoutDeadline) {
         await condition(() => released || order !== null);
       } else if (row?.busy === true && !released && leftMs > 0) {
         await condition(() => released || isEnd(order), leftMs, { summary: "graceful shutdown deadline" });
       }
       const given = takeOrder();
-      if (lingers && given?.kind === "drain") {
+      if (drainsWithoutDeadline && given?.kind === "drain") {
         if (!patched("hurried-in-its-row")) {
-          lingers = given.order.untilTaskEnds === true;
+          drainsWithoutDeadline = given.order.untilTaskEnds === true;
         } else if ((await carryOut(given)) === "error") {
           return "error";
         }
@@ -249,7 +249,7 @@ function asBooked(id: string, { atMs, timings }: Booking): { row: WorkerRow; tim
     bootStage: "reserved",
     bootStageMs: atMs,
     terminatingMs: null,
-    lingers: false,
+    drainsWithoutDeadline: false,
     goneMs: null,
     statusReason: null,
     busy: false,

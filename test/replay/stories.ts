@@ -201,7 +201,7 @@ export const STORIES: readonly Told[] = [
       return [worker.handle];
     },
   },
-  // The first was recorded before a row knew that its worker lingers.
+  // The first was recorded before a row knew that its worker drainsWithoutDeadline.
   { name: "gpuWorker-hurried", tell: hurry },
   { name: "gpuWorker-hurried-in-row", tell: hurry },
   {

@@ -123,7 +123,7 @@ describe("order_worker", () => {
   });
 
   it("reaches one that leaves after its task, which has less time for it from then on", async () => {
-    const worker = await queue.newWorker(pool, { status: "terminating", lingers: true });
+    const worker = await queue.newWorker(pool, { status: "terminating", drains_without_deadline: true });
     expect(await order(worker, "drain")).toEqual({ outcome: "ordered", status: "terminating" });
   });
 

@@ -90,8 +90,8 @@ describe("the stores read what the functions answer, over HTTP", () => {
     const order = { reason: "too many", onlyIdle: false };
     for (const untilTaskEnds of [true, false]) {
       expect(await workers.drain(id, { ...order, untilTaskEnds })).toEqual({ outcome: "drained", busy: true });
-      expect(await workers.load(id)).toMatchObject({ lingers: untilTaskEnds });
-      expect((await pools.observe(pool, whole)).fleet).toMatchObject([{ id, lingers: untilTaskEnds }]);
+      expect(await workers.load(id)).toMatchObject({ drainsWithoutDeadline: untilTaskEnds });
+      expect((await pools.observe(pool, whole)).fleet).toMatchObject([{ id, drainsWithoutDeadline: untilTaskEnds }]);
     }
     expect(await workers.expel(id, "deadline")).toBe(1);
     await workers.recordDeleted(id);

@@ -56,12 +56,12 @@ describe("drain_worker", () => {
       return await row(worker);
     };
     const patient = await order("the budget is spent", true);
-    expect(patient).toMatchObject({ status: "terminating", lingers: true });
+    expect(patient).toMatchObject({ status: "terminating", drains_without_deadline: true });
     expect(await order("the budget is spent", true)).toEqual(patient);
     expect(await drain(worker, true)).toEqual({ outcome: "drained", busy: true });
     expect(await row(worker)).toEqual(patient);
     const hurried = await order("shutdown", false);
-    expect(hurried).toMatchObject({ lingers: false, status_reason: "the budget is spent" });
+    expect(hurried).toMatchObject({ drains_without_deadline: false, status_reason: "the budget is spent" });
     expect(Number(hurried["terminating_at"])).toBeGreaterThan(Number(patient["terminating_at"]));
     expect(await order("shutdown", false)).toEqual(hurried);
     expect(await order("the budget is spent", true)).toEqual(hurried);
@@ -72,7 +72,7 @@ describe("drain_worker", () => {
     const worker = await queue.newWorker(pool);
     const args = { p_worker_id: worker, p_reason: "the budget is spent", p_only_idle: false, p_until_task_ends: true };
     expect(await queue.call("drain_worker", args)).toEqual({ outcome: "drained", busy: false });
-    expect(await row(worker)).toMatchObject({ status: "terminating", lingers: false });
+    expect(await row(worker)).toMatchObject({ status: "terminating", drains_without_deadline: false });
   });
 
   it("answers a repeated drain as drained, with what the worker still does, and changes nothing", async () => {

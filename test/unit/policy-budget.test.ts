@@ -191,8 +191,8 @@ describe("when a cap is exceeded", () => {
     "one that leaves after its task is told again while %s, where that shortens its time",
     ([mode, signal]) => {
       const drained = { task: task(), signal: "drain", signalMs: NOW - 3600 * SEC };
-      const one = terminating({ ...drained, lingers: true });
-      const others = [terminating(drained), terminating({ lingers: true })];
+      const one = terminating({ ...drained, drainsWithoutDeadline: true });
+      const others = [terminating(drained), terminating({ drainsWithoutDeadline: true })];
       const fleet = [one, ...others];
       const signals = (settings: PolicySettings) =>
         decide(settings, observe(fleet, intent({ mode }))).actions.flatMap((action) =>
@@ -214,7 +214,7 @@ describe("when a cap is exceeded", () => {
     ([mode, budgetHard]) => {
       const settings = { ...SETTINGS, budgetHard };
       const actionsOf = (signal: string, agoSec: number) => {
-        const worker = terminating({ lingers: true, task: task(), signal, signalMs: NOW - agoSec * SEC });
+        const worker = terminating({ drainsWithoutDeadline: true, task: task(), signal, signalMs: NOW - agoSec * SEC });
         return decide(settings, observe([worker], intent({ mode }))).actions;
       };
       const [first] = actionsOf("ready", 3600);

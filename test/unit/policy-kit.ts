@@ -45,7 +45,7 @@ export function idle(overrides: Partial<ObservedWorker> = {}): ObservedWorker {
     releasedMs: null,
     costPerHourUsd: 0.5,
     task: null,
-    lingers: false,
+    drainsWithoutDeadline: false,
     signal: "ready",
     signalMs: NOW - 3600 * SEC,
     pod: null,
@@ -134,7 +134,7 @@ const anyWorker = fc
     vramMs: fc.option(anytime),
     costPerHourUsd: fc.option(fc.constantFrom(0, 0.2, 0.5, 1.9)),
     releasedMs: fc.option(anytime),
-    lingers: fc.boolean(),
+    drainsWithoutDeadline: fc.boolean(),
     task: fc.option(
       fc.record({
         id: fc.constant("t"),

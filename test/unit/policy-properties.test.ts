@@ -21,13 +21,13 @@ const isOrdered = ({ signal, signalMs }: ObservedWorker) =>
   ["drain", "fail", "terminate"].includes(signal ?? "") && NOW - (signalMs ?? 0) < 30 * SEC;
 
 /** Who was told to leave after its task, for a cap, and still has it. */
-const isLingering = (worker: ObservedWorker) =>
+const isDrainingWithoutDeadline = (worker: ObservedWorker) =>
   worker.origin === "pool" &&
   worker.status === "terminating" &&
   worker.task !== null &&
-  worker.lingers &&
+  worker.drainsWithoutDeadline &&
   !isOrdered(worker);
-const lingering = ({ fleet }: Observation) => fleet.filter(isLingering).map(({ id }) => id);
+const draining = ({ fleet }: Observation) => fleet.filter(isDrainingWithoutDeadline).map(({ id }) => id);
 
 /** Workers of the pool's own that are there or coming, and told to leave neither now nor before. */
 function remaining({ fleet }: Observation, actions: readonly Action[]): ObservedWorker[] {
@@ -105,7 +105,7 @@ describe("whatever is observed, a decision", () => {
         (observation.spend.todayUsd >= (settings.dailyBudgetUsd ?? Infinity) ||
           observation.spend.hourlyUsd > (settings.maxHourlySpendUsd ?? Infinity));
       for (const worker of told(actions, "terminate")) {
-        expect(settings.budgetHard && (isOver || lingering(observation).includes(worker))).toBe(true);
+        expect(settings.budgetHard && (isOver || draining(observation).includes(worker))).toBe(true);
       }
     });
   });
@@ -116,7 +116,7 @@ describe("whatever is observed, a decision", () => {
       const fleet = seen.fleet.map((worker): ObservedWorker =>
         worker.task === null || worker.signal === "ready"
           ? worker
-          : { ...worker, origin: "pool", status: "terminating", lingers: true },
+          : { ...worker, origin: "pool", status: "terminating", drainsWithoutDeadline: true },
       );
       const observation: Observation = { ...seen, fleet };
       const { mode } = observation.intent;
@@ -124,7 +124,7 @@ describe("whatever is observed, a decision", () => {
       const isTerminating = new Set(
         observation.fleet.filter(({ status }) => status === "terminating").map(({ id }) => id),
       );
-      const left = lingering(observation).filter((worker) => !told(actions, "fail").includes(worker));
+      const left = draining(observation).filter((worker) => !told(actions, "fail").includes(worker));
       const home = !settings.budgetHard && (mode === "draining" || mode === "closing");
       reached[settings.budgetHard ? "hard" : mode] += left.length;
       expect(told(actions, "terminate").filter((worker) => isTerminating.has(worker))).toEqual(
@@ -161,7 +161,7 @@ describe("whatever is observed, a decision", () => {
   it("never both adds and drains; who was told to leave before is no part of that", () => {
     always((settings, observation) => {
       const { actions } = decide(settings, observation);
-      const gone = lingering(observation);
+      const gone = draining(observation);
       const leaving = [...told(actions, "drain"), ...told(actions, "terminate")].filter((id) => !gone.includes(id));
       expect(spawnOf(actions) !== undefined && leaving.length > 0).toBe(false);
     });
@@ -260,7 +260,7 @@ describe("whatever is observed, a decision", () => {
       expect(spawnOf(actions)).toBeUndefined();
       expect(told(actions, "fail")).toEqual([]);
       // Why they leave was known when they were told to; BUDGET_HARD only takes their time.
-      const hastened = settings.budgetHard ? lingering(observation) : [];
+      const hastened = settings.budgetHard ? draining(observation) : [];
       expect(told(actions, "terminate").toSorted()).toEqual(hastened.toSorted());
       expect(actions.length).toBe(free.length);
       expect(warnings).toEqual([]);

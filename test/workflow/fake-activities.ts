@@ -89,10 +89,15 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
         if (row.busy && onlyIdle) {
           return { outcome: "refused_busy", busy: true };
         }
-        const lingers = row.busy && untilTaskEnds;
-        Object.assign(row, { status: "terminating", statusReason: reason, terminatingMs: Date.now(), lingers });
-      } else if (row.lingers && !onlyIdle && !untilTaskEnds) {
-        Object.assign(row, { lingers: false, terminatingMs: Date.now() });
+        const drainsWithoutDeadline = row.busy && untilTaskEnds;
+        Object.assign(row, {
+          status: "terminating",
+          statusReason: reason,
+          terminatingMs: Date.now(),
+          drainsWithoutDeadline,
+        });
+      } else if (row.drainsWithoutDeadline && !onlyIdle && !untilTaskEnds) {
+        Object.assign(row, { drainsWithoutDeadline: false, terminatingMs: Date.now() });
       }
       return { outcome: "drained", busy: row.busy, row: { ...row, nowMs: Date.now() } };
     },

@@ -87,7 +87,7 @@ export function createFakeFleet(): FakeFleet {
         bootStage: "reserved",
         bootStageMs: nowMs,
         terminatingMs: null,
-        lingers: false,
+        drainsWithoutDeadline: false,
         goneMs: null,
         statusReason: null,
         busy: false,

@@ -173,7 +173,7 @@ describe.concurrent("orders to a GPU worker", () => {
         }
         await hurried.worker.signal("drain", { reason: "now", onlyIdle: false });
         expect(await hurried.worker.result()).toMatchObject({ status: "terminated" });
-        expect(hurried.row.lingers).toBe(false);
+        expect(hurried.row.drainsWithoutDeadline).toBe(false);
         expect(kit.called("expelWorker").map(([id]) => id)).toEqual([hurried.row.id]);
         expect(await patient.worker.phase()).toBe("draining");
         patient.row.busy = false;

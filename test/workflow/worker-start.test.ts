@@ -99,12 +99,12 @@ describe.concurrent("a worker workflow that starts for an existing row", () => {
   );
 
   it(
-    "lets the task of one that lingers end, however long it has been terminating, until it is told to hurry",
+    "lets the task of one that drainsWithoutDeadline end, however long it has been terminating, until it is told to hurry",
     withKit(
       async (kit) => {
         const terminatingMs = Date.now() - 60_000;
         const seen = { status: "terminating", postState: "posted", podId: "pod-1", busy: true, terminatingMs } as const;
-        const row = kit.book({ ...seen, lingers: true });
+        const row = kit.book({ ...seen, drainsWithoutDeadline: true });
         const worker = await kit.startWorker(row.id);
         await worker.reaches("draining");
         expect(kit.called("expelWorker")).toEqual([]);
