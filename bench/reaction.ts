@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 import { pino } from "pino";
 import { POOL_WORKFLOW, poolWorkflowId } from "../src/contract/names.ts";
-import type { Simulator } from "../src/dev/simulator/simulator.ts";
+import type { Simulator } from "../src/simulator/simulator.ts";
 import { startStack } from "../src/dev/stack.ts";
 import { createRunpodClient } from "../src/runpod/client.ts";
 import { connectDatabase, type Database } from "../src/supabase/client.ts";

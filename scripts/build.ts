@@ -2,7 +2,7 @@ import { execa } from "execa";
 import { cp, rm, writeFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type * as workflowBundle from "../src/workflow-bundle.ts";
+import type * as workflowBundle from "../src/worker/workflow-bundle.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
@@ -16,6 +16,6 @@ await cp(join(root, "src"), join(dist, "src"), {
   filter: (source) => !source.includes("__pycache__") && extname(source) !== ".ts",
 });
 // The compiled one bundles the compiled workflows.
-const compiled = (await import(join(dist, "src/workflow-bundle.js"))) as typeof workflowBundle;
+const compiled = (await import(join(dist, "src/worker/workflow-bundle.js"))) as typeof workflowBundle;
 const { code } = await compiled.bundleWorkflows();
 await writeFile(join(dist, "workflow-bundle.js"), code);

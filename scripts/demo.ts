@@ -1,7 +1,7 @@
 import { clearLine, cursorTo } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type DemoScreen, runDemo } from "../src/dev/demo.ts";
+import { type DemoScreen, runDemo } from "../src/dev/demo/demo.ts";
 
 const USAGE = `npm run demo -- [--keep]
 

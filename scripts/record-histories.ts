@@ -3,13 +3,13 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { historyToJSON } from "@temporalio/common/lib/proto-utils.js";
 import { pino } from "pino";
 import { SEARCH_ATTRIBUTES } from "../src/contract/search-attributes.ts";
-import { freePort } from "../src/dev/free-port.ts";
-import { startGuardian } from "../src/dev/guardian.ts";
-import { findTemporalBinary } from "../src/dev/temporal-binary.ts";
-import { startTemporalServer } from "../src/dev/temporal-server.ts";
-import { bundleWorkflows } from "../src/workflow-bundle.ts";
-import { STORIES } from "../test/replay/stories.ts";
-import { startFakeService } from "../test/workflow/fake-service.ts";
+import { freePort } from "../src/dev/servers/free-port.ts";
+import { startGuardian } from "../src/process/guardian.ts";
+import { findTemporalBinary } from "../src/dev/servers/temporal-binary.ts";
+import { startTemporalServer } from "../src/dev/servers/temporal-server.ts";
+import { bundleWorkflows } from "../src/worker/workflow-bundle.ts";
+import { STORIES } from "../test/kit/replay/stories.ts";
+import { startFakeService } from "../test/kit/workflow/fake-service.ts";
 
 /** Plays the stories that have no history yet, on a Temporal server of their own, and stores what the server recorded. */
 const histories = new URL("../test/replay/histories/", import.meta.url);

@@ -12,16 +12,16 @@ import {
 import type { Logger } from "pino";
 import { createActivities } from "./activities/create-activities.ts";
 import { credentialWarning } from "./activities/pod-request.ts";
-import { ConfigError, loadConfig } from "./config.ts";
+import { ConfigError, loadConfig } from "./config/config.ts";
 import { runpodTaskQueue } from "./contract/names.ts";
 import { SEARCH_ATTRIBUTES } from "./contract/search-attributes.ts";
-import { openLogs } from "./database-logs.ts";
+import { openLogs } from "./worker/database-logs.ts";
 import { createLogger, temporalLogger } from "./logger.ts";
 import { createRunpodClient } from "./runpod/client.ts";
 import { connectDatabase } from "./supabase/client.ts";
 import { logStore } from "./supabase/log-store.ts";
-import { ensureUpkeep } from "./upkeep.ts";
-import { bundleWorkflows } from "./workflow-bundle.ts";
+import { ensureUpkeep } from "./worker/upkeep.ts";
+import { bundleWorkflows } from "./worker/workflow-bundle.ts";
 
 const EX_CONFIG = 78;
 const SHUTDOWN_GRACE = "5s";

@@ -5,14 +5,14 @@ import { join } from "node:path";
 import { pino } from "pino";
 import type { TestProject } from "vitest/node";
 import { SEARCH_ATTRIBUTES } from "../src/contract/search-attributes.ts";
-import { freePort } from "../src/dev/free-port.ts";
-import { type Guardian, startGuardian } from "../src/dev/guardian.ts";
-import { startPostgres } from "../src/dev/postgres.ts";
-import { bootstrapSupabase } from "../src/dev/supabase-roles.ts";
-import { findTemporalBinary } from "../src/dev/temporal-binary.ts";
-import { startTemporalServer } from "../src/dev/temporal-server.ts";
+import { freePort } from "../src/dev/servers/free-port.ts";
+import { type Guardian, startGuardian } from "../src/process/guardian.ts";
+import { startPostgres } from "../src/dev/servers/postgres.ts";
+import { bootstrapSupabase } from "../src/dev/servers/supabase-roles.ts";
+import { findTemporalBinary } from "../src/dev/servers/temporal-binary.ts";
+import { startTemporalServer } from "../src/dev/servers/temporal-server.ts";
 import { migrate } from "../src/supabase/migrate.ts";
-import { bundleWorkflows } from "../src/workflow-bundle.ts";
+import { bundleWorkflows } from "../src/worker/workflow-bundle.ts";
 
 /** What every test file gets: one Postgres server with a migrated template, one Temporal server, one bundle. */
 export interface Shared {

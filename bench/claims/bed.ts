@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { pino, type Logger } from "pino";
-import { freePort } from "../../src/dev/free-port.ts";
-import { type Guardian, startGuardian } from "../../src/dev/guardian.ts";
-import { startPostgres } from "../../src/dev/postgres.ts";
-import { bootstrapSupabase } from "../../src/dev/supabase-roles.ts";
+import { freePort } from "../../src/dev/servers/free-port.ts";
+import { type Guardian, startGuardian } from "../../src/process/guardian.ts";
+import { startPostgres } from "../../src/dev/servers/postgres.ts";
+import { bootstrapSupabase } from "../../src/dev/servers/supabase-roles.ts";
 import { migrate } from "../../src/supabase/migrate.ts";
 
 export const CLIENTS = 16;

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { Pool } from "undici";
-import { freePort } from "../../src/dev/free-port.ts";
-import { startPostgrest } from "../../src/dev/postgrest.ts";
+import { freePort } from "../../src/dev/servers/free-port.ts";
+import { startPostgrest } from "../../src/dev/servers/postgrest.ts";
 import { type Bed, CLIENTS, type Server } from "./bed.ts";
 import { type Claim, type Finish, requireCompleted } from "./work.ts";
 

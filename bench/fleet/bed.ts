@@ -9,7 +9,7 @@ import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 import pg from "pg";
 import { pino } from "pino";
 import { POOL_WORKFLOW, poolWorkflowId } from "../../src/contract/names.ts";
-import type { ManagedProcess } from "../../src/dev/guardian.ts";
+import type { ManagedProcess } from "../../src/process/guardian.ts";
 import { startStack } from "../../src/dev/stack.ts";
 
 const SOON_MS = 300_000;

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import type { CrowdActivities, PodActivities, PoolActivities, WorkerActivities } from "../contract/activities.ts";
 import type { JanitorActivities, NotificationActivities } from "../contract/upkeep.ts";
 import type { RunpodClient } from "../runpod/client.ts";
@@ -8,7 +8,7 @@ import { logStore } from "../supabase/log-store.ts";
 import { outboxStore } from "../supabase/outbox-store.ts";
 import { poolStore } from "../supabase/pool-store.ts";
 import { workerStore } from "../supabase/worker-store.ts";
-import { createCrowdActivities } from "./crowds.ts";
+import { createCrowdActivities } from "./bulk.ts";
 import { createJanitorActivities } from "./janitor.ts";
 import { createOutboxActivities } from "./outbox.ts";
 import { sharedPodList } from "./pod-list.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Logger } from "pino";
-import { type Config, poolEnvironment, settingsInForce } from "../config.ts";
+import { type Config, poolEnvironment, settingsInForce } from "../config/config.ts";
 import type { SettingsView } from "../contract/plan.ts";
 import { decide, type Decision } from "../policy/decide.ts";
 import type { ObservedSpend } from "../policy/observation.ts";

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 import type { CreatePodRequest, Pod } from "../runpod/types.ts";
 

@@ -1,7 +1,7 @@
 import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
 import type { Logger } from "pino";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import type { CreatedPod, CreatePodResult, PodActivities } from "../contract/activities.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 import type { RunpodClient } from "../runpod/client.ts";

@@ -1,5 +1,11 @@
 import { ApplicationFailure } from "@temporalio/common";
-import { type Config, ConfigError, parseScalingOverrides, type PoolSettings, settingsInForce } from "../config.ts";
+import {
+  type Config,
+  ConfigError,
+  parseScalingOverrides,
+  type PoolSettings,
+  settingsInForce,
+} from "../config/config.ts";
 import { POOL_SETTINGS } from "../contract/pool-settings.ts";
 import type { PoolActivities } from "../contract/activities.ts";
 import { DatabaseError } from "../supabase/client.ts";

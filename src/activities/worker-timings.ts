@@ -1,4 +1,4 @@
-import { type Config, settingsInForce } from "../config.ts";
+import { type Config, settingsInForce } from "../config/config.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 
 /** Deadlines of a worker's life, as they rule its pool now. */

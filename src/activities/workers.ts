@@ -1,4 +1,4 @@
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import type { WorkerActivities } from "../contract/activities.ts";
 import type { WorkerRow, WorkerTimings } from "../contract/inputs.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";

@@ -1,5 +1,5 @@
 import type { Client } from "@temporalio/client";
-import { loadConfig } from "../config.ts";
+import { loadConfig } from "../config/config.ts";
 import { type Database, DatabaseError } from "../supabase/client.ts";
 import { refusedRequest, type Refusal } from "../supabase/requests.ts";
 import { ClientError, EXIT } from "./errors.ts";

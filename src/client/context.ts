@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { Option } from "commander";
-import { loadConfig } from "../config.ts";
+import { loadConfig } from "../config/config.ts";
 import { table } from "../config/variables.ts";
 import type { Connections } from "./connections.ts";
 import type { Environment } from "./env-files.ts";
 import { ClientError, EXIT } from "./errors.ts";
-import { type Output, plain } from "./output.ts";
+import { type Output, plain } from "./render/output.ts";
 
 /** What every command works with. */
 export interface Context {
@@ -38,11 +38,6 @@ export function poolName(context: Context, { pool }: PoolOptions): string {
     throw new ClientError(EXIT.usage, `--pool ${plain(pool)} is no pool's name`, `Expected ${kind.allowed}.`);
   }
   return pool;
-}
-
-/** What starts a pool, as an advice. */
-export function startCommand(pool: string): string {
-  return `gpu-pool pool start${pool === "main" ? "" : ` --pool ${pool}`}`;
 }
 
 export function addExamples(command: Command, lines: readonly (readonly [string, string])[]): void {

@@ -1,4 +1,4 @@
-import { ConfigError } from "../config.ts";
+import { ConfigError } from "../config/config.ts";
 import { DatabaseError } from "../supabase/client.ts";
 
 /** The command's exit codes: the ones above 2 are those of sysexits.h. */

@@ -1,9 +1,10 @@
 import type { Look } from "../contract/messages.ts";
 import { poolWorkflowId } from "../contract/names.ts";
 import type { Connections } from "./connections.ts";
-import { type Context, startCommand } from "./context.ts";
+import type { Context } from "./context.ts";
+import { startCommand } from "./render/start-command.ts";
 import { ClientError, EXIT } from "./errors.ts";
-import { lookOf } from "./freshness.ts";
+import { lookOf } from "./render/freshness.ts";
 
 const UPDATE_TIMEOUT_MS = 15_000;
 const QUERY_TIMEOUT_MS = 3_000;

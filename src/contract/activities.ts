@@ -1,5 +1,6 @@
 import type { Booking, WorkerRow, WorkerTimings } from "./inputs.ts";
-import type { Intent, Message, WorkerOrder, WorkerOrderOutcome } from "./messages.ts";
+import type { Message, WorkerOrder, WorkerOrderOutcome } from "./messages.ts";
+import type { Intent } from "./intent.ts";
 import type { DrainOrder, Evidence, LeaseCause, Plan, SettingsView, SpawnAction, WorkerAction } from "./plan.ts";
 
 /** Activities on the main task queue. */

@@ -1,18 +1,7 @@
+import type { Mode } from "./intent.ts";
 import type { BreakerState, Rule, SettingsView, Snapshot } from "./plan.ts";
 
 /** What operators can say to a pool, and what it answers. */
-
-/** closing: draining, and the workflow ends once no pod is left; a new start begins as normal. */
-export type Mode = "normal" | "draining" | "paused" | "closing";
-
-/** What operators want of a pool, as its row holds it. */
-export interface Intent {
-  readonly mode: Mode;
-  /** Fixed size; null: the policy decides. */
-  readonly hold: number | null;
-  readonly holdUntilMs: number | null;
-  readonly version: number;
-}
 
 /** What operators say. `scale` comes as `{ target: n | null, for?: seconds }`; null gives control back to the policy. */
 export type Message =

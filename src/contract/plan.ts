@@ -1,4 +1,4 @@
-import type { Intent } from "./messages.ts";
+import type { Intent } from "./intent.ts";
 
 /**
  * What one watch decided. Recorded in the history and executed by the workflow, which ignores kinds that it does

@@ -1,5 +1,5 @@
 import type { BreakerState, Spend } from "../contract/plan.ts";
-import type { Intent } from "../contract/messages.ts";
+import type { Intent } from "../contract/intent.ts";
 import type { WorkerRow } from "../contract/inputs.ts";
 
 /** One consistent reading of the database. All times are ms since epoch by the database's clock. */

@@ -1,25 +1,4 @@
-import type { PolicySettings } from "./settings.ts";
-
-/**
- * A window of the week in which some settings differ. It begins on each of `days` at `from` and ends at `to`, the next
- * day when `to` is not later than `from`; both are wall-clock times of `timeZone`, so daylight saving moves the window,
- * not its hours.
- */
-export interface Schedule {
-  readonly name: string;
-  readonly days: readonly Day[];
-  /** HH:MM. */
-  readonly from: string;
-  /** HH:MM; 24:00 is the end of the day. */
-  readonly to: string;
-  /** IANA name such as Europe/Berlin. */
-  readonly timeZone: string;
-  readonly minActiveGpus?: number | undefined;
-  readonly maxActiveGpus?: number | undefined;
-  readonly machinesToKeepIdle?: number | undefined;
-}
-
-export type Day = "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+import type { Day, PolicySettings, Schedule } from "./settings.ts";
 
 const DAYS: readonly Day[] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 const MINUTE_MS = 60_000;

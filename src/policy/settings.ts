@@ -1,5 +1,3 @@
-import type { Schedule } from "./schedule.ts";
-
 /** The part of the configuration that decisions depend on. */
 export interface PolicySettings {
   readonly policy: "threshold" | "workload";
@@ -27,3 +25,24 @@ export interface PolicySettings {
   readonly dailyBudgetUsd?: number | undefined;
   readonly budgetHard: boolean;
 }
+
+/**
+ * A window of the week in which some settings differ. It begins on each of `days` at `from` and ends at `to`, the next
+ * day when `to` is not later than `from`; both are wall-clock times of `timeZone`, so daylight saving moves the window,
+ * not its hours.
+ */
+export interface Schedule {
+  readonly name: string;
+  readonly days: readonly Day[];
+  /** HH:MM. */
+  readonly from: string;
+  /** HH:MM; 24:00 is the end of the day. */
+  readonly to: string;
+  /** IANA name such as Europe/Berlin. */
+  readonly timeZone: string;
+  readonly minActiveGpus?: number | undefined;
+  readonly maxActiveGpus?: number | undefined;
+  readonly machinesToKeepIdle?: number | undefined;
+}
+
+export type Day = "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";

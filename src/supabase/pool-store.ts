@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { Intent, Message, Mode, WorkerOrder, WorkerOrderOutcome } from "../contract/messages.ts";
+import type { Message, WorkerOrder, WorkerOrderOutcome } from "../contract/messages.ts";
+import type { Intent, Mode } from "../contract/intent.ts";
 import type { BreakerState, SpendCaps } from "../contract/plan.ts";
 import type { Observation, ObservedBreaker, ObservedSpend, ObservedWorker } from "../policy/observation.ts";
 import { type Database, DatabaseError } from "./client.ts";

@@ -1,4 +1,4 @@
-export { gpuPool } from "./gpu-pool.ts";
-export { gpuWorker } from "./gpu-worker.ts";
+export { gpuPool } from "./pool/gpu-pool.ts";
+export { gpuWorker } from "./worker/gpu-worker.ts";
 export { janitor } from "./janitor.ts";
 export { notifications } from "./notifications.ts";

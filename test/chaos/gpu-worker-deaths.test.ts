@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
-import { expectDoneOnce, expectNothingLeft, LONG, within } from "../stack/lifecycle-kit.ts";
+import { expectDoneOnce, expectNothingLeft, LONG, within } from "../kit/lifecycle.ts";
 
 interface Attempt {
   readonly worker_id: string;

@@ -8,7 +8,7 @@ import {
   startProviderGate,
   within,
   workerStates,
-} from "../stack/lifecycle-kit.ts";
+} from "../kit/lifecycle.ts";
 
 describe("a Temporal worker that is killed while it creates pods", () => {
   let gate: ProviderGate;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ManagedProcess } from "../../src/dev/guardian.ts";
+import type { ManagedProcess } from "../../src/process/guardian.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import {
   countEvents,
@@ -11,7 +11,7 @@ import {
   LONG,
   within,
   workerStates,
-} from "../stack/lifecycle-kit.ts";
+} from "../kit/lifecycle.ts";
 
 const SPAWNING_TIMEOUT_SEC = 6;
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { poolWorkflowId } from "../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
-import { countEvents, expectDoneOnce, expectNothingLeft, livingWorkers, within } from "../stack/lifecycle-kit.ts";
+import { countEvents, expectDoneOnce, expectNothingLeft, livingWorkers, within } from "../kit/lifecycle.ts";
 
 const order = async (stack: TestStack, name: string, payload?: unknown) => {
   const handle = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ManagedProcess } from "../../src/dev/guardian.ts";
+import type { ManagedProcess } from "../../src/process/guardian.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
-import { countTasks, expectDoneOnce, expectNothingLeft, killHard, within } from "../stack/lifecycle-kit.ts";
+import { countTasks, expectDoneOnce, expectNothingLeft, killHard, within } from "../kit/lifecycle.ts";
 
 const KILLS = 3;
 

@@ -2,12 +2,12 @@ import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { projectProgram } from "../../src/dev/program.ts";
-import type { ManagedProcess } from "../../src/dev/guardian.ts";
+import { projectProgram } from "../../src/process/program.ts";
+import type { ManagedProcess } from "../../src/process/guardian.ts";
 import type { PoolConfig } from "../../src/contract/messages.ts";
 import { poolWorkflowId } from "../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
-import { expectDoneOnce, expectNothingLeft, killHard, livingWorkers, within } from "../stack/lifecycle-kit.ts";
+import { expectDoneOnce, expectNothingLeft, killHard, livingWorkers, within } from "../kit/lifecycle.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** The line of the policy that a later version has changed: its plans hold a kind of action that is new. */

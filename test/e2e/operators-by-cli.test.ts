@@ -12,7 +12,7 @@ import {
   temporalCliOk,
   within,
   workerStates,
-} from "../stack/lifecycle-kit.ts";
+} from "../kit/lifecycle.ts";
 
 const claim = z.object({ worker_status: z.string(), task: z.object({ task_id: z.string() }).nullable() });
 

@@ -12,7 +12,7 @@ import {
   temporalCliOk,
   within,
   workerStates,
-} from "../stack/lifecycle-kit.ts";
+} from "../kit/lifecycle.ts";
 
 describe("what operators say and ask with the temporal command, beyond size", () => {
   let stack: TestStack;

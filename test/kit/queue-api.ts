@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import { pino } from "pino";
 import { WebSocket } from "undici";
-import { freePort } from "../../src/dev/free-port.ts";
-import { startGateway } from "../../src/dev/gateway.ts";
-import { type Keys, makeKeys } from "../../src/dev/gateway-auth.ts";
-import { startGuardian } from "../../src/dev/guardian.ts";
-import { startPostgrest } from "../../src/dev/postgrest.ts";
+import { freePort } from "../../src/dev/servers/free-port.ts";
+import { startGateway } from "../../src/dev/gateway/gateway.ts";
+import { type Keys, makeKeys } from "../../src/dev/gateway/auth.ts";
+import { startGuardian } from "../../src/process/guardian.ts";
+import { startPostgrest } from "../../src/dev/servers/postgrest.ts";
 import { openQueue, type Queue, sha256 } from "./queue.ts";
 
 export interface QueueApi {

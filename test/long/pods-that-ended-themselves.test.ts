@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import type { ManagedProcess } from "../../src/dev/guardian.ts";
+import type { ManagedProcess } from "../../src/process/guardian.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import {
   deletions,
@@ -9,7 +9,7 @@ import {
   livingWorkers,
   within,
   workerStates,
-} from "../stack/lifecycle-kit.ts";
+} from "../kit/lifecycle.ts";
 
 /** More than can be rendered before the worker's maximum lifetime. */
 const LONG = { prompt: "a river", frames: 1_000, fps: 30, width: 1_280, height: 720 };

@@ -1,9 +1,9 @@
 import { tmpdir } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createLightPodLauncher } from "../../src/dev/simulator/light-pod.ts";
+import { createLightPodLauncher } from "../../src/simulator/light-pod.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
-import { runClient } from "../stack/client-kit.ts";
-import { within } from "../stack/lifecycle-kit.ts";
+import { runClient } from "../kit/client.ts";
+import { within } from "../kit/lifecycle.ts";
 
 describe("a pool that its controller cannot observe", () => {
   let stack: TestStack;

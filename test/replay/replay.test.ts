@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker } from "@temporalio/worker";
 import { DeterminismViolationError } from "@temporalio/workflow";
 import { beforeAll, describe, expect, it } from "vitest";
-import { bundleWorkflows } from "../../src/workflow-bundle.ts";
+import { bundleWorkflows } from "../../src/worker/workflow-bundle.ts";
 
 const MAX_BYTES = 300_000;
 const SECRETS =
@@ -15,7 +15,7 @@ interface Recorded {
 }
 
 const HISTORIES = new URL("./histories/", import.meta.url);
-const CHANGED_WORKFLOWS = new URL("./changed-workflows.ts", import.meta.url);
+const CHANGED_WORKFLOWS = new URL("../kit/replay/changed-workflows.ts", import.meta.url);
 
 async function replay(workflows: URL | undefined, recorded: readonly Recorded[]) {
   const workflowBundle = await bundleWorkflows(workflows);

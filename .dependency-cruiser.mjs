@@ -1,0 +1,118 @@
+/** The rooms of src/ and, for each, the rooms that it may import besides itself. Dependencies point downwards only. */
+const ROOMS = {
+  contract: [],
+  policy: ["contract"],
+  workflows: ["contract"],
+  config: ["contract", "policy"],
+  logger: [],
+  process: ["logger"],
+  runpod: ["config", "contract", "logger", "policy"],
+  supabase: ["config", "contract", "logger", "policy"],
+  activities: ["config", "contract", "logger", "policy", "runpod", "supabase"],
+  // The room and its entry, src/worker.ts. It bundles the workflows by their path and never imports them.
+  worker: ["activities", "config", "contract", "logger", "policy", "runpod", "supabase"],
+  // It runs alone in a pod.
+  "gpu-worker": [],
+  simulator: ["gpu-worker", "process"],
+  dev: ["config", "contract", "gpu-worker", "logger", "process", "simulator", "supabase"],
+  client: ["activities", "config", "contract", "dev", "logger", "policy", "process", "runpod", "supabase"],
+};
+
+/** Rooms within rooms, by path below src/: what they may import of their own house. */
+const INNER_ROOMS = {
+  "client/render": ["client/render", "contract", "policy"],
+  "dev/servers": ["dev/servers", "logger", "process"],
+  "dev/storage": ["dev/storage", "dev/gateway/auth"],
+  "dev/gateway": ["dev/gateway", "dev/storage"],
+  "workflows/pool": ["workflows/pool", "workflows/worker", "workflows/summarised", "workflows/payloads", "contract"],
+  "workflows/worker": ["workflows/worker", "workflows/summarised", "workflows/payloads", "contract"],
+};
+
+/** Packages that a room without I/O may use. */
+const PURE_ROOMS = {
+  contract: ["@temporalio/common", "@temporalio/workflow"],
+  policy: [],
+  workflows: ["@temporalio/common", "@temporalio/workflow"],
+};
+
+const below = (rooms) => `^src/(${rooms.join("|")})(/|\\.ts$)`;
+
+function stays(name, room, allowed) {
+  return {
+    name,
+    comment: `${room} may import ${allowed.filter((each) => each !== room).join(", ") || "nothing of the other rooms"}`,
+    severity: "error",
+    from: { path: below([room]) },
+    to: { path: "^(src|supabase)/", pathNot: below(allowed) },
+  };
+}
+
+export default {
+  forbidden: [
+    {
+      name: "no-cycles",
+      comment: "Two files that import each other, types included, cannot be understood one at a time.",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: "nothing-unresolved",
+      comment: "A path that leads nowhere is checked by no rule.",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true, pathNot: "^npm:" },
+    },
+    ...Object.entries(ROOMS)
+      .filter(([room]) => room !== "dev")
+      .map(([room, others]) => stays(`room-${room}`, room, [room, ...others])),
+    {
+      ...stays("room-dev", "dev", ["dev", ...ROOMS.dev]),
+      // The gateway serves the edge functions' shared handlers.
+      to: { path: "^(src|supabase)/", pathNot: [below(["dev", ...ROOMS.dev]), "^supabase/functions/_shared/"] },
+    },
+    ...Object.entries(INNER_ROOMS).map(([room, allowed]) => ({
+      ...stays(`inner-room-${room.replace("/", "-")}`, room, allowed),
+      to: { path: "^src/", pathNot: below(allowed) },
+    })),
+    {
+      name: "command-groups-apart",
+      comment: "What commands of several groups share lies in client/ itself.",
+      severity: "error",
+      from: { path: "^src/client/commands/([^/]+)/" },
+      to: { path: "^src/client/commands/", pathNot: "^src/client/commands/$1/" },
+    },
+    ...Object.entries(PURE_ROOMS).map(([room, packages]) => ({
+      name: `pure-${room}`,
+      comment: `${room}/ does no I/O: ${packages.length === 0 ? "no package" : packages.join(" and ")} and no Node built-in`,
+      severity: "error",
+      from: { path: below([room]) },
+      to: { pathNot: ["^src/", ...packages.map((name) => `(^|/)node_modules/${name}/`)] },
+    })),
+    {
+      name: "tests-stand-alone",
+      comment: "What several tests share is in test/kit/.",
+      severity: "error",
+      from: { path: "^test/" },
+      to: { path: "\\.test\\.ts$" },
+    },
+    {
+      name: "kits-apart-from-tests",
+      comment: "What several tests share is in test/kit/.",
+      severity: "error",
+      from: { path: "^test/.*\\.test\\.ts$" },
+      to: { path: "^test/", pathNot: ["^test/kit/", "^test/global-setup\\.ts$"] },
+    },
+  ],
+  options: {
+    // TypeScript 7 has no JavaScript API, so swc reads the files.
+    parser: "swc",
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: "(^|/)node_modules/" },
+    enhancedResolveOptions: {
+      extensions: [".ts", ".js", ".mjs"],
+      exportsFields: ["exports"],
+      conditionNames: ["import", "require", "node", "default"],
+    },
+  },
+};

@@ -1,0 +1,131 @@
+import type { Command } from "commander";
+import type { PoolConfig } from "../../../contract/messages.ts";
+import type { SettingsView } from "../../../contract/plan.ts";
+import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import { ClientError, EXIT } from "../../errors.ts";
+import { plain, type Style } from "../../render/output.ts";
+import { requireAnswer, updatePool } from "../../pool-workflow.ts";
+import { renderTable } from "../../render/table.ts";
+
+export function addConfigCommand(program: Command, context: Context): void {
+  const config = program
+    .command("config")
+    .description("the settings that rule a pool, and where each is from; set and unset change the pool's own")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions) => {
+      const pool = poolName(context, options);
+      show(context, options, await requireAnswer<PoolConfig>(context, pool, "config"), null);
+    });
+  const set = config
+    .command("set")
+    .description("give the pool settings of its own; they hold at once and survive restarts")
+    .argument("<key=value...>", "names as gpu-pool config shows them; a value that is no JSON is text")
+    .action(async (pairs: readonly string[], _, command: Command) => {
+      await reconfigure(context, command.optsWithGlobals(), parsePairs(pairs));
+    });
+  const unset = config
+    .command("unset")
+    .description("take settings away from the pool: those of the environment hold again")
+    .argument("<key...>", "names as gpu-pool config shows them")
+    .action(async (keys: readonly string[], _, command: Command) => {
+      await reconfigure(context, command.optsWithGlobals(), Object.fromEntries(keys.map((key) => [key, null])));
+    });
+  addExamples(config, [
+    ["gpu-pool config", "all settings in force"],
+    ["gpu-pool config --json | jq .settings.values.maxActiveGpus", "one of them"],
+  ]);
+  addExamples(set, [
+    ["gpu-pool config set maxActiveGpus=4 scaleDownIdleSec=30", "two settings at once, or neither"],
+    ["gpu-pool config set policy=workload --pool nightly", "another policy, from the next look on"],
+  ]);
+  addExamples(unset, [
+    ["gpu-pool config unset maxActiveGpus", "MAX_ACTIVE_GPUS holds again"],
+    ["gpu-pool config unset schedules --pool nightly", "another pool"],
+  ]);
+}
+
+async function reconfigure(
+  context: Context,
+  options: PoolOptions,
+  patch: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const pool = poolName(context, options);
+  const update = { name: "reconfigure", payload: patch, doing: "config" };
+  show(context, options, await updatePool<PoolConfig>(context, pool, update), Object.keys(patch));
+}
+
+/** @param names of the settings to show; null: all. */
+function show({ output }: Context, { json }: PoolOptions, config: PoolConfig, names: readonly string[] | null): void {
+  const { pool, settings } = config;
+  if (json) {
+    output.printJson(config);
+  } else if (settings === null) {
+    const advice = "Its controller has not read them yet: try again.";
+    throw new ClientError(EXIT.unreachable, `the settings of pool ${pool} are not known yet`, advice);
+  } else {
+    output.print(renderSettings(settings, names, output.size().columns, output.style).join("\n"));
+  }
+}
+
+interface Setting {
+  readonly name: string;
+  readonly value: unknown;
+  readonly isOwn: boolean;
+}
+
+/** A table of settings. @param names of those to show; null: all. */
+export function renderSettings(
+  { values, own }: Pick<SettingsView, "values" | "own">,
+  names: readonly string[] | null,
+  width: number,
+  style: Style,
+): string[] {
+  const rows = (names ?? Object.keys(values)).map((name): Setting => ({
+    name,
+    value: values[name],
+    isOwn: own.includes(name),
+  }));
+  return renderTable(
+    [
+      { title: "SETTING", value: ({ name }) => plain(name) },
+      { title: "VALUE", value: ({ value }) => showValue(value) },
+      {
+        title: "FROM",
+        value: ({ isOwn }) => (isOwn ? "the pool" : "environment"),
+        paint: ({ isOwn }, text) => (isOwn ? style("cyan", text) : text),
+      },
+    ],
+    rows,
+    width,
+    style,
+  );
+}
+
+function showValue(value: unknown): string {
+  if (value === undefined || value === null) return "-";
+  return plain(typeof value === "string" ? value : JSON.stringify(value));
+}
+
+/** @throws ClientError when one of them is no key=value, or a key comes twice */
+export function parsePairs(pairs: readonly string[]): Record<string, unknown> {
+  const patch: Record<string, unknown> = {};
+  for (const pair of pairs) {
+    const at = pair.indexOf("=");
+    const key = pair.slice(0, Math.max(0, at)).trim();
+    if (key === "" || Object.hasOwn(patch, key)) {
+      const problem = key === "" ? "is no key=value" : "names its key a second time";
+      throw new ClientError(EXIT.usage, `${plain(pair)} ${problem}`, "Expected one such as maxActiveGpus=4 each.");
+    }
+    patch[key] = parseValue(pair.slice(at + 1));
+  }
+  return patch;
+}
+
+function parseValue(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}

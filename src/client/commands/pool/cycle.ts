@@ -1,0 +1,131 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import type { Command } from "commander";
+import type { GpuPoolInput } from "../../../contract/inputs.ts";
+import type { CycleSummary, PoolExplanation } from "../../../contract/messages.ts";
+import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import { ClientError, EXIT } from "../../errors.ts";
+import { requireAnswer } from "../../pool-workflow.ts";
+import { parsePoolConfig, refuseLateConfig } from "./pool-start.ts";
+import { type StartedPool, startPool } from "../../start-pool.ts";
+import { renderRound, roundOf } from "../../render/round.ts";
+
+const ROUND_TIMEOUT_MS = 120_000;
+/** A controller that has just been started observes its pool within this long. */
+const FIRST_LOOK_MS = 10_000;
+const POLL_MS = 250;
+const READ_TIMEOUT_MS = 15_000;
+
+type Run = Pick<StartedPool, "workflowId" | "runId">;
+type PoolConfig = NonNullable<GpuPoolInput["config"]>;
+
+export function addCycleCommand(program: Command, context: Context): void {
+  const cycle = program
+    .command("cycle")
+    .description("one round: observe, decide, perform, end; where a controller keeps the pool, its latest decision")
+    .option("--config <json>", "settings of this pool, over those of the environment and kept in its row")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions & { config?: string }) => {
+      const { output } = context;
+      const config = options.config === undefined ? {} : parsePoolConfig(options.config);
+      const pool = poolName(context, options);
+      const { wasRunning, ...run } = await startPool(context, pool, { config, rounds: 1 });
+      const running = wasRunning ? await inputOf(context, run) : null;
+      const isOfController = wasRunning && running?.rounds === undefined;
+      if (wasRunning && !isOfController) {
+        output.note(`gpu-pool: another cycle of pool ${pool} was under way; its round is waited for and shown`);
+      }
+      const round = isOfController ? await latestRound(context, pool) : await endOfRound(context, pool, run);
+      if (isOfController) {
+        output.note(`gpu-pool: a controller keeps pool ${pool}; this is its latest decision, of ${round.at}`);
+      }
+      if (options.json) {
+        output.printJson(round);
+      } else {
+        output.print(renderRound(round, output.size().columns, output.style).join("\n"));
+      }
+      if (isOfController) {
+        refuseLateConfig(pool, config);
+      } else if (wasRunning) {
+        refuseOtherConfig(pool, config, running?.config ?? {});
+      }
+    });
+  addExamples(cycle, [
+    ["gpu-pool cycle", "from cron, say, where no controller shall run all the time"],
+    ["gpu-pool cycle --json | jq .actions", "for programs; docs/cycle-summary.schema.json describes it"],
+  ]);
+}
+
+/** What a run was started with, as its first event has it; null where that is nothing that a pool could read. */
+async function inputOf(context: Context, execution: Run): Promise<Partial<GpuPoolInput> | null> {
+  const { client, namespace, within } = await context.connections.temporal();
+  const { history } = await within(READ_TIMEOUT_MS, () =>
+    client.workflowService.getWorkflowExecutionHistory({ namespace, execution, maximumPageSize: 1 }),
+  );
+  const [payload] = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
+  const { payloadConverter } = client.options.loadedDataConverter;
+  try {
+    const input = payload ? payloadConverter.fromPayload<Partial<GpuPoolInput>>(payload) : null;
+    return input;
+  } catch {
+    return null;
+  }
+}
+
+/** The same settings, as of a cron job whose last run is late, were applied. @throws ClientError when others were given */
+function refuseOtherConfig(pool: string, config: PoolConfig, applied: PoolConfig): void {
+  if (Object.keys(config).length > 0 && !isDeepStrictEqual(JSON.parse(JSON.stringify(config)), applied)) {
+    throw new ClientError(
+      EXIT.failed,
+      `--config was not applied: another cycle of pool ${pool} was under way`,
+      "It has ended: repeat this one.",
+    );
+  }
+}
+
+async function endOfRound(context: Context, pool: string, { workflowId, runId }: Run): Promise<CycleSummary> {
+  const { client, within } = await context.connections.temporal();
+  const handle = client.workflow.getHandle(workflowId, runId);
+  let round: CycleSummary | undefined;
+  try {
+    round = await within(ROUND_TIMEOUT_MS, () => handle.result() as Promise<CycleSummary | undefined>);
+  } catch (error) {
+    const { name, message, cause } = error instanceof Error ? error : new Error(String(error));
+    if (name === "WorkflowFailedError") {
+      const reason = cause instanceof Error ? innermost(cause).message : message;
+      throw new ClientError(EXIT.failed, `cycle: the round of pool ${pool} failed: ${reason}`, null, { cause: error });
+    }
+    throw new ClientError(
+      EXIT.unreachable,
+      `cycle: the round of pool ${pool} did not end within ${ROUND_TIMEOUT_MS / 1000} s`,
+      "Is a Temporal worker running? Until one is, the round stays open: gpu-pool status.",
+      { cause: error },
+    );
+  }
+  if (round === undefined) {
+    throw new ClientError(EXIT.failed, `cycle: pool ${pool} was shut down during its round`);
+  }
+  return round;
+}
+
+/** An activity's own words come wrapped in Temporal's. */
+function innermost(error: Error): Error {
+  return error.cause instanceof Error ? innermost(error.cause) : error;
+}
+
+async function latestRound(context: Context, pool: string): Promise<CycleSummary> {
+  const deadlineMs = Date.now() + FIRST_LOOK_MS;
+  for (;;) {
+    const { now } = await requireAnswer<PoolExplanation>(context, pool, "explain");
+    const round = now && roundOf(pool, now);
+    if (round !== null) {
+      return round;
+    }
+    if (Date.now() >= deadlineMs) {
+      const advice = "Its Temporal worker's log says why it cannot read the database.";
+      throw new ClientError(EXIT.unreachable, `cycle: the controller of pool ${pool} has seen nothing yet`, advice);
+    }
+    await sleep(POLL_MS);
+  }
+}

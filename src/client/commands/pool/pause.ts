@@ -1,0 +1,16 @@
+import type { Command } from "commander";
+import { addExamples, type Context, jsonOption, poolOption } from "../../context.ts";
+import { orderAction } from "./order.ts";
+
+export function addPauseCommand(program: Command, context: Context): void {
+  const pause = program
+    .command("pause")
+    .description("no scaling either way until resumed; failed workers are still removed")
+    .addOption(poolOption())
+    .addOption(jsonOption());
+  orderAction(pause, context, "pause");
+  addExamples(pause, [
+    ["gpu-pool pause", "keep the present size"],
+    ["gpu-pool pause --pool nightly", "another pool"],
+  ]);
+}

@@ -1,0 +1,70 @@
+import type { Command } from "commander";
+import { parseScalingOverrides, type ScalingOverrides } from "../../../config/config.ts";
+import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import { ClientError, EXIT } from "../../errors.ts";
+import { startPool } from "../../start-pool.ts";
+
+export function addPoolCommand(program: Command, context: Context): void {
+  const pool = program.command("pool").description("start a pool");
+  const start = pool
+    .command("start")
+    .description("start the workflow that keeps a pool; one that runs already is left alone")
+    .option("--config <json>", "settings of this pool, over those of the environment and kept in its row")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions & { config?: string }) => {
+      const config = options.config === undefined ? {} : parsePoolConfig(options.config);
+      const name = poolName(context, options);
+      const started = await startPool(context, name, { config });
+      if (options.json) {
+        context.output.printJson({ pool: name, ...started });
+      } else {
+        context.output.print(
+          started.wasRunning
+            ? `pool ${name} was running already`
+            : `pool ${name} started (workflow ${started.workflowId})`,
+        );
+      }
+      if (started.wasRunning) {
+        refuseLateConfig(name, config);
+      }
+    });
+  addExamples(start, [
+    ["gpu-pool pool start", "start the pool main"],
+    ['gpu-pool pool start --config \'{"maxActiveGpus":4,"scaleDownIdleSec":30}\'', "with settings of its own"],
+    ["gpu-pool pool start --pool nightly --json", "another pool; print the run's ids"],
+  ]);
+}
+
+/** @throws ClientError, ConfigError */
+export function parsePoolConfig(text: string): ScalingOverrides {
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch (error) {
+    throw new ClientError(
+      EXIT.usage,
+      `--config is no JSON: ${(error as Error).message}`,
+      `Give an object such as '{"maxActiveGpus":4}'.`,
+    );
+  }
+  return parseScalingOverrides(given);
+}
+
+/** A pool reads `--config` at its start only. @throws ClientError when there was any */
+export function refuseLateConfig(pool: string, config: ScalingOverrides): void {
+  const pairs = Object.entries(config).map(([key, value]) => `${key}=${shellWord(value)}`);
+  if (pairs.length > 0) {
+    const where = pool === "main" ? "" : ` --pool ${pool}`;
+    throw new ClientError(
+      EXIT.failed,
+      `--config was not applied: pool ${pool} was running already`,
+      `Change what it runs with: gpu-pool config set${where} ${pairs.join(" ")}`,
+    );
+  }
+}
+
+function shellWord(value: unknown): string {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return /^[\w.:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

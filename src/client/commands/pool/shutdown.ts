@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Command } from "commander";
+import type { PoolStatus } from "../../../contract/messages.ts";
+import type { Intent } from "../../../contract/intent.ts";
+import { poolWorkflowId } from "../../../contract/names.ts";
+import type { Snapshot } from "../../../contract/plan.ts";
+import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import { startCommand } from "../../render/start-command.ts";
+import { ClientError, EXIT } from "../../errors.ts";
+import { describeIntent } from "../../render/intent.ts";
+import { askPool, updatePool } from "../../pool-workflow.ts";
+import { counted } from "../../render/rows.ts";
+
+const POLL_MS = 1_000;
+const DESCRIBE_TIMEOUT_MS = 10_000;
+
+export function addShutdownCommand(program: Command, context: Context): void {
+  const shutdown = program
+    .command("shutdown")
+    .description("drain every worker, see every pod gone, then end the pool's workflow")
+    .option("--wait", "until it has ended; progress goes to stderr")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions & { wait?: boolean }) => {
+      const { output } = context;
+      const pool = poolName(context, options);
+      const intent = await orderShutdown(context, pool);
+      if (options.wait) {
+        await waitForEnd(context, pool);
+      }
+      if (options.json) {
+        output.printJson({ pool, ...intent, ended: options.wait === true });
+      } else if (options.wait) {
+        output.print(`pool ${pool}: ended, no pod is left`);
+      } else {
+        output.print(`pool ${pool}: ${describeIntent(intent, Date.now())}`);
+      }
+    });
+  addExamples(shutdown, [
+    ["gpu-pool shutdown --wait", "until no pod is left"],
+    ["gpu-pool shutdown --pool nightly", "another pool; do not wait"],
+  ]);
+}
+
+/** A pool that is shutting down already refuses every order, this one too: it is joined. */
+async function orderShutdown(context: Context, pool: string): Promise<Intent> {
+  const asked = await askPool<PoolStatus>(context.connections, pool, "status");
+  if (asked.state === "not_running") {
+    const advice = `If gpu-pool status still shows its workers, start it (${startCommand(pool)}) and shut it down again.`;
+    throw new ClientError(EXIT.unreachable, `shutdown: pool ${pool} does not run: ${asked.reason}`, advice);
+  }
+  const intent = asked.state === "answers" ? asked.answer.snapshot?.intent : undefined;
+  return intent?.mode === "closing" ? intent : await updatePool<Intent>(context, pool, { name: "shutdown" });
+}
+
+/** @throws ClientError when the workflow ended in another way than by its own shutdown */
+async function waitForEnd(context: Context, pool: string): Promise<void> {
+  const { client, within } = await context.connections.temporal();
+  const handle = client.workflow.getHandle(poolWorkflowId(pool));
+  let shown = "";
+  for (;;) {
+    const { status } = await within(DESCRIBE_TIMEOUT_MS, () => handle.describe());
+    if (status.name === "COMPLETED" || status.name === "CANCELLED") {
+      return;
+    }
+    if (status.name !== "RUNNING" && status.name !== "CONTINUED_AS_NEW") {
+      throw new ClientError(
+        EXIT.failed,
+        `shutdown: the workflow of pool ${pool} is ${status.name.toLowerCase()}: workers may be left`,
+        "Start the pool again and repeat the shutdown: its row knows every worker.",
+      );
+    }
+    const asked = await askPool<PoolStatus>(context.connections, pool, "status");
+    const line =
+      asked.state === "answers"
+        ? describeLeft(pool, asked.answer.snapshot)
+        : `pool ${pool} does not answer: ${asked.reason}; still waiting`;
+    if (line !== shown) {
+      shown = line;
+      context.output.progress(line);
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+/** How many workers a shutdown still waits for, in words. */
+export function describeLeft(pool: string, snapshot: Snapshot | null): string {
+  if (snapshot === null) {
+    return `pool ${pool}: not observed yet`;
+  }
+  const { spawning, idle, busy, terminating, failing } = snapshot;
+  const left = spawning + idle + busy + terminating + failing;
+  const working = busy > 0 ? `, ${busy} of them at work` : "";
+  return left === 0 ? `pool ${pool}: ending` : `pool ${pool}: ${counted(left, "worker", "workers")} left${working}`;
+}

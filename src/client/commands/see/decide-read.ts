@@ -1,0 +1,107 @@
+import { randomUUID } from "node:crypto";
+import { podEvidenceBook } from "../../../activities/pod-evidence.ts";
+import { loadConfig, type PoolSettings, settingsInForce } from "../../../config/config.ts";
+import type { CycleSummary } from "../../../contract/messages.ts";
+import { decide, type Decision } from "../../../policy/decide.ts";
+import { settingsAt } from "../../../policy/schedule.ts";
+import type { PolicySettings } from "../../../policy/settings.ts";
+import { createRunpodClient } from "../../../runpod/client.ts";
+import type { ListPodsOutcome } from "../../../runpod/outcomes.ts";
+import type { Database } from "../../../supabase/client.ts";
+import { poolStore } from "../../../supabase/pool-store.ts";
+import { summariseCycle } from "../../../contract/explanations.ts";
+import { answerOf, inTime } from "../../connections.ts";
+import type { Context } from "../../context.ts";
+import { startCommand } from "../../render/start-command.ts";
+import { ClientError, EXIT } from "../../errors.ts";
+import { counted } from "../../render/rows.ts";
+
+export interface DryRun {
+  readonly round: CycleSummary;
+  /** In force now, a schedule's window included. */
+  readonly settings: PolicySettings;
+  /** Names of the settings that are the pool's own. */
+  readonly own: readonly string[];
+  /** What the provider's list says, in words. */
+  readonly provider: string;
+  /** What the breaker would become, and why; null: it would stay. */
+  readonly breakerChange: Decision["breaker"];
+  readonly warnings: Decision["warnings"];
+}
+
+/**
+ * Decides as the pool's watch would, from one reading, and leaves it at that: nothing is written anywhere.
+ * @throws ClientError when there is no such pool; ConfigError, DatabaseError
+ */
+export async function dryRun(context: Context, pool: string): Promise<DryRun> {
+  const config = loadConfig(context.env, { need: ["supabase"] });
+  const database = await context.connections.database();
+  const row = await readRow(database, pool);
+  const settings = settingsInForce(config, row.environment, row.config);
+  const request = {
+    knownFleetHash: null,
+    full: false,
+    pollSec: settings.pollSec,
+    failureWindowMin: settings.failureWindowMinutes,
+    minBoots: settings.minWorkersForRateCheck,
+    spend: true,
+  };
+  const [reading, list] = await Promise.all([
+    inTime("pool_observe", poolStore(database).observe(pool, request)),
+    listPods(context.env),
+  ]);
+  const fleet = reading.fleet ?? [];
+  // Of one list only what it shows counts: absence takes two.
+  const book = podEvidenceBook();
+  book.note(fleet, list);
+  const decision = decide(settings, {
+    ...reading,
+    observingSinceMs: isWatched(row.observed_at, reading.nowMs, settings) ? reading.observingSinceMs : reading.nowMs,
+    fleet: fleet.map((worker) => ({ ...worker, pod: book.of(worker) })),
+  });
+  const { snapshot, actions, breaker, warnings } = decision;
+  return {
+    round: summariseCycle(pool, { decisionId: randomUUID(), snapshot, actions }, []),
+    settings: settingsAt(settings, reading.nowMs).settings,
+    own: Object.keys(row.config as object).toSorted(),
+    provider:
+      list.kind === "complete"
+        ? `${counted(list.pods.length, "pod", "pods")} in the account`
+        : `unknown, so no evidence: ${list.detail}`,
+    breakerChange: breaker,
+    warnings,
+  };
+}
+
+async function readRow({ client }: Database, pool: string) {
+  const columns = "config, environment, observed_at";
+  const { data } = await answerOf("read pools", client.from("pools").select(columns).eq("name", pool));
+  const row = data?.[0];
+  if (row === undefined) {
+    const advice = `start it: ${startCommand(pool)}`;
+    throw new ClientError(
+      EXIT.unreachable,
+      `pool ${pool} was never started: it has no settings and no workers`,
+      advice,
+    );
+  }
+  return row;
+}
+
+/** As in pool_observe: a controller that comes back after a pause counts heartbeat ages from its own start. */
+function isWatched(observedAt: string | null, nowMs: number, { pollSec }: PoolSettings): boolean {
+  return observedAt !== null && Date.parse(observedAt) >= nowMs - (2 * pollSec + 10) * 1000;
+}
+
+async function listPods(env: Context["env"]): Promise<ListPodsOutcome> {
+  if (!env["RUNPOD_API_KEY"]) {
+    return { kind: "unknown", detail: "RUNPOD_API_KEY is not set" };
+  }
+  const { apiUrl, apiKey, timeoutMs } = loadConfig(env, { need: ["supabase", "runpod"] }).runpod;
+  const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool" });
+  try {
+    return await runpod.listPods();
+  } finally {
+    await runpod.close();
+  }
+}

@@ -1,0 +1,106 @@
+import { type Command, InvalidArgumentError } from "commander";
+import type { Explanation, Look, PoolExplanation } from "../../../contract/messages.ts";
+import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import { formatDuration } from "../../render/durations.ts";
+import { describeStale, type Freshness, freshnessOf } from "../../render/freshness.ts";
+import { plain, type Style } from "../../render/output.ts";
+import { askPool } from "../../pool-workflow.ts";
+import { describeActions } from "../../render/round.ts";
+
+const MAX_SHOWN = 1_000;
+/** More than that the workflow does not keep. */
+const KEPT_BY_WORKFLOW = 20;
+
+export function addExplainCommand(program: Command, context: Context): void {
+  const explain = program
+    .command("explain")
+    .description("why the pool is as large as it is: its state in one sentence, and its last decisions")
+    .option("-n, --decisions <count>", "how many decisions; beyond 20 from the journal", parseCount, 10)
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions & { decisions: number }) => {
+      const { output } = context;
+      const pool = poolName(context, options);
+      const explanation = await read(context, pool, options.decisions);
+      if (options.json) {
+        const { seen, ...rest } = explanation;
+        output.printJson({ ...rest, observedAt: seen?.observedAt ?? null, stale: seen?.isStale ?? null });
+      } else {
+        output.print(renderExplanation(explanation, output.style).join("\n"));
+      }
+    });
+  addExamples(explain, [
+    ["gpu-pool explain", "the last ten decisions, the newest first"],
+    ["gpu-pool explain -n 1", "now, and the last time that it did something"],
+    ["gpu-pool explain --json | jq -r .now.reason", "only the sentence"],
+  ]);
+}
+
+interface Explained extends PoolExplanation {
+  /** Of `now`; null: nobody tells. */
+  readonly seen: Freshness | null;
+}
+
+async function read(context: Context, pool: string, count: number): Promise<Explained> {
+  const asked = await askPool<PoolExplanation>(context.connections, pool, "explain");
+  if (asked.state === "answers" && count <= KEPT_BY_WORKFLOW) {
+    return { ...asked.answer, decisions: asked.answer.decisions.slice(0, count), seen: seenAt(asked) };
+  }
+  const { journaledDecisions } = await import("./explain-read.ts");
+  const decisions = await journaledDecisions(await context.connections.database(), pool, count);
+  if (asked.state === "answers") {
+    return { ...asked.answer, decisions, seen: seenAt(asked) };
+  }
+  context.output.note(`gpu-pool: pool ${pool} does not answer: ${asked.reason}; this is its journal`);
+  return { pool, now: null, decisions, seen: null };
+}
+
+function seenAt({ answer: { now }, look }: { readonly answer: PoolExplanation; readonly look: Look | null }) {
+  return now === null ? null : freshnessOf(now.at, look, Date.now());
+}
+
+/** The state first, then the decisions, the newest first. */
+export function renderExplanation({ pool, now, decisions, seen }: Explained, style: Style): string[] {
+  const lines: string[] = [];
+  if (now !== null) {
+    lines.push(`${style("bold", `pool ${pool}`)} at ${timeOf(now)}: ${sentence(now, style)}`);
+    if (seen !== null) {
+      const age = `seen ${formatDuration(seen.ageMs)} ago`;
+      lines.push(seen.isStale ? style("red", `WARNING: ${describeStale(seen)}`) : style("dim", age));
+    }
+    lines.push(...circumstances(now, style), "");
+  }
+  if (decisions.length === 0) {
+    return [...lines, `pool ${pool} has decided nothing yet that changes anything`];
+  }
+  for (const decision of decisions) {
+    lines.push(`${style("dim", timeOf(decision))}  ${sentence(decision, style)}`);
+    lines.push(...describeActions(decision).map((text) => `                      ${text}`));
+  }
+  return lines;
+}
+
+function sentence({ rule, reason }: Explanation, style: Style): string {
+  return `${rule === null ? "" : `${style("cyan", rule)}: `}${plain(reason)}`;
+}
+
+function circumstances({ inputs }: Explanation, style: Style): string[] {
+  const { breaker = "closed", suspended = null, schedule = null } = inputs ?? {};
+  return [
+    ...(breaker === "closed" ? [] : [style("red", `breaker ${breaker.replace("_", "-")}`)]),
+    ...(suspended === null ? [] : [style("yellow", `verdicts suspended: ${plain(suspended)}`)]),
+    ...(schedule === null ? [] : [`schedule: ${plain(schedule)}`]),
+  ];
+}
+
+function timeOf({ at }: Explanation): string {
+  return `${new Date(at).toISOString().slice(0, 19)}Z`;
+}
+
+function parseCount(text: string): number {
+  const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > MAX_SHOWN) {
+    throw new InvalidArgumentError(`Expected a whole number from 1 to ${MAX_SHOWN}.`);
+  }
+  return count;
+}

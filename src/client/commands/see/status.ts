@@ -1,0 +1,100 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Command } from "commander";
+import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import { startCommand } from "../../render/start-command.ts";
+import { ClientError, describeError, EXIT } from "../../errors.ts";
+import type { PoolReading } from "../../render/pool-reading.ts";
+import { renderStatus, statusJson } from "../../render/status.ts";
+
+const REDRAW_MS = 2_000;
+const ENTER_SCREEN = "\x1b[?1049h\x1b[?25l";
+const LEAVE_SCREEN = "\x1b[?1049l\x1b[?25h";
+
+export function addStatusCommand(program: Command, context: Context): void {
+  const status = program
+    .command("status")
+    .description("queue, workers, cost and the last decision on one screen")
+    .option("--watch", "redraw every two seconds until Ctrl-C")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions & { watch?: boolean }) => {
+      const { createStatusReader } = await import("./status-read.ts");
+      const read = createStatusReader(context.connections, poolName(context, options));
+      if (options.watch) {
+        await watch(context, read, options.json === true);
+      } else {
+        const reading = await read();
+        show(context, reading, options.json === true);
+        refuseUnknown(reading);
+      }
+    });
+  addExamples(status, [
+    ["gpu-pool status", "how the pool is now"],
+    ["gpu-pool status --watch", "keep looking"],
+    ["gpu-pool status --json | jq .queue", "for programs"],
+  ]);
+}
+
+function show({ output }: Context, reading: PoolReading, json: boolean): void {
+  if (json) {
+    output.printJson(statusJson(reading));
+  } else {
+    output.print(renderStatus(reading, output.size().columns, output.style).join("\n"));
+  }
+}
+
+/** What its queue holds is shown all the same: tasks may wait for a pool that is yet to be started. */
+function refuseUnknown({ pool, intent, controller }: PoolReading): void {
+  const isStarting = controller.state === "answers" || controller.state === "silent";
+  if (intent === null && !isStarting) {
+    throw new ClientError(EXIT.unreachable, `pool ${pool} was never started`, `start it: ${startCommand(pool)}`);
+  }
+}
+
+async function watch(context: Context, read: () => Promise<PoolReading>, json: boolean): Promise<void> {
+  const { output, env } = context;
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  const fullScreen = output.isTerminal && !json;
+  let last: PoolReading | null = null;
+  if (fullScreen) {
+    output.write(ENTER_SCREEN);
+  }
+  try {
+    while (!stopping.signal.aborted) {
+      const problem = await read().then(
+        (reading) => void (last = reading),
+        (error: unknown) => {
+          // What cannot be read at the first look will not be at the second.
+          if (last === null) throw error;
+          return describeError(error, env).text;
+        },
+      );
+      if (fullScreen) {
+        output.write(frame(context, last, problem ?? null));
+      } else if (problem === undefined && last !== null) {
+        show(context, last, json);
+      } else {
+        output.note(problem ?? "");
+      }
+      await sleep(REDRAW_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+    }
+  } finally {
+    if (fullScreen) {
+      output.write(LEAVE_SCREEN);
+    }
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+  }
+}
+
+/** Overwrites the screen line by line, which flickers less than clearing it. */
+function frame({ output }: Context, reading: PoolReading | null, problem: string | null): string {
+  const { columns, rows } = output.size();
+  const lines = reading === null ? [] : renderStatus(reading, columns, output.style);
+  const age = reading === null ? "" : `${new Date(reading.nowMs).toISOString().slice(11, 19)} UTC`;
+  const foot =
+    problem === null ? output.style("dim", `${age}; Ctrl-C ends`) : output.style("red", problem.split("\n")[0] ?? "");
+  const visible = lines.slice(0, Math.max(0, rows - 2));
+  return `\x1b[H${[...visible, "", foot].map((line) => `${line}\x1b[K`).join("\n")}\x1b[J`;
+}

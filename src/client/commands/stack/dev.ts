@@ -1,0 +1,189 @@
+import { holderOf } from "../../../dev/data-dir.ts";
+import { DEFAULT_DATA_DIR } from "../../../dev/stack-env-file.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Command } from "commander";
+import { loadConfig } from "../../../config/config.ts";
+import { poolWorkflowId } from "../../../contract/names.ts";
+import type { Stack } from "../../../dev/stack.ts";
+import { createLogger } from "../../../logger.ts";
+import { addExamples, type Context, jsonOption, poolName, poolOption } from "../../context.ts";
+import { ClientError, EXIT } from "../../errors.ts";
+import { isSdkChatter, prettyLogLine } from "../../render/log-lines.ts";
+import { createStyle } from "../../render/output.ts";
+import { SearchAttributesMissing, startPool } from "../../start-pool.ts";
+
+import { supervise } from "../../../process/supervise.ts";
+
+/** Laid under what the user has set: nothing runs, and nothing is paid, before there is work. */
+const GENTLE: Readonly<Record<string, string>> = { MIN_ACTIVE_GPUS: "0" };
+const ATTRIBUTES_WAIT_MS = 30_000;
+
+interface DevOptions {
+  readonly dataDir: string;
+  readonly worker: boolean;
+  readonly pool?: string | false;
+  readonly json?: boolean;
+}
+
+export function addDevCommand(program: Command, context: Context): void {
+  const dev = program
+    .command("dev")
+    .description("run everything here: Temporal, Postgres with its API, a simulated Runpod, the worker and a pool")
+    .option("--data-dir <path>", "where it keeps its state", DEFAULT_DATA_DIR)
+    .option("--no-worker", "without the Temporal worker")
+    .addOption(poolOption())
+    .option("--no-pool", "without starting a pool")
+    .addOption(jsonOption())
+    .action(async (options: DevOptions) => await runDev(context, options));
+  addExamples(dev, [
+    ["gpu-pool dev", "the whole stack, until Ctrl-C"],
+    ["gpu-pool dev --data-dir /tmp/pool-a", "with a state of its own"],
+    ["gpu-pool dev --no-worker", "beside a worker that is being written"],
+  ]);
+}
+
+async function runDev(context: Context, options: DevOptions): Promise<void> {
+  const { env, output } = context;
+  const { dataDir } = options;
+  const holder = await holderOf(dataDir);
+  if (holder !== null) {
+    const advice = "Use that one, end it, or choose another place with --data-dir <path>.";
+    throw new ClientError(EXIT.failed, `process ${holder} runs a stack in ${dataDir} already`, advice);
+  }
+  const colours = createStyle(output.errIsTerminal && !env["NO_COLOR"]);
+  for (const [name, value] of Object.entries(GENTLE)) {
+    env[name] ||= value;
+  }
+  const pool = options.pool === false ? null : poolName(context, { ...(options.pool && { pool: options.pool }) });
+  // What is wrong with the settings is said before anything is started.
+  const { level } = loadConfig(env, { need: [] }).log;
+  const stopping = stopOnSignals(output.note);
+  const showLog = (line: string) => output.note(prettyLogLine(line.trimEnd(), colours));
+  const logger = createLogger({ level, name: "gpu-pool", destination: { write: showLog } });
+
+  const { startStack } = await import("../../../dev/stack.ts");
+  const stack = await startStack({
+    dataDir,
+    logger,
+    env,
+    onPart: (part, detail) => output.note(`${colours("cyan", part.padEnd(9))} ${detail}`),
+  });
+  stopping.stackIsUp();
+  let supervision = Promise.resolve();
+  try {
+    const warning = unreachableForPods(env, stack);
+    if (warning !== null) {
+      output.note(`${colours("yellow", "warning")}   ${warning}`);
+    }
+    Object.assign(env, stack.env);
+    loadConfig(env);
+    if (options.worker) {
+      supervision = supervise({
+        start: () => stack.startWorker({}, (line) => isSdkChatter(line) || showLog(line)),
+        say: (line) => output.note(`gpu-pool: ${line}`),
+        stopping: stopping.signal,
+      });
+      supervision.catch(stopping.stop);
+    }
+    if (pool !== null) {
+      await startPoolOnceReady(context, pool, options.worker ? ATTRIBUTES_WAIT_MS : 0);
+    }
+    announce(context, { stack, pool, options });
+    await stopping.stopped;
+  } finally {
+    stopping.stop();
+    await context.connections.close();
+    await stack.close();
+    await supervision;
+  }
+  output.note("gpu-pool: stopped");
+}
+
+interface Stopping {
+  readonly signal: AbortSignal;
+  readonly stopped: Promise<void>;
+  stackIsUp(): void;
+  stop(): void;
+}
+
+/** The first Ctrl-C stops in order, the second at once; the guardian cleans up whatever is left in any case. */
+function stopOnSignals(say: (line: string) => void): Stopping {
+  const controller = new AbortController();
+  let isUp = false;
+  const stopped = new Promise<void>((resolve) => controller.signal.addEventListener("abort", () => resolve()));
+  const onSignal = () => {
+    if (controller.signal.aborted) {
+      process.exit(130);
+    }
+    if (!isUp) {
+      say("gpu-pool: stopped while starting");
+      process.exit(EXIT.ok);
+    }
+    say("gpu-pool: stopping; Ctrl-C again ends at once");
+    controller.abort();
+  };
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  return { signal: controller.signal, stopped, stackIsUp: () => void (isUp = true), stop: () => controller.abort() };
+}
+
+/** A Temporal server of one's own may lack the search attributes until the worker has registered them. */
+async function startPoolOnceReady(context: Context, pool: string, patienceMs: number): Promise<void> {
+  const deadlineMs = Date.now() + patienceMs;
+  for (;;) {
+    try {
+      await startPool(context, pool, {});
+      return;
+    } catch (error) {
+      if (!(error instanceof SearchAttributesMissing) || Date.now() >= deadlineMs) {
+        throw error;
+      }
+      await sleep(1_000);
+    }
+  }
+}
+
+function unreachableForPods(env: Context["env"], stack: Stack): string | null {
+  return stack.simulator === null && !env["SUPABASE_URL"]
+    ? "pods at Runpod cannot reach the database of this stack at 127.0.0.1: set SUPABASE_URL too"
+    : null;
+}
+
+interface Announcement {
+  readonly stack: Stack;
+  readonly pool: string | null;
+  readonly options: DevOptions;
+}
+
+function announce({ output, env }: Context, { stack, pool, options }: Announcement): void {
+  const path = pool === null ? "" : `/${encodeURIComponent(poolWorkflowId(pool))}`;
+  const workflows = `/namespaces/${env["TEMPORAL_NAMESPACE"] || "default"}/workflows${path}`;
+  const urls = {
+    api: env["SUPABASE_URL"] ?? null,
+    temporal: env["TEMPORAL_ADDRESS"] ?? null,
+    webUi: stack.temporalUiUrl === null ? null : `${stack.temporalUiUrl}${workflows}`,
+    simulator: stack.simulator?.url ?? null,
+  };
+  if (options.json) {
+    output.printJson({ pid: process.pid, pool, envFile: stack.envFile, ...urls });
+    return;
+  }
+  const { style } = output;
+  const about = pool === null ? "" : options.worker ? `, and pool ${pool} runs` : `; pool ${pool} waits for a worker`;
+  const line = (label: string, value: string | null) =>
+    value !== null && output.print(`  ${style("dim", label.padEnd(10))} ${value}`);
+  output.print("");
+  output.print(style("bold", `The stack is up${about}.`));
+  line("API", urls.api);
+  line("Web UI", urls.webUi);
+  line("Simulator", urls.simulator);
+  line("Temporal", urls.temporal);
+  const elsewhere = `--env-file ${stack.envFile}`;
+  output.print("");
+  output.print(
+    options.dataDir === DEFAULT_DATA_DIR
+      ? `In another terminal: ${style("cyan", "npx gpu-pool status")} (from other folders with ${elsewhere})`
+      : `In another terminal: ${style("cyan", `npx gpu-pool status ${elsewhere}`)}`,
+  );
+  output.print(style("dim", "Ctrl-C stops everything."));
+  output.print("");
+}

@@ -1,0 +1,95 @@
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { text as readStream } from "node:stream/consumers";
+import type { Command } from "commander";
+import type { Database } from "../../../supabase/client.ts";
+import { answerOf } from "../../connections.ts";
+import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import { ClientError, EXIT } from "../../errors.ts";
+import { addTaskFlags, type TaskFlags, tasksFromFlags } from "./task-flags.ts";
+import { parseTasks, type TaskInput } from "./task-input.ts";
+import { waitForTasks } from "./wait-for-tasks.ts";
+
+const BATCH = 1_000;
+
+type SubmitOptions = PoolOptions & TaskFlags & { readonly file?: string; readonly wait?: boolean };
+
+export function addSubmitCommand(program: Command, context: Context): void {
+  const submit = program.command("submit").description("put tasks in the queue and print their ids");
+  addTaskFlags(submit);
+  submit
+    .option("--file <path>", "JSON instead of flags: an object, an array, or one a line; - is stdin")
+    .option("--wait", "until all have ended; then print the results' URLs; exit code 1 if any failed")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: SubmitOptions) => {
+      const tasks = await readTasks(options);
+      const { output } = context;
+      const database = await context.connections.database();
+      // Without a word about the pool, a task goes where its type belongs.
+      const pool = options.pool !== undefined || context.env["GPU_POOL"] ? poolName(context, options) : null;
+      const ids = await insertTasks(database, tasks, pool, (batch) => {
+        if (!options.json && !options.wait) {
+          output.print(batch.join("\n"));
+        }
+      });
+      if (options.wait) {
+        await waitForTasks(context, database, ids, options.json === true);
+      } else if (options.json) {
+        output.printJson({ ids });
+      }
+    });
+  addExamples(submit, [
+    ['gpu-pool submit --prompt "a cat in a garden" --frames 24 --wait', "one video, until it is there"],
+    ['gpu-pool submit --prompt "rain" --count 20 --priority 5', "twenty alike, before others"],
+    ["gpu-pool submit --file tasks.jsonl", "one JSON object a line"],
+    [`echo '{"task_type":"generate_video","params":{"prompt":"fog"}}' | gpu-pool submit`, "from another program"],
+  ]);
+}
+
+async function readTasks(options: SubmitOptions): Promise<TaskInput[]> {
+  if (options.file === undefined && (options.prompt !== undefined || options.param !== undefined)) {
+    return tasksFromFlags(options);
+  }
+  if (options.file === undefined && process.stdin.isTTY) {
+    throw new ClientError(EXIT.usage, "nothing to submit", "Give --prompt <text>, --file <path>, or JSON on stdin.");
+  }
+  if (options.file === undefined || options.file === "-") {
+    return parseTasks(await readStream(process.stdin), "stdin");
+  }
+  const text = await readFile(options.file, "utf8").catch((error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ClientError(EXIT.usage, `${options.file} cannot be read (${code})`, "Check --file.", { cause: error });
+  });
+  return parseTasks(text, options.file);
+}
+
+async function insertTasks(
+  database: Database,
+  tasks: readonly TaskInput[],
+  pool: string | null,
+  onInserted: (ids: readonly string[]) => void,
+): Promise<string[]> {
+  // Made here, so that each id belongs to a known input whatever the order of the answer.
+  const rows = tasks.map((task) => ({ id: randomUUID(), priority: 0, ...task, ...(pool !== null && { pool }) }));
+  const ids: string[] = [];
+  for (let start = 0; start < rows.length; start += BATCH) {
+    const batch = rows.slice(start, start + BATCH);
+    try {
+      // A field that a row lacks takes its column's default.
+      await answerOf("submit", database.client.from("tasks").insert(batch, { defaultToNull: false }));
+    } catch (error) {
+      if (start === 0) {
+        throw error;
+      }
+      const advice = `Submit the rest again, from task ${start + 1} on.`;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new ClientError(EXIT.failed, `${start} of ${rows.length} tasks are in the queue; then ${reason}`, advice, {
+        cause: error,
+      });
+    }
+    ids.push(...batch.map(({ id }) => id));
+    onInserted(batch.map(({ id }) => id));
+  }
+  return ids;
+}

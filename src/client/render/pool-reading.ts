@@ -1,0 +1,46 @@
+import type { Intent } from "../../contract/intent.ts";
+import type { Look, PoolStatus } from "../../contract/messages.ts";
+import type { BreakerState, Spend, SpendCaps } from "../../contract/plan.ts";
+
+/** Whether someone decides about the pool, as seen from Temporal. */
+export type Controller =
+  | { readonly state: "answers"; readonly status: PoolStatus; readonly look: Look | null }
+  | { readonly state: "silent" | "not_running" | "unreachable"; readonly reason: string };
+
+export interface FleetWorker {
+  readonly id: string;
+  readonly status: "spawning" | "active" | "terminating" | "terminated" | "error";
+  readonly origin: "pool" | "external";
+  readonly bootStage: string;
+  readonly podId: string | null;
+  readonly createdMs: number;
+  readonly heartbeatMs: number | null;
+  readonly costPerHourUsd: number | null;
+  readonly task: { readonly id: string; readonly type: string | null; readonly progress: number | null } | null;
+}
+
+export interface QueueCounts {
+  readonly open: number;
+  readonly held: number;
+  readonly blocked: number;
+  readonly inProgress: number;
+  readonly completeLastDay: number;
+  readonly failedLastDay: number;
+}
+
+export interface PoolReading {
+  readonly pool: string;
+  /** The database's clock, from which all ages count. */
+  readonly nowMs: number;
+  /** Null: the pool was never started. */
+  readonly intent: Intent | null;
+  readonly fleet: readonly FleetWorker[];
+  readonly queue: QueueCounts;
+  /** Of every pod of this pool so far, those that still bill included. */
+  readonly costUsd: number;
+  /** Of the account, over all pools. Null: the pool was never started. */
+  readonly account: (Spend & SpendCaps) | null;
+  readonly breaker: { readonly state: BreakerState; readonly sinceMs: number } | null;
+  readonly lastDecision: { readonly atMs: number; readonly reason: string } | null;
+  readonly controller: Controller;
+}

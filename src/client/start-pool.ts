@@ -1,0 +1,69 @@
+import { loadConfig } from "../config/config.ts";
+import type { GpuPoolInput } from "../contract/inputs.ts";
+import { POOL_WORKFLOW, poolWorkflowId } from "../contract/names.ts";
+import { GPU_POOL, SEARCH_ATTRIBUTES } from "../contract/search-attributes.ts";
+import type { Context } from "./context.ts";
+import { ClientError, EXIT } from "./errors.ts";
+
+const START_TIMEOUT_MS = 15_000;
+
+export interface StartedPool {
+  readonly workflowId: string;
+  readonly runId: string;
+  readonly wasRunning: boolean;
+}
+
+/**
+ * Starts the pool's workflow, unless it runs.
+ * @throws ClientError when Temporal does not answer or lacks the search attributes
+ */
+export async function startPool(
+  context: Context,
+  pool: string,
+  input: Omit<GpuPoolInput, "pool">,
+): Promise<StartedPool> {
+  const { taskQueue } = loadConfig(context.env, { need: [] }).temporal;
+  const { client, namespace, within } = await context.connections.temporal();
+  const workflowId = poolWorkflowId(pool);
+  const args: [GpuPoolInput] = [{ pool, ...input }];
+  try {
+    // Refused while a run is open, so that the answer to "did it run already?" is the server's own.
+    const handle = await within(START_TIMEOUT_MS, () =>
+      client.workflow.start(POOL_WORKFLOW, {
+        workflowId,
+        taskQueue,
+        args,
+        workflowIdConflictPolicy: "FAIL",
+        staticSummary: `GPU pool ${pool}`,
+        typedSearchAttributes: [{ key: GPU_POOL, value: pool }],
+      }),
+    );
+    return { workflowId, runId: handle.firstExecutionRunId, wasRunning: false };
+  } catch (error) {
+    if (!(error instanceof Error)) {
+      throw error;
+    }
+    if (error.name === "WorkflowExecutionAlreadyStartedError") {
+      const { runId } = await within(START_TIMEOUT_MS, () => client.workflow.getHandle(workflowId).describe());
+      return { workflowId, runId, wasRunning: true };
+    }
+    const reason = error.cause instanceof Error ? error.cause.message : error.message;
+    if (/search attribute/i.test(reason)) {
+      const names = SEARCH_ATTRIBUTES.map(({ name }) => name).join(", ");
+      throw new SearchAttributesMissing(namespace, names, error);
+    }
+    throw new ClientError(EXIT.unreachable, `Temporal did not start pool ${pool}: ${reason}`, null, { cause: error });
+  }
+}
+
+/** The Temporal worker registers them when it starts. */
+export class SearchAttributesMissing extends ClientError {
+  constructor(namespace: string, names: string, cause: Error) {
+    super(
+      EXIT.failed,
+      `Temporal namespace ${namespace} lacks the search attributes ${names}`,
+      "Start a Temporal worker once (it registers them), or add them as Keyword; then try again.",
+      { cause },
+    );
+  }
+}

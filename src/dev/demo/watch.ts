@@ -1,0 +1,79 @@
+import type { SupabaseClient } from "@supabase/supabase-js";
+import type { Simulator } from "../../simulator/simulator.ts";
+
+/** One look at the demo's pool. */
+export interface DemoView {
+  readonly tasks: Readonly<Record<string, number>>;
+  readonly workers: {
+    readonly booting: number;
+    readonly ready: number;
+    readonly leaving: number;
+    readonly ended: number;
+  };
+  readonly livePods: number;
+  readonly costUsd: number;
+  /** Journal entries since the last look. */
+  readonly news: readonly string[];
+}
+
+/** Answers a function that looks; every look brings the journal's news since the one before. */
+export function demoWatcher(db: SupabaseClient, simulator: Simulator, pool: string): () => Promise<DemoView> {
+  let lastEvent = 0;
+  return async () => {
+    const [tasks, workers, events] = await Promise.all([
+      db.from("tasks").select("status"),
+      db.from("workers").select("status, gone_at").eq("pool", pool),
+      db.from("pool_events").select("id, kind, reason, worker_id").eq("pool", pool).gt("id", lastEvent).order("id"),
+    ]);
+    const failed = [tasks, workers, events].find(({ error }) => error !== null)?.error;
+    if (failed) {
+      throw new Error(`the demo cannot read its own database: ${failed.message}`);
+    }
+    const news = (events.data ?? []).map(({ id, kind, reason, worker_id: worker }) => {
+      lastEvent = Number(id);
+      return [String(kind).padEnd(16), worker ?? "", String(reason)].filter((part) => part !== "").join("  ");
+    });
+    const { totals } = simulator.ledger();
+    return {
+      tasks: countBy((tasks.data ?? []).map(({ status }) => String(status))),
+      workers: countWorkers(workers.data ?? []),
+      livePods: totals.live,
+      costUsd: totals.costUsd,
+      news,
+    };
+  };
+}
+
+function countBy(values: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const value of values) {
+    counts[value] = (counts[value] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function countWorkers(rows: readonly { status: unknown; gone_at: unknown }[]): DemoView["workers"] {
+  const living = rows.filter(({ gone_at }) => gone_at === null);
+  const has = (status: string) => living.filter((row) => row.status === status).length;
+  return {
+    booting: has("spawning"),
+    ready: has("active"),
+    leaving: has("terminating") + has("error"),
+    ended: rows.length - living.length,
+  };
+}
+
+/** The one line that shows where everything stands. */
+export function renderView(view: DemoView, total: number, elapsedSec: number): string {
+  const { tasks, workers } = view;
+  const done = tasks["Complete"] ?? 0;
+  const bar = "█".repeat(Math.round((20 * done) / total)).padEnd(20, "░");
+  return [
+    `${elapsedSec.toFixed(1).padStart(5)} s`,
+    `${bar} ${done}/${total} done`,
+    `${tasks["Queued"] ?? 0} queued, ${tasks["In Progress"] ?? 0} running${tasks["Failed"] ? `, ${tasks["Failed"]} FAILED` : ""}`,
+    `workers: ${workers.booting} booting, ${workers.ready} ready, ${workers.leaving} leaving, ${workers.ended} ended`,
+    `${view.livePods} pods live`,
+    `$${view.costUsd.toFixed(4)}`,
+  ].join("  ·  ");
+}

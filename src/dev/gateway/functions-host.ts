@@ -1,0 +1,107 @@
+import { createClient } from "@supabase/supabase-js";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Logger } from "pino";
+import { WebSocket } from "undici";
+import type { FunctionContext, FunctionHandler } from "../../../supabase/functions/_shared/function-context.ts";
+import { openApiDocument } from "../../../supabase/functions/_shared/openapi.ts";
+import { tasks } from "../../../supabase/functions/_shared/tasks.ts";
+import { apiPage } from "./api-page.ts";
+import type { Keys } from "./auth.ts";
+
+export interface FunctionsOptions {
+  /** Handlers by their name with hyphens. */
+  functions: Readonly<Record<string, FunctionHandler>>;
+  /** Asked at each call, since the gateway's own address is known only once it listens. */
+  context: () => FunctionContext;
+  logger: Logger;
+}
+
+const BODY_LIMIT_BYTES = 10 * 1024 * 1024;
+
+/** What a hosted function has at hand: clients of its own project, and the bucket for videos. */
+export function createFunctionContext(supabaseUrl: string, keys: Keys, videoBucket: string): FunctionContext {
+  const client = (key: string, headers: Record<string, string>) =>
+    createClient(supabaseUrl, key, {
+      global: { headers },
+      auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+      // Node 20 has no WebSocket of its own, and the client refuses to start without one.
+      realtime: { transport: WebSocket as never },
+    });
+  return {
+    videoBucket,
+    asCaller: (headers) => client(keys.publishableKey, headers),
+    asService: () => client(keys.secretKey, {}),
+  };
+}
+
+function toWebRequest(request: FastifyRequest): Request {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(request.headers)) {
+    for (const item of Array.isArray(value) ? value : [value ?? ""]) headers.append(name, item);
+  }
+  const hasBody = request.method !== "GET" && request.method !== "HEAD" && request.body !== undefined;
+  return new Request(new URL(request.url, `http://${request.headers.host ?? "127.0.0.1"}`), {
+    method: request.method,
+    headers,
+    ...(hasBody && { body: request.body as Buffer<ArrayBuffer> }),
+  });
+}
+
+function takeBodiesAsBytes(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: BODY_LIMIT_BYTES }, (_request, body, done) =>
+    done(null, body),
+  );
+}
+
+async function run(
+  name: string,
+  handler: FunctionHandler,
+  options: FunctionsOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  try {
+    return await reply.send(await handler(toWebRequest(request), options.context()));
+  } catch (error) {
+    options.logger.error({ err: error, function: name }, "function failed");
+    return reply
+      .code(500)
+      .send({ error: "internal_error", message: `The function ${name} failed; its log has the reason` });
+  }
+}
+
+/**
+ * Serves plain web handlers at `/functions/v1/{name}` and below it, under `like-this` and `like_this`. A caller must
+ * show an `Authorization` or an `apikey` header; what they are worth is for the handler to judge. A handler that throws
+ * is a 500 whose reason stands in the log only.
+ */
+export function registerFunctions(app: FastifyInstance, options: FunctionsOptions): void {
+  takeBodiesAsBytes(app);
+  const serve = async (request: FastifyRequest, reply: FastifyReply) => {
+    if (request.headers.authorization === undefined && request.headers["apikey"] === undefined) {
+      return reply.code(401).send({ error: "unauthorized", message: "Missing authorization header" });
+    }
+    const { name } = request.params as { name: string };
+    const hyphened = name.replaceAll("_", "-");
+    const handler = Object.hasOwn(options.functions, hyphened) ? options.functions[hyphened] : undefined;
+    if (handler === undefined) {
+      return reply.code(404).send({ error: "not_found", message: `There is no function named ${name}` });
+    }
+    return run(hyphened, handler, options, request, reply);
+  };
+  app.all("/functions/v1/:name", serve);
+  app.all("/functions/v1/:name/*", serve);
+}
+
+/** Serves the tasks function at `/api/tasks` too, its OpenAPI document at `/api/openapi.json`, and `/api/docs`. */
+export function registerTasksApi(app: FastifyInstance, options: FunctionsOptions): void {
+  takeBodiesAsBytes(app);
+  const serve = (request: FastifyRequest, reply: FastifyReply) => run("tasks", tasks, options, request, reply);
+  app.all("/api/tasks", serve);
+  app.all("/api/tasks/*", serve);
+  app.get("/api/openapi.json", async () => openApiDocument("/api"));
+  app.get("/api/docs", async (_request, reply) =>
+    reply.type("text/html; charset=utf-8").send(apiPage(openApiDocument("/api"))),
+  );
+}

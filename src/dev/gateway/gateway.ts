@@ -1,0 +1,141 @@
+import type { AddressInfo } from "node:net";
+import httpProxy from "@fastify/http-proxy";
+import Fastify, { type FastifyInstance } from "fastify";
+import { Pool } from "pg";
+import type { Logger } from "pino";
+import { FUNCTIONS } from "../../../supabase/functions/_shared/functions.ts";
+import { createFunctionContext, registerFunctions, registerTasksApi } from "./functions-host.ts";
+import { createGatewayAuth, type GatewayAuth, type Keys } from "./auth.ts";
+import { registerStorage } from "../storage/storage.ts";
+
+export interface GatewayOptions {
+  /** 0 takes any free port. */
+  port: number;
+  postgrestUrl: string;
+  /** A superuser's URL of the project's database, for the rows of `storage`. */
+  databaseUrl: string;
+  storageDir: string;
+  keys: Keys;
+  /** Made as a public bucket if it is missing. */
+  videoBucket: string;
+  /** Largest object that storage takes, in MiB. Default 50, as in the cloud. */
+  fileSizeLimitMb?: number;
+  logger: Logger;
+}
+
+export interface Gateway {
+  url: string;
+  close(): Promise<void>;
+}
+
+const DEFAULT_FILE_SIZE_LIMIT_MB = 50;
+const BYTES_PER_MB = 1024 * 1024;
+const DATABASE_CONNECTIONS = 5;
+const MAX_PARAM_CHARS = 4096;
+const PREFLIGHT_CACHE_SEC = "3600";
+const EXPOSED_HEADERS =
+  "Content-Encoding, Content-Length, Content-Location, Content-Range, Content-Type, Date, ETag, Location, Range-Unit";
+
+function allowAllOrigins(app: FastifyInstance): void {
+  app.addHook("onRequest", async (request, reply) => {
+    reply.header("access-control-allow-origin", "*").header("access-control-expose-headers", EXPOSED_HEADERS);
+    if (request.method !== "OPTIONS") return;
+    // `*` would not cover Authorization, so what the browser asks for is what it gets.
+    return reply
+      .code(204)
+      .header("access-control-allow-methods", "GET,HEAD,PUT,PATCH,POST,DELETE,OPTIONS")
+      .header("access-control-allow-headers", request.headers["access-control-request-headers"] ?? "*")
+      .header("access-control-max-age", PREFLIGHT_CACHE_SEC)
+      .send();
+  });
+}
+
+async function registerRest(app: FastifyInstance, upstream: string, auth: GatewayAuth, logger: Logger): Promise<void> {
+  app.addHook("onRequest", async (request, reply) => {
+    const problem = auth.keyProblem(request);
+    if (problem !== null) return reply.code(401).send(problem);
+  });
+  await app.register(httpProxy, {
+    upstream,
+    prefix: "/rest/v1",
+    disableRequestLogging: true,
+    destroyAgent: true,
+    undici: {},
+    replyOptions: {
+      rewriteRequestHeaders: (request, headers) => ({ ...headers, authorization: auth.authorization(request) }),
+      // PostgREST would take a key in the query for a filter on a column of that name.
+      queryString: (_search, url) => {
+        const parts = (url.split("?")[1] ?? "").split("&");
+        return parts.filter((part) => !part.startsWith("apikey=")).join("&");
+      },
+      // A client must see PostgREST's 503 as it is in the cloud, not wait for hidden retries.
+      retryDelay: () => null,
+      onError: (reply, { error }) => {
+        logger.warn({ err: error }, "PostgREST did not answer");
+        reply.code(503).send({
+          code: "503",
+          message: "The database API (PostgREST) behind this gateway does not answer",
+          details: null,
+          hint: "It may be starting or restarting. Try again; if it stays so, see the stack's log.",
+        });
+      },
+    },
+  });
+}
+
+/**
+ * Starts one HTTP server on 127.0.0.1 that is to supabase-js what a hosted project is: `/rest/v1`, `/storage/v1`
+ * and `/functions/v1`; and `/api` for people. Rejects when the port is taken or the storage tables are missing. `close` cuts what is
+ * still in flight.
+ */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { keys, logger, videoBucket } = options;
+  const auth = createGatewayAuth(keys);
+  const pool = new Pool({ connectionString: options.databaseUrl, max: DATABASE_CONNECTIONS });
+  // Without a listener, Postgres closing an idle connection would end this process.
+  pool.on("error", (error) => logger.warn({ err: error }, "storage lost an idle database connection"));
+  const app = Fastify({
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: MAX_PARAM_CHARS },
+  });
+  const close = async (): Promise<void> => {
+    await app.close();
+    await pool.end();
+  };
+
+  try {
+    allowAllOrigins(app);
+    app.setNotFoundHandler((request, reply) => {
+      const message = `No route ${request.method} ${request.url.split("?")[0]}; served are /rest/v1, /storage/v1, /functions/v1, /api`;
+      return reply.code(404).send({ error: "not_found", message });
+    });
+    app.register(async (scope) => registerRest(scope, options.postgrestUrl, auth, logger));
+    app.register(
+      async (scope) =>
+        registerStorage(scope, {
+          auth,
+          pool,
+          directory: options.storageDir,
+          fileSizeLimitBytes: (options.fileSizeLimitMb ?? DEFAULT_FILE_SIZE_LIMIT_MB) * BYTES_PER_MB,
+          publicBucket: videoBucket,
+          logger,
+        }),
+      { prefix: "/storage/v1" },
+    );
+    let url = "";
+    const functions = {
+      functions: FUNCTIONS,
+      context: () => createFunctionContext(url, keys, videoBucket),
+      logger,
+    };
+    app.register(async (scope) => registerFunctions(scope, functions));
+    app.register(async (scope) => registerTasksApi(scope, functions));
+    await app.listen({ host: "127.0.0.1", port: options.port });
+    url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+    return { url, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

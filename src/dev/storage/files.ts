@@ -1,0 +1,77 @@
+import { createHash, randomUUID } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type Readable, Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { storageErrors } from "./errors.ts";
+import type { ByteRange } from "./names.ts";
+
+export interface StoredFile {
+  version: string;
+  sizeBytes: number;
+  md5Hex: string;
+}
+
+export interface StorageFiles {
+  /** Stores a stream under a version of its own. Throws "Payload too large" (413) beyond `limitBytes`. */
+  receive(source: Readable, limitBytes: number): Promise<StoredFile>;
+  /** Opens a version for reading, or null when its bytes are not (any more) on disk. */
+  open(version: string, range: ByteRange | null): Promise<Readable | null>;
+  /** Forgets a version. An absent one is fine. */
+  remove(version: string): Promise<void>;
+}
+
+const VERSION = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * Bytes on disk, one file per upload, named by a fresh version and never by what a caller wrote: no name can lead
+ * out of the directory, and an overwrite never touches bytes that somebody is reading.
+ */
+export async function openStorageFiles(directory: string): Promise<StorageFiles> {
+  const incoming = join(directory, "incoming");
+  await rm(incoming, { recursive: true, force: true });
+  await mkdir(incoming, { recursive: true });
+  const pathOf = (version: string): string => join(directory, "objects", version.slice(0, 2), version);
+
+  return {
+    async receive(source, limitBytes) {
+      const version = randomUUID();
+      const temporary = join(incoming, version);
+      const hash = createHash("md5");
+      let sizeBytes = 0;
+      const meter = new Transform({
+        transform(chunk: Buffer, _encoding, done) {
+          sizeBytes += chunk.length;
+          // The rest of an oversized body is read and dropped, so that the client gets its 413 and no broken pipe.
+          if (sizeBytes > limitBytes) return done();
+          hash.update(chunk);
+          done(null, chunk);
+        },
+      });
+      try {
+        await pipeline(source, meter, createWriteStream(temporary));
+        if (sizeBytes > limitBytes) throw storageErrors.tooLarge();
+        await mkdir(join(directory, "objects", version.slice(0, 2)), { recursive: true });
+        await rename(temporary, pathOf(version));
+      } catch (error) {
+        await rm(temporary, { force: true });
+        throw error;
+      }
+      return { version, sizeBytes, md5Hex: hash.digest("hex") };
+    },
+    async open(version, range) {
+      if (!VERSION.test(version)) return null;
+      try {
+        const handle = await open(pathOf(version));
+        return handle.createReadStream(range ?? {});
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+        throw error;
+      }
+    },
+    async remove(version) {
+      if (VERSION.test(version)) await rm(pathOf(version), { force: true });
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ManagedProcess } from "./guardian.ts";
+
+const FIRST_BACKOFF_MS = 1_000;
+const LONGEST_BACKOFF_MS = 30_000;
+/** One that lived this long was not broken from the start. */
+const SOUND_MS = 60_000;
+
+interface Supervised {
+  start(): ManagedProcess;
+  say(line: string): void;
+  readonly stopping: AbortSignal;
+}
+
+/** Keeps a process running: one that dies is started again, later each time. Resolves once stopping. */
+export async function supervise({ start, say, stopping }: Supervised): Promise<void> {
+  let backoffMs = FIRST_BACKOFF_MS;
+  while (!stopping.aborted) {
+    const startedMs = Date.now();
+    const running = start();
+    const { code, signal } = await running.exited;
+    if (stopping.aborted) {
+      return;
+    }
+    if (Date.now() - startedMs >= SOUND_MS) {
+      backoffMs = FIRST_BACKOFF_MS;
+    }
+    say(`the ${running.name} died (${signal ?? `code ${code}`}); starting it again in ${backoffMs / 1000} s`);
+    await sleep(backoffMs, undefined, { signal: stopping }).catch(() => undefined);
+    backoffMs = Math.min(2 * backoffMs, LONGEST_BACKOFF_MS);
+  }
+}

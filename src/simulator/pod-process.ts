@@ -1,0 +1,72 @@
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Guardian, processStartTime } from "../process/guardian.ts";
+import { type Program, projectProgram } from "../process/program.ts";
+import type { LaunchPod, PodProcess } from "./types.ts";
+
+/**
+ * Launches pods under the guardian, so that none outlives this process. Whatever image a pod names, its container is
+ * this project's GPU worker, in a folder of its own that is deleted with it, with the pod's environment and no more of
+ * ours than a process needs.
+ */
+export function createPodLauncher({
+  guardian,
+  program = projectProgram("gpu-worker/main"),
+}: {
+  readonly guardian: Guardian;
+  readonly program?: Program;
+}): LaunchPod {
+  return async (pod) => {
+    const folder = join(dirname(pod.logPath), pod.id);
+    await mkdir(folder, { recursive: true });
+    const log = createWriteStream(pod.logPath, { flags: "a" });
+    await once(log, "open");
+    // A full disk must cost the log, not the simulator.
+    log.on("error", () => undefined);
+    const { PATH, HOME, TMPDIR, FFMPEG_PATH } = process.env;
+    const managed = guardian.spawn(program.command, program.args, {
+      name: `pod ${pod.name}`,
+      cwd: folder,
+      env: definedOnly({ PATH, HOME, TMPDIR, FFMPEG_PATH, ...pod.env }),
+      onLine: (line) => log.write(`${line}\n`),
+    });
+    const startTime = processStartTime(managed.pid);
+    const exited = managed.exited.then(async (exit) => {
+      await new Promise<void>((resolve) => log.end(() => resolve()));
+      await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+      return exit;
+    });
+    // A signal after the end could meet a stranger that was given the same pid.
+    const signal = (pid: number, name: "SIGTERM" | "SIGKILL"): void => {
+      if (startTime !== null && processStartTime(managed.pid) === startTime) trySignal(pid, name);
+    };
+    const podProcess: PodProcess = {
+      pid: managed.pid,
+      exited,
+      async stop(graceMs) {
+        signal(managed.pid, "SIGTERM");
+        const timer = setTimeout(podProcess.kill, graceMs);
+        await exited;
+        clearTimeout(timer);
+      },
+      kill: () => signal(-managed.pid, "SIGKILL"),
+    };
+    return podProcess;
+  };
+}
+
+function definedOnly(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
+
+function trySignal(pid: number, name: "SIGTERM" | "SIGKILL"): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // Gone between the check and the signal.
+  }
+}

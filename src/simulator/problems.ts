@@ -1,0 +1,42 @@
+import type { FastifyReply } from "fastify";
+import type { z } from "zod";
+
+const TITLES: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  402: "Payment Required",
+  403: "Forbidden",
+  404: "Not Found",
+  409: "Conflict",
+  422: "Unprocessable Entity",
+  429: "Too Many Requests",
+  500: "Internal Server Error",
+};
+
+export type FieldError = { readonly location: string; readonly message: string };
+
+/** Answers with `application/problem+json`, as every error of REST v2 does. */
+export function sendProblem(
+  reply: FastifyReply,
+  status: number,
+  detail: string,
+  errors?: readonly FieldError[],
+): FastifyReply {
+  return reply
+    .code(status)
+    .type("application/problem+json")
+    .send({ title: TITLES[status] ?? "Error", status, detail, ...(errors ? { errors } : {}) });
+}
+
+/** Answers 422 and names each field at fault, without its value. */
+export function sendInvalid(reply: FastifyReply, error: z.ZodError, root: "body" | "query"): FastifyReply {
+  const errors = error.issues.flatMap((issue) =>
+    issue.code === "unrecognized_keys"
+      ? issue.keys.map((key) => ({
+          location: [root, ...issue.path, key].join("."),
+          message: "unexpected property",
+        }))
+      : [{ location: [root, ...issue.path].join("."), message: issue.message }],
+  );
+  return sendProblem(reply, 422, "validation failed", errors);
+}

@@ -1,0 +1,29 @@
+import { Undecodable } from "./payload-converter.ts";
+
+/** Messages come from any client as plain JSON: nothing is believed before it is read here, and nothing here throws. */
+export type Parsed<T> =
+  // surplus: it can be read, but for a field that nobody knows; an error's text.
+  { readonly ok: true; readonly value: T; readonly surplus?: string } | { readonly ok: false; readonly error: string };
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Undecodable);
+}
+
+export function isWhole(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value);
+}
+
+export function wrong(error: string): Parsed<never> {
+  return { ok: false, error };
+}
+
+export function expected(shape: string, payload: unknown): string {
+  return payload instanceof Undecodable
+    ? `its payload cannot be decoded, send plain JSON: ${payload.reason}`
+    : `expected ${shape}, got ${show(payload)}`;
+}
+
+export function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}

@@ -1,0 +1,77 @@
+import type { Message, WorkerOrder } from "../../contract/messages.ts";
+import { ACCOUNT_SETTINGS, POOL_SETTINGS } from "../../contract/pool-settings.ts";
+import { expected, isRecord, isWhole, type Parsed, show, wrong } from "../payloads.ts";
+
+const MAX_TARGET = 10_000;
+const MAX_HOLD_SEC = 31_536_000;
+const MAX_PATCH_CHARS = 20_000;
+const MAX_ID_CHARS = 200;
+const MAX_REASON_CHARS = 500;
+
+export function parseScale(payload: unknown): Parsed<Message> {
+  if (!isRecord(payload)) {
+    return wrong(expected(`{"target": n | null, "for"?: seconds}`, payload));
+  }
+  const { target, for: forSec } = payload;
+  if (target !== null && !(isWhole(target) && target >= 0 && target <= MAX_TARGET)) {
+    return wrong(`target: expected a whole number from 0 to ${MAX_TARGET}, or null, got ${show(target)}`);
+  }
+  if (forSec !== undefined && forSec !== null && !(isWhole(forSec) && forSec > 0 && forSec <= MAX_HOLD_SEC)) {
+    return wrong(`for: expected whole seconds from 1 to ${MAX_HOLD_SEC}, got ${show(forSec)}`);
+  }
+  const value = { kind: "scale", target, forSec: isWhole(forSec) ? forSec : null } as const;
+  return { ok: true, value, ...surplusIn(payload, ["target", "for"]) };
+}
+
+/** What is said by its name alone; only a field is refused, such as an expiry that nobody would keep. */
+export function parseBare<K extends "drain" | "resume" | "pause" | "shutdown">(
+  kind: K,
+  payload: unknown,
+): Parsed<{ readonly kind: K }> {
+  return { ok: true, value: { kind }, ...(isRecord(payload) ? surplusIn(payload, []) : {}) };
+}
+
+/**
+ * Part of the pool's settings; null takes one away. Only the names are read here: an unknown one is refused before the
+ * history has it, since what is typed under a wrong name may be a secret.
+ */
+export function parsePatch(payload: unknown): Parsed<Readonly<Record<string, unknown>>> {
+  if (!isRecord(payload) || Object.keys(payload).length === 0) {
+    return wrong(expected(`an object of settings such as {"maxActiveGpus": 4}, null to take one away`, payload));
+  }
+  // What a newer version left behind can be taken away: whether it is there, the row knows.
+  const given = Object.keys(payload).filter((name) => payload[name] !== null);
+  const unknown = given.find((name) => !POOL_SETTINGS.includes(name));
+  if (unknown !== undefined && ACCOUNT_SETTINGS.includes(unknown)) {
+    return wrong(`${unknown}: it is the account's, over all pools; set it in the Temporal worker's environment`);
+  }
+  if (unknown !== undefined) {
+    return wrong(`${unknown}: no setting that a pool may have; known are ${POOL_SETTINGS.join(", ")}`);
+  }
+  if (JSON.stringify(payload).length > MAX_PATCH_CHARS) {
+    return wrong(`the settings are longer than ${MAX_PATCH_CHARS} characters`);
+  }
+  return { ok: true, value: payload };
+}
+
+export function parseWorkerOrder(kind: WorkerOrder["kind"], payload: unknown): Parsed<WorkerOrder> {
+  if (!isRecord(payload)) {
+    return wrong(expected(`{"worker": id, "reason"?: text}`, payload));
+  }
+  const { worker, reason } = payload;
+  if (typeof worker !== "string" || worker === "" || worker.length > MAX_ID_CHARS) {
+    return wrong(`worker: expected a worker's id, got ${show(worker)}`);
+  }
+  if (reason !== undefined && reason !== null && (typeof reason !== "string" || reason.length > MAX_REASON_CHARS)) {
+    return wrong(`reason: expected a text of at most ${MAX_REASON_CHARS} characters, got ${show(reason)}`);
+  }
+  const said = typeof reason === "string" && reason !== "" ? reason : "asked for by an operator";
+  return { ok: true, value: { kind, worker, reason: said }, ...surplusIn(payload, ["worker", "reason"]) };
+}
+
+/** A field under a wrong name would be missed in silence: `forSec` instead of `for` is a hold without an end. */
+function surplusIn(payload: Record<string, unknown>, known: readonly string[]): { readonly surplus?: string } {
+  const unknown = Object.keys(payload).find((name) => !known.includes(name));
+  const rest = known.length === 0 ? "none is known" : `known are ${known.join(", ")}`;
+  return unknown === undefined ? {} : { surplus: `unknown field ${show(unknown)}; ${rest}` };
+}

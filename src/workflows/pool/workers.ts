@@ -1,0 +1,90 @@
+import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
+import { getExternalWorkflowHandle, ParentClosePolicy, patched, startChild } from "@temporalio/workflow";
+import type { CrowdActivities } from "../../contract/activities.ts";
+import type { Booking } from "../../contract/inputs.ts";
+import { workerWorkflowId } from "../../contract/names.ts";
+import { signalArguments, type WorkerAction, type WorkerSignal } from "../../contract/plan.ts";
+import { workerStart } from "../../contract/worker-start.ts";
+import { gpuWorker } from "../worker/gpu-worker.ts";
+import { summarised } from "../summarised.ts";
+
+/** Below the server's limit of events buffered during one workflow task. */
+const CHUNK = 50;
+/** More than a child each: a crowd's children would fill the pool's history, and wake it when they start and end. */
+const STARTED_AS_CHILDREN = 20;
+
+const crowd = summarised<CrowdActivities>(
+  {
+    startToCloseTimeout: "5m",
+    heartbeatTimeout: "30s",
+    retry: { initialInterval: "250ms", maximumInterval: "30s" },
+  },
+  { startWorkers: "start many workers", signalWorkers: "tell many workers" },
+);
+
+/**
+ * Starts the lifecycle workflow of each worker; one that runs already is left alone. A crowd is started by one activity.
+ * @param booked where they were booked just now.
+ */
+export async function startWorkers(pool: string, ids: readonly string[], booked?: Booking): Promise<void> {
+  if (ids.length > STARTED_AS_CHILDREN && patched("crowds-started-by-an-activity")) {
+    await crowd.startWorkers(pool, ids, ...(booked === undefined ? [] : [booked]));
+    return;
+  }
+  const atOnce =
+    ids.length > STARTED_AS_CHILDREN && patched("workers-started-by-twenties") ? STARTED_AS_CHILDREN : CHUNK;
+  for (let start = 0; start < ids.length; start += atOnce) {
+    await Promise.all(ids.slice(start, start + atOnce).map(startWorker));
+  }
+
+  async function startWorker(id: string): Promise<void> {
+    try {
+      await startChild(gpuWorker, {
+        ...workerStart(pool, id, booked),
+        // Workers outlive every run of their pool; continue-as-new would otherwise kill them.
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) {
+        throw error;
+      }
+    }
+  }
+}
+
+/**
+ * Signals workers; one whose workflow is missing gets it back, and the signal with the next decision. A crowd is told by
+ * one activity: signals from here cost the pool's history two events each, and wait for the crowd that they wake.
+ */
+export async function signalWorkers(pool: string, actions: readonly WorkerAction[]): Promise<void> {
+  if (actions.length > CHUNK) {
+    const { missing } = await crowd.signalWorkers(pool, actions);
+    await startWorkers(pool, missing);
+    return;
+  }
+  const missing: string[] = [];
+  await Promise.all(
+    actions.map(async ({ worker, signal }) => {
+      try {
+        await send(pool, worker, signal);
+      } catch {
+        missing.push(worker);
+      }
+    }),
+  );
+  await startWorkers(pool, missing);
+}
+
+/** Tells one worker what an operator ordered, whether or not its workflow was still there. */
+export async function orderWorker(pool: string, worker: string, signal: WorkerSignal): Promise<void> {
+  try {
+    await send(pool, worker, signal);
+  } catch {
+    await startWorkers(pool, [worker]);
+    await send(pool, worker, signal);
+  }
+}
+
+async function send(pool: string, worker: string, signal: WorkerSignal): Promise<void> {
+  await getExternalWorkflowHandle(workerWorkflowId(pool, worker)).signal(signal.name, ...signalArguments(signal));
+}

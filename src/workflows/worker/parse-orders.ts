@@ -1,0 +1,37 @@
+import type { DrainOrder, Evidence, LeaseCause, TerminateOrder, Verdict } from "../../contract/plan.ts";
+import { isRecord } from "../payloads.ts";
+
+/** An order without a readable payload is a graceful one: a drain sent by hand must work. */
+export function parseDrainOrder(payload: unknown): DrainOrder {
+  const given = isRecord(payload) ? payload : {};
+  return {
+    reason: typeof given["reason"] === "string" ? given["reason"] : "drain asked for by signal",
+    onlyIdle: given["onlyIdle"] === true,
+    untilTaskEnds: given["untilTaskEnds"] === true,
+  };
+}
+
+export function parseTerminateOrder(payload: unknown): TerminateOrder {
+  const reason = isRecord(payload) ? payload["reason"] : undefined;
+  return { reason: typeof reason === "string" ? reason : "terminated by an operator" };
+}
+
+export function parseVerdict(payload: unknown): Verdict {
+  const given = isRecord(payload) ? payload : {};
+  const { evidence, leaseCause, reason, heartbeatMs, progressMs } = given;
+  return {
+    evidence: isEvidence(evidence) ? evidence : null,
+    leaseCause: isLeaseCause(leaseCause) ? leaseCause : "host_lost",
+    reason: typeof reason === "string" ? reason : "failed by signal",
+    heartbeatMs: typeof heartbeatMs === "number" ? heartbeatMs : null,
+    ...(typeof progressMs === "number" ? { progressMs } : {}),
+  };
+}
+
+function isLeaseCause(value: unknown): value is LeaseCause {
+  return value === "worker_died" || value === "stuck" || value === "host_lost";
+}
+
+function isEvidence(value: unknown): value is Evidence {
+  return value === "provider" || value === "heartbeat" || value === "progress";
+}

@@ -1,0 +1,51 @@
+import { type ActivityOptions, log, proxyActivities, workflowInfo } from "@temporalio/workflow";
+import type { PodActivities, WorkerActivities } from "../../contract/activities.ts";
+import { runpodTaskQueue } from "../../contract/names.ts";
+import type { DrainOrder, Verdict } from "../../contract/plan.ts";
+import { summarised } from "../summarised.ts";
+
+/** What a worker was told by its pool or by an operator. */
+export type Order =
+  | { readonly kind: "drain"; readonly order: DrainOrder }
+  | { readonly kind: "fail"; readonly verdict: Verdict }
+  | { readonly kind: "terminate"; readonly reason: string };
+
+export function workerStore(): WorkerActivities {
+  const options: ActivityOptions = {
+    startToCloseTimeout: "30s",
+    retry: { initialInterval: "250ms", maximumInterval: "30s" },
+  };
+  return summarised<WorkerActivities>(options, {
+    loadWorker: "read its row",
+    drainWorker: "drain: claims refuse it from now on",
+    failWorker: "fail it, if the ground still holds; its task goes back to the queue",
+    expelWorker: "give its unfinished task back to the queue",
+    recordPod: "record its pod",
+    burnName: "burn its name: no pod may ever have it",
+    workerGone: "its pod was seen to be gone: end the row, book the cost",
+  });
+}
+
+/** Asks the provider how far the boot is. Without an answer there is no evidence of a later stage. */
+export async function checkBoot(id: string, podId: string): Promise<void> {
+  try {
+    await podActivities({ summary: "how far is the boot?", maximumAttempts: 3 }).checkBoot(id, podId);
+  } catch (error) {
+    log.warn("the provider does not say how far the boot is", { worker: id, podId, error });
+  }
+}
+
+/** Calls to the provider, on its own task queue. */
+export function podActivities(options: { summary: string; maximumAttempts?: number }): PodActivities {
+  return proxyActivities<PodActivities>({
+    taskQueue: runpodTaskQueue(workflowInfo().taskQueue),
+    startToCloseTimeout: "2m",
+    heartbeatTimeout: "15s",
+    summary: options.summary,
+    retry: {
+      initialInterval: "1s",
+      maximumInterval: "60s",
+      ...(options.maximumAttempts === undefined ? {} : { maximumAttempts: options.maximumAttempts }),
+    },
+  });
+}

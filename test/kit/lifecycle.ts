@@ -1,0 +1,198 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { buffer } from "node:stream/consumers";
+import { execa } from "execa";
+import { expect, inject } from "vitest";
+import type { ManagedProcess } from "../../src/process/guardian.ts";
+import { poolWorkflowId } from "../../src/contract/names.ts";
+import type { TestStack } from "./stack.ts";
+
+/** Takes about three seconds on an idle processor: long enough to be met at work. */
+export const LONG = { frames: 300, fps: 30, width: 512, height: 512 } as const;
+
+/** Probes cost a query each, so they are spaced out more than the default. */
+export function within(timeoutSec: number) {
+  return { timeout: timeoutSec * 1000, interval: 100 };
+}
+
+export async function countTasks(stack: TestStack, status: string): Promise<number> {
+  const [row] = await stack.rows<{ n: number }>("select count(*)::int as n from tasks where status = $1", [status]);
+  return row?.n ?? 0;
+}
+
+export async function countEvents(stack: TestStack, kind: string): Promise<number> {
+  const [row] = await stack.rows<{ n: number }>("select count(*)::int as n from pool_events where kind = $1", [kind]);
+  return row?.n ?? 0;
+}
+
+export interface WorkerState {
+  readonly id: string;
+  readonly status: string;
+  readonly pod_id: string | null;
+  readonly post_state: string | null;
+  readonly status_reason: string | null;
+  readonly gone: boolean;
+}
+
+/** Every worker ever booked, oldest first. */
+export async function workerStates(stack: TestStack): Promise<WorkerState[]> {
+  return await stack.rows<WorkerState>(
+    `select id, status, pod_id, post_state, status_reason, gone_at is not null as gone
+     from workers order by created_at, id`,
+  );
+}
+
+export async function livingWorkers(stack: TestStack): Promise<WorkerState[]> {
+  return (await workerStates(stack)).filter(({ gone }) => !gone);
+}
+
+/** Waits until the named tasks are complete, and checks that each was completed by one lease and holds none. */
+export async function expectDoneOnce(stack: TestStack, ids: readonly string[], timeoutSec: number): Promise<void> {
+  const notDone = async () =>
+    await stack.rows(
+      `select t.id, t.status, t.error_message, count(a.task_id)::int as attempts,
+         (count(*) filter (where a.cause = 'completed'))::int as completed,
+         (count(*) filter (where a.task_id is not null and a.ended_at is null))::int as open
+       from tasks t left join task_attempts a on a.task_id = t.id
+       where t.id = any($1) group by t.id
+       having t.status <> 'Complete' or count(*) filter (where a.cause = 'completed') <> 1
+         or count(*) filter (where a.task_id is not null and a.ended_at is null) <> 0`,
+      [ids],
+    );
+  await expect.poll(notDone, within(timeoutSec)).toEqual([]);
+}
+
+/** Waits until no worker is left, then holds the rows against what really existed at the provider. */
+export async function expectNothingLeft(
+  stack: TestStack,
+  timeoutSec: number,
+  foreignPods: readonly string[] = [],
+): Promise<void> {
+  await expect.poll(() => livingWorkers(stack), within(timeoutSec)).toEqual([]);
+  const pods = stack.simulator.ledger().pods.filter(({ id }) => !foreignPods.includes(id));
+  expect(pods.filter(({ live }) => live)).toEqual([]);
+  expectNoTwins(stack, foreignPods);
+  const workers = await workerStates(stack);
+  expect(pods.map(({ name }) => name).filter((name) => !workers.some(({ id }) => id === name))).toEqual([]);
+  expect(workers.filter(({ status }) => status !== "terminated" && status !== "error")).toEqual([]);
+}
+
+/** Invariant 1: over its whole life no name was ever carried by two pods. */
+export function expectNoTwins(stack: TestStack, foreignPods: readonly string[] = []): void {
+  const names = stack.simulator
+    .ledger()
+    .pods.filter(({ id }) => !foreignPods.includes(id))
+    .map(({ name }) => name);
+  expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+}
+
+/** Ends the process as a power cut would. */
+export async function killHard(victim: ManagedProcess): Promise<void> {
+  process.kill(victim.pid, "SIGKILL");
+  await victim.exited;
+}
+
+/** Runs the real `temporal` command against the pool's workflow. */
+export async function temporalCli(stack: TestStack, args: readonly string[]) {
+  const { temporalBinary, temporalAddress } = inject("shared");
+  const target = ["--workflow-id", poolWorkflowId(stack.pool), "--address", temporalAddress];
+  const { exitCode, stdout, stderr } = await execa(temporalBinary, [...args, ...target], {
+    reject: false,
+    stdin: "ignore",
+    timeout: 30_000,
+  });
+  return { exitCode, stdout, stderr };
+}
+
+/** As temporalCli, for a command that has to succeed. */
+export async function temporalCliOk(stack: TestStack, args: readonly string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await temporalCli(stack, args);
+  expect({ exitCode, stderr: exitCode === 0 ? "" : stderr }).toEqual({ exitCode: 0, stderr: "" });
+  return stdout;
+}
+
+/** Rents a pod behind the pool's back; it runs no program. @param mark deployment in its environment; null: none. */
+export async function createPodByHand(stack: TestStack, name: string, mark: string | null): Promise<string> {
+  const { apiUrl, apiKey } = stack.simulator;
+  stack.simulator.addFault({ on: "create", kind: "mute" });
+  const answer = await fetch(`${apiUrl}/pods`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${apiKey}`, "user-agent": "test", "content-type": "application/json" },
+    body: JSON.stringify({
+      name,
+      image: "any/image",
+      gpu: { id: stack.config.runpod.gpuType, count: 1 },
+      env: mark === null ? {} : { GPU_POOL_DEPLOYMENT: mark },
+    }),
+  });
+  expect(answer.status).toBe(201);
+  return ((await answer.json()) as { id: string }).id;
+}
+
+export interface ProviderGate {
+  /** To be given as RUNPOD_API_URL; nothing is answered before `connect`. */
+  readonly apiUrl: string;
+  connect(simulatorUrl: string): void;
+  /** What the next create requests meet, in their order: held before it reaches the provider, or its answer held. */
+  holdCreates(...holds: readonly ("before" | "after" | "pass")[]): void;
+  /** Worker names of the create requests that are held now. */
+  held(): { readonly before: readonly string[]; readonly after: readonly string[] };
+  close(): Promise<void>;
+}
+
+/** Stands between the pool and the provider and stops create requests at an exact point; what it holds it never lets go. */
+export async function startProviderGate(): Promise<ProviderGate> {
+  let simulatorUrl = "";
+  const plan: ("before" | "after" | "pass")[] = [];
+  const held: { before: string[]; after: string[] } = { before: [], after: [] };
+  const server = createServer((request, reply) => {
+    const forward = async () => {
+      const body = await buffer(request);
+      const hold = request.method === "POST" ? (plan.shift() ?? "pass") : "pass";
+      const { authorization = "", "user-agent": agent = "" } = request.headers;
+      const name = hold === "pass" ? "" : String((JSON.parse(body.toString()) as { name: unknown }).name);
+      if (hold === "before") {
+        held.before.push(name);
+        return;
+      }
+      const answer = await fetch(`${simulatorUrl}${request.url}`, {
+        method: request.method ?? "GET",
+        headers: {
+          authorization,
+          "user-agent": agent,
+          ...(body.length > 0 ? { "content-type": "application/json" } : {}),
+        },
+        ...(body.length > 0 ? { body } : {}),
+      });
+      const text = await answer.text();
+      if (hold === "after") {
+        held.after.push(name);
+        return;
+      }
+      reply.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "text/plain" }).end(text);
+    };
+    forward().catch(() => request.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    apiUrl: `http://127.0.0.1:${port}/v2`,
+    connect: (url) => void (simulatorUrl = url),
+    holdCreates: (...holds) => void plan.push(...holds),
+    held: () => held,
+    async close() {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+/** What the simulator answered to each request to delete this pod. */
+export function deletions(
+  requests: readonly { method: string; path: string; status: number | null }[],
+  podId: string,
+): (number | null)[] {
+  return requests
+    .filter(({ method, path }) => method === "DELETE" && path === `/v2/pods/${podId}`)
+    .map(({ status }) => status);
+}

@@ -1,0 +1,246 @@
+import fc from "fast-check";
+import type { Action, DrainOrder, SpawnAction, WorkerAction } from "../../src/contract/plan.ts";
+import type { Observation, ObservedSpend, ObservedTask, ObservedWorker } from "../../src/policy/observation.ts";
+import type { Schedule } from "../../src/policy/settings.ts";
+import type { PolicySettings } from "../../src/policy/settings.ts";
+
+/** Some instant; nothing depends on which. */
+export const NOW = 1_800_000_000_000;
+export const SEC = 1000;
+
+export const SETTINGS: PolicySettings = {
+  policy: "threshold",
+  minActiveGpus: 0,
+  maxActiveGpus: 10,
+  tasksPerGpuThreshold: 3,
+  scaleUpMultiplier: 1,
+  scaleDownMultiplier: 0.9,
+  machinesToKeepIdle: 0,
+  maxLaunchesPerMinute: 10_000,
+  workerGracePeriodSec: 120,
+  scaleDownIdleSec: 60,
+  schedules: [],
+  gpuIdleTimeoutSec: 300,
+  taskStuckTimeoutSec: 600,
+  maxWorkerFailureRate: 0.8,
+  failureWindowMinutes: 5,
+  minWorkersForRateCheck: 5,
+  budgetHard: false,
+};
+
+let workers = 0;
+
+/** A ready worker, idle for an hour, that beat a second ago. */
+export function idle(overrides: Partial<ObservedWorker> = {}): ObservedWorker {
+  workers += 1;
+  return {
+    id: `w${workers}`,
+    status: "active",
+    origin: "pool",
+    podId: `pod${workers}`,
+    createdMs: NOW - 2 * 3600 * SEC,
+    readyMs: NOW - 3600 * SEC,
+    heartbeatMs: NOW - SEC,
+    vramMs: NOW - SEC,
+    releasedMs: null,
+    costPerHourUsd: 0.5,
+    task: null,
+    drainsWithoutDeadline: false,
+    signal: "ready",
+    signalMs: NOW - 3600 * SEC,
+    pod: null,
+    ...overrides,
+  };
+}
+
+export function task(overrides: Partial<ObservedTask> = {}): ObservedTask {
+  return { id: "t1", startedMs: NOW - 60 * SEC, progressMs: NOW - 5 * SEC, stuckTimeoutSec: null, ...overrides };
+}
+
+export function busy(overrides: Partial<ObservedWorker> = {}): ObservedWorker {
+  return idle({ task: task(), ...overrides });
+}
+
+export function spawning(overrides: Partial<ObservedWorker> = {}): ObservedWorker {
+  return idle({ status: "spawning", readyMs: null, heartbeatMs: null, signal: null, signalMs: null, ...overrides });
+}
+
+export function terminating(overrides: Partial<ObservedWorker> = {}): ObservedWorker {
+  return idle({ status: "terminating", signal: "released", signalMs: NOW - SEC, ...overrides });
+}
+
+export function times<T>(count: number, make: () => T): T[] {
+  return Array.from({ length: count }, make);
+}
+
+export function observe(fleet: readonly ObservedWorker[], overrides: Partial<Observation> = {}): Observation {
+  return {
+    nowMs: NOW,
+    observingSinceMs: NOW - 24 * 3600 * SEC,
+    massSilenceSinceMs: null,
+    intent: { mode: "normal", hold: null, holdUntilMs: null, version: 1 },
+    queued: 0,
+    fleet,
+    breaker: { state: "closed", sinceMs: NOW - 24 * 3600 * SEC, failed: 0, ready: 0 },
+    spend: { hourlyUsd: 0, todayUsd: 0, priceUsd: 0.5, unpriced: 0 },
+    launchedLastMinute: 0,
+    failedRecently: 0,
+    ...overrides,
+  };
+}
+
+export function intent(overrides: Partial<Observation["intent"]>): Pick<Observation, "intent"> {
+  return { intent: { mode: "normal", hold: null, holdUntilMs: null, version: 1, ...overrides } };
+}
+
+export function breaker(overrides: Partial<Observation["breaker"]>): Pick<Observation, "breaker"> {
+  return { breaker: { state: "closed", sinceMs: NOW - 3600 * SEC, failed: 0, ready: 0, ...overrides } };
+}
+
+export function spend(overrides: Partial<ObservedSpend>): Pick<Observation, "spend"> {
+  return { spend: { hourlyUsd: 0, todayUsd: 0, priceUsd: 0.5, unpriced: 0, ...overrides } };
+}
+
+export function spawnOf(actions: readonly Action[]): SpawnAction | undefined {
+  return actions.find((action) => action.kind === "spawn");
+}
+
+/** The ids of the workers that get this signal. */
+export function told(actions: readonly Action[], name: string): string[] {
+  return actions
+    .filter((action): action is WorkerAction => action.kind === "signal" && action.signal.name === name)
+    .map(({ worker }) => worker);
+}
+
+/** Who is drained, and how. */
+export function drainsOf(actions: readonly Action[]): { worker: string; order: DrainOrder }[] {
+  return actions.flatMap((action) =>
+    action.kind === "signal" && action.signal.name === "drain"
+      ? [{ worker: action.worker, order: action.signal.order }]
+      : [],
+  );
+}
+
+const ageMs = fc.integer({ min: 0, max: 7200 }).map((sec) => sec * SEC);
+const anytime = ageMs.map((age) => NOW - age);
+
+const anyWorker = fc
+  .record({
+    status: fc.constantFrom("spawning", "active", "active", "active", "terminating", "error"),
+    origin: fc.constantFrom("pool", "pool", "pool", "external"),
+    createdMs: anytime,
+    readyMs: fc.option(anytime),
+    heartbeatMs: fc.option(anytime),
+    vramMs: fc.option(anytime),
+    costPerHourUsd: fc.option(fc.constantFrom(0, 0.2, 0.5, 1.9)),
+    releasedMs: fc.option(anytime),
+    drainsWithoutDeadline: fc.boolean(),
+    task: fc.option(
+      fc.record({
+        id: fc.constant("t"),
+        startedMs: anytime,
+        progressMs: fc.option(anytime),
+        stuckTimeoutSec: fc.option(fc.integer({ min: 1, max: 7200 })),
+      }),
+    ),
+    signal: fc.option(fc.constantFrom("ready", "drain", "fail", "terminate", "released")),
+    signalMs: fc.option(
+      fc.oneof(
+        anytime,
+        fc.integer({ min: 0, max: 60 }).map((sec) => NOW - sec * SEC),
+      ),
+    ),
+    pod: fc.option(
+      fc.oneof(
+        fc.constant({ kind: "absent" } as const),
+        fc.constantFrom("RUNNING", "EXITED", "STARTING").map((status) => ({ kind: "listed", status }) as const),
+      ),
+    ),
+  })
+  .map(({ status, ...drawn }): ObservedWorker =>
+    // Nothing that spawns has a task or was ever ready; everything else was.
+    status === "spawning"
+      ? spawning({ ...drawn, readyMs: null, task: null })
+      : idle({ ...drawn, status: status as ObservedWorker["status"], readyMs: drawn.readyMs ?? drawn.createdMs }),
+  );
+
+const anySchedule: fc.Arbitrary<Schedule> = fc.record({
+  name: fc.constantFrom("office hours", "night", "weekend"),
+  days: fc.subarray(["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const, { minLength: 1 }),
+  from: fc.constantFrom("00:00", "08:00", "22:30"),
+  to: fc.constantFrom("06:00", "12:15", "24:00"),
+  timeZone: fc.constantFrom("UTC", "Europe/Berlin", "America/New_York"),
+  minActiveGpus: fc.option(fc.integer({ min: 0, max: 8 }), { nil: undefined }),
+  maxActiveGpus: fc.option(fc.integer({ min: 0, max: 20 }), { nil: undefined }),
+  machinesToKeepIdle: fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined }),
+});
+
+export const anySettings: fc.Arbitrary<PolicySettings> = fc
+  .record({
+    policy: fc.constantFrom("threshold", "workload"),
+    minActiveGpus: fc.integer({ min: 0, max: 5 }),
+    above: fc.integer({ min: 0, max: 15 }),
+    tasksPerGpuThreshold: fc.integer({ min: 1, max: 10 }),
+    scaleUpMultiplier: fc.double({ min: 0.1, max: 3, noNaN: true }),
+    scaleDownMultiplier: fc.double({ min: 0, max: 3, noNaN: true }),
+    machinesToKeepIdle: fc.integer({ min: 0, max: 4 }),
+    maxLaunchesPerMinute: fc.constantFrom(1, 3, 60, 10_000),
+    workerGracePeriodSec: fc.integer({ min: 0, max: 600 }),
+    scaleDownIdleSec: fc.integer({ min: 0, max: 600 }),
+    schedules: fc.oneof(fc.constant([]), fc.array(anySchedule, { maxLength: 2 })),
+    gpuIdleTimeoutSec: fc.integer({ min: 10, max: 900 }),
+    taskStuckTimeoutSec: fc.integer({ min: 10, max: 1800 }),
+    maxWorkerFailureRate: fc.constantFrom(0, 0.5, 0.8, 1),
+    failureWindowMinutes: fc.integer({ min: 1, max: 30 }),
+    minWorkersForRateCheck: fc.integer({ min: 1, max: 5 }),
+    maxHourlySpendUsd: fc.option(fc.constantFrom(0.3, 2, 10), { nil: undefined }),
+    dailyBudgetUsd: fc.option(fc.constantFrom(5, 50), { nil: undefined }),
+    budgetHard: fc.boolean(),
+  })
+  .map(({ above, ...drawn }) => ({ ...drawn, maxActiveGpus: drawn.minActiveGpus + above }));
+
+export const anyObservation: fc.Arbitrary<Observation> = fc.record({
+  nowMs: fc.constant(NOW),
+  observingSinceMs: anytime,
+  massSilenceSinceMs: fc.option(anytime),
+  intent: fc.record({
+    mode: fc.constantFrom("normal", "normal", "paused", "draining", "closing"),
+    hold: fc.option(fc.integer({ min: 0, max: 30 })),
+    holdUntilMs: fc.constant(null),
+    version: fc.integer({ min: 1, max: 9 }),
+  }),
+  queued: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 200 })),
+  fleet: fc.array(anyWorker, { maxLength: 15 }),
+  breaker: fc.record({
+    state: fc.constantFrom("closed", "closed", "open", "half_open"),
+    sinceMs: anytime,
+    failed: fc.integer({ min: 0, max: 6 }),
+    ready: fc.integer({ min: 0, max: 6 }),
+  }),
+  spend: fc.option(
+    fc.record({
+      hourlyUsd: fc.constantFrom(0, 0.1, 1.5, 2, 2.5, 9, 30),
+      todayUsd: fc.constantFrom(0, 4.99, 5, 49, 120),
+      priceUsd: fc.option(fc.constantFrom(0.1, 0.5, 1.9)),
+      unpriced: fc.constantFrom(0, 0, 1, 4),
+    }),
+  ),
+  launchedLastMinute: fc.integer({ min: 0, max: 70 }),
+  failedRecently: fc.integer({ min: 0, max: 4 }),
+});
+
+/** Nothing but demand decides: no operator, no breaker, no schedule, no launch rate; caps are far off, where there are any. */
+export function undisturbed(settings: PolicySettings, seen: Observation): [PolicySettings, Observation] {
+  return [
+    { ...withCapsFarOff(settings), schedules: [], maxLaunchesPerMinute: 10_000 },
+    { ...seen, ...intent({}), ...breaker({}), ...spend({ ...seen.spend, priceUsd: 0.5, unpriced: 0 }) },
+  ];
+}
+
+function withCapsFarOff({ maxHourlySpendUsd: hourly, dailyBudgetUsd: daily, ...rest }: PolicySettings): PolicySettings {
+  return {
+    ...rest,
+    ...(hourly === undefined ? {} : { maxHourlySpendUsd: 1_000 }),
+    ...(daily === undefined ? {} : { dailyBudgetUsd: 1_000 }),
+  };
+}

@@ -1,0 +1,188 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  Client,
+  Connection,
+  type WorkflowHandle,
+  type WorkflowHandleWithFirstExecutionRunId,
+} from "@temporalio/client";
+import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime, Worker } from "@temporalio/worker";
+import type { GpuPoolInput, GpuWorkerResult, WorkerPhase } from "../../../src/contract/inputs.ts";
+import type { PoolStatus } from "../../../src/contract/messages.ts";
+import { poolWorkflowId, runpodTaskQueue, workerWorkflowId } from "../../../src/contract/names.ts";
+import {
+  type ActivityName,
+  type Call,
+  createFakeActivities,
+  dispatchActivities,
+  type FakeActivities,
+  type Hooks,
+} from "./fake-activities.ts";
+import { fakeUpkeep } from "./fake-upkeep.ts";
+import { createFakeFleet, type FakeFleet, type FakeRow } from "./fake-fleet.ts";
+
+const GIVE_UP_MS = 25_000;
+const PROBE_MS = 60;
+
+/** One pool with its fake fleet, served to the real workflows by a real Temporal server. */
+export interface Stage extends FakeFleet {
+  readonly taskQueue: string;
+  readonly temporal: Client;
+  readonly hooks: Hooks;
+  readonly calls: readonly Call[];
+  /** The arguments of each call so far. */
+  called(name: ActivityName): readonly unknown[][];
+  startPool(input?: Partial<GpuPoolInput>): Promise<WorkflowHandleWithFirstExecutionRunId>;
+  /** Starts the lifecycle of a row's worker by hand. */
+  startWorker(id: string): Promise<WorkerHandle>;
+  /** The lifecycle that something else started. */
+  worker(id: string): WorkerHandle;
+  status(): Promise<PoolStatus>;
+  close(): Promise<void>;
+}
+
+export interface WorkerHandle {
+  readonly handle: WorkflowHandle;
+  phase(): Promise<WorkerPhase>;
+  /** Waits until the worker is in this phase. */
+  reaches(phase: WorkerPhase): Promise<void>;
+  signal(name: string, ...args: unknown[]): Promise<void>;
+  result(): Promise<GpuWorkerResult>;
+}
+
+/** Reads again and again until the check does not throw. */
+export async function until<T>(read: () => T | Promise<T>, check: (value: T) => void): Promise<void> {
+  const giveUpAtMs = Date.now() + GIVE_UP_MS;
+  for (;;) {
+    try {
+      check(await read());
+      return;
+    } catch (error) {
+      if (Date.now() >= giveUpAtMs) {
+        throw error;
+      }
+    }
+    await delay(PROBE_MS);
+  }
+}
+
+/** A worker that has its pod and has beaten once. */
+export async function bringUp(
+  stage: Stage,
+  overrides: Partial<FakeRow> = {},
+): Promise<{ row: FakeRow; worker: WorkerHandle }> {
+  const row = stage.book(overrides);
+  const worker = await stage.startWorker(row.id);
+  await worker.reaches("booting");
+  stage.beat(row);
+  await worker.signal("ready");
+  await worker.reaches("active");
+  return { row, worker };
+}
+
+export interface FakeService {
+  /** @param timings over those of the fake fleet, in seconds. */
+  open(timings?: Partial<FakeFleet["timings"]>): Stage;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves workflows and fake activities on both task queues. One service stages many pools, side by side: starting its
+ * workers takes longer than most lives do.
+ */
+export async function startFakeService(options: {
+  readonly address: string;
+  readonly bundle: { readonly codePath: string } | { readonly code: string };
+  readonly identity: string;
+}): Promise<FakeService> {
+  const { address, bundle: workflowBundle, identity } = options;
+  Runtime.install({
+    logger: new DefaultLogger("ERROR"),
+    telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: "ERROR" }) } },
+  });
+  const [clientConnection, connection] = await Promise.all([
+    Connection.connect({ address }),
+    NativeConnection.connect({ address }),
+  ]);
+  const fleets = new Map<string, FakeActivities>();
+  const activities = { ...dispatchActivities(fleets), ...fakeUpkeep };
+  const taskQueue = `q-${randomBytes(4).toString("hex")}`;
+  const workers = await Promise.all([
+    Worker.create({ connection, identity, taskQueue, workflowBundle, activities }),
+    Worker.create({ connection, identity, taskQueue: runpodTaskQueue(taskQueue), activities }),
+  ]);
+  const running = Promise.all(workers.map((worker) => worker.run()));
+  const temporal = new Client({ connection: clientConnection, identity });
+  return {
+    open: (timings = {}) => openStage(temporal, taskQueue, fleets, timings),
+    async close() {
+      for (const worker of workers) {
+        worker.shutdown();
+      }
+      await running;
+      await connection.close();
+      await clientConnection.close();
+    },
+  };
+}
+
+function openStage(
+  temporal: Client,
+  taskQueue: string,
+  fleets: Map<string, FakeActivities>,
+  timings: Partial<FakeFleet["timings"]>,
+): Stage {
+  const fleet = createFakeFleet();
+  Object.assign(fleet.timings, timings);
+  const { pool } = fleet;
+  const hooks: Hooks = {};
+  const calls: Call[] = [];
+  fleets.set(pool, createFakeActivities(fleet, hooks, calls));
+  const started = new Set<string>();
+
+  async function start(workflow: string, workflowId: string, args: unknown[]) {
+    started.add(workflowId);
+    return await temporal.workflow.start(workflow, { workflowId, taskQueue, args });
+  }
+
+  function worker(id: string): WorkerHandle {
+    const handle = temporal.workflow.getHandle(workerWorkflowId(pool, id));
+    const phase = () => handle.query<WorkerPhase>("phase");
+    return {
+      handle,
+      phase,
+      reaches: (wanted) =>
+        until(phase, (now) => {
+          if (now !== wanted) {
+            throw new Error(`worker ${id} is ${now}; waited for ${wanted}`);
+          }
+        }),
+      signal: (name, ...args) => handle.signal(name, ...args),
+      result: () => handle.result() as Promise<GpuWorkerResult>,
+    };
+  }
+
+  return Object.assign(fleet, {
+    taskQueue,
+    temporal,
+    hooks,
+    calls,
+    worker,
+    called: (name: ActivityName) => calls.filter((call) => call.name === name).map(({ args }) => [...args]),
+    startPool: (input: Partial<GpuPoolInput> = {}) => start("gpuPool", poolWorkflowId(pool), [{ pool, ...input }]),
+    async startWorker(id: string) {
+      await start("gpuWorker", workerWorkflowId(pool, id), [{ pool, id }]);
+      return worker(id);
+    },
+    status: () => temporal.workflow.getHandle(poolWorkflowId(pool)).query<PoolStatus>("status"),
+    async close() {
+      // The pool first, so that it gives nothing back that was ended.
+      for (const id of [...started, ...[...fleet.rows.keys()].map((row) => workerWorkflowId(pool, row))]) {
+        const handle = temporal.workflow.getHandle(id);
+        await handle.terminate("its stage is closed").catch(() => undefined);
+      }
+      // The server would tell a watch only with its next heartbeat that its workflow is gone.
+      fleet.watchMs = 0;
+    },
+  });
+}

@@ -1,0 +1,102 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sha256 } from "../../kit/queue.ts";
+import { openPeopleApi, type PeopleApi, type Person } from "../../kit/api.ts";
+
+describe("who meets what through PostgREST", () => {
+  let api: PeopleApi;
+  let ann: Person;
+  let bob: Person;
+  let task: string;
+  beforeAll(async () => {
+    api = await openPeopleApi();
+    [ann, bob] = [await api.newPerson(), await api.newPerson()];
+    task = await api.queue.addTask(await api.queue.newPool(), { project_id: ann.project });
+  });
+  afterAll(() => api?.close());
+
+  const as = (jwt: string) => api.client(api.keys.anonKey, { Authorization: `Bearer ${jwt}` });
+  const withToken = (token: string) => api.client(api.keys.anonKey, { "x-api-token": token });
+
+  it("shows a signed-in user the rows of their own projects in projects, tasks and tokens, and no other", async () => {
+    expect((await as(ann.jwt).from("tasks").select("id")).data).toEqual([{ id: task }]);
+    expect((await as(ann.jwt).from("projects").select("id")).data).toEqual([{ id: ann.project }]);
+    expect((await as(ann.jwt).from("user_api_tokens").select("user_id,label")).data).toEqual([
+      { user_id: ann.userId, label: "test" },
+    ]);
+    expect((await as(bob.jwt).from("tasks").select("id")).data).toEqual([]);
+    expect((await as(bob.jwt).from("projects").select("id").eq("id", ann.project)).data).toEqual([]);
+  });
+
+  it("lets a signed-in user write no table, and see neither a token's hash nor any other table", async () => {
+    const client = as(ann.jwt);
+    const refused = { error: { code: "42501" } };
+    expect(await client.from("tasks").update({ status: "Complete" }).eq("id", task)).toMatchObject(refused);
+    expect(await client.from("tasks").delete().eq("id", task)).toMatchObject(refused);
+    expect(await client.from("tasks").insert({ task_type: "x", project_id: ann.project })).toMatchObject(refused);
+    expect(await client.from("projects").update({ max_running: null }).eq("id", ann.project)).toMatchObject(refused);
+    expect(await client.from("projects").insert({ user_id: ann.userId })).toMatchObject(refused);
+    expect(await client.from("user_api_tokens").select("token_hash")).toMatchObject(refused);
+    for (const table of ["workers", "task_attempts", "pools", "pool_events"]) {
+      expect(await client.from(table).select("*")).toMatchObject(refused);
+    }
+  });
+
+  it("shows the public key nothing of it, with a personal access token as without", async () => {
+    for (const client of [api.client(api.keys.anonKey), withToken(ann.token)]) {
+      for (const table of ["tasks", "projects", "user_api_tokens", "workers"]) {
+        expect(await client.from(table).select("*")).toMatchObject({ error: { code: "42501" } });
+      }
+    }
+  });
+
+  it("tells each kind of caller apart", async () => {
+    const worker = await api.queue.newWorker(await api.queue.newPool());
+    await api.giveToken(worker, "the worker's");
+    const who = async (client: ReturnType<typeof as>) => (await client.rpc("api_caller")).data;
+    const nobody = { user_id: null, worker_id: null };
+    expect(await who(api.client(api.keys.serviceRoleKey))).toEqual({ ...nobody, kind: "service" });
+    expect(await who(as(ann.jwt))).toEqual({ ...nobody, kind: "user", user_id: ann.userId });
+    expect(await who(withToken(ann.token))).toEqual({ ...nobody, kind: "pat", user_id: ann.userId });
+    expect(await who(api.asWorker("the worker's"))).toEqual({ ...nobody, kind: "worker", worker_id: worker });
+    expect(await who(api.client(api.keys.anonKey))).toEqual({ ...nobody, kind: "anon" });
+  });
+
+  it("makes a user a token that is stored as a hash only, works at once, and is dead once revoked", async () => {
+    const { data: made } = await as(ann.jwt).rpc("api_create_token", { p_label: "laptop" });
+    expect(made).toMatchObject({ user_id: ann.userId, label: "laptop", token: expect.stringMatching(/^gpp_\w{64}$/) });
+    const stored = await api.queue.one<object>("select * from user_api_tokens where id = $1", [made.id]);
+    expect(stored).toMatchObject({ token_hash: sha256(made.token), last_used_at: null });
+    expect(JSON.stringify(stored)).not.toContain(made.token);
+    expect(await api.ask("GET", `/api/tasks/${task}`, made.token)).toMatchObject({ status: 200 });
+    expect(
+      await api.queue.one("select last_used_at is not null as used from user_api_tokens where id = $1", [made.id]),
+    ).toEqual({ used: true });
+    expect((await as(bob.jwt).rpc("api_revoke_token", { p_id: made.id })).status).toBe(404);
+    expect(await api.ask("GET", `/api/tasks/${task}`, made.token)).toMatchObject({ status: 200 });
+    expect((await as(ann.jwt).rpc("api_revoke_token", { p_id: made.id })).data).toMatchObject({ revoked: true });
+    expect(await api.ask("GET", `/api/tasks/${task}`, made.token)).toMatchObject({ status: 401 });
+  });
+
+  it("makes no token for another user, by a token, or for nobody", async () => {
+    const make = async (client: ReturnType<typeof as>, more: object = {}) =>
+      (await client.rpc("api_create_token", { p_label: "x", ...more })).status;
+    expect(await make(as(ann.jwt), { p_user_id: bob.userId })).toBe(403);
+    expect(await make(withToken(ann.token))).toBe(403);
+    expect(await make(api.client(api.keys.serviceRoleKey))).toBe(403);
+    expect(await make(api.client(api.keys.anonKey))).toBe(401);
+  });
+
+  it("keeps the tokens of a table that held them in the clear good, also when applied again", async () => {
+    await api.queue.rows("alter table user_api_tokens add column token text not null default gen_random_uuid()::text");
+    const old = `old-${randomUUID()}`;
+    await api.queue.rows("insert into user_api_tokens (user_id, token) values ($1, $2)", [ann.userId, old]);
+    for (const name of ["20261122000900_api", "20261122000920_api_tasks", "20261122000950_api_workers"]) {
+      await api.queue.rows(readFileSync(`sql/${name}.sql`, "utf8"));
+    }
+    expect(await api.ask("GET", `/api/tasks/${task}`, old)).toMatchObject({ status: 200, body: { id: task } });
+    expect(await api.ask("GET", `/api/tasks/${task}`, ann.token)).toMatchObject({ status: 200 });
+    expect((await as(ann.jwt).rpc("api_create_token", { p_label: "new" })).status).toBe(200);
+  });
+});

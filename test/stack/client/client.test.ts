@@ -1,0 +1,254 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { poolWorkflowId } from "../../../src/contract/names.ts";
+import { startTestStack, type TestStack } from "../../kit/stack.ts";
+import { type Ran, runClient } from "../../kit/client.ts";
+
+let stack: TestStack;
+let cwd = "";
+
+beforeAll(async () => {
+  cwd = await mkdtemp(join(tmpdir(), "client-"));
+  stack = await startTestStack();
+});
+
+afterAll(async () => {
+  await stack.temporal.workflow
+    .getHandle(poolWorkflowId(stack.pool))
+    .terminate("the test is over")
+    .catch(() => undefined);
+  await stack.close();
+  await rm(cwd, { recursive: true, force: true });
+});
+
+async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}, input = ""): Promise<Ran> {
+  return await runClient(args, { cwd, env: { ...stack.env, ...env }, input });
+}
+
+async function runJson(...args: string[]): Promise<Record<string, unknown>> {
+  const { exitCode, stdout, stderr } = await run([...args, "--json"]);
+  expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+const SMALL = ["--frames", "8", "--fps", "8", "--width", "64", "--height", "64"];
+
+describe("gpu-pool before any pool runs", () => {
+  it("answers an order with how to start the pool, and exit code 69", async () => {
+    for (const order of [["drain"], ["resume"], ["pause"], ["scale", "2"]]) {
+      const { exitCode, stderr } = await run(order);
+      expect(stderr).toBe(
+        `gpu-pool: ${order[0]}: pool ${stack.pool} does not run\n  start it: gpu-pool pool start --pool ${stack.pool}`,
+      );
+      expect(exitCode).toBe(69);
+    }
+  });
+
+  it("shows the database's counts of a pool that was never started, and ends as where nobody is there", async () => {
+    const { exitCode, stdout, stderr } = await run(["status"]);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 69,
+      stderr: `gpu-pool: pool ${stack.pool} was never started\n  start it: gpu-pool pool start --pool ${stack.pool}`,
+    });
+    expect(stdout).toContain(`pool ${stack.pool}: never started`);
+    expect(stdout).toContain("controller none: it has no workflow");
+    expect(stdout).toContain("0 open, 0 held, 0 blocked; 0 in progress");
+  });
+});
+
+describe("gpu-pool with services that do not answer", () => {
+  it("exits with 69 and names the address, for Temporal and for the database", async () => {
+    const temporal = await run(["drain"], { TEMPORAL_ADDRESS: "127.0.0.1:1" });
+    expect(temporal).toMatchObject({ exitCode: 69, stdout: "" });
+    expect(temporal.stderr).toContain("no answer from Temporal at 127.0.0.1:1");
+    const database = await run(["submit", "--prompt", "x"], { SUPABASE_URL: "http://127.0.0.1:1" });
+    expect(database).toMatchObject({ exitCode: 69, stdout: "" });
+    expect(database.stderr).toContain("no answer from the database at http://127.0.0.1:1");
+    const postgres = await run(["db", "migrate"], { SUPABASE_DB_URL: "postgres://u:hidden@127.0.0.1:1/db" });
+    expect(postgres).toMatchObject({ exitCode: 69, stdout: "" });
+    expect(postgres.stderr).toContain("no answer from Postgres at 127.0.0.1:1/db");
+    expect(postgres.stderr).not.toContain("hidden");
+  });
+
+  it("exits with 78 and names what is missing or refused", async () => {
+    const unset = await run(["status"], { SUPABASE_URL: "" });
+    expect(unset.exitCode).toBe(78);
+    expect(unset.stderr).toContain("SUPABASE_URL is not set");
+    const refused = await run(["submit", "--prompt", "x"], { SUPABASE_SERVICE_ROLE_KEY: "not-a-key" });
+    expect(refused.exitCode).toBe(78);
+    expect(refused.stderr).toContain("Check that SUPABASE_SERVICE_ROLE_KEY belongs to");
+    expect(refused.stderr).not.toContain("not-a-key");
+  });
+});
+
+describe("gpu-pool usage", () => {
+  it("suggests the command that was meant, and exits with 2", async () => {
+    const { exitCode, stderr } = await run(["statsu"]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain("unknown command 'statsu'");
+    expect(stderr).toContain("Did you mean status?");
+  });
+
+  const commands = ["dev", "db migrate", "pool start", "status", "submit", "scale", "drain", "resume", "pause"];
+  const control = ["shutdown", "config", "config set", "config unset", "explain", "decide", "cycle"];
+  it.each([...commands, ...control, "worker drain", "worker terminate"])(
+    "explains %s with examples",
+    async (command) => {
+      const { exitCode, stdout } = await run([...command.split(" "), "--help"]);
+      expect(exitCode).toBe(0);
+      expect(stdout).toContain(`Usage: gpu-pool ${command}`);
+      expect(stdout.slice(stdout.indexOf("Examples:")).match(/gpu-pool/g)?.length).toBeGreaterThanOrEqual(2);
+      expect(stdout).toContain("--json");
+    },
+  );
+
+  it("reads variables from the file that --env-file names, before or after the command", async () => {
+    await writeFile(join(cwd, "other.env"), "GPU_POOL=from-file\n");
+    for (const args of [
+      ["--env-file", "other.env", "status"],
+      ["status", "--env-file", "other.env"],
+    ]) {
+      expect((await run(args, { GPU_POOL: "" })).stdout).toContain("pool from-file:");
+    }
+  });
+});
+
+describe("gpu-pool db migrate", () => {
+  it("applies what an empty database lacks, once", async () => {
+    const name = `test_${randomBytes(6).toString("hex")}`;
+    const server = new pg.Client({ connectionString: inject("shared").superuserUrl });
+    await server.connect();
+    try {
+      await server.query(`create database ${name}`);
+      const url = new URL(inject("shared").superuserUrl);
+      url.pathname = `/${name}`;
+      const first = await run(["db", "migrate"], { SUPABASE_DB_URL: url.href });
+      expect(first).toMatchObject({ exitCode: 0 });
+      expect(first.stdout).toMatch(/^applied 20\d+_tables$/m);
+      const second = await run(["db", "migrate"], { SUPABASE_DB_URL: url.href });
+      expect(second).toMatchObject({ exitCode: 0, stdout: "nothing to do" });
+    } finally {
+      await server.query(`drop database if exists ${name} with (force)`);
+      await server.end();
+    }
+  });
+});
+
+describe("gpu-pool submit", () => {
+  it("prints the ids of what it inserted, for flags", async () => {
+    const { exitCode, stdout } = await run(["submit", "--prompt", "flags", "--count", "3", "--priority", "-7"]);
+    expect(exitCode).toBe(0);
+    const ids = stdout.split("\n");
+    const rows = await stack.rows("select params, priority, status from tasks where id = any($1)", [ids]);
+    expect(rows).toEqual(
+      Array.from({ length: 3 }, () => ({ params: { prompt: "flags" }, priority: -7, status: "Queued" })),
+    );
+    await stack.rows("delete from tasks where id = any($1)", [ids]);
+  });
+
+  it("inserts more than one batch, each task once, with the fields that each has", async () => {
+    const lines = Array.from({ length: 1_203 }, (_, index) =>
+      JSON.stringify({ task_type: "generate_video", params: { index }, ...(index % 2 === 1 && { priority: index }) }),
+    );
+    const { exitCode, stdout } = await run(["submit", "--file", "-", "--json"], {}, lines.join("\n"));
+    expect(exitCode).toBe(0);
+    const { ids } = JSON.parse(stdout) as { ids: string[] };
+    const rows = await stack.rows<{ id: string; index: number; priority: number }>(
+      "select id, (params->>'index')::int as index, priority from tasks where pool = $1 order by 2",
+      [stack.pool],
+    );
+    expect(rows).toEqual(ids.map((id, index) => ({ id, index, priority: index % 2 === 1 ? index : 0 })));
+    await stack.rows("delete from tasks where id = any($1)", [ids]);
+  });
+
+  it("inserts nothing when any of it is wrong, and names the line and the field", async () => {
+    const input =
+      '{"task_type":"generate_video","params":{}}\n{"task_type":"generate_video","params":{},"priority":"high"}\n';
+    const { exitCode, stderr } = await run(["submit"], {}, input);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain("stdin: line 2: priority: expected a whole number");
+    expect(await stack.rows("select id from tasks where pool = $1", [stack.pool])).toEqual([]);
+  });
+
+  it("names the task that does not exist where one depends on it", async () => {
+    const missing = "0b9c4a52-8a52-4a3c-9f3e-0a1b2c3d4e5f";
+    const { exitCode, stderr } = await run(["submit", "--prompt", "x", "--depends-on", missing]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(missing);
+  });
+});
+
+describe("gpu-pool with a pool", () => {
+  it("says when no Temporal worker answers, and then works once one does", async () => {
+    const started = await runJson("pool", "start");
+    expect(started).toMatchObject({ pool: stack.pool, wasRunning: false, workflowId: poolWorkflowId(stack.pool) });
+    const [order, status] = await Promise.all([run(["scale", "1"]), run(["status"])]);
+    expect(order.exitCode).toBe(69);
+    expect(order.stderr).toContain("no Temporal worker answered");
+    expect(status.stdout).toContain("controller none: its workflow is open, but no Temporal worker answers");
+
+    await stack.serve();
+    await expect
+      .poll(async () => (await runJson("status"))["controller"], { timeout: 30_000 })
+      .toMatchObject({ state: "answers", phase: "watching" });
+    const again = await run(["pool", "start", "--config", '{"maxActiveGpus":2}']);
+    expect(again).toMatchObject({ exitCode: 1, stdout: `pool ${stack.pool} was running already` });
+    expect(again.stderr).toContain("--config was not applied");
+    expect(again.stderr).toContain(`gpu-pool config set --pool ${stack.pool} maxActiveGpus=2`);
+    const description = await stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool)).describe();
+    expect(description.typedSearchAttributes.getAll()).toContainEqual(
+      expect.objectContaining({ value: stack.pool, key: expect.objectContaining({ name: "GpuPool" }) as unknown }),
+    );
+  });
+
+  it("gives orders and prints what holds from now on", async () => {
+    expect(await runJson("scale", "2", "--for", "1h30m")).toMatchObject({ pool: stack.pool, mode: "normal", hold: 2 });
+    expect((await run(["pause"])).stdout).toMatch(/: paused, .*; then held at 2 for another 1h29m$/);
+    expect((await run(["drain"])).stdout).toContain("draining to zero");
+    expect((await run(["scale", "auto"])).stdout).toContain("draining to zero");
+    expect((await run(["resume"])).stdout).toBe(`pool ${stack.pool}: normal, the policy decides its size`);
+    expect(await stack.rows("select mode, hold from pools where name = $1", [stack.pool])).toEqual([
+      { mode: "normal", hold: null },
+    ]);
+  });
+
+  it("waits for submitted tasks, prints the results' URLs, and shows the work in the status", async () => {
+    const done = await run(["submit", "--prompt", "a cat", ...SMALL, "--count", "2", "--wait"]);
+    expect(done).toMatchObject({ exitCode: 0 });
+    const urls = done.stdout.split("\n");
+    expect(urls).toHaveLength(2);
+    for (const url of urls) {
+      const answer = await fetch(url);
+      expect(answer.status).toBe(200);
+      expect(answer.headers.get("content-type")).toBe("video/mp4");
+      await answer.body?.cancel();
+    }
+    expect(done.stderr).toContain("2 of 2 complete");
+
+    const status = await runJson("status");
+    expect(status).toMatchObject({ queue: { open: 0, inProgress: 0, completeLastDay: 2, failedLastDay: 0 } });
+    expect(status["lastDecision"]).not.toBeNull();
+    const { soFarUsd } = status["cost"] as { soFarUsd: number };
+    expect(soFarUsd).toBeGreaterThan(0);
+  });
+
+  it("exits with 1 when a task fails, with its id and its reason", async () => {
+    const { exitCode, stderr, stdout } = await run([
+      "submit",
+      "--prompt",
+      "x",
+      "--param",
+      "frames=-1",
+      "--wait",
+      "--json",
+    ]);
+    expect(exitCode).toBe(1);
+    const { tasks } = JSON.parse(stdout) as { tasks: { id: string; status: string }[] };
+    expect(tasks).toMatchObject([{ status: "Failed" }]);
+    expect(stderr).toContain(`${tasks[0]?.id} Failed: params.frames`);
+  });
+});

@@ -1,0 +1,91 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, realpath, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { launchClient, runClient } from "../../kit/client.ts";
+
+const STACK_ENV = ".gpu-pool/dev/stack.env";
+
+let cwd = "";
+let env: Record<string, string> = {};
+
+beforeAll(async () => {
+  cwd = await realpath(await mkdtemp(join(tmpdir(), "client-dev-")));
+  env = { TEMPORAL_CLI_PATH: inject("shared").temporalBinary, LOG_LEVEL: "warn" };
+});
+
+afterAll(async () => {
+  await rm(cwd, { recursive: true, force: true });
+});
+
+async function isListening(url: string): Promise<boolean> {
+  return await fetch(url).then(
+    async (answer) => {
+      await answer.body?.cancel();
+      return true;
+    },
+    () => false,
+  );
+}
+
+describe("gpu-pool dev", () => {
+  it("runs everything, serves the other commands, brings its worker back, and stops in order", async () => {
+    const dev = launchClient(["dev", "--json"], { cwd, env });
+    let stdout = "";
+    let stderr = "";
+    dev.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    dev.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    try {
+      await expect.poll(() => stdout.includes("\n") || `${dev.exitCode}: ${stderr}`, { timeout: 90_000 }).toBe(true);
+      const up = JSON.parse(stdout) as Record<string, string>;
+      expect(up).toMatchObject({ pid: dev.pid, pool: "main", envFile: join(cwd, STACK_ENV) });
+      expect(up["webUi"]).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/namespaces\/default\/workflows\/gpu-pool%2Fmain$/);
+      expect((await stat(join(cwd, STACK_ENV))).mode & 0o777).toBe(0o600);
+
+      const second = await runClient(["dev"], { cwd, env });
+      expect(second).toMatchObject({ exitCode: 1 });
+      expect(second.stderr).toContain(`process ${dev.pid} runs a stack in .gpu-pool/dev already`);
+
+      const workers = async () => {
+        const { stdout: pids } = await execa("pgrep", ["-P", String(dev.pid), "-f", "src/worker"], { reject: false });
+        return pids.split("\n").filter((pid) => pid !== "");
+      };
+      const [worker] = await workers();
+      process.kill(Number(worker), "SIGKILL");
+      await expect
+        .poll(() => stderr, { timeout: 10_000 })
+        .toContain("Temporal worker died (SIGKILL); starting it again");
+      await expect.poll(workers, { timeout: 10_000 }).not.toEqual([]);
+      expect(await workers()).not.toContain(worker);
+
+      const small = ["--frames", "8", "--fps", "8", "--width", "64", "--height", "64"];
+      const done = await runClient(["submit", "--prompt", "a cat", ...small, "--wait"], { cwd, env });
+      expect(done).toMatchObject({ exitCode: 0 });
+      expect(done.stderr).toContain(`using the stack that runs here (${STACK_ENV})`);
+      expect(await isListening(done.stdout)).toBe(true);
+      const status = await runClient(["status", "--json", "--env-file", STACK_ENV], { cwd, env });
+      expect(JSON.parse(status.stdout)).toMatchObject({
+        controller: { state: "answers" },
+        queue: { completeLastDay: 1 },
+      });
+
+      dev.kill("SIGINT");
+      expect(await dev).toMatchObject({ exitCode: 0 });
+      expect(stderr).toContain("gpu-pool: stopped");
+      expect(existsSync(join(cwd, STACK_ENV))).toBe(false);
+      expect(await isListening(up["api"] ?? "")).toBe(false);
+      expect(await isListening(up["simulator"] ?? "")).toBe(false);
+    } finally {
+      dev.kill("SIGKILL");
+    }
+  }, 180_000);
+
+  it("says what is wrong with the settings before it starts anything", async () => {
+    const { exitCode, stderr } = await runClient(["dev"], { cwd, env: { ...env, MAX_ACTIVE_GPUS: "many" } });
+    expect(exitCode).toBe(78);
+    expect(stderr).toContain("MAX_ACTIVE_GPUS=many");
+    expect(stderr).not.toContain("Postgres");
+  });
+});

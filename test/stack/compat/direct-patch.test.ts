@@ -1,0 +1,281 @@
+import type { SupabaseClient } from "@supabase/supabase-js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ClaimedTask, Queue } from "../../kit/queue.ts";
+import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
+
+describe("a write to the tables with the service role's key", () => {
+  let api: QueueApi;
+  let queue: Queue;
+  let service: SupabaseClient;
+  let pool: string;
+  beforeAll(async () => {
+    api = await openQueueApi();
+    queue = api.queue;
+    service = api.client(api.keys.serviceRoleKey);
+    pool = await queue.newPool();
+  });
+  afterAll(() => api?.close());
+
+  const patch = async (table: string, id: string, values: object) => {
+    const { error } = await service.from(table).update(values).eq("id", id);
+    return error && `${error.code}: ${error.message}`;
+  };
+  const running = async (
+    columns: Readonly<Record<string, unknown>> = {},
+  ): Promise<ClaimedTask & { worker: string }> => {
+    const worker = await queue.newWorker(pool);
+    const id = await queue.addTask(pool, columns);
+    const lease = await queue.lease(worker);
+    expect(lease.task_id).toBe(id);
+    return { ...lease, worker };
+  };
+  const attempt = (task: string) =>
+    queue.one("select worker_id, cause, error from task_attempts where task_id = $1 order by attempt desc limit 1", [
+      task,
+    ]);
+  const worker = (id: string) => queue.one<Record<string, unknown>>("select * from workers where id = $1", [id]);
+
+  describe("about a task", () => {
+    it("that completes it ends its lease, by any name of the status", async () => {
+      const lease = await running();
+      const url = "https://elsewhere.example/v.mp4";
+      expect(await patch("tasks", lease.task_id, { status: "completed", output_location: url })).toBeNull();
+      expect(await queue.task(lease.task_id)).toMatchObject({
+        status: "Complete",
+        output_location: url,
+        worker_id: lease.worker,
+        generation_created: true,
+      });
+      expect(await attempt(lease.task_id)).toMatchObject({ cause: "completed" });
+      expect(await queue.finish(lease)).toBe("already_completed");
+    });
+
+    it("that completes it with a file that is not in storage is refused", async () => {
+      const lease = await running();
+      const url = `${api.url}/storage/v1/object/public/videos/${lease.task_id}/none.mp4`;
+      expect(await patch("tasks", lease.task_id, { status: "Complete", output_location: url })).toMatch(
+        /^PT409: .* is not in storage/,
+      );
+      expect(await queue.release(lease)).toBe("released");
+      await patch("tasks", lease.task_id, { status: "Cancelled" });
+    });
+
+    it("that fails it ends its lease, and the text in output_location is its error", async () => {
+      const lease = await running();
+      expect(await patch("tasks", lease.task_id, { status: "Failed", output_location: "no prompt" })).toBeNull();
+      expect(await queue.task(lease.task_id)).toMatchObject({
+        status: "Failed",
+        error_message: "no prompt",
+        output_location: null,
+      });
+      expect(await attempt(lease.task_id)).toMatchObject({ cause: "task_error" });
+    });
+
+    it.each([["Complete"], ["Failed"], ["Cancelled"]])(
+      "cannot change one that is %s, nor its result",
+      async (status) => {
+        const { task_id: id } = await running();
+        await patch("tasks", id, { status, output_location: "https://elsewhere.example/1.mp4" });
+        const before = await queue.task(id);
+        for (const other of ["Queued", "in_progress", "Complete", "Failed", "Cancelled"].filter((s) => s !== status)) {
+          expect(await patch("tasks", id, { status: other })).toMatch(new RegExp(`^PT409: task ${id} is ${status}`));
+        }
+        const late = { status, output_location: "https://elsewhere.example/2.mp4" };
+        expect(await patch("tasks", id, late)).toMatch(/^PT409: .*its result stays/);
+        expect(await patch("tasks", id, { status, output_location: before.output_location })).toBeNull();
+        expect(await queue.task(id)).toMatchObject({ status, output_location: before.output_location });
+      },
+    );
+
+    it("that gives it back ends its lease, counts no attempt, and another worker gets it", async () => {
+      const lease = await running();
+      expect(await patch("tasks", lease.task_id, { status: "Bogus" })).toMatch(/^23514: status Bogus is none of /);
+      expect(await patch("tasks", lease.task_id, { status: "queued", worker_id: null })).toBeNull();
+      expect(await queue.task(lease.task_id)).toMatchObject({ status: "Queued", attempts: 0, worker_id: null });
+      expect(await attempt(lease.task_id)).toMatchObject({ cause: "released" });
+      const next = await queue.lease(await queue.newWorker(pool));
+      expect(next.task_id).toBe(lease.task_id);
+      expect(await queue.finish(lease)).toBe("lease_lost");
+      expect(await queue.finish(next)).toBe("completed");
+    });
+
+    it("that gives it back with a fatal error is a failed attempt, and the third is the last", async () => {
+      const { task_id: id } = await running();
+      for (const count of [1, 2, 3]) {
+        const fatal = { status: "Queued", worker_id: null, error_details: `CUDA fault ${count}` };
+        expect(await patch("tasks", id, fatal)).toBeNull();
+        expect(await attempt(id)).toMatchObject({ cause: "task_error", error: `CUDA fault ${count}` });
+        expect(await queue.task(id)).toMatchObject({ status: count < 3 ? "Queued" : "Failed", attempts: count });
+        await queue.claim(await queue.newWorker(pool));
+      }
+      expect(await queue.task(id)).toMatchObject({ error_message: "CUDA fault 3" });
+    });
+
+    it("that claims it is a lease", async () => {
+      const claimant = await queue.newWorker(pool);
+      const id = await queue.addTask(pool);
+      expect(await patch("tasks", id, { status: "In Progress", worker_id: claimant, attempts: 0 })).toBeNull();
+      expect(await queue.task(id)).toMatchObject({ status: "In Progress", worker_id: claimant, attempts: 1 });
+      expect(await attempt(id)).toMatchObject({ worker_id: claimant, cause: null });
+      expect((await queue.lease(claimant)).task_id).toBe(id);
+    });
+
+    it.each([
+      ["without a worker", () => Promise.resolve(null), {}, /worker_id is missing/],
+      ["for an unknown worker", () => Promise.resolve("nobody"), {}, /nobody is not registered/],
+      ["for a draining one", () => queue.newWorker(pool, { status: "terminating" }), {}, /is terminating/],
+      ["for a busy one", async () => (await running()).worker, {}, /holds another task/],
+    ])("cannot claim it %s", async (_, claimant, columns, message) => {
+      const worker_id = await claimant();
+      const id = await queue.addTask(pool, columns);
+      expect(await patch("tasks", id, { status: "In Progress", worker_id })).toMatch(message);
+      expect(await queue.task(id)).toMatchObject({ status: "Queued", worker_id: null });
+      await patch("tasks", id, { status: "Cancelled" });
+    });
+
+    it("cannot claim what its project's pause holds, nor open its gate", async () => {
+      const project_id = await queue.newProject({ paused: true });
+      const id = await queue.addTask(pool, { project_id });
+      const claimant = await queue.newWorker(pool);
+      expect(await patch("tasks", id, { gate: "open" })).toBeNull();
+      expect(await queue.task(id)).toMatchObject({ gate: "held" });
+      expect(await patch("tasks", id, { status: "In Progress", worker_id: claimant })).toMatch(/^PT409: .*paused/);
+      await patch("tasks", id, { status: "Cancelled" });
+    });
+
+    it.each([["Complete"], ["Failed"]])("cannot make one %s that nobody holds any more", async (status) => {
+      const lease = await running();
+      await queue.release(lease);
+      expect(await patch("tasks", lease.task_id, { status })).toMatch(/^PT409: .*no worker holds it/);
+      expect(await queue.task(lease.task_id)).toMatchObject({ status: "Queued" });
+      await patch("tasks", lease.task_id, { status: "Cancelled" });
+    });
+
+    it("cannot take it from the worker that holds it", async () => {
+      const lease = await running();
+      const thief = await queue.newWorker(pool);
+      expect(await patch("tasks", lease.task_id, { status: "In Progress", worker_id: thief })).toMatch(
+        /^PT409: .*is held/,
+      );
+      expect(await queue.finish(lease)).toBe("completed");
+    });
+
+    it.each([["In Progress"], ["in_progress"]])(
+      "that adds it %s adds it to the queue: there is no lease yet",
+      async (status) => {
+        const holder = await queue.newWorker(pool);
+        const row = { task_type: "vace", pool, status, worker_id: holder, generation_started_at: new Date() };
+        const { data, error } = await service.from("tasks").insert(row).select("id").single();
+        expect(error).toBeNull();
+        const { id } = data as { id: string };
+        expect(await queue.task(id)).toMatchObject({ status: "Queued", gate: "open", worker_id: null });
+        const lease = await queue.lease(holder);
+        expect(lease.task_id).toBe(id);
+        const { error: merged } = await service.from("tasks").upsert({ ...row, id });
+        expect(merged).toBeNull();
+        expect(await queue.finish(lease)).toBe("completed");
+      },
+    );
+
+    it("that it is in progress is progress, and delegates an orchestrator's task to its sub-tasks", async () => {
+      const lease = await running({ task_type: "travel_orchestrator" });
+      const id = lease.task_id;
+      expect(await patch("tasks", id, { status: "In Progress", output_location: "planning" })).toBeNull();
+      expect(await attempt(id)).toMatchObject({ cause: null });
+      expect(
+        await queue.one("select progress_at is not null as moved from task_attempts where task_id = $1", [id]),
+      ).toEqual({ moved: true });
+      const child = await queue.addTask(pool, { params: { orchestrator_task_id_ref: id } });
+      expect(await patch("tasks", id, { status: "In Progress", output_location: "1 segment queued" })).toBeNull();
+      expect(await attempt(id)).toMatchObject({ cause: "delegated" });
+      const next = await queue.lease(lease.worker);
+      expect(next.task_id).toBe(child);
+      await queue.finish(next);
+      expect(await queue.task(id)).toMatchObject({ status: "Complete" });
+    });
+
+    it("and the end of its lease by its worker agree on one outcome when they meet", async () => {
+      const lease = await running();
+      const session = await queue.session();
+      await session.rows("begin");
+      await session.call("release_task", {
+        p_task_id: lease.task_id,
+        p_lease_token: lease.lease_token,
+        p_reason: "the pod goes",
+      });
+      const late = patch("tasks", lease.task_id, { status: "Complete" });
+      await expect
+        .poll(() =>
+          queue.rows("select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"),
+        )
+        .toHaveLength(1);
+      await session.rows("commit");
+      expect(await late).toMatch(/^PT409: .*no worker holds it/);
+      expect(await queue.task(lease.task_id)).toMatchObject({ status: "Queued" });
+      await patch("tasks", lease.task_id, { status: "Cancelled" });
+    });
+  });
+
+  describe("about a worker", () => {
+    it("that it is in error is evidence in its row and the journal, and no status", async () => {
+      const id = await queue.newWorker(pool, { metadata: { ram_tier: 72 } });
+      const fatal = { status: "error", metadata: { error_reason: "cuda_driver", self_terminated: true } };
+      expect(await patch("workers", id, fatal)).toBeNull();
+      expect(await patch("workers", id, fatal)).toBeNull();
+      expect(await worker(id)).toMatchObject({
+        status: "active",
+        metadata: { ram_tier: 72, error_reason: "cuda_driver", self_terminated: true, reported_status: "error" },
+      });
+      const events = await queue.rows<{ reason: string }>(
+        "select reason from pool_events where worker_id = $1 and kind = 'worker.status_reported'",
+        [id],
+      );
+      expect(events).toEqual([{ reason: "reported error, stays active: only its lifecycle changes a status" }]);
+    });
+
+    it("with a heartbeat makes a spawning one active, once, by the database's clock", async () => {
+      const id = await queue.newWorker(pool, { status: "spawning" });
+      expect(await patch("workers", id, { status: "active" })).toBeNull();
+      expect(await worker(id)).toMatchObject({ status: "spawning", ready_at: null });
+      const beat = { status: "active", last_heartbeat: "2001-01-01T00:00:00Z" };
+      expect(await patch("workers", id, beat)).toBeNull();
+      const row = await worker(id);
+      expect(row).toMatchObject({ status: "active", boot_stage: "ready", ready_at: expect.any(Date) });
+      expect((row["last_heartbeat"] as Date).getFullYear()).toBeGreaterThan(2001);
+      expect(
+        await queue.rows("select 1 from pool_events where worker_id = $1 and kind = 'worker.ready'", [id]),
+      ).toHaveLength(1);
+    });
+
+    it.each([["terminating"], ["terminated"], ["error"]])("never brings one back that is %s", async (status) => {
+      const id = await queue.newWorker(pool, { status });
+      expect(await patch("workers", id, { status: "active", last_heartbeat: new Date() })).toBeNull();
+      expect(await worker(id)).toMatchObject({ status });
+      expect((await worker(id))["last_heartbeat"] === null).toBe(status !== "terminating");
+    });
+
+    it.each([["spawning"], ["active"]])("that a %s one crashed is no sign of its life", async (status) => {
+      const id = await queue.newWorker(pool, { status });
+      expect(await patch("workers", id, { last_heartbeat: new Date(), status: "crashed" })).toBeNull();
+      expect(await worker(id)).toMatchObject({
+        status,
+        last_heartbeat: null,
+        ready_at: null,
+        metadata: { reported_status: "crashed" },
+      });
+    });
+
+    it("that registers one that crashed makes it no living one", async () => {
+      const row = { id: "box-2", pool, status: "crashed", last_heartbeat: new Date() };
+      expect((await service.from("workers").insert(row)).error).toBeNull();
+      expect(await worker("box-2")).toMatchObject({ status: "spawning", last_heartbeat: null, ready_at: null });
+    });
+
+    it("that registers one makes it external, whatever it says", async () => {
+      const row = { id: "box-1", pool, status: "error", origin: "pool", last_heartbeat: new Date() };
+      const { error } = await service.from("workers").upsert(row);
+      expect(error).toBeNull();
+      expect(await worker("box-1")).toMatchObject({ status: "active", origin: "external" });
+    });
+  });
+});

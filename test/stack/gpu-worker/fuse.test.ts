@@ -1,0 +1,86 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { type FakeServer, startFakeServer } from "../../kit/fake-queue-server.ts";
+
+const KEY = "rpa_key-that-no-log-may-show";
+const IN_A_MINUTE_MS = 60_000;
+
+/** A provider that knows one pod and answers the first request with 503. */
+async function startProvider() {
+  const requests: string[] = [];
+  const server = createServer((request, reply) => {
+    requests.push(`${request.method} ${request.url}`);
+    reply.writeHead(requests.length === 1 ? 503 : 204).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return { requests, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v2` };
+}
+
+/** Runs the real program as in a pod that ends `endsInMs` from now, until it is over. */
+async function runInPod(endsInMs: number, env: Record<string, string>, prepare: (server: FakeServer) => void) {
+  const [provider, server] = await Promise.all([startProvider(), startFakeServer()]);
+  const directory = await mkdtemp(join(tmpdir(), "gpu-worker-fuse-"));
+  onTestFinished(async () => {
+    await server.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+  prepare(server);
+  const { exitCode, all } = await execa(process.execPath, ["--import", "tsx", "src/gpu-worker/main.ts"], {
+    extendEnv: false,
+    reject: false,
+    all: true,
+    timeout: 50_000,
+    env: {
+      PATH: process.env.PATH,
+      WORKER_ID: "pool-0a1b2c3d",
+      SUPABASE_URL: server.url,
+      SUPABASE_ANON_KEY: "anon",
+      WORKER_TOKEN: "token",
+      WORKER_POLL_MS: "100",
+      WORKER_HEARTBEAT_MS: "200",
+      WORKER_OUTPUT_DIR: directory,
+      POD_ENDS_AT: new Date(Date.now() + endsInMs).toISOString(),
+      RUNPOD_POD_ID: "x1y2z3",
+      RUNPOD_API_KEY: KEY,
+      RUNPOD_API_URL: provider.url,
+      ...env,
+    },
+  });
+  expect(all).not.toContain(KEY);
+  expect(provider.requests).toEqual(["DELETE /v2/pods/x1y2z3", "DELETE /v2/pods/x1y2z3"]);
+  return { exitCode, output: all, calls: server.state.calls };
+}
+
+describe("invariant 15: a GPU worker in a pod", () => {
+  it("that has outlived its end deletes the pod before anything else, and claims nothing", async () => {
+    const unusable = { FFMPEG_PATH: "/no/such/program" };
+    const { exitCode, output, calls } = await runInPod(-1_000, unusable, (server) => void server.addTask({}));
+    expect({ exitCode, calls }).toEqual({ exitCode: 0, calls: [] });
+    expect(output).toContain("has outlived its end");
+  });
+
+  it("deletes the pod when it leaves because of its maximum lifetime", async () => {
+    const { exitCode, output } = await runInPod(IN_A_MINUTE_MS, { WORKER_MAX_LIFETIME_SEC: "1" }, () => undefined);
+    expect(exitCode).toBe(0);
+    expect(output).toContain("it deletes its own pod");
+  });
+
+  it("deletes the pod in the middle of a task and goes, although its database never answers", async () => {
+    const { exitCode, output } = await runInPod(6_000, {}, (server) => {
+      server.addTask({ prompt: "a river", frames: 1_000, width: 1_920, height: 1_080 });
+      server.state.faults.set("release_task", "hang");
+    });
+    expect(exitCode).toBe(0);
+    expect(output).toContain("task begun");
+    expect(output).toContain("task broken off: pod x1y2z3 has outlived its end");
+  });
+});

@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startTestStack, type TestStack } from "../../kit/stack.ts";
+import { countTasks, expectDoneOnce, expectNothingLeft, workerStates } from "../../kit/lifecycle.ts";
+
+describe("a worker's first minutes", () => {
+  let stack: TestStack;
+  beforeAll(async () => {
+    stack = await startTestStack({ env: { SPAWNING_TIMEOUT_SEC: "5" } });
+    await stack.serve();
+    await stack.startPool();
+  });
+  afterAll(async () => await stack?.close());
+
+  it("ends a worker that never reports at its spawn deadline, removes its pod, and has the task done by a replacement", async () => {
+    stack.simulator.addFault({ on: "create", kind: "mute" });
+    const ids = await stack.submit(1);
+    await expectDoneOnce(stack, ids, 45);
+    await expectNothingLeft(stack, 30);
+
+    const [mute, replacement] = await workerStates(stack);
+    expect(mute).toMatchObject({ status: "error", status_reason: expect.stringContaining("no heartbeat 5 s after") });
+    expect(replacement?.status).toBe("terminated");
+    const pods = stack.simulator.ledger().pods;
+    expect(pods.find(({ name }) => name === mute?.id)).toMatchObject({ endCause: "deleted", pid: null });
+    const [attempt] = await stack.rows<{ worker_id: string }>("select worker_id from task_attempts");
+    expect(attempt?.worker_id).toBe(replacement?.id);
+  });
+
+  it("fails a task with bad params at once, names the field, and goes on with the next task", async () => {
+    const [bad = ""] = await stack.submit(1, { frames: "many" });
+    const [good = ""] = await stack.submit(1);
+    await expectDoneOnce(stack, [good], 30);
+    expect(await countTasks(stack, "Failed")).toBe(1);
+    const [task] = await stack.rows<{ error_message: string; attempts: number }>(
+      "select error_message, attempts from tasks where id = $1",
+      [bad],
+    );
+    expect(task).toMatchObject({ attempts: 1, error_message: expect.stringContaining("params.frames") });
+    const attempts = await stack.rows<{ worker_id: string; cause: string }>(
+      "select worker_id, cause from task_attempts where task_id = any($1) order by started_at",
+      [[bad, good]],
+    );
+    expect(attempts.map(({ cause }) => cause)).toEqual(["task_error", "completed"]);
+    expect(attempts[0]?.worker_id).toBe(attempts[1]?.worker_id);
+    await expectNothingLeft(stack, 30);
+  });
+});

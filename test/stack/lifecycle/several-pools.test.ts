@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { poolWorkflowId } from "../../../src/contract/names.ts";
+import { startTestStack, type TestStack } from "../../kit/stack.ts";
+import { expectDoneOnce, expectNothingLeft, within } from "../../kit/lifecycle.ts";
+
+interface Living {
+  readonly pool: string;
+  readonly n: number;
+}
+
+describe("several pools side by side in one namespace", () => {
+  let stack: TestStack;
+  let day: string;
+  let night: string;
+  beforeAll(async () => {
+    stack = await startTestStack({ env: { TASKS_PER_GPU_THRESHOLD: "1", MAX_ACTIVE_GPUS: "9" } });
+    await stack.serve();
+    day = stack.pool;
+    night = `${stack.pool}-night`;
+    await stack.rows("update task_types set pool = $1 where name = 'generate_video'", [day]);
+    await stack.rows("insert into task_types (name, pool) values ('upscale_at_night', $1)", [night]);
+    await stack.startPool({ config: { maxActiveGpus: 2 } });
+    await startSecond();
+  });
+  afterAll(async () => {
+    await stack?.temporal.workflow
+      .getHandle(poolWorkflowId(night))
+      .terminate("the test is over")
+      .catch(() => undefined);
+    await stack?.close();
+  });
+
+  async function startSecond(): Promise<void> {
+    await stack.temporal.workflow.start("gpuPool", {
+      workflowId: poolWorkflowId(night),
+      taskQueue: stack.config.temporal.taskQueue,
+      args: [{ pool: night, config: { maxActiveGpus: 1, policy: "workload" } }],
+    });
+  }
+
+  /** @param pool null: that of the task's type. */
+  async function submit(count: number, pool: string | null = null, type = "generate_video"): Promise<string[]> {
+    const params = { prompt: "a cat", frames: 8, fps: 8, width: 64, height: 64 };
+    const rows = await stack.rows<{ id: string }>(
+      "insert into tasks (task_type, params, pool) select $1, $2, $3 from generate_series(1, $4) returning id",
+      [type, params, pool, count],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  async function living(): Promise<Living[]> {
+    return await stack.rows<Living>(
+      "select pool, count(*)::int as n from workers where gone_at is null group by pool order by pool",
+    );
+  }
+
+  it("each works off its own task types with its own settings, and its workers carry its name", async () => {
+    const [foreign = ""] = await submit(1, null, "upscale_at_night");
+    const ids = [...(await submit(6)), ...(await submit(3, night))];
+    await expect.poll(living, within(20)).toEqual([
+      { pool: day, n: 2 },
+      { pool: night, n: 1 },
+    ]);
+    await expectDoneOnce(stack, ids, 60);
+    const strays = await stack.rows(
+      `select 1 from task_attempts a join tasks t on t.id = a.task_id join workers w on w.id = a.worker_id
+       where t.pool <> w.pool or w.id not like w.pool || '-%'`,
+    );
+    expect(strays).toEqual([]);
+    // No GPU worker here knows this type; but it was a worker of the type's pool that said so.
+    expect(await stack.rows("select pool, status from tasks where id = $1", [foreign])).toEqual([
+      { pool: night, status: "Failed" },
+    ]);
+    expect(await stack.rows("select 1 from workers")).toHaveLength(3);
+    await expectNothingLeft(stack, 40);
+  });
+
+  it("what is said to one does not reach the other", async () => {
+    const handle = stack.temporal.workflow.getHandle(poolWorkflowId(night));
+    await handle.executeUpdate("drain");
+    const waiting = await submit(1, night);
+    await expectDoneOnce(stack, await submit(2), 40);
+    expect(await stack.rows("select status from tasks where id = any($1)", [waiting])).toEqual([{ status: "Queued" }]);
+    expect(await stack.rows("select name, mode from pools where name = any($1) order by name", [[day, night]])).toEqual(
+      [
+        { name: day, mode: "normal" },
+        { name: night, mode: "draining" },
+      ],
+    );
+    await handle.executeUpdate("resume");
+    await expectDoneOnce(stack, waiting, 40);
+    await expectNothingLeft(stack, 40);
+  });
+
+  it("the shutdown of one leaves the workers of the other alone", async () => {
+    await stack.temporal.workflow.getHandle(poolWorkflowId(day)).executeUpdate("scale", { args: [{ target: 1 }] });
+    await stack.temporal.workflow.getHandle(poolWorkflowId(night)).executeUpdate("scale", { args: [{ target: 1 }] });
+    await expect.poll(living, within(20)).toEqual([
+      { pool: day, n: 1 },
+      { pool: night, n: 1 },
+    ]);
+    const second = stack.temporal.workflow.getHandle(poolWorkflowId(night));
+    await second.executeUpdate("shutdown");
+    await second.result();
+    expect(await living()).toEqual([{ pool: day, n: 1 }]);
+    expect(
+      stack.simulator
+        .ledger()
+        .pods.filter(({ live }) => live)
+        .map(({ name }) => name),
+    ).toEqual([expect.stringMatching(new RegExp(`^${day}-[0-9a-f]{8}$`))]);
+  });
+});

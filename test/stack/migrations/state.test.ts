@@ -1,0 +1,188 @@
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { fileURLToPath } from "node:url";
+import type pg from "pg";
+import { afterEach, describe, expect, inject, it } from "vitest";
+import { generatedFiles } from "../../../scripts/generate-types.ts";
+import { bootstrapSupabase } from "../../../src/dev/servers/supabase-roles.ts";
+import { compareCatalogs, expectedCatalog, readCatalog } from "../../../src/supabase/catalog.ts";
+import { MIGRATIONS_TABLE, migrationNames, migrationScript } from "../../../src/supabase/migration-files.ts";
+import { appliedMigrations, ensureBucket, migrate, withClient } from "../../../src/supabase/migrate.ts";
+import { incumbentSchema } from "../../kit/incumbent.ts";
+import { runClient } from "../../kit/client.ts";
+
+/** A row in every table, at work: a lease, a sub-task that waits, a limit, a notification that is due. */
+const inhabitants = `
+  insert into pools (name) values ('main');
+  insert into projects (id, name, user_id, max_running) values (gen_random_uuid(), 'films', gen_random_uuid(), 2);
+  insert into user_api_tokens (user_id, token_hash) select user_id, 'hash' from projects where name = 'films';
+  insert into notification_endpoints (url, secret, kinds)
+    values ('https://example.com/hook', repeat('s', 40), array['task.completed', 'task.failed', 'pool.alert']);
+  insert into workers (id, pool, status, origin) values ('main-0a1b2c3d', 'main', 'active', 'pool'), ('box', 'main', 'active', 'external');
+  insert into tasks (task_type, project_id) select 'generate_video', id from projects, generate_series(1, 4) where name = 'films';
+  insert into tasks (task_type, dependant_on) select 'generate_video', id from tasks limit 1;
+  select claim_task('main-0a1b2c3d');
+  update tasks set status = 'Cancelled' where status = 'Queued' and gate = 'open' and project_id <> '00000000-0000-0000-0000-000000000000';
+  select fail_worker('box', 'worker_died', 'for its diagnostics'), journal('main', 'alert.test', 'for its notification');
+  select store_logs('[{"level": "INFO", "message": "hello", "source_type": "worker"}]', p_worker_id => 'box');`;
+
+describe("the state of a database", () => {
+  const { superuserUrl, authenticatorPassword } = inject("shared");
+  const undo: (() => Promise<unknown>)[] = [];
+  afterEach(async () => {
+    for (const end of undo.splice(0).reverse()) {
+      await end();
+    }
+  });
+
+  async function emptyDatabase(): Promise<string> {
+    const name = `state_${randomBytes(6).toString("hex")}`;
+    await withClient(superuserUrl, (client) => client.query(`create database ${name}`));
+    undo.push(() => withClient(superuserUrl, (client) => client.query(`drop database ${name} with (force)`)));
+    const url = new URL(superuserUrl);
+    url.pathname = `/${name}`;
+    await bootstrapSupabase({ databaseUrl: url.href, authenticatorPassword });
+    return url.href;
+  }
+  const run = (url: string, text: string) =>
+    withClient(url, async (client) => (await client.query(text)) as pg.QueryResult);
+  const rows = async (url: string, text: string) => (await run(url, text)).rows as Record<string, unknown>[];
+  const everyRow = async (url: string): Promise<Record<string, unknown[]>> => {
+    const tables = await rows(
+      url,
+      `select relname as name from pg_class
+       where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> '${MIGRATIONS_TABLE}'`,
+    );
+    const contents = tables.map(async ({ name }) => {
+      const content = await rows(url, `select to_jsonb(t) as row from ${String(name)} t order by to_jsonb(t)::text`);
+      return [String(name), content] as const;
+    });
+    return Object.fromEntries(await Promise.all(contents));
+  };
+  const drift = async (url: string) => compareCatalogs(await expectedCatalog(), await withClient(url, readCatalog));
+  const cli = (url: string, ...args: string[]) =>
+    runClient(["db", ...args], { cwd: tmpdir(), env: { SUPABASE_DB_URL: url } });
+
+  it("is the committed one after the migrations, in catalog and types", async () => {
+    const url = await emptyDatabase();
+    await migrate(url);
+    const files = await withClient(url, generatedFiles);
+    for (const file of files) {
+      const isCurrent = (await readFile(file.url, "utf8")) === file.text;
+      // Where it is not: npx tsx scripts/generate-types.ts --write
+      expect({ file: fileURLToPath(file.url), isCurrent }).toMatchObject({ isCurrent: true });
+    }
+    expect(await drift(url)).toEqual([]);
+  });
+
+  it.each(["text", "enum"] as const)(
+    "has no drift after an older orchestrator's tables were adopted, status %s",
+    async (kind) => {
+      const url = await emptyDatabase();
+      await run(url, incumbentSchema(kind));
+      await migrate(url);
+      expect(await drift(url)).toEqual([]);
+    },
+  );
+
+  it("comes from the printed script as from the command; the script may be run again, and both be mixed", async () => {
+    const url = await emptyDatabase();
+    const script = await migrationScript("clips");
+    await run(url, script);
+    expect(await appliedMigrations(url)).toEqual(await migrationNames());
+    expect(await drift(url)).toEqual([]);
+    expect(await rows(url, "select id, public from storage.buckets")).toEqual([{ id: "clips", public: true }]);
+    await run(url, "insert into tasks (task_type) values ('generate_video')");
+    await run(url, script);
+    expect(await migrate(url)).toEqual([]);
+    expect(await rows(url, "select count(*)::int as n from tasks")).toEqual([{ n: 1 }]);
+  });
+
+  it("comes from the printed script over an older orchestrator's tables too", async () => {
+    const url = await emptyDatabase();
+    await run(url, incumbentSchema("enum"));
+    await run(url, await migrationScript("videos"));
+    expect(await rows(url, "select count(*)::int as n from tasks")).toEqual([{ n: 9 }]);
+    expect(await migrate(url)).toEqual([]);
+  });
+
+  it("shows a change by hand as drift: what is missing, what differs, what callers could meet instead", async () => {
+    const url = await emptyDatabase();
+    await migrate(url);
+    await run(
+      url,
+      `drop index tasks_open;
+       alter table tasks alter column vtime type numeric;
+       alter table workers disable row level security;
+       grant execute on function drain_worker(text, text, boolean, boolean) to anon;
+       create function claim_task(p_worker_id text, p_extra text) returns text language sql as 'select 1::text';
+       create policy everybody on tasks for select using (true);
+       create table of_somebody_else (id int);
+       create policy theirs on of_somebody_else using (true)`,
+    );
+    expect((await drift(url)).map(({ object, kind }) => `${kind} ${object}`).toSorted()).toEqual(
+      [
+        "different column tasks.vtime",
+        "different function drain_worker(p_worker_id text, p_reason text, p_only_idle boolean, p_until_task_ends boolean)",
+        "different table workers",
+        "missing index tasks_open",
+        "unexpected function claim_task(p_worker_id text, p_extra text)",
+        "unexpected policy tasks.everybody",
+      ].toSorted(),
+    );
+  });
+
+  it("has a public bucket once asked for, also where it was private", async () => {
+    const url = await emptyDatabase();
+    expect(await ensureBucket(url, "videos")).toBe("created");
+    expect(await ensureBucket(url, "videos")).toBeNull();
+    await run(url, "update storage.buckets set public = false");
+    expect(await ensureBucket(url, "videos")).toBe("made public");
+    expect(await rows(url, "select id, public from storage.buckets")).toEqual([{ id: "videos", public: true }]);
+    await run(url, "drop schema storage cascade");
+    expect(await ensureBucket(url, "videos")).toBeNull();
+  });
+
+  it("is told by the command: status, verify and their exit codes", async () => {
+    const url = await emptyDatabase();
+    const names = await migrationNames();
+    const before = await cli(url, "status", "--json");
+    expect([before.exitCode, JSON.parse(before.stdout)]).toEqual([1, { applied: [], pending: names, unknown: [] }]);
+    const migrated = await cli(url, "migrate");
+    expect(migrated.stdout.split("\n")).toEqual([
+      ...names.map((name) => `applied ${name}`),
+      "created: storage bucket videos",
+    ]);
+    expect((await cli(url, "migrate")).stdout).toBe("nothing to do");
+    const after = await cli(url, "status");
+    expect([after.exitCode, after.stdout.split("\n").at(-1)]).toEqual([0, "up to date"]);
+    expect((await cli(url, "verify")).exitCode).toBe(0);
+    await run(url, "drop index tasks_open");
+    const verified = await cli(url, "verify");
+    expect([verified.exitCode, verified.stdout]).toEqual([1, expect.stringContaining("missing     index tasks_open")]);
+  });
+
+  it.each([
+    ["of its own", "", inhabitants],
+    ["adopted from an older orchestrator", incumbentSchema("enum"), ""],
+  ])("keeps tables %s as they are when the record is lost and all is applied again", async (_whose, before, after) => {
+    const url = await emptyDatabase();
+    await run(url, before);
+    await migrate(url);
+    await run(url, after);
+    const content = await everyRow(url);
+    await run(url, `drop table ${MIGRATIONS_TABLE}`);
+    expect(await migrate(url)).toEqual(await migrationNames());
+    expect(await everyRow(url)).toEqual(content);
+    expect(await drift(url)).toEqual([]);
+    const isEverywhere = Object.values(content).every((found) => found.length > 0);
+    expect(isEverywhere).toBe(after === inhabitants);
+  });
+
+  it("needs no connection to be printed", async () => {
+    const { exitCode, stdout } = await runClient(["db", "migrate", "--print"], { cwd: tmpdir(), env: {} });
+    expect(exitCode).toBe(0);
+    expect(stdout.trim()).toBe((await migrationScript("videos")).trim());
+  });
+});

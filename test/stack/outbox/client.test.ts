@@ -1,0 +1,97 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
+import { runClient } from "../../kit/client.ts";
+
+describe("gpu-pool notifications", () => {
+  let api: QueueApi;
+  let cwd = "";
+  beforeAll(async () => {
+    cwd = await mkdtemp(join(tmpdir(), "notifications-"));
+    api = await openQueueApi();
+  });
+  afterAll(async () => {
+    await api?.close();
+    await rm(cwd, { recursive: true, force: true });
+  });
+
+  const run = (...args: string[]) =>
+    runClient(["notifications", ...args], {
+      cwd,
+      env: {
+        SUPABASE_URL: api.url,
+        SUPABASE_ANON_KEY: api.keys.anonKey,
+        SUPABASE_SERVICE_ROLE_KEY: api.keys.serviceRoleKey,
+      },
+    });
+  async function json<T>(...args: string[]): Promise<T> {
+    const { exitCode, stdout, stderr } = await run(...args, "--json");
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+    return JSON.parse(stdout) as T;
+  }
+
+  it("adds an endpoint with a key of its own, lists it without the key, and removes it", async () => {
+    const project = await api.queue.newProject();
+    const added = await json<{ id: string; secret: string }>("add", "http://127.0.0.1:1/hook", "--project", project);
+    expect(added.secret).toMatch(/^[0-9a-f]{64}$/);
+    const listed = await run("list");
+    expect(listed.stdout).toContain(added.id);
+    expect(listed.stdout).not.toContain(added.secret);
+    expect(await json("list")).toMatchObject([
+      { id: added.id, project_id: project, pool: null, kinds: ["task.completed", "task.failed"], enabled: true },
+    ]);
+    expect(await run("remove", added.id)).toMatchObject({ exitCode: 0 });
+    expect(await json("list")).toEqual([]);
+    expect(await run("remove", added.id)).toMatchObject({ exitCode: 1 });
+  });
+
+  it("shows what was given up, and begins again with it", async () => {
+    const { id } = await json<{ id: string }>("add", "http://127.0.0.1:1/hook", "--kinds", "pool.alert");
+    await api.queue.rows(
+      `insert into outbox (kind, payload, endpoint_id, attempts, dead_at, last_error)
+       select 'pool.alert', '{}', $1, 10, case when n < 4 then now() end, 'HTTP 500' from generate_series(1, 4) as n`,
+      [id],
+    );
+    const dead = await json<{ id: number; last_error: string }[]>("dead");
+    expect(dead).toHaveLength(3);
+    expect((await run("dead")).stdout).toContain("HTTP 500");
+    expect((await run("retry", String(dead[0]!.id))).stdout).toBe("1 to be delivered again");
+    expect((await run("retry", "all")).stdout).toBe("2 to be delivered again");
+    expect(await json("dead")).toEqual([]);
+    const due = await api.queue.rows(
+      "select 1 from outbox where endpoint_id = $1 and attempts = 0 and next_attempt_at < now()",
+      [id],
+    );
+    expect(due).toHaveLength(3);
+  });
+
+  it("names what is wrong with its input", async () => {
+    for (const [args, said] of [
+      [["add", "ftp://host/"], "Expected an http or https address."],
+      [["add", "http://host/", "--kinds", "task.started"], "Expected some of task.completed, task.failed, pool.alert"],
+      [["retry", "one"], "one is no notification's id"],
+    ] as const) {
+      const { exitCode, stderr } = await run(...args);
+      expect(exitCode).toBe(2);
+      expect(stderr).toContain(said);
+    }
+    const { exitCode, stderr } = await run("add", "http://host/", "--project", randomUUID());
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("is not present in table");
+  });
+
+  it("are nothing for the public key", async () => {
+    const anyone = api.client(api.keys.anonKey);
+    const attempts = [
+      await anyone.from("notification_endpoints").select(),
+      await anyone.from("outbox").select(),
+      await anyone.from("notification_endpoints").insert({ url: "http://169.254.169.254/" }),
+      await anyone.rpc("outbox_take", { p_limit: 1 }),
+      await anyone.rpc("outbox_failed", { p_id: 1, p_error: "x", p_retry_sec: 0, p_dead: true }),
+    ];
+    expect(attempts.map(({ status }) => status)).toEqual([401, 401, 401, 401, 401]);
+  });
+});

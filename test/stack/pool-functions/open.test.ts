@@ -1,0 +1,53 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createPoolActivities } from "../../../src/activities/pool.ts";
+import { loadConfig } from "../../../src/config/config.ts";
+import { connectDatabase } from "../../../src/supabase/client.ts";
+import { type PoolStore, poolStore } from "../../../src/supabase/pool-store.ts";
+import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
+
+describe("a pool's start with settings of its own", () => {
+  let api: QueueApi;
+  let pools: PoolStore;
+  let pool: string;
+  beforeAll(async () => {
+    api = await openQueueApi();
+    pools = poolStore(connectDatabase({ url: api.url, serviceRoleKey: api.keys.serviceRoleKey }));
+  });
+  beforeEach(() => {
+    pool = `p${randomUUID().slice(0, 8)}`;
+  });
+  afterAll(() => api?.close());
+
+  const open = async (given: Readonly<Record<string, unknown>>, env: Readonly<Record<string, string>> = {}) => {
+    const keys = { SUPABASE_ANON_KEY: "any", SUPABASE_SERVICE_ROLE_KEY: "any", RUNPOD_API_KEY: "any" };
+    const config = loadConfig({ SUPABASE_URL: api.url, ...keys, RUNPOD_WORKER_IMAGE: "any/image", ...env });
+    return await createPoolActivities({ config, pools }).openPool(pool, given);
+  };
+  const refusal = (message: string) => ({ type: "InvalidConfig", nonRetryable: true, message });
+
+  it("is refused where these and the stored ones leave MIN above MAX: it names both and writes nothing", async () => {
+    await open({ minActiveGpus: 5 });
+    await expect(open({ maxActiveGpus: 3, scaleDownIdleSec: 9 })).rejects.toMatchObject(
+      refusal("minActiveGpus=5 would be above maxActiveGpus=3"),
+    );
+    expect((await pools.settings(pool)).own).toEqual({ minActiveGpus: 5 });
+    await open({ minActiveGpus: 1, maxActiveGpus: 3 });
+    expect((await pools.settings(pool)).own).toEqual({ minActiveGpus: 1, maxActiveGpus: 3 });
+  });
+
+  it("is refused as well where the other bound is the environment's, and then creates no pool", async () => {
+    await expect(open({ minActiveGpus: 5 }, { MAX_ACTIVE_GPUS: "4" })).rejects.toMatchObject(
+      refusal("minActiveGpus=5 would be above maxActiveGpus=4"),
+    );
+    await expect(pools.settings(pool)).rejects.toThrow(`pool ${pool} does not exist`);
+  });
+
+  it("that are about something else is never refused for bounds that the environment has changed meanwhile", async () => {
+    await open({ minActiveGpus: 5 });
+    const lowered = { MAX_ACTIVE_GPUS: "4" };
+    expect(await open({}, lowered)).toEqual({ living: [] });
+    expect(await open({ scaleDownIdleSec: 9 }, lowered)).toEqual({ living: [] });
+    expect((await pools.settings(pool)).own).toEqual({ minActiveGpus: 5, scaleDownIdleSec: 9 });
+  });
+});

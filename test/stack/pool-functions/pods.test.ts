@@ -1,0 +1,125 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { openQueue, type Queue, sha256 } from "../../kit/queue.ts";
+
+interface Row {
+  readonly status: string;
+  readonly post_state: string | null;
+  readonly pod_id: string | null;
+  readonly token_hash: string | null;
+  readonly boot_stage: string;
+  readonly boot_stage_at: Date;
+}
+
+let queue: Queue;
+let pool: string;
+beforeAll(async () => {
+  queue = await openQueue();
+});
+beforeEach(async () => {
+  pool = await queue.newPool();
+});
+afterAll(() => queue?.close());
+
+const row = (id: string) => queue.one<Row>("select * from workers where id = $1", [id]);
+const spawning = () => queue.newWorker(pool, { status: "spawning" });
+
+describe("invariant 1: one billed pod per worker", () => {
+  const beginPost = (worker: string, token: string = randomUUID()) =>
+    queue.call<boolean>("worker_begin_post", {
+      p_worker_id: worker,
+      p_token_hash: sha256(token),
+      p_lifetime_sec: 3600,
+    });
+  const recordPod = (worker: string, podId: string, adopted = false) =>
+    queue.call("worker_record_pod", {
+      p_worker_id: worker,
+      p_pod_id: podId,
+      p_cost_per_hr_usd: 0.34,
+      p_created_at: null,
+      p_adopted: adopted,
+    });
+  const rearm = (worker: string) => queue.call("worker_rearm_post", { p_worker_id: worker, p_reason: "no capacity" });
+  const burn = (worker: string) => queue.call("worker_burn_name", { p_worker_id: worker, p_reason: "never seen" });
+
+  it("of twenty who want to post a name at once one is elected, and its credential is the one that counts", async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const worker = await spawning();
+      const tokens = Array.from({ length: 20 }, () => randomUUID());
+      const elected = await Promise.all(tokens.map((token) => beginPost(worker, token)));
+      expect(elected.filter(Boolean)).toHaveLength(1);
+      expect(await row(worker)).toMatchObject({
+        post_state: "posting",
+        boot_stage: "posting",
+        token_hash: sha256(tokens[elected.indexOf(true)]!),
+      });
+    }
+  });
+
+  it.each(["active", "terminating", "terminated", "error"])(
+    "no name is posted for a worker that is %s",
+    async (status) => {
+      const worker = await queue.newWorker(pool, { status });
+      expect(await beginPost(worker)).toBe(false);
+      expect(await row(worker)).toMatchObject({ post_state: null, token_hash: null });
+    },
+  );
+
+  it("a definite refusal re-arms the name: the credential dies, and one more may post", async () => {
+    const worker = await spawning();
+    await beginPost(worker);
+    await rearm(worker);
+    expect(await row(worker)).toMatchObject({ post_state: null, token_hash: null });
+    expect(await beginPost(worker)).toBe(true);
+    expect(await queue.journalOf(worker)).toEqual(["pod.refused"]);
+  });
+
+  it("a burned name is never posted again, nor re-armed, and its credential is dead", async () => {
+    const worker = await spawning();
+    await beginPost(worker);
+    await burn(worker);
+    await rearm(worker);
+    expect(await beginPost(worker)).toBe(false);
+    expect(await row(worker)).toMatchObject({ post_state: "burned", token_hash: null });
+    expect(await queue.journalOf(worker)).toEqual(["pod.name_burned"]);
+  });
+
+  it("a recorded pod is journaled once however often it is recorded, and is neither re-armed nor burned", async () => {
+    const worker = await spawning();
+    await beginPost(worker);
+    await recordPod(worker, "pod-1");
+    await recordPod(worker, "pod-1");
+    await rearm(worker);
+    await burn(worker);
+    expect(await beginPost(worker)).toBe(false);
+    expect(await row(worker)).toMatchObject({ post_state: "posted", pod_id: "pod-1", boot_stage: "created" });
+    expect(await queue.journalOf(worker)).toEqual(["pod.created"]);
+    const adopted = await spawning();
+    await beginPost(adopted);
+    await recordPod(adopted, "pod-2", true);
+    expect(await queue.journalOf(adopted)).toEqual(["pod.adopted"]);
+  });
+
+  it("a pod that is recorded after its first heartbeat does not go back to an earlier boot stage", async () => {
+    const worker = await spawning();
+    await beginPost(worker);
+    await queue.call("worker_heartbeat", { p_worker_id: worker });
+    await recordPod(worker, "pod-3");
+    expect(await row(worker)).toMatchObject({ status: "active", boot_stage: "ready", pod_id: "pod-3" });
+  });
+
+  it("invariant 8: a boot stage moves the clock of the boot when it is new, and only while spawning", async () => {
+    const worker = await spawning();
+    const stage = (name: string) => queue.call("worker_boot_stage", { p_worker_id: worker, p_stage: name });
+    await stage("pulling");
+    const first = await row(worker);
+    expect(first.boot_stage).toBe("pulling");
+    await stage("pulling");
+    expect((await row(worker)).boot_stage_at).toEqual(first.boot_stage_at);
+    await stage("running");
+    expect((await row(worker)).boot_stage_at.getTime()).toBeGreaterThan(first.boot_stage_at.getTime());
+    await queue.call("worker_heartbeat", { p_worker_id: worker });
+    await stage("running again");
+    expect(await row(worker)).toMatchObject({ boot_stage: "ready" });
+  });
+});

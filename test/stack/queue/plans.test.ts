@@ -1,0 +1,3 @@
+import { describePlans } from "../../kit/plans-of-the-queue.ts";
+
+describePlans({ queued: 10_000, ended: 2_000 });

@@ -1,0 +1,54 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { expect, it, onTestFinished } from "vitest";
+import { startGuardian } from "../../../src/process/guardian.ts";
+import { podLogPath } from "../../../src/simulator/pod-log.ts";
+import { createPodLauncher } from "../../../src/simulator/pod-process.ts";
+import type { PodProcess } from "../../../src/simulator/types.ts";
+import { isAlive, SOON } from "../../kit/simulator.ts";
+
+async function launchScript(script: string, env: Record<string, string> = {}) {
+  const dataDir = await mkdtemp(join(tmpdir(), "simulator-test-"));
+  const guardian = await startGuardian({ logger: pino({ level: "silent" }) });
+  onTestFinished(async () => {
+    await guardian.close();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+  const launch = createPodLauncher({ guardian, program: { command: process.execPath, args: ["-e", script] } });
+  const logPath = podLogPath(dataDir, "pod1");
+  const launched: PodProcess = await launch({ id: "pod1", name: "main-1", image: "any", cmd: [], env, logPath });
+  return { launched, logPath, log: () => readFile(logPath, "utf8"), folder: join(dataDir, "pods") };
+}
+
+it("a pod's output, from both streams, is in its log when it has ended, and its folder is gone", async () => {
+  const script =
+    "require('fs').writeFileSync('model.bin', ''); console.log('out'); console.error('err'); process.exit(4)";
+  const { launched, log, folder } = await launchScript(script);
+  expect(await launched.exited).toEqual({ code: 4, signal: null });
+  expect((await log()).trim().split("\n").toSorted()).toEqual(["err", "out"]);
+  expect(await readdir(folder)).toEqual(["pod1.log"]);
+});
+
+it("a pod sees its own variables and of ours only those that every process needs", async () => {
+  process.env["RUNPOD_API_KEY_OF_THE_OWNER"] = "secret";
+  onTestFinished(() => void delete process.env["RUNPOD_API_KEY_OF_THE_OWNER"]);
+  const { launched, log } = await launchScript("console.log(JSON.stringify(process.env))", { WORKER_ID: "main-1" });
+  await launched.exited;
+  const env = JSON.parse(await log()) as Record<string, string>;
+  expect(env).toMatchObject({ WORKER_ID: "main-1", PATH: process.env["PATH"] });
+  expect(Object.keys(env)).not.toContain("RUNPOD_API_KEY_OF_THE_OWNER");
+});
+
+it("a pod that ignores SIGTERM is killed with all that it started", async () => {
+  const child = "require('child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']).pid";
+  const script = `process.on("SIGTERM", () => {}); console.log(${child}); setInterval(() => {}, 1000)`;
+  const { launched, log } = await launchScript(script);
+  await expect.poll(() => log(), SOON).toMatch(/^\d+\n$/);
+  const grandchild = Number(await log());
+  await launched.stop(200);
+  expect(await launched.exited).toEqual({ code: null, signal: "SIGKILL" });
+  expect(isAlive(launched.pid)).toBe(false);
+  await expect.poll(() => isAlive(grandchild), SOON).toBe(false);
+});

@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type ClaimedTask, leaseArgs, openQueue, type Queue } from "../../kit/queue.ts";
+
+const HOST = "https://project.example";
+
+describe("invariant 12: uploaded, verified, then completed", () => {
+  let queue: Queue;
+  let pool: string;
+  let worker: string;
+  let lease: ClaimedTask;
+  beforeAll(async () => {
+    queue = await openQueue();
+    await queue.rows(
+      "insert into storage.buckets (id, name, public) values ('videos', 'videos', true), ('other', 'other', true)",
+    );
+  });
+  beforeEach(async () => {
+    pool = await queue.newPool();
+    await queue.addTask(pool);
+    worker = await queue.newWorker(pool);
+    lease = await queue.lease(worker);
+  });
+  afterAll(() => queue?.close());
+
+  const store = (name: string, size: number | null = 1000, bucket = "videos") =>
+    queue.rows("insert into storage.objects (bucket_id, name, metadata) values ($1, $2, $3)", [
+      bucket,
+      name,
+      size === null ? {} : { size },
+    ]);
+  const url = (name: string, bucket = "videos") => `${HOST}/storage/v1/object/public/${bucket}/${name}`;
+  const finish = (path: string | null, location: string | null, result: unknown = {}) =>
+    queue.call<{ outcome: string }>("finish_task", {
+      ...leaseArgs(lease),
+      p_storage_path: path,
+      p_output_location: location,
+      p_result: result,
+    });
+  const refused = { code: "PT409", message: expect.stringContaining("is not in storage") };
+
+  it("writes the result's columns, closes the lease and frees the worker, in one transaction", async () => {
+    const name = `${lease.task_id}/task_a1.mp4`;
+    await store(name);
+    await queue.rows("update tasks set error_message = 'of an earlier attempt' where id = $1", [lease.task_id]);
+    const result = { video_url: url(name), duration_seconds: 3.06 };
+    expect(await finish(name, url(name), result)).toEqual({ outcome: "completed" });
+    expect(await queue.task(lease.task_id)).toMatchObject({
+      status: "Complete",
+      output_location: url(name),
+      result_data: result,
+      error_message: null,
+      generation_created: true,
+      generation_processed_at: expect.any(Date),
+      worker_id: worker,
+      attempts: 1,
+    });
+    const attempts = "select cause, progress, error from task_attempts where task_id = $1 and ended_at is not null";
+    expect(await queue.rows(attempts, [lease.task_id])).toEqual([{ cause: "completed", progress: 1, error: null }]);
+  });
+
+  it("answers a repeated completion without changing anything", async () => {
+    const name = `${lease.task_id}/task_a1.mp4`;
+    await store(name);
+    await finish(name, url(name), { n: 1 });
+    const before = await queue.task(lease.task_id);
+    expect(await finish(name, url(name), { n: 2 })).toEqual({ outcome: "already_completed" });
+    expect(await queue.task(lease.task_id)).toEqual(before);
+  });
+
+  it.each<[string, (id: string) => Promise<[string | null, string | null]>]>([
+    ["was never uploaded", async (id) => [`${id}/a.mp4`, url(`${id}/a.mp4`)]],
+    [
+      "is empty",
+      async (id) => {
+        await store(`${id}/a.mp4`, 0);
+        return [`${id}/a.mp4`, url(`${id}/a.mp4`)];
+      },
+    ],
+    [
+      "has no known size",
+      async (id) => {
+        await store(`${id}/a.mp4`, null);
+        return [`${id}/a.mp4`, url(`${id}/a.mp4`)];
+      },
+    ],
+    [
+      "is in another bucket than its URL says",
+      async (id) => {
+        await store(`${id}/a.mp4`, 1000, "other");
+        return [`${id}/a.mp4`, url(`${id}/a.mp4`, "videos")];
+      },
+    ],
+    [
+      "is under the path of another task",
+      async (id) => {
+        await store(`x${id}/a.mp4`);
+        return [`x${id}/a.mp4`, url(`x${id}/a.mp4`)];
+      },
+    ],
+    [
+      "is not the one that the URL names",
+      async (id) => {
+        await store(`${id}/a.mp4`);
+        return [`${id}/a.mp4`, url(`${id}/b.mp4`)];
+      },
+    ],
+    [
+      "has a name with wildcards that would match any URL",
+      async (id) => {
+        await store(`${id}/%`);
+        return [`${id}/%`, url(`${id}/b.mp4`)];
+      },
+    ],
+    [
+      "comes without a URL",
+      async (id) => {
+        await store(`${id}/a.mp4`);
+        return [`${id}/a.mp4`, null];
+      },
+    ],
+    [
+      "is left out although there is a URL",
+      async (id) => {
+        await store(`${id}/a.mp4`);
+        return [null, url(`${id}/a.mp4`)];
+      },
+    ],
+  ])("refuses a file that %s, and leaves the lease open", async (_, prepare) => {
+    const [path, location] = await prepare(lease.task_id);
+    await expect(finish(path, location)).rejects.toMatchObject(refused);
+    expect(await queue.task(lease.task_id)).toMatchObject({ status: "In Progress", output_location: null });
+    expect(await queue.lease(worker)).toMatchObject({ lease_token: lease.lease_token });
+  });
+
+  it("takes the public address of a name with signs that addresses encode, as storage clients write it", async () => {
+    const name = `${lease.task_id}/a cat, 100%25 größer #1?.mp4`;
+    await store(name);
+    const encoded = `${lease.task_id}/a%20cat,%20100%2525%20gr%C3%B6%c3%9Fer%20%231%3F.mp4`;
+    await expect(finish(name, url(`${encoded}%ff`))).rejects.toMatchObject(refused);
+    expect(await finish(name, url(encoded))).toEqual({ outcome: "completed" });
+    expect(await queue.task(lease.task_id)).toMatchObject({ output_location: url(encoded) });
+  });
+
+  it("takes the file of a sub-task as an orchestrator task's own, and that of nobody else's task", async () => {
+    const ref = { params: { orchestrator_task_id_ref: lease.task_id } };
+    const child = await queue.addTask(pool, ref);
+    const foreign = await queue.addTask(pool, { ...ref, project_id: await queue.newProject() });
+    const stranger = await queue.addTask(pool);
+    for (const id of [foreign, stranger, `x${child}`, child.slice(0, 8)]) {
+      await store(`${id}/final.mp4`);
+      await expect(finish(`${id}/final.mp4`, url(`${id}/final.mp4`))).rejects.toMatchObject(refused);
+    }
+    await store(`${child}/final.mp4`);
+    expect(await finish(`${child}/final.mp4`, url(`${child}/final.mp4`))).toEqual({ outcome: "completed" });
+    expect(await queue.task(lease.task_id)).toMatchObject({ output_location: url(`${child}/final.mp4`) });
+  });
+
+  it("takes a name with the letters that patterns use for what it is", async () => {
+    const name = `${lease.task_id}/100%_\\done.mp4`;
+    await store(name);
+    expect(await finish(name, url(name))).toEqual({ outcome: "completed" });
+  });
+
+  it("completes a task that makes no file from its result alone", async () => {
+    expect(await finish(null, null, { text: "done" })).toEqual({ outcome: "completed" });
+    expect(await queue.task(lease.task_id)).toMatchObject({ status: "Complete", result_data: { text: "done" } });
+  });
+});

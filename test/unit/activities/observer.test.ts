@@ -1,0 +1,75 @@
+import { pino } from "pino";
+import { describe, expect, it } from "vitest";
+import { createObserver, type Observed } from "../../../src/activities/observer.ts";
+import { podEvidenceBook } from "../../../src/activities/pod-evidence.ts";
+import { loadConfig } from "../../../src/config/config.ts";
+import type { PoolStore, Reading } from "../../../src/supabase/pool-store.ts";
+import { idle, NOW, observe, SEC, spawnOf, told } from "../../kit/policy.ts";
+
+const config = loadConfig({
+  SUPABASE_URL: "http://127.0.0.1:1",
+  SUPABASE_ANON_KEY: "anon",
+  SUPABASE_SERVICE_ROLE_KEY: "service",
+  RUNPOD_API_KEY: "key",
+  GPU_IDLE_TIMEOUT_SEC: "300",
+  MIN_ACTIVE_GPUS: "0",
+  MAX_ACTIVE_GPUS: "10",
+});
+
+/** One watch over a pool of one worker, whose readings come from `readings`, one for each look. */
+async function looks(readings: readonly Partial<Reading>[]): Promise<Observed[]> {
+  const worker = idle({ heartbeatMs: NOW - 299 * SEC });
+  const watch = { pool: "main", id: "watch", patient: false } as const;
+  let look = 0;
+  const pools: Partial<PoolStore> = {
+    beginWatch: async () => undefined,
+    expireExternal: async () => undefined,
+    observe: async (_pool, { full }) => ({
+      ...observe([worker]),
+      fleetHash: "hash",
+      config: {},
+      environment: {},
+      watchId: watch.id,
+      fleet: full ? [worker] : null,
+      ...readings[look++],
+    }),
+  };
+  const observer = createObserver(
+    {
+      config,
+      pools: pools as PoolStore,
+      listPods: async () => ({ kind: "unknown", detail: "not asked" }),
+      logger: pino({ level: "silent" }),
+    },
+    { ...watch, provider: { book: podEvidenceBook(), listAt: Number.POSITIVE_INFINITY } },
+  );
+  const seen: Observed[] = [];
+  for (const _reading of readings) seen.push(await observer());
+  return seen;
+}
+
+const failed = ({ decision }: Observed) => told(decision.actions, "fail");
+
+describe("a watch that looks again", () => {
+  it("decides anew at once when anything but the clock has moved", async () => {
+    const soon = NOW + SEC / 2;
+    const [before, after] = await looks([{}, { nowMs: soon, queued: 30 }]);
+    expect(before && spawnOf(before.decision.actions)).toBeUndefined();
+    expect(after && spawnOf(after.decision.actions)).toMatchObject({ kind: "spawn" });
+    const [, reconfigured] = await looks([{ queued: 30 }, { nowMs: soon, queued: 30, config: { maxActiveGpus: 2 } }]);
+    expect(reconfigured && spawnOf(reconfigured.decision.actions)).toMatchObject({ count: 1, max: 2 });
+  });
+
+  it("decides what the clock alone brings within two seconds", async () => {
+    const [before, after] = await looks([{}, { nowMs: NOW + 2 * SEC }]);
+    expect(before && failed(before)).toEqual([]);
+    expect(after && failed(after)).toHaveLength(1);
+  });
+
+  it("lets a decision stand for less than that, and tells the time of each look", async () => {
+    const [, second, third] = await looks([{}, { nowMs: NOW + 1.5 * SEC }, { nowMs: NOW + 2.5 * SEC }]);
+    expect(second && failed(second)).toEqual([]);
+    expect(second?.decision.snapshot.observedAt).toBe(new Date(NOW + 1.5 * SEC).toISOString());
+    expect(third && failed(third)).toHaveLength(1);
+  });
+});

@@ -1,0 +1,126 @@
+import { describe, expect, it } from "vitest";
+import { credentialWarning, FUSE_MARGIN_SEC, makeCredential, podRequest } from "../../../src/activities/pod-request.ts";
+import { type Config, ConfigError, loadConfig } from "../../../src/config/config.ts";
+import { readSettings, SettingsError } from "../../../src/gpu-worker/settings.ts";
+
+const credentials = {
+  SUPABASE_URL: "https://abc.supabase.co",
+  SUPABASE_ANON_KEY: "anon-key-value",
+  SUPABASE_SERVICE_ROLE_KEY: "service-key-value",
+  RUNPOD_API_KEY: "runpod-key-value",
+};
+const CREATED_MS = Date.parse("2030-01-31T12:00:00.500Z");
+const podEnvironment = (config: Config) =>
+  podRequest(config, "main", "main-0a1b2c3d", makeCredential(), config.timeouts, CREATED_MS).env;
+const usualPod = podEnvironment(loadConfig(credentials));
+
+/** The pod's environment when the pool is configured so; null when the pool refuses. */
+function configured(name: string, value: string): NodeJS.ProcessEnv | null {
+  try {
+    return podEnvironment(loadConfig({ ...credentials, [name]: value }));
+  } catch (error) {
+    if (error instanceof ConfigError) return null;
+    throw error;
+  }
+}
+
+function isAccepted(env: NodeJS.ProcessEnv): boolean {
+  try {
+    readSettings(env);
+    return true;
+  } catch (error) {
+    if (error instanceof SettingsError) return false;
+    throw error;
+  }
+}
+
+/** The lowest and the highest number around one that is accepted. */
+function range(accepts: (value: number) => boolean, middle: number): [number, number] {
+  const edge = (accepted: number, refused: number): number => {
+    const between = Math.trunc((accepted + refused) / 2);
+    if (between === accepted || between === refused) return accepted;
+    return accepts(between) ? edge(between, refused) : edge(accepted, between);
+  };
+  return [edge(middle, -1), edge(middle, 1_000_000_000)];
+}
+
+describe("what the pool hands to a pod", () => {
+  it("invariant 15: names the instant of its end, after the worker's rotation, last task and burial", () => {
+    const timings = { workerMaxLifetimeSec: 3_600, gracefulShutdownTimeoutSec: 60 };
+    const { env } = podRequest(loadConfig(credentials), "main", "main-0a1b2c3d", makeCredential(), timings, CREATED_MS);
+    expect(env["WORKER_MAX_LIFETIME_SEC"]).toBe("3600");
+    expect(env["POD_ENDS_AT"]).toBe("2030-01-31T13:06:00.500Z");
+    expect(FUSE_MARGIN_SEC).toBe(300);
+  });
+
+  it("makes a fuse of it together with what the provider injects, and never the account's key", () => {
+    const ofPool = configured("RUNPOD_API_URL", "http://127.0.0.1:54390/v2/") ?? {};
+    expect(Object.values(ofPool)).not.toContain(credentials.RUNPOD_API_KEY);
+    expect(readSettings({ ...ofPool, RUNPOD_POD_ID: "x1y2z3", RUNPOD_API_KEY: "key-of-the-pod" }).fuse).toEqual({
+      endsAtMs: CREATED_MS + (86_400 + 600 + FUSE_MARGIN_SEC) * 1000,
+      podId: "x1y2z3",
+      apiKey: "key-of-the-pod",
+      apiUrl: "http://127.0.0.1:54390/v2",
+    });
+  });
+
+  it("invariant 10: is a token of its own and the public key, and never the service key, unless that is asked for", () => {
+    expect(usualPod).toMatchObject({
+      WORKER_TOKEN: expect.stringMatching(/^gpw_/),
+      SUPABASE_ANON_KEY: "anon-key-value",
+    });
+    expect(Object.values(usualPod)).not.toContain(credentials.SUPABASE_SERVICE_ROLE_KEY);
+    expect(credentialWarning(loadConfig(credentials))).toBeNull();
+  });
+
+  it("is for a worker of the old kind the service key alone, under the names that it knows, and that is warned of", () => {
+    const config = loadConfig({ ...credentials, WORKER_CREDENTIAL: "service_role" });
+    const env = podEnvironment(config);
+    expect(env).toMatchObject({
+      WORKER_ID: "main-0a1b2c3d",
+      SUPABASE_URL: credentials.SUPABASE_URL,
+      SUPABASE_SERVICE_ROLE_KEY: credentials.SUPABASE_SERVICE_ROLE_KEY,
+      SUPABASE_VIDEO_BUCKET: "videos",
+      POSTGRES_TABLE_NAME: "tasks",
+    });
+    expect(Object.keys(env)).not.toContain("WORKER_TOKEN");
+    expect(Object.keys(env)).not.toContain("SUPABASE_ANON_KEY");
+    expect(readSettings(env)).toMatchObject({ workerToken: null, supabaseKey: credentials.SUPABASE_SERVICE_ROLE_KEY });
+    expect(credentialWarning(config)).toMatch(/^WORKER_CREDENTIAL=service_role: every pod gets the service key/);
+    expect(credentialWarning(config)).not.toContain(credentials.SUPABASE_SERVICE_ROLE_KEY);
+  });
+
+  it("has one of two credentials: any other is refused by name", () => {
+    expect(() => loadConfig({ ...credentials, WORKER_CREDENTIAL: "none" })).toThrow(
+      /WORKER_CREDENTIAL=none: .*token, service_role/,
+    );
+  });
+
+  it.each([
+    ["WORKER_HEARTBEAT_MS", 20_000, "heartbeatMs"],
+    ["WORKER_POLL_MS", 1_000, "pollMs"],
+    ["WORKER_MAX_LIFETIME_SEC", 86_400, "maxLifetimeSec"],
+  ] as const)("has one range of %s on both sides", (name, usual, setting) => {
+    const ofPool = range((value) => configured(name, String(value)) !== null, usual);
+    const ofWorker = range((value) => isAccepted({ ...usualPod, [name]: String(value) }), usual);
+    expect(ofPool).toEqual(ofWorker);
+    for (const value of ofPool) {
+      expect(readSettings(configured(name, String(value)) ?? {})[setting]).toBe(value);
+    }
+  });
+
+  it.each([
+    ["SUPABASE_VIDEO_BUCKET", ["videos", "My_clips.v2-x", "7", "my clips", "a/b", "clips%20", "vidéos", "a\tb"]],
+    ["WORKER_ENGINE", ["preview", "PREVIEW", "wan2gp", "none"]],
+    ["DB_TYPE", ["supabase", "Supabase", "sqlite"]],
+    ["POSTGRES_TABLE_NAME", ["tasks", "jobs"]],
+    ["RUNPOD_API_URL", ["http://127.0.0.1:54390/v2/", "https://api.runpod.io/v2", "ftp://x.example", "x.example"]],
+    ["SUPABASE_URL", ["http://127.0.0.1:54321/", "https://x.example/base", "ftp://x.example", "x.example"]],
+  ])("is refused by the pool where a worker would refuse it: %s", (name, values) => {
+    for (const value of values) {
+      const env = configured(name, value);
+      const isUsable = isAccepted(env ?? { ...usualPod, [name]: value });
+      expect({ value, pool: env !== null }).toEqual({ value, pool: isUsable });
+    }
+  });
+});

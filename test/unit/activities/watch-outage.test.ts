@@ -1,0 +1,93 @@
+import { asyncLocalStorage, type Context } from "@temporalio/activity";
+import { pino } from "pino";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createWatchActivity } from "../../../src/activities/watch.ts";
+import { loadConfig } from "../../../src/config/config.ts";
+import type { Plan } from "../../../src/contract/plan.ts";
+import type { PoolStore, Reading } from "../../../src/supabase/pool-store.ts";
+import { busy, observe, SEC, spawnOf } from "../../kit/policy.ts";
+
+const BETWEEN_LOOKS_MS = 10 * SEC;
+const unreachable = async () => {
+  throw new Error("the database does not answer");
+};
+
+/** One watch of a pool that should grow. @returns its plan, and when it asked for the whole fleet, in seconds. */
+async function watched(
+  overrides: Partial<PoolStore>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ plan: Plan; fullAtSec: number[] }> {
+  const config = loadConfig({
+    SUPABASE_URL: "http://127.0.0.1:1",
+    SUPABASE_ANON_KEY: "anon",
+    SUPABASE_SERVICE_ROLE_KEY: "service",
+    RUNPOD_API_KEY: "key",
+    MIN_ACTIVE_GPUS: "2",
+    ...env,
+  });
+  const begunMs = Date.now();
+  const fullAtSec: number[] = [];
+  const fleet = [busy()];
+  let watchId: string | null = null;
+  const pools: Partial<PoolStore> = {
+    beginWatch: async (_pool, id) => void (watchId = id),
+    observe: async (_pool, { full }): Promise<Reading> => {
+      if (full) fullAtSec.push((Date.now() - begunMs) / 1000);
+      return { ...observe(fleet), fleetHash: "hash", config: {}, environment: {}, watchId };
+    },
+    expireExternal: async () => undefined,
+    recordDecision: async () => undefined,
+    journal: async () => undefined,
+    ...overrides,
+  };
+  const { watchPool } = createWatchActivity({
+    config,
+    pools: pools as PoolStore,
+    listPods: async () => ({ kind: "unknown", detail: "not asked" }),
+    logger: pino({ level: "silent" }),
+  });
+  const context: Partial<Context> = {
+    heartbeat: () => undefined,
+    sleep: async () => void vi.setSystemTime(Date.now() + BETWEEN_LOOKS_MS),
+  };
+  const known = { shown: true, settings: null };
+  const plan = await asyncLocalStorage.run(context as Context, async () => await watchPool("main", known));
+  return { plan, fullAtSec };
+}
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
+afterEach(() => void vi.useRealTimers());
+
+describe("a watch without its database", () => {
+  it("hands nothing over that it could not write down, however long that lasts", async () => {
+    const { plan } = await watched({ recordDecision: unreachable });
+    expect(plan).toMatchObject({ actions: [], snapshot: { desired: 2 } });
+  });
+
+  it("hands over what it wrote down in the end", async () => {
+    const written: string[] = [];
+    const recordDecision: PoolStore["recordDecision"] = async (_pool, { id }) => {
+      written.push(id);
+      if (written.length < 3) await unreachable();
+    };
+    const { plan } = await watched({ recordDecision });
+    expect(written).toHaveLength(3);
+    expect(plan.decisionId).toBe(written[2]);
+    expect(spawnOf(plan.actions)).toMatchObject({ count: 1 });
+  });
+
+  it("has nothing to say when no look succeeds", async () => {
+    expect((await watched({ observe: unreachable })).plan).toMatchObject({ actions: [], snapshot: null });
+  });
+});
+
+describe("full passes", () => {
+  it.for([
+    [{}, [0, 30, 60, 90]],
+    [{ GPU_IDLE_TIMEOUT_SEC: "40" }, [0, 10, 20, 30]],
+    [{ TASK_STUCK_TIMEOUT_SEC: "80" }, [0, 20, 40, 60]],
+  ] as const)("come often enough for what they are judged by: %j", async ([env, atSec]) => {
+    const { fullAtSec } = await watched({ recordDecision: unreachable }, env);
+    expect(fullAtSec.slice(0, 4)).toEqual(atSec);
+  });
+});

@@ -1,0 +1,128 @@
+import { asyncLocalStorage, type Context } from "@temporalio/activity";
+import { pino } from "pino";
+import { describe, expect, it } from "vitest";
+import { createWatchActivity } from "../../../src/activities/watch.ts";
+import { loadConfig } from "../../../src/config/config.ts";
+import type { ObservedWorker } from "../../../src/policy/observation.ts";
+import type { PoolStore, Reading } from "../../../src/supabase/pool-store.ts";
+import { busy, idle, NOW, observe, SEC, times } from "../../kit/policy.ts";
+
+const config = loadConfig({
+  SUPABASE_URL: "http://127.0.0.1:1",
+  SUPABASE_ANON_KEY: "anon",
+  SUPABASE_SERVICE_ROLE_KEY: "service",
+  RUNPOD_API_KEY: "key",
+  MIN_ACTIVE_GPUS: "2",
+});
+const silent = () => idle({ heartbeatMs: NOW - 400 * SEC });
+
+interface Line {
+  readonly kind: string;
+  readonly reason: string;
+  readonly details: unknown;
+}
+
+/** Watches by one process that never watched before, one of each fleet. @returns what each of them journaled. */
+async function watches(
+  fleets: readonly (readonly ObservedWorker[])[],
+  suspended?: boolean,
+  marks: boolean[] = [],
+): Promise<Line[][]> {
+  const lines: Line[][] = [];
+  let fleet: readonly ObservedWorker[] = [];
+  let watchId: string | null = null;
+  const reading = (): Reading => ({
+    ...observe(fleet, { massSilenceSinceMs: marks.at(-1) === true ? NOW : null }),
+    fleetHash: "hash",
+    config: {},
+    environment: {},
+    watchId,
+  });
+  const pools: Partial<PoolStore> = {
+    beginWatch: async (_pool, id) => void (watchId = id),
+    observe: async () => reading(),
+    expireExternal: async () => undefined,
+    recordDecision: async () => undefined,
+    markMassSilence: async (_pool, lasts) => void marks.push(lasts),
+    journal: async (_pool, kind, reason, details) => void lines.at(-1)?.push({ kind, reason, details }),
+  };
+  const { watchPool } = createWatchActivity({
+    config,
+    pools: pools as PoolStore,
+    listPods: async () => ({ kind: "unknown", detail: "not asked" }),
+    logger: pino({ level: "silent" }),
+  });
+  const known = { shown: true, settings: null, once: true, ...(suspended === undefined ? {} : { suspended }) };
+  const context: Partial<Context> = { heartbeat: () => undefined };
+  for (const seen of fleets) {
+    fleet = seen;
+    lines.push([]);
+    await asyncLocalStorage.run(context as Context, async () => await watchPool("main", known));
+  }
+  return lines;
+}
+
+/** One watch by a process that never watched before. @returns the kinds of what it journaled. */
+async function journaled(fleet: readonly ObservedWorker[], suspended?: boolean): Promise<string[]> {
+  return (await watches([fleet], suspended)).flat().map(({ kind }) => kind);
+}
+
+describe("that verdicts are held back", () => {
+  it("is an alert when it begins, and journaled when it is over", async () => {
+    expect(await journaled(times(2, silent), false)).toEqual(["alert.health_suspended"]);
+    expect(await journaled(times(2, busy), true)).toEqual(["health.resumed"]);
+  });
+
+  it("is told once, also where another process watched when it began or ended", async () => {
+    expect(await journaled(times(2, silent), true)).toEqual([]);
+    expect(await journaled(times(2, busy), false)).toEqual([]);
+  });
+});
+
+it("invariant 4: a mass silence is marked in the pool's row when it begins and when it is over", async () => {
+  const marks: boolean[] = [];
+  const quiet = times(3, silent);
+  const seen = await watches(
+    [times(3, busy), quiet, quiet, [silent(), ...times(2, busy)], times(3, busy)],
+    undefined,
+    marks,
+  );
+  expect(marks).toEqual([true, false]);
+  expect(seen.map((lines) => lines.map(({ kind }) => kind))).toEqual([
+    [],
+    ["alert.health_suspended"],
+    [],
+    ["health.resumed"],
+    [],
+  ]);
+});
+
+describe("that a worker beats without its VRAM figures", () => {
+  const stale = idle({ id: "worker-stale", vramMs: NOW - 400 * SEC });
+  const well = idle({ id: "worker-well" });
+  const other = idle({ id: "worker-other", vramMs: NOW - 301 * SEC });
+
+  it("is journaled with the worker's name and for how long", async () => {
+    expect(await watches([[well, stale]])).toEqual([
+      [
+        {
+          kind: "worker.vram_stale",
+          reason: "worker-stale: heartbeats come, VRAM figures not for 400 s (GPU_IDLE_TIMEOUT_SEC 300)",
+          details: { worker: "worker-stale" },
+        },
+      ],
+    ]);
+  });
+
+  it("is journaled once, not again by each look; of another one it is news", async () => {
+    const told = (await watches([[stale], [stale], [stale, other], [stale, other]])).map((lines) =>
+      lines.map(({ details }) => details),
+    );
+    expect(told).toEqual([[{ worker: "worker-stale" }], [], [{ worker: "worker-other" }], []]);
+  });
+
+  it("is journaled anew when the figures had come in between", async () => {
+    const seen = await watches([[stale], [{ ...stale, vramMs: NOW }], [stale]]);
+    expect(seen.map((lines) => lines.length)).toEqual([1, 0, 1]);
+  });
+});

@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { ClientError, describeError, EXIT } from "../../../src/client/errors.ts";
+import { ConfigError } from "../../../src/config/config.ts";
+import { DatabaseError } from "../../../src/supabase/client.ts";
+
+const env = { SUPABASE_URL: "https://project.example" };
+
+describe("errors of the command", () => {
+  it.each([
+    ["a service that does not answer", new DatabaseError("submit", 0, "", "fetch failed", null), EXIT.unreachable],
+    ["a service that is down", new DatabaseError("submit", 503, "", "no", null), EXIT.unreachable],
+    ["a key that is refused", new DatabaseError("submit", 401, "", "no", null), EXIT.badConfig],
+    ["a refused row", new DatabaseError("submit", 409, "23503", "no", null), EXIT.failed],
+    ["bad configuration", new ConfigError("The environment", [], "Set it."), EXIT.badConfig],
+    ["bad input", new ClientError(EXIT.usage, "no"), EXIT.usage],
+    ["anything else", new Error("no"), EXIT.failed],
+    ["a thrown text", "no", EXIT.failed],
+  ])("%s has its exit code", (_, error, exitCode) => {
+    expect(describeError(error, env).exitCode).toBe(exitCode);
+  });
+
+  it("says what failed and what to do next, in two lines", () => {
+    const { text } = describeError(new DatabaseError("submit", 0, "", "TypeError: fetch failed\nat …", null), env);
+    expect(text.split("\n")).toEqual([
+      "gpu-pool: no answer from the database at https://project.example (submit)",
+      "  Check SUPABASE_URL and that the service runs (gpu-pool dev starts one here).",
+    ]);
+  });
+
+  it("names the migration where the schema is missing", () => {
+    expect(describeError(new DatabaseError("x", 404, "PGRST202", "no function", null), env).text).toContain(
+      "gpu-pool db migrate",
+    );
+  });
+
+  it("offers the embedded stack where no database is configured", () => {
+    const error = new ConfigError("The environment", [{ variable: "SUPABASE_URL", message: "not set" }], "Set it.");
+    expect(describeError(error, {}).text).toContain("gpu-pool dev");
+  });
+
+  it("shows the stack, with causes, for LOG_LEVEL=debug only", () => {
+    const error = new ClientError(EXIT.failed, "outer", null, { cause: new Error("inner") });
+    expect(describeError(error, env).text).toBe("gpu-pool: outer");
+    expect(describeError(error, { LOG_LEVEL: "DEBUG" }).text).toMatch(
+      /client\/errors\.test\.ts[^]*caused by Error: inner/,
+    );
+  });
+});

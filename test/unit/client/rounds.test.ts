@@ -1,0 +1,223 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { renderDryRun } from "../../../src/client/commands/see/decide.ts";
+import type { DryRun } from "../../../src/client/commands/see/decide-read.ts";
+import { renderExplanation } from "../../../src/client/commands/see/explain.ts";
+import { explanationOf } from "../../../src/client/commands/see/explain-read.ts";
+import { createStyle, visibleWidth } from "../../../src/client/render/output.ts";
+import { renderRound, roundOf } from "../../../src/client/render/round.ts";
+import { loadConfig, settingsInForce } from "../../../src/config/config.ts";
+import type { CycleSummary, Explanation } from "../../../src/contract/messages.ts";
+import type { Snapshot } from "../../../src/contract/plan.ts";
+import { explain, summariseCycle } from "../../../src/contract/explanations.ts";
+
+const bare = createStyle(false);
+const schema = z.fromJSONSchema(
+  JSON.parse(readFileSync(new URL("../../../docs/cycle-summary.schema.json", import.meta.url), "utf8")) as never,
+);
+
+function snapshot(overrides: Partial<Snapshot> = {}): Snapshot {
+  return {
+    observedAt: "2026-01-01T12:00:00.000Z",
+    intent: { mode: "normal", hold: null, holdUntilMs: null, version: 1 },
+    desired: 3,
+    queued: 7,
+    spawning: 1,
+    idle: 0,
+    busy: 0,
+    terminating: 2,
+    failing: 0,
+    costPerHourUsd: 0.69,
+    spend: { hourlyUsd: 4.1, todayUsd: 12.3 },
+    breaker: "closed",
+    schedule: null,
+    suspended: null,
+    rule: "threshold",
+    reason: "7 queued / threshold 3 → 3 wanted, 1 spawning counts → spawn 2",
+    ...overrides,
+  };
+}
+
+const drain = (worker: string, reason: string) =>
+  ({ kind: "signal", worker, signal: { name: "drain", order: { reason, onlyIdle: true } } }) as const;
+
+function plan(overrides: Partial<Snapshot> = {}) {
+  const seen = snapshot(overrides);
+  const { reason } = seen;
+  const caps = { maxHourlySpendUsd: null, dailyBudgetUsd: null };
+  const spawn = { kind: "spawn", count: 2, max: 10, intentVersion: 1, caps, reason } as const;
+  const actions = [spawn, drain("main-11111111", "too old"), drain("main-22222222", "too old")];
+  return { decisionId: "d-1", snapshot: seen, actions };
+}
+
+const round = (overrides: Partial<Snapshot> = {}): CycleSummary =>
+  summariseCycle("main", plan(overrides), ["main-33333333"]);
+
+function explanation(overrides: Partial<Snapshot> = {}): Explanation {
+  const told = explain(plan(overrides));
+  if (told === null) {
+    throw new Error("a plan with a snapshot has an explanation");
+  }
+  return told;
+}
+
+describe("a round", () => {
+  it("is shown with its counts, its rule, its sentence and its actions", () => {
+    expect(renderRound(round(), 120, bare)).toEqual([
+      "pool main: normal, the policy decides its size",
+      "size       3 desired; 1 spawning, 0 idle, 0 busy, 2 terminating, 0 in error",
+      "queue      7 open",
+      "cost       $0.69 an hour; the account $4.10 an hour, $12.30 today",
+      "rule       threshold",
+      "decision   7 queued / threshold 3 → 3 wanted, 1 spawning counts → spawn 2",
+      "actions    spawn 2",
+      "           drain 2: main-11111111, main-22222222 (too old)",
+      "booked     main-33333333",
+    ]);
+  });
+
+  it("shows the end of a hold, an open schedule window and suspended verdicts", () => {
+    const intent = { mode: "normal", hold: 2, holdUntilMs: Date.parse("2026-01-01T12:30:00Z"), version: 2 } as const;
+    const told = round({ intent, schedule: "nights", suspended: "4 of 5 are silent" });
+    expect(schema.safeParse(told)).toMatchObject({ success: true });
+    expect(told).toMatchObject({ hold: 2, holdUntil: "2026-01-01T12:30:00.000Z", schedule: "nights" });
+    const lines = renderRound(told, 120, bare);
+    expect(lines[0]).toBe("pool main: held at 2 for another 30m00s");
+    expect(lines).toContain("schedule   nights");
+    expect(lines).toContain("health     verdicts suspended: 4 of 5 are silent");
+    const { holdUntil: _until, schedule: _schedule, suspended: _suspended, ...older } = told;
+    expect(schema.safeParse(older)).toMatchObject({ success: true });
+    expect(renderRound(older, 120, bare)[0]).toBe("pool main: held at 2");
+  });
+
+  it("names the breaker when it is not closed, and says so when there is nothing to do", () => {
+    const lines = renderRound({ ...round({ breaker: "half_open" }), actions: [], booked: [] }, 120, bare);
+    expect(lines).toContain("breaker    half-open");
+    expect(lines).toContain("actions    none");
+    expect(lines.join("\n")).not.toContain("booked");
+  });
+
+  it("as a controller tells it is what it would have told at its end, but for what was booked", () => {
+    expect(roundOf("main", explanation())).toEqual({ ...round(), booked: [] });
+    expect(roundOf("main", { ...explanation(), inputs: null })).toBeNull();
+  });
+
+  it("is what its schema says, which refuses anything else", () => {
+    expect(schema.safeParse(round())).toMatchObject({ success: true });
+    expect(schema.safeParse({ ...round(), hold: 2, breaker: "open" })).toMatchObject({ success: true });
+    for (const wrong of [{ rule: "whim" }, { desired: -1 }, { booked: null }, { more: 1 }, { hold: 1.5 }]) {
+      expect({ wrong, ...schema.safeParse({ ...round(), ...wrong }) }).toMatchObject({ wrong, success: false });
+    }
+    const { spend: _, ...lacking } = round();
+    expect(schema.safeParse(lacking)).toMatchObject({ success: false });
+  });
+});
+
+describe("an explanation", () => {
+  it("begins with the state, then lists the decisions with their actions", () => {
+    const told = {
+      pool: "main",
+      now: explanation({ breaker: "open", schedule: "nights" }),
+      decisions: [explanation()],
+      seen: { observedAt: "2026-01-01T12:00:00.000Z", ageMs: 3_000, isStale: false },
+    };
+    expect(renderExplanation(told, bare)).toEqual([
+      "pool main at 2026-01-01T12:00:00Z: threshold: 7 queued / threshold 3 → 3 wanted, 1 spawning counts → spawn 2",
+      "seen 3s ago",
+      "breaker open",
+      "schedule: nights",
+      "",
+      "2026-01-01T12:00:00Z  threshold: 7 queued / threshold 3 → 3 wanted, 1 spawning counts → spawn 2",
+      "                      spawn 2",
+      "                      drain 2: main-11111111, main-22222222 (too old)",
+    ]);
+    const stale = { ...told, seen: { ...told.seen, ageMs: 125_000, isStale: true } };
+    expect(renderExplanation(stale, bare)[1]).toMatch(/^WARNING: not observed for 2m05s: it may be otherwise now/);
+  });
+
+  it("lets nothing that the database says reach the terminal as a command", () => {
+    const hostile = renderExplanation(
+      { pool: "main", now: null, decisions: [explanation({ reason: "a\x1b[2Jb\nc" })], seen: null },
+      bare,
+    );
+    expect(hostile[0]).toBe("2026-01-01T12:00:00Z  threshold: ab c");
+  });
+
+  it("says when nothing was decided yet", () => {
+    expect(renderExplanation({ pool: "main", now: null, decisions: [], seen: null }, bare)).toEqual([
+      "pool main has decided nothing yet that changes anything",
+    ]);
+  });
+});
+
+describe("a decision of the journal", () => {
+  const { snapshot: seen, actions } = plan();
+  const row = { at: "2026-01-01T12:00:00+00:00", reason: seen.reason, decision_id: "d-1" };
+
+  it("is told as the workflow tells it", () => {
+    const details = JSON.parse(
+      JSON.stringify({ inputs: { ...seen, settings: { maxActiveGpus: 10 } }, actions }),
+    ) as unknown;
+    expect(explanationOf({ ...row, details })).toEqual(explanation());
+  });
+
+  it("of an older version has no rule, and of a newer one no action that is unknown here", () => {
+    const { rule: _, ...old } = seen;
+    expect(explanationOf({ ...row, details: { inputs: old, actions } })).toEqual({
+      ...explanation(),
+      rule: null,
+      inputs: null,
+    });
+    const newer = {
+      inputs: seen,
+      actions: [{ kind: "teleport" }, { kind: "signal", worker: "x", signal: { name: "sing" } }],
+    };
+    expect(explanationOf({ ...row, details: newer })).toMatchObject({ rule: "threshold", actions: [] });
+    expect(explanationOf({ ...row, details: null })).toMatchObject({ rule: null, inputs: null, actions: [] });
+  });
+});
+
+describe("a dry run", () => {
+  const env = { MAX_HOURLY_SPEND_USD: "5", BUDGET_HARD: "true" };
+  const run = (overrides: Partial<DryRun> = {}): DryRun => ({
+    round: { ...round(), booked: [] },
+    settings: settingsInForce(loadConfig(env, { need: [] }), {}, { maxActiveGpus: 4 }),
+    own: ["maxActiveGpus"],
+    provider: "3 pods in the account",
+    breakerChange: null,
+    warnings: [],
+    ...overrides,
+  });
+
+  it("shows the round, what it rests on, and that nothing was changed", () => {
+    const lines = renderDryRun(run(), 120, bare);
+    expect(lines.slice(0, 8)).toEqual(renderRound(run().round, 120, bare));
+    expect(lines.slice(8)).toEqual([
+      "settings   threshold, MIN 2, MAX 4; the pool's own: maxActiveGpus",
+      "budget     $5 an hour, hard",
+      "provider   3 pods in the account",
+      "",
+      "nothing was changed",
+    ]);
+  });
+
+  it("shows what would change the breaker, what holds verdicts back, and warnings, within the width", () => {
+    const lines = renderDryRun(
+      run({
+        breakerChange: { state: "half_open", reason: "5 minutes have passed" },
+        round: { ...round({ schedule: "nights", suspended: "4 of 5 workers are silent" }), booked: [] },
+        warnings: [
+          { worker: "main-11111111", kind: "worker.vram_stale", reason: "its VRAM figures are 9 minutes old" },
+        ],
+      }),
+      60,
+      bare,
+    );
+    expect(lines).toContain("breaker    half-open: 5 minutes have passed");
+    expect(lines).toContain("schedule   nights");
+    expect(lines).toContain("health     verdicts suspended: 4 of 5 workers are silent");
+    expect(lines.find((line) => line.startsWith("warning"))).toMatch(/^warning {4}main-11111111: its VRAM/);
+    expect(Math.max(...lines.map(visibleWidth))).toBeLessThanOrEqual(60);
+  });
+});

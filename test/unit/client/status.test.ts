@@ -1,0 +1,252 @@
+import { describe, expect, it } from "vitest";
+import { createStyle, visibleWidth } from "../../../src/client/render/output.ts";
+import { describeIntent } from "../../../src/client/render/intent.ts";
+import type { FleetWorker, PoolReading } from "../../../src/client/render/pool-reading.ts";
+import { renderStatus, statusJson } from "../../../src/client/render/status.ts";
+import { lookOf } from "../../../src/client/render/freshness.ts";
+import type { Look } from "../../../src/contract/messages.ts";
+import type { Intent } from "../../../src/contract/intent.ts";
+
+const NOW = Date.parse("2026-01-01T12:00:00Z");
+const bare = createStyle(false);
+
+function worker(overrides: Partial<FleetWorker>): FleetWorker {
+  return {
+    id: "main-0a1b2c3d",
+    status: "active",
+    origin: "pool",
+    bootStage: "ready",
+    podId: "8f3ebe9415ea84",
+    createdMs: NOW - 3_725_000,
+    heartbeatMs: NOW - 4_000,
+    costPerHourUsd: 0.69,
+    task: null,
+    ...overrides,
+  };
+}
+
+function intent(overrides: Partial<Intent> = {}): Intent {
+  return { mode: "normal", hold: null, holdUntilMs: null, version: 1, ...overrides };
+}
+
+function reading(overrides: Partial<PoolReading> = {}): PoolReading {
+  return {
+    pool: "main",
+    nowMs: NOW,
+    intent: intent(),
+    fleet: [
+      worker({}),
+      worker({
+        id: "main-11111111",
+        task: { id: "c4308e18-0000-4000-8000-000000000000", type: "generate_video", progress: 0.9 },
+      }),
+      worker({
+        id: "main-22222222",
+        status: "spawning",
+        bootStage: "created",
+        heartbeatMs: null,
+        createdMs: NOW - 5_000,
+      }),
+    ],
+    queue: { open: 12, held: 3, blocked: 1, inProgress: 1, completeLastDay: 40, failedLastDay: 2 },
+    costUsd: 3.456,
+    account: { hourlyUsd: 4.14, todayUsd: 12.3, maxHourlySpendUsd: null, dailyBudgetUsd: null },
+    breaker: { state: "closed", sinceMs: NOW - 125_000 },
+    lastDecision: { atMs: NOW - 14_000, reason: "12 queued → spawn 1" },
+    controller: {
+      state: "answers",
+      look: { observedAt: "2026-01-01T11:59:57Z" },
+      status: {
+        pool: "main",
+        phase: "watching",
+        watches: 5,
+        messages: 1,
+        lastDecision: null,
+        snapshot: {
+          observedAt: "2026-01-01T11:59:50Z",
+          intent: intent(),
+          desired: 3,
+          queued: 12,
+          spawning: 1,
+          idle: 1,
+          busy: 1,
+          terminating: 0,
+          failing: 0,
+          costPerHourUsd: 2.07,
+          spend: { hourlyUsd: 4.14, todayUsd: 12.3 },
+          breaker: "closed",
+          schedule: null,
+          suspended: null,
+          rule: "threshold",
+          reason: "12 queued → spawn 1",
+        },
+      },
+    },
+    ...overrides,
+  };
+}
+
+describe("status", () => {
+  it("shows a pool on one screen 120 wide", () => {
+    expect(renderStatus(reading(), 120, bare)).toEqual([
+      "pool main: normal, the policy decides its size",
+      "controller watching; 5 watches, 1 message so far; seen 3s ago",
+      "size       3 desired by threshold; 1 spawning, 1 idle, 1 busy, 0 terminating, 0 in error",
+      "queue      12 open, 3 held, 1 blocked; 1 in progress",
+      "last 24 h  40 complete, 2 failed",
+      "cost       $2.07 an hour, $3.46 so far",
+      "account    $4.14 an hour, $12.30 today, over all pools",
+      "decision   14s ago: 12 queued → spawn 1",
+      "",
+      "WORKER         STATUS    BOOT     TASK                     DONE    AGE  BEAT   $/H  POD",
+      "main-0a1b2c3d  active    ready    -                              1h02m    4s  0.69  8f3ebe9415ea84",
+      "main-11111111  active    ready    c4308e18 generate_video   90%  1h02m    4s  0.69  8f3ebe9415ea84",
+      "main-22222222  spawning  created  -                                 5s     -  0.69  8f3ebe9415ea84",
+    ]);
+  });
+
+  it("shows caps, an open breaker, a schedule and held back verdicts, and only then", () => {
+    const plainly = reading();
+    const { controller } = plainly;
+    if (controller.state !== "answers" || controller.status.snapshot === null) throw new Error("it answers");
+    const snapshot = { ...controller.status.snapshot, schedule: "nights", suspended: "4 of 5 workers are silent" };
+    const lines = renderStatus(
+      reading({
+        account: { hourlyUsd: 5.1, todayUsd: 12.3, maxHourlySpendUsd: 5, dailyBudgetUsd: 50 },
+        breaker: { state: "half_open", sinceMs: NOW - 125_000 },
+        controller: { ...controller, status: { ...controller.status, snapshot } },
+      }),
+      120,
+      bare,
+    );
+    const circumstances = [
+      "account    $5.10 of $5.00 an hour, $12.30 of $50.00 today, over all pools",
+      "breaker    half-open for 2m05s: one spawn at a time",
+      "schedule   nights",
+      "health     verdicts suspended: 4 of 5 workers are silent",
+    ];
+    expect(lines.slice(6, 10)).toEqual(circumstances);
+    const without = renderStatus(plainly, 120, bare).join("\n");
+    expect(without).not.toMatch(/^(breaker|schedule|health)/m);
+  });
+
+  it("warns when the pool was not observed for longer than a few probes, however the controller answers", () => {
+    const { controller } = reading();
+    if (controller.state !== "answers") throw new Error("it answers");
+    const seen = (look: Look | null, laterMs: number) =>
+      reading({ nowMs: NOW + laterMs, controller: { ...controller, look } });
+    const fails = seen({ observedAt: "2026-01-01T11:59:57Z" }, 120_000);
+    const text = renderStatus(fails, 200, bare).join("\n");
+    expect(text).toContain("so far; seen 2m03s ago\nWARNING    not observed for 2m03s: it may be otherwise now");
+    expect(statusJson(fails)).toMatchObject({
+      controller: { state: "answers", observedAt: "2026-01-01T11:59:57Z", stale: true },
+    });
+    expect(renderStatus(seen({ observedAt: null }, 120_000), 200, bare).join("\n")).toContain("WARNING");
+    // Quiet for four minutes, and observed all the time.
+    const quiet = seen({ observedAt: "2026-01-01T12:03:58Z" }, 240_000);
+    expect(renderStatus(quiet, 200, bare).join("\n")).not.toContain("WARNING");
+    // An older watch tells nothing but what it returns after five minutes.
+    expect(renderStatus(seen(null, 240_000), 200, bare).join("\n")).not.toContain("WARNING");
+    expect(renderStatus(seen(null, 400_000), 200, bare).join("\n")).toContain("WARNING");
+  });
+
+  it("keeps worker, status, task and heartbeat within 60 columns", () => {
+    const lines = renderStatus(reading({ lastDecision: { atMs: NOW, reason: "very ".repeat(40) } }), 60, bare);
+    expect(Math.max(...lines.map(visibleWidth))).toBeLessThanOrEqual(60);
+    expect(lines.find((line) => line.startsWith("WORKER"))).toMatch(/^WORKER +STATUS +TASK +DONE +BEAT$/);
+  });
+
+  it("is as wide with colours as without", () => {
+    for (const width of [60, 120]) {
+      const widths = (enabled: boolean) => renderStatus(reading(), width, createStyle(enabled)).map(visibleWidth);
+      expect(widths(true)).toEqual(widths(false));
+    }
+  });
+
+  it("says plainly that no controller answers and still shows the database's counts", () => {
+    const text = renderStatus(reading({ controller: { state: "silent", reason: "no worker" } }), 120, bare).join("\n");
+    expect(text).toContain("controller none: no worker; the counts are the database's");
+    expect(text).toContain("? desired; 1 spawning, 1 idle, 1 busy");
+  });
+
+  it("says how to start a pool that never was, by its name", () => {
+    const never = reading({
+      pool: "nightly",
+      intent: null,
+      fleet: [],
+      controller: { state: "not_running", reason: "x" },
+    });
+    const text = renderStatus(never, 120, bare).join("\n");
+    expect(text).toContain("pool nightly: never started; start it: gpu-pool pool start --pool nightly");
+    expect(text).not.toContain("WORKER");
+  });
+
+  it("says of a pool that was shut down how to start it, and only while the workflow runs that it closes", () => {
+    const closing = intent({ mode: "closing" });
+    const controller = { state: "not_running", reason: "its workflow is completed" } as const;
+    expect(renderStatus(reading({ intent: closing, controller }), 120, bare)[0]).toBe(
+      "pool main: was shut down; start it again: gpu-pool pool start",
+    );
+    expect(renderStatus(reading({ intent: closing }), 120, bare)[0]).toBe(
+      "pool main: closing: draining to zero, then its workflow ends",
+    );
+  });
+
+  it("says what a pool waits for that has not written its row yet", () => {
+    const waiting = reading({ intent: null, fleet: [], controller: { state: "silent", reason: "x" } });
+    expect(renderStatus(waiting, 120, bare)[0]).toBe("pool main: starting; waits for a Temporal worker");
+  });
+
+  it("lets nothing that the database says reach the terminal as a command", () => {
+    const hostile = reading({ lastDecision: { atMs: NOW, reason: "a\x1b[2Jb\nc" } });
+    expect(renderStatus(hostile, 120, bare)).toContain("decision   0s ago: ab c");
+  });
+
+  it("gives programs the same figures", () => {
+    expect(statusJson(reading())).toMatchObject({
+      pool: "main",
+      observedAt: "2026-01-01T12:00:00.000Z",
+      controller: { state: "answers", phase: "watching", observedAt: "2026-01-01T11:59:57Z", stale: false },
+      desired: 3,
+      rule: "threshold",
+      schedule: null,
+      suspended: null,
+      breaker: { state: "closed", since: "2026-01-01T11:57:55.000Z" },
+      account: { hourlyUsd: 4.14, todayUsd: 12.3, maxHourlySpendUsd: null, dailyBudgetUsd: null },
+      workerCounts: { spawning: 1, idle: 1, busy: 1, terminating: 0, error: 0 },
+      cost: { perHourUsd: 2.07, soFarUsd: 3.456 },
+    });
+  });
+});
+
+describe("what a watch's heartbeats tell", () => {
+  const watching = (data: string) => [
+    { activityType: { name: "openPool" } },
+    { activityType: { name: "watchPool" }, heartbeatDetails: { payloads: [{ data: Buffer.from(data) }] } },
+  ];
+
+  it("is when it last observed its pool; nothing where it is unreadable or from an older version", () => {
+    expect(lookOf(watching('{"observedAt":"2026-01-01T12:00:00.000Z"}'))).toEqual({
+      observedAt: "2026-01-01T12:00:00.000Z",
+    });
+    expect(lookOf(watching('{"observedAt":null}'))).toEqual({ observedAt: null });
+    for (const other of ["", "null", "{}", '{"observedAt":7}', "\u0001"]) {
+      expect(lookOf(watching(other))).toBeNull();
+    }
+    expect(lookOf([{ activityType: { name: "watchPool" } }])).toBeNull();
+    expect(lookOf([])).toBeNull();
+  });
+});
+
+describe("what operators want, in words", () => {
+  it.each([
+    [intent(), "normal, the policy decides its size"],
+    [intent({ hold: 3 }), "held at 3"],
+    [intent({ hold: 3, holdUntilMs: NOW + 1_800_000 }), "held at 3 for another 30m00s"],
+    [intent({ mode: "draining", hold: 2 }), "draining to zero, stays there until gpu-pool resume; then held at 2"],
+    [intent({ mode: "paused" }), "paused, no scaling either way until gpu-pool resume"],
+    [intent({ mode: "closing" }), "closing: draining to zero, then its workflow ends"],
+  ])("%j is %s", (given, words) => {
+    expect(describeIntent(given, NOW)).toBe(words);
+  });
+});

@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { readSettings } from "../../../src/gpu-worker/settings.ts";
+
+const base = {
+  WORKER_ID: "pool-0a1b2c3d",
+  SUPABASE_URL: "http://127.0.0.1:54321/",
+  SUPABASE_ANON_KEY: "anon",
+  WORKER_TOKEN: "secret-token",
+};
+
+describe("worker settings", () => {
+  it("reads a minimal environment and fills in the defaults", () => {
+    const settings = readSettings({ ...base, WORKER_POLL_MS: "", REPLICATE_API_TOKEN: "r8" });
+    expect(settings).toMatchObject({
+      supabaseUrl: "http://127.0.0.1:54321",
+      supabaseKey: "anon",
+      workerToken: "secret-token",
+      videoBucket: "videos",
+      pollMs: 1_000,
+      heartbeatMs: 20_000,
+      maxLifetimeSec: null,
+      ffmpegPath: null,
+      fuse: null,
+      fuseLacks: [],
+    });
+    expect(settings.outputDir).toMatch(/gpu-worker.pool-0a1b2c3d$/);
+  });
+
+  it("takes the service key in place of the worker's token, without a public key", () => {
+    const { SUPABASE_ANON_KEY: _key, WORKER_TOKEN: _token, ...rest } = base;
+    expect(readSettings({ ...rest, SUPABASE_SERVICE_ROLE_KEY: "service" })).toMatchObject({
+      supabaseKey: "service",
+      workerToken: null,
+    });
+  });
+
+  it("has a fuse where the pod's end, its id and its key are known, at Runpod unless told otherwise", () => {
+    const pod = { POD_ENDS_AT: "2030-01-31T12:00:00.000Z", RUNPOD_POD_ID: "x1y2z3", RUNPOD_API_KEY: "pod-key" };
+    expect(readSettings({ ...base, ...pod })).toMatchObject({
+      fuse: { endsAtMs: 1_896_091_200_000, podId: "x1y2z3", apiKey: "pod-key", apiUrl: "https://api.runpod.io/v2" },
+      fuseLacks: [],
+    });
+    expect(readSettings({ ...base, ...pod, RUNPOD_API_KEY: "" })).toMatchObject({
+      fuse: null,
+      fuseLacks: ["RUNPOD_API_KEY"],
+    });
+    expect(readSettings({ ...base, ...pod, POD_ENDS_AT: "" })).toMatchObject({ fuse: null, fuseLacks: [] });
+  });
+
+  it.each([
+    [{ WORKER_POLL_MS: "soon" }, 'WORKER_POLL_MS="soon": expected a whole number of milliseconds from 50 to 60000'],
+    [{ WORKER_HEARTBEAT_MS: "5" }, 'WORKER_HEARTBEAT_MS="5": expected a whole number of milliseconds'],
+    [{ WORKER_ID: "" }, "WORKER_ID is not set"],
+    [{ SUPABASE_URL: "ftp://x" }, 'SUPABASE_URL="ftp://x": expected an http or https address'],
+    [{ DB_TYPE: "sqlite" }, "DB_TYPE=\"sqlite\": expected only 'supabase'"],
+    [{ POSTGRES_TABLE_NAME: "jobs" }, "POSTGRES_TABLE_NAME=\"jobs\": expected only 'tasks', because claims"],
+    [{ WORKER_ENGINE: "wan2gp" }, "WORKER_ENGINE=\"wan2gp\": expected only 'preview'"],
+    [{ LOG_LEVEL: "loud" }, 'LOG_LEVEL="loud": expected one of trace, debug'],
+    [{ WORKER_MAX_LIFETIME_SEC: "2147484" }, "from 1 to 2147483"],
+    [{ POD_ENDS_AT: "tomorrow" }, 'POD_ENDS_AT="tomorrow": expected an instant in UTC'],
+    [{ POD_ENDS_AT: "2030-01-31T12:00:00+01:00" }, "expected an instant in UTC"],
+    [{ RUNPOD_POD_ID: "../x" }, 'RUNPOD_POD_ID="../x": expected the pod\'s id'],
+    [{ RUNPOD_API_URL: "ftp://x" }, 'RUNPOD_API_URL="ftp://x": expected an http or https address'],
+    [{ SUPABASE_SERVICE_ROLE_KEY: "service" }, "give exactly one of the two credentials"],
+    [{ WORKER_TOKEN: "" }, "WORKER_TOKEN is not set"],
+    [{ SUPABASE_ANON_KEY: "" }, "SUPABASE_ANON_KEY is not set"],
+  ])("refuses %j and says what is allowed", (fields, message) => {
+    expect(() => readSettings({ ...base, ...fields })).toThrow(message);
+  });
+
+  it("keeps a pod's key out of the message that refuses it", () => {
+    const read = () => readSettings({ ...base, RUNPOD_API_KEY: "pod-key with blanks" });
+    expect(read).toThrow("RUNPOD_API_KEY is not usable");
+    expect(read).not.toThrow(/pod-key/);
+  });
+
+  it("names every wrong variable at once and never a secret or a password in an address", () => {
+    const read = () =>
+      readSettings({ ...base, LOG_LEVEL: "loud", WORKER_POLL_MS: "1", SUPABASE_URL: "ftp://me:pass-word@host" });
+    expect(read).toThrow(/SUPABASE_URL=.*LOG_LEVEL=.*WORKER_POLL_MS=/);
+    expect(read).not.toThrow(/secret-token|pass-word/);
+  });
+});

@@ -1,0 +1,167 @@
+import { describe, expect, it } from "vitest";
+import { decide } from "../../../src/policy/decide.ts";
+import type { Observation, ObservedWorker } from "../../../src/policy/observation.ts";
+import { busy, idle, NOW, observe, SEC, SETTINGS, spawning, task, terminating, times, told } from "../../kit/policy.ts";
+
+const ago = (sec: number) => NOW - sec * SEC;
+const silent = (sec = 400) => idle({ heartbeatMs: ago(sec) });
+const stuck = (sec = 700) => busy({ task: task({ progressMs: ago(sec) }) });
+
+function failed(fleet: readonly ObservedWorker[], seen: Partial<Observation> = {}) {
+  const { actions, snapshot } = decide(SETTINGS, observe(fleet, seen));
+  return { ids: told(actions, "fail"), suspended: snapshot.suspended };
+}
+
+describe("the blast radius of suspicions (invariant 4)", () => {
+  it.for([
+    [1, 1, 0, 1],
+    [2, 2, 0, 1],
+    [5, 5, 0, 2],
+    [8, 5, 0, 4],
+    [8, 3, 0, 3],
+    [8, 5, 2, 3],
+    [1, 1, 1, 0],
+    [4, 4, 4, 0],
+  ] as const)("of %i workers with %i stuck, %i failed before, ends %i", ([living, suspects, failedRecently, ended]) => {
+    const fleet = [...times(suspects, stuck), ...times(living - suspects, busy)];
+    expect(failed(fleet, { failedRecently }).ids).toHaveLength(ended);
+  });
+
+  it("takes the oldest evidence first, and says how many wait", () => {
+    const [young, old, mid] = [stuck(650), stuck(900), stuck(800)];
+    const { ids, suspended } = failed([young, old, mid, busy()]);
+    expect(ids).toEqual([old.id, mid.id]);
+    expect(suspended).toBe("blast radius: 1 suspected waits, at most 2 end in five minutes");
+    expect(failed([old, mid, busy(), busy()]).suspended).toBeNull();
+  });
+
+  it("counts verdicts that are under way, and no others", () => {
+    const told_ = stuck();
+    const fleet = (signal: string, signalMs: number) => [
+      { ...told_, signal, signalMs },
+      stuck(),
+      busy(),
+      busy(),
+      busy(),
+    ];
+    expect(failed(fleet("fail", ago(5))).ids).toHaveLength(1);
+    expect(failed([...fleet("fail", ago(5)), stuck()], { failedRecently: 1 }).ids).toHaveLength(1);
+    expect(failed([...fleet("ready", ago(5)), stuck()]).ids).toHaveLength(3);
+  });
+
+  it("counts the living: those that boot and those that leave with a task too, not those that nobody waits for", () => {
+    const held = times(3, stuck);
+    const others = [spawning(), terminating({ task: task() }), busy()];
+    expect(failed([...held, ...others]).ids).toHaveLength(3);
+    expect(failed([...held, terminating(), idle({ status: "error" }), busy({ origin: "external" })]).ids).toHaveLength(
+      1,
+    );
+  });
+
+  it("holds back nothing that the provider proves", () => {
+    const lost = times(6, () => busy({ pod: { kind: "absent" } }));
+    expect(failed(lost, { failedRecently: 9 })).toEqual({ ids: lost.map(({ id }) => id), suspended: null });
+  });
+});
+
+describe("when most fall silent together (invariant 4)", () => {
+  it.for([
+    ["all of two", 2, 0, 0],
+    ["three of five", 3, 2, 0],
+    ["two of four: not most", 2, 2, 2],
+    ["one of one: not together", 1, 0, 1],
+  ] as const)("%s", ([, quiet, well, ended]) => {
+    expect(failed([...times(quiet, silent), ...times(well, busy)]).ids).toHaveLength(ended);
+  });
+
+  it("says why nobody is ended, and ends whom the provider's word proves gone", () => {
+    const [gone, a, b] = [{ ...silent(), pod: { kind: "absent" } as const }, silent(), silent()];
+    const { ids, suspended } = failed([gone, a, b, busy()]);
+    expect(ids).toEqual([gone.id]);
+    expect(suspended).toBe(
+      "3 of 4 active workers fell silent together (GPU_IDLE_TIMEOUT_SEC 300): only the provider's word ends a silent one",
+    );
+  });
+
+  it("takes no standstill of a silent worker for proof, but that of one that beats", () => {
+    const mute = busy({ heartbeatMs: ago(800), task: task({ progressMs: ago(800) }) });
+    const beating = stuck();
+    expect(failed([mute, silent(), silent(), beating]).ids).toEqual([beating.id]);
+  });
+
+  it("holds back standstill too while beats and progress stall together, from half the limit on", () => {
+    const stalled = (sec: number) => busy({ heartbeatMs: ago(sec), task: task({ progressMs: ago(sec + 330) }) });
+    const { ids, suspended } = failed(Array.from({ length: 10 }, (_, n) => stalled(280 + n)));
+    expect(ids).toEqual([]);
+    expect(suspended).toMatch(/^10 of 10 active workers fell silent together/);
+    expect(failed(times(10, () => stalled(140))).suspended).toBeNull();
+  });
+
+  it("looks at active workers of its own only", () => {
+    const others = [spawning(), spawning(), terminating(), busy({ origin: "external" })];
+    expect(failed([silent(), silent(), ...others]).ids).toEqual([]);
+    expect(
+      failed([silent(), busy(), ...times(3, () => ({ ...silent(), origin: "external" as const }))]).ids,
+    ).toHaveLength(1);
+  });
+
+  it("is over when they are heard again, and never begins while nobody listened", () => {
+    expect(failed(times(4, silent), { observingSinceMs: ago(10) })).toEqual({ ids: [], suspended: null });
+    expect(failed(times(4, busy)).suspended).toBeNull();
+  });
+
+  it("is told to whoever looks next: when it begins, and when it is over, once each", () => {
+    const change = (fleet: readonly ObservedWorker[], massSilenceSinceMs: number | null) =>
+      decide(SETTINGS, observe(fleet, { massSilenceSinceMs })).massSilence;
+    const late = (sec: number) => times(3, () => silent(sec));
+    expect(change(late(226), null)).toBe("begun");
+    expect(change(late(225), null)).toBeNull();
+    expect(change(late(160), ago(200))).toBeNull();
+    expect(change(times(3, silent), ago(200))).toBeNull();
+    expect(change([silent(), busy(), busy()], ago(200))).toBe("over");
+    expect(change([silent(), busy(), busy()], null)).toBeNull();
+    expect(change([], ago(200))).toBe("over");
+  });
+
+  it("gives a dead worker no time while the others are late between two beats", () => {
+    const settings = { ...SETTINGS, gpuIdleTimeoutSec: 60 };
+    const moments = [35, 5].map((sec) =>
+      decide(settings, observe([silent(61), ...times(3, () => busy({ heartbeatMs: ago(sec) }))])),
+    );
+    expect(moments.map(({ massSilence }) => massSilence)).toEqual([null, null]);
+    expect(moments.map(({ actions }) => told(actions, "fail").length)).toEqual([0, 1]);
+  });
+
+  it("leaves those that come back last as much time as if they had just been heard", () => {
+    const mute = busy({ heartbeatMs: ago(900), task: task({ progressMs: ago(900) }) });
+    const fleet = [mute, silent(), busy(), busy()];
+    expect(failed(fleet, { massSilenceSinceMs: ago(500) })).toEqual({ ids: [], suspended: null });
+    expect(failed(fleet, { observingSinceMs: ago(299) }).ids).toEqual([]);
+    expect(failed(fleet, { observingSinceMs: ago(301) }).ids).toEqual([mute.id, fleet[1]!.id]);
+  });
+});
+
+describe("VRAM figures", () => {
+  const warned = (worker: ObservedWorker, seen: Partial<Observation> = {}) =>
+    decide(SETTINGS, observe([worker], seen)).warnings;
+
+  it("that no longer come with a heartbeat are warned of, with figures, and never a verdict", () => {
+    const worker = busy({ vramMs: ago(301) });
+    expect(warned(worker)).toEqual([
+      {
+        worker: worker.id,
+        kind: "worker.vram_stale",
+        reason: "heartbeats come, VRAM figures not for 301 s (GPU_IDLE_TIMEOUT_SEC 300)",
+      },
+    ]);
+    expect(failed([worker]).ids).toEqual([]);
+    expect(warned(busy({ vramMs: ago(300) }))).toEqual([]);
+  });
+
+  it("are not missed of a worker that is silent, leaves, never had any, or was not listened to", () => {
+    expect(warned(busy({ vramMs: ago(900), heartbeatMs: ago(301) }))).toEqual([]);
+    expect(warned(terminating({ vramMs: ago(900) }))).toEqual([]);
+    expect(warned(busy({ vramMs: null }))).toEqual([]);
+    expect(warned(busy({ vramMs: ago(900) }), { observingSinceMs: ago(300) })).toEqual([]);
+  });
+});

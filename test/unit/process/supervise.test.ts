@@ -1,0 +1,41 @@
+import { describe, expect, it, vi } from "vitest";
+import { supervise } from "../../../src/process/supervise.ts";
+import type { ExitStatus, ManagedProcess } from "../../../src/process/guardian.ts";
+
+function fakeProcesses() {
+  const ends: ((status: ExitStatus) => void)[] = [];
+  const start = (): ManagedProcess => {
+    const exited = new Promise<ExitStatus>((resolve) => ends.push(resolve));
+    return { pid: 1, name: "Temporal worker", exited, stop: () => Promise.resolve(), outputTail: () => "" };
+  };
+  return { start, ends };
+}
+
+describe("a supervised process", () => {
+  it("is started again when it dies, later each time, and says so", async () => {
+    const { start, ends } = fakeProcesses();
+    const stopping = new AbortController();
+    const said: string[] = [];
+    const done = supervise({ start, say: (text) => void said.push(text), stopping: stopping.signal });
+    ends[0]?.({ code: null, signal: "SIGKILL" });
+    await vi.waitFor(() => expect(said).toEqual(["the Temporal worker died (SIGKILL); starting it again in 1 s"]));
+    await vi.waitFor(() => expect(ends).toHaveLength(2), { timeout: 15_000 });
+    ends[1]?.({ code: 1, signal: null });
+    await vi.waitFor(() => expect(said[1]).toBe("the Temporal worker died (code 1); starting it again in 2 s"));
+    stopping.abort();
+    await done;
+    expect(ends).toHaveLength(2);
+  });
+
+  it("is let go when everything is stopped", async () => {
+    const { start, ends } = fakeProcesses();
+    const stopping = new AbortController();
+    const said: string[] = [];
+    const done = supervise({ start, say: (text) => void said.push(text), stopping: stopping.signal });
+    stopping.abort();
+    ends[0]?.({ code: 0, signal: null });
+    await done;
+    expect(ends).toHaveLength(1);
+    expect(said).toEqual([]);
+  });
+});

@@ -1,0 +1,275 @@
+import { createServer, type RequestListener } from "node:http";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { createRunpodClient, type RunpodClient } from "../../../src/runpod/client.ts";
+import type { CreatePodRequest } from "../../../src/runpod/types.ts";
+
+const API_KEY = "rpa_key_of_this_test";
+const POD = { id: "p1", name: "main-1", status: "RUNNING" };
+const REQUEST: CreatePodRequest = {
+  name: "main-1",
+  image: "example/worker:1",
+  gpu: { id: "gpu", count: 1 },
+  cloud: "SECURE",
+  disk: 20,
+  env: { WORKER_TOKEN: "token-of-the-worker" },
+};
+
+function clientFor(apiUrl: string, timeoutMs = 5000): RunpodClient {
+  const client = createRunpodClient({ apiUrl, apiKey: API_KEY, userAgent: "gpu-pool-test/1", timeoutMs });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+async function serve(listener: RequestListener): Promise<RunpodClient> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return clientFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v2/`);
+}
+
+type Scripted = { status: number; body?: unknown; headers?: Record<string, string> };
+
+/** Answers the n-th request with the n-th of the given answers, later ones with the last. */
+async function script(...answers: Scripted[]): Promise<{ client: RunpodClient; seen: string[] }> {
+  const seen: string[] = [];
+  const client = await serve((request, response) => {
+    const answer = answers[Math.min(seen.length, answers.length - 1)];
+    seen.push(`${request.method} ${request.url}`);
+    const json = typeof answer?.body !== "string";
+    response.writeHead(answer?.status ?? 500, {
+      "content-type": json ? "application/json" : "text/plain",
+      ...answer?.headers,
+    });
+    response.end(json ? JSON.stringify(answer?.body) : (answer?.body as string));
+  });
+  return { client, seen };
+}
+
+describe("every request", () => {
+  it("carries the key, a User-Agent and, when it creates, the body as it was given", async () => {
+    let seen: unknown;
+    const client = await serve((request, response) => {
+      request.setEncoding("utf8");
+      let body = "";
+      request.on("data", (chunk: string) => (body += chunk));
+      request.on("end", () => {
+        const { authorization, "user-agent": agent, "content-type": type } = request.headers;
+        seen = { url: request.url, authorization, agent, type, body: JSON.parse(body) as unknown };
+        response.writeHead(201).end(JSON.stringify(POD));
+      });
+    });
+    await client.createPod(REQUEST);
+    expect(seen).toEqual({
+      url: "/v2/pods",
+      authorization: `Bearer ${API_KEY}`,
+      agent: "gpu-pool-test/1",
+      type: "application/json",
+      body: REQUEST,
+    });
+  });
+
+  it("escapes the pod id, and is not sent for an empty one", async () => {
+    const { client, seen } = await script({ status: 404, body: {} });
+    await client.getPod("../catalog?x");
+    await client.deletePod("a/b");
+    expect(seen).toEqual(["GET /v2/pods/..%2Fcatalog%3Fx", "DELETE /v2/pods/a%2Fb"]);
+    expect(await client.getPod("")).toMatchObject({ kind: "unknown" });
+    expect(await client.deletePod("")).toMatchObject({ kind: "unknown" });
+    expect(seen).toHaveLength(2);
+  });
+});
+
+describe("a create request", () => {
+  it.each([
+    ["a 201 that is no JSON", { status: 201, body: "created" }],
+    ["a 201 without a pod id", { status: 201, body: { name: "main-1", status: "PROVISIONING" } }],
+    ["an empty 200", { status: 200, body: "" }],
+    ["a 202", { status: 202, body: POD }],
+    ["a redirect", { status: 307, body: "", headers: { location: "/elsewhere" } }],
+    ["a 408", { status: 408, body: {} }],
+    ["a 409", { status: 409, body: {} }],
+    ["a 503 that claims a stock-out", { status: 503, body: { detail: "There are no instances currently available" } }],
+    ["an HTML 403", { status: 403, body: "<html>error code: 1010</html>", headers: { "content-type": "text/html" } }],
+    ["an HTML 524", { status: 524, body: "<!doctype html><title>A timeout occurred</title>" }],
+  ] as [string, Scripted][])("is ambiguous after %s, and is not repeated", async (_, answer) => {
+    const { client, seen } = await script(answer);
+    expect(await client.createPod(REQUEST)).toMatchObject({
+      kind: "ambiguous",
+      detail: expect.stringContaining("HTTP"),
+    });
+    expect(seen).toEqual(["POST /v2/pods"]);
+  });
+
+  it("is ambiguous when the connection breaks within the answer", async () => {
+    const client = await serve((_request, response) => {
+      response.writeHead(201, { "content-length": "1000" });
+      response.write('{"id":"p1",', () => response.destroy());
+    });
+    expect(await client.createPod(REQUEST)).toMatchObject({ kind: "ambiguous" });
+  });
+
+  it("is refused as unreachable when nobody listens or the host is unknown", async () => {
+    const probe = createTcpServer();
+    await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+    const { port } = probe.address() as AddressInfo;
+    await new Promise((resolve) => probe.close(resolve));
+    for (const apiUrl of [
+      `http://127.0.0.1:${port}/v2`,
+      `http://localhost:${port}/v2`,
+      "http://no-such-host.invalid",
+    ]) {
+      expect(await clientFor(apiUrl).createPod(REQUEST)).toMatchObject({
+        kind: "refused",
+        reason: "unreachable",
+        status: null,
+        detail: expect.stringContaining('creating pod "main-1"'),
+      });
+    }
+  });
+
+  it("is refused as unreachable when TLS fails, as no byte of it was sent", async () => {
+    const server = createTcpServer((socket) => socket.on("error", () => undefined).end("this is not TLS"));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+    const client = clientFor(`https://127.0.0.1:${(server.address() as AddressInfo).port}/v2`);
+    expect(await client.createPod(REQUEST)).toMatchObject({ kind: "refused", reason: "unreachable" });
+  });
+
+  it("is refused as unreachable when no connection comes about in time", async () => {
+    const sockets = new Set<Socket>();
+    const server = createTcpServer((socket) => void sockets.add(socket.on("error", () => undefined)));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
+    // Behind https the silent server never completes the TLS handshake.
+    const client = clientFor(`https://127.0.0.1:${(server.address() as AddressInfo).port}/v2`, 300);
+    expect(await client.createPod(REQUEST)).toMatchObject({ kind: "refused", reason: "unreachable", status: null });
+  });
+
+  it("is refused and not sent when it is cancelled beforehand", async () => {
+    const { client, seen } = await script({ status: 201, body: POD });
+    const outcome = await client.createPod(REQUEST, { signal: AbortSignal.abort() });
+    expect(outcome).toMatchObject({ kind: "refused", reason: "unreachable" });
+    expect(seen).toEqual([]);
+  });
+
+  it("keeps the key and all environment values out of its details", async () => {
+    const detail = `cannot use token-of-the-worker with ${API_KEY}`;
+    const { client } = await script({ status: 422, body: { detail } }, { status: 500, body: { detail } });
+    for (const _status of [422, 500]) {
+      const text = JSON.stringify(await client.createPod(REQUEST));
+      expect(text).toContain("cannot use [redacted] with [redacted]");
+    }
+  });
+
+  it("waits for the longest of all exhausted windows after a 429", async () => {
+    const headers = { "retry-after": "3", ratelimit: '"minute";r=0;t=12, "hour";r=0;t=1200' };
+    const { client } = await script({ status: 429, body: {}, headers });
+    expect(await client.createPod(REQUEST)).toMatchObject({ reason: "rate_limited", retryAfterSec: 1200 });
+  });
+});
+
+describe("reading a pod", () => {
+  it("tolerates new fields and missing ones, and keeps what is unknown apart from what is zero or empty", async () => {
+    const { client } = await script(
+      { status: 200, body: { ...POD, status: "MIGRATING", novelty: [1] } },
+      {
+        status: 200,
+        body: {
+          ...POD,
+          gpu: { id: "gpu" },
+          cost: "0.69",
+          runtime: { uptime: 7 },
+          createdAt: "2026-11-22T10:00:00Z",
+          env: {},
+        },
+      },
+    );
+    const bare = { gpuTypeId: null, costPerHour: null, createdAt: null, startedAt: null, uptimeSec: null, env: null };
+    expect(await client.getPod("p1")).toEqual({ kind: "found", pod: { ...POD, status: "MIGRATING", ...bare } });
+    expect(await client.getPod("p1")).toMatchObject({
+      pod: { gpuTypeId: "gpu", costPerHour: 0.69, uptimeSec: 7, createdAt: "2026-11-22T10:00:00Z", env: {} },
+    });
+  });
+
+  it.each([
+    ["an HTML 404 of a proxy", { status: 404, body: "<html></html>" }],
+    ["another pod's data", { status: 200, body: { ...POD, id: "p2" } }],
+    ["a pod without status", { status: 200, body: { id: "p1", name: "main-1" } }],
+    ["a 410", { status: 410, body: {} }],
+  ] as [string, Scripted][])("is unknown after %s", async (_, answer) => {
+    const { client } = await script(answer);
+    expect(await client.getPod("p1")).toMatchObject({ kind: "unknown" });
+    expect(await client.deletePod("p1")).toMatchObject({ kind: answer.status === 200 ? "accepted" : "unknown" });
+  });
+
+  it("never quotes the body of a pod that it cannot read", async () => {
+    const { client } = await script({ status: 200, body: { id: 7, env: { TOKEN: "token-of-the-worker" } } });
+    const outcome = await client.getPod("p1");
+    expect(outcome).toMatchObject({ kind: "unknown", detail: expect.stringContaining("id (invalid_type)") });
+    expect(JSON.stringify(outcome)).not.toContain("token-of-the-worker");
+  });
+});
+
+describe("listing pods", () => {
+  const page = (ids: string[], pagination?: unknown): Scripted => ({
+    status: 200,
+    body: { pods: ids.map((id) => ({ ...POD, id })), ...(pagination ? { pagination } : {}) },
+  });
+
+  it("counts a pod once that moved to the next page while the list was read", async () => {
+    const { client } = await script(
+      page(["c", "b"], { nextCursor: "x", hasNextPage: true }),
+      page(["b", "a"], { nextCursor: null, hasNextPage: false }),
+    );
+    const list = await client.listPods();
+    expect(list.kind === "complete" && list.pods.map((pod) => pod.id)).toEqual(["c", "b", "a"]);
+  });
+
+  it("takes a short page without pagination as the whole list", async () => {
+    const { client, seen } = await script(page(["a"]));
+    expect(await client.listPods()).toMatchObject({ kind: "complete", pods: [{ id: "a" }] });
+    expect(seen).toEqual(["GET /v2/pods?limit=1000"]);
+  });
+
+  it("stops as soon as a cursor comes back", async () => {
+    const { client, seen } = await script(page(["a"], { nextCursor: "x", hasNextPage: true }));
+    expect(await client.listPods()).toMatchObject({ kind: "unknown", detail: expect.stringContaining("circle") });
+    expect(seen).toEqual(["GET /v2/pods?limit=1000", "GET /v2/pods?limit=1000&cursor=x"]);
+  });
+
+  const more = { nextCursor: "x", hasNextPage: true };
+  it.each([
+    ["a later page fails", [page(["a"], more), { status: 502, body: {} }]],
+    ["a later page is unreadable", [page(["a"], more), { status: 200, body: "?" }]],
+    [
+      "the cursor leads in a circle",
+      [page(["a"], more), page(["b"], { nextCursor: "y", hasNextPage: true }), page(["c"], more)],
+    ],
+    ["more pods are announced without a cursor", [page(["a"], { nextCursor: null, hasNextPage: true })]],
+    ["a full page comes without pagination", [page(Array.from({ length: 1000 }, (_, index) => `p${index}`))]],
+    ["one pod of many is unreadable", [{ status: 200, body: { pods: [POD, { id: "p2" }] } }]],
+    ["the answer is a bare array", [{ status: 200, body: [POD] }]],
+    ["the answer is an error with status 200", [{ status: 200, body: { error: "try later" } }]],
+  ] as [string, Scripted[]][])("is unknown, never short, when %s", async (_, answers) => {
+    const { client } = await script(...answers);
+    expect(await client.listPods()).toMatchObject({ kind: "unknown", detail: expect.stringContaining("listing pods") });
+  });
+});
+
+describe("building a client", () => {
+  it("fails in words on an address, key or User-Agent that cannot work, without showing the key", () => {
+    const good = { apiUrl: "http://127.0.0.1/v2", apiKey: API_KEY, userAgent: "test" };
+    expect(() => createRunpodClient({ ...good, apiUrl: "api.runpod.io" })).toThrow(/"api.runpod.io" is no URL/);
+    expect(() => createRunpodClient({ ...good, userAgent: " " })).toThrow(/User-Agent/);
+    expect(() => createRunpodClient({ ...good, apiKey: "secret key\n" })).toThrow(
+      /^(?!.*secret).*empty or holds blanks/,
+    );
+  });
+});

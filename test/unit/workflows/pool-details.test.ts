@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import { describePool } from "../../../src/workflows/pool/details.ts";
+import type { PoolStatus } from "../../../src/contract/messages.ts";
+import type { Snapshot } from "../../../src/contract/plan.ts";
+
+const snapshot: Snapshot = {
+  observedAt: "2026-01-01T12:00:00.000Z",
+  intent: { mode: "normal", hold: null, holdUntilMs: null, version: 1 },
+  desired: 3,
+  queued: 7,
+  spawning: 2,
+  idle: 0,
+  busy: 1,
+  terminating: 4,
+  failing: 5,
+  costPerHourUsd: 2.07,
+  spend: { hourlyUsd: 2.07, todayUsd: 1 },
+  breaker: "closed",
+  schedule: null,
+  suspended: null,
+  rule: "threshold",
+  reason: "7 queued / threshold 3 → 3 wanted, 1 present → spawn 2",
+};
+
+function status(seen: Snapshot | null): PoolStatus {
+  return { pool: "main", phase: "watching", snapshot: seen, lastDecision: null, watches: 6, messages: 2 };
+}
+
+describe("the current details of a pool", () => {
+  it("tell its size with the rule, its queue, its cost and the sentence, without a table", () => {
+    const text = describePool(status(snapshot));
+    expect(text).toContain("### Pool main: normal\n");
+    expect(text).toContain(
+      "- **Size:** 3 desired by threshold; 2 spawning, 0 idle, 1 busy, 4 terminating, 5 in error\n- **Queue:** 7 open\n- **Cost:** $2.07 an hour\n",
+    );
+    expect(text).toContain("**Now:** 7 queued / threshold 3 → 3 wanted, 1 present → spawn 2");
+    expect(text).toContain("Observed 2026-01-01T12:00:00.000Z; 6 watches, 2 messages.");
+    expect(text).not.toContain("|");
+  });
+
+  it("name a hold with its end, an open breaker, suspended verdicts and a schedule", () => {
+    const intent = { mode: "normal", hold: 2, holdUntilMs: Date.parse("2026-01-01T13:00:00Z"), version: 2 } as const;
+    const text = describePool(
+      status({ ...snapshot, intent, breaker: "half_open", suspended: "3 of 4 are silent", schedule: "weekend" }),
+    );
+    expect(text).toContain("### Pool main: normal, held at 2 until 2026-01-01T13:00:00.000Z");
+    expect(text).toContain("**Breaker half-open:**");
+    expect(text).toContain("**Verdicts suspended:** 3 of 4 are silent");
+    expect(text).toContain("**Schedule:** weekend");
+  });
+
+  it("say of a pool that was not observed yet nothing but that", () => {
+    expect(describePool(status(null))).toBe("### Pool main\n\nNot observed yet.");
+  });
+});

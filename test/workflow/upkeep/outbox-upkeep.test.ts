@@ -1,0 +1,137 @@
+import { randomBytes } from "node:crypto";
+import { Client, Connection, ScheduleOverlapPolicy } from "@temporalio/client";
+import { DefaultLogger, NativeConnection, Runtime, Worker } from "@temporalio/worker";
+import { pino } from "pino";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import {
+  type DeliveryCounts,
+  JANITOR_WORKFLOW,
+  janitorScheduleId,
+  NOTIFICATIONS_WORKFLOW,
+  notificationsWorkflowId,
+} from "../../../src/contract/upkeep.ts";
+import { ensureUpkeep } from "../../../src/worker/upkeep.ts";
+
+const taskQueue = `upkeep-${randomBytes(4).toString("hex")}`;
+const workflowId = notificationsWorkflowId(taskQueue);
+
+describe("the workflows beside the pools", () => {
+  let temporal: Client;
+  const undo: (() => Promise<unknown>)[] = [];
+  const cleaned = { logs: 0, outbox: 0 };
+  let logsFail = false;
+  let deliveries: DeliveryCounts[] = [];
+  const warnings: string[] = [];
+  const logger = pino({}, { write: (text) => warnings.push(text) });
+
+  beforeAll(async () => {
+    const { temporalAddress: address, workflowBundle: codePath } = inject("shared");
+    Runtime.install({ logger: new DefaultLogger("ERROR", () => undefined) });
+    const native = await NativeConnection.connect({ address });
+    const connection = await Connection.connect({ address });
+    temporal = new Client({ connection });
+    const worker = await Worker.create({
+      connection: native,
+      taskQueue,
+      workflowBundle: { codePath },
+      activities: {
+        async deliverNotifications() {
+          const next = deliveries.shift();
+          return next ?? (await new Promise<DeliveryCounts>(() => undefined));
+        },
+        async cleanUpLogs() {
+          if (logsFail) throw new Error("the database is away");
+          cleaned.logs += 1;
+          return { deleted: 3 };
+        },
+        async cleanUpOutbox() {
+          cleaned.outbox += 1;
+          return { deleted: 4 };
+        },
+      },
+      shutdownForceTime: "1s",
+    });
+    const running = worker.run().catch(() => undefined);
+    undo.push(
+      () => connection.close(),
+      () => native.close(),
+      async () => {
+        worker.shutdown();
+        await running;
+      },
+      () => temporal.schedule.getHandle(janitorScheduleId(taskQueue)).delete(),
+      () => temporal.workflow.getHandle(workflowId).terminate("the test is over"),
+    );
+  });
+  afterAll(async () => {
+    for (const end of undo.toReversed()) await end().catch(() => undefined);
+  });
+
+  const runJanitor = async () =>
+    await temporal.workflow.execute(JANITOR_WORKFLOW, {
+      workflowId: `${taskQueue}/round`,
+      taskQueue,
+      args: [{ taskQueue }],
+    });
+
+  it("are set up by any number of starts: one schedule, one sender", async () => {
+    await ensureUpkeep(temporal, taskQueue, logger);
+    const { runId } = await temporal.workflow.getHandle(workflowId).describe();
+    await temporal.schedule.getHandle(janitorScheduleId(taskQueue)).pause("by an operator");
+    await ensureUpkeep(temporal, taskQueue, logger);
+    expect(await temporal.workflow.getHandle(workflowId).describe()).toMatchObject({
+      runId,
+      type: NOTIFICATIONS_WORKFLOW,
+    });
+    const schedule = await temporal.schedule.getHandle(janitorScheduleId(taskQueue)).describe();
+    expect(schedule).toMatchObject({
+      spec: { intervals: [{ every: 300_000 }] },
+      policies: { overlap: ScheduleOverlapPolicy.SKIP },
+      action: { workflowType: JANITOR_WORKFLOW, taskQueue },
+      state: { paused: true },
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  it("run as one round of repairs when the schedule fires", async () => {
+    const before = { ...cleaned };
+    await temporal.schedule.getHandle(janitorScheduleId(taskQueue)).trigger();
+    await expect.poll(() => cleaned.outbox, { timeout: 15_000 }).toBe(before.outbox + 1);
+    expect(cleaned.logs).toBe(before.logs + 1);
+  });
+
+  it("start the sender again when it was ended, and leave a running one alone", async () => {
+    expect(await runJanitor()).toMatchObject({ notifications: "running" });
+    await temporal.workflow.getHandle(workflowId).terminate("by mistake");
+    expect(await runJanitor()).toMatchObject({ notifications: "started again" });
+    expect((await temporal.workflow.getHandle(workflowId).describe()).status.name).toBe("RUNNING");
+  });
+
+  it("go on with the other repairs when one fails, and say which", async () => {
+    logsFail = true;
+    const done = await runJanitor();
+    logsFail = false;
+    expect(done).toMatchObject({ outbox: "4 old notifications deleted" });
+    expect((done as { logs: string }).logs).toMatch(/^failed: /);
+  });
+
+  it("add up deliveries across continue-as-new", async () => {
+    await temporal.workflow.getHandle(workflowId).terminate("the next one counts");
+    const once = { delivered: 2, failed: 1, dead: 0 };
+    deliveries = [once, once, once];
+    const first = await temporal.workflow.start(NOTIFICATIONS_WORKFLOW, {
+      workflowId,
+      taskQueue,
+      args: [{ maxHistoryLength: 3 }],
+    });
+    await expect
+      .poll(async () => (await temporal.workflow.getHandle(workflowId).describe()).runId, { timeout: 15_000 })
+      .not.toBe(first.firstExecutionRunId);
+    const carried = async () => {
+      const { events } = await temporal.workflow.getHandle(workflowId).fetchHistory();
+      const [data] = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
+      return (JSON.parse(Buffer.from(data!.data!).toString("utf8")) as { carried?: DeliveryCounts }).carried;
+    };
+    await expect.poll(carried, { timeout: 15_000 }).toEqual({ delivered: 6, failed: 3, dead: 0 });
+  });
+});

@@ -1,0 +1,96 @@
+import { describe, expect, it } from "vitest";
+import { until } from "../../kit/workflow/fake-service.ts";
+import { withKit } from "../../kit/workflow/kit.ts";
+
+const QUICK = { spawningTimeoutSec: 1 };
+
+describe.concurrent("a fired spawn deadline is a question (invariant 8)", () => {
+  it(
+    "does not end a worker whose row became active while nobody looked",
+    withKit(async (kit) => {
+      const row = kit.book();
+      kit.hooks.checkBoot = () => kit.beat(row);
+      const worker = await kit.startWorker(row.id);
+      await worker.reaches("active");
+      expect(kit.called("checkBoot")).toEqual([[row.id, row.podId]]);
+      expect(kit.called("failWorker")).toEqual([]);
+    }, QUICK),
+  );
+
+  it(
+    "counts anew from a later boot stage, and names the last one when it ends the worker",
+    withKit(async (kit) => {
+      const row = kit.book();
+      kit.hooks.checkBoot = () => {
+        if (row.bootStage !== "running") {
+          Object.assign(row, { bootStage: "running", bootStageMs: Date.now() });
+        }
+      };
+      const worker = await kit.startWorker(row.id);
+      const reason = 'no heartbeat 1 s after boot stage "running"';
+      expect(await worker.result()).toEqual({ id: row.id, status: "error", reason });
+      expect(kit.called("checkBoot")).toHaveLength(2);
+      expect(kit.called("failWorker")).toEqual([[row.id, "worker_died", reason, { onlyIfSpawning: true }]]);
+      expect(kit.pods.size).toBe(0);
+    }, QUICK),
+  );
+
+  it(
+    "loses the race against a first heartbeat that comes in the last moment",
+    withKit(async (kit) => {
+      const row = kit.book();
+      kit.hooks.failWorker = () => kit.beat(row);
+      const worker = await kit.startWorker(row.id);
+      await worker.reaches("active");
+      expect(kit.called("failWorker")).toHaveLength(1);
+      expect(row.status).toBe("active");
+      await worker.signal("terminate");
+      expect(await worker.result()).toMatchObject({ status: "terminated" });
+    }, QUICK),
+  );
+
+  it(
+    "asks the row also when the provider does not say how far the boot is",
+    withKit(async (kit) => {
+      const row = kit.book();
+      kit.hooks.checkBoot = () => {
+        kit.beat(row);
+        throw new Error("the provider does not answer");
+      };
+      await (await kit.startWorker(row.id)).reaches("active");
+      expect(kit.called("checkBoot")).toHaveLength(3);
+      expect(kit.called("failWorker")).toEqual([]);
+    }, QUICK),
+  );
+
+  it(
+    "is not moved by a verdict that the row refuses",
+    withKit(async (kit) => {
+      const row = kit.book();
+      const worker = await kit.startWorker(row.id);
+      await worker.reaches("booting");
+      row.heartbeatMs = 2000;
+      await worker.signal("fail", { leaseCause: "worker_died", reason: "silent", heartbeatMs: 1000 });
+      await until(
+        () => kit.called("failWorker"),
+        (calls) => expect(calls).toHaveLength(1),
+      );
+      expect(await worker.phase()).toBe("booting");
+      kit.beat(row);
+      await worker.signal("ready");
+      await worker.reaches("active");
+    }),
+  );
+
+  it(
+    "ends a booting worker whose pod is lost",
+    withKit(async (kit) => {
+      const row = kit.book();
+      const worker = await kit.startWorker(row.id);
+      await worker.reaches("booting");
+      await worker.signal("fail", { leaseCause: "host_lost", reason: "its pod vanished", heartbeatMs: null });
+      expect(await worker.result()).toEqual({ id: row.id, status: "error", reason: "its pod vanished" });
+      expect(row.goneMs).not.toBeNull();
+    }),
+  );
+});
