@@ -35,7 +35,9 @@ const PURE_ROOMS = {
   workflows: ["@temporalio/common", "@temporalio/workflow"],
 };
 
-const below = (rooms) => `^src/(${rooms.join("|")})(/|\\.ts$)`;
+function below(rooms) {
+  return `^src/(${rooms.join("|")})(/|\\.ts$)`;
+}
 
 function stays(name, room, allowed) {
   return {

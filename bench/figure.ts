@@ -2,7 +2,7 @@
  * One measured figure next to a named peer or limit of the same run.
  * `ratio` is value ÷ peer.value; `limit`, where given, bounds the one or the other; `ok` says whether it holds.
  */
-export type Figure = {
+export interface Figure {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
@@ -11,10 +11,10 @@ export type Figure = {
   readonly betterIs: "higher" | "lower";
   readonly limit?: { readonly on: "value" | "ratio"; readonly bound: number };
   readonly ok: boolean;
-};
+}
 
 /** What a file `bench/<name>.ts` exports. */
-export type Benchmark = {
+export interface Benchmark {
   readonly description: string;
   readonly run: () => Promise<readonly Figure[]>;
-};
+}

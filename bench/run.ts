@@ -24,7 +24,9 @@ function machine() {
   return { cores: availableParallelism(), cpu: cpus()[0]?.model ?? "unknown", memoryGb, node: process.version };
 }
 
-const digits = (value: number): string => value.toLocaleString("en", { maximumSignificantDigits: 4 });
+function digits(value: number): string {
+  return value.toLocaleString("en", { maximumSignificantDigits: 4 });
+}
 
 function inUnit({ on, bound }: NonNullable<Figure["limit"]>, unit: string): string {
   return on === "ratio" ? `×${digits(bound)}` : `${digits(bound)} ${unit}`;
@@ -54,7 +56,9 @@ async function main(): Promise<number> {
   const names = benchmarkNames();
   const name = positionals[0];
   if (name === undefined) {
-    for (const each of names) console.log(`${each.padEnd(16)}  ${(await load(each)).description}`);
+    for (const each of names) {
+      console.log(`${each.padEnd(16)}  ${(await load(each)).description}`);
+    }
     return 0;
   }
   if (!names.includes(name)) {

@@ -7,7 +7,9 @@ const source = new URL("../src/client/main.ts", import.meta.url);
 // In a clone the sources count, however old the build is; an image holds the build alone.
 if (existsSync(source)) {
   const { register } = await import("tsx/esm/api").catch((error) => {
-    if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
+    if (error.code !== "ERR_MODULE_NOT_FOUND") {
+      throw error;
+    }
     const root = fileURLToPath(new URL("..", import.meta.url));
     process.stderr.write(`gpu-pool: its dependencies are not installed; run npm ci in ${root}\n`);
     process.exit(1);

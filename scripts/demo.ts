@@ -64,7 +64,9 @@ const stopping = new AbortController();
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(name, () => {
     // A second one does not wait; what the demo started is ended all the same.
-    if (stopping.signal.aborted) process.exit(EX_INTERRUPTED);
+    if (stopping.signal.aborted) {
+      process.exit(EX_INTERRUPTED);
+    }
     process.stderr.write("\nStopping …\n");
     stopping.abort();
   });
@@ -73,7 +75,9 @@ const dataDir = fileURLToPath(new URL("../.gpu-pool/demo", import.meta.url));
 try {
   process.exit(await runDemo({ keep, dataDir, signal: stopping.signal, show: screen() }));
 } catch (error) {
-  if (stopping.signal.aborted) process.exit(EX_INTERRUPTED);
+  if (stopping.signal.aborted) {
+    process.exit(EX_INTERRUPTED);
+  }
   process.stderr.write(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(1);
 }

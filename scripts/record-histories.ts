@@ -13,7 +13,9 @@ import { startFakeService } from "../test/kit/workflow/fake-service.ts";
 
 /** Plays the stories that have no history yet, on a Temporal server of their own, and stores what the server recorded. */
 const histories = new URL("../test/replay/histories/", import.meta.url);
-const fileOf = (name: string, run: number) => new URL(`${name}${run === 0 ? "" : `-${run + 1}`}.json`, histories);
+function fileOf(name: string, run: number) {
+  return new URL(`${name}${run === 0 ? "" : `-${run + 1}`}.json`, histories);
+}
 
 const missing = STORIES.filter(({ name }) => !existsSync(fileOf(name, 0)));
 if (missing.length === 0) {

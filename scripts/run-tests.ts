@@ -1,7 +1,11 @@
 import { parseCLI, startVitest } from "vitest/node";
 import type { TestModule } from "vitest/node";
 
-type Counts = { passed: number; failed: number; skipped: number };
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
 
 /** Counts tests; what failed outside any test (a file, a hook) counts as one failure, so the line never flatters. */
 function count(modules: readonly TestModule[], unhandledErrors: number): Counts {

@@ -24,8 +24,12 @@ function checkNode() {
 function isInstalled() {
   const installed = resolve(root, "node_modules/.package-lock.json");
   const lock = resolve(root, "package-lock.json");
-  if (!existsSync(installed)) return false;
-  if (statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return true;
+  if (!existsSync(installed)) {
+    return false;
+  }
+  if (statSync(installed).mtimeMs >= statSync(lock).mtimeMs) {
+    return true;
+  }
   // A checkout touches files without changing them: what counts is whether the versions differ.
   const versions = (file) =>
     Object.entries(JSON.parse(readFileSync(file, "utf8")).packages ?? {})
@@ -48,7 +52,9 @@ function install() {
 }
 
 checkNode();
-if (!isInstalled()) install();
+if (!isInstalled()) {
+  install();
+}
 const [program = ""] = process.argv.splice(2, 1);
 process.argv[1] = resolve(root, program);
 const { register } = await import("tsx/esm/api");

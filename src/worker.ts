@@ -40,7 +40,9 @@ async function main(): Promise<void> {
   const { logger, closeLogs } = openLogs(config.log, logStore(database));
   Runtime.install({ logger: temporalLogger(logger) });
   const warning = credentialWarning(config);
-  if (warning !== null) logger.warn(warning);
+  if (warning !== null) {
+    logger.warn(warning);
+  }
 
   const { connectionOptions, namespace = "default" } = loadClientConnectConfig();
   const connection = await NativeConnection.connect({ ...connectionOptions, grpcCompression: UNCOMPRESSED });

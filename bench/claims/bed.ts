@@ -39,7 +39,9 @@ export async function startServer(): Promise<Server> {
   const guardian = await startGuardian({ logger });
   const ends: (() => Promise<void>)[] = [];
   const close = async () => {
-    for (const end of ends.splice(0)) await end();
+    for (const end of ends.splice(0)) {
+      await end();
+    }
     await guardian.close();
   };
   try {

@@ -32,7 +32,9 @@ export async function graphileRound({ databaseUrl, sql }: Bed): Promise<number> 
   const enough = new Promise<number>((resolve) => {
     events.on("job:complete", () => {
       done += 1;
-      if (done === ROUND_TASKS) resolve(performance.now());
+      if (done === ROUND_TASKS) {
+        resolve(performance.now());
+      }
     });
   });
   const runner = await run({

@@ -39,7 +39,9 @@ export async function costsOfAll(client: WorkflowClient, workflowIds: readonly s
       try {
         return await costsOf(client, id);
       } catch (error) {
-        if (error instanceof WorkflowNotFoundError) throw new Error(`no workflow ${id} to count`, { cause: error });
+        if (error instanceof WorkflowNotFoundError) {
+          throw new Error(`no workflow ${id} to count`, { cause: error });
+        }
         throw error;
       }
     });
@@ -58,8 +60,12 @@ function costsOfRun(events: readonly HistoryEvent[]): Cost[] {
   return events.map((event) => {
     const timeMs = timeOf(event);
     const activity = activityOf(event);
-    if (event.activityTaskScheduledEventAttributes) scheduled.set(String(event.eventId), event);
-    if (event.activityTaskStartedEventAttributes && activity !== null) started.set(activity, timeMs);
+    if (event.activityTaskScheduledEventAttributes) {
+      scheduled.set(String(event.eventId), event);
+    }
+    if (event.activityTaskStartedEventAttributes && activity !== null) {
+      started.set(activity, timeMs);
+    }
     const beats =
       hasEnded(event) && activity !== null
         ? beatsOf(scheduled.get(activity), timeMs - (started.get(activity) ?? timeMs))
@@ -71,10 +77,16 @@ function costsOfRun(events: readonly HistoryEvent[]): Cost[] {
 
 function actionsOf(event: HistoryEvent): number {
   const start = event.workflowExecutionStartedEventAttributes;
-  if (start) return start.parentWorkflowExecution && !start.continuedExecutionRunId ? 0 : 1;
-  if (event.startChildWorkflowExecutionInitiatedEventAttributes) return 2;
+  if (start) {
+    return start.parentWorkflowExecution && !start.continuedExecutionRunId ? 0 : 1;
+  }
+  if (event.startChildWorkflowExecutionInitiatedEventAttributes) {
+    return 2;
+  }
   const begun = event.activityTaskStartedEventAttributes;
-  if (begun) return begun.attempt ?? 1;
+  if (begun) {
+    return begun.attempt ?? 1;
+  }
   const billed =
     event.timerStartedEventAttributes ??
     event.workflowExecutionSignaledEventAttributes ??
@@ -100,7 +112,9 @@ function hasEnded(event: HistoryEvent): boolean {
 function beatsOf(event: HistoryEvent | undefined, lifeMs: number): number {
   const attributes = event?.activityTaskScheduledEventAttributes;
   const timeoutSec = Number(attributes?.heartbeatTimeout?.seconds ?? 0);
-  if (timeoutSec === 0) return 0;
+  if (timeoutSec === 0) {
+    return 0;
+  }
   const isWatch = attributes?.activityType?.name === "watchPool";
   return Math.floor(lifeMs / (timeoutSec * THROTTLE * 1000)) + (isWatch || lifeMs > 2_000 ? 1 : 0);
 }

@@ -95,7 +95,9 @@ export async function startBed(): Promise<Bed> {
 export async function until(what: string, holds: () => Promise<boolean>): Promise<number> {
   const begunAt = performance.now();
   while (!(await holds())) {
-    if (performance.now() - begunAt > SOON_MS) throw new Error(`waited ${SOON_MS / 1000} s in vain for ${what}`);
+    if (performance.now() - begunAt > SOON_MS) {
+      throw new Error(`waited ${SOON_MS / 1000} s in vain for ${what}`);
+    }
     await sleep(100);
   }
   return (performance.now() - begunAt) / 1000;

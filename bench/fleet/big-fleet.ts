@@ -65,7 +65,9 @@ export async function measureBigFleet(bed: Bed, size: number): Promise<BigFleet>
   );
   // An order that had no effect within half a minute is given again: the first one counts.
   const told = lives.flatMap((costs) => costs.find(({ drain }) => drain)?.timeMs ?? []);
-  if (told.length < all) throw new Error(`only ${told.length} of ${all} workers were signalled`);
+  if (told.length < all) {
+    throw new Error(`only ${told.length} of ${all} workers were signalled`);
+  }
   const signalledSec = (Math.max(...told) - heldMs) / 1000;
   const peak = peakRssMb(worker.pid);
   await Promise.all(pools.map((pool) => pool.terminate("measured")));

@@ -28,7 +28,9 @@ export async function startCountingProxy(upstream: string): Promise<CountingProx
       reply.writeHead(answer.statusCode, answer.headers);
       const count = new Transform({
         transform(chunk: Buffer, _encoding, done) {
-          if (!isPod) bytes += chunk.length;
+          if (!isPod) {
+            bytes += chunk.length;
+          }
           done(null, chunk);
         },
       });

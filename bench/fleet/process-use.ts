@@ -5,7 +5,9 @@ const TICKS_PER_SEC = 100;
 /** The most memory that a process ever held, in MB. Reads /proc: Linux only. */
 export function peakRssMb(pid: number): number {
   const kb = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  if (kb === undefined) throw new Error(`/proc/${pid}/status shows no VmHWM: this benchmark needs Linux`);
+  if (kb === undefined) {
+    throw new Error(`/proc/${pid}/status shows no VmHWM: this benchmark needs Linux`);
+  }
   return (Number(kb) * 1024) / 1e6;
 }
 

@@ -79,7 +79,9 @@ async function untilCalm(pool: WorkflowHandle): Promise<number> {
   let length = await historyLength(pool);
   for (let since = performance.now(); performance.now() < Math.min(since + CALM_MS, giveUpAt); await sleep(500)) {
     const now = await historyLength(pool);
-    if (now !== length) since = performance.now();
+    if (now !== length) {
+      since = performance.now();
+    }
     length = now;
   }
   return await lastEventMs(pool);
@@ -111,7 +113,9 @@ async function readAsPeer({ api }: Bed): Promise<number> {
   ];
   const sizes = paths.map(async (path) => {
     const answer = await fetch(`${api.url}/rest/v1/${path}`, { headers: { apikey: api.key } });
-    if (!answer.ok) throw new Error(`the peer's read of ${path} was answered ${answer.status}: ${await answer.text()}`);
+    if (!answer.ok) {
+      throw new Error(`the peer's read of ${path} was answered ${answer.status}: ${await answer.text()}`);
+    }
     return (await answer.arrayBuffer()).byteLength;
   });
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);

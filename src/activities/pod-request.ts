@@ -22,7 +22,9 @@ export function makeCredential(): Credential {
 
 /** What an operator must know who has pods given the service key; null when they have tokens of their own. */
 export function credentialWarning({ worker }: Pick<Config, "worker">): string | null {
-  if (worker.credential === "token") return null;
+  if (worker.credential === "token") {
+    return null;
+  }
   return (
     "WORKER_CREDENTIAL=service_role: every pod gets the service key, which opens all rows and files of the project, does " +
     "not die with the pod, and is shown by the provider's API and console; use it only for workers of the old kind, and " +

@@ -18,7 +18,10 @@ export type ScalingOverrides = Partial<PoolOwn>;
 export type PoolSettings = PoolOwn & Config["budget"];
 type PoolGroups = Pick<Config, "scaling" | "timeouts" | "breaker" | "budget">;
 
-export type ConfigProblem = { readonly variable: string; readonly message: string };
+export interface ConfigProblem {
+  readonly variable: string;
+  readonly message: string;
+}
 
 /** Everything that is wrong with a configuration, at once. No message holds the value of a secret. */
 export class ConfigError extends Error {
@@ -106,7 +109,9 @@ function read(entry: Variable, env: Environment, needed: boolean, problems: Conf
 
 // A long value in the wrong variable is most often a key, so only its start is shown.
 function show({ name, value }: { name: string; value: string }, { secret: isSecret }: Variable): string {
-  if (isSecret) return `${name}=(secret of ${value.length} characters)`;
+  if (isSecret) {
+    return `${name}=(secret of ${value.length} characters)`;
+  }
   return `${name}=${value.length > 64 ? `${value.slice(0, 16)}… (${value.length} characters)` : value}`;
 }
 
@@ -116,7 +121,9 @@ function boundsProblems(
   maxName: string,
 ): ConfigProblem[] {
   const { minActiveGpus: min, maxActiveGpus: max } = values ?? {};
-  if (typeof min !== "number" || typeof max !== "number" || min <= max) return [];
+  if (typeof min !== "number" || typeof max !== "number" || min <= max) {
+    return [];
+  }
   return [{ variable: minName, message: `${minName}=${min} is above ${maxName}=${max}; expected at most ${max}` }];
 }
 
@@ -135,7 +142,9 @@ export function parseScalingOverrides(given: unknown): ScalingOverrides {
   }
   const problems = overrideProblems(Object.entries(object.data));
   problems.push(...(problems.length === 0 ? boundsProblems(object.data, "minActiveGpus", "maxActiveGpus") : []));
-  if (problems.length > 0) throw wrongPoolConfig(problems);
+  if (problems.length > 0) {
+    throw wrongPoolConfig(problems);
+  }
   return Object.freeze(object.data);
 }
 
@@ -155,7 +164,9 @@ function overrideProblems(entries: Entries): ConfigProblem[] {
       return [{ variable: key, message: `${key} is not a setting that a pool may override${why}` }];
     }
     const parsed = entry.kind.schema.safeParse(value);
-    if (parsed.success) return [];
+    if (parsed.success) {
+      return [];
+    }
     return [
       { variable: key, message: `${key}=${JSON.stringify(value)}: ${complaintAbout(entry.kind, parsed.error, value)}` },
     ];
@@ -184,7 +195,9 @@ export function settingsInForce(config: PoolGroups, environment: unknown, own: u
   );
   const poolsOwn = knownEntries(poolTable, own);
   const problems = overrideProblems(poolsOwn);
-  if (problems.length > 0) throw wrongPoolConfig(problems);
+  if (problems.length > 0) {
+    throw wrongPoolConfig(problems);
+  }
   const { scaling, timeouts, breaker, budget } = config;
   const laid = [...newest, ...poolsOwn].map(([key, value]) => [key, value ?? undefined]);
   return Object.freeze({ ...scaling, ...timeouts, ...breaker, ...budget, ...Object.fromEntries(laid) });

@@ -1,13 +1,13 @@
 import { z } from "zod";
 
 /** How a value is written in the environment, and what it must be once parsed. */
-export type Kind<T> = {
+export interface Kind<T> {
   readonly allowed: string;
   readonly fromText: (text: string) => unknown;
   readonly schema: z.ZodType<T>;
   /** Where in a value of many parts the fault is; null: nowhere in particular. */
   readonly explain?: (error: z.ZodError, value: unknown) => string | null;
-};
+}
 
 /** What is wrong with a value that the schema of this kind refused. */
 export function complaintAbout({ allowed, explain }: Kind<unknown>, error: z.ZodError, value: unknown): string {
@@ -15,7 +15,7 @@ export function complaintAbout({ allowed, explain }: Kind<unknown>, error: z.Zod
 }
 
 /** One environment variable: where it lives in the config, what it accepts and how `.env.example` explains it. */
-export type Variable<T = unknown> = {
+export interface Variable<T = unknown> {
   readonly name: string;
   readonly kind: Kind<T>;
   readonly presence: "required" | "optional" | "defaulted";
@@ -23,9 +23,12 @@ export type Variable<T = unknown> = {
   readonly description: string;
   readonly secret: boolean;
   readonly aliases: readonly string[];
-};
+}
 
-type Extra = { secret?: true; aliases?: readonly string[] };
+interface Extra {
+  secret?: true;
+  aliases?: readonly string[];
+}
 
 function variable<T>(presence: Variable["presence"], name: string, kind: Kind<T>, description: string, extra: Extra) {
   return { name, kind, presence, description, secret: extra.secret ?? false, aliases: extra.aliases ?? [] };
@@ -65,7 +68,9 @@ export function whole(min: number, max: number): Kind<number> {
 
 // Longer timers overflow Node's 32-bit milliseconds and would fire at once.
 const LONGEST_TIMER_SEC = 2_147_483;
-export const seconds = (min: number): Kind<number> => whole(min, LONGEST_TIMER_SEC);
+export function seconds(min: number): Kind<number> {
+  return whole(min, LONGEST_TIMER_SEC);
+}
 
 /** Fractions too, such as 5.0. */
 export function decimal(min: number, max: number, of = ""): Kind<number> {

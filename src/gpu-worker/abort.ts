@@ -13,8 +13,11 @@ export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Prom
   let onAbort: () => void = () => undefined;
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason as Error);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) {
+      onAbort();
+    } else {
+      signal.addEventListener("abort", onAbort, { once: true });
+    }
   });
   try {
     return await Promise.race([promise, aborted]);
@@ -28,7 +31,10 @@ export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Prom
 export function withGrace(signal: AbortSignal, graceMs: number): AbortSignal {
   const late = new AbortController();
   const start = () => setTimeout(() => late.abort(signal.reason), graceMs).unref();
-  if (signal.aborted) start();
-  else signal.addEventListener("abort", start, { once: true });
+  if (signal.aborted) {
+    start();
+  } else {
+    signal.addEventListener("abort", start, { once: true });
+  }
   return late.signal;
 }

@@ -27,7 +27,9 @@ export async function deliver(
 
   async function stored(file: OutputFile): Promise<boolean> {
     const sizeBytes = await uploads.storedSize(pathOf(file));
-    if (sizeBytes === null || sizeBytes === file.sizeBytes) return sizeBytes !== null;
+    if (sizeBytes === null || sizeBytes === file.sizeBytes) {
+      return sizeBytes !== null;
+    }
     const detail = `${pathOf(file)} has ${sizeBytes} bytes in storage and ${file.sizeBytes} here`;
     throw new QueueError("rejected", "the upload", 0, detail);
   }
@@ -45,10 +47,14 @@ export async function deliver(
     const missing = firstTry ? files : await selectMissing(files, stored);
     firstTry = false;
     const [first, second] = missing;
-    if (first === undefined) return;
+    if (first === undefined) {
+      return;
+    }
     const [grant, secondGrant] = await uploads.authorize(lease, first, second);
     await put(first, grant);
-    if (second === undefined) return;
+    if (second === undefined) {
+      return;
+    }
     await put(second, secondGrant ?? (await uploads.authorize(lease, second))[0]);
   }
 
@@ -69,17 +75,27 @@ export async function deliver(
 class UnseenError extends Error {}
 
 async function see(file: OutputFile, stored: (file: OutputFile) => Promise<boolean>): Promise<void> {
-  if (!(await stored(file))) throw new UnseenError(`${file.filename} was uploaded but is not to be seen in storage`);
+  if (!(await stored(file))) {
+    throw new UnseenError(`${file.filename} was uploaded but is not to be seen in storage`);
+  }
 }
 
-const isUnseen = (error: unknown) => error instanceof UnseenError;
-const isDuplicate = (error: unknown) => error instanceof QueueError && error.kind === "duplicate";
+function isUnseen(error: unknown) {
+  return error instanceof UnseenError;
+}
+function isDuplicate(error: unknown) {
+  return error instanceof QueueError && error.kind === "duplicate";
+}
 
 async function selectMissing(
   files: OutputFile[],
   stored: (file: OutputFile) => Promise<boolean>,
 ): Promise<OutputFile[]> {
   const missing: OutputFile[] = [];
-  for (const file of files) if (!(await stored(file))) missing.push(file);
+  for (const file of files) {
+    if (!(await stored(file))) {
+      missing.push(file);
+    }
+  }
   return missing;
 }

@@ -8,14 +8,20 @@ import { execa } from "execa";
 export async function findFfmpeg(ffmpegPath: string | null): Promise<string> {
   if (ffmpegPath !== null) {
     const problem = await whyNot(ffmpegPath);
-    if (problem === null) return ffmpegPath;
+    if (problem === null) {
+      return ffmpegPath;
+    }
     throw new Error(`FFMPEG_PATH=${JSON.stringify(ffmpegPath)} does not run (${problem}): expected an ffmpeg program`);
   }
   const tried: string[] = [];
   for (const candidate of ["ffmpeg", packagedFfmpeg()]) {
-    if (candidate === null) continue;
+    if (candidate === null) {
+      continue;
+    }
     const problem = await whyNot(candidate);
-    if (problem === null) return candidate;
+    if (problem === null) {
+      return candidate;
+    }
     tried.push(`${candidate} (${problem})`);
   }
   throw new Error(`no ffmpeg runs here; tried ${tried.join(", ")}. Install ffmpeg or set FFMPEG_PATH`);

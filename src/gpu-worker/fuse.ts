@@ -51,7 +51,9 @@ export function lightFuse(settings: FuseSettings, { logger, onEnd }: FuseDeps): 
   }
 
   function wait(): void {
-    if (burning) return;
+    if (burning) {
+      return;
+    }
     const leftMs = endsAtMs - Date.now();
     if (leftMs > 0) {
       setTimeout(wait, Math.min(leftMs, LONGEST_WAIT_MS));

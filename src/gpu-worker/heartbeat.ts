@@ -40,15 +40,22 @@ export function startHeartbeat({ queue, orders, readVram, intervalMs, sendLogs, 
       void sendLogs();
       return true;
     } catch (error) {
-      if (isRefused(error)) stopRefused(orders, error);
-      else if (!isTransient(error)) logger.error({ err: error }, "a heartbeat failed");
+      if (isRefused(error)) {
+        stopRefused(orders, error);
+      } else if (!isTransient(error)) {
+        logger.error({ err: error }, "a heartbeat failed");
+      }
       return false;
     }
   }
 
   function obey(status: string): void {
-    if (status === "terminating") orders.leave("the worker is being drained");
-    if (status === "terminated" || status === "error") orders.stop("abandon", `the worker's status is ${status}`);
+    if (status === "terminating") {
+      orders.leave("the worker is being drained");
+    }
+    if (status === "terminated" || status === "error") {
+      orders.stop("abandon", `the worker's status is ${status}`);
+    }
   }
 
   async function run(): Promise<void> {

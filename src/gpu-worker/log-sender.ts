@@ -72,7 +72,9 @@ export function createLogSender(
         (answer) => (answer.error ? answer.status : null),
         () => 0,
       );
-      if (status === null) continue;
+      if (status === null) {
+        continue;
+      }
       if ([401, 403, 404].includes(status)) {
         isRefused = true;
         waiting = [];
@@ -96,7 +98,9 @@ export function createLogSender(
   return {
     stream: {
       write(text) {
-        if (isRefused) return;
+        if (isRefused) {
+          return;
+        }
         waiting.push(readLine(text));
         makeRoom();
       },

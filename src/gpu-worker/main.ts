@@ -30,7 +30,9 @@ async function main(): Promise<number> {
   const logger = pino({ level, base: { worker_id: settings.workerId } }, destination);
   const orders = createOrders((order, why) => logger.info({ order }, why));
   const work = () => runUntilOrdered(settings, { client, logSender, logger, orders });
-  if (settings.fuse !== null) return await workOnFuse(settings, settings.fuse, { logger, orders }, work);
+  if (settings.fuse !== null) {
+    return await workOnFuse(settings, settings.fuse, { logger, orders }, work);
+  }
   if (settings.fuseLacks.length > 0) {
     logger.warn(`this pod cannot end itself: POD_ENDS_AT is set, but not ${settings.fuseLacks.join(" and ")}`);
   }
@@ -53,7 +55,9 @@ async function workOnFuse(
 ): Promise<number> {
   const fuse = lightFuse(fuseSettings, { logger, onEnd: (why) => orders.stop("release", why) });
   const burnt = fuse.burnt.then(() => orders.exitCode());
-  if (fuse.isBurning()) return await burnt;
+  if (fuse.isBurning()) {
+    return await burnt;
+  }
 
   async function workAndEndPod(): Promise<number> {
     try {
@@ -64,7 +68,9 @@ async function workOnFuse(
         logger.info("the worker has had its maximum lifetime: it deletes its own pod");
         await fuse.burn();
       }
-      if (fuse.isBurning()) await fuse.burnt;
+      if (fuse.isBurning()) {
+        await fuse.burnt;
+      }
     }
   }
   return await Promise.race([workAndEndPod(), burnt]);
@@ -107,7 +113,9 @@ function stopOnSignals(orders: Orders, logger: Logger): void {
   let signals = 0;
   const onSignal = (name: NodeJS.Signals) => {
     signals += 1;
-    if (signals > 1) process.exit(0);
+    if (signals > 1) {
+      process.exit(0);
+    }
     orders.stop("release", `the process received ${name}`);
     setTimeout(() => {
       logger.warn("the worker could not finish its last writes in time");
@@ -120,7 +128,9 @@ function stopOnSignals(orders: Orders, logger: Logger): void {
 
 /** As with a drain, a task that is under way is finished; the hard end is the fuse's. */
 function leaveAfter(maxLifetimeSec: number | null, orders: Orders): void {
-  if (maxLifetimeSec === null) return;
+  if (maxLifetimeSec === null) {
+    return;
+  }
   const leave = () => orders.leave(`the maximum lifetime of ${maxLifetimeSec} s is reached`);
   setTimeout(leave, maxLifetimeSec * 1_000).unref();
 }
@@ -134,7 +144,9 @@ async function openRunDirectory(settings: WorkerSettings): Promise<string> {
   const prefix = `${settings.workerId}.`;
   for (const name of await readdir(settings.outputDir)) {
     const isRun = name.startsWith(prefix) && /^[A-Za-z0-9]{6}$/.test(name.slice(prefix.length));
-    if (isRun) await rm(join(settings.outputDir, name), { recursive: true, force: true });
+    if (isRun) {
+      await rm(join(settings.outputDir, name), { recursive: true, force: true });
+    }
   }
   return await mkdtemp(join(settings.outputDir, prefix));
 }

@@ -41,12 +41,16 @@ export function createOrders(onOrder: (order: "leave" | "stop", why: string) => 
     stopping: stopping.signal,
     exitCode: () => code,
     leave(why) {
-      if (leaving.signal.aborted) return;
+      if (leaving.signal.aborted) {
+        return;
+      }
       onOrder("leave", why);
       leaving.abort(new Error(why));
     },
     stop(kind, why, exitCode = 0) {
-      if (stopping.signal.aborted) return;
+      if (stopping.signal.aborted) {
+        return;
+      }
       code = exitCode;
       onOrder("stop", why);
       leaving.abort(new Error(why));

@@ -14,18 +14,24 @@ export function createOutages(logger: Logger): Outages {
 
   function over(key: string): void {
     const calls = failedCalls.get(key);
-    if (calls === undefined) return;
+    if (calls === undefined) {
+      return;
+    }
     failedCalls.delete(key);
     logger.info({ outage: key, failedCalls: calls }, "answers are back");
   }
 
   return {
     failed(error) {
-      if (!isTransient(error)) return;
+      if (!isTransient(error)) {
+        return;
+      }
       const key = error.kind === "unreachable" ? NETWORK : error.operation;
       const calls = failedCalls.get(key) ?? 0;
       failedCalls.set(key, calls + 1);
-      if (calls === 0) logger.warn({ outage: key }, `${error.message}; the worker keeps trying`);
+      if (calls === 0) {
+        logger.warn({ outage: key }, `${error.message}; the worker keeps trying`);
+      }
     },
     answered(operation) {
       over(NETWORK);

@@ -78,7 +78,9 @@ const EXPECTED: Record<keyof typeof shape, string> = {
  */
 export function resolveTaskType(taskType: string): "generate_video" {
   const known = TASK_TYPES.get(taskType);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    return known;
+  }
   const supported = [...TASK_TYPES.keys()].join(", ");
   throw new ParamsError(`task_type: ${quote(taskType)} is not supported by this worker; supported: ${supported}`);
 }
@@ -121,7 +123,9 @@ export function parseVideoParams(raw: unknown): VideoParams {
  * attempt (the worker died before completing) gives the same file again.
  */
 export function chooseSeed(seed: number, leaseToken: string): number {
-  if (seed !== -1) return seed;
+  if (seed !== -1) {
+    return seed;
+  }
   return createHash("sha256").update(leaseToken).digest().readUInt32BE(0) >>> 1;
 }
 

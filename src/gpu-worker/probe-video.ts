@@ -24,7 +24,9 @@ export async function probeVideo(source: string, ffmpegPath: string): Promise<Vi
     { reject: false, stdin: "ignore", timeout: 120_000, env: { AV_LOG_FORCE_NOCOLOR: "1" } },
   );
   const facts = exitCode === 0 ? parseFfmpegReport(stderr) : null;
-  if (facts === null) throw new Error(`${source} is not a readable video: ${stderr.trim().slice(-300)}`);
+  if (facts === null) {
+    throw new Error(`${source} is not a readable video: ${stderr.trim().slice(-300)}`);
+  }
   return facts;
 }
 
@@ -35,14 +37,18 @@ export function parseFfmpegReport(report: string): VideoFacts | null {
   const duration = /Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)/.exec(input);
   const counts = [...report.matchAll(/frame=\s*(\d+)/g)];
   const frames = counts.at(-1)?.[1];
-  if (stream === undefined || frames === undefined) return null;
+  if (stream === undefined || frames === undefined) {
+    return null;
+  }
 
   // Commas also occur inside brackets: "h264 (High) (avc1 / 0x31637661), yuv420p(tv, bt709), 320x180 [SAR 1:1 …]".
   const [codec, pixelFormat] = stream.replace(/\([^)]*\)|\[[^\]]*\]/g, "").split(",");
   const size = /\b(\d{2,5})x(\d{2,5})\b/.exec(stream.replace(/\([^)]*\)/g, ""));
   // A single picture has no average rate, only the nominal one.
   const fps = /([\d.]+)(k?) fps/.exec(stream) ?? /([\d.]+)(k?) tbr/.exec(stream);
-  if (!codec || !pixelFormat || !size || !fps) return null;
+  if (!codec || !pixelFormat || !size || !fps) {
+    return null;
+  }
   return {
     codec: codec.trim(),
     width: Number(size[1]),

@@ -34,7 +34,9 @@ export function createProgress(
 
   return {
     move(fraction, message) {
-      if (underWay === 0 && now() - lastSentMs >= intervalMs) enqueue(fraction, message);
+      if (underWay === 0 && now() - lastSentMs >= intervalMs) {
+        enqueue(fraction, message);
+      }
     },
     stage: enqueue,
     close() {

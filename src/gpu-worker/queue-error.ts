@@ -34,9 +34,15 @@ const INVALID_AUTHORIZATION = "28000";
 
 /** The kind of a failed call, from its HTTP status (0 = no answer) and its SQLSTATE or error code. */
 export function kindOf(status: number, code: string): QueueErrorKind {
-  if (code === INVALID_AUTHORIZATION || status === 401 || status === 403) return "refused";
-  if (status === 0) return "unreachable";
-  if (status >= 500 || status === 408 || status === 429) return "unavailable";
+  if (code === INVALID_AUTHORIZATION || status === 401 || status === 403) {
+    return "refused";
+  }
+  if (status === 0) {
+    return "unreachable";
+  }
+  if (status >= 500 || status === 408 || status === 429) {
+    return "unavailable";
+  }
   return "rejected";
 }
 

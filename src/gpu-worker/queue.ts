@@ -72,7 +72,9 @@ export function createQueue(client: SupabaseClient, workerId: string, outages: O
     }
     outages.answered(name);
     const parsed = answer.safeParse(data);
-    if (parsed.success) return parsed.data;
+    if (parsed.success) {
+      return parsed.data;
+    }
     throw new QueueError("rejected", name, status, `the answer cannot be read: ${z.prettifyError(parsed.error)}`);
   }
 
@@ -85,7 +87,9 @@ export function createQueue(client: SupabaseClient, workerId: string, outages: O
     },
     async claim() {
       const { worker_status: workerStatus, task } = await call("claim_task", { p_worker_id: workerId }, claimAnswer);
-      if (task === null) return { workerStatus, task };
+      if (task === null) {
+        return { workerStatus, task };
+      }
       const { task_id: taskId, task_type: taskType, params, attempt, lease_token: leaseToken } = task;
       return { workerStatus, task: { taskId, taskType, params, attempt, leaseToken } };
     },

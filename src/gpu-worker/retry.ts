@@ -20,7 +20,9 @@ export async function withRetry<T>(call: () => Promise<T>, options: RetryOptions
     try {
       return await orAbort(call(), signal);
     } catch (error) {
-      if (signal.aborted || !retryable(error, attempt)) throw error;
+      if (signal.aborted || !retryable(error, attempt)) {
+        throw error;
+      }
     }
     await sleep(backOffMs(attempt, options.firstDelayMs, options.maxDelayMs), signal);
   }

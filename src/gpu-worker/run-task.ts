@@ -54,17 +54,23 @@ export async function runTask(deps: TaskDeps, task: ClaimedTask): Promise<TaskEn
     end = await work({ ...deps, logger }, task, signal, lease, files);
   } catch (error) {
     end = await settle(error).catch((unsettled: unknown) => {
-      if (isRefused(unsettled)) stopRefused(orders, unsettled);
+      if (isRefused(unsettled)) {
+        stopRefused(orders, unsettled);
+      }
       logger.error({ err: unsettled }, "the end of the task could not be recorded");
       return "unsettled" as const;
     });
   }
-  if (end !== "unsettled") await Promise.all(files.map((path) => rm(path, { force: true })));
+  if (end !== "unsettled") {
+    await Promise.all(files.map((path) => rm(path, { force: true })));
+  }
   logger.info({ end }, "task ended");
   return end;
 
   async function settle(error: unknown): Promise<TaskEnd> {
-    if (signal.aborted) return await breakOff(signal.reason as Interruption);
+    if (signal.aborted) {
+      return await breakOff(signal.reason as Interruption);
+    }
     if (isRefused(error)) {
       stopRefused(orders, error);
       return "abandoned";
@@ -80,8 +86,12 @@ export async function runTask(deps: TaskDeps, task: ClaimedTask): Promise<TaskEn
 
   async function breakOff(reason: Interruption): Promise<TaskEnd> {
     logger.warn(`task broken off: ${reason.message}`);
-    if (reason.kind === "lease_lost") return "lease_lost";
-    if (reason.kind === "abandon") return "abandoned";
+    if (reason.kind === "lease_lost") {
+      return "lease_lost";
+    }
+    if (reason.kind === "abandon") {
+      return "abandoned";
+    }
     return await withRetry(() => queue.release(task, reason.message), {
       signal: AbortSignal.timeout(RELEASE_MS),
       firstDelayMs: 200,
@@ -106,10 +116,15 @@ async function work(
   const progress = createProgress(async (fraction, message) => {
     try {
       const held = await queue.reportProgress(task, fraction, message);
-      if (!held) lease.abort(new Interruption("lease_lost", "the lease on the task is lost"));
+      if (!held) {
+        lease.abort(new Interruption("lease_lost", "the lease on the task is lost"));
+      }
     } catch (error) {
-      if (isRefused(error)) stopRefused(deps.orders, error);
-      else if (!isTransient(error)) logger.warn({ err: error }, "progress could not be reported");
+      if (isRefused(error)) {
+        stopRefused(deps.orders, error);
+      } else if (!isTransient(error)) {
+        logger.warn({ err: error }, "progress could not be reported");
+      }
     }
   });
   try {

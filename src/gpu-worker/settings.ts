@@ -55,12 +55,13 @@ const ALLOWED = {
   RUNPOD_API_URL: "an http or https address such as https://api.runpod.io/v2",
 } as const;
 
-const wholeNumber = (min: number, max: number) =>
-  z
+function wholeNumber(min: number, max: number) {
+  return z
     .string()
     .regex(/^\d{1,9}$/)
     .transform(Number)
     .pipe(z.int().min(min).max(max));
+}
 
 const schema = z.object({
   WORKER_ID: z.string().regex(/^[A-Za-z0-9._-]{1,128}$/),
@@ -106,7 +107,9 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): WorkerSettin
   const problems = parsed.success
     ? credentialProblems(parsed.data)
     : [...new Set(parsed.error.issues.map((issue) => describe(String(issue.path[0]), given)))];
-  if (!parsed.success || problems.length > 0) throw new SettingsError(problems.join("; "));
+  if (!parsed.success || problems.length > 0) {
+    throw new SettingsError(problems.join("; "));
+  }
 
   const values = parsed.data;
   return {
@@ -128,7 +131,9 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): WorkerSettin
 
 function readFuse(values: z.infer<typeof schema>): Pick<WorkerSettings, "fuse" | "fuseLacks"> {
   const { POD_ENDS_AT: endsAtMs, RUNPOD_POD_ID: podId, RUNPOD_API_KEY: apiKey, RUNPOD_API_URL: apiUrl } = values;
-  if (endsAtMs === undefined) return { fuse: null, fuseLacks: [] };
+  if (endsAtMs === undefined) {
+    return { fuse: null, fuseLacks: [] };
+  }
   if (podId === undefined || apiKey === undefined) {
     return { fuse: null, fuseLacks: (["RUNPOD_POD_ID", "RUNPOD_API_KEY"] as const).filter((name) => !values[name]) };
   }
@@ -149,8 +154,12 @@ function credentialProblems(values: z.infer<typeof schema>): string[] {
 function describe(name: string, given: Record<string, string | undefined>): string {
   const allowed = ALLOWED[name as keyof typeof ALLOWED];
   const value = given[name];
-  if (value === undefined) return `${name} is not set: expected ${allowed}`;
-  if (SECRETS.has(name)) return `${name} is not usable (its value is kept out of this message): expected ${allowed}`;
+  if (value === undefined) {
+    return `${name} is not set: expected ${allowed}`;
+  }
+  if (SECRETS.has(name)) {
+    return `${name} is not usable (its value is kept out of this message): expected ${allowed}`;
+  }
   // An address may carry a password in its user part.
   return `${name}=${JSON.stringify(value.replace(/\/\/[^@/]*@/, "//***@"))}: expected ${allowed}`;
 }

@@ -65,7 +65,9 @@ export function createUploads(client: SupabaseClient, bucket: string, outages: O
           ...(thumbnail && { thumbnail_filename: thumbnail.filename }),
         },
       });
-      if (error) throw failure(...(await readFunctionError(error)));
+      if (error) {
+        throw failure(...(await readFunctionError(error)));
+      }
       outages.answered(AUTHORIZE);
       const parsed = grantAnswer.safeParse(data);
       if (!parsed.success) {
@@ -101,19 +103,27 @@ export function createUploads(client: SupabaseClient, bucket: string, outages: O
         throw failure("unreachable", VERIFY, 0, `${url}: ${String(error)}`);
       }
       const { status } = response;
-      if (status >= 500 || status === 429) throw failure("unavailable", VERIFY, status, url);
+      if (status >= 500 || status === 429) {
+        throw failure("unavailable", VERIFY, status, url);
+      }
       outages.answered(VERIFY);
       // The cloud answers 400, not 404, for an object that is missing.
-      if (status === 404 || status === 400) return null;
+      if (status === 404 || status === 400) {
+        return null;
+      }
       const length = response.headers.get("content-length");
-      if (!response.ok || length === null) throw failure("rejected", VERIFY, status, `${url} tells no size`);
+      if (!response.ok || length === null) {
+        throw failure("rejected", VERIFY, status, `${url} tells no size`);
+      }
       return Number(length);
     },
   };
 }
 
 async function readFunctionError(error: unknown): Promise<[QueueError["kind"], string, number, string]> {
-  if (!(error instanceof FunctionsHttpError)) return ["unreachable", AUTHORIZE, 0, describeCause(error)];
+  if (!(error instanceof FunctionsHttpError)) {
+    return ["unreachable", AUTHORIZE, 0, describeCause(error)];
+  }
   const response = error.context as Response;
   const body = errorAnswer.safeParse(await readJson(response)).data;
   const detail = body?.message ?? body?.error ?? response.statusText;
@@ -135,14 +145,18 @@ function describeCause(error: unknown): string {
 
 /** Storage tells the true status in the body of what may be a plain 400. */
 function uploadStatus(error: { status: number | undefined; statusCode: string | undefined; message: string }): number {
-  if (/already exists/i.test(error.message)) return DUPLICATE;
+  if (/already exists/i.test(error.message)) {
+    return DUPLICATE;
+  }
   const inBody = Number(error.statusCode);
   return inBody >= 400 && inBody < 600 ? inBody : (error.status ?? 0);
 }
 
 /** A refusal here is about one object or one lease; whether the worker is still welcome, the database tells. */
 function kindOfUpload(status: number): QueueError["kind"] {
-  if (status === DUPLICATE) return "duplicate";
+  if (status === DUPLICATE) {
+    return "duplicate";
+  }
   const kind = kindOf(status, "");
   return kind === "refused" ? "rejected" : kind;
 }

@@ -13,7 +13,9 @@ const TIMEOUT_MS = 5_000;
 export function createVramReader(command = "nvidia-smi"): () => Promise<Vram> {
   let present = true;
   return async () => {
-    if (!present) return UNKNOWN;
+    if (!present) {
+      return UNKNOWN;
+    }
     const asked = await execa(command, ["--query-gpu=memory.total,memory.used", "--format=csv,noheader,nounits"], {
       timeout: TIMEOUT_MS,
       reject: false,
@@ -32,7 +34,9 @@ export function parseVram(csv: string): Vram {
   let totalMb = 0;
   let usedMb = 0;
   for (const row of rows) {
-    if (row === null) return UNKNOWN;
+    if (row === null) {
+      return UNKNOWN;
+    }
     totalMb += Number(row[1]);
     usedMb += Number(row[2]);
   }

@@ -38,7 +38,9 @@ export async function runWorker(deps: WorkerDeps): Promise<number> {
       const end = await runTask(deps, claim.task);
       troubles = end === "unsettled" ? troubles + 1 : 0;
       // A settled task is followed by the next claim at once: there may be a queue.
-      if (troubles === 0) continue;
+      if (troubles === 0) {
+        continue;
+      }
     } else if (claim) {
       troubles = 0;
       leaveUnlessActive(claim.workerStatus, orders);
@@ -57,12 +59,17 @@ async function tryClaim(queue: Queue, orders: Orders, logger: Logger): Promise<C
   try {
     return await queue.claim();
   } catch (error) {
-    if (isRefused(error)) stopRefused(orders, error);
-    else if (!isTransient(error)) logger.error({ err: error }, "a claim failed");
+    if (isRefused(error)) {
+      stopRefused(orders, error);
+    } else if (!isTransient(error)) {
+      logger.error({ err: error }, "a claim failed");
+    }
     return null;
   }
 }
 
 function leaveUnlessActive(status: string, orders: Orders): void {
-  if (status !== "active") orders.leave(`the worker's status is ${status}`);
+  if (status !== "active") {
+    orders.leave(`the worker's status is ${status}`);
+  }
 }

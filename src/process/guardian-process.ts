@@ -5,7 +5,7 @@ import { endGuarded, type Guarded, type GuardianMessage } from "./guardian.ts";
 const guarded = new Map<number, Guarded>();
 const paths = new Set<string>();
 
-const apply = (line: string): void => {
+function apply(line: string): void {
   let message: GuardianMessage;
   try {
     message = JSON.parse(line) as GuardianMessage;
@@ -13,13 +13,21 @@ const apply = (line: string): void => {
     // The parent died while writing this line, so it never let that child out of its gate.
     return;
   }
-  if ("add" in message) guarded.set(message.add.pid, message.add);
-  if ("remove" in message) guarded.delete(message.remove.pid);
-  if ("addPath" in message) paths.add(message.addPath);
-};
+  if ("add" in message) {
+    guarded.set(message.add.pid, message.add);
+  }
+  if ("remove" in message) {
+    guarded.delete(message.remove.pid);
+  }
+  if ("addPath" in message) {
+    paths.add(message.addPath);
+  }
+}
 
 // Whoever signals everything around here also signals the parent; this process ends by the parent's end only.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => undefined);
+}
 process.stdout.on("error", () => undefined);
 process.stdout.write("ready\n");
 

@@ -72,7 +72,7 @@ export interface Guardian {
 }
 
 /** Identifies the process that has this pid now; null when there is none or only its zombie is left. */
-export const processStartTime = (pid: number): string | null => {
+export function processStartTime(pid: number): string | null {
   try {
     if (process.platform === "linux") {
       const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
@@ -85,30 +85,36 @@ export const processStartTime = (pid: number): string | null => {
   } catch {
     return null;
   }
-};
+}
 
-const signalSafely = (pid: number, signal: NodeJS.Signals): void => {
+function signalSafely(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
     // Gone already, or only zombies are left of the group (EPERM on macOS).
   }
-};
+}
 
 /** Ends a process that need not be a child of ours, and its group: signal, grace, SIGKILL. A reused pid is left alone. */
-export const endGuarded = async ({ pid, startTime, signal, graceMs }: Guarded): Promise<void> => {
+export async function endGuarded({ pid, startTime, signal, graceMs }: Guarded): Promise<void> {
   const isAlive = (): boolean => processStartTime(pid) === startTime;
   const waitGone = async (timeoutMs: number): Promise<void> => {
-    for (const endMs = Date.now() + timeoutMs; isAlive() && Date.now() < endMs;) await delay(POLL_MS);
+    for (const endMs = Date.now() + timeoutMs; isAlive() && Date.now() < endMs;) {
+      await delay(POLL_MS);
+    }
   };
-  if (isAlive()) signalSafely(pid, signal);
+  if (isAlive()) {
+    signalSafely(pid, signal);
+  }
   await waitGone(graceMs);
   const holder = processStartTime(pid);
-  if (holder === null || holder === startTime) signalSafely(-pid, "SIGKILL");
+  if (holder === null || holder === startTime) {
+    signalSafely(-pid, "SIGKILL");
+  }
   await waitGone(KILL_WAIT_MS);
-};
+}
 
-const launchGuardianProcess = async (): Promise<ChildProcess> => {
+async function launchGuardianProcess(): Promise<ChildProcess> {
   const fromSources = import.meta.url.endsWith(".ts");
   const script = fileURLToPath(new URL(`./guardian-process.${fromSources ? "ts" : "js"}`, import.meta.url));
   const loader = fromSources ? ["--import", pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href] : [];
@@ -130,25 +136,31 @@ const launchGuardianProcess = async (): Promise<ChildProcess> => {
     child.stdout.once("data", () => resolve());
   });
   child.unref();
-  for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as unknown as Socket).unref();
+  for (const stream of [child.stdin, child.stdout, child.stderr]) {
+    (stream as unknown as Socket).unref();
+  }
   return child;
-};
+}
 
-const collectTail = (child: ChildProcess, onLine: SpawnOptions["onLine"]): string[] => {
+function collectTail(child: ChildProcess, onLine: SpawnOptions["onLine"]): string[] {
   const tail: string[] = [];
   for (const stream of [child.stdout, child.stderr] as (Readable | null)[]) {
-    if (stream === null) continue;
+    if (stream === null) {
+      continue;
+    }
     createInterface({ input: stream }).on("line", (line) => {
       tail.push(line.slice(0, TAIL_LINE_CHARACTERS));
-      if (tail.length > TAIL_LINES) tail.shift();
+      if (tail.length > TAIL_LINES) {
+        tail.shift();
+      }
       onLine?.(line);
     });
   }
   return tail;
-};
+}
 
-const watchExit = (child: ChildProcess, pid: number, onExit: () => void): Promise<ExitStatus> =>
-  new Promise((resolve) => {
+function watchExit(child: ChildProcess, pid: number, onExit: () => void): Promise<ExitStatus> {
+  return new Promise((resolve) => {
     child.once("exit", (code, signal) => {
       signalSafely(-pid, "SIGKILL");
       onExit();
@@ -160,12 +172,13 @@ const watchExit = (child: ChildProcess, pid: number, onExit: () => void): Promis
       });
     });
   });
+}
 
 /**
  * Starts the guardian: one small detached process that outlives this one by as long as it takes to end every child
  * and delete every registered path, whatever this process died of, SIGKILL included. A guardian that dies is replaced.
  */
-export const startGuardian = async ({ logger }: { logger: Logger }): Promise<Guardian> => {
+export async function startGuardian({ logger }: { logger: Logger }): Promise<Guardian> {
   const members = new Map<number, { guarded: Guarded; managed: ManagedProcess; openGate: () => void }>();
   const paths = new Set<string>();
   let closing: Promise<void> | null = null;
@@ -178,11 +191,15 @@ export const startGuardian = async ({ logger }: { logger: Logger }): Promise<Gua
 
   const replaceWhenLost = (): void => {
     guardianProcess.once("exit", (code, signal) => {
-      if (closing !== null) return;
+      if (closing !== null) {
+        return;
+      }
       logger.warn({ code, signal }, "the guardian process died; starting another");
       void replace().catch((error: unknown) => {
         logger.error({ err: error }, "no guardian process could be started; stopping what it protected");
-        for (const { managed } of members.values()) void managed.stop();
+        for (const { managed } of members.values()) {
+          void managed.stop();
+        }
       });
     });
   };
@@ -200,7 +217,9 @@ export const startGuardian = async ({ logger }: { logger: Logger }): Promise<Gua
 
   const spawnManaged: Guardian["spawn"] = (command, args, options) => {
     const { name, stdio = "pipe", stopSignal = "SIGTERM", stopGraceMs = DEFAULT_GRACE_MS } = options;
-    if (closing !== null) throw new Error(`cannot start ${name}: its guardian is closed`);
+    if (closing !== null) {
+      throw new Error(`cannot start ${name}: its guardian is closed`);
+    }
     const child = spawn("/bin/sh", ["-c", GATE, name, command, ...args], {
       detached: true,
       stdio: ["pipe", stdio, stdio],
@@ -225,9 +244,13 @@ export const startGuardian = async ({ logger }: { logger: Logger }): Promise<Gua
     });
 
     const stop = async (): Promise<void> => {
-      if (!ended) child.kill(stopSignal);
+      if (!ended) {
+        child.kill(stopSignal);
+      }
       const killTimer = setTimeout(() => {
-        if (ended) return;
+        if (ended) {
+          return;
+        }
         logger.warn({ name, pid, stopGraceMs }, `${name} did not stop in time and is killed`);
         signalSafely(-pid, "SIGKILL");
       }, stopGraceMs);
@@ -245,10 +268,15 @@ export const startGuardian = async ({ logger }: { logger: Logger }): Promise<Gua
   };
 
   const closeAll = async (): Promise<void> => {
-    for (const { managed } of [...members.values()].reverse()) await managed.stop();
+    for (const { managed } of [...members.values()].reverse()) {
+      await managed.stop();
+    }
     const gone = new Promise<void>((resolve) => {
-      if (guardianProcess.exitCode !== null || guardianProcess.signalCode !== null) resolve();
-      else guardianProcess.once("exit", () => resolve());
+      if (guardianProcess.exitCode !== null || guardianProcess.signalCode !== null) {
+        resolve();
+      } else {
+        guardianProcess.once("exit", () => resolve());
+      }
     });
     guardianProcess.ref();
     guardianProcess.stdin!.end();
@@ -266,4 +294,4 @@ export const startGuardian = async ({ logger }: { logger: Logger }): Promise<Gua
     },
     close: () => (closing ??= closeAll()),
   };
-};
+}

@@ -2,7 +2,10 @@ import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 /** Command line of a program. */
-export type Program = { readonly command: string; readonly args: readonly string[] };
+export interface Program {
+  readonly command: string;
+  readonly args: readonly string[];
+}
 
 /**
  * A program of this project: through tsx from sources, by plain node once compiled.

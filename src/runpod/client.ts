@@ -11,7 +11,7 @@ import type { CreatePodRequest, Pod } from "./types.ts";
 const PAGE_SIZE = 1000;
 const MAX_PAGES = 100;
 
-export type RunpodClientOptions = {
+export interface RunpodClientOptions {
   /** Base address with its version, such as `https://api.runpod.io/v2`. */
   readonly apiUrl: string;
   readonly apiKey: string;
@@ -21,12 +21,14 @@ export type RunpodClientOptions = {
   readonly userAgent: string;
   /** Left to the caller to close; without it the client has an agent of its own. */
   readonly dispatcher?: Dispatcher;
-};
+}
 
-export type CallOptions = { readonly signal?: AbortSignal | undefined };
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** Every method resolves to a typed outcome; none rejects, and none repeats a request. */
-export type RunpodClient = {
+export interface RunpodClient {
   /** Posts once. See `CreatePodOutcome` for what each answer proves. */
   createPod(request: CreatePodRequest, options?: CallOptions): Promise<CreatePodOutcome>;
   getPod(id: string, options?: CallOptions): Promise<GetPodOutcome>;
@@ -34,7 +36,7 @@ export type RunpodClient = {
   listPods(options?: CallOptions): Promise<ListPodsOutcome>;
   deletePod(id: string, options?: CallOptions): Promise<DeletePodOutcome>;
   close(): Promise<void>;
-};
+}
 
 /** Anything in a pod's environment may be secret; its name, which the environment repeats, is not. */
 function secretsOf(request: CreatePodRequest): string[] {
@@ -44,10 +46,15 @@ function secretsOf(request: CreatePodRequest): string[] {
 /** Builds a client of Runpod's REST v2. Throws when the address, key or User-Agent cannot work at all. */
 export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
   const { apiUrl, apiKey, userAgent, timeoutMs = 30_000 } = options;
-  if (!URL.canParse(apiUrl))
+  if (!URL.canParse(apiUrl)) {
     throw new Error(`Runpod API address "${apiUrl}" is no URL: give it with scheme and version`);
-  if (!/^[\x21-\x7e]+$/.test(apiKey)) throw new Error("Runpod API key is empty or holds blanks: copy it again");
-  if (userAgent.trim() === "") throw new Error("Runpod refuses requests without a User-Agent: give one");
+  }
+  if (!/^[\x21-\x7e]+$/.test(apiKey)) {
+    throw new Error("Runpod API key is empty or holds blanks: copy it again");
+  }
+  if (userAgent.trim() === "") {
+    throw new Error("Runpod refuses requests without a User-Agent: give one");
+  }
   const base = apiUrl.replace(/\/+$/, "");
   const dispatcher = options.dispatcher ?? new Agent({ connect: { timeout: Math.min(10_000, timeoutMs) } });
 
@@ -77,19 +84,31 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
     async createPod(request, { signal } = {}) {
       const answer = await call("POST", "/pods", signal, request);
       const outcome = createOutcome(request.name, answer);
-      if (outcome.kind === "created") return outcome;
+      if (outcome.kind === "created") {
+        return outcome;
+      }
       return { ...outcome, detail: redact(outcome.detail, [apiKey, ...secretsOf(request)]) };
     },
 
     async getPod(id, { signal } = {}) {
       const what = `reading pod "${id}"`;
-      if (id === "") return { kind: "unknown", detail: `${what}: no pod id given` };
+      if (id === "") {
+        return { kind: "unknown", detail: `${what}: no pod id given` };
+      }
       const answer = await call("GET", `/pods/${encodeURIComponent(id)}`, signal);
-      if (answer.kind === "no-answer") return unknown(what, answer);
-      if (answer.status === 404 && !isHtml(answer)) return { kind: "absent" };
-      if (answer.status !== 200) return unknown(what, answer);
+      if (answer.kind === "no-answer") {
+        return unknown(what, answer);
+      }
+      if (answer.status === 404 && !isHtml(answer)) {
+        return { kind: "absent" };
+      }
+      if (answer.status !== 200) {
+        return unknown(what, answer);
+      }
       const pod = readPod(parseJson(answer.text));
-      if (!pod.ok) return unknown(what, answer, pod.detail);
+      if (!pod.ok) {
+        return unknown(what, answer, pod.detail);
+      }
       return pod.value.id === id ? { kind: "found", pod: pod.value } : unknown(what, answer, "another pod's data");
     },
 
@@ -101,13 +120,23 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
         const what = `listing pods, page ${page}`;
         const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
         const answer = await call("GET", `/pods?limit=${PAGE_SIZE}${query}`, signal);
-        if (answer.kind === "no-answer" || answer.status !== 200) return unknown(what, answer);
+        if (answer.kind === "no-answer" || answer.status !== 200) {
+          return unknown(what, answer);
+        }
         const read = readPodPage(parseJson(answer.text), PAGE_SIZE);
-        if (!read.ok) return unknown(what, answer, read.detail);
-        for (const pod of read.value.pods) pods.set(pod.id, pod);
+        if (!read.ok) {
+          return unknown(what, answer, read.detail);
+        }
+        for (const pod of read.value.pods) {
+          pods.set(pod.id, pod);
+        }
         cursor = read.value.nextCursor;
-        if (cursor === null) return { kind: "complete", pods: [...pods.values()] };
-        if (followed.has(cursor)) return unknown(what, answer, "the cursor leads in a circle");
+        if (cursor === null) {
+          return { kind: "complete", pods: [...pods.values()] };
+        }
+        if (followed.has(cursor)) {
+          return unknown(what, answer, "the cursor leads in a circle");
+        }
         followed.add(cursor);
       }
       return { kind: "unknown", detail: `listing pods: no end after ${MAX_PAGES} pages` };
@@ -115,16 +144,24 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
 
     async deletePod(id, { signal } = {}) {
       const what = `deleting pod "${id}"`;
-      if (id === "") return { kind: "unknown", detail: `${what}: no pod id given` };
+      if (id === "") {
+        return { kind: "unknown", detail: `${what}: no pod id given` };
+      }
       const answer = await call("DELETE", `/pods/${encodeURIComponent(id)}`, signal);
-      if (answer.kind === "no-answer") return unknown(what, answer);
-      if (answer.status === 404 && !isHtml(answer)) return { kind: "absent" };
+      if (answer.kind === "no-answer") {
+        return unknown(what, answer);
+      }
+      if (answer.status === 404 && !isHtml(answer)) {
+        return { kind: "absent" };
+      }
       const accepted = answer.status === 204 || (answer.status === 200 && !isHtml(answer));
       return accepted ? { kind: "accepted" } : unknown(what, answer);
     },
 
     async close() {
-      if (!options.dispatcher) await dispatcher.close();
+      if (!options.dispatcher) {
+        await dispatcher.close();
+      }
     },
   };
 }
@@ -139,13 +176,17 @@ function createOutcome(name: string, answer: Answer | NoAnswer): CreatePodOutcom
   }
   if (answer.status === 200 || answer.status === 201) {
     const pod = readPod(parseJson(answer.text));
-    if (pod.ok) return { kind: "created", pod: pod.value };
+    if (pod.ok) {
+      return { kind: "created", pod: pod.value };
+    }
     return { kind: "ambiguous", detail: `${what}: ${explainUnread(answer, pod.detail)}` };
   }
   const said = describeAnswer(answer);
   const detail = `${what}: ${said}`;
   const reason = isHtml(answer) ? undefined : refusalReason(answer.status, said);
-  if (reason === undefined) return { kind: "ambiguous", detail };
+  if (reason === undefined) {
+    return { kind: "ambiguous", detail };
+  }
   const waitSec = retryAfterSec(answer.headers, Date.now());
   return {
     kind: "refused",

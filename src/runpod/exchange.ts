@@ -1,17 +1,21 @@
 import { Readable } from "node:stream";
 import { type Dispatcher, request } from "undici";
 
-export type Answer = {
+export interface Answer {
   readonly kind: "answer";
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
-};
+}
 
 /** `sent` tells whether any byte of the request may have left; only `false` proves that nothing happened. */
-export type NoAnswer = { readonly kind: "no-answer"; readonly sent: boolean; readonly detail: string };
+export interface NoAnswer {
+  readonly kind: "no-answer";
+  readonly sent: boolean;
+  readonly detail: string;
+}
 
-export type ExchangeRequest = {
+export interface ExchangeRequest {
   readonly dispatcher: Dispatcher;
   readonly method: "GET" | "POST" | "DELETE";
   readonly url: string;
@@ -19,7 +23,7 @@ export type ExchangeRequest = {
   readonly payload?: unknown;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-};
+}
 
 /**
  * One HTTP request, sent at most once. Never rejects: whatever prevents a complete answer within `timeoutMs` is
@@ -27,7 +31,9 @@ export type ExchangeRequest = {
  */
 export async function exchange(options: ExchangeRequest): Promise<Answer | NoAnswer> {
   const { method, url, timeoutMs, signal } = options;
-  if (signal?.aborted) return { kind: "no-answer", sent: false, detail: "cancelled before it was sent" };
+  if (signal?.aborted) {
+    return { kind: "no-answer", sent: false, detail: "cancelled before it was sent" };
+  }
   const deadline = AbortSignal.timeout(timeoutMs);
   const bytes = options.payload === undefined ? null : Buffer.from(JSON.stringify(options.payload));
   // The body is pulled only once a connection stands, so an unpulled body proves that nothing was sent,
@@ -73,9 +79,15 @@ function flatten(headers: Readonly<Record<string, string | string[] | undefined>
 }
 
 function explain(error: unknown, timeoutMs: number, deadline: AbortSignal, signal: AbortSignal | undefined): string {
-  if (signal?.aborted) return "cancelled while waiting for the answer";
-  if (deadline.aborted) return `no answer within ${timeoutMs} ms`;
-  if (!(error instanceof Error)) return String(error);
+  if (signal?.aborted) {
+    return "cancelled while waiting for the answer";
+  }
+  if (deadline.aborted) {
+    return `no answer within ${timeoutMs} ms`;
+  }
+  if (!(error instanceof Error)) {
+    return String(error);
+  }
   const code = (error as NodeJS.ErrnoException).code;
   const causes = error instanceof AggregateError ? error.errors.map(String).join("; ") : "";
   const text = [error.message || error.name, causes].filter(Boolean).join(": ");

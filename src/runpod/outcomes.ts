@@ -28,7 +28,11 @@ export type CreatePodOutcome =
   | { readonly kind: "ambiguous"; readonly detail: string };
 
 /** The provider could not be read. Never to be taken for "nothing there". */
-export type Unknown = { readonly kind: "unknown"; readonly detail: string; readonly retryAfterSec?: number };
+export interface Unknown {
+  readonly kind: "unknown";
+  readonly detail: string;
+  readonly retryAfterSec?: number;
+}
 
 export type GetPodOutcome = { readonly kind: "found"; readonly pod: Pod } | { readonly kind: "absent" } | Unknown;
 

@@ -31,14 +31,18 @@ function problemText(answer: Answer): string {
     return `an HTML page: ${heading.replace(/\s+/g, " ").trim()}`;
   }
   const problem = asRecord(parseJson(answer.text));
-  if (!problem) return `${Buffer.byteLength(answer.text)} bytes of ${answer.headers["content-type"] ?? "unnamed type"}`;
+  if (!problem) {
+    return `${Buffer.byteLength(answer.text)} bytes of ${answer.headers["content-type"] ?? "unnamed type"}`;
+  }
   const texts = [problem["title"], problem["detail"], problem["message"], problem["error"]].filter(isText);
   const errors = Array.isArray(problem["errors"]) ? problem["errors"].map(fieldError).filter(isText) : [];
   return [[...new Set(texts)].join(": "), errors.join("; ")].filter(Boolean).join(" · ");
 }
 
 function fieldError(error: unknown): string | undefined {
-  if (isText(error)) return error;
+  if (isText(error)) {
+    return error;
+  }
   const entry = asRecord(error);
   const place = [entry?.["location"], entry?.["pointer"], entry?.["path"], entry?.["field"]].find(isText);
   const text = [entry?.["message"], entry?.["detail"]].find(isText);

@@ -8,9 +8,13 @@ export function retryAfterSec(headers: Readonly<Record<string, string>>, nowMs: 
 }
 
 function retryAfter(value: string | undefined, nowMs: number): number[] {
-  if (value === undefined || value.trim() === "") return [];
+  if (value === undefined || value.trim() === "") {
+    return [];
+  }
   const seconds = Number(value);
-  if (Number.isFinite(seconds)) return seconds >= 0 ? [seconds] : [];
+  if (Number.isFinite(seconds)) {
+    return seconds >= 0 ? [seconds] : [];
+  }
   const atMs = Date.parse(value);
   return Number.isNaN(atMs) ? [] : [Math.max(0, Math.ceil((atMs - nowMs) / 1000))];
 }

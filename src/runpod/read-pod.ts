@@ -36,7 +36,10 @@ const pageSchema = z.object({
   pagination: z.object({ nextCursor: z.string().nullish(), hasNextPage: z.boolean().nullish() }).nullish(),
 });
 
-export type PodPage = { readonly pods: readonly Pod[]; readonly nextCursor: string | null };
+export interface PodPage {
+  readonly pods: readonly Pod[];
+  readonly nextCursor: string | null;
+}
 
 type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly detail: string };
 
@@ -49,7 +52,9 @@ export function readPod(body: unknown): Read<Pod> {
 /** Reads one page of a list. Anything that leaves open whether more pods exist is an error. */
 export function readPodPage(body: unknown, pageSize: number): Read<PodPage> {
   const parsed = pageSchema.safeParse(body);
-  if (!parsed.success) return { ok: false, detail: `no page of pods: ${places(parsed.error)}` };
+  if (!parsed.success) {
+    return { ok: false, detail: `no page of pods: ${places(parsed.error)}` };
+  }
   const { pods, pagination } = parsed.data;
   if (!pagination) {
     return pods.length < pageSize
@@ -57,7 +62,9 @@ export function readPodPage(body: unknown, pageSize: number): Read<PodPage> {
       : { ok: false, detail: `a full page of ${pods.length} pods without a word on whether more follow` };
   }
   const nextCursor = pagination.nextCursor || null;
-  if (pagination.hasNextPage === false) return { ok: true, value: { pods, nextCursor: null } };
+  if (pagination.hasNextPage === false) {
+    return { ok: true, value: { pods, nextCursor: null } };
+  }
   if (pagination.hasNextPage && nextCursor === null) {
     return { ok: false, detail: "more pods announced, but no cursor to reach them" };
   }

@@ -25,7 +25,9 @@ export function refusalReason(status: number, detail: string): RefusalReason | u
     case 403:
       return matches(FUNDS_TEXTS, detail) ? "funds" : "forbidden";
     case 400:
-      if (matches(FUNDS_TEXTS, detail)) return "funds";
+      if (matches(FUNDS_TEXTS, detail)) {
+        return "funds";
+      }
       return matches(CAPACITY_TEXTS, detail) ? "capacity" : "invalid";
     case 408:
     case 409:

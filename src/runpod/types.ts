@@ -14,7 +14,7 @@ export type PodStatus =
  * `env` holds secrets in clear text: read the deployment mark from it and drop it. It must reach no log, no error
  * text and no workflow history. `null` means that the provider did not show it, which is not the same as empty.
  */
-export type Pod = {
+export interface Pod {
   readonly id: string;
   readonly name: string;
   readonly status: PodStatus;
@@ -28,7 +28,7 @@ export type Pod = {
   /** Seconds since the container started; null before that, and whenever telemetry is missing. */
   readonly uptimeSec: number | null;
   readonly env: Readonly<Record<string, string>> | null;
-};
+}
 
 export type PodMounts =
   | { readonly persistent: { readonly size: number; readonly path: string } }

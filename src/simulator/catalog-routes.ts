@@ -9,7 +9,9 @@ const querySchema = z.object({ include: z.enum(["AVAILABILITY"]).optional(), pro
 export function registerCatalogRoutes(app: FastifyInstance): void {
   app.get("/catalog/gpus", async (request, reply) => {
     const parsed = querySchema.safeParse(request.query);
-    if (!parsed.success) return sendInvalid(reply, parsed.error, "query");
+    if (!parsed.success) {
+      return sendInvalid(reply, parsed.error, "query");
+    }
     const { include, product } = parsed.data;
     if ((include === undefined) !== (product === undefined)) {
       return sendProblem(reply, 400, "include=AVAILABILITY and product=POD are only valid together");

@@ -1,4 +1,4 @@
-export type GpuType = {
+export interface GpuType {
   readonly id: string;
   readonly name: string;
   /** GB of video memory. */
@@ -9,7 +9,7 @@ export type GpuType = {
   /** US dollars per hour for one GPU. */
   readonly price: { readonly secure: number; readonly community: number };
   readonly maxCount: { readonly secure: number; readonly community: number };
-};
+}
 
 export const GPU_TYPES: readonly GpuType[] = [
   gpu("NVIDIA GeForce RTX 4090", "RTX 4090", 24, "ADA_24", 0.69, 0.34),
@@ -31,7 +31,9 @@ export function hourlyPrice(request: {
   readonly cpu?: { readonly vcpuCount: number } | undefined;
   readonly cloud: "SECURE" | "COMMUNITY";
 }): number | undefined {
-  if (request.cpu) return request.cpu.vcpuCount * CPU_USD_PER_VCPU_HOUR;
+  if (request.cpu) {
+    return request.cpu.vcpuCount * CPU_USD_PER_VCPU_HOUR;
+  }
   const type = GPU_TYPES.find((candidate) => candidate.id === request.gpu?.id);
   return type && type.price[request.cloud === "SECURE" ? "secure" : "community"] * (request.gpu?.count ?? 1);
 }

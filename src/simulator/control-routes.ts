@@ -7,7 +7,9 @@ import type { SimulatorControls } from "./controls.ts";
 
 const claimSchema = z.strictObject({ taskSec: z.number().min(0).max(86_400).default(0) });
 
-type WithId = { Params: { id: string } };
+interface WithId {
+  Params: { id: string };
+}
 
 /** `/_sim`: watches and steers the simulator itself; needs no key. */
 export function registerControlRoutes(app: FastifyInstance, controls: SimulatorControls): void {
@@ -17,22 +19,30 @@ export function registerControlRoutes(app: FastifyInstance, controls: SimulatorC
 
   app.put("/settings", async (request, reply) => {
     const parsed = settingsSchema.partial().safeParse(request.body);
-    if (!parsed.success) return sendInvalid(reply, parsed.error, "body");
+    if (!parsed.success) {
+      return sendInvalid(reply, parsed.error, "body");
+    }
     return controls.configure(parsed.data);
   });
 
   app.post("/faults", async (request, reply) => {
     const parsed = faultSchema.safeParse(request.body);
-    if (!parsed.success) return sendInvalid(reply, parsed.error, "body");
+    if (!parsed.success) {
+      return sendInvalid(reply, parsed.error, "body");
+    }
     controls.addFault(parsed.data);
     return reply.code(201).send(parsed.data);
   });
 
   const claim = async (body: unknown, reply: FastifyReply, podId?: string) => {
     const parsed = claimSchema.safeParse(body ?? {});
-    if (!parsed.success) return sendInvalid(reply, parsed.error, "body");
+    if (!parsed.success) {
+      return sendInvalid(reply, parsed.error, "body");
+    }
     const tasks = await controls.claimTasks(parsed.data.taskSec, podId);
-    if (podId !== undefined && !(podId in tasks)) return sendProblem(reply, 404, "no light pod with this id runs");
+    if (podId !== undefined && !(podId in tasks)) {
+      return sendProblem(reply, 404, "no light pod with this id runs");
+    }
     return tasks;
   };
   app.post("/claim", async (request, reply) => claim(request.body, reply));

@@ -5,7 +5,7 @@ import type { SimulatorState } from "./state.ts";
 import type { Ledger, RequestLogEntry } from "./types.ts";
 
 /** What tests and people may see and do behind the provider's back; also served under `/_sim`. */
-export type SimulatorControls = {
+export interface SimulatorControls {
   ledger(): Ledger;
   /** Requests to the API, oldest first; the last 10,000 of them. */
   requests(): readonly RequestLogEntry[];
@@ -24,7 +24,7 @@ export type SimulatorControls = {
   killPod(id: string): boolean;
   /** Makes the pod disappear at once, as if somebody else had deleted it; false when it is gone already. */
   vanishPod(id: string): boolean;
-};
+}
 
 export function createControls(
   state: SimulatorState,
@@ -52,7 +52,9 @@ export function createControls(
     },
     vanishPod(id) {
       const pod = fleet.find(id);
-      if (!pod || pod.endedAtMs !== null) return false;
+      if (!pod || pod.endedAtMs !== null) {
+        return false;
+      }
       fleet.end(pod, "vanished");
       return true;
     },

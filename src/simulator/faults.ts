@@ -38,11 +38,11 @@ export type Fault = z.infer<typeof faultSchema>;
 export type FaultInput = z.input<typeof faultSchema>;
 export type FaultyCall = Fault["on"];
 
-export type Faults = {
+export interface Faults {
   add(fault: Fault): void;
   /** The fault that the request at hand has to suffer, used up by this. */
   take(on: FaultyCall): Fault | undefined;
-};
+}
 
 export function createFaults(): Faults {
   const queue: { readonly fault: Fault; left: number }[] = [];
@@ -50,7 +50,9 @@ export function createFaults(): Faults {
     add: (fault) => void queue.push({ fault, left: fault.times }),
     take(on) {
       const next = queue.find((entry) => entry.fault.on === on);
-      if (next && --next.left === 0) queue.splice(queue.indexOf(next), 1);
+      if (next && --next.left === 0) {
+        queue.splice(queue.indexOf(next), 1);
+      }
       return next?.fault;
     },
   };
@@ -58,9 +60,15 @@ export function createFaults(): Faults {
 
 /** How a create request ends for the pod: null when none is made. */
 export function creationUnder(fault: Fault | undefined): CreateVariation | null {
-  if (fault === undefined) return {};
-  if (fault.kind === "mute") return { mute: true };
-  if (fault.kind === "list-lag") return { listLagMs: fault.listLagMs };
+  if (fault === undefined) {
+    return {};
+  }
+  if (fault.kind === "mute") {
+    return { mute: true };
+  }
+  if (fault.kind === "list-lag") {
+    return { listLagMs: fault.listLagMs };
+  }
   return "created" in fault && fault.created ? { listLagMs: fault.listLagMs } : null;
 }
 

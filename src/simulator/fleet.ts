@@ -5,16 +5,19 @@ import { podLogPath } from "./pod-log.ts";
 import type { SimulatorSettings } from "./settings.ts";
 import type { EndCause, LaunchPod, PodAction, PodProcess, PodStatus } from "./types.ts";
 
-export type CreateVariation = {
+export interface CreateVariation {
   /** Time in ms until lists show the pod. */
   readonly listLagMs?: number | undefined;
   readonly mute?: boolean;
-};
+}
 
-export type Placement = { readonly dataCenterId: string; readonly costPerHour: number };
+export interface Placement {
+  readonly dataCenterId: string;
+  readonly costPerHour: number;
+}
 
 /** All pods of one simulator and everything that can happen to them. */
-export type Fleet = {
+export interface Fleet {
   create(request: CreateRequest, placement: Placement, variation?: CreateVariation): SimulatedPod;
   /** Every pod ever, oldest first. */
   all(): readonly SimulatedPod[];
@@ -29,14 +32,14 @@ export type Fleet = {
   kill(pod: SimulatedPod): boolean;
   /** Ends all pods and waits until their processes are gone. */
   close(): Promise<void>;
-};
+}
 
-export type FleetDeps = {
+export interface FleetDeps {
   readonly settings: () => SimulatorSettings;
   readonly now: () => number;
   readonly launch: LaunchPod;
   readonly dataDir: string;
-};
+}
 
 export function createFleet({ settings, now, launch, dataDir }: FleetDeps): Fleet {
   const pods = new Map<string, SimulatedPod>();
@@ -47,19 +50,27 @@ export function createFleet({ settings, now, launch, dataDir }: FleetDeps): Flee
     pod.systemLog.push(`${new Date(now()).toISOString()} ${status}${note && `: ${note}`}`);
     const span = pod.billed.at(-1);
     const billable = status !== "EXITED" && status !== "TERMINATED";
-    if (billable && span?.toMs !== null) pod.billed.push({ fromMs: now(), toMs: null });
-    if (!billable && span?.toMs === null) span.toMs = now();
+    if (billable && span?.toMs !== null) {
+      pod.billed.push({ fromMs: now(), toMs: null });
+    }
+    if (!billable && span?.toMs === null) {
+      span.toMs = now();
+    }
   };
 
   const interrupt = (pod: SimulatedPod): void => {
     pod.generation++;
-    if (pod.phaseTimer) clearTimeout(pod.phaseTimer);
+    if (pod.phaseTimer) {
+      clearTimeout(pod.phaseTimer);
+    }
     pod.phaseTimer = null;
   };
 
   const endProcess = (pod: SimulatedPod, graceMs: number): void => {
     const running = pod.process;
-    if (!running) return;
+    if (!running) {
+      return;
+    }
     pod.process = null;
     const stopped = graceMs > 0 ? running.stop(graceMs) : Promise.resolve(running.kill());
     pod.ending = stopped.then(() => running.exited).then(() => undefined);
@@ -83,9 +94,13 @@ export function createFleet({ settings, now, launch, dataDir }: FleetDeps): Flee
     await pod.ending;
     let launched: PodProcess | null = null;
     try {
-      if (!pod.mute && pod.generation === generation) launched = await launch(toLaunch(pod));
+      if (!pod.mute && pod.generation === generation) {
+        launched = await launch(toLaunch(pod));
+      }
     } catch (error) {
-      if (pod.generation === generation) enter(pod, "ERROR", `container not started: ${String(error)}`);
+      if (pod.generation === generation) {
+        enter(pod, "ERROR", `container not started: ${String(error)}`);
+      }
       return;
     }
     pod.process = launched;
@@ -94,7 +109,9 @@ export function createFleet({ settings, now, launch, dataDir }: FleetDeps): Flee
       pod.exit = null;
       watchExit(pod, launched);
     }
-    if (pod.generation !== generation) return endProcess(pod, settings().stopGraceMs);
+    if (pod.generation !== generation) {
+      return endProcess(pod, settings().stopGraceMs);
+    }
     pod.runningAtMs = now();
     enter(pod, "RUNNING");
   };
@@ -102,7 +119,9 @@ export function createFleet({ settings, now, launch, dataDir }: FleetDeps): Flee
   const watchExit = (pod: SimulatedPod, launched: PodProcess): void => {
     void launched.exited.then((exit) => {
       pod.exit = exit;
-      if (pod.process !== launched) return;
+      if (pod.process !== launched) {
+        return;
+      }
       pod.process = null;
       interrupt(pod);
       enter(pod, "EXITED", `container ended by itself: ${exit.signal ?? `code ${exit.code}`}`);
@@ -166,12 +185,18 @@ export function createFleet({ settings, now, launch, dataDir }: FleetDeps): Flee
       return pod && visible(pod) ? pod : undefined;
     },
     act(pod, action) {
-      if (action === "terminate") return end(pod, "terminated");
+      if (action === "terminate") {
+        return end(pod, "terminated");
+      }
       interrupt(pod);
       endProcess(pod, settings().stopGraceMs);
-      if (action === "stop") enter(pod, "EXITED", "stopped");
-      else if (action === "restart") start(pod);
-      else provision(pod);
+      if (action === "stop") {
+        enter(pod, "EXITED", "stopped");
+      } else if (action === "restart") {
+        start(pod);
+      } else {
+        provision(pod);
+      }
     },
     end,
     kill(pod) {
@@ -179,7 +204,11 @@ export function createFleet({ settings, now, launch, dataDir }: FleetDeps): Flee
       return pod.process !== null;
     },
     async close() {
-      for (const pod of pods.values()) if (pod.endedAtMs === null) end(pod, "simulator closed");
+      for (const pod of pods.values()) {
+        if (pod.endedAtMs === null) {
+          end(pod, "simulator closed");
+        }
+      }
       await Promise.all(launching);
       await Promise.all([...pods.values()].map((pod) => pod.ending));
     },

@@ -12,9 +12,13 @@ export function registerGatekeeper(app: FastifyInstance, { apiKey, fleet }: Simu
       return reply.code(403).type("text/html").send("<html><title>Access denied</title>error code: 1010</html>");
     }
     const key = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1];
-    if (key === apiKey) return;
+    if (key === apiKey) {
+      return;
+    }
     const owner = key && fleet.all().find((pod) => pod.apiKey === key);
-    if (!owner) return sendProblem(reply, 401, "missing or invalid API key");
+    if (!owner) {
+      return sendProblem(reply, 401, "missing or invalid API key");
+    }
     const { id } = request.params as { id?: string };
     const mayDo = OWN_POD_METHODS.has(request.method) && request.routeOptions.url === OWN_POD_ROUTE;
     if (id !== owner.id || !mayDo) {

@@ -72,7 +72,9 @@ function startLightPod(settings: WorkerSettings, sharedFetch: typeof globalThis.
       return;
     }
     const { kind, message } = orders.stopping.reason as Interruption;
-    if (kind === "release") await queue.release(task, message);
+    if (kind === "release") {
+      await queue.release(task, message);
+    }
   }
 
   const podProcess: PodProcess = {
@@ -91,7 +93,9 @@ function startLightPod(settings: WorkerSettings, sharedFetch: typeof globalThis.
     },
     async claimTask(taskSec) {
       const { task } = await queue.claim();
-      if (task === null) return null;
+      if (task === null) {
+        return null;
+      }
       // What fails here is what the pool has to notice: a task without progress.
       const done = work(task, taskSec * 1000)
         .catch(() => undefined)

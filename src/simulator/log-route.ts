@@ -18,9 +18,13 @@ const querySchema = z.object({
 export function registerLogRoute(app: FastifyInstance, { fleet, dataDir, closing }: SimulatorState): void {
   app.get<{ Params: { id: string } }>("/pods/:id/logs", async (request, reply) => {
     const pod = fleet.find(request.params.id);
-    if (!pod) return podNotFound(reply);
+    if (!pod) {
+      return podNotFound(reply);
+    }
     const parsed = querySchema.safeParse(request.query);
-    if (!parsed.success) return sendInvalid(reply, parsed.error, "query");
+    if (!parsed.success) {
+      return sendInvalid(reply, parsed.error, "query");
+    }
     const { source, tail } = parsed.data;
     const newLines = source === "container" ? followLines(podLogPath(dataDir, pod.id)) : followArray(pod.systemLog);
     const seen = Number(request.headers["last-event-id"] ?? Number.NaN);
@@ -37,9 +41,13 @@ export function registerLogRoute(app: FastifyInstance, { fleet, dataDir, closing
       const skipped = first && Number.isNaN(seen) ? Math.max(0, lines.length - tail) : 0;
       for (const [index, line] of lines.entries()) {
         lineNumber++;
-        if (index >= skipped && !(lineNumber <= seen)) reply.raw.write(`id: ${lineNumber}\ndata: ${line}\n\n`);
+        if (index >= skipped && !(lineNumber <= seen)) {
+          reply.raw.write(`id: ${lineNumber}\ndata: ${line}\n\n`);
+        }
       }
-      if (finished) break;
+      if (finished) {
+        break;
+      }
       await delay(POLL_MS, undefined, { signal: stop }).catch(() => undefined);
     }
     reply.raw.end();

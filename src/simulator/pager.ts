@@ -21,7 +21,9 @@ export function createPager(): { page(newestFirst: readonly SimulatedPod[], quer
       .string()
       .transform((cursor, context) => {
         const sequence = fromCursor(cursor);
-        if (sequence === undefined) context.addIssue({ code: "custom", message: "invalid cursor" });
+        if (sequence === undefined) {
+          context.addIssue({ code: "custom", message: "invalid cursor" });
+        }
         return sequence ?? 0;
       })
       .optional(),
@@ -29,7 +31,9 @@ export function createPager(): { page(newestFirst: readonly SimulatedPod[], quer
   return {
     page(newestFirst, query, maxSize) {
       const parsed = querySchema.safeParse(query);
-      if (!parsed.success) return { ok: false, error: parsed.error };
+      if (!parsed.success) {
+        return { ok: false, error: parsed.error };
+      }
       const { limit, cursor = Infinity } = parsed.data;
       const rest = newestFirst.filter((pod) => pod.sequence < cursor);
       const pods = rest.slice(0, Math.min(limit, maxSize));

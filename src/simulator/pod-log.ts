@@ -14,16 +14,22 @@ export function followLines(path: string): () => Promise<string[]> {
   let offset = 0;
   return async () => {
     const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return null;
+      if (error.code === "ENOENT") {
+        return null;
+      }
       throw error;
     });
-    if (!file) return [];
+    if (!file) {
+      return [];
+    }
     try {
       const { size } = await file.stat();
       const buffer = Buffer.alloc(Math.max(0, size - offset));
       const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
       const end = buffer.subarray(0, bytesRead).lastIndexOf(10);
-      if (end < 0) return [];
+      if (end < 0) {
+        return [];
+      }
       offset += end + 1;
       return buffer.toString("utf8", 0, end).split("\n");
     } finally {

@@ -40,7 +40,9 @@ export function createPodLauncher({
     });
     // A signal after the end could meet a stranger that was given the same pid.
     const signal = (pid: number, name: "SIGTERM" | "SIGKILL"): void => {
-      if (startTime !== null && processStartTime(managed.pid) === startTime) trySignal(pid, name);
+      if (startTime !== null && processStartTime(managed.pid) === startTime) {
+        trySignal(pid, name);
+      }
     };
     const podProcess: PodProcess = {
       pid: managed.pid,

@@ -10,7 +10,9 @@ import type { SimulatorState } from "./state.ts";
 
 const actionSchema = z.strictObject({ action: z.enum(["start", "stop", "restart", "terminate"]) });
 
-type WithId = { Params: { id: string } };
+interface WithId {
+  Params: { id: string };
+}
 
 /** `/v2/pods` and what lies below, without the logs. */
 export function registerPodRoutes(app: FastifyInstance, state: SimulatorState): void {
@@ -19,12 +21,18 @@ export function registerPodRoutes(app: FastifyInstance, state: SimulatorState): 
 
   app.post("/pods", async (request, reply) => {
     const parsed = createRequestSchema.safeParse(request.body);
-    if (!parsed.success) return sendInvalid(reply, parsed.error, "body");
+    if (!parsed.success) {
+      return sendInvalid(reply, parsed.error, "body");
+    }
     const wanted = parsed.data;
     const costPerHour = hourlyPrice(wanted);
-    if (costPerHour === undefined) return sendProblem(reply, 400, `unknown GPU type "${wanted.gpu?.id}"`);
+    if (costPerHour === undefined) {
+      return sendProblem(reply, 400, `unknown GPU type "${wanted.gpu?.id}"`);
+    }
     const dataCenterId = chooseDataCenter(wanted.dataCenterIds);
-    if (dataCenterId === undefined) return sendProblem(reply, 400, "dataCenterIds names an unknown data center");
+    if (dataCenterId === undefined) {
+      return sendProblem(reply, 400, "dataCenterIds names an unknown data center");
+    }
     // The provider's own quirk: a request without a count is answered as if nothing were in stock.
     if (wanted.gpu && wanted.gpu.count === undefined) {
       return sendProblem(reply, 400, "create pod: There are no instances currently available");
@@ -32,14 +40,20 @@ export function registerPodRoutes(app: FastifyInstance, state: SimulatorState): 
     const fault = faults.take("create");
     const variation = creationUnder(fault);
     const pod = variation && fleet.create(wanted, { dataCenterId, costPerHour }, variation);
-    if (await answerFault(fault, reply, closing)) return reply;
+    if (await answerFault(fault, reply, closing)) {
+      return reply;
+    }
     return reply.code(201).send(pod && podBody(pod, now()));
   });
 
   app.get("/pods", async (request, reply) => {
-    if (await answerFault(faults.take("list"), reply, closing)) return reply;
+    if (await answerFault(faults.take("list"), reply, closing)) {
+      return reply;
+    }
     const page = pager.page(fleet.listed(), request.query, settings().pageSize);
-    if (!page.ok) return sendInvalid(reply, page.error, "query");
+    if (!page.ok) {
+      return sendInvalid(reply, page.error, "query");
+    }
     const { pods, nextCursor } = page;
     return {
       pods: pods.map((pod) => podBody(pod, now())),
@@ -48,24 +62,34 @@ export function registerPodRoutes(app: FastifyInstance, state: SimulatorState): 
   });
 
   app.get<WithId>("/pods/:id", async (request, reply) => {
-    if (await answerFault(faults.take("get"), reply, closing)) return reply;
+    if (await answerFault(faults.take("get"), reply, closing)) {
+      return reply;
+    }
     const pod = fleet.find(request.params.id);
     return pod ? podBody(pod, now()) : podNotFound(reply);
   });
 
   app.delete<WithId>("/pods/:id", async (request, reply) => {
-    if (await answerFault(faults.take("delete"), reply, closing)) return reply;
+    if (await answerFault(faults.take("delete"), reply, closing)) {
+      return reply;
+    }
     const pod = fleet.find(request.params.id);
-    if (!pod || isEnded(pod)) return podNotFound(reply);
+    if (!pod || isEnded(pod)) {
+      return podNotFound(reply);
+    }
     fleet.end(pod, "deleted");
     return reply.code(204).send();
   });
 
   app.post<WithId>("/pods/:id/action", async (request, reply) => {
     const pod = fleet.find(request.params.id);
-    if (!pod) return podNotFound(reply);
+    if (!pod) {
+      return podNotFound(reply);
+    }
     const parsed = actionSchema.safeParse(request.body);
-    if (!parsed.success) return sendInvalid(reply, parsed.error, "body");
+    if (!parsed.success) {
+      return sendInvalid(reply, parsed.error, "body");
+    }
     const { action } = parsed.data;
     if (!allowedActions(pod).includes(action)) {
       return sendProblem(reply, 409, `cannot ${action} a pod that is ${pod.status}`);

@@ -3,7 +3,7 @@ import type { CreateRequest } from "./create-request.ts";
 import type { BilledSpan, EndCause, PodAction, PodProcess, PodStatus, ProcessExit } from "./types.ts";
 
 /** A pod as the simulator keeps it; changed by `fleet.ts` only. */
-export type SimulatedPod = {
+export interface SimulatedPod {
   readonly id: string;
   /** Rises with every pod ever created: the order of lists. */
   readonly sequence: number;
@@ -33,7 +33,7 @@ export type SimulatedPod = {
   generation: number;
   /** The previous process while it is being ended. */
   ending: Promise<void>;
-};
+}
 
 const ACTIONS: Readonly<Record<PodStatus, readonly PodAction[]>> = {
   PROVISIONING: ["stop", "terminate"],
@@ -97,7 +97,9 @@ export function injectedEnv(pod: SimulatedPod): Record<string, string> {
 
 /** Picks the data center: the first one asked for, if all asked for exist. */
 export function chooseDataCenter(asked: readonly string[] | undefined): string | undefined {
-  if (!asked) return DATA_CENTERS[0];
+  if (!asked) {
+    return DATA_CENTERS[0];
+  }
   return asked.every((id) => (DATA_CENTERS as readonly string[]).includes(id)) ? asked[0] : undefined;
 }
 

@@ -13,7 +13,10 @@ const TITLES: Readonly<Record<number, string>> = {
   500: "Internal Server Error",
 };
 
-export type FieldError = { readonly location: string; readonly message: string };
+export interface FieldError {
+  readonly location: string;
+  readonly message: string;
+}
 
 /** Answers with `application/problem+json`, as every error of REST v2 does. */
 export function sendProblem(

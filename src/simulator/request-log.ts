@@ -10,15 +10,21 @@ export function recordRequests(app: FastifyInstance, log: RequestLogEntry[], now
     const entry = { timeMs: now(), method: request.method, path: request.url, status: null, name: null };
     entries.set(request, entry);
     log.push(entry);
-    if (log.length > MAX_ENTRIES) log.shift();
+    if (log.length > MAX_ENTRIES) {
+      log.shift();
+    }
   });
   app.addHook("preHandler", async (request) => {
     const entry = entries.get(request);
     const name = (request.body as { name?: unknown } | null | undefined)?.name;
-    if (entry && typeof name === "string") entry.name = name;
+    if (entry && typeof name === "string") {
+      entry.name = name;
+    }
   });
   app.addHook("onSend", async (request, reply) => {
     const entry = entries.get(request);
-    if (entry) entry.status = reply.statusCode;
+    if (entry) {
+      entry.status = reply.statusCode;
+    }
   });
 }

@@ -13,7 +13,7 @@ import { DEFAULT_SETTINGS, settingsSchema, type SimulatorSettings } from "./sett
 import type { SimulatorState } from "./state.ts";
 import type { LaunchPod, RequestLogEntry } from "./types.ts";
 
-export type SimulatorOptions = {
+export interface SimulatorOptions {
   /** Starts what a pod that comes to run consists of: `createPodLauncher`, or `createLightPodLauncher`. */
   readonly launch: LaunchPod;
   /** Folder of the pods' logs, `<dataDir>/pods/<pod id>.log`. */
@@ -25,7 +25,7 @@ export type SimulatorOptions = {
   readonly settings?: Partial<SimulatorSettings>;
   /** Clock of bills and time stamps, in ms epoch. Phases always follow real time. */
   readonly now?: () => number;
-};
+}
 
 export type Simulator = SimulatorControls & {
   /** Origin; the control routes lie under `<url>/_sim`. */

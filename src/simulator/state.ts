@@ -3,7 +3,7 @@ import type { Fleet } from "./fleet.ts";
 import type { SimulatorSettings } from "./settings.ts";
 
 /** What the routes of one simulator share. */
-export type SimulatorState = {
+export interface SimulatorState {
   readonly fleet: Fleet;
   readonly faults: Faults;
   readonly settings: () => SimulatorSettings;
@@ -12,4 +12,4 @@ export type SimulatorState = {
   readonly apiKey: string;
   /** Aborted when the simulator closes. */
   readonly closing: AbortSignal;
-};
+}

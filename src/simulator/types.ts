@@ -4,10 +4,13 @@ export type PodAction = "start" | "stop" | "restart" | "terminate";
 
 export type EndCause = "deleted" | "terminated" | "vanished" | "simulator closed";
 
-export type ProcessExit = { readonly code: number | null; readonly signal: string | null };
+export interface ProcessExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
 
 /** What stands for a pod's container: a real local process, or an actor within this one (`light-pod.ts`). */
-export type PodProcess = {
+export interface PodProcess {
   /** Null for an actor. */
   readonly pid: number | null;
   readonly exited: Promise<ProcessExit>;
@@ -20,9 +23,9 @@ export type PodProcess = {
    * @returns the task's id, null when the queue has none for it. Rejects when the claim fails.
    */
   claimTask?(taskSec: number): Promise<string | null>;
-};
+}
 
-export type PodToLaunch = {
+export interface PodToLaunch {
   readonly id: string;
   readonly name: string;
   readonly image: string;
@@ -31,15 +34,18 @@ export type PodToLaunch = {
   readonly env: Readonly<Record<string, string>>;
   /** File for the container's output; the logs route reads it. */
   readonly logPath: string;
-};
+}
 
 export type LaunchPod = (pod: PodToLaunch) => PodProcess | Promise<PodProcess>;
 
 /** One stretch of billed time, in ms epoch; open while `toMs` is null. */
-export type BilledSpan = { readonly fromMs: number; toMs: number | null };
+export interface BilledSpan {
+  readonly fromMs: number;
+  toMs: number | null;
+}
 
 /** What the ledger tells about one pod, dead or alive. */
-export type LedgerEntry = {
+export interface LedgerEntry {
   readonly id: string;
   readonly name: string;
   readonly gpu: string;
@@ -59,15 +65,15 @@ export type LedgerEntry = {
   readonly pid: number | null;
   /** How that process ended; null while it runs, and when none was started. */
   readonly exit: ProcessExit | null;
-};
+}
 
-export type Ledger = {
+export interface Ledger {
   readonly pods: readonly LedgerEntry[];
   readonly totals: { readonly pods: number; readonly live: number; readonly costUsd: number };
-};
+}
 
 /** One request to `/v2`, without its body: environments hold secrets. */
-export type RequestLogEntry = {
+export interface RequestLogEntry {
   readonly timeMs: number;
   readonly method: string;
   readonly path: string;
@@ -75,4 +81,4 @@ export type RequestLogEntry = {
   status: number | null;
   /** `name` of a create request's body. */
   name: string | null;
-};
+}

@@ -15,12 +15,15 @@ export interface Drift {
 export const EXPECTED_CATALOG = new URL("catalog.json", import.meta.url);
 
 // Text and an adopted enum are one type here, and a definition is compared by its words, not by its casts.
-const PLAIN = (definition: string) =>
-  `regexp_replace(${definition}, '::(text|' || coalesce((select string_agg(typname::text, '|') from pg_type where typtype = 'e' and typnamespace = 'public'::regnamespace), 'text') || ')\\y', '', 'g')`;
-const OUR = (object: string) =>
-  `not exists (select from pg_depend d where d.objid = ${object}.oid and d.deptype = 'e')`;
-const GRANTS = (test: (role: string) => string) =>
-  `concat_ws(' ', ${["anon", "authenticated", "service_role"].map((role) => `case when ${test(role)} then '${role}' end`).join(", ")})`;
+function PLAIN(definition: string) {
+  return `regexp_replace(${definition}, '::(text|' || coalesce((select string_agg(typname::text, '|') from pg_type where typtype = 'e' and typnamespace = 'public'::regnamespace), 'text') || ')\\y', '', 'g')`;
+}
+function OUR(object: string) {
+  return `not exists (select from pg_depend d where d.objid = ${object}.oid and d.deptype = 'e')`;
+}
+function GRANTS(test: (role: string) => string) {
+  return `concat_ws(' ', ${["anon", "authenticated", "service_role"].map((role) => `case when ${test(role)} then '${role}' end`).join(", ")})`;
+}
 const TABLE_GRANTS = ["select", "insert", "update", "delete"]
   .map((right) => `'; ${right}: ' || ${GRANTS((role) => `has_table_privilege('${role}', c.oid, '${right}')`)}`)
   .join(" || ");

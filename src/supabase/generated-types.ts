@@ -5,7 +5,7 @@ export type Json = string | number | boolean | null | { [key: string]: Json | un
 
 export type JsonInput = string | number | boolean | null | object;
 
-export type Schema = {
+export interface Schema {
   public: {
     Tables: {
       notification_endpoints: {
@@ -1614,4 +1614,4 @@ export type Schema = {
     Enums: { [none in never]: never };
     CompositeTypes: { [none in never]: never };
   };
-};
+}

@@ -30,7 +30,9 @@ const ENDLESS = { prompt: "a river", frames: 1_000, fps: 30, width: 1_920, heigh
 
 const undo: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
-  for (const end of undo.splice(0).reverse()) await end();
+  for (const end of undo.splice(0).reverse()) {
+    await end();
+  }
 });
 
 describe("invariant 15: pods that nobody is left to end", () => {

@@ -3,15 +3,16 @@ import { poolWorkflowId } from "../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import { countEvents, expectDoneOnce, expectNothingLeft, livingWorkers, within } from "../kit/lifecycle.ts";
 
-const order = async (stack: TestStack, name: string, payload?: unknown) => {
+async function order(stack: TestStack, name: string, payload?: unknown) {
   const handle = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
   return payload === undefined
     ? await handle.executeUpdate(name)
     : await handle.executeUpdate<unknown, [unknown]>(name, { args: [payload] });
-};
+}
 
-const active = async (stack: TestStack) =>
-  (await livingWorkers(stack)).filter(({ status }) => status === "active").length;
+async function active(stack: TestStack) {
+  return (await livingWorkers(stack)).filter(({ status }) => status === "active").length;
+}
 
 describe("invariant 13: an image that never becomes ready", () => {
   let stack: TestStack;

@@ -3,7 +3,11 @@ import { execa } from "execa";
 
 const BIN = fileURLToPath(new URL("../../bin/gpu-pool.js", import.meta.url));
 
-type Options = { readonly cwd: string; readonly env: Readonly<Record<string, string>>; readonly input?: string };
+interface Options {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly input?: string;
+}
 
 /** Starts the real command with this environment only. Without input its stdin is empty. */
 export function launchClient(args: readonly string[], { cwd, env, input = "" }: Options) {

@@ -57,8 +57,12 @@ export async function startFakeServer(): Promise<FakeServer> {
     const body = Buffer.isBuffer(request.body) ? {} : ((request.body ?? {}) as Record<string, unknown>);
     state.calls.push({ name, body, token: Array.isArray(token) ? token[0] : token });
     const fault = state.faults.get(name);
-    if (fault === "hang") await new Promise(() => undefined);
-    if (typeof fault === "number") return reply.code(fault).send({ code: "", message: `told to answer ${fault}` });
+    if (fault === "hang") {
+      await new Promise(() => undefined);
+    }
+    if (typeof fault === "number") {
+      return reply.code(fault).send({ code: "", message: `told to answer ${fault}` });
+    }
     return undefined;
   });
   addDatabase(app, state);
@@ -100,7 +104,9 @@ function addDatabase(app: FastifyInstance, state: FakeState): void {
     const open = state.tasks.find((task) => task.status === "In Progress" && task.leaseToken !== null);
     const next = state.workerStatus === "active" ? state.tasks.find((task) => task.status === "Queued") : undefined;
     const task = open ?? next;
-    if (task === undefined) return { worker_status: state.workerStatus, task: null };
+    if (task === undefined) {
+      return { worker_status: state.workerStatus, task: null };
+    }
     if (task !== open) {
       task.status = "In Progress";
       task.attempt += 1;
@@ -119,8 +125,12 @@ function addDatabase(app: FastifyInstance, state: FakeState): void {
   });
   rpc("finish_task", (args, reply) => {
     const task = held(args);
-    if (task === undefined) return { outcome: "lease_lost" };
-    if (task.status === "Complete") return { outcome: "already_completed" };
+    if (task === undefined) {
+      return { outcome: "lease_lost" };
+    }
+    if (task.status === "Complete") {
+      return { outcome: "already_completed" };
+    }
     if (args.p_storage_path !== null && !state.objects.has(args.p_storage_path as string)) {
       return reply.code(400).send({ code: "P0001", message: "no such object in storage", details: null, hint: null });
     }
@@ -131,7 +141,9 @@ function addDatabase(app: FastifyInstance, state: FakeState): void {
   });
   rpc("fail_task", (args) => {
     const task = held(args);
-    if (task === undefined) return { outcome: "lease_lost" };
+    if (task === undefined) {
+      return { outcome: "lease_lost" };
+    }
     task.error = args.p_error as string;
     task.permanent = args.p_permanent as boolean;
     task.status = task.permanent ? "Failed" : "Queued";
@@ -140,7 +152,9 @@ function addDatabase(app: FastifyInstance, state: FakeState): void {
   });
   rpc("release_task", (args) => {
     const task = held(args);
-    if (task === undefined) return { outcome: "lease_lost" };
+    if (task === undefined) {
+      return { outcome: "lease_lost" };
+    }
     task.status = "Queued";
     task.leaseToken = null;
     return { outcome: "released" };
@@ -151,7 +165,9 @@ function addStorage(app: FastifyInstance, state: FakeState): void {
   app.post("/functions/v1/generate-upload-url", async (request, reply) => {
     const body = request.body as Record<string, string | boolean | undefined>;
     const task = state.tasks.find(({ id, leaseToken }) => id === body.task_id && leaseToken === body.lease_token);
-    if (task === undefined) return reply.code(403).send({ error: "forbidden", message: "the lease is not held" });
+    if (task === undefined) {
+      return reply.code(403).send({ error: "forbidden", message: "the lease is not held" });
+    }
     const path = (filename: unknown) => `${task.id}/${String(filename)}`;
     if (state.objects.has(path(body.filename))) {
       return reply.code(409).send({ error: "Duplicate", message: "The resource already exists" });
@@ -186,7 +202,9 @@ function addStorage(app: FastifyInstance, state: FakeState): void {
   );
   app.get<{ Params: { "*": string } }>(`${PUBLIC}*`, async (request, reply) => {
     const bytes = state.objects.get(request.params["*"]);
-    if (bytes !== undefined) return reply.type("video/mp4").send(bytes);
+    if (bytes !== undefined) {
+      return reply.type("video/mp4").send(bytes);
+    }
     return reply.code(400).send({ statusCode: "404", error: "not_found", message: "Object not found" });
   });
 }

@@ -44,7 +44,9 @@ export async function startGatewayStack(schemaSql: string): Promise<GatewayStack
     () => guardian.close(),
   ];
   const close = async (): Promise<void> => {
-    while (undo.length > 0) await undo.pop()!();
+    while (undo.length > 0) {
+      await undo.pop()!();
+    }
   };
   try {
     const postgres = await startPostgres({

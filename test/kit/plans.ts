@@ -65,7 +65,9 @@ export async function watchPlans(queue: Queue): Promise<PlanWatch> {
   };
 }
 
-const flat = (plan: PlanNode): PlanNode[] => [plan, ...(plan.Plans ?? []).flatMap(flat)];
+function flat(plan: PlanNode): PlanNode[] {
+  return [plan, ...(plan.Plans ?? []).flatMap(flat)];
+}
 
 /** The rows that the scans of a relation looked at, thrown away ones included. */
 export function rowsScanned(statements: readonly RunStatement[], relation: string): number {

@@ -74,14 +74,20 @@ export interface Queue {
   close(): Promise<void>;
 }
 
-export const leaseArgs = (lease: Pick<ClaimedTask, "task_id" | "lease_token">) => ({
-  p_task_id: lease.task_id,
-  p_lease_token: lease.lease_token,
-});
+export function leaseArgs(lease: Pick<ClaimedTask, "task_id" | "lease_token">) {
+  return {
+    p_task_id: lease.task_id,
+    p_lease_token: lease.lease_token,
+  };
+}
 
-export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+export function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
 
-const asParameter = (value: unknown): unknown => (Array.isArray(value) ? JSON.stringify(value) : value);
+function asParameter(value: unknown): unknown {
+  return Array.isArray(value) ? JSON.stringify(value) : value;
+}
 
 function callText(name: string, args: Columns): [string, unknown[]] {
   const names = Object.keys(args).map((key, index) => `${key} => $${index + 1}`);

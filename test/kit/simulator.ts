@@ -20,7 +20,9 @@ export const SLEEPER = "setInterval(() => {}, 1000)";
 export function scriptLauncher(script: string): LaunchPod {
   return (pod) => {
     const child = spawn(process.execPath, ["-e", script], { env: pod.env, stdio: "ignore" });
-    if (child.pid === undefined) throw new Error("node was not started");
+    if (child.pid === undefined) {
+      throw new Error("node was not started");
+    }
     const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
       child.once("exit", (code, signal) => resolve({ code, signal }));
     });
@@ -38,7 +40,11 @@ export function scriptLauncher(script: string): LaunchPod {
   };
 }
 
-export type Kit = { readonly simulator: Simulator; readonly client: RunpodClient; readonly dataDir: string };
+export interface Kit {
+  readonly simulator: Simulator;
+  readonly client: RunpodClient;
+  readonly dataDir: string;
+}
 
 /** A simulator with fast phases and a client for it, both gone when the test is over. */
 export async function startKit({
@@ -67,7 +73,9 @@ export async function startKit({
     userAgent: "gpu-pool-test",
     timeoutMs: clientTimeoutMs,
   });
-  for (const fault of faults) simulator.addFault(fault);
+  for (const fault of faults) {
+    simulator.addFault(fault);
+  }
   onTestFinished(async () => {
     await client.close();
     await simulator.close();
@@ -90,7 +98,9 @@ export function podRequest(name: string, env: Record<string, string> = {}): Crea
 /** Creates a pod through the client and returns its id. */
 export async function createPod({ client }: Kit, name: string, env?: Record<string, string>): Promise<string> {
   const outcome = await client.createPod(podRequest(name, env));
-  if (outcome.kind !== "created") throw new Error(`pod not created: ${outcome.detail}`);
+  if (outcome.kind !== "created") {
+    throw new Error(`pod not created: ${outcome.detail}`);
+  }
   return outcome.pod.id;
 }
 

@@ -16,7 +16,9 @@ const LONG = { prompt: "a river", frames: 1_000, fps: 30, width: 1_280, height: 
 
 const undo: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
-  for (const end of undo.splice(0).reverse()) await end();
+  for (const end of undo.splice(0).reverse()) {
+    await end();
+  }
 });
 
 describe("pods that ended themselves while the Temporal worker was away", () => {

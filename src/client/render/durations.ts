@@ -23,8 +23,14 @@ export function parseDurationSec(text: string): number {
 export function formatDuration(ms: number): string {
   const sec = Math.max(0, Math.floor(ms / 1000));
   const pad = (value: number) => String(value).padStart(2, "0");
-  if (sec < 60) return `${sec}s`;
-  if (sec < 3600) return `${Math.floor(sec / 60)}m${pad(sec % 60)}s`;
-  if (sec < 86_400) return `${Math.floor(sec / 3600)}h${pad(Math.floor((sec % 3600) / 60))}m`;
+  if (sec < 60) {
+    return `${sec}s`;
+  }
+  if (sec < 3600) {
+    return `${Math.floor(sec / 60)}m${pad(sec % 60)}s`;
+  }
+  if (sec < 86_400) {
+    return `${Math.floor(sec / 3600)}h${pad(Math.floor((sec % 3600) / 60))}m`;
+  }
   return `${Math.floor(sec / 86_400)}d${pad(Math.floor((sec % 86_400) / 3600))}h`;
 }

@@ -203,6 +203,8 @@ function describeTask({ task }: FleetWorker): string {
 }
 
 function describeProgress(task: FleetWorker["task"]): string {
-  if (task === null) return "";
+  if (task === null) {
+    return "";
+  }
   return task.progress === null ? "?" : `${Math.round(task.progress * 100)}%`;
 }

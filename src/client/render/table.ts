@@ -40,7 +40,10 @@ export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly
   return [head, ...body];
 }
 
-type Measured<Row> = { readonly column: Column<Row>; readonly width: number };
+interface Measured<Row> {
+  readonly column: Column<Row>;
+  readonly width: number;
+}
 
 function fit<Row>(measured: readonly Measured<Row>[], width: number): readonly Measured<Row>[] {
   const total = measured.reduce((sum, entry) => sum + entry.width, GAP.length * (measured.length - 1));

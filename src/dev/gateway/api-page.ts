@@ -12,8 +12,9 @@ const STYLE =
   "body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}" +
   "code,pre{font-family:ui-monospace,monospace}pre{background:#f4f4f4;padding:1rem;overflow:auto}h2{margin-top:2rem}";
 
-const escape = (text: string): string =>
-  text.replace(/[&<>"]/g, (char) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[char]!);
+function escape(text: string): string {
+  return text.replace(/[&<>"]/g, (char) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[char]!);
+}
 
 /** The API's document as one page of HTML that loads nothing from anywhere. */
 export function apiPage(document: ReturnType<typeof openApiDocument>): string {
@@ -21,7 +22,9 @@ export function apiPage(document: ReturnType<typeof openApiDocument>): string {
   const operations = Object.entries(document.paths).flatMap(([path, item]) =>
     METHODS.flatMap((method) => {
       const operation = (item as Record<string, unknown>)[method] as Operation | undefined;
-      if (operation === undefined) return [];
+      if (operation === undefined) {
+        return [];
+      }
       const answers = Object.entries(operation.responses).map(
         ([status, { description }]) =>
           `<li><code>${status}</code> ${escape(description ?? shared[status]?.description ?? "")}</li>`,

@@ -59,7 +59,9 @@ const WRONG_KEY: KeyProblem = {
   hint: "Double check your Supabase `anon` or `service_role` API key.",
 };
 
-const randomText = () => randomBytes(SECRET_BYTES).toString("base64url");
+function randomText() {
+  return randomBytes(SECRET_BYTES).toString("base64url");
+}
 
 /** Makes a fresh secret, the two keys signed with it, valid for ten years, and the two opaque ones; none that is there. */
 export async function makeKeys(found: Partial<Keys> = {}): Promise<Keys> {
@@ -82,7 +84,9 @@ export async function makeKeys(found: Partial<Keys> = {}): Promise<Keys> {
 
 function givenKey(request: KeyedRequest): string | null {
   const header = request.headers["apikey"];
-  if (typeof header === "string" && header !== "") return header;
+  if (typeof header === "string" && header !== "") {
+    return header;
+  }
   const query = (request.query as Record<string, unknown>)["apikey"];
   return typeof query === "string" && query !== "" ? query : null;
 }
@@ -105,7 +109,9 @@ export function createGatewayAuth(keys: Keys): GatewayAuth {
 
   const keyProblem = (request: KeyedRequest): KeyProblem | null => {
     const key = givenKey(request);
-    if (key === null) return NO_KEY;
+    if (key === null) {
+      return NO_KEY;
+    }
     const bearer = bearerOf(request);
     // An opaque bearer is no JWT: it says no more than the key that it repeats, or nothing.
     const isAtOdds = bearer !== null && bearer.startsWith("sb_") && bearer !== key;
@@ -125,7 +131,9 @@ export function createGatewayAuth(keys: Keys): GatewayAuth {
     async isServiceRole(request) {
       const { role } = await claimsOf(authorization(request).replace(/^Bearer\s+/i, ""));
       // A signed-URL token carries a valid signature too, but names no role and opens nothing here.
-      if (typeof role !== "string") throw new Error("the token names no role");
+      if (typeof role !== "string") {
+        throw new Error("the token names no role");
+      }
       return role === "service_role";
     },
     signGrant: (grant, lifetimeSec) =>

@@ -37,7 +37,9 @@ export function createFunctionContext(supabaseUrl: string, keys: Keys, videoBuck
 function toWebRequest(request: FastifyRequest): Request {
   const headers = new Headers();
   for (const [name, value] of Object.entries(request.headers)) {
-    for (const item of Array.isArray(value) ? value : [value ?? ""]) headers.append(name, item);
+    for (const item of Array.isArray(value) ? value : [value ?? ""]) {
+      headers.append(name, item);
+    }
   }
   const hasBody = request.method !== "GET" && request.method !== "HEAD" && request.body !== undefined;
   return new Request(new URL(request.url, `http://${request.headers.host ?? "127.0.0.1"}`), {

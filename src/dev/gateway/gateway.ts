@@ -39,7 +39,9 @@ const EXPOSED_HEADERS =
 function allowAllOrigins(app: FastifyInstance): void {
   app.addHook("onRequest", async (request, reply) => {
     reply.header("access-control-allow-origin", "*").header("access-control-expose-headers", EXPOSED_HEADERS);
-    if (request.method !== "OPTIONS") return;
+    if (request.method !== "OPTIONS") {
+      return;
+    }
     // `*` would not cover Authorization, so what the browser asks for is what it gets.
     return reply
       .code(204)
@@ -53,7 +55,9 @@ function allowAllOrigins(app: FastifyInstance): void {
 async function registerRest(app: FastifyInstance, upstream: string, auth: GatewayAuth, logger: Logger): Promise<void> {
   app.addHook("onRequest", async (request, reply) => {
     const problem = auth.keyProblem(request);
-    if (problem !== null) return reply.code(401).send(problem);
+    if (problem !== null) {
+      return reply.code(401).send(problem);
+    }
   });
   await app.register(httpProxy, {
     upstream,

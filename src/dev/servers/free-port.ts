@@ -1,7 +1,7 @@
 import { connect, createServer } from "node:net";
 
-const tryPort = (port: number): Promise<number> =>
-  new Promise((resolve, reject) => {
+function tryPort(port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
     server.listen({ host: "127.0.0.1", port, exclusive: true }, () => {
@@ -10,32 +10,35 @@ const tryPort = (port: number): Promise<number> =>
       server.close(() => resolve(bound));
     });
   });
+}
 
 /**
  * A TCP port on 127.0.0.1 that nobody listens on: `preferred` if it is free, else one that the system picks.
  * The port is not held: another process can still take it before the caller binds it.
  * Fails only where the system has no port to give.
  */
-export const freePort = async (preferred?: number): Promise<number> => {
-  if (preferred === undefined) return tryPort(0);
+export async function freePort(preferred?: number): Promise<number> {
+  if (preferred === undefined) {
+    return tryPort(0);
+  }
   return tryPort(preferred).catch(() => tryPort(0));
-};
+}
 
 /**
  * Resolves when nobody listens on 127.0.0.1:`port`; throws, naming `purpose`, when somebody does. Without it, a server
  * that fails to bind could be taken for up, because the stranger on its port answers.
  */
-export const requireFreePort = async (port: number, purpose: string): Promise<void> => {
+export async function requireFreePort(port: number, purpose: string): Promise<void> {
   await tryPort(port).catch((error: NodeJS.ErrnoException) => {
     throw new Error(
       `port ${port} on 127.0.0.1 cannot be used for ${purpose} (${error.code}): end what listens there, or choose another`,
     );
   });
-};
+}
 
 /** Whether somebody accepts connections on 127.0.0.1:`port`. */
-export const isListening = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
+export function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const socket = connect({ host: "127.0.0.1", port });
     const answer = (value: boolean) => () => {
       socket.destroy();
@@ -43,3 +46,4 @@ export const isListening = (port: number): Promise<boolean> =>
     };
     socket.once("connect", answer(true)).once("error", answer(false));
   });
+}

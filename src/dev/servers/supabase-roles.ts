@@ -6,10 +6,10 @@ import pg from "pg";
  * project, and the role `authenticator` this password. Can be repeated; the roles are shared by all databases of the
  * server. `databaseUrl` must log in as a superuser. Throws what Postgres answers; nothing is changed then.
  */
-export const bootstrapSupabase = async (options: {
+export async function bootstrapSupabase(options: {
   databaseUrl: string;
   authenticatorPassword: string;
-}): Promise<void> => {
+}): Promise<void> {
   const sql = await readFile(new URL("./bootstrap.sql", import.meta.url), "utf8");
   const client = new pg.Client({ connectionString: options.databaseUrl });
   await client.connect();
@@ -23,4 +23,4 @@ export const bootstrapSupabase = async (options: {
   } finally {
     await client.end();
   }
-};
+}

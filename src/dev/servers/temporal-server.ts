@@ -49,23 +49,23 @@ export interface TemporalServer {
 
 type Attributes = TemporalServerOptions["searchAttributes"];
 
-const missingAttributes = async (
-  connection: Connection,
-  namespace: string,
-  wanted: Attributes,
-): Promise<Attributes> => {
+async function missingAttributes(connection: Connection, namespace: string, wanted: Attributes): Promise<Attributes> {
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
   return Object.fromEntries(Object.entries(wanted).filter(([name]) => !(name in (customAttributes ?? {}))));
-};
+}
 
-const isReady = async (port: number, namespace: string, wanted: Attributes): Promise<boolean> => {
+async function isReady(port: number, namespace: string, wanted: Attributes): Promise<boolean> {
   // gRPC waits a second or more after a refused connection, longer than the server needs to come up.
-  if (!(await isListening(port))) return false;
+  if (!(await isListening(port))) {
+    return false;
+  }
   const connection = await Connection.connect({ address: `127.0.0.1:${port}`, connectTimeout: CONNECT_TIMEOUT_MS });
   try {
     await connection.workflowService.describeNamespace({ namespace });
     const missing = Object.entries(await missingAttributes(connection, namespace, wanted));
-    if (missing.length === 0) return true;
+    if (missing.length === 0) {
+      return true;
+    }
     // The server takes --search-attribute only when it makes the namespace, so an older state file lacks new ones.
     const searchAttributes = Object.fromEntries(missing.map(([name, type]) => [name, ATTRIBUTE_TYPES[type]]));
     await connection.operatorService.addSearchAttributes({ namespace, searchAttributes });
@@ -73,28 +73,39 @@ const isReady = async (port: number, namespace: string, wanted: Attributes): Pro
   } finally {
     await connection.close();
   }
-};
+}
 
 /**
  * Starts Temporal's own development server on 127.0.0.1 and resolves when it answers, with the namespace and the
  * search attributes there. Throws with the server's last output when it ends early or is not ready within 60 s.
  */
-export const startTemporalServer = async (options: TemporalServerOptions): Promise<TemporalServer> => {
+export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
   const { guardian, binary, dataDir, port, uiPort, namespace = "default", searchAttributes, logger } = options;
   const args = ["server", "start-dev", "--ip", "127.0.0.1", "--port", String(port), "--namespace", namespace];
   args.push("--log-level", "warn");
-  for (const setting of ONE_PARTITION) args.push("--dynamic-config-value", setting);
-  if (uiPort === undefined) args.push("--headless");
-  else args.push("--ui-port", String(uiPort), "--ui-disable-news-fetch");
+  for (const setting of ONE_PARTITION) {
+    args.push("--dynamic-config-value", setting);
+  }
+  if (uiPort === undefined) {
+    args.push("--headless");
+  } else {
+    args.push("--ui-port", String(uiPort), "--ui-disable-news-fetch");
+  }
   if (dataDir !== undefined) {
     await mkdir(dataDir, { recursive: true });
     args.push("--db-filename", join(dataDir, "temporal.db"));
-    for (const pragma of SQLITE_PRAGMAS) args.push("--sqlite-pragma", pragma);
+    for (const pragma of SQLITE_PRAGMAS) {
+      args.push("--sqlite-pragma", pragma);
+    }
   }
-  for (const [name, type] of Object.entries(searchAttributes)) args.push("--search-attribute", `${name}=${type}`);
+  for (const [name, type] of Object.entries(searchAttributes)) {
+    args.push("--search-attribute", `${name}=${type}`);
+  }
 
   await requireFreePort(port, "the Temporal server");
-  if (uiPort !== undefined) await requireFreePort(uiPort, "the Temporal Web UI");
+  if (uiPort !== undefined) {
+    await requireFreePort(uiPort, "the Temporal Web UI");
+  }
   const server = guardian.spawn(binary, args, { name: "temporal", env: { GOGC: GC_PERCENT, ...process.env } });
   let ended = false;
   void server.exited.then(() => (ended = true));
@@ -117,4 +128,4 @@ export const startTemporalServer = async (options: TemporalServerOptions): Promi
   const uiUrl = uiPort === undefined ? null : `http://127.0.0.1:${uiPort}`;
   logger.debug({ address, uiUrl }, "the Temporal dev server is up");
   return { address, uiUrl, process: server };
-};
+}

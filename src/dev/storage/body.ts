@@ -13,10 +13,14 @@ export interface UploadBody {
 const MULTIPART_ENVELOPE_BYTES = 64 * 1024;
 
 function parseUserMetadata(text: string | null): Record<string, unknown> | null {
-  if (text === null) return null;
+  if (text === null) {
+    return null;
+  }
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      return value as Record<string, unknown>;
+    }
   } catch {
     // answered below, with the other things that are no object
   }
@@ -28,9 +32,13 @@ async function collect(source: Readable, limitBytes: number): Promise<Buffer<Arr
   let sizeBytes = 0;
   for await (const chunk of source as AsyncIterable<Buffer>) {
     sizeBytes += chunk.length;
-    if (sizeBytes <= limitBytes) chunks.push(chunk);
+    if (sizeBytes <= limitBytes) {
+      chunks.push(chunk);
+    }
   }
-  if (sizeBytes > limitBytes) throw storageErrors.tooLarge();
+  if (sizeBytes > limitBytes) {
+    throw storageErrors.tooLarge();
+  }
   return Buffer.concat(chunks);
 }
 
@@ -47,7 +55,9 @@ async function readMultipart(request: FastifyRequest, contentType: string, limit
     return typeof value === "string" ? value : null;
   };
   const file = [...form.values()].find((value) => typeof value !== "string");
-  if (file === undefined) throw storageErrors.invalidRequest("The multipart body holds no file");
+  if (file === undefined) {
+    throw storageErrors.invalidRequest("The multipart body holds no file");
+  }
   const cacheSeconds = field("cacheControl");
   return {
     bytes: Readable.from([Buffer.from(await file.arrayBuffer())]),
@@ -63,8 +73,12 @@ async function readMultipart(request: FastifyRequest, contentType: string, limit
  */
 export async function readUploadBody(request: FastifyRequest, limitBytes: number): Promise<UploadBody> {
   const contentType = request.headers["content-type"];
-  if (contentType?.startsWith("multipart/form-data")) return readMultipart(request, contentType, limitBytes);
-  if (Number(request.headers["content-length"] ?? 0) > limitBytes) throw storageErrors.tooLarge();
+  if (contentType?.startsWith("multipart/form-data")) {
+    return readMultipart(request, contentType, limitBytes);
+  }
+  if (Number(request.headers["content-length"] ?? 0) > limitBytes) {
+    throw storageErrors.tooLarge();
+  }
   const encoded = request.headers["x-metadata"];
   return {
     bytes: request.raw,

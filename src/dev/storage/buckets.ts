@@ -43,7 +43,9 @@ export function bucketRoutes(app: FastifyInstance, context: StorageContext): voi
   app.get("/bucket", async (request) => ((await isService(context, request)) ? metadata.listBuckets() : []));
 
   app.get("/bucket/:bucket", async (request) => {
-    if (!(await isService(context, request))) throw storageErrors.bucketNotFound();
+    if (!(await isService(context, request))) {
+      throw storageErrors.bucketNotFound();
+    }
     return metadata.bucket(bucketOf(request));
   });
 
@@ -57,7 +59,9 @@ export function bucketRoutes(app: FastifyInstance, context: StorageContext): voi
   app.post("/bucket/:bucket/empty", async (request) => {
     await requireService(context, request);
     const { id } = await metadata.bucket(bucketOf(request));
-    for (const { version } of await metadata.deleteAllObjects(id)) await files.remove(version ?? "");
+    for (const { version } of await metadata.deleteAllObjects(id)) {
+      await files.remove(version ?? "");
+    }
     return { message: "Successfully emptied" };
   });
 

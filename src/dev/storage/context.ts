@@ -46,7 +46,9 @@ export async function isService(context: StorageContext, request: FastifyRequest
 
 /** Throws Unauthorized (403) unless the caller is the service role. */
 export async function requireService(context: StorageContext, request: FastifyRequest): Promise<void> {
-  if (!(await isService(context, request))) throw storageErrors.forbidden();
+  if (!(await isService(context, request))) {
+    throw storageErrors.forbidden();
+  }
 }
 
 /** The grant in `?token=`, if it is for this verb and this object. Throws InvalidSignature (400) otherwise. */
@@ -57,19 +59,27 @@ export async function requireGrant(
   address: ObjectAddress,
 ): Promise<ObjectGrant> {
   const { token } = request.query as { token?: unknown };
-  if (typeof token !== "string" || token === "") throw storageErrors.badSignature("it has no token parameter");
+  if (typeof token !== "string" || token === "") {
+    throw storageErrors.badSignature("it has no token parameter");
+  }
   const grant = await context.auth.readGrant(token).catch((error: Error) => {
     throw storageErrors.badSignature(error.message);
   });
-  if (grant.scope !== scope) throw storageErrors.badSignature(`it is for ${grant.scope}, not for ${scope}`);
-  if (grant.url !== `${address.bucketId}/${address.name}`) throw storageErrors.badSignature("it is for another object");
+  if (grant.scope !== scope) {
+    throw storageErrors.badSignature(`it is for ${grant.scope}, not for ${scope}`);
+  }
+  if (grant.url !== `${address.bucketId}/${address.name}`) {
+    throw storageErrors.badSignature("it is for another object");
+  }
   return grant;
 }
 
 /** Parses a JSON body or throws InvalidRequest (400) naming each wrong field. */
 export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknown): z.infer<Schema> {
   const parsed = schema.safeParse(body ?? {});
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    return parsed.data;
+  }
   const faults = parsed.error.issues.map((issue) => `body/${issue.path.join("/")} ${issue.message}`);
   throw storageErrors.invalidRequest(faults.join("; "));
 }

@@ -22,10 +22,14 @@ function headersOf(request: FastifyRequest, object: ObjectRow, metadata: ObjectM
 
 async function send(context: StorageContext, request: FastifyRequest, reply: FastifyReply, address: ObjectAddress) {
   const object = await context.metadata.findObject(address.bucketId, address.name);
-  if (object?.metadata == null || object.version === null) throw storageErrors.objectNotFound();
+  if (object?.metadata == null || object.version === null) {
+    throw storageErrors.objectNotFound();
+  }
   const { metadata } = object;
   reply.headers(headersOf(request, object, metadata));
-  if (request.headers["if-none-match"] === metadata.eTag) return reply.code(304).send();
+  if (request.headers["if-none-match"] === metadata.eTag) {
+    return reply.code(304).send();
+  }
   const validator = request.headers["if-range"];
   const wanted = validator === undefined || validator === metadata.eTag ? request.headers.range : undefined;
   let range;
@@ -39,18 +43,26 @@ async function send(context: StorageContext, request: FastifyRequest, reply: Fas
   const bytes = await context.files.open(object.version, range);
   if (bytes === null) {
     const again = await context.metadata.findObject(address.bucketId, address.name);
-    if (again === null || again.version === object.version) throw storageErrors.objectNotFound();
+    if (again === null || again.version === object.version) {
+      throw storageErrors.objectNotFound();
+    }
     return send(context, request, reply, address);
   }
   reply.header("content-length", String(range === null ? metadata.size : range.end - range.start + 1));
-  if (range !== null) reply.code(206).header("content-range", `bytes ${range.start}-${range.end}/${metadata.size}`);
-  if (request.method !== "HEAD") return reply.send(bytes);
+  if (range !== null) {
+    reply.code(206).header("content-range", `bytes ${range.start}-${range.end}/${metadata.size}`);
+  }
+  if (request.method !== "HEAD") {
+    return reply.send(bytes);
+  }
   bytes.destroy();
   return reply.send();
 }
 
 function infoOf(object: ObjectRow | null): Record<string, unknown> {
-  if (object === null) throw storageErrors.objectNotFound();
+  if (object === null) {
+    throw storageErrors.objectNotFound();
+  }
   return {
     id: object.id,
     name: object.name,
@@ -70,7 +82,9 @@ function infoOf(object: ObjectRow | null): Record<string, unknown> {
 export function openDownloadRoutes(app: FastifyInstance, context: StorageContext): void {
   const publicAddress = async (request: FastifyRequest): Promise<ObjectAddress> => {
     const address = addressOf(request);
-    if (!(await context.metadata.bucket(address.bucketId)).public) throw storageErrors.bucketNotFound();
+    if (!(await context.metadata.bucket(address.bucketId)).public) {
+      throw storageErrors.bucketNotFound();
+    }
     return address;
   };
   app.route({
@@ -97,7 +111,9 @@ export function openDownloadRoutes(app: FastifyInstance, context: StorageContext
 export function downloadRoutes(app: FastifyInstance, context: StorageContext): void {
   const visibleAddress = async (request: FastifyRequest): Promise<ObjectAddress> => {
     const address = addressOf(request);
-    if (!(await isService(context, request))) throw storageErrors.objectNotFound();
+    if (!(await isService(context, request))) {
+      throw storageErrors.objectNotFound();
+    }
     return address;
   };
   for (const url of ["/object/:bucket/*", "/object/authenticated/:bucket/*"]) {

@@ -44,14 +44,18 @@ export async function openStorageFiles(directory: string): Promise<StorageFiles>
         transform(chunk: Buffer, _encoding, done) {
           sizeBytes += chunk.length;
           // The rest of an oversized body is read and dropped, so that the client gets its 413 and no broken pipe.
-          if (sizeBytes > limitBytes) return done();
+          if (sizeBytes > limitBytes) {
+            return done();
+          }
           hash.update(chunk);
           done(null, chunk);
         },
       });
       try {
         await pipeline(source, meter, createWriteStream(temporary));
-        if (sizeBytes > limitBytes) throw storageErrors.tooLarge();
+        if (sizeBytes > limitBytes) {
+          throw storageErrors.tooLarge();
+        }
         await mkdir(join(directory, "objects", version.slice(0, 2)), { recursive: true });
         await rename(temporary, pathOf(version));
       } catch (error) {
@@ -61,17 +65,23 @@ export async function openStorageFiles(directory: string): Promise<StorageFiles>
       return { version, sizeBytes, md5Hex: hash.digest("hex") };
     },
     async open(version, range) {
-      if (!VERSION.test(version)) return null;
+      if (!VERSION.test(version)) {
+        return null;
+      }
       try {
         const handle = await open(pathOf(version));
         return handle.createReadStream(range ?? {});
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+        if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+          return null;
+        }
         throw error;
       }
     },
     async remove(version) {
-      if (VERSION.test(version)) await rm(pathOf(version), { force: true });
+      if (VERSION.test(version)) {
+        await rm(pathOf(version), { force: true });
+      }
     },
   };
 }

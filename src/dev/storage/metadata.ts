@@ -57,8 +57,12 @@ const FOREIGN_KEY_VIOLATION = "23503";
 
 function translated(error: unknown): unknown {
   const { code } = error as { code?: string };
-  if (code === UNIQUE_VIOLATION) return storageErrors.duplicate();
-  if (code === FOREIGN_KEY_VIOLATION) return storageErrors.bucketNotFound();
+  if (code === UNIQUE_VIOLATION) {
+    return storageErrors.duplicate();
+  }
+  if (code === FOREIGN_KEY_VIOLATION) {
+    return storageErrors.bucketNotFound();
+  }
   return error;
 }
 
@@ -85,7 +89,9 @@ export function createStorageMetadata(pool: Pool) {
     /** Throws "Bucket not found" (404). */
     async bucket(id: string): Promise<BucketRow> {
       const [row] = await rows<BucketRow>(`select ${BUCKET_COLUMNS} from storage.buckets where id = $1`, [id]);
-      if (row === undefined) throw storageErrors.bucketNotFound();
+      if (row === undefined) {
+        throw storageErrors.bucketNotFound();
+      }
       return row;
     },
 

@@ -11,14 +11,18 @@ const MAX_BUCKET_NAME_CHARS = 100;
 export function checkObjectName(name: string): string {
   const segments = name.split("/");
   const sound = segments.every((segment) => segment !== "" && segment !== "." && segment !== "..");
-  if (!sound || name.length > MAX_OBJECT_NAME_CHARS || !ALLOWED.test(name)) throw storageErrors.invalidKey(name);
+  if (!sound || name.length > MAX_OBJECT_NAME_CHARS || !ALLOWED.test(name)) {
+    throw storageErrors.invalidKey(name);
+  }
   return name;
 }
 
 /** Accepts a bucket's name or throws InvalidBucketName (HTTP 400). At most 100 characters, no slash. */
 export function checkBucketName(name: string): string {
   const sound = name !== "." && name !== ".." && !name.includes("/") && name === name.trim();
-  if (!sound || name.length > MAX_BUCKET_NAME_CHARS || !ALLOWED.test(name)) throw storageErrors.invalidBucketName(name);
+  if (!sound || name.length > MAX_BUCKET_NAME_CHARS || !ALLOWED.test(name)) {
+    throw storageErrors.invalidBucketName(name);
+  }
   return name;
 }
 
@@ -26,7 +30,9 @@ const UNIT_BYTES: Record<string, number> = { "": 1, B: 1, KB: 1024, MB: 1024 ** 
 
 /** Reads a bucket's size limit, a number of bytes or text such as `20MB`. Null is "no limit of its own". */
 export function parseSizeLimitBytes(limit: number | string | null): number | null {
-  if (limit === null) return null;
+  if (limit === null) {
+    return null;
+  }
   const [, amount, unit] = /^(\d+(?:\.\d+)?)\s*([KMG]?B?)$/i.exec(String(limit)) ?? [];
   const factor = UNIT_BYTES[(unit ?? "?").toUpperCase()];
   if (amount === undefined || factor === undefined) {
@@ -37,7 +43,9 @@ export function parseSizeLimitBytes(limit: number | string | null): number | nul
 
 /** Whether a bucket's list of mime types (null or empty: all) allows a type; `image/*` covers a family. */
 export function mimeTypeAllowed(allowed: string[] | null, mimetype: string): boolean {
-  if (allowed === null || allowed.length === 0) return true;
+  if (allowed === null || allowed.length === 0) {
+    return true;
+  }
   const type = mimetype.split(";")[0]!.trim().toLowerCase();
   return allowed.some((entry) => {
     const wanted = entry.toLowerCase();
@@ -45,7 +53,10 @@ export function mimeTypeAllowed(allowed: string[] | null, mimetype: string): boo
   });
 }
 
-export type ByteRange = { start: number; end: number };
+export interface ByteRange {
+  start: number;
+  end: number;
+}
 
 /**
  * Reads a `Range` header against an object of `sizeBytes`. Returns inclusive offsets; null where the whole object
@@ -53,15 +64,23 @@ export type ByteRange = { start: number; end: number };
  */
 export function parseRange(header: string | undefined, sizeBytes: number): ByteRange | null {
   const [, first, last] = /^bytes=(\d*)-(\d*)$/.exec(header?.trim() ?? "") ?? [];
-  if (first === undefined || last === undefined || (first === "" && last === "")) return null;
+  if (first === undefined || last === undefined || (first === "" && last === "")) {
+    return null;
+  }
   if (first === "") {
     const length = Math.min(Number(last), sizeBytes);
-    if (length === 0) throw storageErrors.rangeNotSatisfiable();
+    if (length === 0) {
+      throw storageErrors.rangeNotSatisfiable();
+    }
     return { start: sizeBytes - length, end: sizeBytes - 1 };
   }
   const start = Number(first);
   const end = last === "" ? sizeBytes - 1 : Math.min(Number(last), sizeBytes - 1);
-  if (last !== "" && Number(last) < start) return null;
-  if (start >= sizeBytes) throw storageErrors.rangeNotSatisfiable();
+  if (last !== "" && Number(last) < start) {
+    return null;
+  }
+  if (start >= sizeBytes) {
+    throw storageErrors.rangeNotSatisfiable();
+  }
   return { start, end };
 }

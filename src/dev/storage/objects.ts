@@ -28,9 +28,13 @@ export function objectRoutes(app: FastifyInstance, context: StorageContext): voi
 
   app.delete("/object/:bucket", async (request) => {
     const { prefixes } = parseBody(removeBody, request.body);
-    if (!(await isService(context, request))) return [];
+    if (!(await isService(context, request))) {
+      return [];
+    }
     const removed = await metadata.deleteObjects(bucketOf(request), prefixes);
-    for (const { version } of removed) await files.remove(version ?? "");
+    for (const { version } of removed) {
+      await files.remove(version ?? "");
+    }
     return removed.map(removedObject);
   });
 
@@ -39,7 +43,9 @@ export function objectRoutes(app: FastifyInstance, context: StorageContext): voi
     await requireService(context, request);
     await metadata.bucket(bucketId);
     const upsert = request.headers["x-upsert"] === "true";
-    if (!upsert && (await metadata.findObject(bucketId, name)) !== null) throw storageErrors.duplicate();
+    if (!upsert && (await metadata.findObject(bucketId, name)) !== null) {
+      throw storageErrors.duplicate();
+    }
     const url = `${bucketId}/${name}`;
     const token = await auth.signGrant({ scope: "upload", url, upsert }, SIGNED_UPLOAD_LIFETIME_SEC);
     return { url: `/object/upload/sign/${encodeURI(url)}?token=${token}`, token };
@@ -52,7 +58,9 @@ export function objectRoutes(app: FastifyInstance, context: StorageContext): voi
     const { bucketId, name } = addressOf(request);
     const { expiresIn } = parseBody(signBody, request.body);
     const visible = (await isService(context, request)) && (await metadata.findObject(bucketId, name)) !== null;
-    if (!visible) throw storageErrors.objectNotFound();
+    if (!visible) {
+      throw storageErrors.objectNotFound();
+    }
     return { signedURL: await signDownload(`${bucketId}/${name}`, expiresIn) };
   });
 

@@ -71,7 +71,9 @@ export async function registerStorage(app: FastifyInstance, options: StorageOpti
   app.register(async (guarded) => {
     guarded.addHook("onRequest", async (request, reply) => {
       const problem = options.auth.callerProblem(request);
-      if (problem !== null) return reply.code(401).send(problem);
+      if (problem !== null) {
+        return reply.code(401).send(problem);
+      }
     });
     bucketRoutes(guarded, context);
     objectRoutes(guarded, context);

@@ -9,10 +9,14 @@ const HTTP_OK = 200;
 async function store(context: StorageContext, request: FastifyRequest, address: ObjectAddress, upsert: boolean) {
   const { metadata, files } = context;
   const bucket = await metadata.bucket(address.bucketId);
-  if (!upsert && (await metadata.findObject(address.bucketId, address.name)) !== null) throw storageErrors.duplicate();
+  if (!upsert && (await metadata.findObject(address.bucketId, address.name)) !== null) {
+    throw storageErrors.duplicate();
+  }
   const limitBytes = Math.min(bucket.file_size_limit ?? Infinity, context.fileSizeLimitBytes);
   const body = await readUploadBody(request, limitBytes);
-  if (!mimeTypeAllowed(bucket.allowed_mime_types, body.mimetype)) throw storageErrors.mimeType(body.mimetype);
+  if (!mimeTypeAllowed(bucket.allowed_mime_types, body.mimetype)) {
+    throw storageErrors.mimeType(body.mimetype);
+  }
   const file = await files.receive(body.bytes, limitBytes);
   try {
     const { id, replacedVersion } = await metadata.putObject(
@@ -32,12 +36,16 @@ async function store(context: StorageContext, request: FastifyRequest, address: 
       },
       upsert,
     );
-    if (replacedVersion !== null) await files.remove(replacedVersion);
+    if (replacedVersion !== null) {
+      await files.remove(replacedVersion);
+    }
     return { Id: id, Key: `${address.bucketId}/${address.name}` };
   } catch (error) {
     // Refused for certain, such as the loser of two uploads of one name: its bytes are nobody's. After any other
     // error, a lost connection for one, the row may be there and point to them.
-    if (error instanceof StorageError) await files.remove(file.version);
+    if (error instanceof StorageError) {
+      await files.remove(file.version);
+    }
     throw error;
   }
 }

@@ -23,7 +23,9 @@ export function createPreviewEngine(ffmpegPath: string): Engine {
         const frames = await runFfmpeg(ffmpegPath, renderArgs(params, partPath), signal, (frame) =>
           onProgress(Math.min(1, frame / params.frames), `frame ${frame} of ${params.frames}`),
         );
-        if (frames !== params.frames) throw new Error(`ffmpeg wrote ${frames} of ${params.frames} frames`);
+        if (frames !== params.frames) {
+          throw new Error(`ffmpeg wrote ${frames} of ${params.frames} frames`);
+        }
         await runFfmpeg(ffmpegPath, thumbnailArgs(partPath, thumbnailPath), signal, () => undefined);
         await rename(partPath, videoPath);
       } catch (error) {
@@ -69,17 +71,23 @@ async function runFfmpeg(
   let frame = 0;
   for await (const line of ffmpeg) {
     const next = Number(/^frame=\s*(\d+)/.exec(line)?.[1] ?? 0);
-    if (next > frame) onFrame((frame = next));
+    if (next > frame) {
+      onFrame((frame = next));
+    }
   }
   const { failed, stderr, shortMessage } = await ffmpeg;
   signal.throwIfAborted();
-  if (failed) throw new Error(`ffmpeg (${ffmpegPath}) failed: ${(stderr || (shortMessage ?? "")).trim().slice(-500)}`);
+  if (failed) {
+    throw new Error(`ffmpeg (${ffmpegPath}) failed: ${(stderr || (shortMessage ?? "")).trim().slice(-500)}`);
+  }
   return frame;
 }
 
 /** Heartbeats have to stay on time while the render takes what is left of the processor. */
 function yieldProcessor(pid: number | undefined): void {
-  if (pid === undefined) return;
+  if (pid === undefined) {
+    return;
+  }
   try {
     setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {

@@ -2,7 +2,9 @@ import { createClient } from "npm:@supabase/supabase-js@2";
 import { type FunctionContext, type FunctionHandler, refusal } from "../_shared/function-context.ts";
 import { keyOf, PUBLIC_KEY, SERVICE_KEY } from "../_shared/project-keys.ts";
 
-const secret = (name: string) => Deno.env.get(name);
+function secret(name: string) {
+  return Deno.env.get(name);
+}
 
 function setting(name: string): string {
   const value = secret(name);
@@ -10,11 +12,12 @@ function setting(name: string): string {
   return value;
 }
 
-const client = (key: string, headers: Record<string, string>) =>
-  createClient(setting("SUPABASE_URL"), key, {
+function client(key: string, headers: Record<string, string>) {
+  return createClient(setting("SUPABASE_URL"), key, {
     global: { headers },
     auth: { persistSession: false, autoRefreshToken: false },
   });
+}
 
 const context: FunctionContext = {
   videoBucket: secret("SUPABASE_VIDEO_BUCKET") || "videos",

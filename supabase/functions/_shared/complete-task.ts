@@ -21,7 +21,9 @@ interface StoredFiles {
 function decode(body: Body, field: string): Uint8Array<ArrayBuffer> {
   try {
     const bytes = Uint8Array.from(atob(text(body, field, ANY_TEXT)), (char) => char.charCodeAt(0));
-    if (bytes.length > 0) return bytes;
+    if (bytes.length > 0) {
+      return bytes;
+    }
   } catch {
     // Said below, with the field's name.
   }
@@ -43,7 +45,9 @@ async function storeFiles(
           bytes: decode(body, "first_frame_data"),
           name: optionalFilename(body, "first_frame_filename") ?? `thumb_${taskId.slice(0, 8)}.jpg`,
         };
-  if (firstFrame?.name === filename) throw badField("first_frame_filename", "another name than filename");
+  if (firstFrame?.name === filename) {
+    throw badField("first_frame_filename", "another name than filename");
+  }
   const attempt = await heldAttempt(caller, taskId);
   const store = (name: string, content: Uint8Array<ArrayBuffer>) =>
     storeFile(context, taskId, attemptName(name, attempt), content);
@@ -55,9 +59,13 @@ async function storeFiles(
 function namedFiles(body: Body, context: FunctionContext): StoredFiles {
   const thumbnailPath = optionalText(body, "thumbnail_storage_path", ANY_TEXT);
   const path = optionalText(body, "storage_path", ANY_TEXT);
-  if (path !== null) return { path, thumbnailPath };
+  if (path !== null) {
+    return { path, thumbnailPath };
+  }
   const location = optionalText(body, "output_location", ANY_TEXT);
-  if (location === null) throw badField("file_data", "given, or storage_path, or output_location");
+  if (location === null) {
+    throw badField("file_data", "given, or storage_path, or output_location");
+  }
   const stored = storedPath(context, location);
   if (stored === null) {
     throw badField("output_location", `the public address of an object in the bucket ${context.videoBucket}`);

@@ -35,10 +35,15 @@ export function databaseFailure(
     return new FunctionFailure(status, CODES[status] ?? "refused", text, details || undefined);
   }
   // Without a code it is the gateway, which does not know the key, that refuses.
-  if (code.startsWith("PGRST3") || (httpStatus === 401 && code === ""))
+  if (code.startsWith("PGRST3") || (httpStatus === 401 && code === "")) {
     return new FunctionFailure(401, "unauthorized", message);
-  if (code === "42501") return new FunctionFailure(403, "forbidden", message);
-  if (code.startsWith("22")) return new FunctionFailure(400, "invalid_request", message);
+  }
+  if (code === "42501") {
+    return new FunctionFailure(403, "forbidden", message);
+  }
+  if (code.startsWith("22")) {
+    return new FunctionFailure(400, "invalid_request", message);
+  }
   return new FunctionFailure(503, "database_error", `${name} failed (${code || "no answer"}): ${message}`);
 }
 
@@ -49,7 +54,9 @@ export async function callDatabase(
   args: Record<string, unknown>,
 ): Promise<Record<string, unknown>> {
   const { data, error, status } = await client.rpc(name, args);
-  if (error !== null) throw databaseFailure(name, error, status);
+  if (error !== null) {
+    throw databaseFailure(name, error, status);
+  }
   if (typeof data !== "object" || data === null) {
     throw new FunctionFailure(502, "unreadable_answer", `${name} did not answer with an object`);
   }

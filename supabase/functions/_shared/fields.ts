@@ -17,14 +17,18 @@ export function badField(field: string, wanted: string): FunctionFailure {
 /** The body as an object. Throws a 400 when it is anything else. */
 export async function readBody(request: Request): Promise<Body> {
   const body: unknown = await request.json().catch(() => null);
-  if (typeof body === "object" && body !== null && !Array.isArray(body)) return body as Body;
+  if (typeof body === "object" && body !== null && !Array.isArray(body)) {
+    return body as Body;
+  }
   throw new FunctionFailure(400, "invalid_request", "body must be a JSON object", "body");
 }
 
 /** A field's text. Throws a 400 that names the field. */
 export function text(body: Body, field: string, { pattern, wanted }: Wanted): string {
   const value = body[field];
-  if (typeof value === "string" && pattern.test(value)) return value;
+  if (typeof value === "string" && pattern.test(value)) {
+    return value;
+  }
   throw badField(field, wanted);
 }
 
@@ -55,6 +59,8 @@ export function optionalFilename(body: Body, field: string): string | null {
 
 export function flag(body: Body, field: string): boolean {
   const value = body[field] ?? false;
-  if (typeof value !== "boolean") throw badField(field, "true or false");
+  if (typeof value !== "boolean") {
+    throw badField(field, "true or false");
+  }
   return value;
 }

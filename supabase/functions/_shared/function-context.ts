@@ -62,7 +62,9 @@ export function callerHeaders(request: Request): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const name of ["x-worker-token", "x-api-token"]) {
     const value = request.headers.get(name);
-    if (value !== null) headers[name] = value;
+    if (value !== null) {
+      headers[name] = value;
+    }
   }
   const bearer = (request.headers.get("authorization") ?? request.headers.get("apikey") ?? "").replace(
     /^Bearer\s+/i,
@@ -71,7 +73,10 @@ export function callerHeaders(request: Request): Record<string, string> {
   if (OPAQUE_KEY.test(bearer)) {
     headers["apikey"] = bearer;
     headers["Authorization"] = `Bearer ${bearer}`;
-  } else if (JWT.test(bearer)) headers["Authorization"] = `Bearer ${bearer}`;
-  else if (bearer !== "") headers["x-api-token"] = bearer;
+  } else if (JWT.test(bearer)) {
+    headers["Authorization"] = `Bearer ${bearer}`;
+  } else if (bearer !== "") {
+    headers["x-api-token"] = bearer;
+  }
   return headers;
 }

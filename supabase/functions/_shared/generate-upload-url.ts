@@ -35,7 +35,9 @@ function parse(body: Body): UploadRequest {
   const wantsThumbnail = flag(body, "generate_thumbnail_url");
   const thumbnailFilename =
     optionalFilename(body, "thumbnail_filename") ?? `thumb_${filename.replace(/\.[^.]*$/, "").slice(0, 190)}.jpg`;
-  if (thumbnailFilename === filename) throw badField("thumbnail_filename", "another name than filename");
+  if (thumbnailFilename === filename) {
+    throw badField("thumbnail_filename", "another name than filename");
+  }
   return {
     taskId: text(body, "task_id", UUID),
     leaseToken: optionalText(body, "lease_token", UUID),
@@ -59,8 +61,12 @@ async function sign(client: FunctionClient, bucket: string, path: string): Promi
   const files = client.storage.from(bucket);
   let signed = await files.createSignedUploadUrl(path);
   // The object is there when a worker that died after its upload resumes the same lease: it may send it again.
-  if (signed.error?.statusCode === "409") signed = await files.createSignedUploadUrl(path, { upsert: true });
-  if (signed.data === null) throw new Error(`cannot sign an upload of ${path}: ${signed.error?.message}`);
+  if (signed.error?.statusCode === "409") {
+    signed = await files.createSignedUploadUrl(path, { upsert: true });
+  }
+  if (signed.data === null) {
+    throw new Error(`cannot sign an upload of ${path}: ${signed.error?.message}`);
+  }
   return { url: signed.data.signedUrl, token: signed.data.token, path };
 }
 

@@ -1,12 +1,25 @@
 const uuid = { type: "string", format: "uuid" };
-const nullable = (type: string, more: object = {}) => ({ type: [type, "null"], ...more });
-const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
-const json = (schema: object) => ({ "application/json": { schema } });
-const answer = (description: string, schema: object) => ({ description, content: json(schema) });
-const refused = (...statuses: string[]) =>
-  Object.fromEntries(statuses.map((status) => [status, { $ref: `#/components/responses/${status}` }]));
-const refusal = (description: string) => answer(description, ref("Error"));
-const query = (name: string, description: string, schema: object) => ({ name, in: "query", description, schema });
+function nullable(type: string, more: object = {}) {
+  return { type: [type, "null"], ...more };
+}
+function ref(name: string) {
+  return { $ref: `#/components/schemas/${name}` };
+}
+function json(schema: object) {
+  return { "application/json": { schema } };
+}
+function answer(description: string, schema: object) {
+  return { description, content: json(schema) };
+}
+function refused(...statuses: string[]) {
+  return Object.fromEntries(statuses.map((status) => [status, { $ref: `#/components/responses/${status}` }]));
+}
+function refusal(description: string) {
+  return answer(description, ref("Error"));
+}
+function query(name: string, description: string, schema: object) {
+  return { name, in: "query", description, schema };
+}
 
 const STATUS = { type: "string", enum: ["Queued", "In Progress", "Complete", "Failed", "Cancelled"] };
 const newTask = {

@@ -15,14 +15,18 @@ export const SERVICE_KEY: KeyNames = { dictionary: "SUPABASE_SECRET_KEYS", legac
 export function keyOf({ dictionary, legacy }: KeyNames, secret: (name: string) => string | undefined): string {
   const keys = parse(dictionary, secret(dictionary) || "{}");
   const key = keys["default"] ?? Object.values(keys)[0] ?? secret(legacy);
-  if (typeof key === "string" && key !== "") return key;
+  if (typeof key === "string" && key !== "") {
+    return key;
+  }
   throw new Error(`neither ${dictionary} nor ${legacy} holds a key: set one of them for this function`);
 }
 
 function parse(name: string, text: string): Record<string, unknown> {
   try {
     const keys: unknown = JSON.parse(text);
-    if (typeof keys === "object" && keys !== null && !Array.isArray(keys)) return keys as Record<string, unknown>;
+    if (typeof keys === "object" && keys !== null && !Array.isArray(keys)) {
+      return keys as Record<string, unknown>;
+    }
   } catch {
     // Said below; the parser's own message would show a part of the value.
   }

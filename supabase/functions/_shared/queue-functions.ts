@@ -23,9 +23,13 @@ export const claimNextTask: FunctionHandler = workerFunction(
     const isUnnamed = body["worker_id"] == null && token !== undefined;
     const workerId = isUnnamed ? await machineOf(token) : text(body, "worker_id", ANY_TEXT);
     const { worker_status: status, task } = await callDatabase(caller, "api_claim_task", { p_worker_id: workerId });
-    if (typeof task === "object" && task !== null) return Response.json(task);
+    if (typeof task === "object" && task !== null) {
+      return Response.json(task);
+    }
     // A worker that is draining finds nothing, and that is an answer; one that nobody booked would wait for ever.
-    if (status !== "unknown") return new Response(null, { status: 204 });
+    if (status !== "unknown") {
+      return new Response(null, { status: 204 });
+    }
     throw new FunctionFailure(
       409,
       "unknown_worker",
@@ -55,12 +59,16 @@ export const getPredecessorOutput: FunctionHandler = workerFunction("get-predece
 /** The segments of a run, whichever project it is of, in order. Throws a 400 for who may not ask so. */
 async function segmentsOfAnyProject(runId: string, caller: FunctionClient): Promise<unknown[]> {
   const { kind } = await callDatabase(caller, "api_caller", {});
-  if (kind !== "service") throw badField("project_id", UUID.wanted);
+  if (kind !== "service") {
+    throw badField("project_id", UUID.wanted);
+  }
   const { data, error, status } = await caller
     .from("tasks")
     .select("segment_index:params->segment_index, output_location")
     .match({ "params->>orchestrator_run_id": runId, task_type: "travel_segment", status: "Complete" });
-  if (error !== null) throw databaseFailure("reading the segments", error, status);
+  if (error !== null) {
+    throw databaseFailure("reading the segments", error, status);
+  }
   const segments = (data ?? []) as { segment_index: number }[];
   return segments.toSorted((one, other) => one.segment_index - other.segment_index);
 }

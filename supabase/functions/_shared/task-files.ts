@@ -27,7 +27,9 @@ export async function heldAttempt(caller: FunctionClient, taskId: string): Promi
 /** Reads an answer about an upload. Throws a 403 with the reason, or a 502 when the answer says nothing. */
 export function allowedAttempt(name: string, answer: Record<string, unknown>): number {
   const { allowed, reason, attempt } = answer;
-  if (allowed === true && typeof attempt === "number") return attempt;
+  if (allowed === true && typeof attempt === "number") {
+    return attempt;
+  }
   if (typeof allowed !== "boolean") {
     throw new FunctionFailure(502, "unreadable_answer", `${name} did not say whether the upload is allowed`);
   }
@@ -46,8 +48,9 @@ export async function storeFile(
   const contentType = TYPES[filename.split(".").at(-1)!.toLowerCase()] ?? "application/octet-stream";
   const bucket = context.asService().storage.from(context.videoBucket);
   const { error } = await bucket.upload(path, bytes, { upsert: true, contentType });
-  if (error !== null)
+  if (error !== null) {
     throw new FunctionFailure(503, "storage_error", `cannot store ${path}: ${error.message}. Try again`);
+  }
   return path;
 }
 
@@ -63,7 +66,9 @@ export function publicUrl(context: FunctionContext, path: string): string {
 export function storedPath(context: FunctionContext, location: string): string | null {
   const marker = `/storage/v1/object/public/${context.videoBucket}/`;
   const at = location.indexOf(marker);
-  if (at < 0) return null;
+  if (at < 0) {
+    return null;
+  }
   try {
     return decodeURIComponent(location.slice(at + marker.length).split("?")[0]!);
   } catch {

@@ -25,10 +25,14 @@ async function one(
   action: string | undefined,
   caller: FunctionClient,
 ): Promise<Response> {
-  if (!UUID.pattern.test(id)) throw new FunctionFailure(400, "invalid_request", "id must be a UUID", "id");
+  if (!UUID.pattern.test(id)) {
+    throw new FunctionFailure(400, "invalid_request", "id must be a UUID", "id");
+  }
   const cancels =
     (request.method === "DELETE" && action === undefined) || (request.method === "POST" && action === "cancel");
-  if (cancels) return Response.json(await callDatabase(caller, "api_cancel_task", { p_id: id }));
+  if (cancels) {
+    return Response.json(await callDatabase(caller, "api_cancel_task", { p_id: id }));
+  }
   if (request.method === "GET" && action === undefined) {
     return Response.json(await callDatabase(caller, "api_get_task", { p_id: id }));
   }
@@ -46,9 +50,15 @@ async function route(request: Request, caller: FunctionClient): Promise<Response
   if (more.length > 0 || (action !== undefined && action !== "cancel")) {
     throw new FunctionFailure(404, "not_found", "there is nothing at this address");
   }
-  if (id !== undefined) return one(request, id, action, caller);
-  if (request.method === "POST") return create(request, caller);
-  if (request.method === "GET") return list(searchParams, caller);
+  if (id !== undefined) {
+    return one(request, id, action, caller);
+  }
+  if (request.method === "POST") {
+    return create(request, caller);
+  }
+  if (request.method === "GET") {
+    return list(searchParams, caller);
+  }
   throw new FunctionFailure(405, "method_not_allowed", "the tasks take GET and POST");
 }
 
@@ -60,7 +70,9 @@ export const tasks: FunctionHandler = async (request, context) => {
   try {
     return await route(request, context.asCaller(callerHeaders(request)));
   } catch (error) {
-    if (!(error instanceof FunctionFailure)) throw error;
+    if (!(error instanceof FunctionFailure)) {
+      throw error;
+    }
     const { status, code, message, field } = error;
     return Response.json({ error: { code, message, ...(field !== undefined && { field }) } }, { status });
   }

@@ -27,7 +27,9 @@ export const updateTaskStatus: FunctionHandler = workerFunction("update-task-sta
   const location = optionalText(body, "output_location", ANY_TEXT);
   const thumbnailUrl = optionalText(body, "thumbnail_url", ANY_TEXT);
   const resetStarted = flag(body, "reset_generation_started_at");
-  if (status === undefined) throw badField("status", STATUS_WANTED);
+  if (status === undefined) {
+    throw badField("status", STATUS_WANTED);
+  }
 
   if (status === "Cancelled") {
     await callDatabase(caller, "api_cancel_task", { p_id: taskId });

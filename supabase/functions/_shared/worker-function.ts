@@ -22,12 +22,16 @@ export function workerFunction(
   ) => Promise<Response>,
 ): FunctionHandler {
   return async (request, context) => {
-    if (request.method !== "POST") return refusal(405, "method_not_allowed", `${name} takes POST`);
+    if (request.method !== "POST") {
+      return refusal(405, "method_not_allowed", `${name} takes POST`);
+    }
     try {
       const headers = callerHeaders(request);
       return await handle(await readBody(request), context.asCaller(headers), context, headers);
     } catch (error) {
-      if (error instanceof FunctionFailure) return refusal(error.status, error.code, error.message, error.field);
+      if (error instanceof FunctionFailure) {
+        return refusal(error.status, error.code, error.message, error.field);
+      }
       throw error;
     }
   };

@@ -14,7 +14,9 @@ export async function tellNotifications({ temporal, taskQueue }: Stage): Promise
   await until(
     async () => (await first.describe()).status.name,
     (status) => {
-      if (status !== "CONTINUED_AS_NEW") throw new Error(`the first run is ${status}`);
+      if (status !== "CONTINUED_AS_NEW") {
+        throw new Error(`the first run is ${status}`);
+      }
     },
   );
   await temporal.workflow.getHandle(workflowId).terminate("its story is told");

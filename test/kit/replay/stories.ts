@@ -1,6 +1,7 @@
 import type { WorkflowHandle } from "@temporalio/client";
 import { created, type FakeRow, lost, lostWithPod, refused } from "../workflow/fake-fleet.ts";
-import { bringUp, type Stage, until } from "../workflow/fake-service.ts";
+import { bringUp, type Stage } from "../workflow/fake-service.ts";
+import { drain, seen, signal, spawn } from "./plans.ts";
 import { tellJanitor, tellNotifications } from "./stories-upkeep.ts";
 
 /** Plays one life and answers the runs whose histories are kept. */
@@ -11,24 +12,6 @@ interface Told {
   readonly name: string;
   readonly timings?: Partial<Stage["timings"]>;
   readonly tell: Story;
-}
-
-const spawn = (count: number) => ({ kind: "spawn", count, max: 4, intentVersion: 1, reason: "work is queued" });
-
-const signal = (row: FakeRow, name: string, payload: Record<string, unknown> = {}) => ({
-  kind: "signal",
-  worker: row.id,
-  signal: { name, ...payload },
-});
-
-const drain = (row: FakeRow) => signal(row, "drain", { order: { reason: "nothing queued", onlyIdle: true } });
-
-async function seen(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
-  await until(check, (is) => {
-    if (!is) {
-      throw new Error(`waited for ${what}`);
-    }
-  });
 }
 
 /** One booking of two workers, their work, and the way back to none, with operators talking meanwhile. */

@@ -55,7 +55,9 @@ async function cancelTasks(): Promise<void> {
   await stack.rows("update tasks set status = 'Cancelled' where status in ('Queued', 'In Progress')");
 }
 
-const start = () => `start it: gpu-pool pool start --pool ${stack.pool}`;
+function start() {
+  return `start it: gpu-pool pool start --pool ${stack.pool}`;
+}
 
 describe("without a controller", () => {
   it("what needs one says how to start it, with exit code 69", async () => {

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-const runParent = (body: string): { child: ChildProcess; output: () => string; exited: Promise<unknown> } => {
+function runParent(body: string): { child: ChildProcess; output: () => string; exited: Promise<unknown> } {
   const script = `
     import { execFileSync } from "node:child_process";
     import { writeSync } from "node:fs";
@@ -36,9 +36,11 @@ const runParent = (body: string): { child: ChildProcess; output: () => string; e
   child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
   const exited = new Promise((resolve) => child.once("close", resolve));
   return { child, output: () => text, exited };
-};
+}
 
-const isAlive = (pid: number): boolean => processStartTime(pid) !== null;
+function isAlive(pid: number): boolean {
+  return processStartTime(pid) !== null;
+}
 
 describe("the guardian of a parent that dies", () => {
   it("leaves no child, no stubborn child, no grandchild and no temporary path after SIGKILL of the parent", async () => {

@@ -10,7 +10,7 @@ import { type Postgres, startPostgres } from "../../../src/dev/servers/postgres.
 
 const logger = pino({ level: "silent" });
 
-const query = async (connectionString: string, sql: string): Promise<Record<string, unknown>[]> => {
+async function query(connectionString: string, sql: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString });
   client.on("error", () => undefined);
   await client.connect();
@@ -19,7 +19,7 @@ const query = async (connectionString: string, sql: string): Promise<Record<stri
   } finally {
     await client.end();
   }
-};
+}
 
 describe("the embedded Postgres", { timeout: 120_000 }, () => {
   let dataDir: string;

@@ -28,8 +28,11 @@ const SCHEMA = `
   create function who() returns jsonb language sql as
     $$ select jsonb_build_object('uid', auth.uid(), 'role', auth.role(), 'user', current_user) $$;`;
 
-const token = (role: string, claims: Record<string, string> = {}): Promise<string> =>
-  new SignJWT({ role, ...claims }).setProtectedHeader({ alg: "HS256" }).sign(new TextEncoder().encode(jwtSecret));
+function token(role: string, claims: Record<string, string> = {}): Promise<string> {
+  return new SignJWT({ role, ...claims })
+    .setProtectedHeader({ alg: "HS256" })
+    .sign(new TextEncoder().encode(jwtSecret));
+}
 
 describe("a bootstrapped database behind PostgREST", { timeout: 120_000 }, () => {
   let dataDir: string;
@@ -133,7 +136,9 @@ describe("a bootstrapped database behind PostgREST", { timeout: 120_000 }, () =>
 
   it("can be bootstrapped again, in several databases at once, with a new password", async () => {
     const names = ["one", "two", "three"];
-    for (const name of names) await postgres.createDatabase(name);
+    for (const name of names) {
+      await postgres.createDatabase(name);
+    }
     const urls = [...names, "app"].map((name) => postgres.databaseUrl(name));
     await Promise.all(urls.map((databaseUrl) => bootstrapSupabase({ databaseUrl, authenticatorPassword: "next" })));
     const client = new pg.Client({ connectionString: `postgres://authenticator:next@127.0.0.1:${postgres.port}/two` });

@@ -32,7 +32,9 @@ describe("the embedded Temporal server", { timeout: 120_000 }, () => {
     const client = new Client({ connection, namespace });
     try {
       const ids: string[] = [];
-      for await (const { workflowId } of client.workflow.list()) ids.push(workflowId);
+      for await (const { workflowId } of client.workflow.list()) {
+        ids.push(workflowId);
+      }
       return ids;
     } finally {
       await connection.close();

@@ -21,11 +21,13 @@ beforeEach(async () => {
 });
 afterAll(() => api?.close());
 
-const publicUrl = (path: string) => `${api.url}/storage/v1/object/public/videos/${path}`;
-const claimed = async () => {
+function publicUrl(path: string) {
+  return `${api.url}/storage/v1/object/public/videos/${path}`;
+}
+async function claimed() {
   await api.queue.addTask(pool, { project_id: ann.project });
   return (await api.queue.lease(worker)).task_id;
-};
+}
 
 describe.each([
   ["legacy", "serviceRoleKey"],

@@ -128,7 +128,9 @@ describe("generate-upload-url", () => {
 
   it("leaves no lease token and no key in the log", () => {
     expect(stack.log()).not.toContain(LEASE);
-    for (const secret of Object.values(stack.keys)) expect(stack.log()).not.toContain(secret);
+    for (const secret of Object.values(stack.keys)) {
+      expect(stack.log()).not.toContain(secret);
+    }
   });
 });
 

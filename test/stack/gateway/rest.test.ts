@@ -19,8 +19,9 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => stack?.close());
 
-const rest = (path: string, headers: Record<string, string> = {}) =>
-  fetch(`${stack.gateway.url}/rest/v1/${path}`, { headers });
+function rest(path: string, headers: Record<string, string> = {}) {
+  return fetch(`${stack.gateway.url}/rest/v1/${path}`, { headers });
+}
 
 describe("/rest/v1 through an unchanged supabase-js client", () => {
   it("calls functions as the role of the key and passes extra headers on", async () => {
@@ -205,5 +206,7 @@ it("A gateway whose port is taken fails to start and names the port", async () =
 });
 
 it("Keys and secrets are in no line of the log", () => {
-  for (const secret of Object.values(stack.keys)) expect(stack.log()).not.toContain(secret);
+  for (const secret of Object.values(stack.keys)) {
+    expect(stack.log()).not.toContain(secret);
+  }
 });

@@ -10,10 +10,18 @@ beforeAll(async () => {
 afterAll(() => stack?.close());
 
 const bytes = randomBytes(300_000);
-const service = () => stack.client(stack.keys.serviceRoleKey).storage;
-const anon = () => stack.client(stack.keys.anonKey).storage;
-const publicUrl = (path: string) => anon().from("videos").getPublicUrl(path).data.publicUrl;
-const bodyOf = async (answer: Response) => Buffer.from(await answer.arrayBuffer());
+function service() {
+  return stack.client(stack.keys.serviceRoleKey).storage;
+}
+function anon() {
+  return stack.client(stack.keys.anonKey).storage;
+}
+function publicUrl(path: string) {
+  return anon().from("videos").getPublicUrl(path).data.publicUrl;
+}
+async function bodyOf(answer: Response) {
+  return Buffer.from(await answer.arrayBuffer());
+}
 
 /** Sends a path as it is written: fetch would tidy it up first. */
 function rawStatus(path: string, method = "GET", headers: Record<string, string> = {}): Promise<number> {

@@ -13,10 +13,18 @@ beforeAll(async () => {
 afterAll(() => stack?.close());
 
 const bytes = randomBytes(300_000);
-const service = () => stack.client(stack.keys.serviceRoleKey).storage;
-const anon = () => stack.client(stack.keys.anonKey).storage;
-const publicUrl = (path: string) => anon().from("videos").getPublicUrl(path).data.publicUrl;
-const bodyOf = async (answer: Response) => Buffer.from(await answer.arrayBuffer());
+function service() {
+  return stack.client(stack.keys.serviceRoleKey).storage;
+}
+function anon() {
+  return stack.client(stack.keys.anonKey).storage;
+}
+function publicUrl(path: string) {
+  return anon().from("videos").getPublicUrl(path).data.publicUrl;
+}
+async function bodyOf(answer: Response) {
+  return Buffer.from(await answer.arrayBuffer());
+}
 
 describe("an upload by the service role", () => {
   it.each([
@@ -104,9 +112,13 @@ describe("an upload by the service role", () => {
     let writing = true;
     const reads: string[] = [];
     const reader = (async () => {
-      while (writing) reads.push(await (await fetch(publicUrl("swap.txt"))).text());
+      while (writing) {
+        reads.push(await (await fetch(publicUrl("swap.txt"))).text());
+      }
     })();
-    for (const content of contents) await bucket.update("swap.txt", Buffer.from(content));
+    for (const content of contents) {
+      await bucket.update("swap.txt", Buffer.from(content));
+    }
     writing = false;
     await reader;
     expect(reads.filter((read) => !contents.includes(read))).toEqual([]);

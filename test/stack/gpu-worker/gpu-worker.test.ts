@@ -64,8 +64,12 @@ function startWorker(env: Record<string, string> = {}): Worker {
   return worker;
 }
 
-const eventually = (check: () => unknown) => vi.waitFor(check, PATIENCE);
-const videoPath = (task: { id: string }, attempt = 1) => `${task.id}/task_${task.id}_a${attempt}.mp4`;
+function eventually(check: () => unknown) {
+  return vi.waitFor(check, PATIENCE);
+}
+function videoPath(task: { id: string }, attempt = 1) {
+  return `${task.id}/task_${task.id}_a${attempt}.mp4`;
+}
 
 describe("the GPU worker", () => {
   it("renders, uploads and completes a task, and leaves no file behind", async () => {
@@ -182,7 +186,9 @@ describe("the GPU worker", () => {
 
   it("keeps trying through an outage, tells it once, and completes", async () => {
     const task = server.addTask(SMALL);
-    for (const name of ["finish_task", "generate-upload-url"]) server.state.faults.set(name, 503);
+    for (const name of ["finish_task", "generate-upload-url"]) {
+      server.state.faults.set(name, 503);
+    }
     const worker = startWorker();
     await eventually(() => expect(server.calls("generate-upload-url").length).toBeGreaterThan(1));
     server.state.faults.delete("generate-upload-url");

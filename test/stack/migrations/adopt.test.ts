@@ -5,13 +5,17 @@ import { bootstrapSupabase } from "../../../src/dev/servers/supabase-roles.ts";
 import { migrate } from "../../../src/supabase/migrate.ts";
 import { incumbentSchema } from "../../kit/incumbent.ts";
 
-const task = (n: number) => `33333333-0000-0000-0000-00000000000${n}`;
+function task(n: number) {
+  return `33333333-0000-0000-0000-00000000000${n}`;
+}
 
 describe("migrating the tables of an older orchestrator", () => {
   const { superuserUrl, authenticatorPassword } = inject("shared");
   const undo: (() => Promise<unknown>)[] = [];
   afterEach(async () => {
-    for (const end of undo.splice(0).reverse()) await end();
+    for (const end of undo.splice(0).reverse()) {
+      await end();
+    }
   });
 
   async function databaseWith(schema: string) {

@@ -21,8 +21,12 @@ async function startReceiver() {
     request.on("end", () => {
       const path = request.url ?? "";
       received.push({ path, headers: request.headers, body });
-      if (path === "/hang") return;
-      if (path === "/moved") response.setHeader("location", "/ok");
+      if (path === "/hang") {
+        return;
+      }
+      if (path === "/moved") {
+        response.setHeader("location", "/ok");
+      }
       response.statusCode = path.startsWith("/ok") ? 204 : path === "/moved" ? 302 : 500;
       response.end("a page that nobody reads");
     });
@@ -221,7 +225,9 @@ describe("the outbox", () => {
     const [slow, quick] = [await newProject(), await newProject()];
     const silent = await newEndpoint("/hang", { project: slow });
     await newEndpoint("/ok/quick", { project: quick });
-    for (let n = 0; n < 5; n += 1) await endTask(slow, "Complete");
+    for (let n = 0; n < 5; n += 1) {
+      await endTask(slow, "Complete");
+    }
     await expect.poll(() => receiver.at("/hang").length, PATIENT).toBe(5);
     await endTask(quick, "Complete");
     await expect.poll(() => receiver.at("/ok/quick").length, { timeout: 8_000 }).toBe(1);

@@ -23,8 +23,8 @@ beforeEach(async () => {
 });
 afterAll(() => queue?.close());
 
-const observe = (windowMin = 5, minBoots = 0) =>
-  queue.call<Reading>("pool_observe", {
+function observe(windowMin = 5, minBoots = 0) {
+  return queue.call<Reading>("pool_observe", {
     p_pool: pool,
     p_known_fleet: null,
     p_full: false,
@@ -32,8 +32,9 @@ const observe = (windowMin = 5, minBoots = 0) =>
     p_failure_window_min: windowMin,
     p_min_boots: minBoots,
   });
-const turn = (state: string, reason = "a test") =>
-  queue.call("pool_record_decision", {
+}
+function turn(state: string, reason = "a test") {
+  return queue.call("pool_record_decision", {
     p_pool: pool,
     p_decision_id: randomUUID(),
     p_kind: "decision",
@@ -42,25 +43,33 @@ const turn = (state: string, reason = "a test") =>
     p_breaker: state,
     p_breaker_reason: reason,
   });
-const stateNow = async () => (await observe()).breaker.state;
-const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000);
-const longClosed = () =>
-  queue.rows("update pools set breaker_since = now() - interval '1 day' where name = $1", [pool]);
-const fail = (worker: string, evidence: string | null = null, more: Readonly<Record<string, unknown>> = {}) =>
-  queue.call<{ outcome: string }>("fail_worker", {
+}
+async function stateNow() {
+  return (await observe()).breaker.state;
+}
+function minutesAgo(minutes: number) {
+  return new Date(Date.now() - minutes * 60_000);
+}
+function longClosed() {
+  return queue.rows("update pools set breaker_since = now() - interval '1 day' where name = $1", [pool]);
+}
+function fail(worker: string, evidence: string | null = null, more: Readonly<Record<string, unknown>> = {}) {
+  return queue.call<{ outcome: string }>("fail_worker", {
     p_worker_id: worker,
     p_lease_cause: "worker_died",
     p_reason: "a test",
     p_evidence: evidence,
     ...more,
   });
-const eventsOf = (prefix: string) =>
-  queue.rows<{ kind: string; reason: string }>(
+}
+function eventsOf(prefix: string) {
+  return queue.rows<{ kind: string; reason: string }>(
     "select kind, reason from pool_events where pool = $1 and starts_with(kind, $2) order by id",
     [pool, prefix],
   );
-const reserve = (count: number) =>
-  queue.call<{ outcome: string; workers: string[] }>("reserve_workers", {
+}
+function reserve(count: number) {
+  return queue.call<{ outcome: string; workers: string[] }>("reserve_workers", {
     p_pool: pool,
     p_decision_id: randomUUID(),
     p_count: count,
@@ -68,6 +77,7 @@ const reserve = (count: number) =>
     p_intent_version: 0,
     p_instance_type: "RTX 4090",
   });
+}
 
 describe("what the breaker counts", () => {
   it("invariant 13: who failed before it was ready, against who became ready, within the window", async () => {
@@ -90,7 +100,9 @@ describe("what the breaker counts", () => {
   it("the last boots of a day, where the window has fewer than it takes: those of a small pool lie far apart", async () => {
     await longClosed();
     const failed = (minutes: number) => queue.newWorker(pool, { status: "error", failed_at: minutesAgo(minutes) });
-    for (const minutes of [1, 11, 21, 31]) await failed(minutes);
+    for (const minutes of [1, 11, 21, 31]) {
+      await failed(minutes);
+    }
     await queue.newWorker(pool, { status: "active", ready_at: minutesAgo(41) });
     await failed(51);
     const counts = async (minBoots: number) => (await observe(5, minBoots)).breaker;

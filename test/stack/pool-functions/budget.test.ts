@@ -28,8 +28,8 @@ beforeEach(async () => {
 });
 afterAll(() => queue?.close());
 
-const spend = async (name = pool) =>
-  (
+async function spend(name = pool) {
+  return (
     await queue.call<{ spend: Spend }>("pool_observe", {
       p_pool: name,
       p_known_fleet: null,
@@ -38,8 +38,9 @@ const spend = async (name = pool) =>
       p_spend: true,
     })
   ).spend;
-const reserve = (name: string, count: number, caps: Caps, decision: string = randomUUID()) =>
-  queue.call<{ outcome: string; workers: string[] }>("reserve_workers", {
+}
+function reserve(name: string, count: number, caps: Caps, decision: string = randomUUID()) {
+  return queue.call<{ outcome: string; workers: string[] }>("reserve_workers", {
     p_pool: name,
     p_decision_id: decision,
     p_count: count,
@@ -48,20 +49,23 @@ const reserve = (name: string, count: number, caps: Caps, decision: string = ran
     p_instance_type: "RTX 4090",
     ...caps,
   });
-const rented = (name: string, usd: number, columns: Readonly<Record<string, unknown>> = {}) =>
-  queue.newWorker(name, { cost_per_hr_usd: usd, pod_created_at: new Date(), ...columns });
+}
+function rented(name: string, usd: number, columns: Readonly<Record<string, unknown>> = {}) {
+  return queue.newWorker(name, { cost_per_hr_usd: usd, pod_created_at: new Date(), ...columns });
+}
 /** A pod of long ago, whose price the pool remembers. */
-const remember = (name: string, usd: number) => {
+function remember(name: string, usd: number) {
   const past = new Date(Date.now() - 3 * 86_400_000);
   return rented(name, usd, { status: "terminated", created_at: past, pod_created_at: past, gone_at: past });
-};
-const journaled = async () =>
-  (
+}
+async function journaled() {
+  return (
     await queue.rows<{ reason: string }>(
       "select reason from pool_events where pool = $1 and kind = 'workers.reserved' order by id",
       [pool],
     )
   ).map(({ reason }) => reason);
+}
 
 describe("the account's spend", () => {
   it("counts every pod of every pool that was not seen gone, and no machine that is somebody else's", async () => {

@@ -11,13 +11,15 @@ beforeEach(async () => {
 });
 afterAll(() => queue?.close());
 
-const observe = <T>() =>
-  queue.call<T>("pool_observe", { p_pool: pool, p_known_fleet: null, p_full: false, p_poll_sec: 30 });
-const eventsOf = (prefix: string) =>
-  queue.rows("select kind, reason, worker_id from pool_events where pool = $1 and starts_with(kind, $2) order by id", [
-    pool,
-    prefix,
-  ]);
+function observe<T>() {
+  return queue.call<T>("pool_observe", { p_pool: pool, p_known_fleet: null, p_full: false, p_poll_sec: 30 });
+}
+function eventsOf(prefix: string) {
+  return queue.rows(
+    "select kind, reason, worker_id from pool_events where pool = $1 and starts_with(kind, $2) order by id",
+    [pool, prefix],
+  );
+}
 
 describe("pool_begin_watch", () => {
   const begin = (watch: string, environment: unknown, startedAt: string | null) =>

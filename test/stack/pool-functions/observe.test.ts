@@ -29,10 +29,12 @@ beforeEach(async () => {
 });
 afterAll(() => queue?.close());
 
-const observe = (known: string | null = null, full = false) =>
-  queue.call<Reading>("pool_observe", { p_pool: pool, p_known_fleet: known, p_full: full, p_poll_sec: 30 });
-const setIntent = (args: Readonly<Record<string, unknown>>) =>
-  queue.call<Intent>("pool_set_intent", { p_pool: pool, p_kind: "test", ...args });
+function observe(known: string | null = null, full = false) {
+  return queue.call<Reading>("pool_observe", { p_pool: pool, p_known_fleet: known, p_full: full, p_poll_sec: 30 });
+}
+function setIntent(args: Readonly<Record<string, unknown>>) {
+  return queue.call<Intent>("pool_set_intent", { p_pool: pool, p_kind: "test", ...args });
+}
 
 describe("pool_open", () => {
   const open = (name: string, config: unknown = {}) =>

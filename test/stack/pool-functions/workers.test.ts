@@ -25,8 +25,12 @@ beforeEach(async () => {
 });
 afterAll(() => queue?.close());
 
-const row = (id: string) => queue.one<Row>("select * from workers where id = $1", [id]);
-const spawning = () => queue.newWorker(pool, { status: "spawning" });
+function row(id: string) {
+  return queue.one<Row>("select * from workers where id = $1", [id]);
+}
+function spawning() {
+  return queue.newWorker(pool, { status: "spawning" });
+}
 
 describe("drain_worker", () => {
   const drain = (worker: string, onlyIdle = true) =>

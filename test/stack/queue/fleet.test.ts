@@ -11,16 +11,18 @@ beforeEach(async () => {
 });
 afterAll(() => queue?.close());
 
-const observe = (known: string | null) =>
-  queue.call<{ fleet_hash: string; fleet: { id: string; status: string }[] | null }>("pool_observe", {
+function observe(known: string | null) {
+  return queue.call<{ fleet_hash: string; fleet: { id: string; status: string }[] | null }>("pool_observe", {
     p_pool: pool,
     p_known_fleet: known,
     p_full: false,
     p_poll_sec: 30,
   });
+}
 
-const statuses = (fleet: readonly { id: string; status: string }[] | null) =>
-  Object.fromEntries((fleet ?? []).map(({ id, status }) => [id, status]));
+function statuses(fleet: readonly { id: string; status: string }[] | null) {
+  return Object.fromEntries((fleet ?? []).map(({ id, status }) => [id, status]));
+}
 
 describe("the fleet that an observation knows", () => {
   it("is sent again for a change that began before the last one and was committed after it", async () => {

@@ -12,20 +12,20 @@ beforeEach(async () => {
 });
 afterAll(() => queue?.close());
 
-const change = (project: string, limits: { max_running?: number | null; paused?: boolean }) => {
+function change(project: string, limits: { max_running?: number | null; paused?: boolean }) {
   const names = Object.keys(limits).map((name, index) => `${name} = $${index + 2}`);
   return queue.rows(`update projects set ${names.join(", ")} where id = $1`, [project, ...Object.values(limits)]);
-};
+}
 
 /** How many tasks of a project stand where, e.g. { open: 2, held: 8 }. */
-const standing = async (project: string) => {
+async function standing(project: string) {
   const rows = await queue.rows<{ place: string; n: number }>(
     `select case when status = 'Queued' then gate else status end as place, count(*)::int as n
      from tasks where project_id = $1 group by 1`,
     [project],
   );
   return Object.fromEntries(rows.map(({ place, n }) => [place, n]));
-};
+}
 
 describe("the limit of a project", () => {
   it("opens as many as may run at the insert, and holds the rest", async () => {

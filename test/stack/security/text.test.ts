@@ -16,16 +16,30 @@ const METACHARACTERS = [
 ];
 
 /** HTTP's status line carries such a message, so it has no line breaks. */
-const oneLine = (text: string) => text.replaceAll(/[\r\n\t]/g, " ");
+function oneLine(text: string) {
+  return text.replaceAll(/[\r\n\t]/g, " ");
+}
 
 /** A value of this type that is made of the text wherever it can be. */
 function hostile(type: string, text: string): unknown {
-  if (type === "text") return text;
-  if (type === "text[]") return [text];
-  if (type === "jsonb") return { [text]: text, status: text, task_type: text, limit: text, cursor: text };
-  if (type === "uuid") return "00000000-0000-4000-8000-000000000001";
-  if (type === "uuid[]") return ["00000000-0000-4000-8000-000000000001"];
-  if (type === "boolean") return false;
+  if (type === "text") {
+    return text;
+  }
+  if (type === "text[]") {
+    return [text];
+  }
+  if (type === "jsonb") {
+    return { [text]: text, status: text, task_type: text, limit: text, cursor: text };
+  }
+  if (type === "uuid") {
+    return "00000000-0000-4000-8000-000000000001";
+  }
+  if (type === "uuid[]") {
+    return ["00000000-0000-4000-8000-000000000001"];
+  }
+  if (type === "boolean") {
+    return false;
+  }
   return type.startsWith("timestamp") ? "2030-01-31T12:00:00Z" : 1;
 }
 
@@ -195,7 +209,9 @@ describe("text in a parameter is data, whatever letters it has", () => {
         const { status, error } = await api.client(api.keys.serviceRoleKey).rpc(name, args);
         // Wrong syntax, unknown names, a table in use: the text was read as SQL. 57014: it ran, and slept. PGRST: not called.
         const isBad = /^(?:42601|2BP01|42P01|42703|42883|57014|PGRST.*)$/.test(error?.code ?? "");
-        if (status >= 500 || isBad) errors.push({ name, text, status, code: error?.code, message: error?.message });
+        if (status >= 500 || isBad) {
+          errors.push({ name, text, status, code: error?.code, message: error?.message });
+        }
       }
     }
     expect(errors).toEqual([]);

@@ -120,7 +120,9 @@ describe("reading pods", () => {
   it("follows the cursor through pages of two, newest first, to the end", async () => {
     const kit = await startKit({ settings: { pageSize: 2, provisioningMs: 60_000 } });
     const ids: string[] = [];
-    for (const name of ["a", "b", "c", "d", "e"]) ids.unshift(await createPod(kit, name));
+    for (const name of ["a", "b", "c", "d", "e"]) {
+      ids.unshift(await createPod(kit, name));
+    }
     const list = await kit.client.listPods();
     expect(list.kind === "complete" && list.pods.map((pod) => pod.id)).toEqual(ids);
     expect(kit.simulator.requests().filter((request) => request.method === "GET")).toHaveLength(3);

@@ -12,14 +12,18 @@ const touchReadyFile = `require("fs").writeFileSync(process.env.READY_FILE, "");
 
 function entryOf(kit: Awaited<ReturnType<typeof startKit>>, id: string) {
   const entry = kit.simulator.ledger().pods.find((pod) => pod.id === id);
-  if (!entry) throw new Error(`no pod ${id} in the ledger`);
+  if (!entry) {
+    throw new Error(`no pod ${id} in the ledger`);
+  }
   return entry;
 }
 
 async function runningPid(kit: Awaited<ReturnType<typeof startKit>>, id: string): Promise<number> {
   await untilStatus(kit, id, "RUNNING");
   const { pid } = entryOf(kit, id);
-  if (pid === null) throw new Error(`pod ${id} runs without a process`);
+  if (pid === null) {
+    throw new Error(`pod ${id} runs without a process`);
+  }
   return pid;
 }
 
@@ -27,7 +31,9 @@ async function readUntil(reader: ReadableStreamDefaultReader<string>, wanted: st
   let text = "";
   while (!text.includes(wanted)) {
     const part = await reader.read();
-    if (part.done) throw new Error(`the stream ended without "${wanted}": ${text}`);
+    if (part.done) {
+      throw new Error(`the stream ended without "${wanted}": ${text}`);
+    }
     text += part.value;
   }
   return text;
@@ -178,7 +184,9 @@ describe("the process of a pod", () => {
     const pids: (number | null)[] = [];
     const kit = await startKit({
       launch: async (pod) => {
-        if (pod.name === "slow") await gate;
+        if (pod.name === "slow") {
+          await gate;
+        }
         const launched = await sleeper(pod);
         pids.push(launched.pid);
         return launched;
@@ -209,7 +217,9 @@ describe("the log of a pod", () => {
     let text = await readUntil(reader, "three\n\n");
     await appendFile(path, "shed\n");
     kit.simulator.killPod(id);
-    for (let part = await reader.read(); !part.done; part = await reader.read()) text += part.value;
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      text += part.value;
+    }
     expect(text).toBe("id: 2\ndata: two\n\nid: 3\ndata: three\n\nid: 4\ndata: unfinished\n\n");
     const resumed = await fetch(`${kit.simulator.apiUrl}/pods/${id}/logs`, {
       headers: { authorization: `Bearer ${kit.simulator.apiKey}`, "last-event-id": "3" },

@@ -12,18 +12,24 @@ beforeEach(async () => {
 });
 afterAll(() => queue?.close());
 
-const started = async (columns: Readonly<Record<string, unknown>> = {}) => {
+async function started(columns: Readonly<Record<string, unknown>> = {}) {
   const id = await queue.addTask(pool, columns);
   const worker = await queue.newWorker(pool);
   return { id, worker, lease: await queue.lease(worker) };
-};
-const progress = (lease: Pick<ClaimedTask, "task_id" | "lease_token">, value: number, message: string | null = null) =>
-  queue.call<{ held: boolean }>("report_progress", { ...leaseArgs(lease), p_progress: value, p_message: message });
-const snapshot = (id: string) =>
-  queue.rows(
+}
+function progress(lease: Pick<ClaimedTask, "task_id" | "lease_token">, value: number, message: string | null = null) {
+  return queue.call<{ held: boolean }>("report_progress", {
+    ...leaseArgs(lease),
+    p_progress: value,
+    p_message: message,
+  });
+}
+function snapshot(id: string) {
+  return queue.rows(
     "select t.*, a.* from tasks t left join task_attempts a on a.task_id = t.id where t.id = $1 order by a.attempt",
     [id],
   );
+}
 
 describe("invariant 5: attempts are leases", () => {
   it("progress is written to the open lease, its message cut to five hundred characters", async () => {

@@ -44,11 +44,15 @@ async function looks(readings: readonly Partial<Reading>[]): Promise<Observed[]>
     { ...watch, provider: { book: podEvidenceBook(), listAt: Number.POSITIVE_INFINITY } },
   );
   const seen: Observed[] = [];
-  for (const _reading of readings) seen.push(await observer());
+  for (const _reading of readings) {
+    seen.push(await observer());
+  }
   return seen;
 }
 
-const failed = ({ decision }: Observed) => told(decision.actions, "fail");
+function failed({ decision }: Observed) {
+  return told(decision.actions, "fail");
+}
 
 describe("a watch that looks again", () => {
   it("decides anew at once when anything but the clock has moved", async () => {

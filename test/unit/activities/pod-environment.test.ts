@@ -10,8 +10,9 @@ const credentials = {
   RUNPOD_API_KEY: "runpod-key-value",
 };
 const CREATED_MS = Date.parse("2030-01-31T12:00:00.500Z");
-const podEnvironment = (config: Config) =>
-  podRequest(config, "main", "main-0a1b2c3d", makeCredential(), config.timeouts, CREATED_MS).env;
+function podEnvironment(config: Config) {
+  return podRequest(config, "main", "main-0a1b2c3d", makeCredential(), config.timeouts, CREATED_MS).env;
+}
 const usualPod = podEnvironment(loadConfig(credentials));
 
 /** The pod's environment when the pool is configured so; null when the pool refuses. */
@@ -19,7 +20,9 @@ function configured(name: string, value: string): NodeJS.ProcessEnv | null {
   try {
     return podEnvironment(loadConfig({ ...credentials, [name]: value }));
   } catch (error) {
-    if (error instanceof ConfigError) return null;
+    if (error instanceof ConfigError) {
+      return null;
+    }
     throw error;
   }
 }
@@ -29,7 +32,9 @@ function isAccepted(env: NodeJS.ProcessEnv): boolean {
     readSettings(env);
     return true;
   } catch (error) {
-    if (error instanceof SettingsError) return false;
+    if (error instanceof SettingsError) {
+      return false;
+    }
     throw error;
   }
 }
@@ -38,7 +43,9 @@ function isAccepted(env: NodeJS.ProcessEnv): boolean {
 function range(accepts: (value: number) => boolean, middle: number): [number, number] {
   const edge = (accepted: number, refused: number): number => {
     const between = Math.trunc((accepted + refused) / 2);
-    if (between === accepted || between === refused) return accepted;
+    if (between === accepted || between === refused) {
+      return accepted;
+    }
     return accepts(between) ? edge(between, refused) : edge(accepted, between);
   };
   return [edge(middle, -1), edge(middle, 1_000_000_000)];

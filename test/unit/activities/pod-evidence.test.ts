@@ -120,7 +120,9 @@ describe("a worker that is no longer known", () => {
     book.note([boots], RUNNING);
     book.note([], RUNNING);
     expect(book.of(boots)).toBeNull();
-    for (const _list of [1, 2, 3]) book.note([boots], EMPTY);
+    for (const _list of [1, 2, 3]) {
+      book.note([boots], EMPTY);
+    }
     expect(book.of(boots)).toBeNull();
     book.note([ready], EMPTY);
     book.note([], EMPTY);

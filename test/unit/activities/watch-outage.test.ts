@@ -8,9 +8,9 @@ import type { PoolStore, Reading } from "../../../src/supabase/pool-store.ts";
 import { busy, observe, SEC, spawnOf } from "../../kit/policy.ts";
 
 const BETWEEN_LOOKS_MS = 10 * SEC;
-const unreachable = async () => {
+async function unreachable(): Promise<never> {
   throw new Error("the database does not answer");
-};
+}
 
 /** One watch of a pool that should grow. @returns its plan, and when it asked for the whole fleet, in seconds. */
 async function watched(
@@ -32,7 +32,9 @@ async function watched(
   const pools: Partial<PoolStore> = {
     beginWatch: async (_pool, id) => void (watchId = id),
     observe: async (_pool, { full }): Promise<Reading> => {
-      if (full) fullAtSec.push((Date.now() - begunMs) / 1000);
+      if (full) {
+        fullAtSec.push((Date.now() - begunMs) / 1000);
+      }
       return { ...observe(fleet), fleetHash: "hash", config: {}, environment: {}, watchId };
     },
     expireExternal: async () => undefined,
@@ -68,7 +70,9 @@ describe("a watch without its database", () => {
     const written: string[] = [];
     const recordDecision: PoolStore["recordDecision"] = async (_pool, { id }) => {
       written.push(id);
-      if (written.length < 3) await unreachable();
+      if (written.length < 3) {
+        await unreachable();
+      }
     };
     const { plan } = await watched({ recordDecision });
     expect(written).toHaveLength(3);

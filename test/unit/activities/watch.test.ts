@@ -14,7 +14,9 @@ const config = loadConfig({
   RUNPOD_API_KEY: "key",
   MIN_ACTIVE_GPUS: "2",
 });
-const silent = () => idle({ heartbeatMs: NOW - 400 * SEC });
+function silent() {
+  return idle({ heartbeatMs: NOW - 400 * SEC });
+}
 
 interface Line {
   readonly kind: string;

@@ -3,8 +3,16 @@ import { isSdkChatter, prettyLogLine } from "../../../src/client/render/log-line
 import { createStyle } from "../../../src/client/render/output.ts";
 
 const bare = createStyle(false);
-const line = (entry: Record<string, unknown>) =>
-  JSON.stringify({ level: "info", time: "2026-01-01T12:34:56.789Z", pid: 1, name: "gpu-pool", msg: "said", ...entry });
+function line(entry: Record<string, unknown>) {
+  return JSON.stringify({
+    level: "info",
+    time: "2026-01-01T12:34:56.789Z",
+    pid: 1,
+    name: "gpu-pool",
+    msg: "said",
+    ...entry,
+  });
+}
 
 describe("log lines for people", () => {
   it("show time, level, message and fields", () => {

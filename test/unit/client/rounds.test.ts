@@ -39,8 +39,9 @@ function snapshot(overrides: Partial<Snapshot> = {}): Snapshot {
   };
 }
 
-const drain = (worker: string, reason: string) =>
-  ({ kind: "signal", worker, signal: { name: "drain", order: { reason, onlyIdle: true } } }) as const;
+function drain(worker: string, reason: string) {
+  return { kind: "signal", worker, signal: { name: "drain", order: { reason, onlyIdle: true } } } as const;
+}
 
 function plan(overrides: Partial<Snapshot> = {}) {
   const seen = snapshot(overrides);
@@ -51,8 +52,9 @@ function plan(overrides: Partial<Snapshot> = {}) {
   return { decisionId: "d-1", snapshot: seen, actions };
 }
 
-const round = (overrides: Partial<Snapshot> = {}): CycleSummary =>
-  summariseCycle("main", plan(overrides), ["main-33333333"]);
+function round(overrides: Partial<Snapshot> = {}): CycleSummary {
+  return summariseCycle("main", plan(overrides), ["main-33333333"]);
+}
 
 function explanation(overrides: Partial<Snapshot> = {}): Explanation {
   const told = explain(plan(overrides));

@@ -108,7 +108,9 @@ describe("status", () => {
   it("shows caps, an open breaker, a schedule and held back verdicts, and only then", () => {
     const plainly = reading();
     const { controller } = plainly;
-    if (controller.state !== "answers" || controller.status.snapshot === null) throw new Error("it answers");
+    if (controller.state !== "answers" || controller.status.snapshot === null) {
+      throw new Error("it answers");
+    }
     const snapshot = { ...controller.status.snapshot, schedule: "nights", suspended: "4 of 5 workers are silent" };
     const lines = renderStatus(
       reading({
@@ -132,7 +134,9 @@ describe("status", () => {
 
   it("warns when the pool was not observed for longer than a few probes, however the controller answers", () => {
     const { controller } = reading();
-    if (controller.state !== "answers") throw new Error("it answers");
+    if (controller.state !== "answers") {
+      throw new Error("it answers");
+    }
     const seen = (look: Look | null, laterMs: number) =>
       reading({ nowMs: NOW + laterMs, controller: { ...controller, look } });
     const fails = seen({ observedAt: "2026-01-01T11:59:57Z" }, 120_000);

@@ -9,7 +9,9 @@ function refusal(text: string): ClientError {
   try {
     parseTasks(text, "tasks.json");
   } catch (error) {
-    if (error instanceof ClientError) return error;
+    if (error instanceof ClientError) {
+      return error;
+    }
     throw error;
   }
   throw new Error("it was accepted");

@@ -13,13 +13,17 @@ function problemsOf(run: () => unknown): ConfigError {
   try {
     run();
   } catch (error) {
-    if (error instanceof ConfigError) return error;
+    if (error instanceof ConfigError) {
+      return error;
+    }
     throw error;
   }
   throw new Error("expected a ConfigError, but nothing was thrown");
 }
 
-const load = (env: Record<string, string>) => loadConfig({ ...credentials, ...env });
+function load(env: Record<string, string>) {
+  return loadConfig({ ...credentials, ...env });
+}
 
 describe("loadConfig", () => {
   it("gives every setting of the onboarding guide its documented default", () => {

@@ -8,13 +8,17 @@ import {
 } from "../../../src/config/config.ts";
 import { POOL_SETTINGS } from "../../../src/contract/pool-settings.ts";
 
-const load = (env: Record<string, string> = {}) => loadConfig(env, { need: [] });
+function load(env: Record<string, string> = {}) {
+  return loadConfig(env, { need: [] });
+}
 
 function problemsOf(run: () => unknown): ConfigError {
   try {
     run();
   } catch (error) {
-    if (error instanceof ConfigError) return error;
+    if (error instanceof ConfigError) {
+      return error;
+    }
     throw error;
   }
   throw new Error("expected a ConfigError, but nothing was thrown");

@@ -26,23 +26,28 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-const program = async (path: string, text = WORKING): Promise<string> => {
+async function program(path: string, text = WORKING): Promise<string> {
   await writeFile(path, text);
   await chmod(path, 0o755);
   return path;
-};
+}
 
-const downloadOf = (source: string, text = WORKING): TemporalDownload => ({
-  source,
-  fetchBinary: ({ tempDir }) => program(join(tempDir, "fetched"), text),
-});
-const failing = (source: string, message: string): TemporalDownload => ({
-  source,
-  fetchBinary: () => Promise.reject(new Error(message)),
-});
+function downloadOf(source: string, text = WORKING): TemporalDownload {
+  return {
+    source,
+    fetchBinary: ({ tempDir }) => program(join(tempDir, "fetched"), text),
+  };
+}
+function failing(source: string, message: string): TemporalDownload {
+  return {
+    source,
+    fetchBinary: () => Promise.reject(new Error(message)),
+  };
+}
 
-const find = (env: Record<string, string>, downloads: TemporalDownload[] = []) =>
-  findTemporalBinary({ logger, cacheDir, env: { PATH: pathDir, ...env }, downloads });
+function find(env: Record<string, string>, downloads: TemporalDownload[] = []) {
+  return findTemporalBinary({ logger, cacheDir, env: { PATH: pathDir, ...env }, downloads });
+}
 
 describe("the order in which the Temporal CLI is looked for", () => {
   it("takes TEMPORAL_CLI_PATH before everything else", async () => {
@@ -116,7 +121,9 @@ describe("the cache of the Temporal CLI", () => {
   });
 
   it("loses what an interrupted download left long ago, and keeps one that may still run", async () => {
-    for (const name of ["download-old", "download-new"]) await mkdir(join(cacheDir, name), { recursive: true });
+    for (const name of ["download-old", "download-new"]) {
+      await mkdir(join(cacheDir, name), { recursive: true });
+    }
     await utimes(join(cacheDir, "download-old"), new Date(0), new Date(0));
     await find({}, [downloadOf("somewhere")]);
     expect((await readdir(cacheDir)).sort()).toEqual(["download-new", "temporal-1.9.1"]);
@@ -129,7 +136,7 @@ describe("the cache of the Temporal CLI", () => {
 });
 
 /** A zip with one stored file. */
-const zipOf = (name: string, content: string): Buffer => {
+function zipOf(name: string, content: string): Buffer {
   const [nameBytes, data] = [Buffer.from(name), Buffer.from(content)];
   const sizes = Buffer.alloc(16);
   sizes.writeUInt32LE(data.length, 4);
@@ -145,7 +152,7 @@ const zipOf = (name: string, content: string): Buffer => {
   end.writeUInt32LE(central.length, 12);
   end.writeUInt32LE(local.length, 16);
   return Buffer.concat([local, central, end]);
-};
+}
 
 describe("a wheel with the Temporal CLI", () => {
   const write = async (content: Buffer): Promise<{ path: string; sha256: string }> => {

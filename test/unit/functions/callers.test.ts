@@ -4,8 +4,9 @@ import { callerHeaders } from "../../../supabase/functions/_shared/function-cont
 import { filename } from "../../../supabase/functions/_shared/fields.ts";
 import { keyOf, PUBLIC_KEY, SERVICE_KEY } from "../../../supabase/functions/_shared/project-keys.ts";
 
-const headersFor = (headers: Record<string, string>) =>
-  callerHeaders(new Request("http://127.0.0.1/functions/v1/x", { headers }));
+function headersFor(headers: Record<string, string>) {
+  return callerHeaders(new Request("http://127.0.0.1/functions/v1/x", { headers }));
+}
 
 describe("what a function tells the database about its caller", () => {
   it.each(["sb_secret_abc-1", "sb_publishable_abc-1"])("is an opaque key as key and as bearer: %s", (key) => {
@@ -29,7 +30,9 @@ describe("a refusal on the way to the database", () => {
   it("is the caller's when the gateway does not know the key, and nobody's when nothing answered", () => {
     expect(failure(401)).toMatchObject({ status: 401, code: "unauthorized", message: "Invalid API key" });
     expect(failure(401, "42501")).toMatchObject({ status: 403 });
-    for (const other of [0, 500, 502]) expect(failure(other)).toMatchObject({ status: 503, code: "database_error" });
+    for (const other of [0, 500, 502]) {
+      expect(failure(other)).toMatchObject({ status: 503, code: "database_error" });
+    }
   });
 });
 

@@ -10,10 +10,9 @@ const DAY_MS = 86_400_000;
 
 type Answer = (reply: ServerResponse, request: IncomingMessage) => void;
 
-const status =
-  (code: number, type = "application/problem+json"): Answer =>
-  (reply) =>
-    reply.writeHead(code, { "content-type": type }).end(code === 204 ? undefined : "{}");
+function status(code: number, type = "application/problem+json"): Answer {
+  return (reply) => reply.writeHead(code, { "content-type": type }).end(code === 204 ? undefined : "{}");
+}
 const cut: Answer = (_reply, request) => request.destroy();
 
 beforeEach(() => void vi.useFakeTimers({ now: NOW_MS, toFake: ["setTimeout", "clearTimeout", "Date"] }));

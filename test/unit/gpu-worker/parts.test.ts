@@ -9,7 +9,9 @@ import { QueueError, kindOf } from "../../../src/gpu-worker/queue-error.ts";
 import { withRetry } from "../../../src/gpu-worker/retry.ts";
 import { parseVram } from "../../../src/gpu-worker/vram.ts";
 
-const unreachable = (operation: string) => new QueueError("unreachable", operation, 0, "fetch failed");
+function unreachable(operation: string) {
+  return new QueueError("unreachable", operation, 0, "fetch failed");
+}
 
 describe("the kind of a failure", () => {
   it.each([

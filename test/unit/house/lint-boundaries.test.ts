@@ -135,6 +135,9 @@ const code: readonly Case[] = [
     forbidden(folder, `export const y = process.env["X"];`, environment),
   ),
   allowed("src/dev", `export const y = process.env["X"];`),
+  forbidden("src/activities", "export const y = (): number => 1;", "functions(top-level-declaration)"),
+  forbidden("src/activities", "export type Y = { readonly y: number };", "typescript(consistent-type-definitions)"),
+  forbidden("src/activities", "export function y(x: boolean): void {\n  if (x) return;\n}", "eslint(curly)"),
   forbidden("src/activities", "export default 1;", "import(no-default-export)"),
   forbidden("src/activities", "export const y = 1;\n".padEnd(400, "\n") + "export {};", "eslint(max-lines)"),
   forbidden("src/activities", "async function later(): Promise<void> {}\nlater();", "typescript(no-floating-promises)"),
@@ -214,7 +217,14 @@ async function lint(copy: string): Promise<Found> {
 async function inCopy(run: (copy: string) => Promise<Found>): Promise<Found> {
   const copy = await mkdtemp(join(tmpdir(), "lint-boundaries-"));
   try {
-    for (const file of [".oxlintrc.json", ".dependency-cruiser.mjs", "tsconfig.json", "package.json"]) {
+    await mkdir(join(copy, "scripts"));
+    for (const file of [
+      ".oxlintrc.json",
+      ".dependency-cruiser.mjs",
+      "tsconfig.json",
+      "package.json",
+      "scripts/lint-functions.mjs",
+    ]) {
       await copyFile(join(root, file), join(copy, file));
     }
     await symlink(join(root, "node_modules"), join(copy, "node_modules"));

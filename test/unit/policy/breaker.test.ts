@@ -4,8 +4,9 @@ import { decide } from "../../../src/policy/decide.ts";
 import { breaker, idle, intent, NOW, observe, SEC, SETTINGS, spawning, spawnOf, told } from "../../kit/policy.ts";
 
 const MINUTE = 60 * SEC;
-const next = (state: Parameters<typeof breaker>[0], settings: Partial<typeof SETTINGS> = {}) =>
-  breakerChange({ ...SETTINGS, ...settings }, observe([], breaker(state)));
+function next(state: Parameters<typeof breaker>[0], settings: Partial<typeof SETTINGS> = {}) {
+  return breakerChange({ ...SETTINGS, ...settings }, observe([], breaker(state)));
+}
 
 describe("the breaker (invariant 13)", () => {
   it.for([

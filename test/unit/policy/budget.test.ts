@@ -23,10 +23,10 @@ import {
 const HOURLY: PolicySettings = { ...SETTINGS, maxHourlySpendUsd: 2 };
 const DAILY: PolicySettings = { ...SETTINGS, dailyBudgetUsd: 10 };
 
-const spawned = (settings: PolicySettings, seen: Partial<Observation>) => {
+function spawned(settings: PolicySettings, seen: Partial<Observation>) {
   const { actions, snapshot } = decide(settings, observe([], { queued: 30, ...seen }));
   return { count: spawnOf(actions)?.count ?? 0, ...snapshot };
-};
+}
 
 describe("the room that the caps leave (invariant 15)", () => {
   it.for([

@@ -6,8 +6,12 @@ import { live, type Moment, type Script } from "../../kit/policy-world.ts";
 /** A Monday; the pool's people are in Berlin, an hour ahead. */
 const DAY = Date.parse("2026-11-23T00:00:00Z");
 const STEP_MS = 10 * SEC;
-const at = (time: string) => Date.parse(`2026-11-23T${time}:00Z`);
-const between = (nowMs: number, from: string, to: string) => nowMs >= at(from) && nowMs < at(to);
+function at(time: string) {
+  return Date.parse(`2026-11-23T${time}:00Z`);
+}
+function between(nowMs: number, from: string, to: string) {
+  return nowMs >= at(from) && nowMs < at(to);
+}
 
 const script: Script = {
   arrivals(nowMs) {

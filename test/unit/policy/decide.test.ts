@@ -17,7 +17,9 @@ import {
   told,
 } from "../../kit/policy.ts";
 
-const ago = (sec: number) => NOW - sec * SEC;
+function ago(sec: number) {
+  return NOW - sec * SEC;
+}
 
 describe("news for the workers' own workflows", () => {
   it("tells a worker once that it is ready", () => {

@@ -21,7 +21,9 @@ function judge(worker: ObservedWorker, overrides: Partial<Observation> = {}): Ve
   return judgeHealth(SETTINGS, observe([worker], overrides)).verdicts[0]?.verdict ?? null;
 }
 
-const ago = (sec: number) => NOW - sec * SEC;
+function ago(sec: number) {
+  return NOW - sec * SEC;
+}
 
 describe("heartbeats", () => {
   it("fail a worker that is silent for longer than the timeout, with the beat that was known", () => {

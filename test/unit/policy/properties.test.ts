@@ -11,23 +11,33 @@ function always(check: (settings: PolicySettings, observation: Observation) => v
   fc.assert(fc.property(anySettings, anyObservation, check), { numRuns: 500 });
 }
 
-const normally = (observation: Observation): Observation => ({
-  ...observation,
-  intent: { ...observation.intent, mode: "normal", hold: null },
-});
+function normally(observation: Observation): Observation {
+  return {
+    ...observation,
+    intent: { ...observation.intent, mode: "normal", hold: null },
+  };
+}
 
-const spawned = (actions: readonly Action[]) => spawnOf(actions)?.count ?? 0;
-const isOrdered = ({ signal, signalMs }: ObservedWorker) =>
-  ["drain", "fail", "terminate"].includes(signal ?? "") && NOW - (signalMs ?? 0) < 30 * SEC;
+function spawned(actions: readonly Action[]) {
+  return spawnOf(actions)?.count ?? 0;
+}
+function isOrdered({ signal, signalMs }: ObservedWorker) {
+  return ["drain", "fail", "terminate"].includes(signal ?? "") && NOW - (signalMs ?? 0) < 30 * SEC;
+}
 
 /** Who was told to leave after its task, for a cap, and still has it. */
-const isDrainingWithoutDeadline = (worker: ObservedWorker) =>
-  worker.origin === "pool" &&
-  worker.status === "terminating" &&
-  worker.task !== null &&
-  worker.drainsWithoutDeadline &&
-  !isOrdered(worker);
-const draining = ({ fleet }: Observation) => fleet.filter(isDrainingWithoutDeadline).map(({ id }) => id);
+function isDrainingWithoutDeadline(worker: ObservedWorker) {
+  return (
+    worker.origin === "pool" &&
+    worker.status === "terminating" &&
+    worker.task !== null &&
+    worker.drainsWithoutDeadline &&
+    !isOrdered(worker)
+  );
+}
+function draining({ fleet }: Observation) {
+  return fleet.filter(isDrainingWithoutDeadline).map(({ id }) => id);
+}
 
 /** Workers of the pool's own that are there or coming, and told to leave neither now nor before. */
 function remaining({ fleet }: Observation, actions: readonly Action[]): ObservedWorker[] {

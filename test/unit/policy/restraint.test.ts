@@ -3,9 +3,15 @@ import { decide } from "../../../src/policy/decide.ts";
 import type { Observation, ObservedWorker } from "../../../src/policy/observation.ts";
 import { busy, idle, NOW, observe, SEC, SETTINGS, spawning, task, terminating, times, told } from "../../kit/policy.ts";
 
-const ago = (sec: number) => NOW - sec * SEC;
-const silent = (sec = 400) => idle({ heartbeatMs: ago(sec) });
-const stuck = (sec = 700) => busy({ task: task({ progressMs: ago(sec) }) });
+function ago(sec: number) {
+  return NOW - sec * SEC;
+}
+function silent(sec = 400) {
+  return idle({ heartbeatMs: ago(sec) });
+}
+function stuck(sec = 700) {
+  return busy({ task: task({ progressMs: ago(sec) }) });
+}
 
 function failed(fleet: readonly ObservedWorker[], seen: Partial<Observation> = {}) {
   const { actions, snapshot } = decide(SETTINGS, observe(fleet, seen));

@@ -13,8 +13,9 @@ const OFFICE: Schedule = {
   minActiveGpus: 2,
 };
 
-const openAt = (window: Partial<Schedule>, iso: string) =>
-  settingsAt({ ...SETTINGS, schedules: [{ ...OFFICE, ...window }] }, Date.parse(iso)).schedule !== null;
+function openAt(window: Partial<Schedule>, iso: string) {
+  return settingsAt({ ...SETTINGS, schedules: [{ ...OFFICE, ...window }] }, Date.parse(iso)).schedule !== null;
+}
 
 describe("a window of the week", () => {
   it.for([

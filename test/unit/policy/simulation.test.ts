@@ -69,7 +69,9 @@ function simulate(settings: PolicySettings, load: Load, steps: number): Step[] {
   return done;
 }
 
-const sum = (steps: readonly Step[], of: (step: Step) => number) => steps.reduce((total, step) => total + of(step), 0);
+function sum(steps: readonly Step[], of: (step: Step) => number) {
+  return steps.reduce((total, step) => total + of(step), 0);
+}
 
 describe("a simulated fleet", () => {
   it("grows for a batch, works it off, and goes back to zero with no further order", () => {

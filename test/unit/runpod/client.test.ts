@@ -31,7 +31,11 @@ async function serve(listener: RequestListener): Promise<RunpodClient> {
   return clientFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v2/`);
 }
 
-type Scripted = { status: number; body?: unknown; headers?: Record<string, string> };
+interface Scripted {
+  status: number;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
 
 /** Answers the n-th request with the n-th of the given answers, later ones with the last. */
 async function script(...answers: Scripted[]): Promise<{ client: RunpodClient; seen: string[] }> {
@@ -144,7 +148,9 @@ describe("a create request", () => {
     const server = createTcpServer((socket) => void sockets.add(socket.on("error", () => undefined)));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     onTestFinished(() => {
-      for (const socket of sockets) socket.destroy();
+      for (const socket of sockets) {
+        socket.destroy();
+      }
       server.close();
     });
     // Behind https the silent server never completes the TLS handshake.

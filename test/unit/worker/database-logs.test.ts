@@ -37,7 +37,9 @@ function stage(options: { batchSize?: number; capacity?: number; flushMs?: numbe
 describe("the database as a destination of the log", () => {
   it("sends a full batch at once, and what is left at the end", async () => {
     const { logs, logger, batches, messages } = stage();
-    for (const n of [1, 2, 3, 4]) logger.info(`line ${n}`);
+    for (const n of [1, 2, 3, 4]) {
+      logger.info(`line ${n}`);
+    }
     await expect.poll(() => batches.length).toBeGreaterThan(0);
     await logs.close();
     expect(messages()).toEqual(["line 1", "line 2", "line 3", "line 4"]);
@@ -68,7 +70,9 @@ describe("the database as a destination of the log", () => {
   it("keeps lines in order through an outage, which it speaks of once", async () => {
     const { logs, logger, messages, said, answer } = stage({ batchSize: 2, flushMs: 10 });
     answer(503);
-    for (const n of [1, 2, 3, 4, 5]) logger.info(`line ${n}`);
+    for (const n of [1, 2, 3, 4, 5]) {
+      logger.info(`line ${n}`);
+    }
     await expect.poll(() => said).toEqual(["log lines cannot be sent to the database; they wait"]);
     answer(null);
     await expect.poll(messages).toEqual(["line 1", "line 2", "line 3", "line 4", "line 5"]);
@@ -81,8 +85,12 @@ describe("the database as a destination of the log", () => {
     const { logs, logger, batches, messages, answer } = stage({ batchSize: 100, capacity: 4 });
     answer(0);
     logger.error("error 1");
-    for (const n of [1, 2, 3]) logger.debug(`debug ${n}`);
-    for (const n of [1, 2, 3, 4]) logger.info(`info ${n}`);
+    for (const n of [1, 2, 3]) {
+      logger.debug(`debug ${n}`);
+    }
+    for (const n of [1, 2, 3, 4]) {
+      logger.info(`info ${n}`);
+    }
     answer(null);
     await logs.close();
     expect(messages()).toEqual([
@@ -134,7 +142,9 @@ describe("the log of a GPU worker", () => {
     const client = {
       async rpc(name: string, args: { p_worker_id: string; p_logs: Record<string, unknown>[] }) {
         expect([name, args.p_worker_id]).toEqual(["worker_logs", "w-1"]);
-        if (answers.status === 200) batches.push(args.p_logs);
+        if (answers.status === 200) {
+          batches.push(args.p_logs);
+        }
         return { status: answers.status, error: answers.status === 200 ? null : { message: "told to fail" } };
       },
     };
@@ -159,7 +169,9 @@ describe("the log of a GPU worker", () => {
     answers.status = 503;
     logger.error("error");
     logger.debug("debug");
-    for (const n of [1, 2, 3]) logger.info(`info ${n}`);
+    for (const n of [1, 2, 3]) {
+      logger.info(`info ${n}`);
+    }
     await sender.send();
     answers.status = 200;
     await sender.close();

@@ -11,14 +11,16 @@ async function update<R>(pool: WorkflowHandle, name: string, ...payload: [unknow
     : await pool.executeUpdate<R, [unknown]>(name, { args: [given] });
 }
 
-const spawn = (kit: Stage, count: number) => ({
-  kind: "spawn",
-  count,
-  max: 10,
-  intentVersion: kit.intent.version,
-  caps: { maxHourlySpendUsd: null, dailyBudgetUsd: null },
-  reason: "work is queued",
-});
+function spawn(kit: Stage, count: number) {
+  return {
+    kind: "spawn",
+    count,
+    max: 10,
+    intentVersion: kit.intent.version,
+    caps: { maxHourlySpendUsd: null, dailyBudgetUsd: null },
+    reason: "work is queued",
+  };
+}
 
 async function refusal(pool: WorkflowHandle, name: string, payload?: unknown): Promise<string> {
   const error = await update(pool, name, ...(payload === undefined ? [] : [payload])).then(

@@ -26,8 +26,9 @@ async function beside(kit: Stage, other: { config?: Record<string, unknown> }, .
   return { exitCode, stderr, shown: JSON.parse(stdout || "null") as unknown, summary };
 }
 
-const note = (kit: Stage) =>
-  `gpu-pool: another cycle of pool ${kit.pool} was under way; its round is waited for and shown`;
+function note(kit: Stage) {
+  return `gpu-pool: another cycle of pool ${kit.pool} was under way; its round is waited for and shown`;
+}
 
 describe("gpu-pool cycle beside another one", () => {
   it(

@@ -40,7 +40,9 @@ describe("the workflows beside the pools", () => {
           return next ?? (await new Promise<DeliveryCounts>(() => undefined));
         },
         async cleanUpLogs() {
-          if (logsFail) throw new Error("the database is away");
+          if (logsFail) {
+            throw new Error("the database is away");
+          }
           cleaned.logs += 1;
           return { deleted: 3 };
         },
@@ -64,7 +66,9 @@ describe("the workflows beside the pools", () => {
     );
   });
   afterAll(async () => {
-    for (const end of undo.toReversed()) await end().catch(() => undefined);
+    for (const end of undo.toReversed()) {
+      await end().catch(() => undefined);
+    }
   });
 
   const runJanitor = async () =>

@@ -103,7 +103,9 @@ export function renderSettings(
 }
 
 function showValue(value: unknown): string {
-  if (value === undefined || value === null) return "-";
+  if (value === undefined || value === null) {
+    return "-";
+  }
   return plain(typeof value === "string" ? value : JSON.stringify(value));
 }
 

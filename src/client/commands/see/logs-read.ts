@@ -48,13 +48,23 @@ export function createLogReader(database: Database, filter: LogFilter): LogReade
 
   function select(isNewestFirst: boolean, limit: number) {
     let request = database.client.from("system_logs").select(COLUMNS);
-    if (filter.worker !== undefined) request = request.eq("worker_id", filter.worker);
-    if (filter.task !== undefined) request = request.eq("task_id", filter.task);
-    if (filter.since !== undefined) request = request.gte("timestamp", filter.since);
-    if (filter.level !== undefined)
+    if (filter.worker !== undefined) {
+      request = request.eq("worker_id", filter.worker);
+    }
+    if (filter.task !== undefined) {
+      request = request.eq("task_id", filter.task);
+    }
+    if (filter.since !== undefined) {
+      request = request.gte("timestamp", filter.since);
+    }
+    if (filter.level !== undefined) {
       request = request.in("log_level", LOG_LEVELS.slice(LOG_LEVELS.indexOf(filter.level)));
-    if (filter.source === "orchestrator") request = request.neq("source_type", "worker");
-    else if (filter.source !== undefined) request = request.eq("source_type", filter.source);
+    }
+    if (filter.source === "orchestrator") {
+      request = request.neq("source_type", "worker");
+    } else if (filter.source !== undefined) {
+      request = request.eq("source_type", filter.source);
+    }
     return request.order("id", { ascending: !isNewestFirst }).limit(limit);
   }
 
@@ -75,7 +85,9 @@ export function createLogReader(database: Database, filter: LogFilter): LogReade
         const before = rows.at(-1)?.id ?? after + 1;
         const { data } = await answerOf("system_logs", select(true, wanted).lt("id", before));
         rows.push(...((data ?? []) as LogRow[]));
-        if ((data ?? []).length < wanted) break;
+        if ((data ?? []).length < wanted) {
+          break;
+        }
       }
       return rows.reverse();
     },
@@ -85,10 +97,14 @@ export function createLogReader(database: Database, filter: LogFilter): LogReade
         const rows = await page(from);
         found.push(...rows.filter(({ id }) => !seen.has(id)));
         from = rows.at(-1)?.id ?? from;
-        if (rows.length < PAGE_ROWS) break;
+        if (rows.length < PAGE_ROWS) {
+          break;
+        }
       }
       const now = Date.now();
-      for (const { id } of found) seen.set(id, now);
+      for (const { id } of found) {
+        seen.set(id, now);
+      }
       for (const [id, seenAtMs] of seen) {
         if (now - seenAtMs > LATE_MS) {
           seen.delete(id);

@@ -67,7 +67,9 @@ async function watch(context: Context, read: () => Promise<PoolReading>, json: b
         (reading) => void (last = reading),
         (error: unknown) => {
           // What cannot be read at the first look will not be at the second.
-          if (last === null) throw error;
+          if (last === null) {
+            throw error;
+          }
           return describeError(error, env).text;
         },
       );

@@ -21,7 +21,10 @@ const EXPECTED: Readonly<Record<keyof typeof task.shape, string>> = {
 };
 
 export type TaskInput = z.infer<typeof task>;
-type Given = { readonly where: string; readonly value: unknown };
+interface Given {
+  readonly where: string;
+  readonly value: unknown;
+}
 
 /**
  * Reads tasks from JSON text: one object, an array, or one object a line.

@@ -39,6 +39,7 @@ it("A download whose bytes are replaced after its row was read answers with the 
 
 it("A download whose bytes are gone while the row stays, or goes too, is told so instead of waiting", async () => {
   const lost = objectOf("lost", "bytes");
-  for (const rows of [[lost, lost], [lost]])
+  for (const rows of [[lost, lost], [lost]]) {
     expect((await download(rows, {})).json()).toMatchObject({ code: "not_found" });
+  }
 });
