@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { Context } from "@temporalio/activity";
 import type { PoolActivities } from "../contract/activities.ts";
 import type { Look } from "../contract/messages.ts";
@@ -41,7 +41,7 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
       const observe = createObserver(deps, { pool, id: watchId, provider: memory, patient });
       const endAt = Date.now() + WATCH_MS;
       const refreshAt = Date.now() + REFRESH_MS;
-      let shown: string | null = null;
+      let shown = known.state;
       let latest: Observed | null = null;
       let outageLoggedAt = 0;
       let intervalMs = deps.config.scaling.watchIntervalMs;
@@ -50,7 +50,7 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
         context.heartbeat(...(memory.look === null ? [] : [memory.look]));
         try {
           latest = await observe();
-          const { decision, settings, view } = latest;
+          const { decision, settings } = latest;
           intervalMs = settings.watchIntervalMs;
           if (decision.massSilence !== null) {
             await pools.markMassSilence(pool, decision.massSilence === "begun");
@@ -61,13 +61,7 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
           if (decision.actions.length > 0) {
             return planOf(id, latest, known.settings);
           }
-          // The day's spend grows with every probe: it is no news.
-          const state = JSON.stringify({
-            ...decision.snapshot,
-            observedAt: null,
-            spend: null,
-            settings: view.fingerprint,
-          });
+          const state = fingerprintOf(latest);
           shown ??= state;
           const isNews = state !== shown && Date.now() >= refreshAt;
           if (!known.shown || patient || isClosed(decision.snapshot) || isNews) {
@@ -130,14 +124,22 @@ function newMemory(): PoolMemory {
   return { book: podEvidenceBook(), listAt: 0, isSuspended: false, warned: new Set(), look: null };
 }
 
-function planOf(decisionId: string, { decision, view }: Observed, knownSettings: string | null): Plan {
+function planOf(decisionId: string, observed: Observed, knownSettings: string | null): Plan {
+  const { decision, view } = observed;
   const { actions, snapshot } = decision;
   return {
     decisionId,
     actions,
     snapshot,
+    state: fingerprintOf(observed),
     ...(view.fingerprint === knownSettings ? {} : { settings: view }),
   };
+}
+
+/** The day's spend grows with every probe: it is no news. */
+function fingerprintOf({ decision, view }: Observed): string {
+  const state = { ...decision.snapshot, observedAt: null, spend: null, settings: view.fingerprint };
+  return createHash("sha256").update(JSON.stringify(state)).digest("hex").slice(0, 16);
 }
 
 function isClosed(snapshot: Snapshot): boolean {

@@ -32,6 +32,8 @@ export interface CrowdActivities {
 export interface KnownState {
   /** Without a snapshot the first good observation is returned. */
   readonly shown: boolean;
+  /** Of the plan whose snapshot is shown. */
+  readonly state?: string | undefined;
   readonly settings: string | null;
   /** Whether health verdicts were held back when it last heard. */
   readonly suspended?: boolean;

@@ -12,6 +12,7 @@ export interface GpuPoolInput {
   /** Carried by continue-as-new. */
   readonly carried?: {
     readonly snapshot: Snapshot | null;
+    readonly state?: string | undefined;
     readonly settings?: SettingsView | null;
     readonly decisions?: readonly Explanation[];
     /** Of the latest observation, also where nothing was to be done. */

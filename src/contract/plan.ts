@@ -8,6 +8,8 @@ export interface Plan {
   readonly decisionId: string;
   readonly actions: readonly Action[];
   readonly snapshot: Snapshot | null;
+  /** Fingerprint of the snapshot and the settings: the next watch compares what it observes with what is shown. */
+  readonly state?: string;
   /** What now rules the pool, where the workflow does not know it yet. */
   readonly settings?: SettingsView;
 }

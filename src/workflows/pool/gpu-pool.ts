@@ -63,6 +63,7 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
   const { pool, carried } = input;
   let phase: PoolStatus["phase"] = "starting";
   let snapshot: Snapshot | null = carried?.snapshot ?? null;
+  let state = carried?.state;
   let settings: SettingsView | null = carried?.settings ?? null;
   let decisions: readonly Explanation[] = carried?.decisions ?? [];
   let latest: Explanation | null = carried?.latest ?? null;
@@ -109,10 +110,12 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
     for (let round = 1; ; round += 1) {
       phase = closing ? "closing" : "watching";
       const suspended = snapshot !== null && snapshot.suspended !== null;
-      const known = { shown: snapshot !== null, settings: settings?.fingerprint ?? null, suspended };
+      const known = { shown: snapshot !== null, state, settings: settings?.fingerprint ?? null, suspended };
       const plan = await watchPool(pool, input.rounds === undefined ? known : { ...known, once: true });
       watches += 1;
-      snapshot = plan.snapshot ?? snapshot;
+      if (plan.snapshot !== null) {
+        ({ snapshot, state } = plan);
+      }
       settings = plan.settings ?? settings;
       latest = explain(plan) ?? latest;
       phase = closing ? "closing" : "performing";
@@ -135,7 +138,7 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
           const messages = inbox.received();
           await continueAsNew<typeof gpuPool>({
             ...input,
-            carried: { snapshot, settings, decisions, latest, watches, messages },
+            carried: { snapshot, state, settings, decisions, latest, watches, messages },
           });
         }
       }

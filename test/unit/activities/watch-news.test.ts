@@ -1,0 +1,79 @@
+import { asyncLocalStorage, type Context } from "@temporalio/activity";
+import { pino } from "pino";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createWatchActivity } from "../../../src/activities/watch.ts";
+import { loadConfig } from "../../../src/config/config.ts";
+import type { Intent } from "../../../src/contract/intent.ts";
+import type { Plan } from "../../../src/contract/plan.ts";
+import type { PoolStore } from "../../../src/supabase/pool-store.ts";
+import { observe, SEC } from "../../kit/policy.ts";
+
+const NORMAL = { mode: "normal", hold: null, holdUntilMs: null, version: 1 } as const;
+const PAUSED = { ...NORMAL, mode: "paused", version: 2 } as const;
+
+/** Watches of an empty pool by one process. */
+function createWatches() {
+  const config = loadConfig({
+    SUPABASE_URL: "http://127.0.0.1:1",
+    SUPABASE_ANON_KEY: "anon",
+    SUPABASE_SERVICE_ROLE_KEY: "service",
+    RUNPOD_API_KEY: "key",
+    MIN_ACTIVE_GPUS: "0",
+  });
+  let watchId: string | null = null;
+  let intent: Intent = NORMAL;
+  const pools: Partial<PoolStore> = {
+    beginWatch: async (_pool, id) => void (watchId = id),
+    observe: async () => ({ ...observe([], { intent }), fleetHash: "hash", config: {}, environment: {}, watchId }),
+    expireExternal: async () => undefined,
+  };
+  const { watchPool } = createWatchActivity({
+    config,
+    pools: pools as PoolStore,
+    listPods: async () => ({ kind: "unknown", detail: "not asked" }),
+    logger: pino({ level: "silent" }),
+  });
+  const context: Partial<Context> = {
+    heartbeat: () => undefined,
+    sleep: async () => void vi.setSystemTime(Date.now() + SEC),
+  };
+  return {
+    say: (said: Intent) => void (intent = said),
+    /** @returns the watch's plan, and after how many seconds it came. */
+    async watch(shown: Plan | null): Promise<{ plan: Plan; tookSec: number }> {
+      const known = { shown: shown !== null, state: shown?.state, settings: shown?.settings?.fingerprint ?? null };
+      const begunMs = Date.now();
+      const plan = await asyncLocalStorage.run(context as Context, async () => await watchPool("main", known));
+      return { plan, tookSec: (Date.now() - begunMs) / 1000 };
+    },
+  };
+}
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
+afterEach(() => void vi.useRealTimers());
+
+describe("what the status shows of a pool", () => {
+  it("is left as it is while nothing changes", async () => {
+    const { watch } = createWatches();
+    const { plan } = await watch(null);
+    expect((await watch(plan)).tookSec).toBe(300);
+  });
+
+  it("is brought up to date within seconds, also when it changed between two watches", async () => {
+    const { say, watch } = createWatches();
+    const { plan: shown } = await watch(null);
+    say(PAUSED);
+    const { plan, tookSec } = await watch(shown);
+    expect(plan.snapshot).toMatchObject({ intent: PAUSED });
+    expect(tookSec).toBe(10);
+  });
+
+  it("is brought up to date also when a later watch finds it as the one before last did", async () => {
+    const { say, watch } = createWatches();
+    const { plan: first } = await watch(null);
+    say(PAUSED);
+    const { plan: shown } = await watch(first);
+    say(NORMAL);
+    expect(await watch(shown)).toMatchObject({ plan: { snapshot: { intent: NORMAL } }, tookSec: 10 });
+  });
+});
