@@ -1,11 +1,11 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
-import { execa } from "execa";
-import { expect, inject } from "vitest";
+import { expect } from "vitest";
 import type { ManagedProcess } from "../../src/process/guardian.ts";
 import { poolWorkflowId } from "../../src/contract/names.ts";
 import type { TestStack } from "./stack.ts";
+import { type CliAnswer, runTemporal } from "./temporal-cli.ts";
 
 /** Takes about three seconds on an idle processor: long enough to be met at work. */
 export const LONG = { frames: 300, fps: 30, width: 512, height: 512 } as const;
@@ -93,15 +93,8 @@ export async function killHard(victim: ManagedProcess): Promise<void> {
 }
 
 /** Runs the real `temporal` command against the pool's workflow. */
-export async function temporalCli(stack: TestStack, args: readonly string[]) {
-  const { temporalBinary, temporalAddress } = inject("shared");
-  const target = ["--workflow-id", poolWorkflowId(stack.pool), "--address", temporalAddress];
-  const { exitCode, stdout, stderr } = await execa(temporalBinary, [...args, ...target], {
-    reject: false,
-    stdin: "ignore",
-    timeout: 30_000,
-  });
-  return { exitCode, stdout, stderr };
+export async function temporalCli(stack: TestStack, args: readonly string[]): Promise<CliAnswer> {
+  return await runTemporal([...args, "--workflow-id", poolWorkflowId(stack.pool)]);
 }
 
 /** As temporalCli, for a command that has to succeed. */

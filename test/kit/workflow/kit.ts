@@ -1,5 +1,5 @@
-import { execa } from "execa";
 import { afterAll, inject } from "vitest";
+import { runTemporal } from "../temporal-cli.ts";
 import { type FakeService, type Stage, startFakeService } from "./fake-service.ts";
 
 // One service for each test file.
@@ -23,10 +23,12 @@ export function withKit(
   };
 }
 
-/** Runs the real `temporal` command and answers what it printed. */
+/** Runs the real `temporal` command and answers what it printed. @throws Error with what it said, when it fails */
 export async function cli(...args: string[]): Promise<string> {
-  const { temporalAddress, temporalBinary } = inject("shared");
-  const { stdout } = await execa(temporalBinary, args, { env: { TEMPORAL_ADDRESS: temporalAddress } });
+  const { exitCode, stdout, stderr } = await runTemporal(args);
+  if (exitCode !== 0) {
+    throw new Error(`temporal ${args.join(" ")} ended with exit code ${exitCode}: ${stderr}`);
+  }
   return stdout;
 }
 
