@@ -49,7 +49,7 @@ const REFERENCES = `
   where k.contype = 'f' and c.relnamespace = 'public'::regnamespace and f.relnamespace = 'public'::regnamespace
   order by c.relname, k.conname`;
 
-// Trigger functions cannot be called, and functions that take a row are no part of the API.
+// Trigger functions cannot be called. Functions that take a row, and those closed to the service role, are no part of the API.
 const FUNCTIONS = `
   select p.proname as name, p.proretset as "returnsSet", format_type(p.prorettype, null) as returns,
     (select relname from pg_class where oid = t.typrelid and relkind in ('r', 'v')) as "returnsRelation",
@@ -60,6 +60,7 @@ const FUNCTIONS = `
       from generate_series(1, coalesce(cardinality(p.proallargtypes), 0)) as i where p.proargmodes[i] in ('o', 't')), '[]') as outputs
   from pg_proc p join pg_type t on t.oid = p.prorettype
   where p.pronamespace = 'public'::regnamespace and t.typname <> 'trigger' and p.prokind = 'f'
+    and has_function_privilege('service_role', p.oid, 'execute')
     and not exists (select from unnest(p.proargtypes) as arg join pg_type a on a.oid = arg where a.typtype = 'c')
     and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
   order by p.proname, pg_get_function_identity_arguments(p.oid)`;

@@ -1,4 +1,4 @@
--- The tables of the main job. Every object is granted and revoked explicitly in 20261122000500_security.sql.
+-- The tables of the main job.
 -- Where an older orchestrator's tables exist, what is missing is added and their rows are put in order.
 
 -- Gives a column of an adopted table its default and closes its gaps with it.
@@ -71,6 +71,7 @@ comment on column pools.environment_at is 'When that process started.';
 comment on column pools.watch_id is 'The watch that decides now. One that lives on after its workflow ended is not it, and decides nothing.';
 comment on column pools.observing_since is 'Start of unbroken good observations: heartbeat ages never count from before it.';
 comment on column pools.mass_silence_since is 'Since when most of the active workers are silent together; null: they are not.';
+select secure_table('pools');
 
 create table if not exists projects (id uuid primary key default gen_random_uuid());
 alter table projects
@@ -81,6 +82,7 @@ alter table projects
   add column if not exists created_at timestamptz not null default now();
 comment on table projects is 'Whose tasks they are: a user''s, with a limit and a pause of its own.';
 comment on column projects.max_running is 'Open plus running tasks of this project at a time; null: no limit.';
+select secure_table('projects');
 
 create table if not exists task_types (name text primary key);
 alter table task_types
@@ -91,6 +93,7 @@ alter table task_types
 comment on table task_types is 'One row a kind of task that is more than its name: its pool, its patience, its other names.';
 comment on column task_types.pool is 'Tasks of this type go to this pool unless the row names another.';
 comment on column task_types.stuck_timeout_sec is 'Seconds without progress; null: TASK_STUCK_TIMEOUT_SEC.';
+select secure_table('task_types');
 
 do $$
 begin
@@ -167,6 +170,7 @@ comment on column workers.failed_on is 'Evidence of the verdict that ended it; n
 comment on column workers.gone_at is 'When the provider was seen to have no such pod. Until then the pod may bill.';
 comment on column workers.token_hash is 'SHA-256 of the worker''s own credential.';
 comment on column workers.origin is 'external: not spawned by the pool; counts while its heartbeat is fresh and is never deleted.';
+select secure_table('workers');
 
 create table if not exists tasks (id uuid primary key default gen_random_uuid());
 alter table tasks
@@ -188,11 +192,18 @@ alter table tasks
   add column if not exists generation_processed_at timestamptz,
   add column if not exists generation_created boolean,
   add column if not exists created_at timestamptz,
-  add column if not exists updated_at timestamptz;
+  add column if not exists updated_at timestamptz,
+  add column if not exists parent_id uuid references tasks (id) on delete set null,
+  add column if not exists delegated_at timestamptz,
+  add column if not exists error_details text;
 comment on table tasks is 'The queue, and what became of it: one row a task, written by clients as Queued.';
 comment on column tasks.gate is 'open: may be claimed; held: its project is at its limit or paused; blocked: waits for dependant_on.';
 comment on column tasks.vtime is 'Place in line among equal priorities (start-time fair queuing between projects).';
+comment on column tasks.parent_id is 'The orchestrator task that wrote this one: params.orchestrator_task_id_ref, when it is of the same project.';
+comment on column tasks.delegated_at is 'Since when this task waits for its sub-tasks, In Progress but held by no worker.';
+comment on column tasks.error_details is 'Written by workers of the old protocol that give a task back after a fatal fault.';
 comment on column tasks.attempts is 'Attempts that count: raised at the claim, taken back when the cause was not the task''s.';
+select secure_table('tasks');
 
 -- Claims and completions pay for every index and every CHECK of tasks and task_attempts: Postgres reads a CHECK's text
 -- anew in each statement that writes. A domain is read once in a session; what tasks may hold is up to their triggers.
@@ -220,6 +231,7 @@ create table if not exists task_attempts (
   check ((ended_at is null) = (cause is null))
 ) with (fillfactor = 85);
 comment on table task_attempts is 'One row a claim: a lease. Every write about a task is conditional on its token.';
+select secure_table('task_attempts');
 
 create table if not exists pool_events (
   id bigint generated always as identity primary key,
@@ -233,6 +245,7 @@ create table if not exists pool_events (
   details jsonb not null default '{}'
 );
 comment on table pool_events is 'The journal: every decision with its inputs and its reasons, every outcome.';
+select secure_table('pool_events');
 
 do $$
 declare
@@ -314,34 +327,3 @@ begin
   -- Nothing that an insert in this migration leaves pending may stand in the way of the next statement about its table.
   set constraints all immediate;
 end $$;
-
--- Serves the observation: the living fleet of one pool.
-create index if not exists workers_living on workers (pool) where gone_at is null;
--- Serve the observation: a pool's launches of the last minute, its latest price, and how its boots ended of late.
-create index if not exists workers_launched on workers (pool, created_at) where origin = 'pool';
-create index if not exists workers_priced on workers (pool, created_at) where origin = 'pool' and cost_per_hr_usd is not null;
-create index if not exists workers_ready on workers (pool, ready_at) where origin = 'pool' and ready_at is not null;
-create index if not exists workers_failed on workers (pool, failed_at) where origin = 'pool' and failed_at is not null;
--- Serves the day's spend: who was gone when.
-create index if not exists workers_gone on workers (gone_at) where origin = 'pool' and gone_at is not null;
--- Serves the check of a worker's credential.
-create unique index if not exists workers_token on workers (token_hash) where token_hash is not null;
--- Serves reserve_workers: a repeated decision finds what it booked.
-create index if not exists workers_decision on workers (decision_id) where decision_id is not null;
--- Serves claim and count: the head of the line of one pool.
-create index if not exists tasks_open on tasks (pool, priority desc, vtime, id) where status = 'Queued' and gate = 'open';
--- Serves admission: a project's last place in line, its open count, its next held task.
-create index if not exists tasks_project_line on tasks (project_id, gate, priority desc, vtime, id) where status = 'Queued';
--- Serves completion: what waited for this task.
-create index if not exists tasks_blocked on tasks (dependant_on) where status = 'Queued' and gate = 'blocked';
--- Serves the deletion of a task: whoever names it. Only tasks that wait for another are in it.
-create index if not exists tasks_dependant on tasks (dependant_on) where dependant_on is not null;
--- Serves limits and the observation: what runs.
-create index if not exists tasks_running on tasks (project_id) where status = 'In Progress';
--- A task has at most one open lease, and so has a worker; the latter serves drain and the observation.
-create unique index if not exists task_attempts_open_task on task_attempts (task_id) where ended_at is null;
-create unique index if not exists task_attempts_open_worker on task_attempts (worker_id) where ended_at is null;
--- Serves the observation: since when a worker is idle.
-create index if not exists task_attempts_released on task_attempts (worker_id, ended_at);
--- Serves the journal of one pool, newest first.
-create index if not exists pool_events_pool on pool_events (pool, id desc);

@@ -1,28 +1,5 @@
 -- Admission is decided when something is written, so that a claim is the head of one index.
 
-alter table tasks
-  add column if not exists parent_id uuid references tasks (id) on delete set null,
-  add column if not exists delegated_at timestamptz,
-  add column if not exists error_details text;
-comment on column tasks.parent_id is 'The orchestrator task that wrote this one: params.orchestrator_task_id_ref, when it is of the same project.';
-comment on column tasks.delegated_at is 'Since when this task waits for its sub-tasks, In Progress but held by no worker.';
-comment on column tasks.error_details is 'Written by workers of the old protocol that give a task back after a fatal fault.';
--- Serves the end of a sub-task: what its parent still waits for.
-create index if not exists tasks_children on tasks (parent_id, status) where parent_id is not null;
-
--- The status that a name means: its own spelling, or one of the other names in use for it. Anything else is left as it
--- is, for the triggers to refuse.
-create or replace function task_status_named(p_name text) returns text
-language sql immutable set search_path = public, pg_temp as $$
-  select case translate(lower(p_name), '_-', '  ')
-    when 'queued' then 'Queued' when 'pending' then 'Queued'
-    when 'in progress' then 'In Progress' when 'running' then 'In Progress' when 'processing' then 'In Progress'
-    when 'complete' then 'Complete' when 'completed' then 'Complete' when 'success' then 'Complete'
-    when 'failed' then 'Failed' when 'error' then 'Failed'
-    when 'cancelled' then 'Cancelled' when 'canceled' then 'Cancelled'
-    else p_name end
-$$;
-
 -- Whether a project has a limit or a pause, so that its row must be locked to decide about a gate. An answer of false
 -- holds until this transaction ends: a change of limit or pause waits for it, and while one is under way the answer is true.
 create or replace function project_is_gated(p_project uuid) returns boolean
@@ -37,6 +14,7 @@ begin
   end if;
   return true;
 end $$;
+select grant_to_service('project_is_gated(uuid)');
 
 -- Opens as many held tasks of a project as its limit allows; the project's row serialises it.
 create or replace function open_held_tasks(p_project uuid) returns void
@@ -61,6 +39,7 @@ begin
     for update
   );
 end $$;
+select grant_to_service('open_held_tasks(uuid)');
 
 create or replace function require_task_state(p_status text, p_gate text) returns void
 language plpgsql set search_path = public, pg_temp as $$
@@ -74,6 +53,7 @@ begin
       using errcode = 'check_violation', table = 'tasks', column = 'gate';
   end if;
 end $$;
+select grant_to_service('require_task_state(text, text)');
 
 create or replace function tasks_admit() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -146,6 +126,7 @@ begin
   end if;
   return new;
 end $$;
+select grant_to_service('tasks_admit()');
 create or replace trigger tasks_admit before insert on tasks for each row execute function tasks_admit();
 
 -- Workers of the old protocol also write to the table itself; then update_directly has the first word.
@@ -169,6 +150,7 @@ begin
   end if;
   return new;
 end $$;
+select grant_to_service('tasks_guard()');
 create or replace trigger tasks_guard before update on tasks for each row execute function tasks_guard();
 
 -- Ends a delegated parent whose sub-tasks have all ended, as they did. Its row is locked first and its sub-tasks are
@@ -206,6 +188,7 @@ begin
     where id = p_parent;
   end if;
 end $$;
+select grant_to_service('settle_parent(uuid)');
 
 -- Runs in the transaction that ends a task, gives it back or makes it wait for its sub-tasks, however that is done: its
 -- lease ends, what waited for it opens or fails, its place in a limit is handed on, and whom it concerns is told. What
@@ -287,6 +270,7 @@ begin
   end if;
   return null;
 end $$;
+select grant_to_service('tasks_stopped()');
 create or replace trigger tasks_stopped after update on tasks for each row
 when (new.status <> old.status and new.status <> 'In Progress' or new.delegated_at is not null and old.delegated_at is null)
 execute function tasks_stopped();
@@ -305,6 +289,7 @@ begin
   end if;
   return null;
 end $$;
+select grant_to_service('projects_regate()');
 create or replace trigger projects_regate after update of max_running, paused on projects for each row
 when (old.max_running is distinct from new.max_running or old.paused is distinct from new.paused)
 execute function projects_regate();
@@ -347,3 +332,4 @@ begin
   where id = task.id;
   return 'requeued';
 end $$;
+select grant_to_service('close_attempt(uuid, integer, text, text, boolean)');

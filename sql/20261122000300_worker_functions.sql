@@ -1,64 +1,5 @@
 -- What a GPU worker may do, all of it with its own credential: the opaque token in the header x-worker-token.
 
--- A caller's text for an error message: PostgREST sends the message of a PTxyz error in HTTP's status line, which a line
--- break would end.
-create or replace function one_line(p_text text) returns text
-language sql immutable set search_path = public, pg_temp as $$
-  select regexp_replace(left(p_text, 200), '[[:cntrl:]]', ' ', 'g')
-$$;
-
--- The text that a percent-encoded address means; one that is encoded wrongly means itself.
-create or replace function percent_decoded(p_text text) returns text
-language plpgsql immutable set search_path = public, pg_temp as $$
-begin
-  if position('%' in p_text) = 0 then
-    return p_text;
-  end if;
-  begin
-    return (
-      select convert_from(string_agg(case when part[1] is null then convert_to(part[2], 'utf8')
-        else decode(part[1], 'hex') end, '' order by place), 'utf8')
-      from regexp_matches(p_text, '%([0-9a-fA-F]{2})|([^%]+|%)', 'g') with ordinality as piece (part, place));
-  exception when character_not_in_repertoire then
-    return p_text;
-  end;
-end $$;
-
--- Whether an object lies below the id of this task or of one of its sub-tasks, whose file an orchestrator task may hand on.
-create or replace function is_own_object(p_task_id uuid, p_name text) returns boolean
-language sql stable security definer set search_path = public, pg_temp as $$
-  select starts_with(p_name, p_task_id || '/')
-    or exists (select from tasks where parent_id = p_task_id and starts_with(p_name, id || '/'))
-$$;
-
--- Refuses unless the caller is the service role, the database's owner, this very worker with a living token, or the user
--- whose machine it is (workers.user_id and request_user() come with the functions for people).
-create or replace function require_worker(p_worker_id text) returns void
-language plpgsql stable security definer set search_path = public, pg_temp as $$
-declare
-  caller text := coalesce(nullif(current_setting('role', true), ''), 'none');
-  token text := nullif(current_setting('request.headers', true), '')::jsonb ->> 'x-worker-token';
-begin
-  if caller = 'service_role' or caller = 'none' then
-    return;
-  end if;
-  if token is not null and exists (
-    select from workers
-    where token_hash = encode(sha256(convert_to(token, 'utf8')), 'hex')
-      and id = p_worker_id and status in ('spawning', 'active', 'terminating')
-      and gone_at is null and token_expires_at > now()
-  ) then
-    return;
-  end if;
-  if exists (select from workers
-    where id = p_worker_id and user_id = request_user() and status in ('active', 'terminating') and gone_at is null)
-  then
-    return;
-  end if;
-  raise exception 'credential refused for worker %', coalesce(one_line(p_worker_id), '(none)')
-    using errcode = 'PT401', hint = 'The token is missing, belongs to another worker, has expired, or its worker has ended.';
-end $$;
-
 -- The lease that this call is about, with its worker's row locked first: workers, attempts, tasks is the order of
 -- locks everywhere.
 create or replace function lock_lease(p_task_id uuid, p_lease_token uuid) returns task_attempts
@@ -75,6 +16,7 @@ begin
   select * into lease from task_attempts where task_id = lease.task_id and attempt = lease.attempt for update;
   return lease;
 end $$;
+select grant_to_service('lock_lease(uuid, uuid)');
 
 -- The task that a worker holds, as a claim answers it; null: none.
 create or replace function open_claim(p_worker_id text) returns jsonb
@@ -85,6 +27,7 @@ begin
       'attempt', a.attempt, 'lease_token', a.lease_token)
     from task_attempts a join tasks t on t.id = a.task_id where a.worker_id = p_worker_id and a.ended_at is null);
 end $$;
+select grant_to_service('open_claim(text)');
 
 -- Makes a queued task this worker's. The caller holds both rows, and the worker holds no other task.
 create or replace function lease_task(p_task_id uuid, p_worker_id text) returns jsonb
@@ -104,6 +47,7 @@ begin
     'attempt', lease.attempt, 'lease_token', lease.lease_token) into claimed;
   return claimed;
 end $$;
+select grant_to_service('lease_task(uuid, text)');
 
 -- Leases the head of a pool's line; null: nothing is there.
 create or replace function lease_next(p_pool text, p_worker_id text) returns jsonb
@@ -118,6 +62,7 @@ begin
   for update skip locked;
   return case when next_id is not null then lease_task(next_id, p_worker_id) end;
 end $$;
+select grant_to_service('lease_next(text, text)');
 
 create or replace function claim_task(p_worker_id text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -136,6 +81,7 @@ begin
   end if;
   return jsonb_build_object('worker_status', coalesce(worker_status, 'unknown'), 'task', claimed);
 end $$;
+select grant_to_everyone('claim_task(text)');
 
 create or replace function report_progress(p_task_id uuid, p_lease_token uuid, p_progress real, p_message text default null)
 returns jsonb
@@ -155,6 +101,7 @@ begin
   where lease_token = p_lease_token and task_id = p_task_id and ended_at is null;
   return jsonb_build_object('held', found);
 end $$;
+select grant_to_everyone('report_progress(uuid, uuid, real, text)');
 
 create or replace function authorize_upload(p_task_id uuid, p_lease_token uuid) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -173,6 +120,7 @@ begin
       else 'lease held' end,
     'attempt', lease.attempt);
 end $$;
+select grant_to_everyone('authorize_upload(uuid, uuid)');
 
 -- A completion needs no worker's row: what ends a lease is its own row alone, attempts before tasks.
 create or replace function finish_task(
@@ -225,6 +173,7 @@ begin
   end if;
   return jsonb_build_object('outcome', case end_cause when 'completed' then 'already_completed' else 'lease_lost' end);
 end $$;
+select grant_to_everyone('finish_task(uuid, uuid, text, text, jsonb)');
 
 -- finish_task and the same worker's next claim_task in one round trip; answers the fields of both. Whatever became of the
 -- lease, its worker is free for the next task. A lease that never was has no worker: nothing is claimed.
@@ -256,6 +205,7 @@ begin
   end if;
   return finished || jsonb_build_object('worker_status', worker_status, 'task', claimed);
 end $$;
+select grant_to_everyone('finish_and_claim(uuid, uuid, text, text, jsonb)');
 
 create or replace function fail_task(p_task_id uuid, p_lease_token uuid, p_error text, p_permanent boolean default false)
 returns jsonb
@@ -268,6 +218,7 @@ begin
   end if;
   return jsonb_build_object('outcome', close_attempt(p_task_id, lease.attempt, 'task_error', left(p_error, 4000), p_permanent));
 end $$;
+select grant_to_everyone('fail_task(uuid, uuid, text, boolean)');
 
 create or replace function release_task(p_task_id uuid, p_lease_token uuid, p_reason text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -280,6 +231,7 @@ begin
   perform close_attempt(p_task_id, lease.attempt, 'released', left(p_reason, 4000));
   return jsonb_build_object('outcome', 'released');
 end $$;
+select grant_to_everyone('release_task(uuid, uuid, text)');
 
 -- The task waits for its sub-tasks from now on, and its worker is free. p_result_task_id names the sub-task whose output
 -- becomes the task's own; null: the last one. Answers delegated, no_children (the lease is kept) or lease_lost.
@@ -309,6 +261,7 @@ begin
   where id = p_task_id;
   return jsonb_build_object('outcome', 'delegated');
 end $$;
+select grant_to_everyone('delegate_task(uuid, uuid, uuid)');
 
 create or replace function worker_heartbeat(p_worker_id text, p_vram_total_mb integer default null, p_vram_used_mb integer default null)
 returns jsonb
@@ -340,3 +293,4 @@ begin
   end if;
   return jsonb_build_object('worker_status', coalesce(worker.status, before, 'unknown'));
 end $$;
+select grant_to_everyone('worker_heartbeat(text, integer, integer)');

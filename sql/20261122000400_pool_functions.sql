@@ -1,17 +1,5 @@
 -- What the pool's activities may do (service role only). Each re-checks its ground in one transaction and journals its outcome.
 
-create or replace function to_ms(p_at timestamptz) returns bigint
-language sql immutable set search_path = public, pg_temp as $$ select (extract(epoch from p_at) * 1000)::bigint $$;
-
-create or replace function journal(
-  p_pool text, p_kind text, p_reason text, p_worker_id text default null, p_decision_id text default null,
-  p_details jsonb default '{}')
-returns void
-language sql security definer set search_path = public, pg_temp as $$
-  insert into pool_events (pool, kind, reason, worker_id, decision_id, details)
-  values (p_pool, p_kind, p_reason, p_worker_id, p_decision_id, coalesce(p_details, '{}'))
-$$;
-
 -- Creates the pool's row on its first start; a given config is laid over the stored one. A pool that was shut down
 -- begins as normal. Answers who lives; what an earlier run decided books nobody any more, who would have no workflow.
 create or replace function pool_open(p_pool text, p_config jsonb default '{}') returns jsonb
@@ -28,6 +16,7 @@ begin
     select coalesce(jsonb_agg(id order by id), '[]') from workers
     where pool = p_pool and gone_at is null and origin = 'pool'));
 end $$;
+select grant_to_service('pool_open(text, jsonb)');
 
 create or replace function pool_intent(p_row pools) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
@@ -37,6 +26,7 @@ language sql stable set search_path = public, pg_temp as $$
     'hold_until_ms', case when p_row.hold_until > now() then to_ms(p_row.hold_until) end,
     'version', p_row.intent_version)
 $$;
+select grant_to_service('pool_intent(pools)');
 
 -- Another state of the breaker, where it follows from the present one. Its opening is an alert; that a probe fails again is
 -- none.
@@ -56,6 +46,7 @@ begin
   end if;
   return false;
 end $$;
+select grant_to_service('pool_turn_breaker(text, text, text, text)');
 
 -- One message of an operator. Null leaves a part as it is; p_release_hold gives control back to the policy. A resume also
 -- closes the breaker.
@@ -95,6 +86,7 @@ begin
   end if;
   return intent;
 end $$;
+select grant_to_service('pool_set_intent(text, text, text, integer, integer, boolean)');
 
 -- Lays settings over the pool's own, null takes one away. Answers the pool's own settings as they now are.
 create or replace function pool_reconfigure(p_pool text, p_patch jsonb) returns jsonb
@@ -121,6 +113,7 @@ begin
     null, null, jsonb_build_object('patch', p_patch, 'config', laid));
   return laid;
 end $$;
+select grant_to_service('pool_reconfigure(text, jsonb)');
 
 -- Journals a decision before it is acted on, and notes which workers are being told what, so that the next
 -- observation does not tell them again. p_breaker: a change of the breaker's state that was part of the decision.
@@ -143,6 +136,7 @@ begin
     perform pool_turn_breaker(p_pool, p_breaker, coalesce(p_breaker_reason, p_reason), p_decision_id);
   end if;
 end $$;
+select grant_to_service('pool_record_decision(text, text, text, text, jsonb, jsonb, text, text, text)');
 
 -- From now on only this watch decides for the pool: an older one whose workflow was ended under it may still be running.
 -- Of the processes that tell their settings, the one that started last rules; a clock that runs ahead gains nothing.
@@ -157,6 +151,7 @@ language sql security definer set search_path = public, pg_temp as $$
       then least(p_started_at, clock_timestamp()) else environment_at end
   where name = p_pool
 $$;
+select grant_to_service('pool_begin_watch(text, text, jsonb, timestamptz)');
 
 -- While most workers are silent together, nobody listens in effect: ages count anew from when it is over.
 create or replace function pool_mark_mass_silence(p_pool text, p_lasts boolean) returns void
@@ -165,70 +160,5 @@ language sql security definer set search_path = public, pg_temp as $$
     observing_since = case when p_lasts then observing_since else now() end
   where name = p_pool
 $$;
+select grant_to_service('pool_mark_mass_silence(text, boolean)');
 
--- Books up to p_count spawning workers under MAX, under the account's ceilings, as the breaker lets it, and under the intent
--- that the decision saw. The same decision books once. Answers reserved, already_reserved, stale_intent, breaker_open,
--- breaker_half_open (a probe is under way) or over_budget.
-create or replace function reserve_workers(
-  p_pool text, p_decision_id text, p_count integer, p_max integer, p_intent_version bigint, p_instance_type text,
-  p_max_hourly_usd numeric default null, p_daily_usd numeric default null)
-returns jsonb
-language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  row pools;
-  present integer;
-  spawning integer;
-  spend record;
-  room integer := p_count;
-  booked text[];
-  outcome text := 'reserved';
-  figures jsonb;
-  note text;
-begin
-  -- Over all pools one request at a time: what it books is what the next one finds.
-  if p_max_hourly_usd is not null or p_daily_usd is not null then
-    perform pg_advisory_xact_lock(hashtextextended('gpu-pool: spend of the account', 0));
-  end if;
-  select * into row from pools where name = p_pool for update;
-  select array_agg(id order by id) into booked from workers where decision_id = p_decision_id;
-  if booked is not null then
-    return jsonb_build_object('outcome', 'already_reserved', 'workers', to_jsonb(booked), 'now_ms', to_ms(now()));
-  end if;
-  select count(*), count(*) filter (where status = 'spawning') into present, spawning from workers
-  where pool = p_pool and gone_at is null and status in ('spawning', 'active') and origin = 'pool';
-  if row.intent_version <> p_intent_version then
-    outcome := 'stale_intent';
-  elsif row.breaker = 'open' then
-    outcome := 'breaker_open';
-  elsif row.breaker = 'half_open' then
-    room := least(room, 1 - spawning);
-    outcome := case when room <= 0 then 'breaker_half_open' else outcome end;
-  end if;
-  if outcome = 'reserved' and (p_max_hourly_usd is not null or p_daily_usd is not null) then
-    select * into spend from account_spend(p_pool);
-    room := least(room, case
-      when spend.today_usd >= p_daily_usd or spend.hourly_usd >= p_max_hourly_usd then 0
-      when p_max_hourly_usd is null then room
-      when spend.price_usd is null then case when spend.unpriced > 0 then 0 else 1 end
-      else floor((p_max_hourly_usd - spend.hourly_usd) / nullif(spend.price_usd, 0)) end)::integer;
-    figures := to_jsonb(spend) || jsonb_build_object('max_hourly_usd', p_max_hourly_usd, 'daily_usd', p_daily_usd);
-    outcome := case when room <= 0 then 'over_budget' else outcome end;
-    note := concat_ws(', ', '$' || round(spend.hourly_usd, 2) || ' an hour' || coalesce(' of at most $' || p_max_hourly_usd, ''),
-      '$' || round(spend.today_usd, 2) || ' today' || coalesce(' of at most $' || p_daily_usd, ''),
-      coalesce('$' || trim_scale(spend.price_usd) || ' a worker', 'price not known'));
-  end if;
-  booked := '{}';
-  if outcome = 'reserved' then
-    with added as (
-      insert into workers (id, pool, decision_id, instance_type)
-      select p_pool || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 8), p_pool, p_decision_id, p_instance_type
-      from generate_series(1, least(room, p_max - present))
-      returning id
-    )
-    select coalesce(array_agg(id order by id), '{}') into booked from added;
-  end if;
-  perform journal(p_pool, 'workers.reserved', format('%s of %s asked (%s): %s', cardinality(booked), p_count,
-    concat_ws('; ', format('%s present, at most %s', present, p_max), note), outcome), null, p_decision_id,
-    jsonb_strip_nulls(jsonb_build_object('workers', to_jsonb(booked), 'outcome', outcome, 'breaker', row.breaker, 'spend', figures)));
-  return jsonb_build_object('outcome', outcome, 'workers', to_jsonb(booked), 'now_ms', to_ms(now()));
-end $$;

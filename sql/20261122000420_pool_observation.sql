@@ -31,6 +31,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
   select round(living.hourly, 4), round((living.today + gone.today)::numeric, 6), (select usd from prices where name = p_pool), living.unpriced
   from living cross join gone
 $$;
+select grant_to_service('account_spend(text)');
 
 -- Changes whenever the fleet does, save for what changes all the time, heartbeats and progress, and for a task that came and
 -- went since the last look: it costs a look at every worker's last attempt, and the next full pass tells it.
@@ -42,6 +43,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
   left join task_attempts a on a.worker_id = w.id and a.ended_at is null
   where w.pool = p_pool and w.gone_at is null
 $$;
+select grant_to_service('pool_fleet_hash(text)');
 
 -- Everything a decision is made from, by one clock. p_full also renews the pool's record of unbroken observation;
 -- otherwise the fleet is left out when it equals the one that the caller knows, and the spend unless it is asked for.
@@ -139,3 +141,4 @@ begin
     'fleet_hash', fleet_hash,
     'fleet', fleet);
 end $$;
+select grant_to_service('pool_observe(text, text, boolean, numeric, numeric, boolean, integer)');

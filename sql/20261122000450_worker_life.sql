@@ -12,6 +12,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
     'busy', exists (select from task_attempts a where a.worker_id = w.id and a.ended_at is null))
   from workers w join pools p on p.name = w.pool where w.id = p_worker_id
 $$;
+select grant_to_service('worker_load(text)');
 
 -- Elects the one poster of this name. The credential's hash is stored before the pod can exist.
 create or replace function worker_begin_post(p_worker_id text, p_token_hash text, p_lifetime_sec integer) returns boolean
@@ -22,6 +23,7 @@ begin
   where id = p_worker_id and status = 'spawning' and post_state is null and gone_at is null;
   return found;
 end $$;
+select grant_to_service('worker_begin_post(text, text, integer)');
 
 create or replace function worker_record_pod(
   p_worker_id text, p_pod_id text, p_cost_per_hr_usd numeric, p_created_at timestamptz, p_adopted boolean)
@@ -41,6 +43,7 @@ begin
       format('pod %s at $%s an hour', p_pod_id, p_cost_per_hr_usd), p_worker_id);
   end if;
 end $$;
+select grant_to_service('worker_record_pod(text, text, numeric, timestamptz, boolean)');
 
 -- A definite refusal re-arms the name: nothing was created.
 create or replace function worker_rearm_post(p_worker_id text, p_reason text) returns void
@@ -54,6 +57,7 @@ begin
     perform journal(worker.pool, 'pod.refused', p_reason, p_worker_id);
   end if;
 end $$;
+select grant_to_service('worker_rearm_post(text, text)');
 
 create or replace function worker_burn_name(p_worker_id text, p_reason text) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -66,12 +70,14 @@ begin
     perform journal(worker.pool, 'pod.name_burned', p_reason, p_worker_id);
   end if;
 end $$;
+select grant_to_service('worker_burn_name(text, text)');
 
 create or replace function worker_boot_stage(p_worker_id text, p_stage text) returns void
 language sql security definer set search_path = public, pg_temp as $$
   update workers set boot_stage = p_stage, boot_stage_at = now()
   where id = p_worker_id and status = 'spawning' and boot_stage <> p_stage
 $$;
+select grant_to_service('worker_boot_stage(text, text)');
 
 -- From this moment claims refuse the worker. Its row is locked first and its leases are looked for in a later
 -- statement, which sees a claim that this lock had to wait for. Answers drained, refused_busy or not_living.
@@ -106,6 +112,7 @@ begin
     jsonb_build_object('outcome', outcome, 'busy', busy));
   return jsonb_build_object('outcome', outcome, 'busy', busy);
 end $$;
+select grant_to_service('drain_worker(text, text, boolean, boolean)');
 
 create or replace function close_worker_leases(p_worker_id text, p_cause text, p_reason text) returns integer
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -122,6 +129,7 @@ begin
   end loop;
   return closed;
 end $$;
+select grant_to_service('close_worker_leases(text, text, text)');
 
 -- The verdict of a failure. Its evidence is looked at again under the lock: a heartbeat, progress or a first sign of life
 -- since then refuses it. p_heartbeat_ms, p_progress_ms: the last ones that the verdict knew; null: they do not matter.
@@ -158,6 +166,7 @@ begin
     jsonb_strip_nulls(jsonb_build_object('outcome', outcome, 'leases_closed', closed, 'evidence', p_evidence)));
   return jsonb_build_object('outcome', outcome, 'leases_closed', closed);
 end $$;
+select grant_to_service('fail_worker(text, text, text, bigint, boolean, text, bigint)');
 
 -- What an operator says about one worker. An external one, nobody's here to delete, is drained in its row; the others'
 -- workflows are told by the caller. Answers ordered, external, already_leaving, not_living or unknown, with the status.
@@ -187,6 +196,7 @@ begin
     jsonb_build_object('outcome', outcome, 'status', worker.status));
   return jsonb_build_object('outcome', outcome, 'status', worker.status);
 end $$;
+select grant_to_service('order_worker(text, text, text, text)');
 
 -- The end of the shutdown deadline: whatever the worker still holds goes back to the queue.
 create or replace function expel_worker(p_worker_id text, p_reason text) returns integer
@@ -201,11 +211,13 @@ begin
   end if;
   return closed;
 end $$;
+select grant_to_service('expel_worker(text, text)');
 
 create or replace function worker_deleted(p_worker_id text) returns void
 language sql security definer set search_path = public, pg_temp as $$
   update workers set deleted_at = now() where id = p_worker_id and deleted_at is null
 $$;
+select grant_to_service('worker_deleted(text)');
 
 -- The provider was seen to have no such pod: the row ends, its credential dies, its cost is booked.
 create or replace function worker_gone(p_worker_id text) returns jsonb
@@ -227,3 +239,4 @@ begin
   end if;
   return jsonb_build_object('cost_usd', worker.cost_usd);
 end $$;
+select grant_to_service('worker_gone(text)');

@@ -14,6 +14,7 @@ create table if not exists system_logs (
 );
 comment on table system_logs is 'One row a log line. No foreign keys: a line about a deleted task is still a line.';
 comment on column system_logs.timestamp is 'By the clock of who logged, never later than its arrival; the order of arrival is id.';
+select secure_table('system_logs');
 -- Serves retention and `gpu-pool logs --since`.
 create index if not exists system_logs_timestamp on system_logs (timestamp);
 -- Serve the logs of one worker and of one task, newest first.
@@ -31,25 +32,9 @@ create table if not exists worker_diagnostics (
 );
 comment on table worker_diagnostics is 'What was seen of a worker when it became error, before its pod was deleted. Not subject to the retention of logs.';
 comment on column worker_diagnostics.details is 'worker: its row as it was, ages in seconds; task: its open lease, or null; logs: its last 20 lines, oldest first.';
+select secure_table('worker_diagnostics');
 -- Serves the diagnostics of one worker, newest first.
 create index if not exists worker_diagnostics_worker on worker_diagnostics (worker_id, id desc);
-
-alter table system_logs enable row level security;
-alter table worker_diagnostics enable row level security;
-revoke all on system_logs, worker_diagnostics from public, anon, authenticated;
-grant select, insert, update, delete on system_logs, worker_diagnostics to service_role;
--- A table that was there before may count its rows otherwise.
-do $$
-declare
-  counter text;
-begin
-  for counter in select pg_get_serial_sequence(name, 'id') from unnest(array['system_logs', 'worker_diagnostics']) as t (name)
-  loop
-    if counter is not null then
-      execute format('revoke all on sequence %s from public, anon, authenticated', counter);
-    end if;
-  end loop;
-end $$;
 
 -- A log line's own time; one that cannot be read or lies ahead is the time of arrival.
 create or replace function log_time(p_text text) returns timestamptz
@@ -59,6 +44,7 @@ begin
 exception when others then
   return now();
 end $$;
+select grant_to_service('log_time(text)');
 
 -- Writes log lines: {timestamp?, level | log_level, message, source_type?, source_id?, task_id?, worker_id?,
 -- cycle_number?, metadata?}. What p_source_type, p_source_id and p_worker_id give wins over the lines' own. A line
@@ -102,6 +88,7 @@ begin
   get diagnostics written = row_count;
   return jsonb_build_object('success', true, 'inserted', written, 'errors', given - written);
 end $$;
+select grant_to_service('store_logs(jsonb, text, text, text)');
 
 -- Log lines of a service. Answers how many were written and how many could not be.
 drop function if exists func_insert_logs_batch(jsonb);
@@ -109,6 +96,7 @@ create or replace function func_insert_logs_batch(logs jsonb) returns jsonb
 language sql security definer set search_path = public, pg_temp as $$
   select store_logs(logs)
 $$;
+select grant_to_service('func_insert_logs_batch(jsonb)');
 
 -- Log lines of a worker, with its own credential. A task that it never held is not taken from its word.
 create or replace function worker_logs(p_worker_id text, p_logs jsonb) returns jsonb
@@ -127,6 +115,7 @@ begin
   end if;
   return store_logs(own, 'worker', p_worker_id, p_worker_id);
 end $$;
+select grant_to_everyone('worker_logs(text, jsonb)');
 
 -- In the transaction that fails a worker: its leases are still open, and its lines outlive the retention of logs here.
 create or replace function workers_diagnose() returns trigger
@@ -156,6 +145,7 @@ begin
       from (select * from system_logs where worker_id = new.id order by id desc limit 20) as l));
   return null;
 end $$;
+select grant_to_service('workers_diagnose()');
 create or replace trigger workers_diagnose after update of status on workers for each row
 when (new.status = 'error' and old.status <> 'error')
 execute function workers_diagnose();
@@ -178,9 +168,4 @@ begin
   get diagnostics gone = row_count;
   return jsonb_build_object('success', true, 'deleted', gone, 'more', gone = 20000, 'retention_hours', retention_hours, 'cutoff', cutoff);
 end $$;
-
-revoke all on function log_time(text), store_logs(jsonb, text, text, text), func_insert_logs_batch(jsonb),
-  worker_logs(text, jsonb), workers_diagnose(), func_cleanup_old_logs(integer) from public, anon, authenticated;
-grant execute on function log_time(text), store_logs(jsonb, text, text, text), func_insert_logs_batch(jsonb),
-  worker_logs(text, jsonb), workers_diagnose(), func_cleanup_old_logs(integer) to service_role;
-grant execute on function worker_logs(text, jsonb) to anon, authenticated;
+select grant_to_service('func_cleanup_old_logs(integer)');

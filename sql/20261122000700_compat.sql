@@ -17,58 +17,6 @@ begin
   end loop;
 end $$;
 
-create or replace function refuse_argument(p_argument text, p_problem text, p_hint text default null) returns void
-language plpgsql immutable set search_path = public, pg_temp as $$
-begin
-  raise exception '%: %', one_line(p_argument), one_line(p_problem) using errcode = 'PT400', hint = coalesce(p_hint, '');
-end $$;
-
--- Whether the service role, or the database's owner, is asking.
-create or replace function is_service() returns boolean
-language sql stable set search_path = public, pg_temp as $$
-  select coalesce(nullif(current_setting('role', true), ''), 'none') in ('service_role', 'none')
-$$;
-
--- Whether the file behind a public address of this storage is there; null: the text is no such address.
-create or replace function is_stored(p_location text) returns boolean
-language plpgsql stable security definer set search_path = public, pg_temp as $$
-declare
-  part text[] := regexp_match(p_location, '/storage/v1/object/public/([^/?]+)/([^?]+)');
-  found_file boolean;
-begin
-  if part is null or to_regclass('storage.objects') is null then
-    return null;
-  end if;
-  select exists (
-    select from storage.objects
-    where bucket_id in (part[1], percent_decoded(part[1])) and name in (part[2], percent_decoded(part[2]))
-      and (metadata ->> 'size')::bigint > 0) into found_file;
-  return found_file;
-end $$;
-
-create or replace function require_stored(p_task_id uuid, p_location text) returns void
-language plpgsql stable security definer set search_path = public, pg_temp as $$
-begin
-  if is_stored(p_location) = false then
-    raise exception 'task % cannot complete: % is not in storage', p_task_id, one_line(p_location)
-      using errcode = 'PT409', hint = 'Upload the file first.';
-  end if;
-end $$;
-
--- The pool of a worker that names none.
-create or replace function default_pool() returns text
-language plpgsql stable security definer set search_path = public, pg_temp as $$
-declare
-  found_pools text[];
-begin
-  select array_agg(name order by name <> 'main', name) into found_pools from pools;
-  if found_pools[1] = 'main' or cardinality(found_pools) = 1 then
-    return found_pools[1];
-  end if;
-  raise exception 'no pool for this worker: there is none named main, and not one alone'
-    using errcode = 'PT404', hint = 'Start the pool (gpu-pool pool start), or register the worker with a pool.';
-end $$;
-
 create or replace function require_known_worker(p_argument text, p_worker_id text) returns void
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 begin
@@ -81,6 +29,7 @@ begin
       using errcode = 'PT404', hint = 'A worker registers with its first heartbeat.';
   end if;
 end $$;
+select grant_to_service('require_known_worker(text, text)');
 
 create or replace function require_tasks_table(p_table_name text) returns void
 language plpgsql immutable set search_path = public, pg_temp as $$
@@ -90,6 +39,7 @@ begin
       'It is tasks; a pool of its own separates one kind of work from another.');
   end if;
 end $$;
+select grant_to_service('require_tasks_table(text)');
 
 -- Claims a task for a worker; no row: there is none. A worker that holds one already gets that one again.
 create or replace function func_claim_available_task(worker_id_param text)
@@ -109,6 +59,7 @@ begin
       as t (task_id uuid, params jsonb, task_type text, project_id uuid, attempt integer, lease_token uuid)
     join tasks own on own.id = t.task_id;
 end $$;
+select grant_to_everyone('func_claim_available_task(text)');
 
 create or replace function func_claim_available_task(p_table_name text, p_worker_id text)
 returns table (task_id_out uuid, params_out jsonb, task_type_out text, project_id_out uuid)
@@ -118,12 +69,14 @@ begin
   perform require_known_worker('p_worker_id', p_worker_id);
   return query select c.id, c.params, c.task_type, c.project_id from func_claim_available_task(p_worker_id) as c;
 end $$;
+select grant_to_everyone('func_claim_available_task(text, text)');
 
 create or replace function func_claim_task(p_table_name text, p_worker_id text)
 returns table (task_id_out uuid, params_out jsonb, task_type_out text, project_id_out uuid)
 language sql security definer set search_path = public, pg_temp as $$
   select * from func_claim_available_task(p_table_name, p_worker_id)
 $$;
+select grant_to_service('func_claim_task(text, text)');
 
 -- The lease that a call without a token is about: the open one of the task, which must be the caller's. Null: none.
 create or replace function open_lease(p_task_id uuid, p_lease_token uuid) returns uuid
@@ -145,6 +98,7 @@ begin
   end if;
   return coalesce(lease.lease_token, p_lease_token);
 end $$;
+select grant_to_service('open_lease(uuid, uuid)');
 
 -- Completes a task. p_result becomes result_data, its video_url (or output_location, or public_url) output_location; a
 -- file of this project's storage must be there. Answers {success, outcome, status}: completed, already_completed,
@@ -197,6 +151,7 @@ begin
   end if;
   return jsonb_build_object('success', outcome in ('completed', 'already_completed'), 'outcome', outcome, 'status', task.status);
 end $$;
+select grant_to_everyone('func_mark_task_complete(uuid, jsonb, uuid, uuid, jsonb)');
 
 -- One failed attempt: the task goes back to the queue, or fails with its third. Answers {success, outcome, status}:
 -- requeued, failed, lease_lost or not_running. The last two arguments are the first two by their older names.
@@ -225,6 +180,7 @@ begin
   return jsonb_build_object('success', coalesce(outcome in ('requeued', 'failed'), false),
     'outcome', coalesce(outcome, 'not_running'), 'status', task.status);
 end $$;
+select grant_to_everyone('func_mark_task_failed(uuid, text, uuid, uuid, text)');
 
 -- The status that an old worker reports. In Progress is progress, and of an orchestrator's task that has sub-tasks: from
 -- now on it waits for them, without a worker. Failed is one failed attempt, p_output_location its error. Answers
@@ -275,6 +231,7 @@ begin
   end if;
   return jsonb_build_object('success', true, 'outcome', coalesce(outcome, 'set'), 'status', task.status);
 end $$;
+select grant_to_service('func_update_task_status(text, uuid, text, text)');
 
 -- All tasks of these statuses, by any of their names; the longest waiting first. task_data is params.
 create or replace function func_get_tasks_by_status(status_filter text[])
@@ -305,24 +262,4 @@ begin
       t.created_at, t.updated_at, t.parent_id, t.delegated_at, t.error_details, t.params
     from tasks t where t.status::text = any (wanted) order by t.created_at, t.vtime;
 end $$;
-
-do $$
-declare
-  f record;
-begin
-  for f in
-    select p.oid::regprocedure as signature, p.proname as name from pg_proc p
-    where p.pronamespace = 'public'::regnamespace and p.proname in (
-      'refuse_argument', 'is_service', 'is_stored', 'require_stored', 'default_pool', 'require_known_worker',
-      'require_tasks_table', 'open_lease', 'func_claim_available_task', 'func_claim_task', 'func_mark_task_complete',
-      'func_mark_task_failed', 'func_update_task_status', 'func_get_tasks_by_status')
-  loop
-    execute format('revoke all on function %s from public, anon, authenticated', f.signature);
-    execute format('grant execute on function %s to service_role', f.signature);
-    -- Called with a worker's own token too, which each of them checks.
-    if f.name in ('func_claim_available_task', 'func_mark_task_complete', 'func_mark_task_failed')
-    then
-      execute format('grant execute on function %s to anon, authenticated', f.signature);
-    end if;
-  end loop;
-end $$;
+select grant_to_service('func_get_tasks_by_status(text[])');

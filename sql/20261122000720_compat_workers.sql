@@ -23,6 +23,7 @@ begin
   end loop;
   return closed;
 end $$;
+select grant_to_service('func_reset_orphaned_tasks(text[])');
 
 -- A sign of life. Under the service role an unknown worker is registered by it, as external. Answers {success,
 -- worker_status}.
@@ -44,6 +45,7 @@ begin
   answer := worker_heartbeat(worker_id_param, vram_total_mb_param, vram_used_mb_param);
   return jsonb_build_object('success', answer ->> 'worker_status' in ('active', 'terminating')) || answer;
 end $$;
+select grant_to_everyone('func_update_worker_heartbeat(text, integer, integer)');
 
 -- A sign of life with up to 1,000 log lines {timestamp, level, message, task_id, metadata}. Lines about the task
 -- that the worker holds are progress of it. status_param crashed is no sign of life but evidence, and sets no status.
@@ -82,11 +84,4 @@ begin
     'log_errors', case jsonb_typeof(logs_param) when 'array' then jsonb_array_length(logs_param) - coalesce(inserted, 0) else 0 end,
     'heartbeat_updated', status_param is distinct from 'crashed' and (answer ->> 'success')::boolean);
 end $$;
-
-revoke all on function func_reset_orphaned_tasks(text[]), func_update_worker_heartbeat(text, integer, integer),
-  func_worker_heartbeat_with_logs(text, integer, integer, jsonb, uuid, text) from public, anon, authenticated;
-grant execute on function func_reset_orphaned_tasks(text[]), func_update_worker_heartbeat(text, integer, integer),
-  func_worker_heartbeat_with_logs(text, integer, integer, jsonb, uuid, text) to service_role;
--- Called with a worker's own token too, which each of them checks.
-grant execute on function func_update_worker_heartbeat(text, integer, integer),
-  func_worker_heartbeat_with_logs(text, integer, integer, jsonb, uuid, text) to anon, authenticated;
+select grant_to_everyone('func_worker_heartbeat_with_logs(text, integer, integer, jsonb, uuid, text)');

@@ -19,6 +19,7 @@ left join (
 comment on view worker_costs is 'What each worker has cost, in USD: booked when its pod was seen gone, running until then.';
 comment on column worker_costs.cost_usd is 'Null where the price is not known.';
 comment on column worker_costs.busy_sec is 'Seconds for which it held a task.';
+select secure_view('worker_costs');
 
 create view task_costs with (security_invoker = true) as
 select t.id as task_id, t.project_id, t.task_type, t.status, count(a.task_id) as attempts,
@@ -34,6 +35,7 @@ group by t.id;
 comment on view task_costs is 'What each task has cost, in USD: of each worker that held it, its share of that worker''s cost by the time it was held. The tasks of a worker carry its idle time too.';
 comment on column task_costs.busy_sec is 'Seconds for which it was held by a worker, over all attempts.';
 comment on column task_costs.cost_usd is 'Still growing while one of its workers lives; null where a price is not known.';
+select secure_view('task_costs');
 
 create view normalized_task_status with (security_invoker = true) as
 select id as task_id, project_id, task_type, status,
@@ -50,6 +52,7 @@ select id as task_id, project_id, task_type, status,
   worker_id, attempts, created_at, updated_at
 from tasks;
 comment on view normalized_task_status is 'Each task''s status in the small spelling that some programs use, and in words what it waits for.';
+select secure_view('normalized_task_status');
 
 create view task_queue_analysis with (security_invoker = true) as
 select pool, task_type,
@@ -65,6 +68,7 @@ from tasks
 where status in ('Queued', 'In Progress')
 group by pool, task_type;
 comment on view task_queue_analysis is 'Depth of the queue by pool and task type. claimable is what the pool counts.';
+select secure_view('task_queue_analysis');
 
 create view recent_task_activity with (security_invoker = true) as
 select t.id as task_id, t.task_type, t.project_id, t.pool, t.status, t.worker_id, t.attempts, t.created_at,
@@ -76,6 +80,7 @@ from tasks t
 where t.updated_at > now() - interval '24 hours'
 order by t.updated_at desc;
 comment on view recent_task_activity is 'Tasks that changed in the last 24 hours, latest first.';
+select secure_view('recent_task_activity');
 create view active_workers_health with (security_invoker = true) as
 select w.id as worker_id, w.pool, w.origin, w.status, w.boot_stage,
   extract(epoch from now() - w.last_heartbeat) as heartbeat_age_sec,
@@ -91,6 +96,7 @@ left join task_attempts a on a.worker_id = w.id and a.ended_at is null
 where w.status in ('spawning', 'active', 'terminating') and w.gone_at is null;
 comment on view active_workers_health is 'Living workers: signs of life, memory of the GPU, the task in hand. Ages in seconds, by the database''s clock.';
 comment on column active_workers_health.reported_status is 'A status that its program, or somebody, reported last; evidence, not a state.';
+select secure_view('active_workers_health');
 
 create view worker_performance with (security_invoker = true) as
 select w.id as worker_id, w.pool, w.status, w.instance_type,
@@ -109,6 +115,7 @@ left join task_attempts a on a.worker_id = w.id
 left join worker_costs c on c.worker_id = w.id
 group by w.id, c.cost_usd;
 comment on view worker_performance is 'Attempts of each worker, living or gone. Released, drained and cancelled ones count neither for nor against it.';
+select secure_view('worker_performance');
 
 create view orchestrator_status with (security_invoker = true) as
 select p.name as pool, p.mode, p.hold, p.observed_at, extract(epoch from now() - p.observed_at) as observed_age_sec,
@@ -128,6 +135,7 @@ left join (
   where w.gone_at is null group by w.pool) as f on f.pool = p.name;
 comment on view orchestrator_status is 'One row a pool: intent, queue and fleet now.';
 comment on column orchestrator_status.cost_per_hr_usd is 'Rate of all pods that were not seen gone, in USD an hour.';
+select secure_view('orchestrator_status');
 
 create view v_recent_errors with (security_invoker = true) as
 select id, timestamp, source_type, source_id, log_level, message, task_id, worker_id, metadata
@@ -135,6 +143,7 @@ from system_logs
 where log_level in ('ERROR', 'CRITICAL') and timestamp > now() - interval '24 hours'
 order by timestamp desc;
 comment on view v_recent_errors is 'Errors in the logs of the last 24 hours, latest first.';
+select secure_view('v_recent_errors');
 
 create view v_worker_log_activity with (security_invoker = true) as
 select worker_id, count(*) as lines, count(*) filter (where log_level = 'WARNING') as warnings,
@@ -144,17 +153,4 @@ from system_logs
 where worker_id is not null and timestamp > now() - interval '24 hours'
 group by worker_id;
 comment on view v_worker_log_activity is 'Log lines of each worker in the last 24 hours.';
-
-do $$
-declare
-  view_name text;
-begin
-  foreach view_name in array array['orchestrator_status', 'active_workers_health', 'recent_task_activity',
-    'worker_performance', 'task_queue_analysis', 'normalized_task_status', 'v_recent_errors', 'v_worker_log_activity',
-    'worker_costs', 'task_costs']
-  loop
-    execute format('revoke all on %I from public, anon, authenticated', view_name);
-    execute format('revoke all on %I from service_role', view_name);
-    execute format('grant select on %I to service_role', view_name);
-  end loop;
-end $$;
+select secure_view('v_worker_log_activity');

@@ -1,50 +1,8 @@
 -- Who calls through PostgREST and the edge functions: the service key, a user's JWT, a personal access token (header
 -- x-api-token) or a worker's token (x-worker-token). Every api_* function judges its caller itself.
 
-create table if not exists user_api_tokens (id uuid primary key default gen_random_uuid());
-alter table user_api_tokens
-  add column if not exists user_id uuid,
-  add column if not exists token_hash text,
-  add column if not exists label text,
-  add column if not exists created_at timestamptz not null default now(),
-  add column if not exists last_used_at timestamptz,
-  add column if not exists revoked_at timestamptz;
--- A table that kept the tokens themselves: they go on working, and no new one is stored.
-do $$
-begin
-  if exists (select from information_schema.columns
-    where table_schema = 'public' and table_name = 'user_api_tokens' and column_name = 'token')
-  then
-    execute $q$update user_api_tokens set token_hash = encode(sha256(convert_to(token::text, 'utf8')), 'hex')
-      where token_hash is null and token is not null$q$;
-    execute 'alter table user_api_tokens alter column token drop not null';
-  end if;
-end $$;
-comment on table user_api_tokens is 'Personal access tokens: each opens its user''s projects and nothing else.';
-comment on column user_api_tokens.token_hash is 'SHA-256, hexadecimal. The token itself is shown once and never stored.';
-comment on column user_api_tokens.last_used_at is 'Within five minutes: a busy token is no hot row.';
--- Serves every request with a token.
-create unique index if not exists user_api_tokens_hash on user_api_tokens (token_hash);
--- Serves the list of one's own tokens.
-create index if not exists user_api_tokens_user on user_api_tokens (user_id);
-
 -- Serves what a user may see.
 create index if not exists projects_user on projects (user_id) where user_id is not null;
-
--- The user behind this request, by JWT or personal access token; null when there is none.
-create or replace function request_user() returns uuid
-language plpgsql stable security definer set search_path = public, pg_temp as $$
-declare
-  caller text := coalesce(nullif(current_setting('role', true), ''), 'none');
-  claims jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
-  given text := nullif(current_setting('request.headers', true), '')::jsonb ->> 'x-api-token';
-begin
-  if caller = 'authenticated' then
-    return nullif(claims ->> 'sub', '')::uuid;
-  end if;
-  return (select user_id from user_api_tokens
-    where token_hash = encode(sha256(convert_to(given, 'utf8')), 'hex') and revoked_at is null and caller = 'anon');
-end $$;
 
 -- Who is calling: kind service, user, pat, worker or anon, with user_id or worker_id.
 create or replace function api_caller() returns jsonb
@@ -73,6 +31,7 @@ begin
   return jsonb_build_object('kind', case when holder is null then 'anon' else 'worker' end,
     'user_id', null, 'worker_id', holder);
 end $$;
+select grant_to_everyone('api_caller()');
 
 -- A refusal that PostgREST answers with its status; the field at fault stands in the details.
 create or replace function api_refuse(p_code text, p_field text, p_message text) returns void
@@ -80,6 +39,7 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   raise exception '%', one_line(p_message) using errcode = p_code, detail = coalesce(one_line(p_field), '');
 end $$;
+select grant_to_service('api_refuse(text, text, text)');
 
 create or replace function api_known_caller() returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -92,6 +52,7 @@ begin
   end if;
   return caller;
 end $$;
+select grant_to_service('api_known_caller()');
 
 -- Whether this caller may work with tasks of this project: a worker with those of the project whose task it holds.
 create or replace function api_may_use(p_caller jsonb, p_project uuid) returns boolean
@@ -103,6 +64,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
       where a.worker_id = p_caller ->> 'worker_id' and a.ended_at is null and t.project_id = p_project)
     else exists (select from projects where id = p_project and user_id = (p_caller ->> 'user_id')::uuid) end
 $$;
+select grant_to_service('api_may_use(jsonb, uuid)');
 
 -- A new personal access token, in this answer and nowhere else. The service key makes one for p_user_id.
 create or replace function api_create_token(p_label text, p_user_id uuid default null) returns jsonb
@@ -124,6 +86,7 @@ begin
   returning id into made;
   return jsonb_build_object('id', made, 'user_id', owner, 'label', left(p_label, 100), 'token', new_token);
 end $$;
+select grant_to_everyone('api_create_token(text, uuid)');
 
 create or replace function api_revoke_token(p_id uuid) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -137,10 +100,7 @@ begin
   end if;
   return jsonb_build_object('id', p_id, 'revoked', true);
 end $$;
-
-alter table user_api_tokens enable row level security;
-revoke all on user_api_tokens from public, anon, authenticated;
-grant select, insert, update, delete on user_api_tokens to service_role;
+select grant_to_everyone('api_revoke_token(uuid)');
 
 -- Signed-in users read their own through the tables too; every write goes through the functions above.
 grant select on projects, tasks to authenticated;
@@ -172,27 +132,5 @@ begin
   loop
     execute format('drop policy %I on %I', old.policyname, old.tablename);
     raise notice 'policy "%" on % was dropped: it was not made for the rights given here', old.policyname, old.tablename;
-  end loop;
-end $$;
-
-do $$
-declare
-  f record;
-begin
-  for f in
-    select p.oid::regprocedure as signature, p.proname as name
-    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'public' and p.proname in (
-      'request_user', 'api_refuse', 'api_known_caller', 'api_may_use', 'api_caller', 'api_create_token',
-      'api_revoke_token')
-  loop
-    execute format('revoke all on function %s from public, anon, authenticated', f.signature);
-    execute format('grant execute on function %s to service_role', f.signature);
-    -- Called by people and workers with whatever they have; each of these judges its caller.
-    if f.name in (
-      'api_caller', 'api_create_token', 'api_revoke_token')
-    then
-      execute format('grant execute on function %s to anon, authenticated', f.signature);
-    end if;
   end loop;
 end $$;

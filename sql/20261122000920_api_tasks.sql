@@ -14,6 +14,7 @@ begin
   end if;
   return (p_body ->> p_field)::uuid;
 end $$;
+select grant_to_service('api_uuid(jsonb, text)');
 
 create or replace function api_task(p_task tasks) returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
@@ -29,6 +30,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
     select progress, progress_message from task_attempts where task_id = one.id order by attempt desc limit 1
   ) as last on true
 $$;
+select grant_to_service('api_task(tasks)');
 
 -- The task with this id, if this caller may see it; otherwise it is as if there were none.
 create or replace function api_find_task(p_caller jsonb, p_id uuid) returns tasks
@@ -42,6 +44,7 @@ begin
   end if;
   return task;
 end $$;
+select grant_to_service('api_find_task(jsonb, uuid)');
 
 -- Inserts one task. An id that is sent twice with the same content is answered with the task that is there, so that a
 -- request whose answer was lost can be repeated.
@@ -127,12 +130,14 @@ begin
   end if;
   return api_task(task);
 end $$;
+select grant_to_everyone('api_create_task(jsonb)');
 
 create or replace function api_get_task(p_id uuid) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   return api_task(api_find_task(api_known_caller(), p_id));
 end $$;
+select grant_to_everyone('api_get_task(uuid)');
 
 -- Newest first. p_filter: status, project_id, limit (1 to 200, default 50), cursor (next_cursor of the page before).
 create or replace function api_list_tasks(p_filter jsonb default '{}') returns jsonb
@@ -190,6 +195,7 @@ begin
   return jsonb_build_object('tasks', page, 'next_cursor', format('%s_%s',
     (extract(epoch from (page -> -1 ->> 'created_at')::timestamptz) * 1000000)::bigint, page -> -1 ->> 'id'));
 end $$;
+select grant_to_everyone('api_list_tasks(jsonb)');
 
 -- Ends a task and its lease. A cancelled task is answered as it is; a complete or failed one is a conflict.
 create or replace function api_cancel_task(p_id uuid) returns jsonb
@@ -222,25 +228,4 @@ begin
   end if;
   return api_task(task);
 end $$;
-
-do $$
-declare
-  f record;
-begin
-  for f in
-    select p.oid::regprocedure as signature, p.proname as name
-    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'public' and p.proname in (
-      'api_uuid', 'api_task', 'api_find_task', 'api_create_task', 'api_get_task', 'api_list_tasks',
-      'api_cancel_task')
-  loop
-    execute format('revoke all on function %s from public, anon, authenticated', f.signature);
-    execute format('grant execute on function %s to service_role', f.signature);
-    -- Called by people and workers with whatever they have; each of these judges its caller.
-    if f.name in (
-      'api_create_task', 'api_get_task', 'api_list_tasks', 'api_cancel_task')
-    then
-      execute format('grant execute on function %s to anon, authenticated', f.signature);
-    end if;
-  end loop;
-end $$;
+select grant_to_everyone('api_cancel_task(uuid)');

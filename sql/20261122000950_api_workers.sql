@@ -1,9 +1,5 @@
 -- What workers of any kind may do through the edge functions, also those of the old protocol, which know no lease.
 
-alter table workers add column if not exists user_id uuid;
-comment on column workers.user_id is 'Whose machine it is, where a user claims with their own token; null: the pool''s or an operator''s.';
--- Serves the leases that a user's machines hold.
-create index if not exists workers_user on workers (user_id) where user_id is not null;
 -- Serves the segments of one run.
 create index if not exists tasks_run on tasks ((params ->> 'orchestrator_run_id'))
   where params ->> 'orchestrator_run_id' is not null;
@@ -31,6 +27,7 @@ begin
   return jsonb_build_object('totals', jsonb_build_object('queued_only', queued, 'eligible_queued', queued,
     'active_only', running, 'queued_plus_active', queued + running));
 end $$;
+select grant_to_everyone('task_counts(text)');
 
 create or replace function api_predecessor_output(p_task_id uuid) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -42,6 +39,7 @@ begin
   return jsonb_build_object('predecessor_id', before.id, 'status', before.status,
     'output_location', case when before.status = 'Complete' then before.output_location end);
 end $$;
+select grant_to_everyone('api_predecessor_output(uuid)');
 
 create or replace function api_completed_segments(p_run_id text, p_project_id uuid) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -59,6 +57,7 @@ begin
     where params ->> 'orchestrator_run_id' = p_run_id and project_id = p_project_id
       and task_type = 'travel_segment' and status = 'Complete');
 end $$;
+select grant_to_everyone('api_completed_segments(text, uuid)');
 
 -- A claim by whoever may claim: a worker of a pool, or a user's own machine, which gets tasks of its user's projects only.
 create or replace function api_claim_task(p_worker_id text) returns jsonb
@@ -105,6 +104,7 @@ begin
   end if;
   return jsonb_build_object('worker_status', coalesce(machine.status, 'active'), 'task', claimed);
 end $$;
+select grant_to_everyone('api_claim_task(text)');
 
 -- The attempt at this task that the caller may write about: its own; for the service key, which old workers share, the
 -- last one. It may have ended.
@@ -129,6 +129,7 @@ begin
   end if;
   return lease;
 end $$;
+select grant_to_service('api_lease(uuid, uuid)');
 
 create or replace function api_authorize_upload(p_task_id uuid) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -139,6 +140,7 @@ begin
     'allowed', lease.ended_at is null, 'attempt', lease.attempt,
     'reason', case when lease.ended_at is null then 'lease held' else 'lease ended: ' || lease.cause end);
 end $$;
+select grant_to_everyone('api_authorize_upload(uuid)');
 
 -- finish_task for a caller that may not know its lease. Answers outcome and the task's output_location.
 create or replace function api_finish_task(
@@ -157,6 +159,7 @@ begin
   return (select jsonb_build_object('outcome', outcome, 'output_location', output_location, 'result_data', result_data)
     from tasks where id = p_task_id);
 end $$;
+select grant_to_everyone('api_finish_task(uuid, text, text, jsonb, uuid)');
 
 -- A status as workers of the old protocol send it, made a rule of the queue: 'In Progress' is progress, and delegates an
 -- orchestrator task that has sub-tasks; 'Failed' is a task error; 'Queued' gives the task back. p_note: error or message.
@@ -199,26 +202,4 @@ begin
   end if;
   return (select jsonb_build_object('task_id', id, 'status', status, 'outcome', outcome) from tasks where id = p_task_id);
 end $$;
-
-do $$
-declare
-  f record;
-begin
-  for f in
-    select p.oid::regprocedure as signature, p.proname as name
-    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'public' and p.proname in (
-      'api_lease', 'task_counts', 'api_predecessor_output', 'api_completed_segments',
-      'api_claim_task', 'api_authorize_upload', 'api_finish_task', 'api_update_task')
-  loop
-    execute format('revoke all on function %s from public, anon, authenticated', f.signature);
-    execute format('grant execute on function %s to service_role', f.signature);
-    -- Called by people and workers with whatever they have; each of these judges its caller.
-    if f.name in (
-      'task_counts', 'api_predecessor_output', 'api_completed_segments', 'api_claim_task', 'api_authorize_upload',
-      'api_finish_task', 'api_update_task')
-    then
-      execute format('grant execute on function %s to anon, authenticated', f.signature);
-    end if;
-  end loop;
-end $$;
+select grant_to_everyone('api_update_task(uuid, text, text, boolean, uuid)');

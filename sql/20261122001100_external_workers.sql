@@ -28,6 +28,7 @@ begin
   perform journal(p_pool, 'worker.registered', format('external, its token is good for %s s', p_lifetime_sec), p_worker_id);
   return jsonb_build_object('outcome', 'registered');
 end $$;
+select grant_to_service('register_external_worker(text, text, text, integer, text)');
 
 -- No further task; the one that it holds is finished first. Answers drained, or not_living where there is no such worker.
 create or replace function drain_external_worker(p_worker_id text, p_reason text) returns jsonb
@@ -38,6 +39,7 @@ begin
   end if;
   return drain_worker(p_worker_id, p_reason, false);
 end $$;
+select grant_to_service('drain_external_worker(text, text)');
 
 -- Its machine has ended it: the row ends, its credential dies, what it still held goes back to the queue.
 create or replace function remove_external_worker(p_worker_id text, p_reason text) returns jsonb
@@ -55,6 +57,7 @@ begin
   perform journal(worker.pool, 'worker.gone', format('external worker removed: %s', p_reason), p_worker_id);
   return jsonb_build_object('outcome', 'removed');
 end $$;
+select grant_to_service('remove_external_worker(text, text)');
 
 -- Ends the leases of external workers that fell silent or are stuck, by the same clocks as a pod's; their rows stay, for a
 -- machine may wake up again, unless they were drained or their credential is dead. A user's own machine, in no pool that
@@ -102,16 +105,4 @@ begin
   end loop;
   return jsonb_build_object('closed', closed, 'removed', removed);
 end $$;
-
-do $$
-declare
-  f regprocedure;
-begin
-  for f in
-    select oid from pg_proc where pronamespace = 'public'::regnamespace and proname in (
-      'register_external_worker', 'drain_external_worker', 'remove_external_worker', 'expire_external_workers')
-  loop
-    execute format('revoke all on function %s from public, anon, authenticated', f);
-    execute format('grant execute on function %s to service_role', f);
-  end loop;
-end $$;
+select grant_to_service('expire_external_workers(text, numeric, numeric)');

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { inject } from "vitest";
+import { bootstrapSupabase } from "../../src/dev/servers/supabase-roles.ts";
 import { openSqlPool } from "./sql-pool.ts";
 
 export interface TestDatabase {
@@ -13,9 +14,21 @@ export interface TestDatabase {
 
 /** A fresh database, cloned from the migrated template. */
 export async function createTestDatabase(): Promise<TestDatabase> {
-  const { superuserUrl, templateDatabase, authenticatorPassword } = inject("shared");
+  return await createDatabase(inject("shared").templateDatabase);
+}
+
+/** A fresh database with what a hosted project has before its first migration. */
+export async function createEmptyDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase("template1");
+  const { authenticatorPassword } = inject("shared");
+  await bootstrapSupabase({ databaseUrl: database.databaseUrl, authenticatorPassword });
+  return database;
+}
+
+async function createDatabase(template: string): Promise<TestDatabase> {
+  const { superuserUrl, authenticatorPassword } = inject("shared");
   const name = `test_${randomBytes(6).toString("hex")}`;
-  await asSuperuser(superuserUrl, `create database ${name} template ${templateDatabase}`);
+  await asSuperuser(superuserUrl, `create database ${name} template ${template}`);
   const url = new URL(superuserUrl);
   url.pathname = `/${name}`;
   const databaseUrl = url.href;

@@ -1,4 +1,5 @@
--- Makes a plain database look like a hosted Supabase project before its first migration. Idempotent.
+-- Gives a plain database what a hosted Supabase project has before its first migration, except automatic grants.
+-- It can be run again.
 
 do $$
 declare
@@ -22,15 +23,19 @@ alter role anon set statement_timeout = '3s';
 alter role authenticated set statement_timeout = '8s';
 alter role authenticator set statement_timeout = '8s';
 
-grant usage on schema public to anon, authenticated, service_role;
-alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
-alter default privileges in schema public grant all on functions to anon, authenticated, service_role;
-alter default privileges in schema public grant all on sequences to anon, authenticated, service_role;
-
 create schema if not exists extensions;
 grant usage on schema extensions to anon, authenticated, service_role;
 create extension if not exists pgcrypto with schema extensions;
 create extension if not exists "uuid-ossp" with schema extensions;
+
+-- A new object is closed until it is granted. The revocations undo the grants that an earlier version of this file made.
+-- Postgres lets everybody execute a new function: only a revocation without a schema changes that. It stands below the
+-- extensions, whose functions are for everybody.
+grant usage on schema public to anon, authenticated, service_role;
+alter default privileges in schema public revoke all on tables from anon, authenticated, service_role;
+alter default privileges in schema public revoke all on functions from anon, authenticated, service_role;
+alter default privileges in schema public revoke all on sequences from anon, authenticated, service_role;
+alter default privileges revoke execute on functions from public;
 
 create schema if not exists auth;
 grant usage on schema auth to anon, authenticated, service_role;

@@ -92,7 +92,12 @@ describe("who meets what through PostgREST", () => {
     await api.queue.rows("alter table user_api_tokens add column token text not null default gen_random_uuid()::text");
     const old = `old-${randomUUID()}`;
     await api.queue.rows("insert into user_api_tokens (user_id, token) values ($1, $2)", [ann.userId, old]);
-    for (const name of ["20261122000900_api", "20261122000920_api_tasks", "20261122000950_api_workers"]) {
+    for (const name of [
+      "20261122000170_callers",
+      "20261122000900_api",
+      "20261122000920_api_tasks",
+      "20261122000950_api_workers",
+    ]) {
       await api.queue.rows(readFileSync(`sql/${name}.sql`, "utf8"));
     }
     expect(await api.ask("GET", `/api/tasks/${task}`, old)).toMatchObject({ status: 200, body: { id: task } });

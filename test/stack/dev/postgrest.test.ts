@@ -26,7 +26,9 @@ const SCHEMA = `
   create function nap(seconds float) returns text language sql as $$ select pg_sleep(seconds)::text $$;
   create function timeouts() returns text language sql as $$ select current_setting('statement_timeout') $$;
   create function who() returns jsonb language sql as
-    $$ select jsonb_build_object('uid', auth.uid(), 'role', auth.role(), 'user', current_user) $$;`;
+    $$ select jsonb_build_object('uid', auth.uid(), 'role', auth.role(), 'user', current_user) $$;
+  grant all on number, secret to anon, authenticated, service_role;
+  grant execute on function nap(float), timeouts(), who() to anon, authenticated, service_role;`;
 
 function token(role: string, claims: Record<string, string> = {}): Promise<string> {
   return new SignJWT({ role, ...claims })
@@ -108,7 +110,7 @@ describe("a bootstrapped database behind PostgREST", { timeout: 120_000 }, () =>
   });
 
   it("serves a table made later, after its schema was reloaded", async () => {
-    await sql("create table later (n int)");
+    await sql("create table later (n int); grant select on later to anon");
     await postgrest.reloadSchema();
     expect(await get("/later")).toEqual({ status: 200, body: [] });
   });

@@ -20,6 +20,7 @@ describe("generate-upload-url", () => {
         end if;
         return jsonb_build_object('allowed', p_lease_token = '${LEASE}', 'reason', 'lease is not open', 'attempt', 1);
       end $$;
+      grant execute on function public.authorize_upload(uuid, uuid) to anon, authenticated, service_role;
     `);
   }, 120_000);
   afterAll(() => stack?.close());

@@ -15,6 +15,8 @@ beforeAll(async () => {
         'worker_token', current_setting('request.headers', true)::jsonb ->> 'x-worker-token')
     $$;
     create function public.echo(apikey text) returns text language sql stable as $$ select apikey $$;
+    grant all on public.notes to anon, authenticated, service_role;
+    grant execute on function public.whoami(), public.echo(text) to anon, authenticated, service_role;
   `);
 }, 120_000);
 afterAll(() => stack?.close());

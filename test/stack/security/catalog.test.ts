@@ -1,122 +1,207 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openQueue, type Queue } from "../../kit/queue.ts";
+import { migrate } from "../../../src/supabase/migrate.ts";
+import { createEmptyDatabase, createTestDatabase, type TestDatabase } from "../../kit/database.ts";
 
 /** What a pod calls with the public key; each of them checks the pod's own token. */
 const WORKER_FUNCTIONS = [
-  "authorize_upload",
-  "claim_task",
-  "delegate_task",
-  "fail_task",
-  "finish_and_claim",
-  "finish_task",
-  "func_claim_available_task",
-  "func_claim_available_task",
-  "func_mark_task_complete",
-  "func_mark_task_failed",
-  "func_update_worker_heartbeat",
-  "func_worker_heartbeat_with_logs",
-  "release_task",
-  "report_progress",
-  "worker_heartbeat",
-  "worker_logs",
+  "authorize_upload(uuid,uuid)",
+  "claim_task(text)",
+  "delegate_task(uuid,uuid,uuid)",
+  "fail_task(uuid,uuid,text,boolean)",
+  "finish_and_claim(uuid,uuid,text,text,jsonb)",
+  "finish_task(uuid,uuid,text,text,jsonb)",
+  "func_claim_available_task(text)",
+  "func_claim_available_task(text,text)",
+  "func_mark_task_complete(uuid,jsonb,uuid,uuid,jsonb)",
+  "func_mark_task_failed(uuid,text,uuid,uuid,text)",
+  "func_update_worker_heartbeat(text,integer,integer)",
+  "func_worker_heartbeat_with_logs(text,integer,integer,jsonb,uuid,text)",
+  "release_task(uuid,uuid,text)",
+  "report_progress(uuid,uuid,real,text)",
+  "worker_heartbeat(text,integer,integer)",
+  "worker_logs(text,jsonb)",
 ];
 
 /** What people and old workers call with whatever they have; each of them judges its caller. */
 const API_FUNCTIONS = [
-  "api_authorize_upload",
-  "api_caller",
-  "api_cancel_task",
-  "api_claim_task",
-  "api_completed_segments",
-  "api_create_task",
-  "api_create_token",
-  "api_finish_task",
-  "api_get_task",
-  "api_list_tasks",
-  "api_predecessor_output",
-  "api_revoke_token",
-  "api_update_task",
-  "task_counts",
+  "api_authorize_upload(uuid)",
+  "api_caller()",
+  "api_cancel_task(uuid)",
+  "api_claim_task(text)",
+  "api_completed_segments(text,uuid)",
+  "api_create_task(jsonb)",
+  "api_create_token(text,uuid)",
+  "api_finish_task(uuid,text,text,jsonb,uuid)",
+  "api_get_task(uuid)",
+  "api_list_tasks(jsonb)",
+  "api_predecessor_output(uuid)",
+  "api_revoke_token(uuid)",
+  "api_update_task(uuid,text,text,boolean,uuid)",
+  "task_counts(text)",
 ];
+
+/** What migrations call to grant; nobody else may. */
+const GRANTING_FUNCTIONS = [
+  "grant_to_everyone(regprocedure)",
+  "grant_to_service(regprocedure)",
+  "secure_table(regclass)",
+  "secure_view(regclass)",
+];
+
+/** The columns that a signed-in user may read, of the rows that the policies show; every column of the first two. */
+const READABLE_COLUMNS = {
+  projects: "*",
+  tasks: "*",
+  user_api_tokens: "created_at,id,label,last_used_at,revoked_at,user_id",
+};
 
 const OUR_FUNCTIONS = `
   from pg_proc p
   where p.pronamespace = 'public'::regnamespace
     and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')`;
 const OUR_RELATIONS = "from pg_class c where c.relnamespace = 'public'::regnamespace";
+const SIGNATURE = "select p.oid::regprocedure::text as name";
 
-describe("the rights in the schema public", () => {
-  let queue: Queue;
+/** As in a hosted project that grants by itself, and as Postgres does by default: a new object is open to everybody. */
+const AUTOMATIC_GRANTS = `
+  alter default privileges grant execute on functions to public;
+  alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
+  alter default privileges in schema public grant all on functions to anon, authenticated, service_role;
+  alter default privileges in schema public grant all on sequences to anon, authenticated, service_role;`;
+
+async function databaseWithAutomaticGrants(): Promise<TestDatabase> {
+  const database = await createEmptyDatabase();
+  await database.sql.query(AUTOMATIC_GRANTS);
+  await migrate(database.databaseUrl);
+  return database;
+}
+
+const FORGOTTEN = `
+  create table forgotten_table (id bigint generated always as identity, note text);
+  create view forgotten_view as select 1 as one;
+  create sequence forgotten_sequence;
+  create function forgotten_function() returns int language sql security definer as 'select 1';`;
+
+/** What a role may do with the objects that nobody granted, in words. */
+function rightsOnForgotten(role: string): string {
+  return `
+  select c.relname || ' ' || r.name as name
+  from pg_class c, unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger', 'maintain']) as r (name)
+  where c.relname in ('forgotten_table', 'forgotten_view') and has_table_privilege('${role}', c.oid, r.name)
+  union all
+  select c.relname || ' usage' from pg_class c
+  where c.relname like 'forgotten%' and case when c.relkind = 'S'
+    then has_sequence_privilege('${role}', c.oid, 'usage, select, update') else false end
+  union all
+  select 'forgotten_function execute' where has_function_privilege('${role}', 'forgotten_function()', 'execute')`;
+}
+
+describe.each([
+  { where: "of our own stack", open: createTestDatabase },
+  { where: "of a project with automatic grants", open: databaseWithAutomaticGrants },
+])("the rights in the schema public $where", ({ open }) => {
+  let database: TestDatabase;
   beforeAll(async () => {
-    queue = await openQueue();
+    database = await open();
   });
-  afterAll(() => queue?.close());
+  afterAll(() => database?.drop());
 
   const names = async (statement: string) =>
-    (await queue.rows<{ name: string }>(statement)).map(({ name }) => name).toSorted();
+    (await database.sql.query<{ name: string }>(statement)).rows.map(({ name }) => name).toSorted();
 
   it.each(["anon", "authenticated"])(
     "let %s execute the functions for workers and people, and no other",
     async (role) => {
       const allowed = await names(
-        `select proname as name ${OUR_FUNCTIONS} and has_function_privilege('${role}', p.oid, 'execute')`,
+        `${SIGNATURE} ${OUR_FUNCTIONS} and has_function_privilege('${role}', p.oid, 'execute')`,
       );
       expect(allowed).toEqual([...API_FUNCTIONS, ...WORKER_FUNCTIONS].toSorted());
     },
   );
 
   it("are decided for each function: nothing is left to the default, which is everybody", async () => {
-    const undecided = await names(`select proname as name ${OUR_FUNCTIONS} and (p.proacl is null
+    const undecided = await names(`${SIGNATURE} ${OUR_FUNCTIONS} and (p.proacl is null
       or exists (select from aclexplode(p.proacl) as acl where acl.grantee = 0))`);
     expect(undecided).toEqual([]);
-    const all = await names(`select proname as name ${OUR_FUNCTIONS}`);
+    const all = await names(`${SIGNATURE} ${OUR_FUNCTIONS}`);
     expect(all).toEqual(expect.arrayContaining(WORKER_FUNCTIONS));
     expect(all.length).toBeGreaterThan(30);
   });
 
-  it("let the service role execute every function", async () => {
-    const refused = `select proname as name ${OUR_FUNCTIONS} and not has_function_privilege('service_role', p.oid, 'execute')`;
-    expect(await names(refused)).toEqual([]);
+  it("let the service role execute every function but those that grant", async () => {
+    const refused = `${SIGNATURE} ${OUR_FUNCTIONS} and not has_function_privilege('service_role', p.oid, 'execute')`;
+    expect(await names(refused)).toEqual(GRANTING_FUNCTIONS);
   });
 
   it("pin the search path of every function, with the temporary schema last", async () => {
-    const loose = await names(`select proname as name ${OUR_FUNCTIONS}
+    const loose = await names(`${SIGNATURE} ${OUR_FUNCTIONS}
       and not coalesce('search_path=public, pg_temp' = any (p.proconfig), false)`);
     expect(loose).toEqual([]);
-    const definers = await names(`select proname as name ${OUR_FUNCTIONS} and p.prosecdef`);
+    const definers = await names(`${SIGNATURE} ${OUR_FUNCTIONS} and p.prosecdef`);
     expect(definers).toEqual(expect.arrayContaining(WORKER_FUNCTIONS));
+    expect(definers).not.toEqual(expect.arrayContaining(GRANTING_FUNCTIONS.slice(0, 1)));
   });
 
   it("put row-level security on every table, and have views look with the eyes of who asks", async () => {
-    const open = await names(
-      `select relname as name ${OUR_RELATIONS} and relkind in ('r', 'p') and not relrowsecurity`,
+    const unprotected = await names(
+      `select relname as name ${OUR_RELATIONS} and relkind in ('r', 'p', 'f') and not relrowsecurity`,
     );
-    expect(open).toEqual([]);
+    expect(unprotected).toEqual([]);
     const views = await names(`select relname as name ${OUR_RELATIONS} and relkind in ('v', 'm')
       and not coalesce(c.reloptions && array['security_invoker=true', 'security_invoker=on'], false)`);
     expect(views).toEqual([]);
   });
 
   it.each([
-    ["anon", []],
-    ["authenticated", ["projects", "tasks", "user_api_tokens"]],
+    ["anon", {}],
+    ["authenticated", READABLE_COLUMNS],
   ])("give %s nothing on any table, view or sequence but to read %j", async (role, readable) => {
-    const relations = `select relname as name ${OUR_RELATIONS} and relkind in ('r', 'p', 'v', 'm')`;
+    const relations = `select relname as name ${OUR_RELATIONS} and relkind in ('r', 'p', 'v', 'm', 'f')`;
     const written = await names(`${relations}
-      and (has_table_privilege('${role}', c.oid, 'insert, update, delete, truncate, references, trigger')
+      and (has_table_privilege('${role}', c.oid, 'insert, update, delete, truncate, references, trigger, maintain')
         or has_any_column_privilege('${role}', c.oid, 'insert, update, references'))`);
     expect(written).toEqual([]);
-    expect(await names(`${relations} and has_any_column_privilege('${role}', c.oid, 'select')`)).toEqual(readable);
+    const columns = await database.sql.query<{ name: string; columns: string }>(`
+      select c.relname as name, case when has_table_privilege('${role}', c.oid, 'select') then '*'
+        else string_agg(a.attname::text, ',' order by a.attname) end as columns
+      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
+        and has_column_privilege('${role}', c.oid, a.attnum, 'select')
+      group by c.oid, c.relname`);
+    expect(Object.fromEntries(columns.rows.map((row) => [row.name, row.columns]))).toEqual(readable);
     const sequences = await names(`select relname as name ${OUR_RELATIONS} and case when relkind = 'S'
       then has_sequence_privilege('${role}', c.oid, 'usage, select, update') else false end`);
     expect(sequences).toEqual([]);
   });
 
-  it("let the service role read and write the tables of the main job", async () => {
-    const refused =
-      await names(`select relname as name ${OUR_RELATIONS} and relkind = 'r' and relname <> 'gpu_pool_migrations'
+  it("let the service role read and write the tables of the main job, and do nothing else with them", async () => {
+    const tables = `select relname as name ${OUR_RELATIONS} and relkind = 'r' and relname <> 'gpu_pool_migrations'`;
+    const refused = await names(`${tables}
       and not (has_table_privilege('service_role', c.oid, 'select') and has_table_privilege('service_role', c.oid, 'insert')
         and has_table_privilege('service_role', c.oid, 'update') and has_table_privilege('service_role', c.oid, 'delete'))`);
     expect(refused).toEqual([]);
+    const more = await names(
+      `${tables} and has_table_privilege('service_role', c.oid, 'truncate, references, trigger, maintain')`,
+    );
+    expect(more).toEqual([]);
+    const record = `select relname as name ${OUR_RELATIONS} and relname = 'gpu_pool_migrations'`;
+    expect(
+      await names(`${record} and has_table_privilege('service_role', c.oid, 'select, insert, update, delete')`),
+    ).toEqual([]);
+  });
+
+  it("are shut on a new object that no migration grants in our own stack, and open where grants are automatic", async () => {
+    await database.sql.query(FORGOTTEN);
+    const isOpen = open === databaseWithAutomaticGrants;
+    for (const role of ["anon", "authenticated"]) {
+      expect((await names(rightsOnForgotten(role))).length > 0).toBe(isOpen);
+    }
+    await database.sql.query(
+      `select grant_to_service('forgotten_function()'), secure_table('forgotten_table'), secure_view('forgotten_view');
+       revoke all on sequence forgotten_sequence from anon, authenticated`,
+    );
+    for (const role of ["anon", "authenticated"]) {
+      expect(await names(rightsOnForgotten(role))).toEqual([]);
+    }
   });
 });

@@ -15,6 +15,7 @@ begin
       format('reported %s, stays %s: only its lifecycle changes a status', one_line(p_status), worker.status), p_worker_id);
   end if;
 end $$;
+select grant_to_service('note_reported_status(text, text)');
 
 create or replace function workers_direct() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -58,6 +59,7 @@ begin
   end if;
   return new;
 end $$;
+select grant_to_service('workers_direct()');
 create or replace trigger workers_direct before insert or update on workers for each row
 when (current_user = 'service_role')
 execute function workers_direct();
@@ -85,6 +87,7 @@ begin
   insert into task_attempts (task_id, worker_id, attempt)
   select p_task.id, worker.id, coalesce(max(attempt), 0) + 1 from task_attempts where task_id = p_task.id;
 end $$;
+select grant_to_service('lease_directly(tasks, text)');
 
 -- There is no lease before its task: nobody would ever let go of this one. What is there already is an upsert's update.
 create or replace function tasks_added_directly() returns trigger
@@ -98,6 +101,7 @@ begin
   end if;
   return new;
 end $$;
+select grant_to_service('tasks_added_directly()');
 -- Its name puts it before tasks_admit: what it makes Queued is admitted.
 create or replace trigger tasks_added_directly before insert on tasks for each row
 when (current_user = 'service_role')
@@ -187,8 +191,4 @@ begin
   end if;
   return p_new;
 end $$;
-
-revoke all on function note_reported_status(text, text), workers_direct(), lease_directly(tasks, text), tasks_added_directly(),
-  update_directly(tasks, tasks) from public, anon, authenticated;
-grant execute on function note_reported_status(text, text), workers_direct(), lease_directly(tasks, text), tasks_added_directly(),
-  update_directly(tasks, tasks) to service_role;
+select grant_to_service('update_directly(tasks, tasks)');

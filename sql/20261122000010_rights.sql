@@ -1,0 +1,59 @@
+-- How every function, table and view of this project gets its rights: by one call directly under its definition. Each
+-- call revokes first, because hosted projects may grant everything on new objects to anon and authenticated. An object
+-- without a call is closed in our own stack, and test/stack/security-catalog.test.ts fails where it is open elsewhere.
+
+-- Lets the service role execute a function, and nobody else.
+create or replace function grant_to_service(p_function regprocedure) returns void
+language plpgsql set search_path = public, pg_temp as $$
+begin
+  execute format('revoke all on function %s from public, anon, authenticated, service_role', p_function);
+  execute format('grant execute on function %s to service_role', p_function);
+end $$;
+
+-- Lets every caller execute a function, also with the public key. Such a function checks its caller's credential itself.
+create or replace function grant_to_everyone(p_function regprocedure) returns void
+language plpgsql set search_path = public, pg_temp as $$
+begin
+  perform grant_to_service(p_function);
+  execute format('grant execute on function %s to anon, authenticated', p_function);
+end $$;
+
+-- Lets the service role read and write a table, and nobody else.
+create or replace function secure_table(p_table regclass) returns void
+language plpgsql set search_path = public, pg_temp as $$
+declare
+  counter regclass;
+begin
+  execute format('alter table %s enable row level security', p_table);
+  execute format('revoke all on table %s from public, anon, authenticated, service_role', p_table);
+  execute format('grant select, insert, update, delete on table %s to service_role', p_table);
+  for counter in
+    select s.oid from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S'
+    where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = p_table
+  loop
+    execute format('revoke all on sequence %s from public, anon, authenticated, service_role', counter);
+    execute format('grant usage on sequence %s to service_role', counter);
+  end loop;
+end $$;
+
+-- Lets the service role read a view, and nobody else.
+create or replace function secure_view(p_view regclass) returns void
+language plpgsql set search_path = public, pg_temp as $$
+begin
+  execute format('revoke all on table %s from public, anon, authenticated, service_role', p_view);
+  execute format('grant select on table %s to service_role', p_view);
+end $$;
+
+-- They run with the rights of their caller, and only migrations call them.
+revoke all on function grant_to_service(regprocedure), grant_to_everyone(regprocedure), secure_table(regclass),
+  secure_view(regclass) from public, anon, authenticated, service_role;
+
+-- node-pg-migrate keeps its record in the same schema. Another migration tool keeps none there.
+do $$
+begin
+  if to_regclass('public.gpu_pool_migrations') is not null then
+    perform secure_table('gpu_pool_migrations');
+    revoke all on gpu_pool_migrations from service_role;
+    revoke all on sequence gpu_pool_migrations_id_seq from service_role;
+  end if;
+end $$;

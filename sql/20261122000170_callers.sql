@@ -1,0 +1,79 @@
+-- How a caller is known: by its database role, its personal access token or its worker token.
+
+create table if not exists user_api_tokens (id uuid primary key default gen_random_uuid());
+alter table user_api_tokens
+  add column if not exists user_id uuid,
+  add column if not exists token_hash text,
+  add column if not exists label text,
+  add column if not exists created_at timestamptz not null default now(),
+  add column if not exists last_used_at timestamptz,
+  add column if not exists revoked_at timestamptz;
+-- A table that kept the tokens themselves: they go on working, and no new one is stored.
+do $$
+begin
+  if exists (select from information_schema.columns
+    where table_schema = 'public' and table_name = 'user_api_tokens' and column_name = 'token')
+  then
+    execute $q$update user_api_tokens set token_hash = encode(sha256(convert_to(token::text, 'utf8')), 'hex')
+      where token_hash is null and token is not null$q$;
+    execute 'alter table user_api_tokens alter column token drop not null';
+  end if;
+end $$;
+comment on table user_api_tokens is 'Personal access tokens: each opens its user''s projects and nothing else.';
+comment on column user_api_tokens.token_hash is 'SHA-256, hexadecimal. The token itself is shown once and never stored.';
+comment on column user_api_tokens.last_used_at is 'Within five minutes: a busy token is no hot row.';
+select secure_table('user_api_tokens');
+-- Serves every request with a token.
+create unique index if not exists user_api_tokens_hash on user_api_tokens (token_hash);
+-- Serves the list of one's own tokens.
+create index if not exists user_api_tokens_user on user_api_tokens (user_id);
+
+alter table workers add column if not exists user_id uuid;
+comment on column workers.user_id is 'Whose machine it is, where a user claims with their own token; null: the pool''s or an operator''s.';
+-- Serves the leases that a user's machines hold.
+create index if not exists workers_user on workers (user_id) where user_id is not null;
+
+-- The user behind this request, by JWT or personal access token; null when there is none.
+create or replace function request_user() returns uuid
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  caller text := coalesce(nullif(current_setting('role', true), ''), 'none');
+  claims jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+  given text := nullif(current_setting('request.headers', true), '')::jsonb ->> 'x-api-token';
+begin
+  if caller = 'authenticated' then
+    return nullif(claims ->> 'sub', '')::uuid;
+  end if;
+  return (select user_id from user_api_tokens
+    where token_hash = encode(sha256(convert_to(given, 'utf8')), 'hex') and revoked_at is null and caller = 'anon');
+end $$;
+select grant_to_service('request_user()');
+
+-- Refuses unless the caller is the service role, the database's owner, this very worker with a living token, or the user
+-- whose machine it is (workers.user_id and request_user() come with the functions for people).
+create or replace function require_worker(p_worker_id text) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  caller text := coalesce(nullif(current_setting('role', true), ''), 'none');
+  token text := nullif(current_setting('request.headers', true), '')::jsonb ->> 'x-worker-token';
+begin
+  if caller = 'service_role' or caller = 'none' then
+    return;
+  end if;
+  if token is not null and exists (
+    select from workers
+    where token_hash = encode(sha256(convert_to(token, 'utf8')), 'hex')
+      and id = p_worker_id and status in ('spawning', 'active', 'terminating')
+      and gone_at is null and token_expires_at > now()
+  ) then
+    return;
+  end if;
+  if exists (select from workers
+    where id = p_worker_id and user_id = request_user() and status in ('active', 'terminating') and gone_at is null)
+  then
+    return;
+  end if;
+  raise exception 'credential refused for worker %', coalesce(one_line(p_worker_id), '(none)')
+    using errcode = 'PT401', hint = 'The token is missing, belongs to another worker, has expired, or its worker has ended.';
+end $$;
+select grant_to_service('require_worker(text)');
