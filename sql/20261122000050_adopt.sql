@@ -1,7 +1,8 @@
--- Tables of an older orchestrator are adopted: their rows, further columns and enums stay. Here goes what stands in the
--- way, and columns get the types that the functions work with; the next migration adds what is missing.
+-- Adopts the tables of an older orchestrator: their rows, their additional columns and their enums stay. This migration
+-- removes what is in the way and converts columns to the types that the functions use. The next migration adds what is
+-- missing.
 
--- Gives a column of an adopted table the type that the functions work with.
+-- Converts a column of an adopted table to the type that the functions use.
 create or replace function pg_temp.retype(p_table text, p_column text, p_type text) returns void
 language plpgsql as $$
 declare
@@ -33,7 +34,7 @@ begin
   if not adopting then
     return;
   end if;
-  -- Its views and functions are replaced by ours of the same names, which answer more columns.
+  -- Our views and functions have the same names but return more columns.
   for old in
     select c.oid::regclass as name from pg_class c
     where c.relnamespace = 'public'::regnamespace and c.relkind = 'v' and c.relname in (
@@ -51,7 +52,7 @@ begin
   loop
     execute format('drop function if exists %s', old.name);
   end loop;
-  -- An index on the heartbeat turns each beat into new index entries.
+  -- With an index on the heartbeat, each heartbeat writes new index entries.
   drop index if exists idx_workers_status_heartbeat;
   for old in
     select c.conrelid::regclass as table_name, c.conname as name from pg_constraint c
@@ -71,7 +72,7 @@ begin
     loop
       execute format('alter type %s add value %L', status_type, old.label);
     end loop;
-    -- So that functions may assign a text to it.
+    -- Functions assign text to this column.
     if not exists (select from pg_cast where castsource = 'text'::regtype and casttarget = status_type) then
       execute format('create cast (text as %s) with inout as assignment', status_type);
     end if;
@@ -79,9 +80,9 @@ begin
     perform pg_temp.retype('tasks', 'status', 'text');
   end if;
   perform pg_temp.retype('tasks', c.name, c.type) from (values
-    ('id', 'uuid'), ('task_type', 'text'), ('params', 'jsonb'), ('attempts', 'integer'), ('worker_id', 'text'), ('project_id', 'uuid'),
-    ('dependant_on', 'uuid'), ('priority', 'integer'), ('output_location', 'text'), ('result_data', 'jsonb'),
-    ('error_message', 'text'), ('generation_started_at', 'timestamp with time zone'),
+    ('id', 'uuid'), ('task_type', 'text'), ('params', 'jsonb'), ('attempts', 'integer'), ('worker_id', 'text'),
+    ('project_id', 'uuid'), ('dependant_on', 'uuid'), ('priority', 'integer'), ('output_location', 'text'),
+    ('result_data', 'jsonb'), ('error_message', 'text'), ('generation_started_at', 'timestamp with time zone'),
     ('generation_processed_at', 'timestamp with time zone'), ('generation_created', 'boolean'),
     ('created_at', 'timestamp with time zone'), ('updated_at', 'timestamp with time zone')) as c(name, type);
   perform pg_temp.retype('workers', c.name, c.type) from (values
@@ -90,7 +91,7 @@ begin
   perform pg_temp.retype('projects', 'id', 'uuid');
 end $$;
 
--- Its table of logs is known by ids that tell no order. Its rows stay, and get ids by their time.
+-- The older table of logs has random ids. Its rows stay and get new ids in the order of their time.
 do $$
 declare
   old record;

@@ -1,7 +1,7 @@
--- The tables of the main job.
--- Where an older orchestrator's tables exist, what is missing is added and their rows are put in order.
+-- The tables of the main job. Where tables of an older orchestrator exist, their missing columns are added and their
+-- rows are converted.
 
--- Gives a column of an adopted table its default and closes its gaps with it.
+-- Sets the default of a column of an adopted table, fills its nulls with it and makes it not null.
 create or replace function pg_temp.settle(p_table text, p_column text, p_default text) returns void
 language plpgsql as $$
 begin
@@ -18,7 +18,7 @@ begin
   end if;
 end $$;
 
--- Old rows may point at what was deleted: then only new values are checked.
+-- Old rows may refer to deleted rows. Then only new values are checked.
 create or replace function pg_temp.ensure_reference(p_table text, p_column text, p_target text) returns void
 language plpgsql as $$
 declare
@@ -37,7 +37,7 @@ exception when foreign_key_violation then
   execute clause || ' not valid';
 end $$;
 
--- Read at the end, when the columns are there.
+-- The last block of this file reads the answer, when the column exists in any case.
 select set_config('gpu_pool.adopting', (to_regclass('public.tasks') is not null and not exists (
   select from pg_attribute where attrelid = to_regclass('public.tasks') and attname = 'gate' and not attisdropped))::text, true);
 
@@ -59,18 +59,25 @@ create table if not exists pools (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
-comment on table pools is 'One row a pool: what operators want of it. Survives any restart of its workflow.';
-comment on column pools.mode is 'draining: to zero gracefully, stay there; paused: no scaling either way; closing: as draining, until the next start.';
-comment on column pools.hold is 'Fixed size asked for by an operator; null: the policy decides.';
-comment on column pools.intent_version is 'Raised by every message and every start; a reservation made under an older version is refused.';
-comment on column pools.config is 'Partial settings of this pool, laid over the environment of the Temporal worker.';
-comment on column pools.breaker is 'open: too many workers failed before they were ready, none is spawned; half_open: one at a time, to see.';
-comment on column pools.breaker_since is 'When the breaker came to this state; it counts no failure from before.';
-comment on column pools.environment is 'Settings of the newest Temporal worker process, without secrets; config is laid over them.';
+comment on table pools is 'One row per pool: what operators want of it. The row survives any restart of the workflow.';
+comment on column pools.mode is
+  'draining: ends all workers gracefully, stays at zero; paused: does not scale; closing: as draining, until the next start.';
+comment on column pools.hold is 'Fixed size that an operator asked for; null: the policy decides.';
+comment on column pools.intent_version is
+  'Every message and every start raises it. A reservation that was decided under an older version is refused.';
+comment on column pools.config is 'Settings of this pool alone; they override the environment of the Temporal worker.';
+comment on column pools.breaker is
+  'open: too many workers failed before they were ready, so none is spawned; half_open: one at a time is spawned as a test.';
+comment on column pools.breaker_since is 'When the breaker entered this state. Earlier failures do not count.';
+comment on column pools.environment is
+  'Settings of the newest Temporal worker process, without secrets. The column config overrides them.';
 comment on column pools.environment_at is 'When that process started.';
-comment on column pools.watch_id is 'The watch that decides now. One that lives on after its workflow ended is not it, and decides nothing.';
-comment on column pools.observing_since is 'Start of unbroken good observations: heartbeat ages never count from before it.';
-comment on column pools.mass_silence_since is 'Since when most of the active workers are silent together; null: they are not.';
+comment on column pools.watch_id is
+  'The watch that decides now. Another watch may still run after its workflow ended; it must not decide.';
+comment on column pools.observing_since is
+  'Start of unbroken good observations. Heartbeat ages never count from an earlier time.';
+comment on column pools.mass_silence_since is
+  'Since when most of the active workers are silent at the same time; null: they are not.';
 select secure_table('pools');
 
 create table if not exists projects (id uuid primary key default gen_random_uuid());
@@ -80,8 +87,9 @@ alter table projects
   add column if not exists max_running integer check (max_running > 0),
   add column if not exists paused boolean not null default false,
   add column if not exists created_at timestamptz not null default now();
-comment on table projects is 'Whose tasks they are: a user''s, with a limit and a pause of its own.';
-comment on column projects.max_running is 'Open plus running tasks of this project at a time; null: no limit.';
+comment on table projects is 'One row per project: the user who owns its tasks, its limit and its pause.';
+comment on column projects.max_running is
+  'How many tasks of this project may be open or running at the same time; null: no limit.';
 select secure_table('projects');
 
 create table if not exists task_types (name text primary key);
@@ -90,8 +98,8 @@ alter table task_types
   add column if not exists pool text not null default 'main',
   add column if not exists stuck_timeout_sec integer check (stuck_timeout_sec > 0),
   add column if not exists created_at timestamptz not null default now();
-comment on table task_types is 'One row a kind of task that is more than its name: its pool, its patience, its other names.';
-comment on column task_types.pool is 'Tasks of this type go to this pool unless the row names another.';
+comment on table task_types is 'One row per task type that needs more than a name: a pool, a stuck timeout or an alias.';
+comment on column task_types.pool is 'Tasks of this type go to this pool unless their own row names another one.';
 comment on column task_types.stuck_timeout_sec is 'Seconds without progress; null: TASK_STUCK_TIMEOUT_SEC.';
 select secure_table('task_types');
 
@@ -104,14 +112,14 @@ begin
     create unique index task_types_name on task_types (name);
   end if;
   perform pg_temp.ensure_reference('task_types', 'alias_of', 'task_types (name)');
-  -- Types that an older orchestrator ran without a GPU are none of this fleet's.
+  -- The older orchestrator ran these types without a GPU, so no GPU worker may claim them.
   if exists (select from pg_attribute where attrelid = 'task_types'::regclass and attname = 'run_type' and not attisdropped) then
     update task_types set pool = to_jsonb(task_types) ->> 'run_type'
     where pool = 'main' and to_jsonb(task_types) ->> 'run_type' <> 'gpu';
   end if;
 end $$;
 
--- Adopted tables may demand more of a row than these have; then nothing has to have them.
+-- An adopted table may require columns that these rows lack. Nothing depends on these rows.
 do $$
 begin
   insert into projects (id, name) values ('00000000-0000-0000-0000-000000000000', 'default') on conflict do nothing;
@@ -160,16 +168,20 @@ alter table workers
   add column if not exists cost_per_hr_usd numeric(10, 4),
   add column if not exists cost_usd numeric(12, 6),
   add column if not exists metadata jsonb not null default '{}';
-comment on table workers is 'One row a GPU worker, also of those that ended: its pod, its clocks, its credential, its cost.';
-comment on column workers.post_state is 'posting: one create request is unresolved; burned: its name may never be used again.';
+comment on table workers is 'One row per GPU worker, also after its end: its pod, its clocks, its credential and its cost.';
+comment on column workers.post_state is
+  'posting: one create request has no known result; burned: the name must never be used again.';
 comment on column workers.boot_stage_at is 'SPAWNING_TIMEOUT_SEC counts from here.';
 comment on column workers.terminating_at is 'GRACEFUL_SHUTDOWN_TIMEOUT_SEC counts from here.';
-comment on column workers.drains_without_deadline is 'It leaves after its task, which no deadline ends as long as it makes progress.';
-comment on column workers.vram_at is 'When a heartbeat last carried VRAM figures.';
-comment on column workers.failed_on is 'Evidence of the verdict that ended it; null also where a deadline of its own workflow did.';
-comment on column workers.gone_at is 'When the provider was seen to have no such pod. Until then the pod may bill.';
+comment on column workers.drains_without_deadline is
+  'The worker leaves after its task. No deadline ends the task as long as it makes progress.';
+comment on column workers.vram_at is 'When a heartbeat last contained VRAM figures.';
+comment on column workers.failed_on is
+  'Which evidence ended the worker; null also where a deadline of its own workflow ended it.';
+comment on column workers.gone_at is 'When the provider was seen to have no such pod. Until then the pod may cost money.';
 comment on column workers.token_hash is 'SHA-256 of the worker''s own credential.';
-comment on column workers.origin is 'external: not spawned by the pool; counts while its heartbeat is fresh and is never deleted.';
+comment on column workers.origin is
+  'external: not spawned by the pool. It counts while its heartbeat is fresh and is never deleted.';
 select secure_table('workers');
 
 create table if not exists tasks (id uuid primary key default gen_random_uuid());
@@ -196,17 +208,21 @@ alter table tasks
   add column if not exists parent_id uuid references tasks (id) on delete set null,
   add column if not exists delegated_at timestamptz,
   add column if not exists error_details text;
-comment on table tasks is 'The queue, and what became of it: one row a task, written by clients as Queued.';
-comment on column tasks.gate is 'open: may be claimed; held: its project is at its limit or paused; blocked: waits for dependant_on.';
-comment on column tasks.vtime is 'Place in line among equal priorities (start-time fair queuing between projects).';
-comment on column tasks.parent_id is 'The orchestrator task that wrote this one: params.orchestrator_task_id_ref, when it is of the same project.';
-comment on column tasks.delegated_at is 'Since when this task waits for its sub-tasks, In Progress but held by no worker.';
-comment on column tasks.error_details is 'Written by workers of the old protocol that give a task back after a fatal fault.';
-comment on column tasks.attempts is 'Attempts that count: raised at the claim, taken back when the cause was not the task''s.';
+comment on table tasks is 'The queue and its results: one row per task. Clients insert rows as Queued.';
+comment on column tasks.gate is
+  'open: may be claimed; held: its project is paused or at its limit; blocked: waits for the task in dependant_on.';
+comment on column tasks.vtime is 'Place in line among tasks of equal priority (start-time fair queuing between projects).';
+comment on column tasks.parent_id is
+  'The orchestrator task that created this one: params.orchestrator_task_id_ref, if that task is of the same project.';
+comment on column tasks.delegated_at is
+  'Since when this task waits for its sub-tasks. It is In Progress then, but no worker holds it.';
+comment on column tasks.error_details is 'Workers of the old protocol write it when they return a task after a fatal error.';
+comment on column tasks.attempts is
+  'Attempts that count. A claim raises it; it is lowered again when the task did not cause the end of the attempt.';
 select secure_table('tasks');
 
--- Claims and completions pay for every index and every CHECK of tasks and task_attempts: Postgres reads a CHECK's text
--- anew in each statement that writes. A domain is read once in a session; what tasks may hold is up to their triggers.
+-- Every CHECK of tasks and task_attempts makes claims and completions slower: Postgres parses it again in each
+-- statement that writes. It parses a domain once per session. The triggers of tasks check the values of tasks.
 do $$
 begin
   if to_regtype('attempt_cause') is null then
@@ -230,7 +246,8 @@ create table if not exists task_attempts (
   primary key (task_id, attempt),
   check ((ended_at is null) = (cause is null))
 ) with (fillfactor = 85);
-comment on table task_attempts is 'One row a claim: a lease. Every write about a task is conditional on its token.';
+comment on table task_attempts is
+  'One row per claim, which is a lease. Every write about a task requires the token of its lease.';
 select secure_table('task_attempts');
 
 create table if not exists pool_events (
@@ -244,7 +261,7 @@ create table if not exists pool_events (
   decision_id text,
   details jsonb not null default '{}'
 );
-comment on table pool_events is 'The journal: every decision with its inputs and its reasons, every outcome.';
+comment on table pool_events is 'The journal: every decision with its inputs and reasons, and every outcome.';
 select secure_table('pool_events');
 
 do $$
@@ -255,9 +272,9 @@ declare
 begin
   if adopting then
     insert into pools (name) values ('main') on conflict do nothing;
-    -- Nobody here made their pods, so they count and may be drained, and are never deleted.
+    -- The pool did not create the pods of these workers. They count and can be drained, but are never deleted.
     update workers set origin = 'external', pool = 'main' where origin is null;
-    update workers set status = case when status in ('active', 'terminating', 'terminated', 'error') then status else 'spawning' end
+    update workers set status = 'spawning'
     where status is null or status not in ('active', 'terminating', 'terminated', 'error');
     update workers set boot_stage = 'ready', ready_at = coalesce(created_at, last_heartbeat) where last_heartbeat is not null;
     update workers set status = 'terminated', status_reason = 'silent when the table was adopted'
@@ -278,18 +295,20 @@ begin
     where status::text not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled');
     if unknown is not null then
       raise exception 'cannot adopt tasks: status % has no meaning here', unknown
-        using hint = 'Set those rows to Queued, In Progress, Complete, Failed or Cancelled, then migrate again. No row was changed.';
+        using hint = 'Set these rows to Queued, In Progress, Complete, Failed or Cancelled; migrate again. No row was changed.';
     end if;
 
     if exists (select from projects where id = '00000000-0000-0000-0000-000000000000') then
       perform pg_temp.settle('tasks', 'project_id', '''00000000-0000-0000-0000-000000000000''');
     end if;
     update tasks set created_at = now() where created_at is null;
-    update tasks set pool = coalesce((select t.pool from task_types t where t.name = task_type limit 1), 'main') where pool is null;
+    update tasks set pool = coalesce((select t.pool from task_types t where t.name = task_type limit 1), 'main')
+    where pool is null;
     update tasks set vtime = (extract(epoch from created_at) * 1000000)::bigint where status = 'Queued';
-    -- A chain that waits for a failure can never run, at whatever depth.
+    -- A task that waits for a failed one can never run; neither can a task that waits for it.
     loop
-      update tasks child set status = 'Failed', error_message = format('depends on task %s, which is %s', parent.id, parent.status)
+      update tasks child set status = 'Failed',
+        error_message = format('depends on task %s, which is %s', parent.id, parent.status)
       from tasks parent
       where child.dependant_on = parent.id and child.status = 'Queued' and parent.status in ('Failed', 'Cancelled');
       get diagnostics failed = row_count;
@@ -298,7 +317,7 @@ begin
     update tasks child set gate = 'blocked'
     where status = 'Queued' and dependant_on is not null and not exists (
       select from tasks parent where parent.id = child.dependant_on and parent.status = 'Complete');
-    -- What a living worker is at gets a lease; an orchestrator task waits for its sub-tasks and holds no worker.
+    -- The task of a living worker gets a lease. An orchestrator task waits for its sub-tasks and holds no worker.
     insert into task_attempts (task_id, worker_id, attempt, started_at)
     select distinct on (t.worker_id) t.id, t.worker_id, greatest(t.attempts, 1), coalesce(t.generation_started_at, now())
     from tasks t join workers w on w.id = t.worker_id
@@ -324,6 +343,6 @@ begin
   perform pg_temp.ensure_reference('tasks', 'worker_id', 'workers (id)');
   perform pg_temp.ensure_reference('tasks', 'project_id', 'projects (id)');
   perform pg_temp.ensure_reference('tasks', 'dependant_on', 'tasks (id)');
-  -- Nothing that an insert in this migration leaves pending may stand in the way of the next statement about its table.
+  -- A constraint trigger that is still pending would block the next statement that changes its table.
   set constraints all immediate;
 end $$;

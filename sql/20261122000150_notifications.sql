@@ -1,5 +1,5 @@
--- Where notifications go, and those that are due. A trigger writes one in the transaction in which the event happens. A
--- workflow delivers it.
+-- Where notifications are sent, and which are due. A trigger writes a notification in the transaction in which the
+-- event happens; a workflow delivers it.
 
 create table if not exists notification_endpoints (
   id uuid primary key default gen_random_uuid(),
@@ -13,12 +13,13 @@ create table if not exists notification_endpoints (
   enabled boolean not null default true,
   created_at timestamptz not null default now()
 );
-comment on table notification_endpoints is 'Who is told of what. Written by the service role only: the Temporal worker sends requests to url.';
+comment on table notification_endpoints is
+  'Addresses for notifications. Only the service role writes here, because the Temporal worker sends requests to url.';
 comment on column notification_endpoints.project_id is 'Null: every project.';
 comment on column notification_endpoints.pool is 'Null: every pool.';
 comment on column notification_endpoints.secret is 'Key of the signature (HMAC-SHA256).';
 select secure_table('notification_endpoints');
--- Serves the end of every task.
+-- End of every task.
 create index if not exists notification_endpoints_project on notification_endpoints (project_id) where enabled;
 
 create table if not exists outbox (
@@ -35,12 +36,13 @@ create table if not exists outbox (
   last_error text,
   endpoint_id uuid not null references notification_endpoints (id) on delete cascade
 );
-comment on table outbox is 'One row a notification and endpoint; its id is the same at every attempt.';
-comment on column outbox.next_attempt_at is 'Due from here on. Taking a row moves it ahead, so that a sender that dies gives it back.';
+comment on table outbox is 'One row per notification and endpoint. Its id is the same at every attempt.';
+comment on column outbox.next_attempt_at is
+  'Due from this time on. Taking a row moves this time ahead, so that another sender takes it if the first one dies.';
 select secure_table('outbox');
--- Serves outbox_take: what is due of one endpoint.
+-- outbox_take: the due notifications of one endpoint.
 create index if not exists outbox_due on outbox (endpoint_id, next_attempt_at) where delivered_at is null and dead_at is null;
--- Serves the removal of what was delivered long ago.
+-- outbox_clean: notifications that were delivered long ago.
 create index if not exists outbox_delivered on outbox (delivered_at) where delivered_at is not null;
 
 create or replace function notify_endpoints(p_kind text, p_project_id uuid, p_pool text, p_payload jsonb) returns void
@@ -52,7 +54,7 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('notify_endpoints(text, uuid, text, jsonb)');
 
--- The result is whatever a worker gave: what it says is passed on only where it is of the right kind.
+-- A worker may write anything into the result, so a field is passed on only if it has the right type.
 create or replace function notify_task_ended(p_task tasks) returns void
 language sql security definer set search_path = public, pg_temp as $$
   select notify_endpoints(

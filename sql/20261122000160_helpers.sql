@@ -1,7 +1,7 @@
--- Small functions that the others stand on.
+-- Small functions that later migrations use.
 
--- A caller's text for an error message: PostgREST sends the message of a PTxyz error in HTTP's status line, which a line
--- break would end.
+-- Makes a caller's text safe for an error message. PostgREST sends the message of a PTxyz error in the HTTP status
+-- line, which a line break would end.
 create or replace function one_line(p_text text) returns text
 language sql immutable set search_path = public, pg_temp as $$
   select regexp_replace(left(p_text, 200), '[[:cntrl:]]', ' ', 'g')
@@ -15,7 +15,7 @@ begin
 end $$;
 select grant_to_service('refuse_argument(text, text, text)');
 
--- Whether the service role, or the database's owner, is asking.
+-- Whether the caller is the service role or the database's owner.
 create or replace function is_service() returns boolean
 language sql stable set search_path = public, pg_temp as $$
   select coalesce(nullif(current_setting('role', true), ''), 'none') in ('service_role', 'none')
@@ -26,8 +26,8 @@ create or replace function to_ms(p_at timestamptz) returns bigint
 language sql immutable set search_path = public, pg_temp as $$ select (extract(epoch from p_at) * 1000)::bigint $$;
 select grant_to_service('to_ms(timestamptz)');
 
--- The status that a name means: its own spelling, or one of the other names in use for it. Anything else is left as it
--- is, for the triggers to refuse.
+-- The status that a name means: the status itself, or one of its other names. An unknown name is returned unchanged,
+-- and the triggers refuse it.
 create or replace function task_status_named(p_name text) returns text
 language sql immutable set search_path = public, pg_temp as $$
   select case translate(lower(p_name), '_-', '  ')
@@ -50,7 +50,7 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('journal(text, text, text, text, text, jsonb)');
 
--- The pool of a worker that names none.
+-- The pool of a worker that names no pool.
 create or replace function default_pool() returns text
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
@@ -60,12 +60,12 @@ begin
   if found_pools[1] = 'main' or cardinality(found_pools) = 1 then
     return found_pools[1];
   end if;
-  raise exception 'no pool for this worker: there is none named main, and not one alone'
+  raise exception 'no pool for this worker: none is named main, and there is not exactly one'
     using errcode = 'PT404', hint = 'Start the pool (gpu-pool pool start), or register the worker with a pool.';
 end $$;
 select grant_to_service('default_pool()');
 
--- The text that a percent-encoded address means; one that is encoded wrongly means itself.
+-- Decodes a percent-encoded address. Returns an address with a wrong encoding unchanged.
 create or replace function percent_decoded(p_text text) returns text
 language plpgsql immutable set search_path = public, pg_temp as $$
 begin
@@ -83,7 +83,8 @@ begin
 end $$;
 select grant_to_service('percent_decoded(text)');
 
--- Whether an object lies below the id of this task or of one of its sub-tasks, whose file an orchestrator task may hand on.
+-- Whether an object lies below the id of this task or of one of its sub-tasks. An orchestrator task may pass on the
+-- file of a sub-task.
 create or replace function is_own_object(p_task_id uuid, p_name text) returns boolean
 language sql stable security definer set search_path = public, pg_temp as $$
   select starts_with(p_name, p_task_id || '/')
@@ -91,7 +92,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('is_own_object(uuid, text)');
 
--- Whether the file behind a public address of this storage is there; null: the text is no such address.
+-- Whether the file at a public address of this storage exists; null: the text is no such address.
 create or replace function is_stored(p_location text) returns boolean
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare

@@ -8,7 +8,7 @@ alter table user_api_tokens
   add column if not exists created_at timestamptz not null default now(),
   add column if not exists last_used_at timestamptz,
   add column if not exists revoked_at timestamptz;
--- A table that kept the tokens themselves: they go on working, and no new one is stored.
+-- An adopted table may contain the tokens themselves. They stay valid, and no new one is stored.
 do $$
 begin
   if exists (select from information_schema.columns
@@ -19,21 +19,24 @@ begin
     execute 'alter table user_api_tokens alter column token drop not null';
   end if;
 end $$;
-comment on table user_api_tokens is 'Personal access tokens: each opens its user''s projects and nothing else.';
+comment on table user_api_tokens is
+  'Personal access tokens. A token gives access to the projects of its user and to nothing else.';
 comment on column user_api_tokens.token_hash is 'SHA-256, hexadecimal. The token itself is shown once and never stored.';
-comment on column user_api_tokens.last_used_at is 'Within five minutes: a busy token is no hot row.';
+comment on column user_api_tokens.last_used_at is
+  'Accurate to five minutes, so that a busy token does not write its row at every request.';
 select secure_table('user_api_tokens');
--- Serves every request with a token.
+-- Every request with a token.
 create unique index if not exists user_api_tokens_hash on user_api_tokens (token_hash);
--- Serves the list of one's own tokens.
+-- List of a user's own tokens.
 create index if not exists user_api_tokens_user on user_api_tokens (user_id);
 
 alter table workers add column if not exists user_id uuid;
-comment on column workers.user_id is 'Whose machine it is, where a user claims with their own token; null: the pool''s or an operator''s.';
--- Serves the leases that a user's machines hold.
+comment on column workers.user_id is
+  'The user whose own machine this is, if it claims with that user''s token; null: a worker of the pool or of an operator.';
+-- Leases that a user's machines hold.
 create index if not exists workers_user on workers (user_id) where user_id is not null;
 
--- The user behind this request, by JWT or personal access token; null when there is none.
+-- The user of this request, by JWT or personal access token; null: there is none.
 create or replace function request_user() returns uuid
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
@@ -49,8 +52,8 @@ begin
 end $$;
 select grant_to_service('request_user()');
 
--- Refuses unless the caller is the service role, the database's owner, this very worker with a living token, or the user
--- whose machine it is (workers.user_id and request_user() come with the functions for people).
+-- Refuses the call unless the caller is the service role, the database's owner, this worker with a valid token, or the
+-- user who owns this machine.
 create or replace function require_worker(p_worker_id text) returns void
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare

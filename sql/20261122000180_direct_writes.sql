@@ -1,7 +1,8 @@
--- Workers of the old protocol also write to the tables directly, with the service role's key. Their writes keep the
--- rules of leases, of ended tasks and of a worker's status. Our own functions run as the owner and are not meant here.
+-- Workers of the old protocol also write to the tables directly, with the service key. These triggers make such writes
+-- follow the rules of leases, of ended tasks and of a worker's status. Our own functions run as the owner and are not
+-- affected.
 
--- A status that somebody reports of a worker is evidence: kept in its row, journaled when it is news.
+-- Keeps a status that a program reports of a worker as evidence, and journals it when it is new.
 create or replace function note_reported_status(p_worker_id text, p_status text) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -34,10 +35,10 @@ begin
     end if;
     return new;
   end if;
-  -- Merged, so that a writer which read nothing erases nothing.
+  -- Merged, because a writer may not have read the old keys.
   new.metadata := old.metadata || coalesce(new.metadata, '{}');
   new.origin := old.origin;
-  -- Whoever writes that a worker crashed writes it in the worker's stead: no sign of its life.
+  -- The worker itself never reports that it crashed, so this write is no sign of its life.
   beat := new.last_heartbeat is distinct from old.last_heartbeat and new.status is distinct from 'crashed'
     and old.status in ('spawning', 'active', 'terminating') and old.gone_at is null;
   new.last_heartbeat := case when beat then now() else old.last_heartbeat end;
@@ -64,7 +65,7 @@ create or replace trigger workers_direct before insert or update on workers for 
 when (current_user = 'service_role')
 execute function workers_direct();
 
--- A direct claim is a lease like any other, under the same conditions.
+-- A direct claim creates a lease under the same conditions as any other claim.
 create or replace function lease_directly(p_task tasks, p_worker_id text) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -89,7 +90,8 @@ begin
 end $$;
 select grant_to_service('lease_directly(tasks, text)');
 
--- There is no lease before its task: nobody would ever let go of this one. What is there already is an upsert's update.
+-- A task that does not exist yet has no lease. If it began In Progress, nothing would ever release it. A task that
+-- exists is the update of an upsert.
 create or replace function tasks_added_directly() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
@@ -102,19 +104,19 @@ begin
   return new;
 end $$;
 select grant_to_service('tasks_added_directly()');
--- Its name puts it before tasks_admit: what it makes Queued is admitted.
+-- The trigger's name sorts before tasks_admit, so a task that it makes Queued is admitted.
 create or replace trigger tasks_added_directly before insert on tasks for each row
 when (current_user = 'service_role')
 execute function tasks_added_directly();
 
--- What a direct update makes of a task; tasks_guard asks.
+-- Decides what a direct update changes in a task. The trigger function tasks_guard calls it.
 create or replace function update_directly(p_old tasks, p_new tasks) returns tasks
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   lease task_attempts;
 begin
   p_new.status := task_status_named(p_new.status::text);
-  -- What admission and claims keep.
+  -- Only admission and claims change these columns.
   p_new.gate := p_old.gate;
   p_new.vtime := p_old.vtime;
   p_new.attempts := p_old.attempts;
@@ -137,7 +139,8 @@ begin
       p_new.generation_started_at := now();
     elsif p_new.status in ('Complete', 'Failed') then
       raise exception 'task % is Queued: no worker holds it, and it cannot become %', p_old.id, p_new.status
-        using errcode = 'PT409', hint = 'An attempt that was given back does not count any more. To end a task, set it to Cancelled.';
+        using errcode = 'PT409',
+          hint = 'An attempt that was given back does not count any more. To end a task, set it to Cancelled.';
     else
       p_new.worker_id := null;
     end if;
@@ -147,12 +150,13 @@ begin
   select * into lease from task_attempts where task_id = p_old.id and ended_at is null;
   if p_new.status = 'In Progress' then
     if p_new.worker_id is distinct from p_old.worker_id and p_new.worker_id is not null then
-      raise exception 'task % is held by worker %, not by %', p_old.id, coalesce(p_old.worker_id, '(none)'), one_line(p_new.worker_id)
+      raise exception 'task % is held by worker %, not by %', p_old.id, coalesce(p_old.worker_id, '(none)'),
+        one_line(p_new.worker_id)
         using errcode = 'PT409';
     end if;
     p_new.worker_id := p_old.worker_id;
     update task_attempts set progress_at = now() where task_id = p_old.id and attempt = lease.attempt;
-    -- An orchestrator's program ends so when it has written its sub-tasks.
+    -- The program of an orchestrator task reports In Progress when it has created its sub-tasks.
     if lease.task_id is not null and p_old.task_type like '%orchestrator%'
       and exists (select from tasks where parent_id = p_old.id)
     then
@@ -168,7 +172,7 @@ begin
     p_new.worker_id := null;
     p_new.generation_started_at := null;
     if p_new.error_details is distinct from p_old.error_details or p_new.error_message is distinct from p_old.error_message then
-      -- Given back with an error: one failed attempt, and the third is the last.
+      -- Given back with an error: one failed attempt. The third one fails the task.
       p_new.error_message := coalesce(nullif(p_new.error_message, p_old.error_message), p_new.error_details);
       update task_attempts set ended_at = now(), cause = 'task_error', error = left(p_new.error_message, 4000)
       where task_id = p_old.id and attempt = lease.attempt;

@@ -1,7 +1,8 @@
--- Admission is decided when something is written, so that a claim is the head of one index.
+-- Admission is decided at each write, so that a claim only takes the first entry of one index.
 
--- Whether a project has a limit or a pause, so that its row must be locked to decide about a gate. An answer of false
--- holds until this transaction ends: a change of limit or pause waits for it, and while one is under way the answer is true.
+-- Whether a project has a limit or a pause, so that its row must be locked to decide about a gate. The answer false
+-- stays true until this transaction ends, because a change of limit or pause waits for it. During such a change the
+-- answer is true.
 create or replace function project_is_gated(p_project uuid) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -16,7 +17,8 @@ begin
 end $$;
 select grant_to_service('project_is_gated(uuid)');
 
--- Opens as many held tasks of a project as its limit allows; the project's row serialises it.
+-- Opens as many held tasks of a project as its limit allows. The lock on the project's row lets one caller at a time do
+-- so.
 create or replace function open_held_tasks(p_project uuid) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -77,7 +79,7 @@ begin
   new.parent_id := null;
   new.delegated_at := null;
   if parent_ref ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
-    -- Of another project's task nobody makes a parent: a sub-task that fails fails its parent.
+    -- The parent must be of the same project, because a sub-task that fails also fails its parent.
     select id, status into new.parent_id, parent_status from tasks
     where id = parent_ref::uuid and project_id = new.project_id for share;
     if new.status = 'Queued' and parent_status in ('Failed', 'Cancelled') then
@@ -89,7 +91,7 @@ begin
     return new;
   end if;
 
-  -- Start-time fair queuing. An empty line starts at the clock, which is later than any stamp given before.
+  -- Start-time fair queuing. An empty line starts at the clock, which is later than any earlier place.
   select vtime into line_now from tasks
   where status = 'Queued' and gate = 'open' and pool = new.pool and priority = new.priority
   order by vtime limit 1;
@@ -129,7 +131,7 @@ end $$;
 select grant_to_service('tasks_admit()');
 create or replace trigger tasks_admit before insert on tasks for each row execute function tasks_admit();
 
--- Workers of the old protocol also write to the table itself; then update_directly has the first word.
+-- Workers of the old protocol also update this table directly. Then update_directly decides first.
 create or replace function tasks_guard() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -153,8 +155,8 @@ end $$;
 select grant_to_service('tasks_guard()');
 create or replace trigger tasks_guard before update on tasks for each row execute function tasks_guard();
 
--- Ends a delegated parent whose sub-tasks have all ended, as they did. Its row is locked first and its sub-tasks are
--- looked at in a later statement, so that of two that end side by side one sees both.
+-- Ends a delegated parent when all its sub-tasks have ended. Its row is locked first, and a later statement looks at
+-- its sub-tasks: so if two sub-tasks end at the same time, one of the two transactions sees both.
 create or replace function settle_parent(p_parent uuid) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -175,7 +177,7 @@ begin
     where id = p_parent;
     return;
   end if;
-  -- The parent's result is that of the sub-task that it named, else of the last that no other waits for.
+  -- The parent gets the result of the sub-task that it named, or else of the last one that no other sub-task waits for.
   select * into child from tasks c
   where parent_id = p_parent
   order by id::text = parent.result_data ->> 'result_task_id' desc nulls last,
@@ -190,9 +192,9 @@ begin
 end $$;
 select grant_to_service('settle_parent(uuid)');
 
--- Runs in the transaction that ends a task, gives it back or makes it wait for its sub-tasks, however that is done: its
--- lease ends, what waited for it opens or fails, its place in a limit is handed on, and whom it concerns is told. What
--- there is to do is looked up at once: for most tasks, nothing.
+-- Runs in the transaction that ends a task, gives it back or makes it wait for its sub-tasks. It ends the lease, opens
+-- or fails the tasks that waited, passes the task's place in a limit on, and writes notifications. One query finds what
+-- there is to do; for most tasks it is nothing.
 create or replace function tasks_stopped() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -223,7 +225,7 @@ begin
     return null;
   end if;
   if new.status = 'Queued' then
-    -- It meets the limit and the pause of now, not those of its first admission.
+    -- The present limit and pause count, not those of the first admission.
     if project_is_gated(new.project_id) then
       update tasks set gate = 'held' where id = new.id;
       perform open_held_tasks(new.project_id);
@@ -249,8 +251,8 @@ begin
     where dependant_on = new.id and status = 'Queued' and gate = 'blocked';
   end if;
   if has_children then
-    -- A sub-task that is just being written elsewhere is passed over: its writer may be waiting for this row. The
-    -- project's row comes first, as where held tasks are opened.
+    -- A sub-task that another transaction is writing is skipped: that transaction may be waiting for this row. The
+    -- project's row is locked first, as everywhere where held tasks are opened.
     if project_is_gated(new.project_id) then
       perform from projects where id = new.project_id for no key update;
     end if;
@@ -261,7 +263,7 @@ begin
   if new.parent_id is not null then
     perform settle_parent(new.parent_id);
   end if;
-  -- A held, blocked or delegated task had no place to hand on, and its end must not wait for its project's row.
+  -- A held, blocked or delegated task had no place in the limit, and its end must not wait for its project's row.
   if old.gate = 'open' and old.delegated_at is null and project_is_gated(new.project_id) then
     perform open_held_tasks(new.project_id);
   end if;
@@ -275,11 +277,11 @@ create or replace trigger tasks_stopped after update on tasks for each row
 when (new.status <> old.status and new.status <> 'In Progress' or new.delegated_at is not null and old.delegated_at is null)
 execute function tasks_stopped();
 
--- A changed limit or pause is applied to the project's whole line at once.
+-- Applies a changed limit or pause to all waiting tasks of the project.
 create or replace function projects_regate() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
-  -- Waits for those who saw neither limit nor pause and have not committed yet.
+  -- Waits for transactions that read the old limit and pause and have not committed yet.
   perform pg_advisory_xact_lock(hashtextextended(new.id::text, 0));
   if new.paused or new.max_running is not null then
     update tasks set gate = 'held' where project_id = new.id and status = 'Queued' and gate = 'open';
@@ -294,8 +296,8 @@ create or replace trigger projects_regate after update of max_running, paused on
 when (old.max_running is distinct from new.max_running or old.paused is distinct from new.paused)
 execute function projects_regate();
 
--- Ends a lease. What happens to its task depends on the cause: only task errors, stuck tasks and unexplained
--- deaths of workers count; the second worker that a task kills makes it poison. The caller holds the worker's row.
+-- Ends a lease. What happens to its task depends on the cause: only task errors, stuck tasks and unexplained deaths of
+-- workers count. A task that kills a second worker is poison and fails. The caller has locked the worker's row.
 create or replace function close_attempt(
   p_task_id uuid, p_attempt integer, p_cause text, p_error text, p_permanent boolean default false)
 returns text

@@ -1,7 +1,7 @@
--- What a GPU worker may do, all of it with its own credential: the opaque token in the header x-worker-token.
+-- What a GPU worker may do with its own credential: the opaque token in the header x-worker-token.
 
--- The lease that this call is about, with its worker's row locked first: workers, attempts, tasks is the order of
--- locks everywhere.
+-- Returns the lease of this call and locks its worker's row first. Everywhere the order of locks is: workers, attempts,
+-- tasks.
 create or replace function lock_lease(p_task_id uuid, p_lease_token uuid) returns task_attempts
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -18,7 +18,7 @@ begin
 end $$;
 select grant_to_service('lock_lease(uuid, uuid)');
 
--- The task that a worker holds, as a claim answers it; null: none.
+-- The task that a worker holds, in the form in which a claim answers it; null: none.
 create or replace function open_claim(p_worker_id text) returns jsonb
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 begin
@@ -29,7 +29,7 @@ begin
 end $$;
 select grant_to_service('open_claim(text)');
 
--- Makes a queued task this worker's. The caller holds both rows, and the worker holds no other task.
+-- Gives a queued task to this worker. The caller has locked both rows, and the worker holds no other task.
 create or replace function lease_task(p_task_id uuid, p_worker_id text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -49,7 +49,7 @@ begin
 end $$;
 select grant_to_service('lease_task(uuid, text)');
 
--- Leases the head of a pool's line; null: nothing is there.
+-- Leases the first task in a pool's line; null: there is none.
 create or replace function lease_next(p_pool text, p_worker_id text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -72,8 +72,8 @@ declare
   claimed jsonb;
 begin
   perform require_worker(p_worker_id);
-  -- Held to the end of the transaction: a drain, which locks FOR UPDATE, sees this claim or comes before it, and a second
-  -- claim of this worker finds the first one's lease.
+  -- Locked to the end of the transaction. So a drain, which locks FOR UPDATE, comes before this claim or sees it, and a
+  -- second claim of this worker finds the lease of the first one.
   select status, pool into worker_status, worker_pool from workers where id = p_worker_id for no key update;
   claimed := open_claim(p_worker_id);
   if claimed is null and worker_status = 'active' then
@@ -122,7 +122,7 @@ begin
 end $$;
 select grant_to_everyone('authorize_upload(uuid, uuid)');
 
--- A completion needs no worker's row: what ends a lease is its own row alone, attempts before tasks.
+-- A completion does not lock the worker's row: locking the attempt's row, and then the task's, is enough.
 create or replace function finish_task(
   p_task_id uuid, p_lease_token uuid, p_storage_path text, p_output_location text, p_result jsonb)
 returns jsonb
@@ -142,7 +142,7 @@ begin
   perform require_worker(holder);
   if ended is null then
     if (p_storage_path is not null or p_output_location is not null) and to_regclass('storage.objects') is not null then
-      -- Not LIKE: a name is data, also where it holds a wildcard.
+      -- Not LIKE, because a name may contain its wildcards.
       select exists (
         select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path,
           lateral (select '/storage/v1/object/public/' || b.id || '/' || o.name) as public (path)
@@ -168,15 +168,16 @@ begin
     if found then
       return jsonb_build_object('outcome', 'completed');
     end if;
-    -- Somebody was faster.
+    -- Another transaction ended the lease first.
     select cause into end_cause from task_attempts where task_id = p_task_id and attempt = number;
   end if;
   return jsonb_build_object('outcome', case end_cause when 'completed' then 'already_completed' else 'lease_lost' end);
 end $$;
 select grant_to_everyone('finish_task(uuid, uuid, text, text, jsonb)');
 
--- finish_task and the same worker's next claim_task in one round trip; answers the fields of both. Whatever became of the
--- lease, its worker is free for the next task. A lease that never was has no worker: nothing is claimed.
+-- finish_task and the next claim_task of the same worker in one round trip; answers the fields of both. The worker is
+-- free for its next task, whatever happened to the lease. A lease that does not exist has no worker, so nothing is
+-- claimed.
 create or replace function finish_and_claim(
   p_task_id uuid, p_lease_token uuid, p_storage_path text, p_output_location text, p_result jsonb)
 returns jsonb
@@ -188,7 +189,7 @@ declare
   finished jsonb;
   claimed jsonb;
 begin
-  -- The worker's row is locked for the claim, and so before all others.
+  -- The claim needs a lock on the worker's row, which must come before all other locks.
   select w.id, w.status, w.pool into holder, worker_status, worker_pool
   from task_attempts a join workers w on w.id = a.worker_id
   where a.task_id = p_task_id and a.lease_token = p_lease_token
@@ -233,8 +234,9 @@ begin
 end $$;
 select grant_to_everyone('release_task(uuid, uuid, text)');
 
--- The task waits for its sub-tasks from now on, and its worker is free. p_result_task_id names the sub-task whose output
--- becomes the task's own; null: the last one. Answers delegated, no_children (the lease is kept) or lease_lost.
+-- From now on the task waits for its sub-tasks, and its worker is free. p_result_task_id names the sub-task whose
+-- output becomes the output of the task; null: the last sub-task. Answers delegated, no_children (the lease is kept) or
+-- lease_lost.
 create or replace function delegate_task(p_task_id uuid, p_lease_token uuid, p_result_task_id uuid default null) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -263,7 +265,8 @@ begin
 end $$;
 select grant_to_everyone('delegate_task(uuid, uuid, uuid)');
 
-create or replace function worker_heartbeat(p_worker_id text, p_vram_total_mb integer default null, p_vram_used_mb integer default null)
+create or replace function worker_heartbeat(
+  p_worker_id text, p_vram_total_mb integer default null, p_vram_used_mb integer default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare

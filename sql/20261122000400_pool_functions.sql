@@ -1,7 +1,9 @@
--- What the pool's activities may do (service role only). Each re-checks its ground in one transaction and journals its outcome.
+-- What the pool's activities may do (service role only). Each function checks its conditions again in one transaction
+-- and journals the outcome.
 
--- Creates the pool's row on its first start; a given config is laid over the stored one. A pool that was shut down
--- begins as normal. Answers who lives; what an earlier run decided books nobody any more, who would have no workflow.
+-- Creates the pool's row on its first start. A given config overrides the stored one. A pool that was shut down starts
+-- as normal. Answers the living workers. The new intent version refuses reservations that an earlier run decided,
+-- because no workflow would start those workers.
 create or replace function pool_open(p_pool text, p_config jsonb default '{}') returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -28,8 +30,8 @@ language sql stable set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('pool_intent(pools)');
 
--- Another state of the breaker, where it follows from the present one. Its opening is an alert; that a probe fails again is
--- none.
+-- Changes the state of the breaker, if the new state may follow the present one. The first opening raises an alert; a
+-- failed probe does not.
 create or replace function pool_turn_breaker(p_pool text, p_state text, p_reason text, p_decision_id text) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -48,8 +50,8 @@ begin
 end $$;
 select grant_to_service('pool_turn_breaker(text, text, text, text)');
 
--- One message of an operator. Null leaves a part as it is; p_release_hold gives control back to the policy. A resume also
--- closes the breaker.
+-- Stores one message of an operator. Null leaves a part unchanged; p_release_hold gives control back to the policy. The
+-- kind resume also closes the breaker.
 create or replace function pool_set_intent(
   p_pool text, p_kind text, p_mode text default null, p_hold integer default null, p_hold_sec integer default null,
   p_release_hold boolean default false)
@@ -78,7 +80,8 @@ begin
   intent := pool_intent(row);
   perform journal(p_pool, 'message.' || p_kind, concat_ws(', ', 'mode ' || row.mode,
     coalesce('held at ' || (intent ->> 'hold'), 'the policy decides'),
-    'until ' || to_char(to_timestamp((intent ->> 'hold_until_ms')::numeric / 1000) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+    'until ' || to_char(to_timestamp((intent ->> 'hold_until_ms')::numeric / 1000) at time zone 'utc',
+      'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
     null, null, intent);
   if breaker_before <> row.breaker then
     perform journal(p_pool, 'breaker.closed', 'an operator resumed the pool', null, null,
@@ -88,35 +91,35 @@ begin
 end $$;
 select grant_to_service('pool_set_intent(text, text, text, integer, integer, boolean)');
 
--- Lays settings over the pool's own, null takes one away. Answers the pool's own settings as they now are.
+-- Merges settings into the pool's own; null removes one. Answers the pool's own settings after the change.
 create or replace function pool_reconfigure(p_pool text, p_patch jsonb) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  laid jsonb;
+  merged jsonb;
 begin
   if p_patch is null or jsonb_typeof(p_patch) <> 'object' then
     raise exception 'p_patch: expected an object of settings' using errcode = 'PT400';
   end if;
-  select (config || p_patch) - array(select key from jsonb_each(p_patch) where jsonb_typeof(value) = 'null') into laid
+  select (config || p_patch) - array(select key from jsonb_each(p_patch) where jsonb_typeof(value) = 'null') into merged
   from pools where name = p_pool for no key update;
   if not found then
     raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
   end if;
-  if (laid ->> 'minActiveGpus')::numeric > (laid ->> 'maxActiveGpus')::numeric then
-    raise exception 'minActiveGpus=% is above maxActiveGpus=%', laid ->> 'minActiveGpus', laid ->> 'maxActiveGpus'
+  if (merged ->> 'minActiveGpus')::numeric > (merged ->> 'maxActiveGpus')::numeric then
+    raise exception 'minActiveGpus=% is above maxActiveGpus=%', merged ->> 'minActiveGpus', merged ->> 'maxActiveGpus'
       using errcode = 'PT400', hint = 'These are the pool''s own settings with this change in place; change both together.';
   end if;
-  update pools set config = laid, intent_version = intent_version + 1, updated_at = now() where name = p_pool;
+  update pools set config = merged, intent_version = intent_version + 1, updated_at = now() where name = p_pool;
   perform journal(p_pool, 'message.reconfigure', coalesce('set ' || nullif((
-      select string_agg(key || case when jsonb_typeof(value) = 'null' then ' back to the environment''s' else '=' || left(value::text, 100) end,
-        ', ' order by key) from jsonb_each(p_patch)), ''), 'nothing to set'),
-    null, null, jsonb_build_object('patch', p_patch, 'config', laid));
-  return laid;
+      select string_agg(key || case when jsonb_typeof(value) = 'null' then ' back to the environment''s'
+        else '=' || left(value::text, 100) end, ', ' order by key) from jsonb_each(p_patch)), ''), 'nothing to set'),
+    null, null, jsonb_build_object('patch', p_patch, 'config', merged));
+  return merged;
 end $$;
 select grant_to_service('pool_reconfigure(text, jsonb)');
 
--- Journals a decision before it is acted on, and notes which workers are being told what, so that the next
--- observation does not tell them again. p_breaker: a change of the breaker's state that was part of the decision.
+-- Journals a decision before anything acts on it, and records which workers get which signal, so that the next
+-- observation does not signal them again. p_breaker: a new state of the breaker that is part of the decision.
 create or replace function pool_record_decision(
   p_pool text, p_decision_id text, p_kind text, p_reason text, p_details jsonb, p_signals jsonb default '[]',
   p_watch_id text default null, p_breaker text default null, p_breaker_reason text default null)
@@ -138,8 +141,8 @@ begin
 end $$;
 select grant_to_service('pool_record_decision(text, text, text, text, jsonb, jsonb, text, text, text)');
 
--- From now on only this watch decides for the pool: an older one whose workflow was ended under it may still be running.
--- Of the processes that tell their settings, the one that started last rules; a clock that runs ahead gains nothing.
+-- Only this watch decides for the pool from now on. An older watch may still run although its workflow has ended. Of
+-- several processes that send their settings, the one that started last wins; a start time in the future counts as now.
 create or replace function pool_begin_watch(
   p_pool text, p_watch_id text, p_environment jsonb default null, p_started_at timestamptz default null)
 returns void
@@ -153,7 +156,8 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('pool_begin_watch(text, text, jsonb, timestamptz)');
 
--- While most workers are silent together, nobody listens in effect: ages count anew from when it is over.
+-- While most workers are silent at the same time, observations are not good. Ages count anew from the end of the
+-- silence.
 create or replace function pool_mark_mass_silence(p_pool text, p_lasts boolean) returns void
 language sql security definer set search_path = public, pg_temp as $$
   update pools set mass_silence_since = case when p_lasts then coalesce(mass_silence_since, now()) end,

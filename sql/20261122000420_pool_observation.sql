@@ -1,7 +1,8 @@
--- What a decision is made from: the spend, the fleet and the queue, read at one moment (service role only).
+-- What a decision is made from: the spend, the fleet and the queue at one moment (service role only).
 
--- What the account's pods cost: all pools, every pod that was not seen gone. One whose price is not known yet counts with
--- its pool's last one, else with the dearest pool's; so does a pool that never rented. todayUsd: since midnight UTC, of each worker its part of the day.
+-- What the pods of the account cost: of all pools, every pod that was not seen gone. A pod of unknown price counts with
+-- the last price of its pool, or with the highest of the other pools if its pool has none. today_usd counts from
+-- midnight UTC: the part of each worker's life that lies in this day.
 create or replace function account_spend(
   p_pool text, out hourly_usd numeric, out today_usd numeric, out price_usd numeric, out unpriced bigint)
 language sql stable security definer set search_path = public, pg_temp as $$
@@ -22,33 +23,36 @@ language sql stable security definer set search_path = public, pg_temp as $$
     where w.gone_at is null and w.origin = 'pool'
   ),
   gone as (
-    -- In floating point: many times as fast, where thousands come and go in a day.
+    -- Floating point is many times faster when thousands of workers end in a day.
     select coalesce(sum(cost_per_hr_usd::float8 / 3600 * greatest(0,
       date_part('epoch', coalesce(deleted_at, gone_at) - greatest(pod_created_at, midnight.at)))), 0) as today
     from workers cross join midnight
     where gone_at >= midnight.at and gone_at is not null and origin = 'pool'
   )
-  select round(living.hourly, 4), round((living.today + gone.today)::numeric, 6), (select usd from prices where name = p_pool), living.unpriced
+  select round(living.hourly, 4), round((living.today + gone.today)::numeric, 6),
+    (select usd from prices where name = p_pool), living.unpriced
   from living cross join gone
 $$;
 select grant_to_service('account_spend(text)');
 
--- Changes whenever the fleet does, save for what changes all the time, heartbeats and progress, and for a task that came and
--- went since the last look: it costs a look at every worker's last attempt, and the next full pass tells it.
+-- Changes when the fleet changes. It leaves out heartbeats and progress, which change all the time. It also leaves out
+-- a task that came and ended since the last call: finding it would read every worker's last attempt, and the next full
+-- pass finds it anyway.
 create or replace function pool_fleet_hash(p_pool text) returns text
 language sql stable security definer set search_path = public, pg_temp as $$
   select coalesce(md5(string_agg(concat_ws(':', w.id, w.status, w.post_state, w.boot_stage, w.pod_id,
-    w.last_signal, extract(epoch from w.last_signal_at), nullif(w.drains_without_deadline, false), a.lease_token), ',' order by w.id)), 'empty')
+    w.last_signal, extract(epoch from w.last_signal_at), nullif(w.drains_without_deadline, false), a.lease_token),
+    ',' order by w.id)), 'empty')
   from workers w
   left join task_attempts a on a.worker_id = w.id and a.ended_at is null
   where w.pool = p_pool and w.gone_at is null
 $$;
 select grant_to_service('pool_fleet_hash(text)');
 
--- Everything a decision is made from, by one clock. p_full also renews the pool's record of unbroken observation;
--- otherwise the fleet is left out when it equals the one that the caller knows, and the spend unless it is asked for.
--- The breaker's counts are those of p_failure_window_min, or of the last p_min_boots of a day where these are more: the boots
--- of a small pool fail one spawn deadline after the other.
+-- Everything a decision is made from, at one time of one clock. p_full also renews the pool's record of unbroken
+-- observation. Without it, the answer omits the fleet if its hash equals p_known_fleet, and the spend unless p_spend
+-- asks for it. The breaker's counts are those of the last p_failure_window_min minutes, or of the last p_min_boots
+-- boots within a day where these are more: in a small pool, boots fail one after the other, each at its spawn deadline.
 create or replace function pool_observe(
   p_pool text, p_known_fleet text, p_full boolean, p_poll_sec numeric, p_failure_window_min numeric default 5,
   p_spend boolean default false, p_min_boots integer default 0)
@@ -75,7 +79,7 @@ begin
   if row.name is null then
     raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
   end if;
-  -- Counted up to what could matter to any decision, so that a million queued tasks cost no more than ten thousand.
+  -- No decision depends on more, so a million queued tasks cost no more time than ten thousand.
   select count(*) into queued from (
     select from tasks where status = 'Queued' and gate = 'open' and pool = p_pool limit 10000) as head;
   counting_from := greatest(row.breaker_since, now() - make_interval(secs => p_failure_window_min * 60));
@@ -94,7 +98,8 @@ begin
           order by ready_at desc limit p_min_boots)) as boots
       order by ended_at desc limit p_min_boots) as latest;
   end if;
-  -- By itself first, and without to_ms, which is a call for each value: most probes find the fleet that is known.
+  -- The hash is computed alone first, because most probes find the fleet unchanged. The figures below do not use to_ms,
+  -- which would be a function call per value.
   if not p_full then
     fleet_hash := pool_fleet_hash(p_pool);
   end if;

@@ -1,8 +1,8 @@
 -- How spawning workers are booked (service role only).
 
--- Books up to p_count spawning workers under MAX, under the account's ceilings, as the breaker lets it, and under the intent
--- that the decision saw. The same decision books once. Answers reserved, already_reserved, stale_intent, breaker_open,
--- breaker_half_open (a probe is under way) or over_budget.
+-- Reserves up to p_count spawning workers within p_max, within the account's ceilings, as far as the breaker allows,
+-- and only under the intent that the decision saw. The same decision reserves once. Answers reserved, already_reserved,
+-- stale_intent, breaker_open, breaker_half_open (a probe is under way) or over_budget.
 create or replace function reserve_workers(
   p_pool text, p_decision_id text, p_count integer, p_max integer, p_intent_version bigint, p_instance_type text,
   p_max_hourly_usd numeric default null, p_daily_usd numeric default null)
@@ -19,7 +19,7 @@ declare
   figures jsonb;
   note text;
 begin
-  -- Over all pools one request at a time: what it books is what the next one finds.
+  -- One request at a time over all pools, so that each one counts what the one before has reserved.
   if p_max_hourly_usd is not null or p_daily_usd is not null then
     perform pg_advisory_xact_lock(hashtextextended('gpu-pool: spend of the account', 0));
   end if;
@@ -63,7 +63,8 @@ begin
   end if;
   perform journal(p_pool, 'workers.reserved', format('%s of %s asked (%s): %s', cardinality(booked), p_count,
     concat_ws('; ', format('%s present, at most %s', present, p_max), note), outcome), null, p_decision_id,
-    jsonb_strip_nulls(jsonb_build_object('workers', to_jsonb(booked), 'outcome', outcome, 'breaker', row.breaker, 'spend', figures)));
+    jsonb_strip_nulls(jsonb_build_object('workers', to_jsonb(booked), 'outcome', outcome, 'breaker', row.breaker,
+      'spend', figures)));
   return jsonb_build_object('outcome', outcome, 'workers', to_jsonb(booked), 'now_ms', to_ms(now()));
 end $$;
 select grant_to_service('reserve_workers(text, text, integer, integer, bigint, text, numeric, numeric)');

@@ -1,5 +1,5 @@
--- One worker's life, from the request for its pod to its burial (service role only). Each function looks at its ground again
--- under the worker's row and journals its outcome.
+-- The life of one worker, from the request for its pod until the pod is gone (service role only). Each function checks
+-- its conditions again under a lock on the worker's row and journals the outcome.
 
 create or replace function worker_load(p_worker_id text) returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
@@ -7,14 +7,15 @@ language sql stable security definer set search_path = public, pg_temp as $$
     'now_ms', to_ms(clock_timestamp()), 'id', w.id, 'pool', w.pool, 'status', w.status, 'pod_id', w.pod_id,
     'post_state', w.post_state, 'posted_ms', to_ms(w.posted_at), 'created_ms', to_ms(w.created_at),
     'ready_ms', to_ms(w.ready_at), 'boot_stage', w.boot_stage, 'boot_stage_ms', to_ms(w.boot_stage_at),
-    'terminating_ms', to_ms(w.terminating_at), 'drains_without_deadline', w.drains_without_deadline, 'gone_ms', to_ms(w.gone_at), 'status_reason', w.status_reason,
+    'terminating_ms', to_ms(w.terminating_at), 'drains_without_deadline', w.drains_without_deadline,
+    'gone_ms', to_ms(w.gone_at), 'status_reason', w.status_reason,
     'config', p.config, 'environment', p.environment,
     'busy', exists (select from task_attempts a where a.worker_id = w.id and a.ended_at is null))
   from workers w join pools p on p.name = w.pool where w.id = p_worker_id
 $$;
 select grant_to_service('worker_load(text)');
 
--- Elects the one poster of this name. The credential's hash is stored before the pod can exist.
+-- Elects the only caller that may post this name. Stores the credential's hash before the pod can exist.
 create or replace function worker_begin_post(p_worker_id text, p_token_hash text, p_lifetime_sec integer) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
@@ -45,7 +46,7 @@ begin
 end $$;
 select grant_to_service('worker_record_pod(text, text, numeric, timestamptz, boolean)');
 
--- A definite refusal re-arms the name: nothing was created.
+-- A definite refusal created nothing, so the name may be posted again.
 create or replace function worker_rearm_post(p_worker_id text, p_reason text) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -79,9 +80,9 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('worker_boot_stage(text, text)');
 
--- From this moment claims refuse the worker. Its row is locked first and its leases are looked for in a later
--- statement, which sees a claim that this lock had to wait for. Answers drained, refused_busy or not_living.
--- p_until_task_ends: no deadline ends its task. A later drain without it sets one, but for one that is for idle workers only.
+-- From now on claims refuse the worker. Its row is locked first, and a later statement looks for its leases: so it sees
+-- a claim that this lock waited for. Answers drained, refused_busy or not_living. p_until_task_ends: no deadline ends
+-- its task. A later drain without it sets a deadline, unless it is for idle workers only.
 create or replace function drain_worker(
   p_worker_id text, p_reason text, p_only_idle boolean, p_until_task_ends boolean default false) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -122,7 +123,7 @@ declare
 begin
   perform from workers where id = p_worker_id for update;
   for lease in select task_id, attempt from task_attempts where worker_id = p_worker_id and ended_at is null loop
-    -- A completion locks no worker: one that was under way may have been faster.
+    -- A completion does not lock the worker, so it may have ended this lease first.
     if close_attempt(lease.task_id, lease.attempt, p_cause, p_reason) <> 'lease_lost' then
       closed := closed + 1;
     end if;
@@ -131,9 +132,9 @@ begin
 end $$;
 select grant_to_service('close_worker_leases(text, text, text)');
 
--- The verdict of a failure. Its evidence is looked at again under the lock: a heartbeat, progress or a first sign of life
--- since then refuses it. p_heartbeat_ms, p_progress_ms: the last ones that the verdict knew; null: they do not matter.
--- p_require_spawning: a spawn deadline.
+-- Ends a worker that failed. The evidence is checked again under the lock: a newer heartbeat, newer progress or a first
+-- heartbeat refuses the verdict. p_heartbeat_ms, p_progress_ms: the last ones that the verdict saw; null: not part of
+-- its evidence. p_require_spawning: the verdict is a spawn deadline.
 create or replace function fail_worker(
   p_worker_id text, p_lease_cause text, p_reason text, p_heartbeat_ms bigint default null,
   p_require_spawning boolean default false, p_evidence text default null, p_progress_ms bigint default null)
@@ -168,8 +169,9 @@ begin
 end $$;
 select grant_to_service('fail_worker(text, text, text, bigint, boolean, text, bigint)');
 
--- What an operator says about one worker. An external one, nobody's here to delete, is drained in its row; the others'
--- workflows are told by the caller. Answers ordered, external, already_leaving, not_living or unknown, with the status.
+-- Stores an operator's order about one worker. An external worker is drained in its row, because it has no workflow.
+-- The caller signals the workflows of other workers. Answers ordered, external, already_leaving, not_living or unknown,
+-- with the status.
 create or replace function order_worker(p_pool text, p_worker_id text, p_kind text, p_reason text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -188,7 +190,7 @@ begin
     outcome := 'external';
     perform drain_worker(p_worker_id, p_reason, false);
     worker.status := 'terminating';
-  -- One that may take its time for its task has less of it from now on.
+  -- A drain without a deadline may still get one.
   elsif worker.status = 'terminating' and p_kind = 'drain' and not worker.drains_without_deadline then
     outcome := 'already_leaving';
   end if;
@@ -198,7 +200,7 @@ begin
 end $$;
 select grant_to_service('order_worker(text, text, text, text)');
 
--- The end of the shutdown deadline: whatever the worker still holds goes back to the queue.
+-- The shutdown deadline has passed: the tasks that the worker still holds go back to the queue.
 create or replace function expel_worker(p_worker_id text, p_reason text) returns integer
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -219,7 +221,7 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('worker_deleted(text)');
 
--- The provider was seen to have no such pod: the row ends, its credential dies, its cost is booked.
+-- The provider was seen to have no such pod. Ends the row, invalidates the credential and books the cost.
 create or replace function worker_gone(p_worker_id text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare

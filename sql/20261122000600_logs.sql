@@ -1,4 +1,4 @@
--- Logs of workers and of the Temporal worker process, kept for two days by the janitor.
+-- Logs of workers and of the Temporal worker process. The janitor deletes them after two days.
 
 create table if not exists system_logs (
   id bigint generated always as identity primary key,
@@ -12,15 +12,16 @@ create table if not exists system_logs (
   cycle_number integer,
   metadata jsonb not null default '{}'
 );
-comment on table system_logs is 'One row a log line. No foreign keys: a line about a deleted task is still a line.';
-comment on column system_logs.timestamp is 'By the clock of who logged, never later than its arrival; the order of arrival is id.';
+comment on table system_logs is 'One row per log line. No foreign keys, because a line about a deleted task must stay.';
+comment on column system_logs.timestamp is
+  'By the clock of the sender, but never later than the arrival. The order of arrival is id.';
 select secure_table('system_logs');
--- Serves retention and `gpu-pool logs --since`.
+-- Retention, and `gpu-pool logs --since`.
 create index if not exists system_logs_timestamp on system_logs (timestamp);
--- Serve the logs of one worker and of one task, newest first.
+-- Logs of one worker and of one task, newest first.
 create index if not exists system_logs_worker on system_logs (worker_id, id desc) where worker_id is not null;
 create index if not exists system_logs_task on system_logs (task_id, id desc) where task_id is not null;
--- Serves what went wrong lately, in any source.
+-- Recent errors of any source.
 create index if not exists system_logs_errors on system_logs (timestamp desc) where log_level in ('ERROR', 'CRITICAL');
 
 create table if not exists worker_diagnostics (
@@ -30,13 +31,15 @@ create table if not exists worker_diagnostics (
   reason text not null,
   details jsonb not null default '{}'
 );
-comment on table worker_diagnostics is 'What was seen of a worker when it became error, before its pod was deleted. Not subject to the retention of logs.';
-comment on column worker_diagnostics.details is 'worker: its row as it was, ages in seconds; task: its open lease, or null; logs: its last 20 lines, oldest first.';
+comment on table worker_diagnostics is
+  'What was known of a worker when its status became error, before its pod was deleted. The retention of logs does not apply.';
+comment on column worker_diagnostics.details is
+  'worker: its row at that time, ages in seconds; task: its open lease, or null; logs: its last 20 lines, oldest first.';
 select secure_table('worker_diagnostics');
--- Serves the diagnostics of one worker, newest first.
+-- Diagnostics of one worker, newest first.
 create index if not exists worker_diagnostics_worker on worker_diagnostics (worker_id, id desc);
 
--- A log line's own time; one that cannot be read or lies ahead is the time of arrival.
+-- The time of a log line. The time of arrival replaces one that is unreadable or in the future.
 create or replace function log_time(p_text text) returns timestamptz
 language plpgsql stable set search_path = public, pg_temp as $$
 begin
@@ -47,8 +50,9 @@ end $$;
 select grant_to_service('log_time(text)');
 
 -- Writes log lines: {timestamp?, level | log_level, message, source_type?, source_id?, task_id?, worker_id?,
--- cycle_number?, metadata?}. What p_source_type, p_source_id and p_worker_id give wins over the lines' own. A line
--- without message, level or source is counted as an error and stops no other; an unreadable detail is left out.
+-- cycle_number?, metadata?}. p_source_type, p_source_id and p_worker_id override the fields of the lines. A line
+-- without message, level or source counts as an error, and the other lines are still written. An unreadable detail is
+-- omitted.
 create or replace function store_logs(
   p_logs jsonb, p_source_type text default null, p_source_id text default null, p_worker_id text default null)
 returns jsonb
@@ -90,7 +94,7 @@ begin
 end $$;
 select grant_to_service('store_logs(jsonb, text, text, text)');
 
--- Log lines of a service. Answers how many were written and how many could not be.
+-- Writes the log lines of a service. Answers how many were written and how many were not.
 drop function if exists func_insert_logs_batch(jsonb);
 create or replace function func_insert_logs_batch(logs jsonb) returns jsonb
 language sql security definer set search_path = public, pg_temp as $$
@@ -98,7 +102,7 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('func_insert_logs_batch(jsonb)');
 
--- Log lines of a worker, with its own credential. A task that it never held is not taken from its word.
+-- Writes the log lines of a worker, with its own credential. A task that it never held is removed from a line.
 create or replace function worker_logs(p_worker_id text, p_logs jsonb) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -117,7 +121,8 @@ begin
 end $$;
 select grant_to_everyone('worker_logs(text, jsonb)');
 
--- In the transaction that fails a worker: its leases are still open, and its lines outlive the retention of logs here.
+-- Runs in the transaction that fails a worker: its leases are still open then. The copied lines stay when the logs are
+-- deleted.
 create or replace function workers_diagnose() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
@@ -150,8 +155,8 @@ create or replace trigger workers_diagnose after update of status on workers for
 when (new.status = 'error' and old.status <> 'error')
 execute function workers_diagnose();
 
--- Deletes log lines older than this, oldest first and at most 20,000 a call, so that it ends within any statement
--- timeout. Called again while it answers "more".
+-- Deletes log lines older than retention_hours, oldest first. It deletes at most 20,000 a call, so that it ends within
+-- any statement timeout. Call it again while it answers "more".
 drop function if exists func_cleanup_old_logs(integer);
 create or replace function func_cleanup_old_logs(retention_hours integer default 48) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -166,6 +171,7 @@ begin
   delete from system_logs where id in (
     select id from system_logs where timestamp < cutoff order by timestamp limit 20000);
   get diagnostics gone = row_count;
-  return jsonb_build_object('success', true, 'deleted', gone, 'more', gone = 20000, 'retention_hours', retention_hours, 'cutoff', cutoff);
+  return jsonb_build_object('success', true, 'deleted', gone, 'more', gone = 20000,
+    'retention_hours', retention_hours, 'cutoff', cutoff);
 end $$;
 select grant_to_service('func_cleanup_old_logs(integer)');

@@ -1,7 +1,6 @@
--- The functions that workers of the old protocol call, by their names, parameters and answers; and what holds when such
--- a worker writes to the tables directly, under the service role.
+-- The functions that workers of the old protocol call. Their names, parameters and answers are those of that protocol.
 
--- An older orchestrator's own versions answer other types, so that they cannot be replaced in place.
+-- The functions of an older orchestrator return other types, so they cannot be replaced in place.
 do $$
 declare
   old regprocedure;
@@ -41,7 +40,7 @@ begin
 end $$;
 select grant_to_service('require_tasks_table(text)');
 
--- Claims a task for a worker; no row: there is none. A worker that holds one already gets that one again.
+-- Claims a task for a worker; no row: there is none. A worker that holds a task already gets the same one again.
 create or replace function func_claim_available_task(worker_id_param text)
 returns table (
   id uuid, params jsonb, task_type text, project_id uuid, attempt integer, lease_token uuid,
@@ -78,7 +77,7 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('func_claim_task(text, text)');
 
--- The lease that a call without a token is about: the open one of the task, which must be the caller's. Null: none.
+-- The lease of a call without a token: the open one of the task. It must be the caller's. Null: there is none.
 create or replace function open_lease(p_task_id uuid, p_lease_token uuid) returns uuid
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
@@ -100,10 +99,11 @@ begin
 end $$;
 select grant_to_service('open_lease(uuid, uuid)');
 
--- Completes a task. p_result becomes result_data, its video_url (or output_location, or public_url) output_location; a
--- file of this project's storage must be there. Answers {success, outcome, status}: completed, already_completed,
--- lease_lost (the lease has ended) or not_running. The last two arguments are the first two by an older orchestrator's
--- names: of a second function with them, a call by place would not know which is meant.
+-- Completes a task. p_result becomes result_data, and its video_url (or output_location, or public_url) becomes
+-- output_location. If that is an address of this project's storage, the file must exist. Answers {success, outcome,
+-- status}: completed, already_completed, lease_lost (the lease has ended) or not_running. The last two arguments are
+-- the first two under the names of an older orchestrator: with a second function for them, a call without names would
+-- be ambiguous.
 create or replace function func_mark_task_complete(
   p_task_id uuid default null, p_result jsonb default null, p_lease_token uuid default null,
   task_id_param uuid default null, result_data_param jsonb default null)
@@ -138,14 +138,14 @@ begin
     if not is_service() and location is not null and (is_stored(location) is not true
       or not is_own_object(p_task_id, substring(location from '/storage/v1/object/public/[^/?]+/([^?]+)')))
     then
-      raise exception 'task % cannot complete: % is no file of its own', p_task_id, one_line(location)
-        using errcode = 'PT409', hint = 'The file lies below the id of the task.';
+      raise exception 'task % cannot complete: % is not a file of this task', p_task_id, one_line(location)
+        using errcode = 'PT409', hint = 'The name of the file must begin with the id of the task.';
     end if;
     update task_attempts set ended_at = now(), cause = 'completed', progress = 1, progress_at = now()
     where task_id = p_task_id and attempt = lease.attempt;
     update tasks
-    set status = 'Complete', output_location = coalesce(location, output_location), result_data = coalesce(nullif(p_result, 'null'), result_data),
-      error_message = null, generation_created = true
+    set status = 'Complete', output_location = coalesce(location, output_location),
+      result_data = coalesce(nullif(p_result, 'null'), result_data), error_message = null, generation_created = true
     where id = p_task_id;
     task.status := 'Complete';
   end if;
@@ -153,8 +153,9 @@ begin
 end $$;
 select grant_to_everyone('func_mark_task_complete(uuid, jsonb, uuid, uuid, jsonb)');
 
--- One failed attempt: the task goes back to the queue, or fails with its third. Answers {success, outcome, status}:
--- requeued, failed, lease_lost or not_running. The last two arguments are the first two by their older names.
+-- Records one failed attempt. The task goes back to the queue, or fails at its third. Answers {success, outcome,
+-- status}: requeued, failed, lease_lost or not_running. The last two arguments are the first two under their older
+-- names.
 create or replace function func_mark_task_failed(
   p_task_id uuid default null, p_error_message text default null, p_lease_token uuid default null,
   task_id_param uuid default null, error_message_param text default null)
@@ -182,9 +183,9 @@ begin
 end $$;
 select grant_to_everyone('func_mark_task_failed(uuid, text, uuid, uuid, text)');
 
--- The status that an old worker reports. In Progress is progress, and of an orchestrator's task that has sub-tasks: from
--- now on it waits for them, without a worker. Failed is one failed attempt, p_output_location its error. Answers
--- {success, outcome, status}.
+-- Records a status that an old worker reports. In Progress is progress; for an orchestrator task with sub-tasks it
+-- means that the task waits for them from now on, without a worker. Failed is one failed attempt, with
+-- p_output_location as its error. Answers {success, outcome, status}.
 create or replace function func_update_task_status(
   p_table_name text, p_task_id uuid, p_status text, p_output_location text default null)
 returns jsonb
@@ -220,7 +221,7 @@ begin
     raise exception 'task % is not claimed', p_task_id
       using errcode = 'PT409', hint = 'func_claim_available_task gives a worker its next task.';
   elsif outcome is null and task.status::text <> wanted then
-    -- Refused by the guard where the task has ended. Literals, because the column may be an enum.
+    -- tasks_guard refuses this where the task has ended. Literals, because the column may be an enum.
     if wanted = 'Cancelled' then
       update tasks set status = 'Cancelled' where id = p_task_id returning * into task;
     elsif wanted = 'Queued' then
@@ -233,7 +234,7 @@ begin
 end $$;
 select grant_to_service('func_update_task_status(text, uuid, text, text)');
 
--- All tasks of these statuses, by any of their names; the longest waiting first. task_data is params.
+-- All tasks with these statuses, under any of their names, oldest first. task_data is params.
 create or replace function func_get_tasks_by_status(status_filter text[])
 returns table (
   id uuid, task_type text, params jsonb, status text, attempts integer, worker_id text, project_id uuid, dependant_on uuid,
@@ -252,7 +253,7 @@ begin
   if not coalesce(wanted <@ array['Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled'], true)
     or array_position(status_filter, null) is not null
   then
-    perform refuse_argument('status_filter', format('%s holds what is no status of a task', status_filter),
+    perform refuse_argument('status_filter', format('%s contains a value that is no status of a task', status_filter),
       'Queued, In Progress, Complete, Failed or Cancelled.');
   end if;
   return query

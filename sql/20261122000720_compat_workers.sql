@@ -1,7 +1,7 @@
--- What workers of the old protocol, and their supervisors, call about workers.
+-- What workers of the old protocol, and the programs that supervise them, call about workers.
 
--- Puts back the tasks of workers that are not living, or have never shown a sign of life; others keep theirs. Answers how
--- many leases ended.
+-- Puts back the tasks of workers that have ended or have never sent a heartbeat. Other workers keep their tasks.
+-- Answers how many leases ended.
 create or replace function func_reset_orphaned_tasks(failed_worker_ids text[]) returns integer
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -12,7 +12,7 @@ begin
     perform refuse_argument('failed_worker_ids', 'a list of worker ids is expected, not null');
   end if;
   for worker in select distinct id from unnest(failed_worker_ids) as f (id) where id is not null order by id loop
-    -- Looked at again after the lock: a worker that has recovered meanwhile keeps its task.
+    -- Checked after the lock: a worker that has recovered meanwhile keeps its task.
     perform from workers where id = worker for update;
     if exists (
       select from workers where id = worker
@@ -25,7 +25,7 @@ begin
 end $$;
 select grant_to_service('func_reset_orphaned_tasks(text[])');
 
--- A sign of life. Under the service role an unknown worker is registered by it, as external. Answers {success,
+-- Records a heartbeat. Under the service role it registers an unknown worker as external. Answers {success,
 -- worker_status}.
 create or replace function func_update_worker_heartbeat(
   worker_id_param text, vram_total_mb_param integer default null, vram_used_mb_param integer default null)
@@ -38,7 +38,9 @@ begin
     perform refuse_argument(case when vram_total_mb_param < 0 then 'vram_total_mb_param' else 'vram_used_mb_param' end,
       'megabytes are expected, at least 0');
   end if;
-  if is_service() and worker_id_param ~ '^[[:graph:]]{1,200}$' and not exists (select from workers where id = worker_id_param) then
+  if is_service() and worker_id_param ~ '^[[:graph:]]{1,200}$'
+    and not exists (select from workers where id = worker_id_param)
+  then
     insert into workers (id, pool, origin) values (worker_id_param, default_pool(), 'external') on conflict (id) do nothing;
   end if;
   perform require_known_worker('worker_id_param', worker_id_param);
@@ -47,10 +49,10 @@ begin
 end $$;
 select grant_to_everyone('func_update_worker_heartbeat(text, integer, integer)');
 
--- A sign of life with up to 1,000 log lines {timestamp, level, message, task_id, metadata}. Lines about the task
--- that the worker holds are progress of it. status_param crashed is no sign of life but evidence, and sets no status.
--- Answers {success, heartbeat_updated, logs_inserted, log_errors, worker_status}; log_errors counts lines that could not
--- be kept.
+-- Records a heartbeat with up to 1,000 log lines {timestamp, level, message, task_id, metadata}. Lines about the task
+-- that the worker holds count as progress of the task. status_param crashed is no heartbeat: it is stored as evidence
+-- and does not change the status. Answers {success, heartbeat_updated, logs_inserted, log_errors, worker_status};
+-- log_errors counts the lines that were not stored.
 create or replace function func_worker_heartbeat_with_logs(
   worker_id_param text, vram_total_mb_param integer default null, vram_used_mb_param integer default null,
   logs_param jsonb default '[]', current_task_id_param uuid default null, status_param text default null)
@@ -81,7 +83,8 @@ begin
     inserted := (worker_logs(worker_id_param, lines) ->> 'inserted')::integer;
   end if;
   return answer || jsonb_build_object('logs_inserted', coalesce(inserted, 0),
-    'log_errors', case jsonb_typeof(logs_param) when 'array' then jsonb_array_length(logs_param) - coalesce(inserted, 0) else 0 end,
+    'log_errors', case jsonb_typeof(logs_param)
+      when 'array' then jsonb_array_length(logs_param) - coalesce(inserted, 0) else 0 end,
     'heartbeat_updated', status_param is distinct from 'crashed' and (answer ->> 'success')::boolean);
 end $$;
 select grant_to_everyone('func_worker_heartbeat_with_logs(text, integer, integer, jsonb, uuid, text)');

@@ -1,4 +1,4 @@
--- Views for people and dashboards. They look with the eyes of who asks. An older orchestrator's own are replaced.
+-- Views for people and dashboards, with the rights of the caller. They replace the views of an older orchestrator.
 
 drop view if exists orchestrator_status, active_workers_health, recent_task_activity, worker_performance,
   task_queue_analysis, normalized_task_status, v_recent_errors, v_worker_log_activity, task_costs, worker_costs;
@@ -16,7 +16,8 @@ from workers w
 left join (
   select worker_id, sum(extract(epoch from coalesce(ended_at, now()) - started_at)) as busy_sec, count(distinct task_id) as tasks
   from task_attempts group by worker_id) as a on a.worker_id = w.id;
-comment on view worker_costs is 'What each worker has cost, in USD: booked when its pod was seen gone, running until then.';
+comment on view worker_costs is
+  'What each worker has cost, in USD: the booked cost once its pod was seen gone, until then the cost so far.';
 comment on column worker_costs.cost_usd is 'Null where the price is not known.';
 comment on column worker_costs.busy_sec is 'Seconds for which it held a task.';
 select secure_view('worker_costs');
@@ -32,9 +33,10 @@ left join (
 ) as a on a.task_id = t.id
 left join worker_costs c on c.worker_id = a.worker_id
 group by t.id;
-comment on view task_costs is 'What each task has cost, in USD: of each worker that held it, its share of that worker''s cost by the time it was held. The tasks of a worker carry its idle time too.';
-comment on column task_costs.busy_sec is 'Seconds for which it was held by a worker, over all attempts.';
-comment on column task_costs.cost_usd is 'Still growing while one of its workers lives; null where a price is not known.';
+comment on view task_costs is
+  'What each task has cost, in USD: its share, by time, of the cost of each worker that held it, idle time included.';
+comment on column task_costs.busy_sec is 'Seconds for which workers held it, over all attempts.';
+comment on column task_costs.cost_usd is 'Grows while one of its workers lives; null where a price is not known.';
 select secure_view('task_costs');
 
 create view normalized_task_status with (security_invoker = true) as
@@ -51,7 +53,8 @@ select id as task_id, project_id, task_type, status,
     when status = 'Failed' then left(error_message, 500) end as detail,
   worker_id, attempts, created_at, updated_at
 from tasks;
-comment on view normalized_task_status is 'Each task''s status in the small spelling that some programs use, and in words what it waits for.';
+comment on view normalized_task_status is
+  'Each task''s status in lower case, as some programs spell it, and what the task waits for, in words.';
 select secure_view('normalized_task_status');
 
 create view task_queue_analysis with (security_invoker = true) as
@@ -67,7 +70,7 @@ select pool, task_type,
 from tasks
 where status in ('Queued', 'In Progress')
 group by pool, task_type;
-comment on view task_queue_analysis is 'Depth of the queue by pool and task type. claimable is what the pool counts.';
+comment on view task_queue_analysis is 'Number of tasks by pool and task type. claimable is the number that the pool counts.';
 select secure_view('task_queue_analysis');
 
 create view recent_task_activity with (security_invoker = true) as
@@ -94,8 +97,10 @@ select w.id as worker_id, w.pool, w.origin, w.status, w.boot_stage,
 from workers w
 left join task_attempts a on a.worker_id = w.id and a.ended_at is null
 where w.status in ('spawning', 'active', 'terminating') and w.gone_at is null;
-comment on view active_workers_health is 'Living workers: signs of life, memory of the GPU, the task in hand. Ages in seconds, by the database''s clock.';
-comment on column active_workers_health.reported_status is 'A status that its program, or somebody, reported last; evidence, not a state.';
+comment on view active_workers_health is
+  'Living workers: heartbeat, GPU memory and current task. Ages in seconds, by the database''s clock.';
+comment on column active_workers_health.reported_status is
+  'The last status that its program, or another one, reported. It is evidence and does not change the status.';
 select secure_view('active_workers_health');
 
 create view worker_performance with (security_invoker = true) as
@@ -104,7 +109,8 @@ select w.id as worker_id, w.pool, w.status, w.instance_type,
   count(a.task_id) filter (where a.cause = 'completed') as completed,
   count(a.task_id) filter (where a.cause in ('task_error', 'worker_died', 'stuck')) as failed,
   round(100.0 * count(a.task_id) filter (where a.cause = 'completed')
-    / nullif(count(a.task_id) filter (where a.cause in ('completed', 'task_error', 'worker_died', 'stuck')), 0), 1) as success_percent,
+    / nullif(count(a.task_id) filter (where a.cause in ('completed', 'task_error', 'worker_died', 'stuck')), 0),
+    1) as success_percent,
   round(avg(extract(epoch from a.ended_at - a.started_at)) filter (where a.cause = 'completed'), 3) as mean_processing_sec,
   round(count(a.task_id) filter (where a.cause = 'completed') * 3600.0
     / nullif(extract(epoch from coalesce(w.gone_at, now()) - w.ready_at), 0), 2) as completed_per_hour,
@@ -114,7 +120,8 @@ from workers w
 left join task_attempts a on a.worker_id = w.id
 left join worker_costs c on c.worker_id = w.id
 group by w.id, c.cost_usd;
-comment on view worker_performance is 'Attempts of each worker, living or gone. Released, drained and cancelled ones count neither for nor against it.';
+comment on view worker_performance is
+  'Attempts of each worker, living or ended. Released, drained and cancelled attempts count neither as completed nor as failed.';
 select secure_view('worker_performance');
 
 create view orchestrator_status with (security_invoker = true) as
@@ -133,8 +140,8 @@ left join (
     count(*) filter (where w.status = 'error') as error, sum(w.cost_per_hr_usd) filter (where w.pod_id is not null) as rate
   from workers w left join task_attempts a on a.worker_id = w.id and a.ended_at is null
   where w.gone_at is null group by w.pool) as f on f.pool = p.name;
-comment on view orchestrator_status is 'One row a pool: intent, queue and fleet now.';
-comment on column orchestrator_status.cost_per_hr_usd is 'Rate of all pods that were not seen gone, in USD an hour.';
+comment on view orchestrator_status is 'One row per pool: its intent, queue and fleet now.';
+comment on column orchestrator_status.cost_per_hr_usd is 'Price per hour of all pods that were not seen gone, in USD.';
 select secure_view('orchestrator_status');
 
 create view v_recent_errors with (security_invoker = true) as

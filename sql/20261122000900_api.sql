@@ -1,29 +1,29 @@
--- Who calls through PostgREST and the edge functions: the service key, a user's JWT, a personal access token (header
--- x-api-token) or a worker's token (x-worker-token). Every api_* function judges its caller itself.
+-- The callers of PostgREST and the edge functions: the service key, a user's JWT, a personal access token (header
+-- x-api-token) or a worker's token (x-worker-token). Every api_* function checks its caller itself.
 
--- Serves what a user may see.
+-- What a user may see.
 create index if not exists projects_user on projects (user_id) where user_id is not null;
 
--- Who is calling: kind service, user, pat, worker or anon, with user_id or worker_id.
+-- Who calls: {kind, user_id, worker_id}, with kind service, user, pat, worker or anon.
 create or replace function api_caller() returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   caller text := coalesce(nullif(current_setting('role', true), ''), 'none');
   headers jsonb := nullif(current_setting('request.headers', true), '')::jsonb;
-  who uuid := request_user();
+  caller_user uuid := request_user();
   holder text;
 begin
   if caller in ('service_role', 'none') then
     return jsonb_build_object('kind', 'service', 'user_id', null, 'worker_id', null);
-  elsif caller = 'authenticated' and who is not null then
-    return jsonb_build_object('kind', 'user', 'user_id', who, 'worker_id', null);
-  elsif who is not null then
+  elsif caller = 'authenticated' and caller_user is not null then
+    return jsonb_build_object('kind', 'user', 'user_id', caller_user, 'worker_id', null);
+  elsif caller_user is not null then
     if current_setting('transaction_read_only') = 'off' then
       update user_api_tokens set last_used_at = now()
       where token_hash = encode(sha256(convert_to(headers ->> 'x-api-token', 'utf8')), 'hex')
         and (last_used_at is null or last_used_at < now() - interval '5 minutes');
     end if;
-    return jsonb_build_object('kind', 'pat', 'user_id', who, 'worker_id', null);
+    return jsonb_build_object('kind', 'pat', 'user_id', caller_user, 'worker_id', null);
   end if;
   select id into holder from workers
   where token_hash = encode(sha256(convert_to(headers ->> 'x-worker-token', 'utf8')), 'hex')
@@ -33,7 +33,7 @@ begin
 end $$;
 select grant_to_everyone('api_caller()');
 
--- A refusal that PostgREST answers with its status; the field at fault stands in the details.
+-- Refuses a call with an HTTP status of PostgREST. The details contain the name of the field at fault.
 create or replace function api_refuse(p_code text, p_field text, p_message text) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
@@ -47,14 +47,14 @@ declare
   caller jsonb := api_caller();
 begin
   if caller ->> 'kind' = 'anon' then
-    raise exception 'nobody known is calling' using errcode = 'PT401',
+    raise exception 'the caller is unknown' using errcode = 'PT401',
       hint = 'Send the service key, a user''s JWT or a personal access token as bearer; it may be wrong, expired or revoked.';
   end if;
   return caller;
 end $$;
 select grant_to_service('api_known_caller()');
 
--- Whether this caller may work with tasks of this project: a worker with those of the project whose task it holds.
+-- Whether this caller may use tasks of this project. A worker may use those of the project whose task it holds.
 create or replace function api_may_use(p_caller jsonb, p_project uuid) returns boolean
 language sql stable security definer set search_path = public, pg_temp as $$
   select case p_caller ->> 'kind'
@@ -66,7 +66,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('api_may_use(jsonb, uuid)');
 
--- A new personal access token, in this answer and nowhere else. The service key makes one for p_user_id.
+-- Creates a personal access token. Only this answer contains it. The service key creates one for p_user_id.
 create or replace function api_create_token(p_label text, p_user_id uuid default null) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -102,7 +102,7 @@ begin
 end $$;
 select grant_to_everyone('api_revoke_token(uuid)');
 
--- Signed-in users read their own through the tables too; every write goes through the functions above.
+-- Signed-in users may also read their own rows from the tables. They write only through the functions above.
 grant select on projects, tasks to authenticated;
 grant select (id, user_id, label, created_at, last_used_at, revoked_at) on user_api_tokens to authenticated;
 
@@ -117,7 +117,7 @@ drop policy if exists user_api_tokens_own on user_api_tokens;
 create policy user_api_tokens_own on user_api_tokens for select to authenticated
   using (user_id = (select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid));
 
--- Policies add up: one that came with an adopted table would go on opening rows, now by the grants above.
+-- Policies add up. A policy of an adopted table would still open rows, now under the rights granted above.
 do $$
 declare
   old record;
@@ -131,6 +131,7 @@ begin
     order by tablename, policyname
   loop
     execute format('drop policy %I on %I', old.policyname, old.tablename);
-    raise notice 'policy "%" on % was dropped: it was not made for the rights given here', old.policyname, old.tablename;
+    raise notice 'policy "%" on % was dropped: it could open rows under the rights that are granted here',
+      old.policyname, old.tablename;
   end loop;
 end $$;

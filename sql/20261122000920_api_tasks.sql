@@ -1,6 +1,6 @@
--- What people may do with tasks: create, read, list, cancel.
+-- What people may do with tasks: create, read, list and cancel them.
 
--- Serves the list of tasks, newest first.
+-- List of tasks, newest first.
 create index if not exists tasks_recent on tasks (project_id, created_at desc, id desc);
 
 create or replace function api_uuid(p_body jsonb, p_field text) returns uuid
@@ -32,7 +32,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('api_task(tasks)');
 
--- The task with this id, if this caller may see it; otherwise it is as if there were none.
+-- The task with this id, if this caller may see it. Otherwise the answer is the same as for a task that does not exist.
 create or replace function api_find_task(p_caller jsonb, p_id uuid) returns tasks
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
@@ -46,8 +46,8 @@ begin
 end $$;
 select grant_to_service('api_find_task(jsonb, uuid)');
 
--- Inserts one task. An id that is sent twice with the same content is answered with the task that is there, so that a
--- request whose answer was lost can be repeated.
+-- Inserts one task. If the same id is sent again with the same content, the answer is the existing task, so that a
+-- client may repeat a request whose answer it lost.
 create or replace function api_create_task(p_task jsonb) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -68,7 +68,8 @@ begin
   select key into unknown from jsonb_object_keys(p_task) as key
   where key not in ('id', 'task_type', 'params', 'project_id', 'dependant_on', 'priority') limit 1;
   if unknown is not null then
-    perform api_refuse('PT400', unknown, unknown || ' is not a field of a task: those are id, task_type, params, project_id, dependant_on, priority');
+    perform api_refuse('PT400', unknown,
+      unknown || ' is not a field of a task: those are id, task_type, params, project_id, dependant_on, priority');
   end if;
   if jsonb_typeof(p_task -> 'task_type') is distinct from 'string' or p_task ->> 'task_type' !~ '^[A-Za-z0-9_.-]{1,100}$' then
     perform api_refuse('PT400', 'task_type', 'task_type must be 1 to 100 letters, digits, dots, hyphens or underscores');
@@ -102,7 +103,8 @@ begin
   elsif project is null then
     select array_agg(id) into own from projects where user_id = (caller ->> 'user_id')::uuid;
     if coalesce(cardinality(own), 0) <> 1 then
-      perform api_refuse('PT400', 'project_id', format('project_id is needed: you have %s projects', coalesce(cardinality(own), 0)));
+      perform api_refuse('PT400', 'project_id',
+        format('project_id is needed: you have %s projects', coalesce(cardinality(own), 0)));
     end if;
     project := own[1];
   end if;
@@ -139,7 +141,8 @@ begin
 end $$;
 select grant_to_everyone('api_get_task(uuid)');
 
--- Newest first. p_filter: status, project_id, limit (1 to 200, default 50), cursor (next_cursor of the page before).
+-- Lists tasks, newest first. p_filter: status, project_id, limit (1 to 200, default 50), cursor (next_cursor of the
+-- page before).
 create or replace function api_list_tasks(p_filter jsonb default '{}') returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -197,7 +200,8 @@ begin
 end $$;
 select grant_to_everyone('api_list_tasks(jsonb)');
 
--- Ends a task and its lease. A cancelled task is answered as it is; a complete or failed one is a conflict.
+-- Cancels a task and ends its lease. The answer for a cancelled task is that task. A complete or failed task is a
+-- conflict.
 create or replace function api_cancel_task(p_id uuid) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -209,8 +213,8 @@ begin
     perform api_refuse('PT403', null, 'a worker does not cancel tasks');
   end if;
   task := api_find_task(caller, p_id);
-  -- Workers before attempts before tasks, as everywhere: a task that is claimed meanwhile is looked at again with its new
-  -- holder. The last round takes it as it is.
+  -- Locks workers before attempts before tasks, as everywhere. If a worker claims the task meanwhile, the next round
+  -- locks that worker. The last round cancels the task without this check.
   for round in 1..3 loop
     select w.id into holder from workers w join task_attempts a on a.worker_id = w.id
     where a.task_id = p_id and a.ended_at is null for no key update of w;

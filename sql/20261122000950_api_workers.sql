@@ -1,10 +1,11 @@
--- What workers of any kind may do through the edge functions, also those of the old protocol, which know no lease.
+-- What workers of any kind may do through the edge functions. Those of the old protocol know no leases.
 
--- Serves the segments of one run.
+-- Segments of one run.
 create index if not exists tasks_run on tasks ((params ->> 'orchestrator_run_id'))
   where params ->> 'orchestrator_run_id' is not null;
 
--- What is open and what runs, of what this caller may use: of the pool 'api', of all others, or of both. Ends at 10,000.
+-- Counts the open and the running tasks that this caller may use: of the pool 'api', of all other pools, or of all.
+-- Stops at 10,000.
 create or replace function task_counts(p_run_type text default null) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -12,7 +13,7 @@ declare
   scope text := case caller ->> 'kind' when 'service' then 'true'
     when 'worker' then 't.pool = (select pool from workers where id = $1)'
     else 't.project_id in (select id from projects where user_id = $1::uuid)' end;
-  who text := coalesce(caller ->> 'worker_id', caller ->> 'user_id');
+  caller_id text := coalesce(caller ->> 'worker_id', caller ->> 'user_id');
   queued bigint;
   running bigint;
 begin
@@ -21,9 +22,9 @@ begin
   end if;
   scope := scope || case p_run_type when 'api' then ' and t.pool = ''api''' when 'gpu' then ' and t.pool <> ''api''' else '' end;
   execute 'select count(*) from (select from tasks t where t.status = ''Queued'' and t.gate = ''open'' and '
-    || scope || ' limit 10000) as open' into queued using who;
+    || scope || ' limit 10000) as open' into queued using caller_id;
   execute 'select count(*) from (select from task_attempts a join tasks t on t.id = a.task_id where a.ended_at is null and '
-    || scope || ' limit 10000) as leased' into running using who;
+    || scope || ' limit 10000) as leased' into running using caller_id;
   return jsonb_build_object('totals', jsonb_build_object('queued_only', queued, 'eligible_queued', queued,
     'active_only', running, 'queued_plus_active', queued + running));
 end $$;
@@ -59,13 +60,13 @@ begin
 end $$;
 select grant_to_everyone('api_completed_segments(text, uuid)');
 
--- A claim by whoever may claim: a worker of a pool, or a user's own machine, which gets tasks of its user's projects only.
+-- Claims a task for a worker of a pool, or for a user's own machine, which gets tasks of its user's projects only.
 create or replace function api_claim_task(p_worker_id text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   caller jsonb := api_known_caller();
-  who uuid := (caller ->> 'user_id')::uuid;
-  machine_id text := format('personal-%s-%s', who, p_worker_id);
+  caller_user uuid := (caller ->> 'user_id')::uuid;
+  machine_id text := format('personal-%s-%s', caller_user, p_worker_id);
   machine workers;
   own uuid;
   next_id uuid;
@@ -74,24 +75,24 @@ begin
   if p_worker_id is null or p_worker_id !~ '^[A-Za-z0-9_.:-]{1,100}$' then
     perform api_refuse('PT400', 'worker_id', 'worker_id must be 1 to 100 letters, digits or the signs _ . : -');
   end if;
-  if who is null then
+  if caller_user is null then
     return claim_task(p_worker_id);
   end if;
-  -- Booked only with its first task, so that made-up names leave no rows. The pool is one by name only: nobody starts,
-  -- measures or ends machines there.
+  -- The row is created with the first task, so that invented names leave no rows. The pool exists only as a name:
+  -- nothing starts, observes or ends machines there.
   if exists (select from tasks where status = 'Queued' and gate = 'open'
-    and project_id in (select id from projects where user_id = who))
+    and project_id in (select id from projects where user_id = caller_user))
   then
     insert into pools (name, mode) values ('personal', 'closing') on conflict do nothing;
     insert into workers (id, pool, origin, status, user_id, instance_type, boot_stage, ready_at, last_heartbeat)
-    values (machine_id, 'personal', 'external', 'active', who, 'personal', 'ready', now(), now())
+    values (machine_id, 'personal', 'external', 'active', caller_user, 'personal', 'ready', now(), now())
     on conflict do nothing;
   end if;
   select * into machine from workers where id = machine_id for no key update;
   update workers set last_heartbeat = now() where id = machine.id;
   claimed := open_claim(machine.id);
   if claimed is null and machine.status = 'active' then
-    for own in select id from projects where user_id = who order by id loop
+    for own in select id from projects where user_id = caller_user order by id loop
       select id into next_id from tasks
       where project_id = own and status = 'Queued' and gate = 'open'
       order by priority desc, vtime, id limit 1
@@ -106,8 +107,8 @@ begin
 end $$;
 select grant_to_everyone('api_claim_task(text)');
 
--- The attempt at this task that the caller may write about: its own; for the service key, which old workers share, the
--- last one. It may have ended.
+-- The attempt at this task that the caller may write about. It is the caller's own one. For the service key, which old
+-- workers share, it is the last one. It may have ended.
 create or replace function api_lease(p_task_id uuid, p_lease_token uuid default null) returns task_attempts
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -142,7 +143,7 @@ begin
 end $$;
 select grant_to_everyone('api_authorize_upload(uuid)');
 
--- finish_task for a caller that may not know its lease. Answers outcome and the task's output_location.
+-- finish_task for a caller that may not know its lease. Answers the outcome and the task's output_location.
 create or replace function api_finish_task(
   p_task_id uuid, p_storage_path text, p_output_location text, p_result jsonb default '{}', p_lease_token uuid default null)
 returns jsonb
@@ -161,8 +162,8 @@ begin
 end $$;
 select grant_to_everyone('api_finish_task(uuid, text, text, jsonb, uuid)');
 
--- A status as workers of the old protocol send it, made a rule of the queue: 'In Progress' is progress, and delegates an
--- orchestrator task that has sub-tasks; 'Failed' is a task error; 'Queued' gives the task back. p_note: error or message.
+-- Applies a status that a worker of the old protocol sends. 'In Progress' is progress, and delegates an orchestrator
+-- task that has sub-tasks; 'Failed' is a task error; 'Queued' gives the task back. p_note: error or message.
 create or replace function api_update_task(
   p_task_id uuid, p_status text, p_note text default null, p_reset_started boolean default false,
   p_lease_token uuid default null)
@@ -195,7 +196,7 @@ begin
   else
     perform report_progress(p_task_id, lease.lease_token, lease.progress, p_note);
   end if;
-  -- What was asked for and has happened already is no conflict: an answer may have been lost.
+  -- If the task already has the wanted status, the worker may have lost an earlier answer, so this is no conflict.
   if outcome = 'lease_lost' and not exists (select from tasks where id = p_task_id and status::text = wanted) then
     perform api_refuse('PT409', 'task_id', format('task %s cannot become %s: its lease ended (%s)', p_task_id, wanted,
       (select coalesce(cause, 'unknown') from task_attempts where task_id = p_task_id and attempt = lease.attempt)));

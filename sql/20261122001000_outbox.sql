@@ -1,6 +1,6 @@
--- Notifications: what happened is written down in the transaction in which it happened; the workflow delivers it.
+-- How notifications are written and delivered.
 
--- A task whose parent has failed is Failed from its first moment, and never stopped.
+-- A task whose parent has failed is inserted as Failed, so tasks_stopped never sees it.
 create or replace function tasks_born_failed() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
@@ -12,7 +12,7 @@ create or replace trigger tasks_born_failed after insert on tasks for each row
 when (new.status = 'Failed')
 execute function tasks_born_failed();
 
--- An event of the journal whose kind is alert, or begins with alert., is an alert of its pool.
+-- An event of the journal is an alert of its pool if its kind is alert or begins with "alert.".
 create or replace function pool_events_notify() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
@@ -26,10 +26,11 @@ create or replace trigger pool_events_notify after insert on pool_events for eac
 when (new.kind = 'alert' or starts_with(new.kind, 'alert.'))
 execute function pool_events_notify();
 
--- Due notifications with where they go and the key that signs them; each is this caller's for a minute. At most five
--- of one endpoint, so that a slow one does not hold up the others.
+-- Takes due notifications, each for one minute; the answer includes the address and the key for the signature. It takes
+-- at most five of one endpoint, so that a slow endpoint does not delay the others.
 create or replace function outbox_take(p_limit integer)
-returns table (id bigint, kind text, payload jsonb, created_at timestamptz, attempts integer, endpoint_id uuid, url text, secret text)
+returns table (
+  id bigint, kind text, payload jsonb, created_at timestamptz, attempts integer, endpoint_id uuid, url text, secret text)
 language sql security definer set search_path = public, pg_temp as $$
   update outbox o set attempts = o.attempts + 1, next_attempt_at = now() + interval '1 minute'
   from (
@@ -55,8 +56,10 @@ begin
 end $$;
 select grant_to_service('outbox_delivered(bigint)');
 
--- The next attempt is due in p_retry_sec; with p_dead there is none, and the journal of the pool says so.
-create or replace function outbox_failed(p_id bigint, p_error text, p_retry_sec numeric, p_dead boolean default false) returns boolean
+-- Schedules the next attempt in p_retry_sec. With p_dead there is no further attempt, and the journal of the pool
+-- records it.
+create or replace function outbox_failed(p_id bigint, p_error text, p_retry_sec numeric, p_dead boolean default false)
+returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   row outbox;
@@ -74,7 +77,8 @@ begin
 end $$;
 select grant_to_service('outbox_failed(bigint, text, numeric, boolean)');
 
--- Deletes what was delivered longer ago than this, at most 20,000 a call. What is dead stays, to be seen.
+-- Deletes notifications that were delivered long ago, at most 20,000 a call. Dead ones stay, so that people can see
+-- them.
 create or replace function outbox_clean(p_retention_hours integer default 168) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare

@@ -1,6 +1,7 @@
--- Workers that the pool did not spawn: somebody's own machine. No workflow watches them and nothing of theirs is deleted.
+-- Workers that the pool did not spawn, on other machines. No workflow watches them, and this program deletes nothing of
+-- theirs.
 
--- Books a worker under its own credential; its first heartbeat makes it active. An id is used once.
+-- Registers a worker with its own credential. Its first heartbeat makes it active. An id can be used once.
 create or replace function register_external_worker(
   p_worker_id text, p_pool text, p_token_hash text, p_lifetime_sec integer, p_instance_type text default null)
 returns jsonb
@@ -30,7 +31,8 @@ begin
 end $$;
 select grant_to_service('register_external_worker(text, text, text, integer, text)');
 
--- No further task; the one that it holds is finished first. Answers drained, or not_living where there is no such worker.
+-- Gives the worker no further task. It finishes the one that it holds. Answers drained, or not_living where there is no
+-- such worker.
 create or replace function drain_external_worker(p_worker_id text, p_reason text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
@@ -41,7 +43,7 @@ begin
 end $$;
 select grant_to_service('drain_external_worker(text, text)');
 
--- Its machine has ended it: the row ends, its credential dies, what it still held goes back to the queue.
+-- Ends a worker that its own machine has stopped: its credential becomes invalid, and its tasks go back to the queue.
 create or replace function remove_external_worker(p_worker_id text, p_reason text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -59,10 +61,10 @@ begin
 end $$;
 select grant_to_service('remove_external_worker(text, text)');
 
--- Ends the leases of external workers that fell silent or are stuck, by the same clocks as a pod's; their rows stay, for a
--- machine may wake up again, unless they were drained or their credential is dead. A user's own machine, in no pool that
--- anybody watches, sends no heartbeat while it works: it loses its task to whichever pool looks, after an hour without
--- progress at least.
+-- Ends the leases of external workers that are silent or stuck, by the same limits as for pods. Their rows stay,
+-- because a machine may come back, unless the worker was drained or its credential has expired. A user's own machine is
+-- in a pool that nothing watches and sends no heartbeat while it works, so the call for any pool ends its lease: after
+-- at least one hour without progress.
 create or replace function expire_external_workers(p_pool text, p_silent_sec numeric, p_stuck_sec numeric) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -71,8 +73,9 @@ declare
   silent boolean;
   closed integer := 0;
   removed integer := 0;
-  -- While the pool's own fell silent together, nobody is heard.
-  observing timestamptz := coalesce((select observing_since from pools where name = p_pool and mass_silence_since is null), now());
+  -- While the pool's own workers are silent at the same time, no silence counts.
+  observing timestamptz := coalesce(
+    (select observing_since from pools where name = p_pool and mass_silence_since is null), now());
 begin
   for worker in
     select * from workers w
@@ -90,7 +93,7 @@ begin
           < now() - make_interval(secs => coalesce(k.stuck_timeout_sec,
           case when worker.user_id is null then p_stuck_sec else greatest(p_stuck_sec, 3600) end)))
     loop
-      -- A completion that was under way may have been faster.
+      -- A completion may have ended this lease first.
       continue when close_attempt(lease.task_id, lease.attempt, case when silent then 'worker_died' else 'stuck' end,
         case when silent then 'the external worker fell silent' else 'no progress' end) = 'lease_lost';
       perform journal(worker.pool, 'worker.lease_expired',

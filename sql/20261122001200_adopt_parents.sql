@@ -1,5 +1,5 @@
--- A running orchestrator task of an older orchestrator waits for its sub-tasks from now on, as one that was claimed here
--- does. It is known by never having been claimed: every claim here leaves an attempt.
+-- A running orchestrator task of an older orchestrator waits for its sub-tasks from now on, like one that was claimed
+-- here. Such a task has no attempt, because every claim here creates one.
 update tasks child set parent_id = parent.id
 from tasks parent
 where parent.status = 'In Progress' and parent.delegated_at is null and parent.task_type like '%orchestrator%'

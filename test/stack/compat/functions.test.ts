@@ -297,14 +297,16 @@ describe("a worker of the old protocol, with the service role's key", () => {
     const task = await queue.addTask(pool);
     expect(await rpc("func_claim_available_task", { worker_id_param: mine }, own)).toMatchObject([{ id: task }]);
     const elsewhere = { p_task_id: task, p_result: { video_url: "https://elsewhere.example/v.mp4" } };
-    await expect(rpc("func_mark_task_complete", elsewhere, own)).rejects.toThrow(/^PT409: .* no file of its own/);
+    await expect(rpc("func_mark_task_complete", elsewhere, own)).rejects.toThrow(
+      /^PT409: .* is not a file of this task/,
+    );
     await queue.rows("insert into storage.objects (bucket_id, name, metadata) values ('videos', 'else/v.mp4', $1)", [
       { size: 7 },
     ]);
     const disguised = `https://x/${task}/storage/v1/object/public/videos/else/v.mp4`;
     await expect(
       rpc("func_mark_task_complete", { p_task_id: task, p_result: { video_url: disguised } }, own),
-    ).rejects.toThrow(/^PT409: .* no file of its own/);
+    ).rejects.toThrow(/^PT409: .* is not a file of this task/);
     await expect(
       rpc("func_mark_task_complete", { task_id_param: foreign.id, result_data_param: {} }, own),
     ).rejects.toThrow(/^PT401/);

@@ -216,7 +216,9 @@ describe("migrating the tables of an older orchestrator", () => {
       '"tasks are visible" on tasks',
     ];
     expect(notices.filter((notice) => notice.startsWith("policy"))).toEqual(
-      dropped.map((policy) => `policy ${policy} was dropped: it was not made for the rights given here`),
+      dropped.map(
+        (policy) => `policy ${policy} was dropped: it could open rows under the rights that are granted here`,
+      ),
     );
     expect(await rows("select policyname from pg_policies where tablename = 'generations'")).toHaveLength(1);
     const seenBy = async (user: string) => {
