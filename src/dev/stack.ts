@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { SEARCH_ATTRIBUTES } from "../contract/search-attributes.ts";
-import { migrate } from "../supabase/migrate.ts";
 import { claimDataDir, readOrMakeSecrets } from "./data-dir.ts";
+import { migrateDataDir } from "./migrate-data-dir.ts";
 import { freePort } from "./servers/free-port.ts";
 import { startGateway } from "./gateway/gateway.ts";
 import { type Keys, makeKeys } from "./gateway/auth.ts";
@@ -158,7 +158,7 @@ async function supabasePart(parts: Parts): Promise<Record<string, string>> {
   });
   const databaseUrl = postgres.databaseUrl(DATABASE);
   await bootstrapSupabase({ databaseUrl, authenticatorPassword: secrets.authenticatorPassword });
-  const applied = await migrate(databaseUrl);
+  const applied = await migrateDataDir(databaseUrl, dataDir);
   onPart?.("Postgres", `127.0.0.1:${port}, ${applied.length} migrations applied`);
 
   const authenticator = new URL(databaseUrl);

@@ -1,7 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { runner } from "node-pg-migrate";
 import pg from "pg";
-import { MIGRATIONS_TABLE, SQL_DIRECTORY } from "./migration-files.ts";
+import { compareCatalogs, type Drift, expectedCatalog, readCatalog } from "./catalog.ts";
+import { MIGRATIONS_TABLE, migrationNames, SQL_DIRECTORY } from "./migration-files.ts";
 
 /**
  * Applies the migrations of `sql/` that the database lacks, in one transaction each; two that run at once take turns.
@@ -66,6 +67,20 @@ export async function appliedMigrations(databaseUrl: string): Promise<string[]> 
     const applied = await client.query<{ name: string }>(`select name from ${table} order by id`);
     return applied.rows.map(({ name }) => name);
   });
+}
+
+/**
+ * The applied migrations that this program does not have at their place: another version of it made the database.
+ * @returns their names; none where only the newest migrations are pending.
+ */
+export async function misplacedMigrations(databaseUrl: string): Promise<string[]> {
+  const known = await migrationNames();
+  return (await appliedMigrations(databaseUrl)).filter((name, index) => name !== known[index]);
+}
+
+/** Where the schema differs from what all migrations make. A pending migration shows too. */
+export async function schemaDrift(databaseUrl: string): Promise<Drift[]> {
+  return compareCatalogs(await expectedCatalog(), await withClient(databaseUrl, readCatalog));
 }
 
 /** Runs `use` with a connection of its own. */

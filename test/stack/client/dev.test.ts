@@ -1,9 +1,11 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, realpath, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, realpath, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseEnv } from "node:util";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { withClient } from "../../../src/supabase/migrate.ts";
 import { launchClient, runClient } from "../../kit/client.ts";
 
 const STACK_ENV = ".gpu-pool/dev/stack.env";
@@ -88,4 +90,27 @@ describe("gpu-pool dev", () => {
     expect(stderr).toContain("MAX_ACTIVE_GPUS=many");
     expect(stderr).not.toContain("Postgres");
   });
+
+  it("refuses a data directory that an older text of a migration made, and says what to do", async () => {
+    const start = () => launchClient(["dev", "--json", "--no-worker", "--no-pool", "--data-dir", "old"], { cwd, env });
+    const first = start();
+    try {
+      await expect.poll(() => existsSync(join(cwd, "old/stack.env")), { timeout: 60_000 }).toBe(true);
+      const { SUPABASE_DB_URL: databaseUrl = "" } = parseEnv(await readFile(join(cwd, "old/stack.env"), "utf8"));
+      await withClient(databaseUrl, (client) =>
+        client.query("alter table workers drop column drains_without_deadline"),
+      );
+    } finally {
+      first.kill("SIGINT");
+      await first;
+    }
+    const second = await start();
+    expect(second.exitCode).toBe(1);
+    expect(second.stderr).toContain(
+      `the database in ${join(cwd, "old")} is not what the migrations of this version make`,
+    );
+    expect(second.stderr).toContain(
+      "delete that directory, with the tasks in it, or choose another one with --data-dir",
+    );
+  }, 120_000);
 });

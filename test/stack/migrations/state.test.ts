@@ -161,6 +161,9 @@ describe("the state of a database", () => {
     await run(url, "drop index tasks_open");
     const verified = await cli(url, "verify");
     expect([verified.exitCode, verified.stdout]).toEqual([1, expect.stringContaining("missing     index tasks_open")]);
+    expect((await cli(url, "migrate")).stdout).toBe(
+      "notice: the schema is not what the migrations make, differences: 1; see gpu-pool db verify",
+    );
   });
 
   it.each([

@@ -20,13 +20,20 @@ export function addDbCommand(program: Command, context: Context): void {
         return;
       }
       const notices: string[] = [];
-      const { applied, bucket } = await onDatabase(context, "migrating", async (databaseUrl) => {
+      const { applied, bucket, drift } = await onDatabase(context, "migrating", async (databaseUrl) => {
         const migrations = await import("../../../supabase/migrate.ts");
         return {
           applied: await migrations.migrate(databaseUrl, (message) => notices.push(message)),
           bucket: await migrations.ensureBucket(databaseUrl, videoBucket),
+          drift: await migrations.schemaDrift(databaseUrl),
         };
       });
+      if (drift.length > 0) {
+        // An older text of an applied migration, or a change by hand: both would go unseen.
+        notices.push(
+          `the schema is not what the migrations make, differences: ${drift.length}; see gpu-pool db verify`,
+        );
+      }
       if (json) {
         context.output.printJson({ applied, bucket: bucket && { name: videoBucket, outcome: bucket }, notices });
         return;

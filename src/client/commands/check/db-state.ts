@@ -41,11 +41,10 @@ export function addDbVerifyCommand(db: Command, context: Context): void {
     .description("compare the schema with what the migrations make (needs SUPABASE_DB_URL)")
     .addOption(jsonOption())
     .action(async ({ json }: { json?: boolean }) => {
-      const { compareCatalogs, expectedCatalog, readCatalog } = await import("../../../supabase/catalog.ts");
-      const { withClient } = await import("../../../supabase/migrate.ts");
+      const { expectedCatalog } = await import("../../../supabase/catalog.ts");
+      const { schemaDrift } = await import("../../../supabase/migrate.ts");
       const expected = await expectedCatalog();
-      const found = await onDatabase(context, "verifying", (url) => withClient(url, readCatalog));
-      const drift = compareCatalogs(expected, found);
+      const drift = await onDatabase(context, "verifying", schemaDrift);
       if (drift.length > 0) {
         process.exitCode = EXIT.failed;
       }

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 const MAX_LINE = 130;
 const MAX_FILE = 350;
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
+const root = fileURLToPath(new URL("../../..", import.meta.url));
 
 function sqlFiles(folder: string): { readonly name: string; readonly text: string }[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
@@ -47,7 +47,7 @@ describe("the SQL files", () => {
     const tooLong = files.flatMap(({ name, text }) => {
       const lines = text.split("\n");
       return [
-        ...lines.flatMap((line, index) => ([...line].length > MAX_LINE ? [`${name}:${index + 1}`] : [])),
+        ...lines.flatMap((line, index) => (line.length > MAX_LINE ? [`${name}:${index + 1}`] : [])),
         ...(lines.length > MAX_FILE + 1 ? [`${name} has ${lines.length} lines`] : []),
       ];
     });
