@@ -109,7 +109,7 @@ export type Json = string | number | boolean | null | { [key: string]: Json | un
 
 export type JsonInput = string | number | boolean | null | object;
 
-export type Schema = {
+export interface Schema {
   public: {
     Tables: {
 ${relations("r").join("\n")}
@@ -123,7 +123,7 @@ ${functionTypes(functions).join("\n")}
     Enums: { [none in never]: never };
     CompositeTypes: { [none in never]: never };
   };
-};
+}
 `;
 }
 
