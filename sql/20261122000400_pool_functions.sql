@@ -141,8 +141,8 @@ begin
 end $$;
 select grant_to_service('pool_record_decision(text, text, text, text, jsonb, jsonb, text, text, text)');
 
--- Only this watch decides for the pool from now on. An older watch may still run although its workflow has ended. Of
--- several processes that send their settings, the one that started last wins; a start time in the future counts as now.
+-- Only this watch decides for the pool from now on. An older watch may still run although its workflow has ended. If
+-- several processes send their settings, the one that started last wins. A start time in the future counts as now.
 create or replace function pool_begin_watch(
   p_pool text, p_watch_id text, p_environment jsonb default null, p_started_at timestamptz default null)
 returns void

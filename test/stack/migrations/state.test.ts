@@ -164,6 +164,12 @@ describe("the state of a database", () => {
     expect((await cli(url, "migrate")).stdout).toBe(
       "notice: the schema is not what the migrations make, differences: 1; see gpu-pool db verify",
     );
+    await run(url, `delete from ${MIGRATIONS_TABLE} where name = '${names[0]}'`);
+    const otherHistory = await cli(url, "migrate");
+    expect([otherHistory.exitCode, otherHistory.stderr]).toEqual([
+      1,
+      expect.stringContaining("Another version of this program migrated this database"),
+    ]);
   });
 
   it.each([

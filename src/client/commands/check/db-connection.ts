@@ -48,7 +48,12 @@ function databaseError(databaseUrl: string, doing: string, error: unknown): Clie
       cause: error,
     });
   }
-  const advice =
-    hint ?? (doing === "migrating" ? "The migration that failed was rolled back; those before it are applied." : null);
+  const advice = hint ?? (doing === "migrating" ? migrationAdvice(message) : null);
   return new ClientError(EXIT.failed, `${doing} ${where} failed: ${message}`, advice, { cause: error });
+}
+
+function migrationAdvice(message: string): string {
+  return message.startsWith("Not run migration")
+    ? "Another version of this program migrated this database: use that version, or a new database."
+    : "The migration that failed was rolled back; those before it are applied.";
 }
