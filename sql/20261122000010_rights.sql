@@ -1,6 +1,6 @@
 -- How every function, table and view of this project gets its rights: by one call directly under its definition. Each
 -- call revokes first, because hosted projects may grant everything on new objects to anon and authenticated. An object
--- without a call is closed in our own stack, and test/stack/security-catalog.test.ts fails where it is open elsewhere.
+-- without a call is closed in our own stack, and test/stack/security/catalog.test.ts fails where it is open elsewhere.
 
 -- Lets the service role execute a function, and nobody else.
 create or replace function grant_to_service(p_function regprocedure) returns void
