@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Logger } from "pino";
-import { type Config, poolEnvironment, settingsInForce } from "../config/config.ts";
+import type { Config } from "../config/config.ts";
+import { environmentSettings, settingsInForce } from "../config/pool-settings.ts";
 import type { SettingsView } from "../contract/plan.ts";
 import { decide, type Decision } from "../policy/decide.ts";
 import type { ObservedSpend } from "../policy/observation.ts";
@@ -104,7 +105,7 @@ export function createObserver(
 
   return async () => {
     if (!begun) {
-      await pools.beginWatch(pool, watch.id, poolEnvironment(config), STARTED_AT_MS);
+      await pools.beginWatch(pool, watch.id, environmentSettings(config), STARTED_AT_MS);
       begun = true;
     }
     const reading = await read();

@@ -1,12 +1,7 @@
 import { ApplicationFailure } from "@temporalio/common";
-import {
-  type Config,
-  ConfigError,
-  parseScalingOverrides,
-  type PoolSettings,
-  settingsInForce,
-} from "../config/config.ts";
-import { POOL_SETTINGS } from "../contract/pool-settings.ts";
+import { type Config, ConfigError } from "../config/config.ts";
+import { parseOwnSettings, settingsInForce } from "../config/pool-settings.ts";
+import { POOL_SETTINGS, type PoolSettings } from "../contract/pool-settings.ts";
 import type { PoolActivities } from "../contract/activities.ts";
 import { DatabaseError } from "../supabase/client.ts";
 import type { PoolStore, StoredSettings } from "../supabase/pool-store.ts";
@@ -22,7 +17,7 @@ export interface PoolDeps {
 export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActivities, "watchPool"> {
   return {
     async openPool(pool, given) {
-      const own = checked(() => parseScalingOverrides(given));
+      const own = checked(() => parseOwnSettings(given));
       // A start that says nothing about the bounds has to succeed whatever the environment has become.
       if (own.minActiveGpus !== undefined || own.maxActiveGpus !== undefined) {
         const before = await pools.settings(pool).catch(noneYet);
@@ -49,7 +44,7 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
       // What another version wrote rules nothing here, and is no reason to refuse anything.
       const laid = Object.entries({ ...before.own, ...patch });
       const own = Object.fromEntries(laid.filter(([name, value]) => value !== null && POOL_SETTINGS.includes(name)));
-      checked(() => parseScalingOverrides(own));
+      checked(() => parseOwnSettings(own));
       const settings = settingsInForce(config, before.environment, own);
       refuseMinAboveMax(settings);
       await pools.reconfigure(pool, patch);

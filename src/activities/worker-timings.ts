@@ -1,4 +1,5 @@
-import { type Config, settingsInForce } from "../config/config.ts";
+import type { Config } from "../config/config.ts";
+import { settingsInForce } from "../config/pool-settings.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 
 /** Deadlines of a worker's life, as they rule its pool now. */

@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { complaintAbout, type Variable } from "./kinds.ts";
 import { table } from "./variables.ts";
 
@@ -9,14 +8,6 @@ type Group<G extends keyof Table> = {
 
 /** Every setting, validated and frozen. Names carry their unit; an optional setting that is not set is `undefined`. */
 export type Config = { readonly [G in keyof Table]: Group<G> };
-
-/** What one pool may be given of its own. */
-type PoolOwn = Config["scaling"] & Config["timeouts"] & Config["breaker"];
-/** The settings that a pool's stored configuration may override. */
-export type ScalingOverrides = Partial<PoolOwn>;
-/** Everything that rules a pool. The budget is the account's: no pool overrides it. */
-export type PoolSettings = PoolOwn & Config["budget"];
-type PoolGroups = Pick<Config, "scaling" | "timeouts" | "breaker" | "budget">;
 
 export interface ConfigProblem {
   readonly variable: string;
@@ -63,9 +54,8 @@ export function loadConfig(env: Environment = process.env, options?: { need: rea
     return { group, needed, values: Object.freeze(Object.fromEntries(values)) };
   });
   const config = Object.fromEntries(groups.filter(({ needed }) => needed).map(({ group, values }) => [group, values]));
-  problems.push(
-    ...boundsProblems(config["scaling"], table.scaling.minActiveGpus.name, table.scaling.maxActiveGpus.name),
-  );
+  const { minActiveGpus, maxActiveGpus } = table.scaling;
+  problems.push(...minAboveMax(config["scaling"], minActiveGpus.name, maxActiveGpus.name));
   if (problems.length > 0) {
     throw new ConfigError(
       "The environment",
@@ -115,8 +105,9 @@ function show({ name, value }: { name: string; value: string }, { secret: isSecr
   return `${name}=${value.length > 64 ? `${value.slice(0, 16)}… (${value.length} characters)` : value}`;
 }
 
-function boundsProblems(
-  values: Record<string, unknown> | undefined,
+/** A floor above its ceiling; `minName` and `maxName` are what the problem calls them. */
+export function minAboveMax(
+  values: Readonly<Record<string, unknown>> | undefined,
   minName: string,
   maxName: string,
 ): ConfigProblem[] {
@@ -125,85 +116,4 @@ function boundsProblems(
     return [];
   }
   return [{ variable: minName, message: `${minName}=${min} is above ${maxName}=${max}; expected at most ${max}` }];
-}
-
-const poolTable: Readonly<Record<string, Variable>> = { ...table.scaling, ...table.timeouts, ...table.breaker };
-const ruling: Readonly<Record<string, Variable>> = { ...poolTable, ...table.budget };
-
-/**
- * Checks a pool's stored partial configuration: camelCase keys of `scaling`, `timeouts` and `breaker`, JSON values.
- * @throws ConfigError listing every unknown key and every value out of range.
- */
-export function parseScalingOverrides(given: unknown): ScalingOverrides {
-  const object = z.record(z.string(), z.unknown()).safeParse(given);
-  if (!object.success) {
-    const message = `expected an object of settings, got ${JSON.stringify(given)}`;
-    throw wrongPoolConfig([{ variable: "config", message }]);
-  }
-  const problems = overrideProblems(Object.entries(object.data));
-  problems.push(...(problems.length === 0 ? boundsProblems(object.data, "minActiveGpus", "maxActiveGpus") : []));
-  if (problems.length > 0) {
-    throw wrongPoolConfig(problems);
-  }
-  return Object.freeze(object.data);
-}
-
-type Entries = readonly (readonly [string, unknown])[];
-
-function wrongPoolConfig(problems: readonly ConfigProblem[]): ConfigError {
-  const isNameWrong = problems.some(({ variable }) => !entryOf(poolTable, variable));
-  const advice = isNameWrong ? `Known settings: ${Object.keys(poolTable).join(", ")}.` : null;
-  return new ConfigError("The pool's configuration", problems, advice);
-}
-
-function overrideProblems(entries: Entries): ConfigProblem[] {
-  return entries.flatMap(([key, value]): ConfigProblem[] => {
-    const entry = entryOf(poolTable, key);
-    if (!entry) {
-      const why = entryOf(ruling, key) ? ": it is the account's, set by the Temporal worker's environment" : "";
-      return [{ variable: key, message: `${key} is not a setting that a pool may override${why}` }];
-    }
-    const parsed = entry.kind.schema.safeParse(value);
-    if (parsed.success) {
-      return [];
-    }
-    return [
-      { variable: key, message: `${key}=${JSON.stringify(value)}: ${complaintAbout(entry.kind, parsed.error, value)}` },
-    ];
-  });
-}
-
-function entryOf(settings: Readonly<Record<string, Variable>>, key: string): Variable | undefined {
-  return Object.hasOwn(settings, key) ? settings[key] : undefined;
-}
-
-/** What this process's environment says about every pool, as plain JSON without secrets; null: not set. */
-export function poolEnvironment({ scaling, timeouts, breaker, budget }: PoolGroups): Readonly<Record<string, unknown>> {
-  const values: Record<string, unknown> = { ...scaling, ...timeouts, ...breaker, ...budget };
-  return Object.fromEntries(Object.keys(ruling).map((key) => [key, values[key] ?? null]));
-}
-
-/**
- * The settings that rule a pool: those of this process, under those of the newest one (poolEnvironment, as the pool's row
- * holds it), under the pool's own. What another version wrote and this one does not know is left out.
- * @throws ConfigError when the pool's own configuration holds a known setting with a value out of range.
- */
-export function settingsInForce(config: PoolGroups, environment: unknown, own: unknown): PoolSettings {
-  const newest = knownEntries(ruling, environment).filter(
-    ([key, value]) =>
-      (value === null && ruling[key]?.presence === "optional") || ruling[key]?.kind.schema.safeParse(value).success,
-  );
-  const poolsOwn = knownEntries(poolTable, own);
-  const problems = overrideProblems(poolsOwn);
-  if (problems.length > 0) {
-    throw wrongPoolConfig(problems);
-  }
-  const { scaling, timeouts, breaker, budget } = config;
-  const laid = [...newest, ...poolsOwn].map(([key, value]) => [key, value ?? undefined]);
-  return Object.freeze({ ...scaling, ...timeouts, ...breaker, ...budget, ...Object.fromEntries(laid) });
-}
-
-function knownEntries(settings: Readonly<Record<string, Variable>>, given: unknown): Entries {
-  const object = z.record(z.string(), z.unknown()).safeParse(given);
-  return Object.entries(object.data ?? {}).filter(([key]) => entryOf(settings, key));
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Schedule } from "../policy/settings.ts";
+import type { Schedule } from "../contract/pool-settings.ts";
 import type { Kind } from "./kinds.ts";
 
 const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;

@@ -13,7 +13,7 @@ import {
   whole,
 } from "./kinds.ts";
 import type { Variable } from "./kinds.ts";
-import { schedules } from "./schedules.ts";
+import { accountVariables, ownVariables } from "./pool-variables.ts";
 
 const label = text(
   /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/,
@@ -84,123 +84,8 @@ export const table = {
       "Mark in each pod's environment; pods without it are never touched.",
     ),
   },
-  scaling: {
-    policy: defaulted("SCALING_POLICY", oneOf(["threshold", "workload"]), "threshold", "Rule that sizes the pool."),
-    minActiveGpus: defaulted("MIN_ACTIVE_GPUS", whole(0, 10_000), "2", "Floor for active GPUs."),
-    maxActiveGpus: defaulted("MAX_ACTIVE_GPUS", whole(0, 10_000), "10", "Hard ceiling for GPUs."),
-    tasksPerGpuThreshold: defaulted(
-      "TASKS_PER_GPU_THRESHOLD",
-      whole(1, 1_000_000),
-      "3",
-      "Scale up when queued tasks per GPU exceed this.",
-    ),
-    scaleUpMultiplier: defaulted(
-      "SCALE_UP_MULTIPLIER",
-      decimal(0.01, 100),
-      "1.0",
-      "Policy workload: GPUs to grow to, for each queued or running task.",
-    ),
-    scaleDownMultiplier: defaulted(
-      "SCALE_DOWN_MULTIPLIER",
-      decimal(0, 100),
-      "0.9",
-      "Policy workload: GPUs to keep while shrinking, for each queued or running task.",
-    ),
-    machinesToKeepIdle: defaulted("MACHINES_TO_KEEP_IDLE", whole(0, 10_000), "0", "Idle GPUs kept for new tasks."),
-    maxLaunchesPerMinute: defaulted(
-      "MAX_LAUNCHES_PER_MINUTE",
-      whole(1, 10_000),
-      "60",
-      "Most workers that a pool books in any minute.",
-    ),
-    workerGracePeriodSec: defaulted(
-      "WORKER_GRACE_PERIOD_SEC",
-      seconds(0),
-      "120",
-      "Time after a worker became ready before idle checks, in seconds.",
-    ),
-    scaleDownIdleSec: defaulted("SCALE_DOWN_IDLE_SEC", seconds(0), "60", "Idleness before scale-down, in seconds.", {
-      aliases: ["GPU_OVERCAPACITY_IDLE_TIMEOUT_SEC"],
-    }),
-    schedules: defaulted(
-      "SCALING_SCHEDULES",
-      schedules(),
-      "[]",
-      "Windows of the week with their own MIN, MAX and idle buffer.",
-    ),
-    pollSec: defaulted("ORCHESTRATOR_POLL_SEC", seconds(1), "30", "Longest time between two full passes, in seconds."),
-    watchIntervalMs: defaulted("WATCH_INTERVAL_MS", whole(50, 20_000), "500", "Time between two probes, in ms."),
-  },
-  timeouts: {
-    gpuIdleTimeoutSec: defaulted(
-      "GPU_IDLE_TIMEOUT_SEC",
-      seconds(1),
-      "300",
-      "Age of the last heartbeat at which a worker fails, in seconds.",
-    ),
-    taskStuckTimeoutSec: defaulted(
-      "TASK_STUCK_TIMEOUT_SEC",
-      seconds(1),
-      "300",
-      "Time without progress at which a task is stuck, in seconds.",
-    ),
-    spawningTimeoutSec: defaulted(
-      "SPAWNING_TIMEOUT_SEC",
-      seconds(1),
-      "300",
-      "Time since the last boot stage at which a spawn fails, in seconds.",
-    ),
-    gracefulShutdownTimeoutSec: defaulted(
-      "GRACEFUL_SHUTDOWN_TIMEOUT_SEC",
-      seconds(0),
-      "600",
-      "Time a terminating worker has to finish its task, in seconds.",
-    ),
-    workerMaxLifetimeSec: defaulted(
-      "WORKER_MAX_LIFETIME_SEC",
-      seconds(1),
-      "86400",
-      "Age at which a worker is rotated, and its pod ends itself, in seconds.",
-    ),
-  },
-  breaker: {
-    maxWorkerFailureRate: defaulted(
-      "MAX_WORKER_FAILURE_RATE",
-      decimal(0, 1),
-      "0.8",
-      "Share of workers that failed before they were ready, above which none is spawned.",
-    ),
-    failureWindowMinutes: defaulted(
-      "FAILURE_WINDOW_MINUTES",
-      decimal(0.01, 1440),
-      "5",
-      "Time over which that share is counted, and a pause before the next attempt, in minutes.",
-    ),
-    minWorkersForRateCheck: defaulted(
-      "MIN_WORKERS_FOR_RATE_CHECK",
-      whole(1, 10_000),
-      "5",
-      "Fewest workers that the share is taken of.",
-    ),
-  },
-  budget: {
-    maxHourlySpendUsd: optional(
-      "MAX_HOURLY_SPEND_USD",
-      decimal(0.01, 1_000_000),
-      "Most that all pools together may cost, in USD an hour; unset means no limit.",
-    ),
-    dailyBudgetUsd: optional(
-      "DAILY_BUDGET_USD",
-      decimal(0.01, 1_000_000),
-      "Cost of all pools since midnight UTC at which they shrink to nothing, in USD; unset means no limit.",
-    ),
-    budgetHard: defaulted(
-      "BUDGET_HARD",
-      flag(),
-      "false",
-      "Whether a budget also ends workers that have a task, which goes back to the queue.",
-    ),
-  },
+  ...ownVariables,
+  ...accountVariables,
   provider: {
     podListSec: defaulted(
       "POD_LIST_SEC",

@@ -1,27 +1,101 @@
-/** Names of the settings that a pool may be given of its own (docs/configuration.md), for code that cannot read the configuration. */
-export const POOL_SETTINGS: readonly string[] = [
-  "policy",
-  "minActiveGpus",
-  "maxActiveGpus",
-  "tasksPerGpuThreshold",
-  "scaleUpMultiplier",
-  "scaleDownMultiplier",
-  "machinesToKeepIdle",
-  "maxLaunchesPerMinute",
-  "workerGracePeriodSec",
-  "scaleDownIdleSec",
-  "schedules",
-  "pollSec",
-  "watchIntervalMs",
-  "gpuIdleTimeoutSec",
-  "taskStuckTimeoutSec",
-  "spawningTimeoutSec",
-  "gracefulShutdownTimeoutSec",
-  "workerMaxLifetimeSec",
-  "maxWorkerFailureRate",
-  "failureWindowMinutes",
-  "minWorkersForRateCheck",
-];
+/*
+ * The settings that rule a pool: the name of each and the type of its value. Its environment variable, range, default and
+ * meaning are in config/pool-variables.ts; a name or a type in which the two files differ does not compile there.
+ */
 
-/** Those of the account, over all pools: only the environment sets them. */
-export const ACCOUNT_SETTINGS: readonly string[] = ["maxHourlySpendUsd", "dailyBudgetUsd", "budgetHard"];
+export const SCALING_POLICIES = ["threshold", "workload"] as const;
+
+export type Day = "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+
+/**
+ * A window of the week in which some settings differ. It begins on each of `days` at `from` and ends at `to`, the next
+ * day when `to` is not later than `from`; both are wall-clock times of `timeZone`, so daylight saving moves the window,
+ * not its hours.
+ */
+export interface Schedule {
+  readonly name: string;
+  readonly days: readonly Day[];
+  /** HH:MM. */
+  readonly from: string;
+  /** HH:MM; 24:00 is the end of the day. */
+  readonly to: string;
+  /** IANA name such as Europe/Berlin. */
+  readonly timeZone: string;
+  readonly minActiveGpus?: number | undefined;
+  readonly maxActiveGpus?: number | undefined;
+  readonly machinesToKeepIdle?: number | undefined;
+}
+
+interface ValueTypes {
+  readonly number: number;
+  readonly "number or unset": number | undefined;
+  readonly boolean: boolean;
+  readonly policy: (typeof SCALING_POLICIES)[number];
+  readonly schedules: readonly Schedule[];
+}
+type Groups = Readonly<Record<string, Readonly<Record<string, keyof ValueTypes>>>>;
+
+/** Each pool may have these of its own, in place of the environment's. */
+const ofPool = {
+  scaling: {
+    policy: "policy",
+    minActiveGpus: "number",
+    maxActiveGpus: "number",
+    tasksPerGpuThreshold: "number",
+    scaleUpMultiplier: "number",
+    scaleDownMultiplier: "number",
+    machinesToKeepIdle: "number",
+    maxLaunchesPerMinute: "number",
+    workerGracePeriodSec: "number",
+    scaleDownIdleSec: "number",
+    schedules: "schedules",
+    pollSec: "number",
+    watchIntervalMs: "number",
+  },
+  timeouts: {
+    gpuIdleTimeoutSec: "number",
+    taskStuckTimeoutSec: "number",
+    spawningTimeoutSec: "number",
+    gracefulShutdownTimeoutSec: "number",
+    workerMaxLifetimeSec: "number",
+  },
+  breaker: {
+    maxWorkerFailureRate: "number",
+    failureWindowMinutes: "number",
+    minWorkersForRateCheck: "number",
+  },
+} as const satisfies Groups;
+
+/** These hold for all pools of the account together; only the environment sets them. */
+const ofAccount = {
+  budget: {
+    maxHourlySpendUsd: "number or unset",
+    dailyBudgetUsd: "number or unset",
+    budgetHard: "boolean",
+  },
+} as const satisfies Groups;
+
+type Values<G extends Groups> = {
+  readonly [Group in keyof G]: { readonly [Name in keyof G[Group]]: ValueTypes[G[Group][Name]] };
+};
+/** All groups in one object: `{ a: { x: 1 }, b: { y: 2 } }` becomes `{ x: 1 } & { y: 2 }`. */
+export type Merged<G> = { [Group in keyof G]: (group: G[Group]) => void }[keyof G] extends (all: infer All) => void
+  ? All
+  : never;
+
+export type OwnSettingGroups = Values<typeof ofPool>;
+export type AccountSettingGroups = Values<typeof ofAccount>;
+
+/** A pool's own settings, as its row stores them: any part of those that it may have. */
+export type OwnSettings = Partial<Merged<OwnSettingGroups>>;
+/** All settings that rule a pool. */
+export type PoolSettings = Merged<OwnSettingGroups & AccountSettingGroups>;
+
+/** Names of the settings that a pool may have of its own. */
+export const POOL_SETTINGS: readonly string[] = namesIn(ofPool);
+/** Names of the settings of the account. */
+export const ACCOUNT_SETTINGS: readonly string[] = namesIn(ofAccount);
+
+function namesIn(groups: Groups): string[] {
+  return Object.values(groups).flatMap((group) => Object.keys(group));
+}

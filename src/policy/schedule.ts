@@ -1,4 +1,5 @@
-import type { Day, PolicySettings, Schedule } from "./settings.ts";
+import type { Day, Schedule } from "../contract/pool-settings.ts";
+import type { PolicySettings } from "./settings.ts";
 
 const DAYS: readonly Day[] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 const MINUTE_MS = 60_000;

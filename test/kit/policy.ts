@@ -1,7 +1,7 @@
 import fc from "fast-check";
+import type { Schedule } from "../../src/contract/pool-settings.ts";
 import type { Action, DrainOrder, SpawnAction, WorkerAction } from "../../src/contract/plan.ts";
 import type { Observation, ObservedSpend, ObservedTask, ObservedWorker } from "../../src/policy/observation.ts";
-import type { Schedule } from "../../src/policy/settings.ts";
 import type { PolicySettings } from "../../src/policy/settings.ts";
 
 /** Some instant; nothing depends on which. */
@@ -25,6 +25,8 @@ export const SETTINGS: PolicySettings = {
   maxWorkerFailureRate: 0.8,
   failureWindowMinutes: 5,
   minWorkersForRateCheck: 5,
+  maxHourlySpendUsd: undefined,
+  dailyBudgetUsd: undefined,
   budgetHard: false,
 };
 
@@ -240,7 +242,7 @@ export function undisturbed(settings: PolicySettings, seen: Observation): [Polic
 function withCapsFarOff({ maxHourlySpendUsd: hourly, dailyBudgetUsd: daily, ...rest }: PolicySettings): PolicySettings {
   return {
     ...rest,
-    ...(hourly === undefined ? {} : { maxHourlySpendUsd: 1_000 }),
-    ...(daily === undefined ? {} : { dailyBudgetUsd: 1_000 }),
+    maxHourlySpendUsd: hourly === undefined ? undefined : 1_000,
+    dailyBudgetUsd: daily === undefined ? undefined : 1_000,
   };
 }

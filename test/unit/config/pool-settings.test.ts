@@ -1,11 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  ConfigError,
-  loadConfig,
-  parseScalingOverrides,
-  poolEnvironment,
-  settingsInForce,
-} from "../../../src/config/config.ts";
+import { ConfigError, loadConfig } from "../../../src/config/config.ts";
+import { environmentSettings, parseOwnSettings, settingsInForce } from "../../../src/config/pool-settings.ts";
 import { POOL_SETTINGS } from "../../../src/contract/pool-settings.ts";
 
 function load(env: Record<string, string> = {}) {
@@ -24,16 +19,16 @@ function problemsOf(run: () => unknown): ConfigError {
   throw new Error("expected a ConfigError, but nothing was thrown");
 }
 
-describe("parseScalingOverrides", () => {
+describe("parseOwnSettings", () => {
   it("accepts any part of the scaling, timeout and breaker settings", () => {
-    expect(parseScalingOverrides({})).toEqual({});
+    expect(parseOwnSettings({})).toEqual({});
     const partial = { maxActiveGpus: 4, policy: "workload", taskStuckTimeoutSec: 900, maxWorkerFailureRate: 0.5 };
-    expect(parseScalingOverrides(partial)).toEqual(partial);
+    expect(parseOwnSettings(partial)).toEqual(partial);
   });
 
   it("refuses unknown names, text instead of numbers, and values out of range, all at once", () => {
     const error = problemsOf(() =>
-      parseScalingOverrides({ maxGpus: 3, maxActiveGpus: "3", watchIntervalMs: 0, pollSec: null }),
+      parseOwnSettings({ maxGpus: 3, maxActiveGpus: "3", watchIntervalMs: 0, pollSec: null }),
     );
     expect(error.problems.map(({ variable }) => variable)).toEqual([
       "maxGpus",
@@ -46,12 +41,12 @@ describe("parseScalingOverrides", () => {
   });
 
   it("knows exactly the settings that the contract lists", () => {
-    const message = problemsOf(() => parseScalingOverrides({ other: 1 })).message;
+    const message = problemsOf(() => parseOwnSettings({ other: 1 })).message;
     expect(message).toContain(`Known settings: ${POOL_SETTINGS.join(", ")}.`);
   });
 
   it("lists the names that it knows only where a name is wrong", () => {
-    const message = problemsOf(() => parseScalingOverrides({ maxActiveGpus: -4 })).message;
+    const message = problemsOf(() => parseOwnSettings({ maxActiveGpus: -4 })).message;
     expect(message).toBe(
       "The pool's configuration has a problem:\n  - maxActiveGpus=-4: expected a whole number from 0 to 10000",
     );
@@ -59,7 +54,7 @@ describe("parseScalingOverrides", () => {
 
   it("refuses a budget, and says whose it is", () => {
     for (const key of ["maxHourlySpendUsd", "dailyBudgetUsd", "budgetHard"]) {
-      expect(problemsOf(() => parseScalingOverrides({ [key]: 5 })).message).toContain(
+      expect(problemsOf(() => parseOwnSettings({ [key]: 5 })).message).toContain(
         `${key} is not a setting that a pool may override: it is the account's`,
       );
     }
@@ -67,18 +62,18 @@ describe("parseScalingOverrides", () => {
 
   it("does not let credentials or prototype names through", () => {
     for (const key of ["apiKey", "serviceRoleKey", "constructor", "toString"]) {
-      expect(problemsOf(() => parseScalingOverrides({ [key]: 1 })).problems[0]?.variable).toBe(key);
+      expect(problemsOf(() => parseOwnSettings({ [key]: 1 })).problems[0]?.variable).toBe(key);
     }
   });
 
   it("refuses a floor above the ceiling when both are given", () => {
-    expect(problemsOf(() => parseScalingOverrides({ minActiveGpus: 5, maxActiveGpus: 4 })).message).toContain(
+    expect(problemsOf(() => parseOwnSettings({ minActiveGpus: 5, maxActiveGpus: 4 })).message).toContain(
       "minActiveGpus=5 is above maxActiveGpus=4",
     );
   });
 
   it.each([[null], [[]], ["x"], [7]])("refuses %j, which is no object", (value) => {
-    expect(problemsOf(() => parseScalingOverrides(value)).message).toContain("expected an object of settings");
+    expect(problemsOf(() => parseOwnSettings(value)).message).toContain("expected an object of settings");
   });
 });
 
@@ -96,7 +91,7 @@ describe("SCALING_SCHEDULES", () => {
     const { schedules } = load({ SCALING_SCHEDULES: JSON.stringify([night]) }).scaling;
     expect(schedules).toEqual([night]);
     expect([schedules, schedules[0], schedules[0]?.days].every(Object.isFrozen)).toBe(true);
-    expect(parseScalingOverrides({ schedules: [{ ...night, to: "24:00" }] })).toMatchObject({
+    expect(parseOwnSettings({ schedules: [{ ...night, to: "24:00" }] })).toMatchObject({
       schedules: [{ to: "24:00" }],
     });
   });
@@ -114,7 +109,7 @@ describe("SCALING_SCHEDULES", () => {
     ["machinesToKeepIdle: expected a whole number from 0 to 10000", { machinesToKeepIdle: -1 }],
   ])("says which entry and which field is wrong: %s", (complaint, change) => {
     const schedules = [night, { ...night, name: "odd", ...change }];
-    expect(problemsOf(() => parseScalingOverrides({ schedules })).message).toContain(`entry 2 (odd), ${complaint}`);
+    expect(problemsOf(() => parseOwnSettings({ schedules })).message).toContain(`entry 2 (odd), ${complaint}`);
     expect(problemsOf(() => load({ SCALING_SCHEDULES: JSON.stringify(schedules) })).message).toContain(
       `: entry 2 (odd), ${complaint}`,
     );
@@ -122,7 +117,7 @@ describe("SCALING_SCHEDULES", () => {
 
   it("refuses an unknown field, an entry that changes nothing, and what is no list of windows", () => {
     const { maxActiveGpus: _unused, ...idle } = night;
-    const messageOf = (schedules: unknown) => problemsOf(() => parseScalingOverrides({ schedules })).message;
+    const messageOf = (schedules: unknown) => problemsOf(() => parseOwnSettings({ schedules })).message;
     expect(messageOf([{ ...night, max: 3 }])).toContain("entry 1 (night): unknown field max");
     expect(messageOf([idle])).toContain("entry 1 (night): changes nothing: expected minActiveGpus");
     expect(messageOf([7])).toContain("entry 1: expected an object");
@@ -147,7 +142,9 @@ describe("settingsInForce", () => {
   });
 
   it("lays the newest process's settings over its own, and the pool's over both", () => {
-    const newest = poolEnvironment(load({ MAX_ACTIVE_GPUS: "6", MIN_ACTIVE_GPUS: "1", MAX_HOURLY_SPEND_USD: "9.5" }));
+    const newest = environmentSettings(
+      load({ MAX_ACTIVE_GPUS: "6", MIN_ACTIVE_GPUS: "1", MAX_HOURLY_SPEND_USD: "9.5" }),
+    );
     expect(settingsInForce(own, newest, { maxActiveGpus: 8, failureWindowMinutes: 2 })).toMatchObject({
       maxActiveGpus: 8,
       minActiveGpus: 1,
@@ -159,9 +156,9 @@ describe("settingsInForce", () => {
 
   it("survives the row as JSON: every setting of the newest process rules, the unset ones too", () => {
     const newest = load({ SCALING_POLICY: "workload", BUDGET_HARD: "true" });
-    const stored: unknown = JSON.parse(JSON.stringify(poolEnvironment(newest)));
+    const stored: unknown = JSON.parse(JSON.stringify(environmentSettings(newest)));
     expect(settingsInForce(own, stored, {})).toEqual(settingsInForce(newest, {}, {}));
-    expect(Object.keys(poolEnvironment(own)).toSorted()).toEqual(
+    expect(Object.keys(environmentSettings(own)).toSorted()).toEqual(
       [...POOL_SETTINGS, "budgetHard", "dailyBudgetUsd", "maxHourlySpendUsd"].toSorted(),
     );
   });

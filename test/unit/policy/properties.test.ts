@@ -149,7 +149,7 @@ describe("whatever is observed, a decision", () => {
 
   it("takes idle workers only, where no cap is exceeded", () => {
     always((settings, seen) => {
-      const { maxHourlySpendUsd: _hourly, dailyBudgetUsd: _daily, ...uncapped } = settings;
+      const uncapped = { ...settings, maxHourlySpendUsd: undefined, dailyBudgetUsd: undefined };
       const byId = new Map(seen.fleet.map((worker) => [worker.id, worker]));
       for (const { worker } of drainsOf(decide(uncapped, normally(seen)).actions)) {
         expect(byId.get(worker)).toMatchObject({ task: null, status: "active", origin: "pool" });
@@ -265,7 +265,7 @@ describe("whatever is observed, a decision", () => {
         }),
       };
       const { actions, warnings } = decide(capped, observation);
-      const { maxHourlySpendUsd: _hourly, dailyBudgetUsd: _daily, ...uncapped } = capped;
+      const uncapped = { ...capped, maxHourlySpendUsd: undefined, dailyBudgetUsd: undefined };
       const free = decide(uncapped, observation).actions.filter(({ kind }) => kind === "signal");
       expect(spawnOf(actions)).toBeUndefined();
       expect(told(actions, "fail")).toEqual([]);

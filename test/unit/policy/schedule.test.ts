@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { decide } from "../../../src/policy/decide.ts";
 import { settingsAt } from "../../../src/policy/schedule.ts";
-import type { Schedule } from "../../../src/policy/settings.ts";
+import type { Schedule } from "../../../src/contract/pool-settings.ts";
 import { observe, SETTINGS, spawnOf } from "../../kit/policy.ts";
 
 const OFFICE: Schedule = {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { parseScalingOverrides, type ScalingOverrides } from "../../../config/config.ts";
+import { parseOwnSettings } from "../../../config/pool-settings.ts";
+import type { OwnSettings } from "../../../contract/pool-settings.ts";
 import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { startPool } from "../../start-pool.ts";
@@ -37,7 +38,7 @@ export function addPoolCommand(program: Command, context: Context): void {
 }
 
 /** @throws ClientError, ConfigError */
-export function parsePoolConfig(text: string): ScalingOverrides {
+export function parsePoolConfig(text: string): OwnSettings {
   let given: unknown;
   try {
     given = JSON.parse(text);
@@ -48,11 +49,11 @@ export function parsePoolConfig(text: string): ScalingOverrides {
       `Give an object such as '{"maxActiveGpus":4}'.`,
     );
   }
-  return parseScalingOverrides(given);
+  return parseOwnSettings(given);
 }
 
 /** A pool reads `--config` at its start only. @throws ClientError when there was any */
-export function refuseLateConfig(pool: string, config: ScalingOverrides): void {
+export function refuseLateConfig(pool: string, config: OwnSettings): void {
   const pairs = Object.entries(config).map(([key, value]) => `${key}=${shellWord(value)}`);
   if (pairs.length > 0) {
     const where = pool === "main" ? "" : ` --pool ${pool}`;

@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { podEvidenceBook } from "../../../activities/pod-evidence.ts";
-import { loadConfig, type PoolSettings, settingsInForce } from "../../../config/config.ts";
+import { loadConfig } from "../../../config/config.ts";
+import { settingsInForce } from "../../../config/pool-settings.ts";
 import type { CycleSummary } from "../../../contract/messages.ts";
+import type { PoolSettings } from "../../../contract/pool-settings.ts";
 import { decide, type Decision } from "../../../policy/decide.ts";
 import { settingsAt } from "../../../policy/schedule.ts";
 import type { PolicySettings } from "../../../policy/settings.ts";

@@ -1,0 +1,103 @@
+import { z } from "zod";
+import type { Merged, OwnSettings, PoolSettings } from "../contract/pool-settings.ts";
+import { type Config, ConfigError, type ConfigProblem, minAboveMax } from "./config.ts";
+import { complaintAbout, type Variable } from "./kinds.ts";
+import { accountVariables, ownVariables } from "./pool-variables.ts";
+
+type Variables = Readonly<Record<string, Variable>>;
+type Entries = readonly (readonly [string, unknown])[];
+
+const groups = { ...ownVariables, ...accountVariables };
+const own: Variables = merged(ownVariables);
+const all: Variables = merged(groups);
+
+/** The groups of the configuration that rule a pool. */
+export type PoolGroups = Pick<Config, keyof typeof groups>;
+
+/**
+ * Checks a pool's own settings, JSON values by name.
+ * @throws ConfigError listing every unknown name and every value out of range.
+ */
+export function parseOwnSettings(given: unknown): OwnSettings {
+  const object = z.record(z.string(), z.unknown()).safeParse(given);
+  if (!object.success) {
+    const message = `expected an object of settings, got ${JSON.stringify(given)}`;
+    throw ownSettingsError([{ variable: "config", message }]);
+  }
+  const problems = problemsOf(Object.entries(object.data));
+  if (problems.length === 0) {
+    problems.push(...minAboveMax(object.data, "minActiveGpus", "maxActiveGpus"));
+  }
+  if (problems.length > 0) {
+    throw ownSettingsError(problems);
+  }
+  return Object.freeze(object.data);
+}
+
+/** What this process's environment says about every pool, as plain JSON without secrets; null: not set. */
+export function environmentSettings(config: PoolGroups): Readonly<Record<string, unknown>> {
+  const values: Record<string, unknown> = { ...valuesIn(config) };
+  return Object.fromEntries(Object.keys(all).map((name) => [name, values[name] ?? null]));
+}
+
+/**
+ * The settings that rule a pool. Its own ones win over `environment` (environmentSettings of the process that started
+ * last, from the pool's row), and that wins over `config`, this process's. Names and values of another version that this
+ * one does not know count as not given.
+ * @throws ConfigError when the pool's own settings hold a known name with a value out of range.
+ */
+export function settingsInForce(config: PoolGroups, environment: unknown, poolsOwn: unknown): PoolSettings {
+  const fromEnvironment = knownEntries(all, environment).filter(([name, value]) => isReadable(all[name], value));
+  const fromPool = knownEntries(own, poolsOwn);
+  const problems = problemsOf(fromPool);
+  if (problems.length > 0) {
+    throw ownSettingsError(problems);
+  }
+  const winning = [...fromEnvironment, ...fromPool].map(([name, value]) => [name, value ?? undefined]);
+  return Object.freeze({ ...valuesIn(config), ...Object.fromEntries(winning) });
+}
+
+function isReadable(entry: Variable | undefined, value: unknown): boolean {
+  return (value === null && entry?.presence === "optional") || entry?.kind.schema.safeParse(value).success === true;
+}
+
+function valuesIn(config: PoolGroups): PoolSettings {
+  const names = Object.keys(groups) as (keyof PoolGroups)[];
+  return merged(Object.fromEntries(names.map((name) => [name, config[name]])) as PoolGroups);
+}
+
+function merged<G extends object>(perGroup: G): Merged<G> {
+  return Object.assign({}, ...Object.values(perGroup));
+}
+
+function ownSettingsError(problems: readonly ConfigProblem[]): ConfigError {
+  const isNameWrong = problems.some(({ variable }) => entryOf(own, variable) === undefined);
+  const advice = isNameWrong ? `Known settings: ${Object.keys(own).join(", ")}.` : null;
+  return new ConfigError("The pool's configuration", problems, advice);
+}
+
+function problemsOf(given: Entries): ConfigProblem[] {
+  return given.flatMap(([name, value]): ConfigProblem[] => {
+    const entry = entryOf(own, name);
+    if (entry === undefined) {
+      const why = entryOf(all, name) ? ": it is the account's, set by the Temporal worker's environment" : "";
+      return [{ variable: name, message: `${name} is not a setting that a pool may override${why}` }];
+    }
+    const { error } = entry.kind.schema.safeParse(value);
+    if (error === undefined) {
+      return [];
+    }
+    const complaint = complaintAbout(entry.kind, error, value);
+    return [{ variable: name, message: `${name}=${JSON.stringify(value)}: ${complaint}` }];
+  });
+}
+
+function knownEntries(known: Variables, given: unknown): Entries {
+  const object = z.record(z.string(), z.unknown()).safeParse(given);
+  return Object.entries(object.data ?? {}).filter(([name]) => entryOf(known, name));
+}
+
+// A name such as "constructor" is no setting.
+function entryOf(known: Variables, name: string): Variable | undefined {
+  return Object.hasOwn(known, name) ? known[name] : undefined;
+}
