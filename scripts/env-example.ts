@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { ownVariables } from "../src/config/pool-variables.ts";
 import { variables } from "../src/config/variables.ts";
 
 type Listed = (typeof variables)[number];
@@ -9,15 +10,19 @@ const headings: Record<Listed["section"], string> = {
   runpod: "Runpod",
   temporal: "Temporal",
   pool: "Pool",
-  scaling: "Scaling (a pool's stored configuration overrides these)",
-  timeouts: "Timeouts (a pool's stored configuration overrides these)",
-  breaker: "Failed starts (a pool's stored configuration overrides these)",
+  scaling: "Scaling",
+  timeouts: "Timeouts",
+  breaker: "Failed starts",
   budget: "Budget of the account, over all pools",
-  provider: "Seeing pods come and go",
-  worker: "Workers in their pods",
+  provider: "Observation of pods",
+  worker: "GPU workers",
   log: "Logging",
   localStack: "Local stack (gpu-pool dev)",
 };
+
+function headed(section: string, heading: string): string {
+  return section in ownVariables ? `${heading} (a pool's own settings override these)` : heading;
+}
 
 function entry({ name, description, allowed, presence, secret, defaultText, aliases }: Listed): string {
   const notes = [
@@ -35,25 +40,47 @@ function entry({ name, description, allowed, presence, secret, defaultText, alia
 export function envExample(): string {
   const sections = Object.entries(headings).map(([section, heading]) => {
     const entries = variables.filter((variable) => variable.section === section).map(entry);
-    return `# ---- ${heading} ----\n\n${entries.join("\n")}`;
+    return `# ---- ${headed(section, heading)} ----\n\n${entries.join("\n")}`;
   });
   return `# Copy to .env and fill in. Never commit real secrets.\n# Written by: npm run env-example\n\n${sections.join("\n")}`;
 }
 
 const page = new URL("../docs/configuration.md", import.meta.url);
-const generatedPart = /(<!-- from src\/config\/variables\.ts -->\n)[^]*(\n<!-- end -->)/;
 
-/** The text of `docs/configuration.md`: its own words around one table a group. */
+/** The text of `docs/configuration.md`: its own words around the generated tables. */
 function configurationPage(): string {
   const text = readFileSync(page, "utf8");
-  if (!generatedPart.test(text)) {
-    throw new Error(`${fileURLToPath(page)} lacks the marks around its tables: restore them from version control`);
+  const withNames = withPart(text, "src/config/pool-variables.ts", ownSettings());
+  return withPart(withNames, "src/config/variables.ts", environmentVariables());
+}
+
+/** @throws Error when the page lacks the marks around the part that is generated from `source`. */
+function withPart(text: string, source: string, part: string): string {
+  const [head, tail] = [`<!-- from ${source} -->\n`, "\n<!-- end -->"];
+  const start = text.indexOf(head);
+  const end = text.indexOf(tail, start);
+  if (start === -1 || end === -1) {
+    throw new Error(
+      `${fileURLToPath(page)} lacks the marks around its part from ${source}: restore them from version control`,
+    );
   }
+  return `${text.slice(0, start)}${head}\n${part}${text.slice(end)}`;
+}
+
+/** One table a group. */
+function environmentVariables(): string {
   const sections = Object.entries(headings).map(([section, heading]) => {
     const rows = variables.filter((variable) => variable.section === section).map(row);
-    return `## ${heading}\n\n${table([["Variable", "Default", "Allowed", "Meaning"], ...rows])}\n`;
+    return `## ${headed(section, heading)}\n\n${table([["Variable", "Default", "Allowed", "Meaning"], ...rows])}\n`;
   });
-  return text.replace(generatedPart, (_, head: string, tail: string) => `${head}\n${sections.join("\n")}${tail}`);
+  return sections.join("\n");
+}
+
+function ownSettings(): string {
+  const rows = Object.values(ownVariables).flatMap((group) =>
+    Object.entries(group).map(([key, { name }]) => [`\`${key}\``, `\`${name}\``]),
+  );
+  return `${table([["Key", "Overrides"], ...rows])}\n`;
 }
 
 function row({ name, description, allowed, presence, secret, defaultText, aliases }: Listed): string[] {
@@ -62,7 +89,7 @@ function row({ name, description, allowed, presence, secret, defaultText, aliase
   return [`\`${name}\``, value, allowed, `${description}${also}${secret ? " Secret." : ""}`];
 }
 
-/** In the form that the formatter keeps. */
+/** A Markdown table as the formatter writes it, so that it changes nothing. */
 function table([head = [], ...rows]: string[][]): string {
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((cells) => cells[column]?.length ?? 0)));
   return [head, widths.map((width) => "-".repeat(width)), ...rows]
@@ -83,7 +110,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     if (mode === "--write") {
       writeFileSync(url, text);
     } else if (readFileSync(url, "utf8") !== text) {
-      console.error(`${fileURLToPath(url)} does not match src/config/variables.ts; run: npm run env-example`);
+      console.error(`${fileURLToPath(url)} does not match the tables in src/config/; run: npm run env-example`);
       process.exitCode = 1;
     }
   }

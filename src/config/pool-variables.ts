@@ -23,30 +23,36 @@ export const ownVariables = {
       "SCALE_UP_MULTIPLIER",
       decimal(0.01, 100),
       "1.0",
-      "Policy workload: GPUs to grow to, for each queued or running task.",
+      "Policy workload: GPUs for each queued or running task while growing.",
     ),
     scaleDownMultiplier: defaulted(
       "SCALE_DOWN_MULTIPLIER",
       decimal(0, 100),
       "0.9",
-      "Policy workload: GPUs to keep while shrinking, for each queued or running task.",
+      "Policy workload: GPUs to keep for each queued or running task while shrinking.",
     ),
     machinesToKeepIdle: defaulted("MACHINES_TO_KEEP_IDLE", whole(0, 10_000), "0", "Idle GPUs kept for new tasks."),
     maxLaunchesPerMinute: defaulted(
       "MAX_LAUNCHES_PER_MINUTE",
       whole(1, 10_000),
       "60",
-      "Most workers that a pool books in any minute.",
+      "Most workers that a pool starts in any minute.",
     ),
     workerGracePeriodSec: defaulted(
       "WORKER_GRACE_PERIOD_SEC",
       seconds(0),
       "120",
-      "Time after a worker became ready before idle checks, in seconds.",
+      "Time from ready until a worker may leave for being idle, in seconds.",
     ),
-    scaleDownIdleSec: defaulted("SCALE_DOWN_IDLE_SEC", seconds(0), "60", "Idleness before scale-down, in seconds.", {
-      aliases: ["GPU_OVERCAPACITY_IDLE_TIMEOUT_SEC"],
-    }),
+    scaleDownIdleSec: defaulted(
+      "SCALE_DOWN_IDLE_SEC",
+      seconds(0),
+      "60",
+      "Time without a task after which a worker may leave, in seconds.",
+      {
+        aliases: ["GPU_OVERCAPACITY_IDLE_TIMEOUT_SEC"],
+      },
+    ),
     schedules: defaulted(
       "SCALING_SCHEDULES",
       schedules(),
@@ -54,7 +60,12 @@ export const ownVariables = {
       "Windows of the week with their own MIN, MAX and idle buffer.",
     ),
     pollSec: defaulted("ORCHESTRATOR_POLL_SEC", seconds(1), "30", "Longest time between two full passes, in seconds."),
-    watchIntervalMs: defaulted("WATCH_INTERVAL_MS", whole(50, 20_000), "500", "Time between two probes, in ms."),
+    watchIntervalMs: defaulted(
+      "WATCH_INTERVAL_MS",
+      whole(50, 20_000),
+      "500",
+      "Time between two probes of the database, in ms.",
+    ),
   },
   timeouts: {
     gpuIdleTimeoutSec: defaulted(
@@ -73,7 +84,7 @@ export const ownVariables = {
       "SPAWNING_TIMEOUT_SEC",
       seconds(1),
       "300",
-      "Time since the last boot stage at which a spawn fails, in seconds.",
+      "Time without a new boot stage at which a starting worker fails, in seconds.",
     ),
     gracefulShutdownTimeoutSec: defaulted(
       "GRACEFUL_SHUTDOWN_TIMEOUT_SEC",
@@ -85,7 +96,7 @@ export const ownVariables = {
       "WORKER_MAX_LIFETIME_SEC",
       seconds(1),
       "86400",
-      "Age at which a worker is rotated, and its pod ends itself, in seconds.",
+      "Age at which a worker is rotated, in seconds. A pod that is then not deleted ends itself.",
     ),
   },
   breaker: {
@@ -93,19 +104,19 @@ export const ownVariables = {
       "MAX_WORKER_FAILURE_RATE",
       decimal(0, 1),
       "0.8",
-      "Share of workers that failed before they were ready, above which none is spawned.",
+      "Share of new workers that fail before they are ready; above it, no worker is started.",
     ),
     failureWindowMinutes: defaulted(
       "FAILURE_WINDOW_MINUTES",
       decimal(0.01, 1440),
       "5",
-      "Time over which that share is counted, and a pause before the next attempt, in minutes.",
+      "Time over which MAX_WORKER_FAILURE_RATE counts, and the pause before the next attempt, in minutes.",
     ),
     minWorkersForRateCheck: defaulted(
       "MIN_WORKERS_FOR_RATE_CHECK",
       whole(1, 10_000),
       "5",
-      "Fewest workers that the share is taken of.",
+      "Fewest workers in that time for which MAX_WORKER_FAILURE_RATE applies.",
     ),
   },
 } satisfies VariablesOf<OwnSettingGroups>;
@@ -116,7 +127,7 @@ export const accountVariables = {
     maxHourlySpendUsd: optional(
       "MAX_HOURLY_SPEND_USD",
       decimal(0.01, 1_000_000),
-      "Most that all pools together may cost, in USD an hour; unset means no limit.",
+      "Highest cost of all pools together, in USD an hour; unset means no limit.",
     ),
     dailyBudgetUsd: optional(
       "DAILY_BUDGET_USD",
@@ -127,7 +138,7 @@ export const accountVariables = {
       "BUDGET_HARD",
       flag(),
       "false",
-      "Whether a budget also ends workers that have a task, which goes back to the queue.",
+      "Whether a budget also ends busy workers; their tasks go back to the queue.",
     ),
   },
 } satisfies VariablesOf<AccountSettingGroups>;
