@@ -3,7 +3,7 @@ const ROOMS = {
   contract: [],
   policy: ["contract"],
   workflows: ["contract"],
-  config: ["contract", "policy"],
+  config: ["contract"],
   logger: [],
   process: ["logger"],
   runpod: ["config", "contract", "logger", "policy"],

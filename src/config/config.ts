@@ -14,7 +14,7 @@ export interface ConfigProblem {
   readonly message: string;
 }
 
-/** Everything that is wrong with a configuration, at once. No message holds the value of a secret. */
+/** Lists all problems of a configuration at once. No message holds the value of a secret. */
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
 
@@ -37,7 +37,7 @@ type CredentialGroup = "supabase" | "runpod";
 
 /**
  * Reads the whole configuration from environment variables; an empty one counts as unset.
- * With `need`, the credentials of the groups left out are not required and those groups are not in the result.
+ * @param options `need`: the groups of credentials to read. The others are not required, and not in the result.
  * @throws ConfigError listing every variable that is missing, unreadable or in conflict.
  */
 export function loadConfig(env?: Environment): Config;
@@ -97,7 +97,7 @@ function read(entry: Variable, env: Environment, needed: boolean, problems: Conf
   return parsed.data;
 }
 
-// A long value in the wrong variable is most often a key, so only its start is shown.
+// A long value in a wrong variable is most often a key, so the message shows only its start.
 function show({ name, value }: { name: string; value: string }, { secret: isSecret }: Variable): string {
   if (isSecret) {
     return `${name}=(secret of ${value.length} characters)`;
@@ -105,7 +105,7 @@ function show({ name, value }: { name: string; value: string }, { secret: isSecr
   return `${name}=${value.length > 64 ? `${value.slice(0, 16)}… (${value.length} characters)` : value}`;
 }
 
-/** A floor above its ceiling; `minName` and `maxName` are what the problem calls them. */
+/** The problem of a MIN above MAX, or none. `minName` and `maxName` are the names that its message uses. */
 export function minAboveMax(
   values: Readonly<Record<string, unknown>> | undefined,
   minName: string,

@@ -1,20 +1,22 @@
 import { z } from "zod";
 
-/** How a value is written in the environment, and what it must be once parsed. */
+/** How the environment writes a value, and which values are valid. */
 export interface Kind<T> {
+  /** Completes "expected …" in an error. */
   readonly allowed: string;
+  /** The value as the schema reads it; a text that cannot be read is returned as it is, and the schema refuses it. */
   readonly fromText: (text: string) => unknown;
   readonly schema: z.ZodType<T>;
-  /** Where in a value of many parts the fault is; null: nowhere in particular. */
+  /** Names the wrong part of a value that has several; null: the value as a whole is wrong. */
   readonly explain?: (error: z.ZodError, value: unknown) => string | null;
 }
 
-/** What is wrong with a value that the schema of this kind refused. */
+/** Says why the schema of this kind refused a value. */
 export function complaintAbout({ allowed, explain }: Kind<unknown>, error: z.ZodError, value: unknown): string {
   return explain?.(error, value) ?? `expected ${allowed}`;
 }
 
-/** One environment variable: where it lives in the config, what it accepts and how `.env.example` explains it. */
+/** One environment variable: its name, what it accepts, its default and how `.env.example` explains it. */
 export interface Variable<T = unknown> {
   readonly name: string;
   readonly kind: Kind<T>;
@@ -72,7 +74,6 @@ export function seconds(min: number): Kind<number> {
   return whole(min, LONGEST_TIMER_SEC);
 }
 
-/** Fractions too, such as 5.0. */
 export function decimal(min: number, max: number, of = ""): Kind<number> {
   const fromText = (given: string): unknown => (/^\d+(\.\d+)?$/.test(given) ? Number(given) : given);
   return { allowed: `a number${of} from ${min} to ${max}`, fromText, schema: z.number().min(min).max(max) };

@@ -34,16 +34,18 @@ export function parseOwnSettings(given: unknown): OwnSettings {
   return Object.freeze(object.data);
 }
 
-/** What this process's environment says about every pool, as plain JSON without secrets; null: not set. */
+/** This process's settings for every pool, as `pools.environment` holds them: JSON without secrets, null for one not set. */
 export function environmentSettings(config: PoolGroups): Readonly<Record<string, unknown>> {
   const values: Record<string, unknown> = { ...valuesIn(config) };
   return Object.fromEntries(Object.keys(all).map((name) => [name, values[name] ?? null]));
 }
 
 /**
- * The settings that rule a pool. Its own ones win over `environment` (environmentSettings of the process that started
- * last, from the pool's row), and that wins over `config`, this process's. Names and values of another version that this
- * one does not know count as not given.
+ * The settings that rule a pool. Each comes from the first of these that has it:
+ * 1. `poolsOwn`, the pool's own settings, from its row;
+ * 2. `environment`, the environmentSettings of the process that started last, also from its row;
+ * 3. `config`, this process's.
+ * Another version may have written the row: a name, or a value of `environment`, that this one does not know is left out.
  * @throws ConfigError when the pool's own settings hold a known name with a value out of range.
  */
 export function settingsInForce(config: PoolGroups, environment: unknown, poolsOwn: unknown): PoolSettings {
@@ -97,7 +99,7 @@ function knownEntries(known: Variables, given: unknown): Entries {
   return Object.entries(object.data ?? {}).filter(([name]) => entryOf(known, name));
 }
 
-// A name such as "constructor" is no setting.
+// A plain look-up would find "constructor".
 function entryOf(known: Variables, name: string): Variable | undefined {
   return Object.hasOwn(known, name) ? known[name] : undefined;
 }

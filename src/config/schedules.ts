@@ -45,7 +45,7 @@ const schedule = z
   })
   .readonly();
 
-/** Windows of the week as a JSON array; a complaint names the entry, by number and name, and the field. */
+/** Windows of the week as a JSON array. An error names each wrong entry, by number and name, and its field. */
 export function schedules(): Kind<readonly Schedule[]> {
   return {
     allowed: "a JSON array of windows, as docs/configuration.md describes them",
@@ -58,8 +58,8 @@ export function schedules(): Kind<readonly Schedule[]> {
     },
     schema: z.array(schedule).readonly(),
     explain: ({ issues }, value) => {
-      const told = issues.filter(({ path }) => path.length > 0).map((issue) => complaint(issue, value));
-      return told.length > 0 ? told.join("; ") : null;
+      const complaints = issues.filter(({ path }) => path.length > 0).map((issue) => complaint(issue, value));
+      return complaints.length > 0 ? complaints.join("; ") : null;
     },
   };
 }

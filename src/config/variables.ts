@@ -23,7 +23,7 @@ const absolutePath = text(/^\//, "an absolute path");
 const bucket = text(/^[A-Za-z0-9._-]+$/, "the name of a storage bucket: letters, digits, dots, dashes and underscores");
 const secret = { secret: true } as const;
 
-/** Every setting under its place in the config: the one source for parsing, defaults and `.env.example`. */
+/** Every setting under its place in the configuration: parsing, defaults and `.env.example` all come from here. */
 export const table = {
   supabase: {
     url: required("SUPABASE_URL", webAddress(), "Project URL."),
@@ -145,7 +145,7 @@ export const table = {
       "WORKER_CREDENTIAL",
       oneOf(["token", "service_role"]),
       "token",
-      "Credential that a pod gets: a token for its own rows, or the service key, which may do everything; workers of the old protocol need it.",
+      "Credential of a pod: a token for its own rows, or the service key for everything, which workers of the old protocol need.",
     ),
     heartbeatMs: defaulted("WORKER_HEARTBEAT_MS", whole(100, 60_000), "20000", "Time between heartbeats, in ms."),
     pollMs: defaulted("WORKER_POLL_MS", whole(50, 60_000), "1000", "Time between claims of an idle worker, in ms."),

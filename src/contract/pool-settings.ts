@@ -35,7 +35,7 @@ interface ValueTypes {
 }
 type Groups = Readonly<Record<string, Readonly<Record<string, keyof ValueTypes>>>>;
 
-/** Each pool may have these of its own, in place of the environment's. */
+/** A pool may have its own value of each of these; it overrides the environment's. */
 const ofPool = {
   scaling: {
     policy: "policy",
@@ -86,7 +86,7 @@ export type Merged<G> = { [Group in keyof G]: (group: G[Group]) => void }[keyof 
 export type OwnSettingGroups = Values<typeof ofPool>;
 export type AccountSettingGroups = Values<typeof ofAccount>;
 
-/** A pool's own settings, as its row stores them: any part of those that it may have. */
+/** A pool's own settings, as its row stores them. */
 export type OwnSettings = Partial<Merged<OwnSettingGroups>>;
 /** All settings that rule a pool. */
 export type PoolSettings = Merged<OwnSettingGroups & AccountSettingGroups>;

@@ -141,7 +141,7 @@ describe("settingsInForce", () => {
     });
   });
 
-  it("lays the newest process's settings over its own, and the pool's over both", () => {
+  it("lets the newest process's settings override its own, and the pool's override both", () => {
     const newest = environmentSettings(
       load({ MAX_ACTIVE_GPUS: "6", MIN_ACTIVE_GPUS: "1", MAX_HOURLY_SPEND_USD: "9.5" }),
     );
@@ -163,7 +163,7 @@ describe("settingsInForce", () => {
     );
   });
 
-  it("leaves out what another version told and this one does not understand", () => {
+  it("leaves out what another version wrote and this one does not understand", () => {
     const strange = { maxActiveGpus: "many", minActiveGpus: null, policy: "latency", color: "red", budgetHard: 1 };
     expect(settingsInForce(own, strange, { color: "red" })).toEqual(settingsInForce(own, {}, {}));
     for (const nothing of [null, [], "x", undefined]) {

@@ -73,7 +73,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   contract: [],
   policy: ["contract"],
   workflows: ["contract"],
-  config: ["contract", "policy"],
+  config: ["contract"],
   process: ["logger"],
   runpod: ["config", "contract", "logger", "policy"],
   supabase: ["config", "contract", "logger", "policy"],
