@@ -1,6 +1,6 @@
 import { execa } from "execa";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -61,6 +61,15 @@ function brokenLinks({ path, text }: Page): string[] {
 }
 
 describe("the documentation", () => {
+  it("names only objects of the database that exist, where it says what holds an invariant", async () => {
+    const files = (await readdir(join(root, "sql"))).filter((name) => name.endsWith(".sql"));
+    const sql = (await Promise.all(files.map((name) => readFile(join(root, "sql", name), "utf8")))).join("\n");
+    const architecture = pages.find(({ path }) => path === "docs/architecture.md")?.text ?? "";
+    const objects = [...architecture.matchAll(/`([a-z]+(?:_[a-z]+)+)`/g)].map(([, name = ""]) => name);
+    expect(objects.length).toBeGreaterThan(20);
+    expect(objects.filter((name) => !new RegExp(`\\b${name}\\b`).test(sql))).toEqual([]);
+  });
+
   it("names only files and folders of the repository that exist", () => {
     expect(pages.length).toBeGreaterThan(20);
     expect(pages.flatMap(missingPaths)).toEqual([]);
