@@ -75,6 +75,24 @@ describe("the documentation", () => {
     expect(pages.flatMap(missingPaths)).toEqual([]);
   });
 
+  it("lists for each room the rooms that the boundaries let it import", async () => {
+    const file = new URL("../../../.dependency-cruiser.mjs", import.meta.url).href;
+    const config = (await import(file)) as { default: { forbidden: { name: string; comment: string }[] } };
+    const rules = config.default.forbidden.filter(({ name }) => name.startsWith("room-"));
+    const wanted = rules.map(({ name, comment }) => {
+      const others = comment.split(" may import ")[1] ?? "";
+      return [name.slice("room-".length), others.startsWith("nothing") ? [] : others.split(", ").toSorted()];
+    });
+    const architecture = pages.find(({ path }) => path === "docs/architecture.md")?.text ?? "";
+    const documented = wanted.map(([room]) => {
+      const row =
+        new RegExp(`^\\| .src/${String(room)}(?:/|\\.ts). .*\\| ([^|]*) \\|$`, "m").exec(architecture)?.[1] ?? "no row";
+      return [room, [...(row.split(";")[0] ?? "").matchAll(/`([\w-]+)`/g)].map(([, other = ""]) => other).toSorted()];
+    });
+    expect(documented.length).toBeGreaterThan(10);
+    expect(documented).toEqual(wanted);
+  });
+
   it("links only to pages and headings that exist", () => {
     expect(pages.flatMap(brokenLinks)).toEqual([]);
   });
