@@ -78,6 +78,33 @@ export default {
       to: { path: "^src/", pathNot: below(allowed) },
     })),
     {
+      name: "one-database-layer",
+      comment: "Our reads and calls of the database are the stores in src/supabase/.",
+      severity: "error",
+      from: {
+        path: "^(src|supabase|test|bench|scripts)/",
+        pathNot: [
+          "^src/supabase/",
+          // The program in a pod and the edge functions have small clients of their own.
+          "^src/gpu-worker/",
+          "^supabase/functions/",
+          // It gives the edge functions the clients that their host gives them.
+          "^src/dev/gateway/functions-host\\.ts$",
+          // Here a user or a worker is played, with a client of its own.
+          "^test/(kit|stack)/",
+          "^bench/",
+        ],
+      },
+      to: { path: "(^|/)node_modules/@supabase/" },
+    },
+    {
+      name: "stores-only",
+      comment: "What the stores stand on belongs to them: other rooms use a store.",
+      severity: "error",
+      from: { pathNot: "^src/supabase/" },
+      to: { path: "^src/supabase/(tables|requests)\\.ts$" },
+    },
+    {
       name: "command-groups-apart",
       comment: "What commands of several groups share lies in client/ itself.",
       severity: "error",

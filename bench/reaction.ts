@@ -3,13 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
+import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 import { pino } from "pino";
+import { WebSocket } from "undici";
 import { POOL_WORKFLOW, poolWorkflowId } from "../src/contract/names.ts";
 import type { Simulator } from "../src/simulator/simulator.ts";
 import { startStack } from "../src/dev/stack.ts";
 import { createRunpodClient } from "../src/runpod/client.ts";
-import { connectDatabase, type Database } from "../src/supabase/client.ts";
 import type { Figure } from "./figure.ts";
 
 export const description =
@@ -40,9 +41,9 @@ export async function run(): Promise<Figure[]> {
     // Only the request counts here: no pod needs a process.
     simulator.addFault({ on: "create", kind: "mute", times: 10 * SAMPLES });
     stack.startWorker({ MIN_ACTIVE_GPUS: "0", MAX_ACTIVE_GPUS: "1", POD_LIST_LAG_SEC: "0", LOG_LEVEL: "error" });
-    const database = connectDatabase({
-      url: env["SUPABASE_URL"] ?? "",
-      serviceRoleKey: env["SUPABASE_SERVICE_ROLE_KEY"] ?? "",
+    const database = createClient(env["SUPABASE_URL"] ?? "", env["SUPABASE_SERVICE_ROLE_KEY"] ?? "", {
+      auth: { persistSession: false },
+      realtime: { transport: WebSocket as never },
     });
     const connection = await Connection.connect({ address: env["TEMPORAL_ADDRESS"] ?? "" });
     const pool = await new Client({ connection }).workflow.start(POOL_WORKFLOW, {
@@ -73,7 +74,7 @@ export async function run(): Promise<Figure[]> {
 }
 
 async function measureOnce(
-  database: Database,
+  database: SupabaseClient,
   simulator: Simulator,
   pool: WorkflowHandle,
   sample: number,
@@ -82,7 +83,7 @@ async function measureOnce(
   await sleep((sample * 37) % 500);
   const before = creations(simulator, "bench-").length;
   const insertedAt = Date.now();
-  const { data, error } = await database.client
+  const { data, error } = await database
     .from("tasks")
     .insert({ task_type: "generate_video", pool: "bench", params: {} })
     .select("id")
@@ -93,10 +94,10 @@ async function measureOnce(
   await until(() => creations(simulator, "bench-").length > before, "the create request");
   const arrivedAt = creations(simulator, "bench-")[before] ?? Number.NaN;
 
-  await database.client.from("tasks").update({ status: "Cancelled" }).eq("id", data.id);
+  await database.from("tasks").update({ status: "Cancelled" }).eq("id", data.id);
   await pool.executeUpdate("drain");
   await until(async () => {
-    const living = await database.client.from("workers").select("id").eq("pool", "bench").is("gone_at", null);
+    const living = await database.from("workers").select("id").eq("pool", "bench").is("gone_at", null);
     return living.data?.length === 0;
   }, "the pool to be empty again");
   await pool.executeUpdate("resume");
@@ -104,7 +105,7 @@ async function measureOnce(
 }
 
 /** Fifty inserts at even moments of two periods, seen by a loop that polls every 30 s and posts one pod after the other. */
-async function measurePeer(database: Database, simulator: Simulator): Promise<number[]> {
+async function measurePeer(database: SupabaseClient, simulator: Simulator): Promise<number[]> {
   const { apiUrl, apiKey } = simulator;
   const runpod = createRunpodClient({ apiUrl, apiKey, userAgent: "gpu-pool-bench" });
   const insertedAt = new Map<string, number>();
@@ -114,7 +115,7 @@ async function measurePeer(database: Database, simulator: Simulator): Promise<nu
     const served = new Set<string>();
     while (polling) {
       await sleep(PEER_PERIOD_MS);
-      const { data } = await database.client.from("tasks").select("id").eq("pool", "peer").eq("status", "Queued");
+      const { data } = await database.from("tasks").select("id").eq("pool", "peer").eq("status", "Queued");
       for (const { id } of (data ?? []).filter((task) => !served.has(task.id))) {
         served.add(id);
         await runpod.createPod({
@@ -131,7 +132,7 @@ async function measurePeer(database: Database, simulator: Simulator): Promise<nu
   for (let sample = 0; sample < SAMPLES; sample += 1) {
     const dueMs = ((sample + 0.5) * 2 * PEER_PERIOD_MS) / SAMPLES - 500;
     await sleep(Math.max(0, startedAt + dueMs - performance.now()));
-    const { data } = await database.client
+    const { data } = await database
       .from("tasks")
       .insert({ task_type: "generate_video", pool: "peer", params: {} })
       .select("id")

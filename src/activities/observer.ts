@@ -6,7 +6,8 @@ import type { SettingsView } from "../contract/plan.ts";
 import { decide, type Decision } from "../policy/decide.ts";
 import type { ObservedSpend } from "../policy/observation.ts";
 import type { ListPodsOutcome } from "../runpod/outcomes.ts";
-import type { PoolStore, Reading, ReadWorker } from "../supabase/pool-store.ts";
+import type { Reading, ReadWorker } from "../supabase/observation.ts";
+import type { PoolStore } from "../supabase/pool-store.ts";
 import type { PodEvidenceBook } from "./pod-evidence.ts";
 
 /** When this process began: of two Temporal workers with different settings the later one's hold. */

@@ -1,6 +1,6 @@
 import type { ListPodsOutcome } from "../runpod/outcomes.ts";
 import type { PodEvidence } from "../policy/observation.ts";
-import type { ReadWorker } from "../supabase/pool-store.ts";
+import type { ReadWorker } from "../supabase/observation.ts";
 
 /** What the provider's own lists say about the fleet. */
 export interface PodEvidenceBook {

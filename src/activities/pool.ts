@@ -3,7 +3,7 @@ import { type Config, ConfigError } from "../config/config.ts";
 import { parseOwnSettings, settingsInForce } from "../config/pool-settings.ts";
 import { POOL_SETTINGS, type PoolSettings } from "../contract/pool-settings.ts";
 import type { PoolActivities } from "../contract/activities.ts";
-import { DatabaseError } from "../supabase/client.ts";
+import { DatabaseError } from "../supabase/database-error.ts";
 import type { PoolStore, StoredSettings } from "../supabase/pool-store.ts";
 import { viewOf } from "./observer.ts";
 import { workerTimings } from "./worker-timings.ts";

@@ -1,11 +1,9 @@
 import type { Client } from "@temporalio/client";
 import { loadConfig } from "../config/config.ts";
-import { type Database, DatabaseError } from "../supabase/client.ts";
-import { refusedRequest, type Refusal } from "../supabase/requests.ts";
+import type { Database } from "../supabase/client.ts";
 import { ClientError, EXIT } from "./errors.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
-const DATABASE_TIMEOUT_MS = 15_000;
 
 export interface Temporal {
   readonly client: Client;
@@ -64,36 +62,4 @@ async function connectToTemporal(env: Environment): Promise<Temporal> {
     namespace,
     within: (timeoutMs, act) => connection.withDeadline(Date.now() + timeoutMs, act),
   };
-}
-
-interface Answer<T> {
-  readonly data: T | null;
-  readonly error: Refusal | null;
-  readonly status: number;
-  readonly count?: number | null;
-}
-
-/** The answer of a request to the database. @throws DatabaseError, with status 0 when none comes within 15 s */
-export async function answerOf<T>(operation: string, request: PromiseLike<Answer<T>>): Promise<Answer<T>> {
-  const answer = await inTime(operation, request);
-  if (answer.error !== null) {
-    throw refusedRequest(operation, answer.status, answer.error);
-  }
-  return answer;
-}
-
-/** @throws DatabaseError when the database does not answer in time */
-export async function inTime<T>(operation: string, request: PromiseLike<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new DatabaseError(operation, 0, "", `none within ${DATABASE_TIMEOUT_MS / 1000} s`, null)),
-      DATABASE_TIMEOUT_MS,
-    );
-  });
-  try {
-    return await Promise.race([request, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,5 +1,5 @@
 import { ConfigError } from "../config/config.ts";
-import { DatabaseError } from "../supabase/client.ts";
+import { DatabaseError } from "../supabase/database-error.ts";
 
 /** The command's exit codes: the ones above 2 are those of sysexits.h. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 69, badConfig: 78 } as const;

@@ -11,14 +11,20 @@ class NoRealtime {
   }
 }
 
-/** A client that speaks for this worker. Every request has a deadline, so a silent peer counts as unreachable. */
-export function connect(settings: Pick<WorkerSettings, "supabaseUrl" | "supabaseKey" | "workerToken">): SupabaseClient {
+/**
+ * A client that speaks for this worker. Every request has a deadline, so a silent peer counts as unreachable.
+ * @param send in place of fetch; it keeps a deadline of its own.
+ */
+export function connect(
+  settings: Pick<WorkerSettings, "supabaseUrl" | "supabaseKey" | "workerToken">,
+  send: typeof fetch = fetchWithDeadline,
+): SupabaseClient {
   return createClient(settings.supabaseUrl, settings.supabaseKey, {
     auth: { persistSession: false, autoRefreshToken: false },
     realtime: { transport: NoRealtime as never },
     global: {
       headers: settings.workerToken === null ? {} : { "x-worker-token": settings.workerToken },
-      fetch: fetchWithDeadline,
+      fetch: send,
     },
   });
 }

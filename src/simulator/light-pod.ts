@@ -1,7 +1,7 @@
-import { createClient } from "@supabase/supabase-js";
 import { pino } from "pino";
-import { Agent, fetch, WebSocket } from "undici";
+import { Agent, fetch } from "undici";
 import { sleep } from "../gpu-worker/abort.ts";
+import { connect } from "../gpu-worker/connection.ts";
 import { startHeartbeat } from "../gpu-worker/heartbeat.ts";
 import { createOrders, type Interruption } from "../gpu-worker/orders.ts";
 import { createOutages } from "../gpu-worker/outages.ts";
@@ -31,14 +31,9 @@ export function createLightPodLauncher(): LaunchPod {
 }
 
 function startLightPod(settings: WorkerSettings, sharedFetch: typeof globalThis.fetch): PodProcess {
-  const { workerId, workerToken, supabaseUrl, supabaseKey } = settings;
-  const client = createClient(supabaseUrl, supabaseKey, {
-    auth: { persistSession: false, autoRefreshToken: false },
-    realtime: { transport: WebSocket as never },
-    global: { headers: workerToken === null ? {} : { "x-worker-token": workerToken }, fetch: sharedFetch },
-  });
   const logger = pino({ level: "silent" });
-  const queue = createQueue(client, workerId, createOutages(logger));
+  const client = connect(settings, sharedFetch);
+  const queue = createQueue(client, settings.workerId, createOutages(logger));
   const orders = createOrders(() => undefined);
   const works = new Set<Promise<void>>();
 

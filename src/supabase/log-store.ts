@@ -1,7 +1,5 @@
 import { z } from "zod";
-import { type Database, DatabaseError } from "./client.ts";
-
-const INSERT_TIMEOUT_MS = 10_000;
+import type { Database } from "./client.ts";
 
 export interface LogLine {
   /** ISO 8601. */
@@ -16,7 +14,7 @@ export interface LogLine {
 }
 
 export interface LogStore {
-  /** At most 1,000 lines. @returns how many of them could not be written. @throws DatabaseError, also after 10 s */
+  /** At most 1,000 lines. @returns how many of them could not be written. @throws DatabaseError */
   insert(lines: readonly LogLine[]): Promise<number>;
   /** Deletes what is older. @returns rows deleted now, and whether there is more. @throws DatabaseError */
   cleanUp(retentionHours: number): Promise<{ deleted: number; more: boolean }>;
@@ -28,14 +26,7 @@ const inserted = z.object({ errors: z.number() });
 export function logStore(database: Database): LogStore {
   return {
     async insert(lines) {
-      const operation = "func_insert_logs_batch";
-      const { data, error, status } = await database.client
-        .rpc(operation, { logs: lines })
-        .abortSignal(AbortSignal.timeout(INSERT_TIMEOUT_MS));
-      if (error) {
-        throw new DatabaseError(operation, status, error.code, error.message, error.hint);
-      }
-      return inserted.parse(data).errors;
+      return (await database.call("func_insert_logs_batch", { logs: lines }, inserted)).errors;
     },
     cleanUp: (retentionHours) =>
       database.call(

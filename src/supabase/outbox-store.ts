@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 
-const notification = z
-  .object({
+const notification = camelized(
+  z.object({
     id: z.number(),
     kind: z.string(),
     payload: z.record(z.string(), z.unknown()),
@@ -11,8 +12,8 @@ const notification = z
     endpoint_id: z.string(),
     url: z.string(),
     secret: z.string(),
-  })
-  .transform(({ created_at: createdAt, endpoint_id: endpointId, ...rest }) => ({ ...rest, createdAt, endpointId }));
+  }),
+);
 
 /** One notification for one endpoint. `attempts` counts the one that is about to be made. */
 export type Notification = z.infer<typeof notification>;

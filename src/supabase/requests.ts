@@ -1,75 +1,113 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { DatabaseError } from "./client.ts";
+import type { z } from "zod";
+import { DatabaseError } from "./database-error.ts";
 
 /** The server answers at most this many rows. */
 const PAGE = 1_000;
 const PAUSES_MS = [250, 1_000] as const;
+/** A read that failed is tried again only so long: one that got no answer in time is not. */
+const TRY_AGAIN_WITHIN_MS = 10_000;
 /** No answer, too many requests, or a service that cannot work now. */
 const TRANSIENT = new Set([0, 429, 502, 503, 504]);
 const FOREIGN_KEY_VIOLATION = "23503";
 
-/** What a request is answered that failed. */
-export interface Refusal {
+interface Refusal {
   readonly message: string;
   readonly code: string;
   readonly details: string | null;
   readonly hint: string | null;
 }
 
-export type Answer<T> =
-  | { readonly data: T; readonly error: null; readonly status: number }
-  | { readonly data: null; readonly error: Refusal; readonly status: number };
-
-/** A refusal in words; `status` 0: no answer came. */
-export function refusedRequest(operation: string, status: number, refusal: Refusal): DatabaseError {
-  const { message, code, details, hint } = refusal;
-  // The details of a broken reference name the value; a count's answer has no body to say anything.
-  const text = (code === FOREIGN_KEY_VIOLATION ? details : message) || message || "no reason given";
-  return new DatabaseError(operation, status, code ?? "", text, hint);
+interface Success<T> {
+  readonly data: T;
+  readonly error: null;
+  readonly status: number;
+  readonly count?: number | null;
 }
 
-/** The data of one request, which is sent once. @throws DatabaseError */
-export async function answerOf<T>(operation: string, request: PromiseLike<Answer<T>>): Promise<T> {
-  const answer = await request;
-  if (answer.error !== null) {
-    throw refusedRequest(operation, answer.status, answer.error);
-  }
-  return answer.data;
+type Answer<T> = Success<T> | { readonly data: null; readonly error: Refusal; readonly status: number };
+
+/** A request as supabase-js builds it; it is sent when it is awaited. */
+interface Request<T> extends PromiseLike<Answer<T>> {
+  /** Whether supabase-js itself repeats what failed. */
+  retry(enabled: boolean): PromiseLike<Answer<T>>;
+}
+
+/** The data of one request, which is sent once: an unanswered write may have happened. @throws DatabaseError */
+export async function answerOf<T>(operation: string, request: Request<T>): Promise<T> {
+  return (await succeeded(operation, request)).data;
+}
+
+/** How many rows a request that counts them has met; sent once. @throws DatabaseError */
+export async function countOf(operation: string, request: Request<unknown>): Promise<number> {
+  return (await succeeded(operation, request)).count ?? 0;
 }
 
 /** The data of a request that changes nothing: tried up to three times. @throws DatabaseError */
-export async function readOne<T>(operation: string, request: () => PromiseLike<Answer<T>>): Promise<T> {
-  for (const pauseMs of PAUSES_MS) {
-    try {
-      return await answerOf(operation, request());
-    } catch (error) {
-      if (!(error instanceof DatabaseError) || !TRANSIENT.has(error.status)) {
-        throw error;
-      }
-      await sleep(pauseMs);
-    }
-  }
-  return await answerOf(operation, request());
+export async function readOne<T>(operation: string, request: () => Request<T>): Promise<T> {
+  return await tryAgain(() => answerOf(operation, request()));
+}
+
+/** The count of a request that changes nothing: tried up to three times. @throws DatabaseError */
+export async function readCount(operation: string, request: () => Request<unknown>): Promise<number> {
+  return await tryAgain(() => countOf(operation, request()));
 }
 
 /**
- * Every row of a request, page by page, or the first `limit` of them. The request must have a total order.
+ * Every row of a request, page by page, or the first `limit` of them. The request must have a total order. It answers
+ * the rows from number `from` to number `to`, or, where rows may appear before the last one meanwhile, those after `last`.
  * @throws DatabaseError when any page fails: a part is never taken for the whole.
  */
 export async function readAll<T>(
   operation: string,
-  request: (from: number, to: number) => PromiseLike<Answer<T[]>>,
+  request: (from: number, to: number, last: T | undefined) => Request<T[]>,
   limit = Number.POSITIVE_INFINITY,
 ): Promise<T[]> {
   const rows: T[] = [];
   while (rows.length < limit) {
     const from = rows.length;
     const wanted = Math.min(PAGE, limit - from);
-    const page = await readOne(operation, () => request(from, from + wanted - 1));
+    const page = await readOne(operation, () => request(from, from + wanted - 1, rows.at(-1)));
     rows.push(...page);
     if (page.length < wanted) {
       break;
     }
   }
   return rows;
+}
+
+/** The value in its declared shape. @throws DatabaseError */
+export function shaped<T>(operation: string, shape: z.ZodType<T>, value: unknown): T {
+  const parsed = shape.safeParse(value ?? null);
+  if (!parsed.success) {
+    throw new DatabaseError(operation, 200, "", `unexpected answer: ${parsed.error.message}`, null);
+  }
+  return parsed.data;
+}
+
+async function succeeded<T>(operation: string, request: Request<T>): Promise<Success<T>> {
+  const answer = await request.retry(false);
+  if (answer.error === null) {
+    return answer;
+  }
+  const { message, code, details, hint } = answer.error;
+  // The details of a broken reference name the value; a count's answer has no body to say anything.
+  const text = (code === FOREIGN_KEY_VIOLATION ? details : message) || message || "no reason given";
+  throw new DatabaseError(operation, answer.status, code ?? "", text, hint);
+}
+
+async function tryAgain<T>(attempt: () => Promise<T>): Promise<T> {
+  const startedAt = Date.now();
+  for (const pauseMs of PAUSES_MS) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const isTransient = error instanceof DatabaseError && TRANSIENT.has(error.status);
+      if (!isTransient || Date.now() - startedAt > TRY_AGAIN_WITHIN_MS) {
+        throw error;
+      }
+      await sleep(pauseMs);
+    }
+  }
+  return await attempt();
 }

@@ -2,10 +2,11 @@ import { z } from "zod";
 import type { CreatedPod } from "../contract/activities.ts";
 import type { WorkerRow } from "../contract/inputs.ts";
 import type { DrainOrder, Evidence, LeaseCause } from "../contract/plan.ts";
+import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 
-const row = z
-  .object({
+const row: z.ZodType<LoadedWorker> = camelized(
+  z.object({
     now_ms: z.number(),
     id: z.string(),
     status: z.enum(["spawning", "active", "terminating", "terminated", "error"]),
@@ -23,26 +24,8 @@ const row = z
     busy: z.boolean(),
     config: z.record(z.string(), z.unknown()),
     environment: z.record(z.string(), z.unknown()),
-  })
-  .transform((r): LoadedWorker => ({
-    nowMs: r.now_ms,
-    id: r.id,
-    status: r.status,
-    podId: r.pod_id,
-    postState: r.post_state,
-    postedMs: r.posted_ms,
-    createdMs: r.created_ms,
-    readyMs: r.ready_ms,
-    bootStage: r.boot_stage,
-    bootStageMs: r.boot_stage_ms,
-    terminatingMs: r.terminating_ms,
-    drainsWithoutDeadline: r.drains_without_deadline,
-    goneMs: r.gone_ms,
-    statusReason: r.status_reason,
-    busy: r.busy,
-    config: r.config,
-    environment: r.environment,
-  }));
+  }),
+);
 
 /** A row with its pool's own settings and those of the newest Temporal worker process. */
 export interface LoadedWorker extends WorkerRow {

@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { type DestinationStream, type Logger, pino } from "pino";
 import type { Config } from "../config/config.ts";
 import { createLogger } from "../logger.ts";
-import { DatabaseError } from "../supabase/client.ts";
+import { DatabaseError } from "../supabase/database-error.ts";
 import type { LogLine, LogStore } from "../supabase/log-store.ts";
 
 /** What an outage may pile up: some tens of MB, with the longest lines that are kept. */

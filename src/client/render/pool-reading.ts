@@ -1,21 +1,17 @@
 import type { Intent } from "../../contract/intent.ts";
 import type { Look, PoolStatus } from "../../contract/messages.ts";
 import type { BreakerState, Spend, SpendCaps } from "../../contract/plan.ts";
+import type { ObservedWorker } from "../../policy/observation.ts";
 
-/** Whether someone decides about the pool, as seen from Temporal. */
+/** Whether a Temporal worker decides about the pool, as seen from Temporal. */
 export type Controller =
   | { readonly state: "answers"; readonly status: PoolStatus; readonly look: Look | null }
   | { readonly state: "silent" | "not_running" | "unreachable"; readonly reason: string };
 
-export interface FleetWorker {
-  readonly id: string;
-  readonly status: "spawning" | "active" | "terminating" | "terminated" | "error";
-  readonly origin: "pool" | "external";
+type Observed = "id" | "status" | "origin" | "podId" | "createdMs" | "heartbeatMs" | "costPerHourUsd";
+
+export interface FleetWorker extends Pick<ObservedWorker, Observed> {
   readonly bootStage: string;
-  readonly podId: string | null;
-  readonly createdMs: number;
-  readonly heartbeatMs: number | null;
-  readonly costPerHourUsd: number | null;
   readonly task: { readonly id: string; readonly type: string | null; readonly progress: number | null } | null;
 }
 

@@ -1,9 +1,11 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, Connection } from "@temporalio/client";
 import { pino } from "pino";
 import { POOL_WORKFLOW, poolWorkflowId } from "../../contract/names.ts";
 import { GPU_POOL } from "../../contract/search-attributes.ts";
 import { connectDatabase } from "../../supabase/client.ts";
+import { taskStore } from "../../supabase/task-store.ts";
 import { reportDemo } from "./report.ts";
 import { demoTasks } from "./tasks.ts";
 import { demoWatcher, renderView } from "./watch.ts";
@@ -81,19 +83,15 @@ async function runMainJob(stack: Stack, signal: AbortSignal, show: DemoScreen): 
   }
   const worker = stack.startWorker(SETTINGS);
   const { SUPABASE_URL: url = "", SUPABASE_SERVICE_ROLE_KEY: serviceRoleKey = "" } = stack.env;
-  const { client: db } = connectDatabase({ url, serviceRoleKey });
+  const database = connectDatabase({ url, serviceRoleKey });
   await startPool(stack.env["TEMPORAL_ADDRESS"] ?? "");
 
   const startedAt = Date.now();
-  const { error } = await db
-    .from("tasks")
-    .insert(demoTasks(TASKS).map((params) => ({ task_type: "generate_video", params })));
-  if (error) {
-    throw new Error(`tasks could not be submitted: ${error.message}`);
-  }
+  const tasks = demoTasks(TASKS).map((params) => ({ id: randomUUID(), task_type: "generate_video", params }));
+  await taskStore(database).submit(tasks);
   show.line(`\n${TASKS} generate_video tasks submitted to pool "${POOL}".\n`);
 
-  const look = demoWatcher(db, simulator, POOL);
+  const look = demoWatcher(database, simulator, POOL);
   let peak = 0;
   for (;;) {
     signal.throwIfAborted();
@@ -115,7 +113,7 @@ async function runMainJob(stack: Stack, signal: AbortSignal, show: DemoScreen): 
     await sleep(LOOK_MS, undefined, { signal });
   }
   show.line("");
-  const report = await reportDemo(db, simulator, { tasks: TASKS, peak: PEAK }, peak);
+  const report = await reportDemo(database, simulator, { tasks: TASKS, peak: PEAK }, peak);
   show.line(report.text);
   for (const fault of report.faults) {
     show.line(`FAULT: ${fault}`);

@@ -1,7 +1,9 @@
-import type { SupabaseClient } from "@supabase/supabase-js";
 import { findFfmpeg } from "../../gpu-worker/ffmpeg.ts";
 import { probeVideo } from "../../gpu-worker/probe-video.ts";
 import type { DemoTask } from "./tasks.ts";
+import type { Database } from "../../supabase/client.ts";
+import { fleetStore } from "../../supabase/fleet-store.ts";
+import { type TaskRow, taskStore } from "../../supabase/task-store.ts";
 import type { Simulator } from "../../simulator/simulator.ts";
 
 export interface DemoReport {
@@ -10,32 +12,15 @@ export interface DemoReport {
   readonly faults: readonly string[];
 }
 
-interface TaskRow {
-  readonly id: string;
-  readonly status: string;
-  readonly worker_id: string | null;
-  readonly attempts: number;
-  readonly params: DemoTask;
-  readonly created_at: string;
-  readonly generation_started_at: string | null;
-  readonly generation_processed_at: string | null;
-  readonly output_location: string | null;
-  readonly error_message: string | null;
-}
-
 /** The demo's end: every task with its probed file, the money, and the ledger of pods. */
 export async function reportDemo(
-  db: SupabaseClient,
+  database: Database,
   simulator: Simulator,
   expected: { readonly tasks: number; readonly peak: number },
   reachedPeak: number,
 ): Promise<DemoReport> {
   const faults: string[] = [];
-  const { data, error } = await db.from("tasks").select("*").order("vtime");
-  if (error) {
-    throw new Error(`the demo cannot read its tasks: ${error.message}`);
-  }
-  const rows = data as TaskRow[];
+  const rows = (await taskStore(database).getTasks()).toSorted((a, b) => a.vtime - b.vtime);
   const ffmpeg = await findFfmpeg(process.env["FFMPEG_PATH"] ?? null);
   const lines: string[][] = [["task", "asked", "worker", "attempts", "wait", "run", "file"]];
   for (const row of rows) {
@@ -43,7 +28,7 @@ export async function reportDemo(
     if (fault !== null) {
       faults.push(`task ${row.id}: ${fault}`);
     }
-    const { frames, fps, width, height } = row.params;
+    const { frames, fps, width, height } = row.params as unknown as DemoTask;
     lines.push([
       row.id.slice(0, 8),
       `${frames} frames, ${fps} fps, ${width}x${height}`,
@@ -55,7 +40,8 @@ export async function reportDemo(
     ]);
   }
   const ledger = simulator.ledger();
-  const spent = await bookedCost(db);
+  const workers = await fleetStore(database).getWorkers();
+  const spent = workers.reduce((sum, worker) => sum + (worker.cost_usd ?? 0), 0);
   faults.push(...tally(rows.length, expected.tasks, reachedPeak, expected.peak, ledger.totals));
   const text = [
     table(lines),
@@ -70,7 +56,7 @@ async function faultOf(row: TaskRow, ffmpeg: string): Promise<string | null> {
   if (row.status !== "Complete" || row.output_location === null) {
     return `${row.status}${row.error_message === null ? "" : `: ${row.error_message}`}`;
   }
-  const { frames, fps, width, height } = row.params;
+  const { frames, fps, width, height } = row.params as unknown as DemoTask;
   const video = await probeVideo(row.output_location, ffmpeg);
   const asked = { codec: "h264", frames, fps, width, height };
   const wrong = Object.entries(asked).filter(([key, value]) => video[key as keyof typeof asked] !== value);
@@ -91,14 +77,6 @@ function tally(
     ...(peak === wantedPeak ? [] : [`the pool grew to ${peak} workers instead of ${wantedPeak}`]),
     ...(totals.live === 0 ? [] : [`${totals.live} pods are left at the provider`]),
   ];
-}
-
-async function bookedCost(db: SupabaseClient): Promise<number> {
-  const { data, error } = await db.from("workers").select("cost_usd");
-  if (error) {
-    throw new Error(`the demo cannot read its workers: ${error.message}`);
-  }
-  return data.reduce((sum, { cost_usd }) => sum + Number(cost_usd ?? 0), 0);
 }
 
 function seconds(from: string | null, to: string | null): string {

@@ -1,4 +1,7 @@
-import type { SupabaseClient } from "@supabase/supabase-js";
+import type { Database } from "../../supabase/client.ts";
+import { fleetStore, type WorkerRecord } from "../../supabase/fleet-store.ts";
+import { journalStore } from "../../supabase/journal-store.ts";
+import { taskStore } from "../../supabase/task-store.ts";
 import type { Simulator } from "../../simulator/simulator.ts";
 
 /** One look at the demo's pool. */
@@ -17,26 +20,22 @@ export interface DemoView {
 }
 
 /** Answers a function that looks; every look brings the journal's news since the one before. */
-export function demoWatcher(db: SupabaseClient, simulator: Simulator, pool: string): () => Promise<DemoView> {
+export function demoWatcher(database: Database, simulator: Simulator, pool: string): () => Promise<DemoView> {
   let lastEvent = 0;
   return async () => {
     const [tasks, workers, events] = await Promise.all([
-      db.from("tasks").select("status"),
-      db.from("workers").select("status, gone_at").eq("pool", pool),
-      db.from("pool_events").select("id, kind, reason, worker_id").eq("pool", pool).gt("id", lastEvent).order("id"),
+      taskStore(database).getTasks(),
+      fleetStore(database).getWorkers({ pool }),
+      journalStore(database).since(pool, lastEvent),
     ]);
-    const failed = [tasks, workers, events].find(({ error }) => error !== null)?.error;
-    if (failed) {
-      throw new Error(`the demo cannot read its own database: ${failed.message}`);
-    }
-    const news = (events.data ?? []).map(({ id, kind, reason, worker_id: worker }) => {
-      lastEvent = Number(id);
-      return [String(kind).padEnd(16), worker ?? "", String(reason)].filter((part) => part !== "").join("  ");
-    });
+    lastEvent = events.at(-1)?.id ?? lastEvent;
+    const news = events.map(({ kind, reason, worker_id: worker }) =>
+      [kind.padEnd(16), worker ?? "", reason].filter((part) => part !== "").join("  "),
+    );
     const { totals } = simulator.ledger();
     return {
-      tasks: countBy((tasks.data ?? []).map(({ status }) => String(status))),
-      workers: countWorkers(workers.data ?? []),
+      tasks: countBy(tasks.map(({ status }) => status)),
+      workers: countWorkers(workers),
       livePods: totals.live,
       costUsd: totals.costUsd,
       news,
@@ -52,7 +51,7 @@ function countBy(values: readonly string[]): Record<string, number> {
   return counts;
 }
 
-function countWorkers(rows: readonly { status: unknown; gone_at: unknown }[]): DemoView["workers"] {
+function countWorkers(rows: readonly WorkerRecord[]): DemoView["workers"] {
   const living = rows.filter(({ gone_at }) => gone_at === null);
   const has = (status: string) => living.filter((row) => row.status === status).length;
   return {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createLogReader } from "../../../src/client/commands/see/logs-read.ts";
+import { createLogReader } from "../../../src/supabase/log-reader.ts";
 import { connectDatabase } from "../../../src/supabase/client.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 import { launchClient, runClient } from "../../kit/client.ts";

@@ -1,16 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { connectDatabase } from "../../../src/supabase/client.ts";
-import { databaseOperations, type Operations } from "../../../src/supabase/operations.ts";
+import { connectDatabase, type Database } from "../../../src/supabase/client.ts";
+import { type FleetStore, fleetStore } from "../../../src/supabase/fleet-store.ts";
+import { type TaskStore, taskStore } from "../../../src/supabase/task-store.ts";
+import { readView } from "../../../src/supabase/views.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 
 describe("the operations of the database, over HTTP", () => {
   let api: QueueApi;
-  let db: Operations;
+  let database: Database;
+  let db: TaskStore & FleetStore;
   let pool: string;
   beforeAll(async () => {
     api = await openQueueApi();
-    db = databaseOperations(connectDatabase({ url: api.url, serviceRoleKey: api.keys.serviceRoleKey }));
+    database = connectDatabase({ url: api.url, serviceRoleKey: api.keys.serviceRoleKey });
+    db = { ...taskStore(database), ...fleetStore(database) };
   });
   beforeEach(async () => {
     pool = await api.queue.newPool();
@@ -102,7 +106,7 @@ describe("the operations of the database, over HTTP", () => {
     async (view) => {
       await api.queue.newWorker(pool);
       await api.queue.addTask(pool);
-      const rows = await db.analyse(view);
+      const rows = await readView(database, view);
       expect(rows.filter((row) => row.pool === pool)).toHaveLength(1);
     },
   );

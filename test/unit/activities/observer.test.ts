@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { createObserver, type Observed } from "../../../src/activities/observer.ts";
 import { podEvidenceBook } from "../../../src/activities/pod-evidence.ts";
 import { loadConfig } from "../../../src/config/config.ts";
-import type { PoolStore, Reading } from "../../../src/supabase/pool-store.ts";
+import type { Reading } from "../../../src/supabase/observation.ts";
+import type { PoolStore } from "../../../src/supabase/pool-store.ts";
 import { idle, NOW, observe, SEC, spawnOf, told } from "../../kit/policy.ts";
 
 const config = loadConfig({

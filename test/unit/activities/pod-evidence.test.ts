@@ -3,7 +3,7 @@ import { podEvidenceBook } from "../../../src/activities/pod-evidence.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import type { ListPodsOutcome } from "../../../src/runpod/outcomes.ts";
 import type { Pod } from "../../../src/runpod/types.ts";
-import type { ReadWorker } from "../../../src/supabase/pool-store.ts";
+import type { ReadWorker } from "../../../src/supabase/observation.ts";
 import { idle, spawning } from "../../kit/policy.ts";
 
 /** A complete list of these pods, each with its status. */

@@ -4,7 +4,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createWatchActivity } from "../../../src/activities/watch.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import type { Plan } from "../../../src/contract/plan.ts";
-import type { PoolStore, Reading } from "../../../src/supabase/pool-store.ts";
+import type { Reading } from "../../../src/supabase/observation.ts";
+import type { PoolStore } from "../../../src/supabase/pool-store.ts";
 import { busy, observe, SEC, spawnOf } from "../../kit/policy.ts";
 
 const BETWEEN_LOOKS_MS = 10 * SEC;

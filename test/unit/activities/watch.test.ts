@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 import { createWatchActivity } from "../../../src/activities/watch.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import type { ObservedWorker } from "../../../src/policy/observation.ts";
-import type { PoolStore, Reading } from "../../../src/supabase/pool-store.ts";
+import type { Reading } from "../../../src/supabase/observation.ts";
+import type { PoolStore } from "../../../src/supabase/pool-store.ts";
 import { busy, idle, NOW, observe, SEC, times } from "../../kit/policy.ts";
 
 const config = loadConfig({

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ClientError, describeError, EXIT } from "../../../src/client/errors.ts";
 import { ConfigError } from "../../../src/config/config.ts";
-import { DatabaseError } from "../../../src/supabase/client.ts";
+import { DatabaseError } from "../../../src/supabase/database-error.ts";
 
 const env = { SUPABASE_URL: "https://project.example" };
 

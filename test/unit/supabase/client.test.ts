@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { connectDatabase } from "../../../src/supabase/client.ts";
 
@@ -66,6 +66,15 @@ describe("a call to a database function", () => {
     expect(error).toMatchObject({ name: "DatabaseError", status: 0 });
     expect(String(error)).toContain("pool_observe failed (no answer");
     expect(`${JSON.stringify(error)} ${String(error)}`).not.toContain(KEY);
+  });
+
+  it("invariant 3: that is not answered within fifteen seconds is given up, and its request ends", async () => {
+    const deadline = vi.spyOn(AbortSignal, "timeout").mockImplementation(() => AbortSignal.abort(new Error("late")));
+    const database = await listen(() => undefined);
+    const error = await database.call("pool_observe", {}, z.unknown()).catch((e: unknown) => e);
+    expect(deadline).toHaveBeenCalledExactlyOnceWith(15_000);
+    expect(error).toMatchObject({ name: "DatabaseError", status: 0 });
+    deadline.mockRestore();
   });
 
   it("invariant 3: whose answer has another shape is an error that names the field", async () => {

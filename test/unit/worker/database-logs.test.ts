@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { createDatabaseLogs } from "../../../src/worker/database-logs.ts";
 import { createLogSender } from "../../../src/gpu-worker/log-sender.ts";
 import { createLogger } from "../../../src/logger.ts";
-import { DatabaseError } from "../../../src/supabase/client.ts";
+import { DatabaseError } from "../../../src/supabase/database-error.ts";
 import type { LogLine } from "../../../src/supabase/log-store.ts";
 
 const AN_HOUR_MS = 3_600_000;

@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import { table } from "../../../config/variables.ts";
 import { addExamples, type Context, jsonOption } from "../../context.ts";
 import { onDatabase } from "./db-connection.ts";
-import { addDbStatusCommand, addDbVerifyCommand } from "./db-state.ts";
+import { addDbStatusCommand } from "./db-status.ts";
+import { addDbVerifyCommand } from "./db-verify.ts";
 
 export function addDbCommand(program: Command, context: Context): void {
   const db = program.command("db").description("prepare the database");

@@ -9,10 +9,8 @@ import { settingsAt } from "../../../policy/schedule.ts";
 import type { PolicySettings } from "../../../policy/settings.ts";
 import { createRunpodClient } from "../../../runpod/client.ts";
 import type { ListPodsOutcome } from "../../../runpod/outcomes.ts";
-import type { Database } from "../../../supabase/client.ts";
-import { poolStore } from "../../../supabase/pool-store.ts";
+import { type PoolRecord, type PoolStore, poolStore } from "../../../supabase/pool-store.ts";
 import { summariseCycle } from "../../../contract/explanations.ts";
-import { answerOf, inTime } from "../../connections.ts";
 import type { Context } from "../../context.ts";
 import { startCommand } from "../../render/start-command.ts";
 import { ClientError, EXIT } from "../../errors.ts";
@@ -32,14 +30,15 @@ export interface DryRun {
 }
 
 /**
- * Decides as the pool's watch would, from one reading, and leaves it at that: nothing is written anywhere.
+ * Decides as the pool's watch would, from one reading. Nothing is written anywhere.
  * @throws ClientError when there is no such pool; ConfigError, DatabaseError
  */
 export async function dryRun(context: Context, pool: string): Promise<DryRun> {
   const config = loadConfig(context.env, { need: ["supabase"] });
   const database = await context.connections.database();
-  const row = await readRow(database, pool);
-  const settings = settingsInForce(config, row.environment, row.config);
+  const pools = poolStore(database);
+  const { own, environment, observedAt } = await requirePool(pools, pool);
+  const settings = settingsInForce(config, environment, own);
   const request = {
     knownFleetHash: null,
     full: false,
@@ -48,24 +47,21 @@ export async function dryRun(context: Context, pool: string): Promise<DryRun> {
     minBoots: settings.minWorkersForRateCheck,
     spend: true,
   };
-  const [reading, list] = await Promise.all([
-    inTime("pool_observe", poolStore(database).observe(pool, request)),
-    listPods(context.env),
-  ]);
+  const [reading, list] = await Promise.all([pools.observe(pool, request), listPods(context.env)]);
   const fleet = reading.fleet ?? [];
-  // Of one list only what it shows counts: absence takes two.
+  // One list proves that a pod is there; only two prove that it is not.
   const book = podEvidenceBook();
   book.note(fleet, list);
   const decision = decide(settings, {
     ...reading,
-    observingSinceMs: isWatched(row.observed_at, reading.nowMs, settings) ? reading.observingSinceMs : reading.nowMs,
+    observingSinceMs: isWatched(observedAt, reading.nowMs, settings) ? reading.observingSinceMs : reading.nowMs,
     fleet: fleet.map((worker) => ({ ...worker, pod: book.of(worker) })),
   });
   const { snapshot, actions, breaker, warnings } = decision;
   return {
     round: summariseCycle(pool, { decisionId: randomUUID(), snapshot, actions }, []),
     settings: settingsAt(settings, reading.nowMs).settings,
-    own: Object.keys(row.config as object).toSorted(),
+    own: Object.keys(own).toSorted(),
     provider:
       list.kind === "complete"
         ? `${counted(list.pods.length, "pod", "pods")} in the account`
@@ -75,11 +71,9 @@ export async function dryRun(context: Context, pool: string): Promise<DryRun> {
   };
 }
 
-async function readRow({ client }: Database, pool: string) {
-  const columns = "config, environment, observed_at";
-  const { data } = await answerOf("read pools", client.from("pools").select(columns).eq("name", pool));
-  const row = data?.[0];
-  if (row === undefined) {
+async function requirePool(pools: PoolStore, pool: string): Promise<PoolRecord> {
+  const record = await pools.find(pool);
+  if (record === null) {
     const advice = `start it: ${startCommand(pool)}`;
     throw new ClientError(
       EXIT.unreachable,
@@ -87,7 +81,7 @@ async function readRow({ client }: Database, pool: string) {
       advice,
     );
   }
-  return row;
+  return record;
 }
 
 /** As in pool_observe: a controller that comes back after a pause counts heartbeat ages from its own start. */

@@ -2,8 +2,9 @@ import { z } from "zod";
 import type { Explanation } from "../../../contract/messages.ts";
 import type { Action, Snapshot } from "../../../contract/plan.ts";
 import type { Database } from "../../../supabase/client.ts";
+import { type JournaledDecision, journalStore } from "../../../supabase/journal-store.ts";
+import { poolStore } from "../../../supabase/pool-store.ts";
 import { explain } from "../../../contract/explanations.ts";
-import { answerOf } from "../../connections.ts";
 import { startCommand } from "../../render/start-command.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 
@@ -20,7 +21,7 @@ const action = z.union([
     ]),
   }),
 ]);
-/** What an older version wrote may lack its rule; a newer one's actions are passed over. */
+/** An older version's entry may lack its rule; a newer version's actions are left out. */
 const details = z.object({
   inputs: z
     .looseObject({ rule: z.string() })
@@ -32,39 +33,32 @@ const details = z.object({
 });
 
 /**
- * The pool's last decisions as its journal tells them, the newest first.
+ * The pool's last decisions according to its journal, the newest first.
  * @throws ClientError when there is no such pool; DatabaseError
  */
-export async function journaledDecisions({ client }: Database, pool: string, count: number): Promise<Explanation[]> {
-  const { data: pools } = await answerOf("read pools", client.from("pools").select("name").eq("name", pool));
-  if (pools?.length === 0) {
+export async function journaledDecisions(database: Database, pool: string, count: number): Promise<Explanation[]> {
+  if ((await poolStore(database).find(pool)) === null) {
     throw new ClientError(EXIT.unreachable, `pool ${pool} was never started`, `start it: ${startCommand(pool)}`);
   }
-  const columns = "at, reason, decision_id, details";
-  const request = client.from("pool_events").select(columns).eq("pool", pool).eq("kind", "decision");
-  const { data } = await answerOf("read decisions", request.order("id", { ascending: false }).limit(count));
-  return (data ?? []).map((row) => explanationOf(row));
+  return (await journalStore(database).decisions(pool, count)).map(explanationOf);
 }
 
-interface JournalRow {
-  readonly at: string;
-  readonly reason: string;
-  readonly decision_id: string | null;
-  readonly details: unknown;
-}
-
-/** A decision of the journal as the query `explain` would tell it. */
-export function explanationOf({ at, reason, decision_id: id, details: given }: JournalRow): Explanation {
+/** A decision of the journal in the shape of the query `explain`. */
+export function explanationOf({ at, reason, decision_id: id, details: given }: JournaledDecision): Explanation {
   const { inputs = null, actions = [] } = details.safeParse(given).data ?? {};
   const decisionId = id ?? "";
   const known = actions.filter((one): one is Action => action.safeParse(one).success);
-  const told = explain({ decisionId, actions: known, snapshot: { ...inputs, reason, observedAt: at } as Snapshot });
+  const explained = explain({
+    decisionId,
+    actions: known,
+    snapshot: { ...inputs, reason, observedAt: at } as Snapshot,
+  });
   return {
     decisionId,
     at: new Date(at).toISOString(),
     rule: inputs?.rule ?? null,
     reason,
-    inputs: inputs && (told?.inputs ?? null),
-    actions: told?.actions ?? [],
+    inputs: inputs && (explained?.inputs ?? null),
+    actions: explained?.actions ?? [],
   };
 }

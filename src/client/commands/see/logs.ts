@@ -2,8 +2,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { addExamples, type Context } from "../../context.ts";
 import { parseDurationSec } from "../../render/durations.ts";
+import {
+  createLogReader,
+  LOG_LEVELS,
+  LOG_SOURCES,
+  type LogFilter,
+  type LogLevel,
+  type LogReader,
+  type LogRow,
+} from "../../../supabase/log-reader.ts";
 import { describeError } from "../../errors.ts";
-import { LOG_LEVELS, LOG_SOURCES, type LogFilter, type LogLevel, type LogReader, type LogRow } from "./logs-read.ts";
 import { plain, type Style } from "../../render/output.ts";
 
 const POLL_MS = 1_000;
@@ -39,7 +47,6 @@ export function addLogsCommand(program: Command, context: Context): void {
     .option("--follow", "keep printing what arrives until Ctrl-C")
     .addOption(new Option("--json", "print one JSON object a line instead of text"))
     .action(async (options: LogsOptions) => {
-      const { createLogReader } = await import("./logs-read.ts");
       const { since, limit, follow, json, ...filter } = options;
       const oldest = since === undefined ? {} : { since: new Date(Date.now() - since * 1000).toISOString() };
       const reader = createLogReader(await context.connections.database(), { ...filter, ...oldest });

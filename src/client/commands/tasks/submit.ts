@@ -2,8 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
 import type { Command } from "commander";
-import type { Database } from "../../../supabase/client.ts";
-import { answerOf } from "../../connections.ts";
+import { type TaskStore, taskStore } from "../../../supabase/task-store.ts";
 import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { addTaskFlags, type TaskFlags, tasksFromFlags } from "./task-flags.ts";
@@ -25,16 +24,16 @@ export function addSubmitCommand(program: Command, context: Context): void {
     .action(async (options: SubmitOptions) => {
       const tasks = await readTasks(options);
       const { output } = context;
-      const database = await context.connections.database();
-      // Without a word about the pool, a task goes where its type belongs.
+      const store = taskStore(await context.connections.database());
+      // Where no pool is named, the database chooses it by the type of each task.
       const pool = options.pool !== undefined || context.env["GPU_POOL"] ? poolName(context, options) : null;
-      const ids = await insertTasks(database, tasks, pool, (batch) => {
+      const ids = await insertTasks(store, tasks, pool, (batch) => {
         if (!options.json && !options.wait) {
           output.print(batch.join("\n"));
         }
       });
       if (options.wait) {
-        await waitForTasks(context, database, ids, options.json === true);
+        await waitForTasks(context, store, ids, options.json === true);
       } else if (options.json) {
         output.printJson({ ids });
       }
@@ -65,19 +64,18 @@ async function readTasks(options: SubmitOptions): Promise<TaskInput[]> {
 }
 
 async function insertTasks(
-  database: Database,
+  store: TaskStore,
   tasks: readonly TaskInput[],
   pool: string | null,
   onInserted: (ids: readonly string[]) => void,
 ): Promise<string[]> {
-  // Made here, so that each id belongs to a known input whatever the order of the answer.
+  // The ids are made here: so each is known to belong to its input, in whatever order the database answers.
   const rows = tasks.map((task) => ({ id: randomUUID(), priority: 0, ...task, ...(pool !== null && { pool }) }));
   const ids: string[] = [];
   for (let start = 0; start < rows.length; start += BATCH) {
     const batch = rows.slice(start, start + BATCH);
     try {
-      // A field that a row lacks takes its column's default.
-      await answerOf("submit", database.client.from("tasks").insert(batch, { defaultToNull: false }));
+      await store.submit(batch);
     } catch (error) {
       if (start === 0) {
         throw error;

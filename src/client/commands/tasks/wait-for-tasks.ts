@@ -1,26 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { DatabaseError, type Database } from "../../../supabase/client.ts";
-import { answerOf } from "../../connections.ts";
+import { DatabaseError } from "../../../supabase/database-error.ts";
+import type { TaskState, TaskStore } from "../../../supabase/task-store.ts";
 import type { Context } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { plain } from "../../render/output.ts";
 
 const POLL_MS = 1_000;
-/** Keeps the request's URL below 8 KB. */
-const IDS_PER_REQUEST = 150;
-
-export interface TaskState {
-  readonly id: string;
-  readonly status: string;
-  readonly url: string | null;
-  readonly error: string | null;
-}
 
 /**
  * Waits until every task has ended and prints the results' URLs. Progress goes to stderr; outages are waited out.
  * @throws ClientError when any task did not complete
  */
-export async function waitForTasks(context: Context, database: Database, ids: readonly string[], json: boolean) {
+export async function waitForTasks(context: Context, store: TaskStore, ids: readonly string[], json: boolean) {
   const { output } = context;
   const states = new Map<string, TaskState>();
   let shown = "";
@@ -31,10 +22,8 @@ export async function waitForTasks(context: Context, database: Database, ids: re
     }
     let line: string;
     try {
-      for (let start = 0; start < open.length; start += IDS_PER_REQUEST) {
-        for (const state of await readStates(database, open.slice(start, start + IDS_PER_REQUEST))) {
-          states.set(state.id, state);
-        }
+      for (const state of await readStates(store, open)) {
+        states.set(state.id, state);
       }
       line = summarise(ids, states);
     } catch (error) {
@@ -75,28 +64,9 @@ function report({ output }: Context, tasks: readonly TaskState[], json: boolean)
   }
 }
 
-async function readStates(database: Database, ids: readonly string[]): Promise<TaskState[]> {
-  const columns = "id, status, error_message, output_location, video_url:result_data->>video_url";
-  const { data } = await answerOf(
-    "read tasks",
-    database.client
-      .from("tasks")
-      .select(columns)
-      .in("id", [...ids]),
-  );
-  const rows = (data ?? []) as unknown as readonly Record<string, string | null>[];
-  const byId = new Map(rows.map((row) => [row["id"], row]));
-  return ids.map((id) => {
-    const row = byId.get(id);
-    return row === undefined
-      ? { id, status: "Deleted", url: null, error: "its row is no longer there" }
-      : {
-          id,
-          status: row["status"] ?? "",
-          url: row["video_url"] ?? row["output_location"] ?? null,
-          error: row["error_message"] ?? null,
-        };
-  });
+async function readStates(store: TaskStore, ids: readonly string[]): Promise<TaskState[]> {
+  const found = new Map((await store.states(ids)).map((state) => [state.id, state]));
+  return ids.map((id) => found.get(id) ?? { id, status: "Deleted", url: null, error: "its row is no longer there" });
 }
 
 function hasEnded(state: TaskState | undefined): boolean {

@@ -1,8 +1,10 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { connectDatabase, DatabaseError } from "../../../src/supabase/client.ts";
-import { databaseOperations } from "../../../src/supabase/operations.ts";
+import { connectDatabase } from "../../../src/supabase/client.ts";
+import { DatabaseError } from "../../../src/supabase/database-error.ts";
+import { fleetStore } from "../../../src/supabase/fleet-store.ts";
+import { taskStore } from "../../../src/supabase/task-store.ts";
 
 describe("the operations of the database when it does not answer well", () => {
   let server: Server | undefined;
@@ -15,7 +17,8 @@ describe("the operations of the database when it does not answer well", () => {
     server = createServer(listener);
     await new Promise<void>((resolve) => server!.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as AddressInfo;
-    return databaseOperations(connectDatabase({ url: `http://127.0.0.1:${port}`, serviceRoleKey: "a-key" }));
+    const database = connectDatabase({ url: `http://127.0.0.1:${port}`, serviceRoleKey: "a-key" });
+    return { ...taskStore(database), ...fleetStore(database) };
   };
   /** Answers in turn, the last one again and again; counts the requests. */
   const answering = async (...answers: readonly (readonly [number, unknown])[]) => {

@@ -1,0 +1,128 @@
+import { z } from "zod";
+import { camelized } from "./camelized.ts";
+import type { Database } from "./client.ts";
+import { DatabaseError } from "./database-error.ts";
+import { answerOf, readAll, shaped } from "./requests.ts";
+import { type Change, type Row, TABLES } from "./tables.ts";
+
+export type WorkerRecord = Row<"workers">;
+export type WorkerStatus = "spawning" | "active" | "terminating" | "terminated" | "error";
+
+export interface WorkerFilter {
+  readonly status?: readonly WorkerStatus[];
+  readonly pool?: string;
+}
+
+export interface StatusAnswer {
+  readonly outcome: "unchanged" | "refused";
+  readonly status: string;
+  readonly reason: string;
+}
+
+/** A worker that is not gone yet: what it works on and what its pod has cost. */
+export interface LivingWorker {
+  readonly id: string;
+  readonly taskType: string | null;
+  /** Null: it has no pod that bills. */
+  readonly billedFromMs: number | null;
+  /** Null: its pod bills still. */
+  readonly billedToMs: number | null;
+  readonly costPerHourUsd: number;
+}
+
+export interface FleetStore {
+  /** By age, the oldest first, past the server's limit of rows per answer. */
+  getWorkers(filter?: WorkerFilter): Promise<WorkerRecord[]>;
+  living(pool: string): Promise<LivingWorker[]>;
+  /** USD that a pool's pods have cost which no longer bill. */
+  bookedCost(pool: string): Promise<number>;
+  /** Books an external worker, which becomes active by its first heartbeat. Pods are booked by the pool alone. */
+  createWorkerRecord(id: string, instanceType: string, pool?: string): Promise<WorkerRecord>;
+  /** A wish: only the lifecycle changes a status, so a different one is refused, kept as evidence and journaled. */
+  updateWorkerStatus(id: string, status: WorkerStatus): Promise<StatusAnswer>;
+  /** Evidence that a worker failed, kept in its row and journaled; the verdict is the lifecycle's. */
+  markWorkerError(id: string, reason: string): Promise<StatusAnswer>;
+  /** Puts the tasks of workers that are not living back into the queue. Answers how many leases ended. */
+  resetOrphanedTasks(workerIds: readonly string[]): Promise<number>;
+}
+
+const livingWorkers = z.array(
+  camelized(
+    z.object({
+      id: z.string(),
+      pod_created_at: z.string().nullable(),
+      deleted_at: z.string().nullable(),
+      cost_per_hr_usd: z.number().nullable(),
+      task_attempts: z.array(z.object({ tasks: z.object({ task_type: z.string() }).nullable() })),
+    }),
+  ).transform((row): LivingWorker => ({
+    id: row.id,
+    taskType: row.taskAttempts[0]?.tasks?.taskType ?? null,
+    billedFromMs: row.podCreatedAt === null ? null : Date.parse(row.podCreatedAt),
+    billedToMs: row.deletedAt === null ? null : Date.parse(row.deletedAt),
+    costPerHourUsd: row.costPerHrUsd ?? 0,
+  })),
+);
+
+/** Workers as everyone but their lifecycle reads and reports them. Reads, writes and errors are as in taskStore. */
+export function fleetStore(database: Database): FleetStore {
+  const client = database[TABLES];
+  return {
+    async getWorkers({ status, pool } = {}) {
+      return await readAll("getWorkers", (from, to) => {
+        let rows = client.from("workers").select("*");
+        rows = status === undefined ? rows : rows.in("status", status);
+        rows = pool === undefined ? rows : rows.eq("pool", pool);
+        return rows.order("created_at").order("id").range(from, to);
+      });
+    },
+    async living(pool) {
+      const columns = "id, pod_created_at, deleted_at, cost_per_hr_usd, task_attempts(tasks(task_type))";
+      const rows = await readAll<unknown>("read workers", (from, to) => {
+        const living = client.from("workers").select(columns).eq("pool", pool).is("gone_at", null);
+        return living.is("task_attempts.ended_at", null).order("id").range(from, to);
+      });
+      return shaped("read workers", livingWorkers, rows);
+    },
+    async bookedCost(pool) {
+      const rows = await readAll("read costs", (from, to) =>
+        client.from("workers").select("cost_usd").eq("pool", pool).gt("cost_usd", 0).order("id").range(from, to),
+      );
+      return rows.reduce((sum, { cost_usd: usd }) => sum + (usd ?? 0), 0);
+    },
+    async createWorkerRecord(id, instanceType, pool = "main") {
+      const request = client.from("workers").insert({ id, instance_type: instanceType, pool }).select();
+      const [row] = await answerOf("createWorkerRecord", request);
+      if (row === undefined) {
+        throw new DatabaseError("createWorkerRecord", 200, "", `the new row of worker ${id} was not answered`, null);
+      }
+      return row;
+    },
+    updateWorkerStatus: (id, status) => report(database, "updateWorkerStatus", id, { status }),
+    markWorkerError: (id, reason) =>
+      report(database, "markWorkerError", id, { status: "error", metadata: { error_reason: reason } }),
+    resetOrphanedTasks: (workerIds) =>
+      database.call("func_reset_orphaned_tasks", { failed_worker_ids: workerIds }, z.number()),
+  };
+}
+
+async function report(
+  database: Database,
+  operation: string,
+  id: string,
+  columns: Change<"workers">,
+): Promise<StatusAnswer> {
+  const request = database[TABLES].from("workers").update(columns).eq("id", id).select("status");
+  const [row] = await answerOf(operation, request);
+  if (row === undefined) {
+    throw new DatabaseError(operation, 404, "", `worker ${id} does not exist`, "See getWorkers.");
+  }
+  const { status } = row;
+  return status === columns.status
+    ? { outcome: "unchanged", status, reason: `worker ${id} is ${status}` }
+    : {
+        outcome: "refused",
+        status,
+        reason: `worker ${id} stays ${status}: only its lifecycle changes a status; ${columns.status} is kept as evidence`,
+      };
+}

@@ -1,0 +1,54 @@
+import type { Database } from "./client.ts";
+import { answerOf, countOf, readOne } from "./requests.ts";
+import { type NewRow, type Row, TABLES } from "./tables.ts";
+
+const SHOWN = 200;
+
+export type Endpoint = Omit<Row<"notification_endpoints">, "secret">;
+export type GivenUp = Omit<Row<"outbox">, "next_attempt_at" | "delivered_at">;
+
+export interface NotificationStore {
+  /** @returns the endpoint's id, and the key that signs what is sent to it. */
+  addEndpoint(endpoint: NewRow<"notification_endpoints">): Promise<{ readonly id: string; readonly secret: string }>;
+  /** At most 200, the oldest first, without their keys. */
+  endpoints(): Promise<Endpoint[]>;
+  /** What waits for it is dropped. @returns false when there was no such endpoint. */
+  removeEndpoint(id: string): Promise<boolean>;
+  /** At most 200 notifications that are not tried any more, the newest first. */
+  givenUp(): Promise<GivenUp[]>;
+  /** Makes given up notifications due again. @returns how many. */
+  retry(ids: readonly number[] | "all"): Promise<number>;
+}
+
+/** The tables notification_endpoints and outbox, as operators use them. Every call throws DatabaseError. */
+export function notificationStore({ [TABLES]: client }: Database): NotificationStore {
+  return {
+    async addEndpoint(endpoint) {
+      const request = client.from("notification_endpoints").insert(endpoint).select("id, secret").single();
+      return await answerOf("notification_endpoints", request);
+    },
+    async endpoints() {
+      const columns = "id, project_id, pool, kinds, enabled, url, created_at";
+      return await readOne("notification_endpoints", () =>
+        client.from("notification_endpoints").select(columns).order("created_at").limit(SHOWN),
+      );
+    },
+    async removeEndpoint(id) {
+      const request = client.from("notification_endpoints").delete().eq("id", id).select("id");
+      return (await answerOf("notification_endpoints", request)).length > 0;
+    },
+    async givenUp() {
+      const columns = "id, kind, project_id, pool, payload, attempts, created_at, dead_at, last_error, endpoint_id";
+      return await readOne("outbox", () => {
+        const dead = client.from("outbox").select(columns).not("dead_at", "is", null);
+        return dead.order("id", { ascending: false }).limit(SHOWN);
+      });
+    },
+    async retry(ids) {
+      // Long past by any clock: due at once.
+      const again = { dead_at: null, attempts: 0, next_attempt_at: "2000-01-01T00:00:00Z" };
+      const dead = client.from("outbox").update(again, { count: "exact" }).not("dead_at", "is", null);
+      return await countOf("outbox", ids === "all" ? dead : dead.in("id", ids));
+    },
+  };
+}

@@ -1,0 +1,101 @@
+import { z } from "zod";
+import type { Intent } from "../contract/intent.ts";
+import type { Observation, ObservedWorker } from "../policy/observation.ts";
+import { camelized } from "./camelized.ts";
+
+export const intent: z.ZodType<Intent> = camelized(
+  z.object({
+    mode: z.enum(["normal", "draining", "paused", "closing"]),
+    hold: z.number().nullable(),
+    hold_until_ms: z.number().nullable(),
+    version: z.number(),
+  }),
+);
+
+const worker = z.object({
+  id: z.string(),
+  status: z.enum(["spawning", "active", "terminating", "terminated", "error"]),
+  origin: z.enum(["pool", "external"]),
+  pod_id: z.string().nullable(),
+  boot_stage: z.string(),
+  created_ms: z.number(),
+  ready_ms: z.number().nullable(),
+  heartbeat_ms: z.number().nullable(),
+  vram_ms: z.number().nullable(),
+  released_ms: z.number().nullable(),
+  cost_per_hour_usd: z.number().nullable(),
+  drains_without_deadline: z.boolean(),
+  signal: z.string().nullable(),
+  signal_ms: z.number().nullable(),
+  task: z
+    .object({
+      id: z.string(),
+      started_ms: z.number(),
+      progress_ms: z.number().nullable(),
+      progress: z.number().nullable(),
+      stuck_timeout_sec: z.number().nullable(),
+    })
+    .nullable(),
+});
+
+/** What the database function pool_observe answers. */
+export const poolObservation = camelized(
+  z.object({
+    now_ms: z.number(),
+    observing_since_ms: z.number().nullable(),
+    mass_silence_since_ms: z.number().nullable(),
+    intent,
+    config: z.record(z.string(), z.unknown()),
+    environment: z.record(z.string(), z.unknown()),
+    watch_id: z.string().nullable(),
+    queued: z.number(),
+    breaker: z.object({
+      state: z.enum(["closed", "open", "half_open"]),
+      since_ms: z.number(),
+      failed: z.number(),
+      ready: z.number(),
+    }),
+    spend: z
+      .object({
+        hourly_usd: z.number(),
+        today_usd: z.number(),
+        price_usd: z.number().nullable(),
+        unpriced: z.number(),
+      })
+      .nullable(),
+    launched_last_minute: z.number(),
+    failed_recently: z.number(),
+    fleet_hash: z.string(),
+    fleet: z.array(worker).nullable(),
+  }),
+).transform((row) => ({ ...row, observingSinceMs: row.observingSinceMs ?? row.nowMs }));
+
+/** With what only people look at: boot stages and progress. */
+export type DetailedReading = z.infer<typeof poolObservation>;
+
+export type ReadWorker = Omit<ObservedWorker, "pod">;
+
+/** An observation as it is read: the provider is not asked. */
+export interface Reading extends Omit<Observation, "fleet"> {
+  /** The pool's own settings. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Settings of the newest Temporal worker process, as it gave them in beginWatch. */
+  readonly environment: Readonly<Record<string, unknown>>;
+  readonly watchId: string | null;
+  readonly fleetHash: string;
+  /** Null where it equals the known one. */
+  readonly fleet: readonly ReadWorker[] | null;
+}
+
+export interface ObserveRequest {
+  readonly knownFleetHash: string | null;
+  /** Also renews the record of unbroken observation, and always brings the fleet and the spend. */
+  readonly full: boolean;
+  readonly pollSec: number;
+  /** The breaker's counts go back this far, and never beyond its last change. */
+  readonly failureWindowMin: number;
+  /** Where there were fewer boots, the last so many of a day are counted instead. */
+  readonly minBoots: number;
+  /** Brings the account's spend; without it, and without `full`, the spend is null. */
+  readonly spend: boolean;
+}

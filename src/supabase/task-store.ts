@@ -1,0 +1,167 @@
+import { z } from "zod";
+import { camelized } from "./camelized.ts";
+import type { Database } from "./client.ts";
+import { answerOf, readAll, readCount, readOne, shaped } from "./requests.ts";
+import { type NewRow, type Row, TABLES } from "./tables.ts";
+
+/** Keeps a request's URL below 8 KB. */
+const IDS_PER_REQUEST = 150;
+
+export type TaskRow = Row<"tasks">;
+export type NewTask = NewRow<"tasks"> & { readonly id: string };
+export type TaskStatus = "Queued" | "In Progress" | "Complete" | "Failed" | "Cancelled";
+
+export interface TaskFilter {
+  readonly status?: readonly TaskStatus[];
+  readonly pool?: string;
+  readonly projectId?: string;
+  readonly workerId?: string;
+  /** The newest rows up to this many; left out: all of them. */
+  readonly limit?: number;
+}
+
+export interface TaskCount {
+  readonly pool: string;
+  readonly status: TaskStatus;
+  readonly gate?: "open" | "held" | "blocked";
+  /** ISO 8601. */
+  readonly changedSince?: string;
+}
+
+export interface TaskState {
+  readonly id: string;
+  readonly status: string;
+  /** Of the result. */
+  readonly url: string | null;
+  readonly error: string | null;
+}
+
+const claimed = camelized(
+  z.object({
+    id: z.string(),
+    task_type: z.string(),
+    params: z.unknown(),
+    project_id: z.string(),
+    attempt: z.number(),
+    lease_token: z.string(),
+  }),
+).transform(({ id: taskId, ...task }) => ({ taskId, ...task }));
+export type Claimed = z.infer<typeof claimed>;
+
+const taskOutcome = z.object({
+  outcome: z.enum(["completed", "already_completed", "requeued", "failed", "lease_lost", "not_running"]),
+  /** The task's status from now on. */
+  status: z.string().nullable(),
+});
+export type TaskOutcome = z.infer<typeof taskOutcome>;
+
+const counts = z.object({ totals: z.object({ queued_only: z.number(), active_only: z.number() }) });
+
+interface TaskReads {
+  /** Newest first, past the server's limit of rows per answer. */
+  getTasks(filter?: TaskFilter): Promise<TaskRow[]>;
+  /** What may be claimed and what runs, each counted up to 10,000; by the predicate that claims use. */
+  countAvailableTasks(runType?: "gpu" | "api"): Promise<{ queued: number; active: number }>;
+  /** All of a pool's tasks in one status. */
+  count(tasks: TaskCount): Promise<number>;
+  /** How far these tasks are; one whose row was deleted is left out. */
+  states(ids: readonly string[]): Promise<TaskState[]>;
+}
+
+interface TaskWrites {
+  /** At most 1,000 tasks, all of them or none. A field that one lacks takes its column's default. */
+  submit(tasks: readonly NewTask[]): Promise<void>;
+  /** The worker's own open task first, else the head of its pool's line; null when there is none for it. */
+  claimTask(workerId: string): Promise<Claimed | null>;
+  /** Conditional on the lease where one is given, else on the task's open lease. */
+  markTaskComplete(taskId: string, result: object | null, leaseToken?: string): Promise<TaskOutcome>;
+  /** One failed attempt: back to the queue, or failed for good with the third. */
+  markTaskFailed(taskId: string, message: string, leaseToken?: string): Promise<TaskOutcome>;
+}
+
+export type TaskStore = TaskReads & TaskWrites;
+
+/**
+ * The queue. Every call throws DatabaseError; an empty answer is an empty table, never a failure. Reads are tried three
+ * times when no answer comes or the service is overloaded; writes are sent once, because an unanswered one may have happened.
+ */
+export function taskStore(database: Database): TaskStore {
+  return { ...reads(database), ...writes(database) };
+}
+
+function reads({ [TABLES]: client }: Database): TaskReads {
+  return {
+    async getTasks({ status, pool, projectId, workerId, limit } = {}) {
+      const request = (from: number, to: number) => {
+        let rows = client.from("tasks").select("*");
+        rows = status === undefined ? rows : rows.in("status", status);
+        rows = pool === undefined ? rows : rows.eq("pool", pool);
+        rows = projectId === undefined ? rows : rows.eq("project_id", projectId);
+        rows = workerId === undefined ? rows : rows.eq("worker_id", workerId);
+        return rows.order("created_at", { ascending: false }).order("id").range(from, to);
+      };
+      return await readAll("getTasks", request, limit);
+    },
+    async countAvailableTasks(runType) {
+      const request = () => client.rpc("task_counts", { p_run_type: runType ?? null });
+      const { totals } = shaped("countAvailableTasks", counts, await readOne("countAvailableTasks", request));
+      return { queued: totals.queued_only, active: totals.active_only };
+    },
+    async count({ pool, status, gate, changedSince }) {
+      return await readCount("count tasks", () => {
+        let tasks = client.from("tasks").select("id", { head: true, count: "exact" });
+        tasks = tasks.eq("pool", pool).eq("status", status);
+        tasks = gate === undefined ? tasks : tasks.eq("gate", gate);
+        return changedSince === undefined ? tasks : tasks.gte("updated_at", changedSince);
+      });
+    },
+    async states(ids) {
+      const columns = "id, status, error_message, output_location, video_url:result_data->>video_url";
+      const found: TaskState[] = [];
+      for (let start = 0; start < ids.length; start += IDS_PER_REQUEST) {
+        const some = ids.slice(start, start + IDS_PER_REQUEST);
+        const rows = await readOne("read tasks", () => client.from("tasks").select(columns).in("id", some));
+        found.push(...shaped("read tasks", states, rows));
+      }
+      return found;
+    },
+  };
+}
+
+const states = z.array(
+  z
+    .object({
+      id: z.string(),
+      status: z.string(),
+      error_message: z.string().nullable(),
+      output_location: z.string().nullable(),
+      video_url: z.string().nullable(),
+    })
+    .transform(({ id, status, ...row }): TaskState => ({
+      id,
+      status,
+      url: row.video_url ?? row.output_location,
+      error: row.error_message,
+    })),
+);
+
+function writes(database: Database): TaskWrites {
+  return {
+    async submit(tasks) {
+      await answerOf("submit", database[TABLES].from("tasks").insert([...tasks], { defaultToNull: false }));
+    },
+    async claimTask(workerId) {
+      const args = { worker_id_param: workerId };
+      const [task] = await database.call("func_claim_available_task", args, z.array(claimed));
+      return task ?? null;
+    },
+    async markTaskComplete(taskId, result, leaseToken) {
+      const args = { p_task_id: taskId, p_result: result, p_lease_token: leaseToken ?? null };
+      return await database.call("func_mark_task_complete", args, taskOutcome);
+    },
+    async markTaskFailed(taskId, message, leaseToken) {
+      const args = { p_task_id: taskId, p_error_message: message, p_lease_token: leaseToken ?? null };
+      return await database.call("func_mark_task_failed", args, taskOutcome);
+    },
+  };
+}
