@@ -8,7 +8,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 export interface Temporal {
   readonly client: Client;
   readonly namespace: string;
-  /** Has the calls that `act` makes end after this long. */
+  /** The calls to Temporal that `act` makes end after this time. */
   within<T>(timeoutMs: number, act: () => Promise<T>): Promise<T>;
 }
 

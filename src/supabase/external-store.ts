@@ -8,20 +8,20 @@ export interface ExternalRegistration {
   readonly tokenHash: string;
   /** How long the token is good for. */
   readonly lifetimeSec: number;
-  /** What machine it is, in words. */
+  /** The machine, in words. */
   readonly machine: string;
 }
 
 export interface ExternalStore {
   /** @returns taken: the id was used before. @throws DatabaseError, PT404 when there is no such pool */
   register(registration: ExternalRegistration): Promise<"registered" | "taken">;
-  /** No further task; the one that it holds is finished first. */
+  /** The worker gets no further task and may finish the one that it holds. */
   drain(id: string, reason: string): Promise<{ outcome: "drained" | "not_living"; busy: boolean }>;
   /** Ends the row and its credential; a task that it still holds goes back to the queue. */
   remove(id: string, reason: string): Promise<"removed" | "not_living">;
 }
 
-/** Workers that the pool did not spawn. */
+/** External workers. Every call throws DatabaseError. */
 export function externalStore(database: Database): ExternalStore {
   return {
     async register({ id, pool, tokenHash, lifetimeSec, machine }) {

@@ -11,7 +11,7 @@ export interface JournaledDecision extends Pick<JournalEntry, "at" | "reason" | 
 export interface JournalStore {
   /** The last decisions of a pool, the newest first. */
   decisions(pool: string, count: number): Promise<JournaledDecision[]>;
-  /** What was journaled about a pool after the entry of this id, the oldest first. */
+  /** Entries about a pool after the entry of this id, the oldest first. */
   since(pool: string, id: number): Promise<JournalEntry[]>;
 }
 

@@ -20,13 +20,13 @@ export interface LogFilter {
 export type LogRow = Omit<Row<"system_logs">, "metadata"> & { readonly metadata: Readonly<Record<string, unknown>> };
 
 const COLUMNS = "id, timestamp, source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata";
-/** A line that was written earlier may become visible later, when its batch commits: ids are looked at this long. */
+/** A line with a lower id may become visible later, when its batch commits: so long the same ids are read again. */
 const LATE_MS = 10_000;
 
 export interface LogReader {
   /** The newest lines, the oldest of them first; all of them are older than what `next` answers. */
   latest(limit: number): Promise<LogRow[]>;
-  /** What has arrived since. */
+  /** Lines that have arrived since. */
   next(): Promise<LogRow[]>;
 }
 

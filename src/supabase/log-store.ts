@@ -22,7 +22,7 @@ export interface LogStore {
 
 const inserted = z.object({ errors: z.number() });
 
-/** The table system_logs. */
+/** The table system_logs, as processes write it. */
 export function logStore(database: Database): LogStore {
   return {
     async insert(lines) {

@@ -7,12 +7,12 @@ import { MIGRATIONS_TABLE, migrationNames, SQL_DIRECTORY } from "./migration-fil
 /**
  * Applies the migrations of `sql/` that the database lacks, in one transaction each; two that run at once take turns.
  * @param databaseUrl a direct connection of the database's owner (SUPABASE_DB_URL).
- * @param onNotice is told what a migration has to say about what it found, as when it drops what stood in the way.
+ * @param onNotice gets the notices that migrations raise, such as one about an object that was dropped.
  * @returns the names of those that were applied now.
  */
 export async function migrate(databaseUrl: string, onNotice?: (message: string) => void): Promise<string[]> {
   return await withClient(databaseUrl, async (client) => {
-    // Postgres itself also remarks on each "if not exists"; what was raised says so.
+    // Postgres also sends a notice for each "if not exists"; only those that a migration raised are passed on.
     client.on("notice", ({ message, where }) => {
       if (message !== undefined && where?.split("\n")[0]?.endsWith("at RAISE") === true) {
         onNotice?.(message);

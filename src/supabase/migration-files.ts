@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 
 export const SQL_DIRECTORY = new URL("../../sql/", import.meta.url);
 
-/** Of this project alone: other migration tools may share the database. */
+/** It has a name of its own, because other migration tools may use the same database. */
 export const MIGRATIONS_TABLE = "gpu_pool_migrations";
 
 /** The key under which node-pg-migrate takes turns, so that a printed script takes turns with it. */

@@ -12,7 +12,7 @@ export interface NotificationStore {
   addEndpoint(endpoint: NewRow<"notification_endpoints">): Promise<{ readonly id: string; readonly secret: string }>;
   /** At most 200, the oldest first, without their keys. */
   endpoints(): Promise<Endpoint[]>;
-  /** What waits for it is dropped. @returns false when there was no such endpoint. */
+  /** Notifications that wait for it are dropped. @returns false when there was no such endpoint. */
   removeEndpoint(id: string): Promise<boolean>;
   /** At most 200 notifications that are not tried any more, the newest first. */
   givenUp(): Promise<GivenUp[]>;

@@ -38,7 +38,7 @@ const worker = z.object({
     .nullable(),
 });
 
-/** What the database function pool_observe answers. */
+/** The answer of the database function pool_observe. */
 export const poolObservation = camelized(
   z.object({
     now_ms: z.number(),
@@ -70,7 +70,7 @@ export const poolObservation = camelized(
   }),
 ).transform((row) => ({ ...row, observingSinceMs: row.observingSinceMs ?? row.nowMs }));
 
-/** With what only people look at: boot stages and progress. */
+/** A reading with boot stages and progress, which only people look at. */
 export type DetailedReading = z.infer<typeof poolObservation>;
 
 export type ReadWorker = Omit<ObservedWorker, "pod">;

@@ -19,7 +19,7 @@ const notification = camelized(
 export type Notification = z.infer<typeof notification>;
 
 export interface OutboxStore {
-  /** Due notifications, this caller's for a minute. They hold secrets: never hand them to a workflow. */
+  /** Due notifications; no other caller gets them for a minute. They hold secrets: never pass them to a workflow. */
   take(limit: number): Promise<Notification[]>;
   delivered(id: number): Promise<void>;
   /** @param retrySec until the next attempt, in seconds; null: there is none. */

@@ -12,9 +12,9 @@ import { TABLES } from "./tables.ts";
 type Settings = Readonly<Record<string, unknown>>;
 
 export interface StoredSettings {
-  /** The pool's own. */
+  /** Settings that the pool itself has. */
   readonly own: Settings;
-  /** Of the newest Temporal worker process. */
+  /** Settings of the newest Temporal worker process. */
   readonly environment: Settings;
 }
 
@@ -30,7 +30,7 @@ interface PoolWatching {
    * @param environment settings of this process; they rule unless a process that started later has given its own.
    */
   beginWatch(pool: string, watchId: string, environment: Settings, startedAtMs: number): Promise<void>;
-  /** @param lasts false: it is over, and ages count from now on. */
+  /** @param lasts false: the silence is over, and heartbeat ages count from now on. */
   markMassSilence(pool: string, lasts: boolean): Promise<void>;
   recordDecision(pool: string, decision: RecordedDecision): Promise<void>;
   reserve(pool: string, request: ReserveRequest): Promise<{ outcome: string; workers: string[]; nowMs: number }>;

@@ -5,7 +5,7 @@ import { DatabaseError } from "./database-error.ts";
 /** The server answers at most this many rows. */
 const PAGE = 1_000;
 const PAUSES_MS = [250, 1_000] as const;
-/** A read that failed is tried again only so long: one that got no answer in time is not. */
+/** A read that failed after this time is not tried again: it has used up its deadline. */
 const TRY_AGAIN_WITHIN_MS = 10_000;
 /** No answer, too many requests, or a service that cannot work now. */
 const TRANSIENT = new Set([0, 429, 502, 503, 504]);
@@ -38,7 +38,7 @@ export async function answerOf<T>(operation: string, request: Request<T>): Promi
   return (await succeeded(operation, request)).data;
 }
 
-/** How many rows a request that counts them has met; sent once. @throws DatabaseError */
+/** The number of rows that a counting request met; it is sent once. @throws DatabaseError */
 export async function countOf(operation: string, request: Request<unknown>): Promise<number> {
   return (await succeeded(operation, request)).count ?? 0;
 }
@@ -54,8 +54,9 @@ export async function readCount(operation: string, request: () => Request<unknow
 }
 
 /**
- * Every row of a request, page by page, or the first `limit` of them. The request must have a total order. It answers
- * the rows from number `from` to number `to`, or, where rows may appear before the last one meanwhile, those after `last`.
+ * Every row of a request, page by page, or the first `limit` of them. The request must have a total order.
+ * @param request asks for the rows numbered `from` to `to`; where new rows may shift these numbers, for as many rows
+ *   after `last`, the last row so far.
  * @throws DatabaseError when any page fails: a part is never taken for the whole.
  */
 export async function readAll<T>(
@@ -91,7 +92,7 @@ async function succeeded<T>(operation: string, request: Request<T>): Promise<Suc
     return answer;
   }
   const { message, code, details, hint } = answer.error;
-  // The details of a broken reference name the value; a count's answer has no body to say anything.
+  // Only the details of a broken reference name the value; the answer of a count has no body, so no reason either.
   const text = (code === FOREIGN_KEY_VIOLATION ? details : message) || message || "no reason given";
   throw new DatabaseError(operation, answer.status, code ?? "", text, hint);
 }

@@ -31,7 +31,7 @@ export interface TaskCount {
 export interface TaskState {
   readonly id: string;
   readonly status: string;
-  /** Of the result. */
+  /** URL of the result. */
   readonly url: string | null;
   readonly error: string | null;
 }
@@ -60,7 +60,7 @@ const counts = z.object({ totals: z.object({ queued_only: z.number(), active_onl
 interface TaskReads {
   /** Newest first, past the server's limit of rows per answer. */
   getTasks(filter?: TaskFilter): Promise<TaskRow[]>;
-  /** What may be claimed and what runs, each counted up to 10,000; by the predicate that claims use. */
+  /** Claimable tasks and running tasks, each counted up to 10,000, by the predicate that claims use. */
   countAvailableTasks(runType?: "gpu" | "api"): Promise<{ queued: number; active: number }>;
   /** All of a pool's tasks in one status. */
   count(tasks: TaskCount): Promise<number>;

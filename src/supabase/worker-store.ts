@@ -35,7 +35,7 @@ export interface LoadedWorker extends WorkerRow {
 
 export interface WorkerStore {
   load(id: string): Promise<LoadedWorker | null>;
-  /** Elects the poster of this name. @returns false when another request for it is, or was, under way. */
+  /** Asks for the right to post the pod of this name. @returns false when a request for it was already sent. */
   beginPost(id: string, tokenHash: string, lifetimeSec: number): Promise<boolean>;
   recordPod(id: string, pod: CreatedPod, adopted: boolean): Promise<void>;
   rearmPost(id: string, reason: string): Promise<void>;
@@ -54,7 +54,7 @@ export interface WorkerStore {
 export interface FailRequest {
   readonly cause: LeaseCause;
   readonly reason: string;
-  /** Null where it is no verdict of the pool's, such as a spawn deadline. */
+  /** Null: the pool gave no verdict; a deadline of the worker's own workflow passed. */
   readonly evidence: Evidence | null;
   readonly heartbeatMs: number | null;
   readonly progressMs: number | null;

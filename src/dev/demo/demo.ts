@@ -17,7 +17,7 @@ const PEAK = 4;
 const LOOK_MS = 250;
 const LONGEST_SEC = 120;
 
-/** What makes the demo quick; everything else has its default. */
+/** Settings that make the demo quick; all others have their defaults. */
 const SETTINGS = {
   MIN_ACTIVE_GPUS: "0",
   MAX_ACTIVE_GPUS: String(PEAK),

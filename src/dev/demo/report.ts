@@ -8,7 +8,7 @@ import type { Simulator } from "../../simulator/simulator.ts";
 
 export interface DemoReport {
   readonly text: string;
-  /** What is not as promised; empty: all is well. */
+  /** Promises that the run did not keep; empty: all is well. */
   readonly faults: readonly string[];
 }
 

@@ -19,7 +19,7 @@ export interface DemoView {
   readonly news: readonly string[];
 }
 
-/** Answers a function that looks; every look brings the journal's news since the one before. */
+/** Each call of the function that it returns looks once, and brings the journal's entries since the call before. */
 export function demoWatcher(database: Database, simulator: Simulator, pool: string): () => Promise<DemoView> {
   let lastEvent = 0;
   return async () => {

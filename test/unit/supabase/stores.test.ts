@@ -6,7 +6,7 @@ import { DatabaseError } from "../../../src/supabase/database-error.ts";
 import { fleetStore } from "../../../src/supabase/fleet-store.ts";
 import { taskStore } from "../../../src/supabase/task-store.ts";
 
-describe("the operations of the database when it does not answer well", () => {
+describe("the stores of the database when it does not answer well", () => {
   let server: Server | undefined;
   afterEach(() => {
     server?.closeAllConnections();
@@ -47,6 +47,16 @@ describe("the operations of the database when it does not answer well", () => {
     expect(error).toBeInstanceOf(DatabaseError);
     expect(error?.message).toBe("database: getTasks failed (HTTP 504, XX000): upstream is gone");
     expect(seen).toHaveLength(3);
+  });
+
+  it("a read that no answer comes to is tried three times, and no more often by supabase-js itself", async () => {
+    let requests = 0;
+    const operations = await listen((request) => {
+      requests += 1;
+      request.socket.destroy();
+    });
+    expect(await thrown(operations.getWorkers())).toMatchObject({ status: 0, operation: "getWorkers" });
+    expect(requests).toBe(3);
   });
 
   it("a read that is refused is not tried again", async () => {

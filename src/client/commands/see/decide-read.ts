@@ -22,9 +22,9 @@ export interface DryRun {
   readonly settings: PolicySettings;
   /** Names of the settings that are the pool's own. */
   readonly own: readonly string[];
-  /** What the provider's list says, in words. */
+  /** The provider's list, in words. */
   readonly provider: string;
-  /** What the breaker would become, and why; null: it would stay. */
+  /** The breaker's new state, and why; null: it would stay as it is. */
   readonly breakerChange: Decision["breaker"];
   readonly warnings: Decision["warnings"];
 }
@@ -84,7 +84,7 @@ async function requirePool(pools: PoolStore, pool: string): Promise<PoolRecord> 
   return record;
 }
 
-/** As in pool_observe: a controller that comes back after a pause counts heartbeat ages from its own start. */
+/** As in pool_observe: after a pause a watch counts heartbeat ages from its own start. */
 function isWatched(observedAt: string | null, nowMs: number, { pollSec }: PoolSettings): boolean {
   return observedAt !== null && Date.parse(observedAt) >= nowMs - (2 * pollSec + 10) * 1000;
 }

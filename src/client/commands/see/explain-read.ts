@@ -25,7 +25,7 @@ const action = z.union([
 const details = z.object({
   inputs: z
     .looseObject({ rule: z.string() })
-    // The settings of that time are written beside the counts.
+    // The entry also holds the settings of its time, which no snapshot has.
     .transform((inputs) => ({ ...inputs, settings: undefined }) as unknown as Snapshot)
     .nullable()
     .catch(null),

@@ -8,7 +8,7 @@ import { askPool } from "../../pool-workflow.ts";
 import { describeActions } from "../../render/round.ts";
 
 const MAX_SHOWN = 1_000;
-/** More than that the workflow does not keep. */
+/** The workflow keeps no more decisions than these. */
 const KEPT_BY_WORKFLOW = 20;
 
 export function addExplainCommand(program: Command, context: Context): void {
@@ -37,7 +37,7 @@ export function addExplainCommand(program: Command, context: Context): void {
 }
 
 interface Explained extends PoolExplanation {
-  /** Of `now`; null: nobody tells. */
+  /** Age of `now`; null: no workflow answered. */
   readonly seen: Freshness | null;
 }
 

@@ -41,7 +41,7 @@ export function addLogsCommand(program: Command, context: Context): void {
     .option("--worker <id>", "of or about this worker")
     .option("--task <id>", "about this task", parseTaskId)
     .option("--level <level>", "this severe or more: debug, info, warning, error, critical", parseLevel)
-    .addOption(new Option("--source <source>", "who logged").choices(LOG_SOURCES))
+    .addOption(new Option("--source <source>", "which processes logged").choices(LOG_SOURCES))
     .option("--since <duration>", "not older than this, such as 90s, 30m, 2h", parseSince)
     .option("--limit <n>", "at most this many lines, the newest", parseLimit, 100)
     .option("--follow", "keep printing what arrives until Ctrl-C")
@@ -81,7 +81,7 @@ async function followUntilStopped(
       show(await reader.next());
       problem = null;
     } catch (error) {
-      // An outage is said once; what is logged meanwhile comes after it.
+      // An outage is reported once; lines that are logged during it are read when it is over.
       const { text } = describeError(error, env);
       if (text !== problem) {
         output.note(text);
@@ -101,7 +101,7 @@ function print({ output }: Context, row: LogRow, json: boolean): void {
   }
 }
 
-/** One line: time (UTC), level, who, message, fields. */
+/** One line: time (UTC), level, source, message, fields. */
 export function renderLogRow(row: LogRow, style: Style): string {
   const { timestamp, log_level: level, task_id: task, worker_id: worker, metadata } = row;
   const { err, pid: _pid, ...fields } = metadata;

@@ -43,7 +43,7 @@ function show({ output }: Context, reading: PoolReading, json: boolean): void {
   }
 }
 
-/** What its queue holds is shown all the same: tasks may wait for a pool that is yet to be started. */
+/** The queue is shown all the same: tasks may wait for a pool that is not started yet. */
 function refuseUnknown({ pool, intent, controller }: PoolReading): void {
   const isStarting = controller.state === "answers" || controller.state === "silent";
   if (intent === null && !isStarting) {
@@ -66,7 +66,7 @@ async function watch(context: Context, read: () => Promise<PoolReading>, json: b
       const problem = await read().then(
         (reading) => void (last = reading),
         (error: unknown) => {
-          // What cannot be read at the first look will not be at the second.
+          // An error of the first look is not an outage: it ends the command.
           if (last === null) {
             throw error;
           }

@@ -69,7 +69,7 @@ async function insertTasks(
   pool: string | null,
   onInserted: (ids: readonly string[]) => void,
 ): Promise<string[]> {
-  // The ids are made here: so each is known to belong to its input, in whatever order the database answers.
+  // The ids are made here, so that each is printed in the order of its input.
   const rows = tasks.map((task) => ({ id: randomUUID(), priority: 0, ...task, ...(pool !== null && { pool }) }));
   const ids: string[] = [];
   for (let start = 0; start < rows.length; start += BATCH) {
