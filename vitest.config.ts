@@ -1,13 +1,16 @@
 import { existsSync } from "node:fs";
 import { defineConfig } from "vitest/config";
+import { PATIENCE_MS } from "./test/kit/patience.ts";
 
 const globalSetup = "test/global-setup.ts";
+/** Two conditions may each take as long as a test is patient. */
+const TEST_MS = 2 * PATIENCE_MS;
 
 function project(name: string, testTimeout: number, options: { needsStack: boolean }) {
   const setup = options.needsStack && existsSync(globalSetup) ? { globalSetup: [globalSetup] } : {};
-  return {
-    test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout, hookTimeout: 120_000, ...setup },
-  };
+  const include = [`test/${name}/**/*.test.ts`];
+  const poll = { timeout: PATIENCE_MS, interval: 100 };
+  return { test: { name, include, testTimeout, hookTimeout: TEST_MS, expect: { poll }, ...setup } };
 }
 
 export default defineConfig({
@@ -16,12 +19,12 @@ export default defineConfig({
     // Tests wait for servers a quarter of their time: on two cores three files at once take 9.5 min, two take 11.
     maxWorkers: 3,
     projects: [
-      project("unit", 20_000, { needsStack: false }),
-      project("replay", 60_000, { needsStack: false }),
-      project("workflow", 60_000, { needsStack: true }),
-      project("stack", 60_000, { needsStack: true }),
-      project("e2e", 180_000, { needsStack: true }),
-      project("chaos", 180_000, { needsStack: true }),
+      project("unit", TEST_MS, { needsStack: false }),
+      project("replay", TEST_MS, { needsStack: false }),
+      project("workflow", TEST_MS, { needsStack: true }),
+      project("stack", TEST_MS, { needsStack: true }),
+      project("e2e", TEST_MS, { needsStack: true }),
+      project("chaos", TEST_MS, { needsStack: true }),
       project("long", 3_600_000, { needsStack: true }),
     ],
   },

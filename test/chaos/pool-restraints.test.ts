@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { poolWorkflowId } from "../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
-import { countEvents, expectDoneOnce, expectNothingLeft, livingWorkers, within } from "../kit/lifecycle.ts";
+import { countEvents, expectDoneOnce, expectNothingLeft, livingWorkers } from "../kit/lifecycle.ts";
 
 async function order(stack: TestStack, name: string, payload?: unknown) {
   const handle = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
@@ -35,8 +35,8 @@ describe("invariant 13: an image that never becomes ready", () => {
     const ids = await stack.submit(2);
     const breaker = async () =>
       (await stack.rows<{ breaker: string }>("select breaker from pools where name = $1", [stack.pool]))[0]?.breaker;
-    await expect.poll(breaker, within(40)).toBe("open");
-    await expectNothingLeft(stack, 30);
+    await expect.poll(breaker).toBe("open");
+    await expectNothingLeft(stack);
     const rented = stack.simulator.ledger().pods.length;
     // Three failures open it; one more pod may have been on its way.
     expect(rented).toBeLessThanOrEqual(4);
@@ -51,14 +51,14 @@ describe("invariant 13: an image that never becomes ready", () => {
       ]);
       return passes.add(row?.at ?? "").size;
     };
-    await expect.poll(passesSeen, within(20)).toBe(3);
+    await expect.poll(passesSeen).toBe(3);
     expect(stack.simulator.ledger().pods).toHaveLength(rented);
     expect(await countEvents(stack, "alert.breaker")).toBe(1);
 
     await order(stack, "resume");
-    await expectDoneOnce(stack, ids, 40);
+    await expectDoneOnce(stack, ids);
     expect(await breaker()).toBe("closed");
-    await expectNothingLeft(stack, 30);
+    await expectNothingLeft(stack);
   });
 });
 
@@ -87,13 +87,13 @@ describe("invariant 15: a ceiling for the account's money", () => {
 
   it("holds over all pools, whatever their operators ask for, and the queue is still worked off", async () => {
     await order(stack, "scale", { target: 4 });
-    await expect.poll(() => active(stack), within(30)).toBe(1);
+    await expect.poll(() => active(stack)).toBe(1);
     const second = stack.temporal.workflow.getHandle(poolWorkflowId(other));
     await second.executeUpdate<unknown, [unknown]>("scale", { args: [{ target: 2 }] });
-    await expectDoneOnce(stack, await stack.submit(4), 60);
+    await expectDoneOnce(stack, await stack.submit(4));
     for (const handle of [second, stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool))]) {
       const status = async () => (await handle.query<{ snapshot: object }>("status")).snapshot;
-      await expect.poll(status, within(30)).toMatchObject({
+      await expect.poll(status).toMatchObject({
         rule: "budget",
         reason: expect.stringContaining("MAX_HOURLY_SPEND_USD 1"),
         spend: { hourlyUsd: expect.closeTo(0.69, 1) },
@@ -115,37 +115,37 @@ describe("invariant 4: hearts that all stop together", () => {
 
   it("suspend the verdicts with an alert, since the database is the suspect; when they beat again, all goes on", async () => {
     await order(stack, "scale", { target: 3 });
-    await expect.poll(() => active(stack), within(40)).toBe(3);
+    await expect.poll(() => active(stack)).toBe(3);
     const pods = stack.simulator.ledger().pods.filter(({ live }) => live);
     const pids = pods.flatMap(({ pid }) => pid ?? []);
     expect(pids).toHaveLength(3);
     pids.forEach((pid) => process.kill(-pid, "SIGSTOP"));
     try {
-      await expect.poll(() => countEvents(stack, "alert.health_suspended"), within(30)).toBe(1);
+      await expect.poll(() => countEvents(stack, "alert.health_suspended")).toBe(1);
       const silent = async () =>
         (
           await stack.rows(
             "select 1 from workers where last_heartbeat < now() - interval '12 seconds' and gone_at is null",
           )
         ).length;
-      await expect.poll(silent, within(20)).toBe(3);
+      await expect.poll(silent).toBe(3);
       expect(await active(stack)).toBe(3);
       expect(await countEvents(stack, "worker.fail")).toBe(0);
     } finally {
       pids.slice(1).forEach((pid) => process.kill(-pid, "SIGCONT"));
     }
     // Hearts come back one by one: the last one is no suspect for what was before.
-    await expect.poll(() => countEvents(stack, "health.resumed"), within(30)).toBe(1);
+    await expect.poll(() => countEvents(stack, "health.resumed")).toBe(1);
     pids.slice(0, 1).forEach((pid) => process.kill(-pid, "SIGCONT"));
     expect(await countEvents(stack, "alert.health_suspended")).toBe(1);
     const ids = await stack.submit(3);
-    await expectDoneOnce(stack, ids, 40);
+    await expectDoneOnce(stack, ids);
     expect(stack.simulator.ledger().pods).toHaveLength(3);
     expect(await countEvents(stack, "worker.fail")).toBe(0);
   });
 
   it("do not protect a pod that the provider itself shows as ended", async () => {
-    await expect.poll(() => active(stack), within(20)).toBe(3);
+    await expect.poll(() => active(stack)).toBe(3);
     const pods = stack.simulator.ledger().pods.filter(({ live }) => live);
     for (const { id } of pods) {
       expect(stack.simulator.killPod(id)).toBe(true);
@@ -157,8 +157,8 @@ describe("invariant 4: hearts that all stop together", () => {
            where e.kind = 'worker.fail' and e.details ->> 'evidence' = 'provider' order by 1`,
         )
       ).map(({ pod }) => pod);
-    await expect.poll(proven, within(30)).toEqual(pods.map(({ id }) => id).toSorted());
+    await expect.poll(proven).toEqual(pods.map(({ id }) => id).toSorted());
     await order(stack, "scale", { target: 0 });
-    await expectNothingLeft(stack, 40);
+    await expectNothingLeft(stack);
   });
 });

@@ -10,11 +10,6 @@ import { type CliAnswer, runTemporal } from "./temporal-cli.ts";
 /** Takes about three seconds on an idle processor: long enough to be met at work. */
 export const LONG = { frames: 300, fps: 30, width: 512, height: 512 } as const;
 
-/** Probes cost a query each, so they are spaced out more than the default. */
-export function within(timeoutSec: number) {
-  return { timeout: timeoutSec * 1000, interval: 100 };
-}
-
 export async function countTasks(stack: TestStack, status: string): Promise<number> {
   const [row] = await stack.rows<{ n: number }>("select count(*)::int as n from tasks where status = $1", [status]);
   return row?.n ?? 0;
@@ -46,29 +41,28 @@ export async function livingWorkers(stack: TestStack): Promise<WorkerState[]> {
   return (await workerStates(stack)).filter(({ gone }) => !gone);
 }
 
-/** Waits until the named tasks are complete, and checks that each was completed by one lease and holds none. */
-export async function expectDoneOnce(stack: TestStack, ids: readonly string[], timeoutSec: number): Promise<void> {
-  const notDone = async () =>
-    await stack.rows(
-      `select t.id, t.status, t.error_message, count(a.task_id)::int as attempts,
-         (count(*) filter (where a.cause = 'completed'))::int as completed,
-         (count(*) filter (where a.task_id is not null and a.ended_at is null))::int as open
-       from tasks t left join task_attempts a on a.task_id = t.id
-       where t.id = any($1) group by t.id
-       having t.status <> 'Complete' or count(*) filter (where a.cause = 'completed') <> 1
-         or count(*) filter (where a.task_id is not null and a.ended_at is null) <> 0`,
-      [ids],
-    );
-  await expect.poll(notDone, within(timeoutSec)).toEqual([]);
+/** Those of the named tasks that are not complete, or not by one lease, or hold one still. */
+export async function notDoneOnce(stack: TestStack, ids: readonly string[]): Promise<unknown[]> {
+  return await stack.rows(
+    `select t.id, t.status, t.error_message, count(a.task_id)::int as attempts,
+       (count(*) filter (where a.cause = 'completed'))::int as completed,
+       (count(*) filter (where a.task_id is not null and a.ended_at is null))::int as open
+     from tasks t left join task_attempts a on a.task_id = t.id
+     where t.id = any($1) group by t.id
+     having t.status <> 'Complete' or count(*) filter (where a.cause = 'completed') <> 1
+       or count(*) filter (where a.task_id is not null and a.ended_at is null) <> 0`,
+    [ids],
+  );
+}
+
+/** Waits until the named tasks are complete, each by one lease, and hold none. */
+export async function expectDoneOnce(stack: TestStack, ids: readonly string[]): Promise<void> {
+  await expect.poll(() => notDoneOnce(stack, ids)).toEqual([]);
 }
 
 /** Waits until no worker is left, then holds the rows against what really existed at the provider. */
-export async function expectNothingLeft(
-  stack: TestStack,
-  timeoutSec: number,
-  foreignPods: readonly string[] = [],
-): Promise<void> {
-  await expect.poll(() => livingWorkers(stack), within(timeoutSec)).toEqual([]);
+export async function expectNothingLeft(stack: TestStack, foreignPods: readonly string[] = []): Promise<void> {
+  await expect.poll(() => livingWorkers(stack)).toEqual([]);
   const pods = stack.simulator.ledger().pods.filter(({ id }) => !foreignPods.includes(id));
   expect(pods.filter(({ live }) => live)).toEqual([]);
   expectNoTwins(stack, foreignPods);

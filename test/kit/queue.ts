@@ -165,7 +165,6 @@ export async function openQueue(): Promise<Queue> {
       await expect
         .poll(() => rows("select 1 from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'", [pid]), {
           interval: 5,
-          timeout: 20_000,
         })
         .toHaveLength(1);
     },

@@ -11,9 +11,6 @@ import type { LaunchPod, PodStatus } from "../../src/simulator/types.ts";
 import { createRunpodClient, type RunpodClient } from "../../src/runpod/client.ts";
 import type { CreatePodRequest } from "../../src/runpod/types.ts";
 
-/** For conditions that hold soon, on a busy machine too. */
-export const SOON = { timeout: 15_000, interval: 20 };
-
 export const SLEEPER = "setInterval(() => {}, 1000)";
 
 /** Launches pods as `node -e <script>`. */
@@ -105,7 +102,7 @@ export async function createPod({ client }: Kit, name: string, env?: Record<stri
 }
 
 export async function untilStatus({ simulator }: Kit, id: string, status: PodStatus): Promise<void> {
-  await expect.poll(() => simulator.ledger().pods.find((pod) => pod.id === id)?.status, SOON).toBe(status);
+  await expect.poll(() => simulator.ledger().pods.find((pod) => pod.id === id)?.status).toBe(status);
 }
 
 /** Raw request with the simulator's key, for what the client would never send. */

@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { inject } from "vitest";
+import { PATIENCE_MS } from "./patience.ts";
 
-const GIVE_UP_MS = 90_000;
 const PAUSE_MS = 500;
 
 export interface CliAnswer {
@@ -20,13 +20,13 @@ export async function runTemporal(args: readonly string[]): Promise<CliAnswer> {
   const { temporalBinary, temporalAddress } = inject("shared");
   // The server knows the id of an update that it took, and then does not run it a second time.
   const once = args[1] === "update" ? ["--update-id", randomUUID()] : [];
-  const giveUpAtMs = Date.now() + GIVE_UP_MS;
+  const giveUpAtMs = Date.now() + PATIENCE_MS;
   for (;;) {
     const { exitCode, stdout, stderr } = await execa(temporalBinary, [...args, ...once], {
       env: { TEMPORAL_ADDRESS: temporalAddress },
       reject: false,
       stdin: "ignore",
-      timeout: GIVE_UP_MS,
+      timeout: PATIENCE_MS,
     });
     const isBusy = exitCode !== 0 && stderr.includes("Workflow is busy");
     if (!isBusy || Date.now() >= giveUpAtMs) {

@@ -10,6 +10,7 @@ import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime, Wo
 import type { GpuPoolInput, GpuWorkerResult, WorkerPhase } from "../../../src/contract/inputs.ts";
 import type { PoolStatus } from "../../../src/contract/messages.ts";
 import { poolWorkflowId, runpodTaskQueue, workerWorkflowId } from "../../../src/contract/names.ts";
+import { PATIENCE_MS } from "../patience.ts";
 import {
   type ActivityName,
   type Call,
@@ -21,7 +22,6 @@ import {
 import { fakeUpkeep } from "./fake-upkeep.ts";
 import { createFakeFleet, type FakeFleet, type FakeRow } from "./fake-fleet.ts";
 
-const GIVE_UP_MS = 25_000;
 const PROBE_MS = 60;
 
 /** One pool with its fake fleet, served to the real workflows by a real Temporal server. */
@@ -52,7 +52,7 @@ export interface WorkerHandle {
 
 /** Reads again and again until the check does not throw. */
 export async function until<T>(read: () => T | Promise<T>, check: (value: T) => void): Promise<void> {
-  const giveUpAtMs = Date.now() + GIVE_UP_MS;
+  const giveUpAtMs = Date.now() + PATIENCE_MS;
   for (;;) {
     try {
       check(await read());

@@ -193,7 +193,7 @@ describe("gpu-pool with a pool", () => {
 
     await stack.serve();
     await expect
-      .poll(async () => (await runJson("status"))["controller"], { timeout: 30_000 })
+      .poll(async () => (await runJson("status"))["controller"])
       .toMatchObject({ state: "answers", phase: "watching" });
     const again = await run(["pool", "start", "--config", '{"maxActiveGpus":2}']);
     expect(again).toMatchObject({ exitCode: 1, stdout: `pool ${stack.pool} was running already` });

@@ -12,7 +12,6 @@ import { type Guardian, processStartTime, startGuardian } from "../../../src/pro
 const logger = pino({ level: "silent" });
 const guardianUrl = new URL("../../../src/process/guardian.ts", import.meta.url).href;
 const tsxUrl = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-const settled = { timeout: 15_000, interval: 50 };
 
 let dir: string;
 beforeAll(async () => {
@@ -58,15 +57,15 @@ describe("the guardian of a parent that dies", () => {
       const tree = guardian.spawn("sh", ["-c", "sleep 300 & echo $!; wait"],
         { name: "tree", onLine: (line) => family.stdoutReady("tree", Number(line)) });
     `);
-    await expect.poll(parent.output, settled).toContain("pids");
+    await expect.poll(parent.output).toContain("pids");
     const { pids } = JSON.parse(parent.output()) as { pids: number[] };
     expect(pids.filter(isAlive)).toEqual(pids);
 
     parent.child.kill("SIGKILL");
     await parent.exited;
 
-    await expect.poll(() => pids.filter(isAlive), settled).toEqual([]);
-    await expect.poll(() => existsSync(temp), settled).toBe(false);
+    await expect.poll(() => pids.filter(isAlive)).toEqual([]);
+    await expect.poll(() => existsSync(temp)).toBe(false);
   });
 
   it("never runs a command whose parent died in the moment of starting it", async () => {
@@ -78,7 +77,7 @@ describe("the guardian of a parent that dies", () => {
     `);
     await parent.exited;
     const { pid } = JSON.parse(parent.output()) as { pid: number };
-    await expect.poll(() => isAlive(pid), settled).toBe(false);
+    await expect.poll(() => isAlive(pid)).toBe(false);
     expect(existsSync(marker)).toBe(false);
   });
 
@@ -88,9 +87,9 @@ describe("the guardian of a parent that dies", () => {
       const script = 'trap "sleep 0.3; echo done > ' + ${JSON.stringify(goodbye)} + '; exit 0" INT; echo up; while :; do sleep 0.05; done';
       guardian.spawn("sh", ["-c", script], { name: "orderly", stopSignal: "SIGINT", stopGraceMs: 10000, onLine: out });
     `);
-    await expect.poll(parent.output, settled).toContain("up");
+    await expect.poll(parent.output).toContain("up");
     parent.child.kill("SIGKILL");
-    await expect.poll(() => existsSync(goodbye) && readFileSync(goodbye, "utf8"), settled).toBe("done\n");
+    await expect.poll(() => existsSync(goodbye) && readFileSync(goodbye, "utf8")).toBe("done\n");
   });
 });
 
@@ -161,10 +160,10 @@ describe("a guardian that is killed itself", () => {
         guardian.spawn("sh", ["-c", "echo up; sleep 300"], { name: "next", onLine: () => out({ pid: sleeper.pid }) });
       }, 50);
     `);
-    await expect.poll(parent.output, settled).toContain("pid");
+    await expect.poll(parent.output).toContain("pid");
     const { pid } = JSON.parse(parent.output()) as { pid: number };
     expect(isAlive(pid)).toBe(true);
     parent.child.kill("SIGKILL");
-    await expect.poll(() => isAlive(pid), settled).toBe(false);
+    await expect.poll(() => isAlive(pid)).toBe(false);
   });
 });

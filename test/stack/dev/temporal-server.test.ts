@@ -64,12 +64,10 @@ describe("the embedded Temporal server", { timeout: 120_000 }, () => {
       uiPort,
       searchAttributes: { GpuPool: "Keyword", WorkerPhase: "Keyword" },
     });
-    await expect.poll(() => listed(second.address, "gpu-pool"), { timeout: 15_000 }).toEqual(["kept"]);
+    await expect.poll(() => listed(second.address, "gpu-pool")).toEqual(["kept"]);
     expect(second.uiUrl).toBe(`http://127.0.0.1:${uiPort}`);
     await expect
-      .poll(() => request(second.uiUrl!).then(async ({ statusCode, body }) => (await body.dump(), statusCode)), {
-        timeout: 15_000,
-      })
+      .poll(() => request(second.uiUrl!).then(async ({ statusCode, body }) => (await body.dump(), statusCode)))
       .toBe(200);
     await second.process.stop();
   });

@@ -7,6 +7,7 @@ import { sha256 } from "../../kit/queue.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 import { launchClient, runClient } from "../../kit/client.ts";
+import { PATIENCE_MS } from "../../kit/patience.ts";
 
 describe("an external worker in the database", () => {
   let api: QueueApi;
@@ -157,7 +158,7 @@ describe("gpu-pool worker", () => {
     await stack.startPool();
     await vi.waitFor(
       async () => expect(await stack.rows("select from pools where name = $1", [stack.pool])).toHaveLength(1),
-      { timeout: 20_000 },
+      { timeout: PATIENCE_MS },
     );
   });
   afterEach(() => {
@@ -190,7 +191,7 @@ describe("gpu-pool worker", () => {
   it("run does the pool's tasks on this machine, without a pod, until it is drained", async () => {
     const child = launch("box-one");
     const tasks = await stack.submit(2);
-    await expect.poll(() => statuses(tasks), { timeout: 40_000 }).toEqual(["Complete", "Complete"]);
+    await expect.poll(() => statuses(tasks)).toEqual(["Complete", "Complete"]);
     expect(await worker("box-one")).toEqual(active);
     const drained = await cli("drain", "box-one");
     expect(drained).toMatchObject({ exitCode: 0, stdout: "worker box-one: draining" });
@@ -203,7 +204,7 @@ describe("gpu-pool worker", () => {
 
   it("run removes its registration when it is stopped", async () => {
     const child = launch("box-two");
-    await expect.poll(() => worker("box-two"), { timeout: 20_000 }).toEqual(active);
+    await expect.poll(() => worker("box-two")).toEqual(active);
     child.kill("SIGTERM");
     const { exitCode, stderr } = await child;
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });

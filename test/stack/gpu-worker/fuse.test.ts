@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type FakeServer, startFakeServer } from "../../kit/fake-queue-server.ts";
+import { PATIENCE_MS } from "../../kit/patience.ts";
 
 const KEY = "rpa_key-that-no-log-may-show";
 const IN_A_MINUTE_MS = 60_000;
@@ -38,7 +39,7 @@ async function runInPod(endsInMs: number, env: Record<string, string>, prepare: 
     extendEnv: false,
     reject: false,
     all: true,
-    timeout: 50_000,
+    timeout: PATIENCE_MS,
     env: {
       PATH: process.env.PATH,
       WORKER_ID: "pool-0a1b2c3d",

@@ -6,12 +6,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { findFfmpeg } from "../../../src/gpu-worker/ffmpeg.ts";
 import { probeVideo } from "../../../src/gpu-worker/probe-video.ts";
 import { type FakeServer, startFakeServer } from "../../kit/fake-queue-server.ts";
+import { PATIENCE_MS } from "../../kit/patience.ts";
 
 const ffmpegPath = await findFfmpeg(null);
 const TOKEN = "token-that-no-log-may-show";
 const SMALL = { prompt: "a cat", frames: 5, fps: 24, width: 64, height: 48, seed: 7 };
 const LONG = { prompt: "a river", frames: 1_000, width: 1_920, height: 1_080 };
-const PATIENCE = { timeout: 30_000, interval: 50 };
 
 let server: FakeServer;
 let directory: string;
@@ -65,7 +65,7 @@ function startWorker(env: Record<string, string> = {}): Worker {
 }
 
 function eventually(check: () => unknown) {
-  return vi.waitFor(check, PATIENCE);
+  return vi.waitFor(check, { timeout: PATIENCE_MS, interval: 50 });
 }
 function videoPath(task: { id: string }, attempt = 1) {
   return `${task.id}/task_${task.id}_a${attempt}.mp4`;

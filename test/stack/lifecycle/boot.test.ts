@@ -14,8 +14,8 @@ describe("a worker's first minutes", () => {
   it("ends a worker that never reports at its spawn deadline, removes its pod, and has the task done by a replacement", async () => {
     stack.simulator.addFault({ on: "create", kind: "mute" });
     const ids = await stack.submit(1);
-    await expectDoneOnce(stack, ids, 45);
-    await expectNothingLeft(stack, 30);
+    await expectDoneOnce(stack, ids);
+    await expectNothingLeft(stack);
 
     const [mute, replacement] = await workerStates(stack);
     expect(mute).toMatchObject({ status: "error", status_reason: expect.stringContaining("no heartbeat 5 s after") });
@@ -29,7 +29,7 @@ describe("a worker's first minutes", () => {
   it("fails a task with bad params at once, names the field, and goes on with the next task", async () => {
     const [bad = ""] = await stack.submit(1, { frames: "many" });
     const [good = ""] = await stack.submit(1);
-    await expectDoneOnce(stack, [good], 30);
+    await expectDoneOnce(stack, [good]);
     expect(await countTasks(stack, "Failed")).toBe(1);
     const [task] = await stack.rows<{ error_message: string; attempts: number }>(
       "select error_message, attempts from tasks where id = $1",
@@ -42,6 +42,6 @@ describe("a worker's first minutes", () => {
     );
     expect(attempts.map(({ cause }) => cause)).toEqual(["task_error", "completed"]);
     expect(attempts[0]?.worker_id).toBe(attempts[1]?.worker_id);
-    await expectNothingLeft(stack, 30);
+    await expectNothingLeft(stack);
   });
 });

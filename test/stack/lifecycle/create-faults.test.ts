@@ -8,7 +8,6 @@ import {
   expectNoTwins,
   expectNothingLeft,
   livingWorkers,
-  within,
   workerStates,
 } from "../../kit/lifecycle.ts";
 
@@ -31,13 +30,13 @@ describe("create requests without a clear answer", () => {
     stack.simulator.addFault({ on: "create", kind: "garbage", created: true });
     const ids = await stack.submit(3);
     await hold(3);
-    await expect.poll(statuses, within(30)).toEqual(["active", "active", "active"]);
-    await expect.poll(() => countEvents(stack, "pod.adopted"), within(15)).toBe(3);
-    await expectDoneOnce(stack, ids, 30);
+    await expect.poll(statuses).toEqual(["active", "active", "active"]);
+    await expect.poll(() => countEvents(stack, "pod.adopted")).toBe(3);
+    await expectDoneOnce(stack, ids);
     expect(stack.simulator.ledger().totals).toMatchObject({ pods: 3, live: 3 });
 
     await hold(0);
-    await expectNothingLeft(stack, 40);
+    await expectNothingLeft(stack);
     const workers = await workerStates(stack);
     expect(workers.map(({ status, post_state }) => `${status} ${post_state}`)).toEqual(
       Array(3).fill("terminated posted"),
@@ -51,9 +50,9 @@ describe("create requests without a clear answer", () => {
     stack.simulator.addFault({ on: "create", kind: "error", created: false });
     stack.simulator.addFault({ on: "create", kind: "reset", created: false });
     await hold(2);
-    await expect.poll(statuses, within(40)).toEqual(["active", "active"]);
+    await expect.poll(statuses).toEqual(["active", "active"]);
     await hold(0);
-    await expectNothingLeft(stack, 40);
+    await expectNothingLeft(stack);
     const workers = (await workerStates(stack)).slice(before.length);
     expect(workers.map(({ status, post_state }) => `${status} ${post_state}`)).toEqual([
       "error burned",
@@ -68,14 +67,14 @@ describe("create requests without a clear answer", () => {
     stack.simulator.addFault({ on: "create", kind: "garbage", created: false });
     await hold(1);
     const burned = async () => (await livingWorkers(stack)).find(({ post_state }) => post_state === "burned")?.id;
-    await expect.poll(burned, within(20)).toBeDefined();
+    await expect.poll(burned).toBeDefined();
     const name = (await burned()) ?? "";
     const late = await createPodByHand(stack, name, stack.config.pool.deployment);
     await expect
-      .poll(() => stack.simulator.ledger().pods.find(({ id }) => id === late), within(15))
+      .poll(() => stack.simulator.ledger().pods.find(({ id }) => id === late))
       .toMatchObject({ endCause: "deleted" });
     await hold(0);
-    await expectNothingLeft(stack, 40);
+    await expectNothingLeft(stack);
     const { endedAt } = stack.simulator.ledger().pods.find(({ id }) => id === late) ?? {};
     const [row] = await stack.rows<{ after: boolean }>("select gone_at > $2 as after from workers where id = $1", [
       name,

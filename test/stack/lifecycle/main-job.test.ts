@@ -14,12 +14,8 @@ describe("the main job", () => {
 
   it("grows from zero to what the queue needs, works it off, and goes back to zero with nothing left behind", async () => {
     const ids = await stack.submit(7, { frames: 9, fps: 12, width: 96, height: 64 });
-    await expect
-      .poll(() => stack.rows("select 1 from tasks where status = 'Complete'"), { timeout: 40_000 })
-      .toHaveLength(7);
-    await expect
-      .poll(() => stack.rows("select 1 from workers where gone_at is null"), { timeout: 30_000 })
-      .toHaveLength(0);
+    await expect.poll(() => stack.rows("select 1 from tasks where status = 'Complete'")).toHaveLength(7);
+    await expect.poll(() => stack.rows("select 1 from workers where gone_at is null")).toHaveLength(0);
 
     const workers = await stack.rows<{ status: string; cost_usd: string }>("select status, cost_usd from workers");
     expect(workers).toHaveLength(3);

@@ -14,8 +14,8 @@ describe("a worker that reaches its maximum lifetime", () => {
   it("finishes its task before it goes, while its replacement takes the next one", async () => {
     const [long = ""] = await stack.submit(1, { ...LONG, frames: 1000, width: 768, height: 576 });
     const [next = ""] = await stack.submit(1);
-    await expectDoneOnce(stack, [long, next], 50);
-    await expectNothingLeft(stack, 30);
+    await expectDoneOnce(stack, [long, next]);
+    await expectNothingLeft(stack);
 
     expect(await stack.rows("select 1 from task_attempts where cause <> 'completed'")).toEqual([]);
     const [rotated, replacement] = await workerStates(stack);

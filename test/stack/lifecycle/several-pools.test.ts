@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
-import { expectDoneOnce, expectNothingLeft, within } from "../../kit/lifecycle.ts";
+import { expectDoneOnce, expectNothingLeft } from "../../kit/lifecycle.ts";
 
 interface Living {
   readonly pool: string;
@@ -57,11 +57,11 @@ describe("several pools side by side in one namespace", () => {
   it("each works off its own task types with its own settings, and its workers carry its name", async () => {
     const [foreign = ""] = await submit(1, null, "upscale_at_night");
     const ids = [...(await submit(6)), ...(await submit(3, night))];
-    await expect.poll(living, within(20)).toEqual([
+    await expect.poll(living).toEqual([
       { pool: day, n: 2 },
       { pool: night, n: 1 },
     ]);
-    await expectDoneOnce(stack, ids, 60);
+    await expectDoneOnce(stack, ids);
     const strays = await stack.rows(
       `select 1 from task_attempts a join tasks t on t.id = a.task_id join workers w on w.id = a.worker_id
        where t.pool <> w.pool or w.id not like w.pool || '-%'`,
@@ -72,14 +72,14 @@ describe("several pools side by side in one namespace", () => {
       { pool: night, status: "Failed" },
     ]);
     expect(await stack.rows("select 1 from workers")).toHaveLength(3);
-    await expectNothingLeft(stack, 40);
+    await expectNothingLeft(stack);
   });
 
   it("what is said to one does not reach the other", async () => {
     const handle = stack.temporal.workflow.getHandle(poolWorkflowId(night));
     await handle.executeUpdate("drain");
     const waiting = await submit(1, night);
-    await expectDoneOnce(stack, await submit(2), 40);
+    await expectDoneOnce(stack, await submit(2));
     expect(await stack.rows("select status from tasks where id = any($1)", [waiting])).toEqual([{ status: "Queued" }]);
     expect(await stack.rows("select name, mode from pools where name = any($1) order by name", [[day, night]])).toEqual(
       [
@@ -88,14 +88,14 @@ describe("several pools side by side in one namespace", () => {
       ],
     );
     await handle.executeUpdate("resume");
-    await expectDoneOnce(stack, waiting, 40);
-    await expectNothingLeft(stack, 40);
+    await expectDoneOnce(stack, waiting);
+    await expectNothingLeft(stack);
   });
 
   it("the shutdown of one leaves the workers of the other alone", async () => {
     await stack.temporal.workflow.getHandle(poolWorkflowId(day)).executeUpdate("scale", { args: [{ target: 1 }] });
     await stack.temporal.workflow.getHandle(poolWorkflowId(night)).executeUpdate("scale", { args: [{ target: 1 }] });
-    await expect.poll(living, within(20)).toEqual([
+    await expect.poll(living).toEqual([
       { pool: day, n: 1 },
       { pool: night, n: 1 },
     ]);

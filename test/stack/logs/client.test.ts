@@ -102,11 +102,11 @@ describe("gpu-pool logs", () => {
     client.stdout.on("data", (part: Buffer) => (out += part.toString("utf8")));
     try {
       await log("before", { worker_id: "w-4" });
-      await expect.poll(() => out, { timeout: 20_000 }).toContain("before");
+      await expect.poll(() => out).toContain("before");
       await log("after", { worker_id: "w-4" });
       await log("of another", { worker_id: "w-5" });
       await log("last", { worker_id: "w-4" });
-      await expect.poll(() => out, { timeout: 20_000 }).toContain("last");
+      await expect.poll(() => out).toContain("last");
     } finally {
       client.kill("SIGINT");
     }

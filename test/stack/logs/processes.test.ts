@@ -34,8 +34,8 @@ describe("the processes with logs in the database", () => {
 
   it("tell the story of a task, from the Temporal worker and from the GPU worker, up to its last line", async () => {
     const [task] = await stack.submit(1);
-    await expect.poll(() => messages("orchestrator_gpu"), { timeout: 40_000 }).toContain("serving");
-    await expect.poll(() => messages("worker"), { timeout: 40_000 }).toContain("worker leaves");
+    await expect.poll(() => messages("orchestrator_gpu")).toContain("serving");
+    await expect.poll(() => messages("worker")).toContain("worker leaves");
     const ended = (await lines("worker")).find(({ message }) => message === "task ended");
     expect(ended?.task_id).toBe(task);
     expect(ended?.worker_id).toMatch(new RegExp(`^${stack.pool}-[0-9a-f]{8}$`));
@@ -46,7 +46,7 @@ describe("the processes with logs in the database", () => {
   it("are looked after: the janitor is scheduled and the sender of notifications runs", async () => {
     const { taskQueue } = stack.config.temporal;
     const sender = stack.temporal.workflow.getHandle(notificationsWorkflowId(taskQueue));
-    await expect.poll(async () => (await sender.describe()).status.name, { timeout: 20_000 }).toBe("RUNNING");
+    await expect.poll(async () => (await sender.describe()).status.name).toBe("RUNNING");
     const schedule = await stack.temporal.schedule.getHandle(janitorScheduleId(taskQueue)).describe();
     expect(schedule.action).toMatchObject({ workflowType: "janitor", taskQueue });
   });

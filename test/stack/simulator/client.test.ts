@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createRunpodClient } from "../../../src/runpod/client.ts";
-import { createPod, podRequest, raw, SOON, startKit } from "../../kit/simulator.ts";
+import { createPod, podRequest, raw, startKit } from "../../kit/simulator.ts";
 
 const NAME = "main-0a1b2c3d";
 
@@ -69,7 +69,7 @@ describe("creating a pod", () => {
       .poll(async () => {
         const list = await kit.client.listPods();
         return list.kind === "complete" ? list.pods.map((pod) => pod.name) : list;
-      }, SOON)
+      })
       .toEqual([NAME]);
   });
 
@@ -79,7 +79,7 @@ describe("creating a pod", () => {
     });
     const cancel = new AbortController();
     const outcome = client.createPod(podRequest(NAME), { signal: cancel.signal });
-    await expect.poll(() => simulator.ledger().totals.pods, SOON).toBe(1);
+    await expect.poll(() => simulator.ledger().totals.pods).toBe(1);
     cancel.abort();
     expect(await outcome).toMatchObject({ kind: "ambiguous", detail: expect.stringContaining("cancelled") });
   });

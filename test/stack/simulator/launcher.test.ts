@@ -7,7 +7,7 @@ import { startGuardian } from "../../../src/process/guardian.ts";
 import { podLogPath } from "../../../src/simulator/pod-log.ts";
 import { createPodLauncher } from "../../../src/simulator/pod-process.ts";
 import type { PodProcess } from "../../../src/simulator/types.ts";
-import { isAlive, SOON } from "../../kit/simulator.ts";
+import { isAlive } from "../../kit/simulator.ts";
 
 async function launchScript(script: string, env: Record<string, string> = {}) {
   const dataDir = await mkdtemp(join(tmpdir(), "simulator-test-"));
@@ -45,10 +45,10 @@ it("a pod that ignores SIGTERM is killed with all that it started", async () => 
   const child = "require('child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']).pid";
   const script = `process.on("SIGTERM", () => {}); console.log(${child}); setInterval(() => {}, 1000)`;
   const { launched, log } = await launchScript(script);
-  await expect.poll(() => log(), SOON).toMatch(/^\d+\n$/);
+  await expect.poll(() => log()).toMatch(/^\d+\n$/);
   const grandchild = Number(await log());
   await launched.stop(200);
   expect(await launched.exited).toEqual({ code: null, signal: "SIGKILL" });
   expect(isAlive(launched.pid)).toBe(false);
-  await expect.poll(() => isAlive(grandchild), SOON).toBe(false);
+  await expect.poll(() => isAlive(grandchild)).toBe(false);
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createLightPodLauncher } from "../../../src/simulator/light-pod.ts";
 import { type FakeServer, startFakeServer } from "../../kit/fake-queue-server.ts";
-import { createPod, type Kit, raw, scriptLauncher, SLEEPER, SOON, startKit, untilStatus } from "../../kit/simulator.ts";
+import { createPod, type Kit, raw, scriptLauncher, SLEEPER, startKit, untilStatus } from "../../kit/simulator.ts";
 
 const NAME = "main-0a1b2c3d";
 const TOKEN = "token-of-this-worker";
@@ -32,7 +32,7 @@ describe("a light pod", () => {
     server.addTask({});
     const id = await createPod(kit, NAME, envOf(server));
     await untilStatus(kit, id, "RUNNING");
-    await expect.poll(() => server.calls("worker_heartbeat").length, SOON).toBeGreaterThan(3);
+    await expect.poll(() => server.calls("worker_heartbeat").length).toBeGreaterThan(3);
     expect(server.calls("worker_heartbeat")[0]).toMatchObject({ body: { p_worker_id: NAME }, token: TOKEN });
     expect(server.calls("claim_task")).toEqual([]);
     expect(entryOf(kit, id)).toMatchObject({ pid: null, exit: null, live: true, billing: true });
@@ -65,7 +65,7 @@ describe("a light pod", () => {
     await kit.client.deletePod(deleted);
     expect(kit.simulator.killPod(killed)).toBe(true);
     await untilStatus(kit, killed, "EXITED");
-    await expect.poll(() => entryOf(kit, deleted)?.exit, SOON).toEqual({ code: 0, signal: null });
+    await expect.poll(() => entryOf(kit, deleted)?.exit).toEqual({ code: 0, signal: null });
     expect(entryOf(kit, killed)?.exit).toEqual({ code: null, signal: "SIGKILL" });
     // A witness that beats at the same pace: while it does, the others would have.
     const before = server.calls("worker_heartbeat").length;
@@ -75,7 +75,7 @@ describe("a light pod", () => {
         .calls("worker_heartbeat")
         .slice(before)
         .filter(({ body }) => body.p_worker_id === worker);
-    await expect.poll(() => beatsOf("witness").length, SOON).toBeGreaterThan(4);
+    await expect.poll(() => beatsOf("witness").length).toBeGreaterThan(4);
     // At most the beats that were under way.
     expect(beatsOf(NAME).length).toBeLessThanOrEqual(2);
   });
@@ -88,7 +88,7 @@ describe("a light pod", () => {
     await untilStatus(kit, id, "RUNNING");
     const answer = await claim(kit, `/pods/${id}/claim`, 0.5);
     expect(await answer.json()).toEqual({ [id]: task.id });
-    await expect.poll(() => task.status, SOON).toBe("Complete");
+    await expect.poll(() => task.status).toBe("Complete");
     expect(task.progress.length).toBeGreaterThan(1);
     expect(server.state.tasks.map(({ status }) => status)).toEqual(["Complete", "Queued"]);
   });
@@ -109,7 +109,7 @@ describe("a light pod", () => {
     await untilStatus(kit, deleted, "RUNNING");
     expect(await (await claim(kit, "/claim", 600)).json()).toEqual({ [deleted]: second.id });
     await kit.client.deletePod(deleted);
-    await expect.poll(() => entryOf(kit, deleted)?.exit, SOON).toEqual({ code: 0, signal: null });
+    await expect.poll(() => entryOf(kit, deleted)?.exit).toEqual({ code: 0, signal: null });
     expect(second.status).toBe("Queued");
   });
 });

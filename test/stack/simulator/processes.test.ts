@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { podLogPath } from "../../../src/simulator/pod-log.ts";
 import type { PodToLaunch } from "../../../src/simulator/types.ts";
-import { createPod, isAlive, raw, scriptLauncher, SLEEPER, SOON, startKit, untilStatus } from "../../kit/simulator.ts";
+import { createPod, isAlive, raw, scriptLauncher, SLEEPER, startKit, untilStatus } from "../../kit/simulator.ts";
 
 const NAME = "main-0a1b2c3d";
 
@@ -105,8 +105,8 @@ describe("the process of a pod", () => {
     const pid = await runningPid(kit, id);
     expect(isAlive(pid)).toBe(true);
     await kit.client.deletePod(id);
-    await expect.poll(() => isAlive(pid), SOON).toBe(false);
-    await expect.poll(() => entryOf(kit, id).exit, SOON).toEqual({ code: null, signal: "SIGTERM" });
+    await expect.poll(() => isAlive(pid)).toBe(false);
+    await expect.poll(() => entryOf(kit, id).exit).toEqual({ code: null, signal: "SIGTERM" });
     expect(entryOf(kit, id)).toMatchObject({ live: false, endCause: "deleted" });
   });
 
@@ -116,9 +116,9 @@ describe("the process of a pod", () => {
     const readyFile = join(kit.dataDir, "ready");
     const id = await createPod(kit, NAME, { READY_FILE: readyFile });
     const pid = await runningPid(kit, id);
-    await expect.poll(() => existsSync(readyFile), SOON).toBe(true);
+    await expect.poll(() => existsSync(readyFile)).toBe(true);
     await kit.client.deletePod(id);
-    await expect.poll(() => entryOf(kit, id).exit, SOON).toEqual({ code: null, signal: "SIGKILL" });
+    await expect.poll(() => entryOf(kit, id).exit).toEqual({ code: null, signal: "SIGKILL" });
     expect(isAlive(pid)).toBe(false);
   });
 
@@ -150,7 +150,7 @@ describe("the process of a pod", () => {
     const id = await createPod(kit, NAME);
     const pid = await runningPid(kit, id);
     expect(kit.simulator.vanishPod(id)).toBe(true);
-    await expect.poll(() => isAlive(pid), SOON).toBe(false);
+    await expect.poll(() => isAlive(pid)).toBe(false);
     expect(await kit.client.getPod(id)).toEqual({ kind: "absent" });
   });
 
@@ -168,7 +168,7 @@ describe("the process of a pod", () => {
     });
     const readyFile = join(kit.dataDir, "ready");
     const id = await createPod(kit, NAME, { READY_FILE: readyFile });
-    await expect.poll(() => existsSync(readyFile), SOON).toBe(true);
+    await expect.poll(() => existsSync(readyFile)).toBe(true);
     await raw(kit, "POST", `/v2/pods/${id}/action`, { action: "restart" });
     await untilStatus(kit, id, "RUNNING");
     expect(launches.map((launch) => [launch.othersAlive, isAlive(launch.pid)])).toEqual([

@@ -105,13 +105,13 @@ describe("progress", () => {
       () => nowMs,
     );
     progress.stage(0, "begin");
-    await vi.waitFor(() => expect(sent).toEqual(["begin"]));
+    await expect.poll(() => sent).toEqual(["begin"]);
     progress.move(0.1, "too soon");
     nowMs = 2_000;
     progress.move(0.2, "moved");
     progress.move(0.3, "under way");
     progress.stage(1, "end");
-    await vi.waitFor(() => expect(sent).toEqual(["begin", "moved", "end"]));
+    await expect.poll(() => sent).toEqual(["begin", "moved", "end"]);
   });
 
   it("sends nothing more once it is closed", async () => {
@@ -124,7 +124,7 @@ describe("progress", () => {
     });
     progress.stage(0, "first");
     progress.stage(1, "second");
-    await vi.waitFor(() => expect(sent).toEqual(["first"]));
+    await expect.poll(() => sent).toEqual(["first"]);
     progress.close();
     release();
     await new Promise((resolve) => setImmediate(resolve));

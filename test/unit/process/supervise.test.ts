@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { supervise } from "../../../src/process/supervise.ts";
 import type { ExitStatus, ManagedProcess } from "../../../src/process/guardian.ts";
 
@@ -18,10 +18,10 @@ describe("a supervised process", () => {
     const said: string[] = [];
     const done = supervise({ start, say: (text) => void said.push(text), stopping: stopping.signal });
     ends[0]?.({ code: null, signal: "SIGKILL" });
-    await vi.waitFor(() => expect(said).toEqual(["the Temporal worker died (SIGKILL); starting it again in 1 s"]));
-    await vi.waitFor(() => expect(ends).toHaveLength(2), { timeout: 15_000 });
+    await expect.poll(() => said).toEqual(["the Temporal worker died (SIGKILL); starting it again in 1 s"]);
+    await expect.poll(() => ends).toHaveLength(2);
     ends[1]?.({ code: 1, signal: null });
-    await vi.waitFor(() => expect(said[1]).toBe("the Temporal worker died (code 1); starting it again in 2 s"));
+    await expect.poll(() => said[1]).toBe("the Temporal worker died (code 1); starting it again in 2 s");
     stopping.abort();
     await done;
     expect(ends).toHaveLength(2);

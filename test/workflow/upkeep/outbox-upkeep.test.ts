@@ -100,7 +100,7 @@ describe("the workflows beside the pools", () => {
   it("run as one round of repairs when the schedule fires", async () => {
     const before = { ...cleaned };
     await temporal.schedule.getHandle(janitorScheduleId(taskQueue)).trigger();
-    await expect.poll(() => cleaned.outbox, { timeout: 15_000 }).toBe(before.outbox + 1);
+    await expect.poll(() => cleaned.outbox).toBe(before.outbox + 1);
     expect(cleaned.logs).toBe(before.logs + 1);
   });
 
@@ -129,13 +129,13 @@ describe("the workflows beside the pools", () => {
       args: [{ maxHistoryLength: 3 }],
     });
     await expect
-      .poll(async () => (await temporal.workflow.getHandle(workflowId).describe()).runId, { timeout: 15_000 })
+      .poll(async () => (await temporal.workflow.getHandle(workflowId).describe()).runId)
       .not.toBe(first.firstExecutionRunId);
     const carried = async () => {
       const { events } = await temporal.workflow.getHandle(workflowId).fetchHistory();
       const [data] = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
       return (JSON.parse(Buffer.from(data!.data!).toString("utf8")) as { carried?: DeliveryCounts }).carried;
     };
-    await expect.poll(carried, { timeout: 15_000 }).toEqual({ delivered: 6, failed: 3, dead: 0 });
+    await expect.poll(carried).toEqual({ delivered: 6, failed: 3, dead: 0 });
   });
 });
