@@ -63,14 +63,18 @@ describe("what operators say and ask with the temporal command, beyond size", ()
   });
 
   it("the policy can be switched while the pool runs", async () => {
+    const booked = async () => (await workerStates(stack)).length;
+    const before = await booked();
     await updateOk("pause");
     const ids = await stack.submit(2);
     await updateOk("reconfigure", { policy: "workload", tasksPerGpuThreshold: 100 });
     await updateOk("resume");
     const rule = async () => (await query<PoolExplanation>("explain")).decisions.map((decision) => decision.rule);
     await expect.poll(rule).toContain("workload");
-    expect(await stack.rows("select 1 from workers where gone_at is null")).toHaveLength(2);
+    // A decision shows before its workers are booked.
+    await expect.poll(booked).toBe(before + 2);
     await expectDoneOnce(stack, ids);
+    expect(await booked()).toBe(before + 2);
     await updateOk("reconfigure", { policy: null, tasksPerGpuThreshold: null });
     await expectNothingLeft(stack);
   });
