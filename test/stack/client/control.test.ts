@@ -266,6 +266,8 @@ describe("with a controller", () => {
     expect(await runJson("scale", "50", "--for", "1h")).toMatchObject({ hold: 50, cappedAt: 3 });
     expect((await runOk("decide")).stdout).toMatch(/: held at 50 for another 59m/);
     expect(await runJson("scale", "1")).toMatchObject({ hold: 1, cappedAt: null });
+    // Without a hold those beyond MIN would stay until they have been idle for long.
+    await expect.poll(async () => (await livingWorkers(stack)).length).toBe(1);
     expect((await runOk("scale", "auto")).stdout).toBe(`pool ${stack.pool}: normal, the policy decides its size`);
     await expect.poll(async () => (await livingWorkers(stack)).length).toBe(1);
   });

@@ -111,7 +111,7 @@ describe.concurrent("one billed pod per worker (invariant 1)", () => {
         expect(kit.called("createPod")).toHaveLength(1);
         expect(row.podId).not.toBeNull();
       },
-      { podSettleSec: 3 },
+      { podSettleSec: 10 },
     ),
   );
 

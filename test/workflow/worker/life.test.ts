@@ -38,7 +38,12 @@ describe.concurrent("the life of a GPU worker", () => {
     "is drained at its maximum lifetime",
     withKit(
       async (kit) => {
-        const { row, worker } = await bringUp(kit);
+        const row = kit.book();
+        const worker = await kit.startWorker(row.id);
+        await worker.reaches("booting");
+        // It is active for no longer than a moment: its lifetime counts from its booking.
+        kit.beat(row);
+        await worker.signal("ready");
         const reason = "maximum lifetime of 1 s reached";
         expect(await worker.result()).toEqual({ id: row.id, status: "terminated", reason });
         expect(kit.called("drainWorker")).toEqual([[row.id, { reason, onlyIdle: false }]]);
