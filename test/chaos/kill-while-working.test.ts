@@ -9,6 +9,7 @@ import {
   killHard,
   livingWorkers,
   LONG,
+  setSpawningTimeout,
   workerStates,
 } from "../kit/lifecycle.ts";
 
@@ -18,9 +19,7 @@ describe("a Temporal worker that is killed while pods are at work", () => {
   let stack: TestStack;
   let serving: ManagedProcess;
   beforeAll(async () => {
-    stack = await startTestStack({
-      env: { SPAWNING_TIMEOUT_SEC: String(SPAWNING_TIMEOUT_SEC), TASKS_PER_GPU_THRESHOLD: "1", MAX_ACTIVE_GPUS: "2" },
-    });
+    stack = await startTestStack({ env: { TASKS_PER_GPU_THRESHOLD: "1", MAX_ACTIVE_GPUS: "2" } });
     serving = stack.startWorkerProcess();
     await stack.startPool();
   });
@@ -41,6 +40,7 @@ describe("a Temporal worker that is killed while pods are at work", () => {
 
   it("invariant 8: does not end a pod that became ready while nobody watched, although its spawn deadline has passed", async () => {
     const booked = (await workerStates(stack)).length;
+    await setSpawningTimeout(stack, SPAWNING_TIMEOUT_SEC);
     // The pod shall boot only after the kill.
     stack.simulator.configure({ startingMs: 3000 });
     const ids = await stack.submit(2, LONG);

@@ -80,6 +80,12 @@ export function expectNoTwins(stack: TestStack, foreignPods: readonly string[] =
   expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
 }
 
+/** For the workers that are booked from now on. */
+export async function setSpawningTimeout(stack: TestStack, spawningTimeoutSec: number): Promise<void> {
+  const pool = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
+  await pool.executeUpdate("reconfigure", { args: [{ spawningTimeoutSec }] });
+}
+
 /** Ends the process as a power cut would. */
 export async function killHard(victim: ManagedProcess): Promise<void> {
   process.kill(victim.pid, "SIGKILL");

@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
-import { countTasks, expectDoneOnce, expectNothingLeft, workerStates } from "../../kit/lifecycle.ts";
+import {
+  countTasks,
+  expectDoneOnce,
+  expectNothingLeft,
+  setSpawningTimeout,
+  workerStates,
+} from "../../kit/lifecycle.ts";
 
 describe("a worker's first minutes", () => {
   let stack: TestStack;
@@ -14,6 +20,9 @@ describe("a worker's first minutes", () => {
   it("ends a worker that never reports at its spawn deadline, removes its pod, and has the task done by a replacement", async () => {
     stack.simulator.addFault({ on: "create", kind: "mute" });
     const ids = await stack.submit(1);
+    await expect.poll(async () => (await workerStates(stack))[0]?.pod_id ?? null).not.toBeNull();
+    // It has its deadline from its booking; the replacement may boot slowly where the machine is busy.
+    await setSpawningTimeout(stack, 120);
     await expectDoneOnce(stack, ids);
     await expectNothingLeft(stack);
 
