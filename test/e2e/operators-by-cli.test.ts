@@ -127,8 +127,11 @@ describe("what operators say with the temporal command", () => {
     await expectNothingLeft(stack);
 
     const booked = (await workerStates(stack)).length;
-    expect(await updateScale('{"target": 2, "for": 6}')).toMatchObject({ exitCode: 0 });
+    expect(await updateScale('{"target": 2, "for": 600}')).toMatchObject({ exitCode: 0 });
     await expect.poll(async () => (await livingWorkers(stack)).length).toBe(2);
+    // Its end, ten minutes away, is moved to now.
+    const end = "update pools set hold_until = now() where name = $1 and hold_until > now() + interval '9 minutes'";
+    await stack.rows(end, [stack.pool]);
     await expectNothingLeft(stack);
     expect((await workerStates(stack)).length).toBe(booked + 2);
     const [row] = await stack.rows<{ expired: boolean }>(

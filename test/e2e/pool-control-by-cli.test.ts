@@ -106,7 +106,8 @@ describe("what operators say and ask with the temporal command, beyond size", ()
   });
 
   it("terminateWorker ends a worker at once; its task goes back uncounted and is done by another", async () => {
-    const ids = await stack.submit(1, LONG);
+    // The command has to reach the worker while it is at work.
+    const ids = await stack.submit(1, { ...LONG, frames: 2 * LONG.frames });
     await expect.poll(() => countTasks(stack, "In Progress")).toBe(1);
     const [holder] = await stack.rows<{ worker_id: string }>(
       "select worker_id from task_attempts where ended_at is null",

@@ -10,18 +10,22 @@ interface Received {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  /** Requests to /hang that the sender had given up before. */
+  readonly givenUp: number;
 }
 
 /** Answers by path: /ok 200, /moved a redirect to /ok, /hang never, anything else 500. */
 async function startReceiver() {
   const received: Received[] = [];
+  let givenUp = 0;
   const server = createServer((request, response) => {
     let body = "";
     request.on("data", (part: Buffer) => (body += part.toString("utf8")));
     request.on("end", () => {
       const path = request.url ?? "";
-      received.push({ path, headers: request.headers, body });
+      received.push({ path, headers: request.headers, body, givenUp });
       if (path === "/hang") {
+        response.once("close", () => (givenUp += 1));
         return;
       }
       if (path === "/moved") {
@@ -229,7 +233,7 @@ describe("the outbox", () => {
     }
     await expect.poll(() => receiver.at("/hang").length).toBe(5);
     await endTask(quick, "Complete");
-    await expect.poll(() => receiver.at("/ok/quick").length).toBe(1);
+    await expect.poll(() => receiver.at("/ok/quick")).toMatchObject([{ givenUp: 0 }]);
     const error = async () => (await outboxOf(silent))[0]?.last_error;
     await expect.poll(error).toBe("no answer within 10 s");
   });
