@@ -3,7 +3,7 @@ import type { Fleet } from "./fleet.ts";
 import type { Observation } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 
-/** Something that lets no more than `room` workers be spawned by one decision. */
+/** A limit on how many workers one decision may spawn. */
 export interface Bound {
   readonly rule: Rule;
   readonly room: number;
@@ -12,24 +12,26 @@ export interface Bound {
 
 export interface Narrowed {
   readonly count: number;
-  /** Of the bound that had the last word; null: none was met. */
+  /** The rule of the last bound that lowered the count; null: no bound did. */
   readonly rule: Rule | null;
-  /** The bounds that were met, each with what it made of the count. */
-  readonly told: string;
+  /** The bounds that lowered the count, each with the count before and after; empty: none did. */
+  readonly effects: string;
 }
 
-/** Leaves of a count what all bounds allow, taken in their order. */
+/** Lowers a count to what all bounds allow, one bound after the other. */
 export function narrow(count: number, bounds: readonly Bound[]): Narrowed {
   return bounds.reduce<Narrowed>(
     (left, { rule, room, reason }) => {
       const count = Math.min(left.count, Math.max(0, room));
-      return count === left.count ? left : { count, rule, told: `${left.told}; ${reason}: ${left.count} → ${count}` };
+      return count === left.count
+        ? left
+        : { count, rule, effects: `${left.effects}; ${reason}: ${left.count} → ${count}` };
     },
-    { count, rule: null, told: "" },
+    { count, rule: null, effects: "" },
   );
 }
 
-/** A pace, not a size: what it holds back comes in the next minute. */
+/** Limits the pace, not the size: a launch that it holds back comes in the next minute. */
 export function launchRateBound(settings: PolicySettings, { launchedLastMinute }: Observation): Bound {
   return {
     rule: "launch_rate",
@@ -38,13 +40,13 @@ export function launchRateBound(settings: PolicySettings, { launchedLastMinute }
   };
 }
 
-/** Who was told to leave keeps its place under MAX until its row shows it: a reservation counts it as well. */
+/** A worker that was ordered to leave counts towards MAX until its row shows it, because a reservation counts it too. */
 export function leavingBound({ maxActiveGpus: max }: PolicySettings, fleet: Fleet): Bound {
   const { spawning, idle, busy, leaving } = fleet;
   const booked = [...spawning, ...idle, ...busy, ...leaving].filter(({ origin }) => origin === "pool");
   return {
     rule: "max",
     room: max - booked.length,
-    reason: `MAX ${max}, ${booked.length} still there, ${leaving.length} of them told to leave`,
+    reason: `MAX ${max}, ${booked.length} still there, ${leaving.length} of them leaving`,
   };
 }

@@ -10,7 +10,7 @@ export interface BreakerChange {
   readonly reason: string;
 }
 
-/** The breaker's next state, or null where it stays. It counts only boots: workers that failed before they were ready. */
+/** The breaker's next state; null: it stays as it is. Only workers that failed before they were ready count as failures. */
 export function breakerChange(settings: PolicySettings, { breaker, nowMs }: Observation): BreakerChange | null {
   switch (breaker.state) {
     case "closed":
@@ -38,7 +38,7 @@ function tooManyFailed(settings: PolicySettings, { failed, ready }: Observation[
   return { state: "open", reason: `${counted} (MAX_WORKER_FAILURE_RATE ${rate})` };
 }
 
-/** @param state the one that holds for this decision. */
+/** @param state the breaker's state for this decision. */
 export function breakerBounds(state: BreakerState, { fleet }: Observation): Bound[] {
   switch (state) {
     case "closed":

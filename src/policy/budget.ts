@@ -3,8 +3,8 @@ import type { Bound } from "./bounds.ts";
 import type { Observation, ObservedSpend } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 
-/** Sums of prices carry the dust of binary fractions; the database, which checks the caps again, counts in decimals. */
-const DUST = 1e-9;
+/** Sums of binary fractions are slightly wrong. The database, which checks the caps again, counts in decimals. */
+const ROUNDING = 1e-9;
 
 export function spendCaps(settings: PolicySettings): SpendCaps {
   return {
@@ -13,7 +13,7 @@ export function spendCaps(settings: PolicySettings): SpendCaps {
   };
 }
 
-/** How many workers the account's caps leave room for. What was spent must be known for that. */
+/** How many workers the account's caps leave room for. Without a known spend there is room for none. */
 export function budgetBounds(settings: PolicySettings, { spend }: Observation): Bound[] {
   const { maxHourlySpendUsd: hourly, dailyBudgetUsd: daily } = spendCaps(settings);
   if (hourly === null && daily === null) {
@@ -36,10 +36,10 @@ function hourlyBound(cap: number, { hourlyUsd, priceUsd, unpriced }: ObservedSpe
   const now = `MAX_HOURLY_SPEND_USD ${cap}, ${usd(hourlyUsd)} now`;
   const left = cap - hourlyUsd;
   if (priceUsd === null) {
-    const room = left > DUST && unpriced === 0 ? 1 : 0;
+    const room = left > ROUNDING && unpriced === 0 ? 1 : 0;
     return { rule: "budget", room, reason: `${now}, one at a time until a price is known` };
   }
-  const room = left > DUST ? Math.floor(left / priceUsd + DUST) : 0;
+  const room = left > ROUNDING ? Math.floor(left / priceUsd + ROUNDING) : 0;
   return { rule: "budget", room, reason: `${now}, ${usd(priceUsd)} each` };
 }
 

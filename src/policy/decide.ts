@@ -1,7 +1,7 @@
 import type { Action, Snapshot, Spend, WorkerAction } from "../contract/plan.ts";
 import { type BreakerChange, breakerChange } from "./breaker.ts";
 import { spendCaps } from "./budget.ts";
-import { evict, hasten } from "./eviction.ts";
+import { endDrainsWithoutDeadline, evict } from "./eviction.ts";
 import { type Fleet, isCapacity, sortFleet } from "./fleet.ts";
 import { judgeHealth } from "./health.ts";
 import type { Observation } from "./observation.ts";
@@ -10,22 +10,25 @@ import { settingsAt } from "./schedule.ts";
 import type { PolicySettings } from "./settings.ts";
 import { afterMassSilence, type MassSilenceChange, massSilenceChange, staleVram, type Warning } from "./silence.ts";
 
-/** A farewell that was lost on its way would leave a drained worker waiting; one that is busy being buried ignores it. */
-const RETOLD_MS = 120_000;
+/**
+ * `released` is signalled again after this time: a drained worker whose signal was lost would wait without end. A
+ * worker workflow that deletes its pod already ignores the second one.
+ */
+const RELEASED_AGAIN_MS = 120_000;
 
 export interface Decision {
   readonly actions: readonly Action[];
   readonly snapshot: Snapshot;
-  /** Breaker's next state where it changes, and why. */
+  /** The breaker's next state and the reason for it; null: it stays as it is. */
   readonly breaker: BreakerChange | null;
   readonly massSilence: MassSilenceChange | null;
-  /** To be journaled once per worker. */
+  /** Each is journaled once per worker. */
   readonly warnings: readonly Warning[];
 }
 
 /**
- * What to do about one observation. Pure: the same observation gives the same decision.
- * @param configured as they are without schedules.
+ * Decides what to do about one observation. Pure: the same observation gives the same decision.
+ * @param configured the settings before schedules change them.
  */
 export function decide(configured: PolicySettings, seen: Observation): Decision {
   const { settings, schedule } = settingsAt(configured, seen.nowMs);
@@ -37,15 +40,15 @@ export function decide(configured: PolicySettings, seen: Observation): Decision 
   const { verdicts, suspended } = judgeHealth(settings, observation);
   const failed = verdicts.map(({ worker }) => worker);
   const evictions = evict(settings, observation, sortFleet(observation, new Set(failed)));
-  const lastCalls = hasten(settings, observation).filter(({ worker }) => !failed.includes(worker));
+  const endedDrains = endDrainsWithoutDeadline(settings, observation).filter(({ worker }) => !failed.includes(worker));
   const ended = [...failed, ...evictions.signals.map(({ worker }) => worker)];
   const fleet = sortFleet(observation, new Set(ended));
   const scaling = scale(settings, observation, fleet, breakerState);
 
   const actions: Action[] = [
     ...verdicts.map(({ worker, verdict }) => signal(worker, { name: "fail", verdict })),
-    ...announcements(observation, new Set([...ended, ...scaling.drain.map(({ id }) => id)])),
-    ...[...evictions.signals, ...lastCalls].map(({ worker, signal: farewell }) => signal(worker, farewell)),
+    ...news(observation, new Set([...ended, ...scaling.drain.map(({ id }) => id)])),
+    ...[...evictions.signals, ...endedDrains].map(({ worker, signal: order }) => signal(worker, order)),
     ...scalingActions(settings, observation, scaling),
   ];
   const snapshot: Snapshot = {
@@ -76,18 +79,18 @@ function scalingActions(settings: PolicySettings, { intent }: Observation, scali
   return [...drains, { kind: "spawn", count: spawn, max, intentVersion: intent.version, caps, reason }];
 }
 
-/** News for the workers' own workflows: the first sign of life, and the end of a drained worker's last task. */
-function announcements(observation: Observation, ordered: ReadonlySet<string>): WorkerAction[] {
+/** `ready` for a worker that became active, and `released` for a drained worker whose last task has ended. */
+function news(observation: Observation, ordered: ReadonlySet<string>): WorkerAction[] {
   return observation.fleet.flatMap((worker): WorkerAction[] => {
-    // Nobody else's machine has a workflow to tell.
+    // An external worker has no workflow that could be signalled.
     if (ordered.has(worker.id) || worker.origin === "external") {
       return [];
     }
     if (worker.status === "active" && worker.signal === null) {
       return [signal(worker.id, { name: "ready" })];
     }
-    const isTold = worker.signal === "released" && observation.nowMs - (worker.signalMs ?? 0) < RETOLD_MS;
-    if (worker.status === "terminating" && worker.task === null && !isTold) {
+    const isSent = worker.signal === "released" && observation.nowMs - (worker.signalMs ?? 0) < RELEASED_AGAIN_MS;
+    if (worker.status === "terminating" && worker.task === null && !isSent) {
       return [signal(worker.id, { name: "released" })];
     }
     return [];
@@ -98,7 +101,7 @@ type Counts = Omit<Snapshot, "desired" | "breaker" | "schedule" | "suspended" | 
 
 function counts(observation: Observation, fleet: Fleet): Counts {
   const costPerHourUsd = round(observation.fleet.reduce((sum, worker) => sum + (worker.costPerHourUsd ?? 0), 0));
-  // Before the account's spend is read, the pool's own rate is the part of it that is known.
+  // Until the account's spend has been read, only this pool's own rate is known.
   const spend: Spend = observation.spend ?? { hourlyUsd: costPerHourUsd, todayUsd: 0 };
   return {
     observedAt: new Date(observation.nowMs).toISOString(),

@@ -1,24 +1,24 @@
 import type { Rule } from "../contract/plan.ts";
-import { type Fleet, idleSinceMs, restedLongestFirst } from "./fleet.ts";
+import { type Fleet, idleSinceMs, longestIdleFirst } from "./fleet.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 import { type Wanted, wantedByThreshold } from "./threshold.ts";
 import { wantedByWorkload } from "./workload.ts";
 
-/** A size within MAX, before anything else bounds how the pool grows to it. */
+/** A pool size within MAX, before the other bounds limit the growth. */
 export interface Size {
   readonly size: number;
   readonly rule: Rule;
   readonly reason: string;
-  /** What MAX took of it, in words, if it did. */
+  /** How MAX lowered the size, in words; empty: it did not. */
   readonly capped: string;
   readonly drain: readonly ObservedWorker[];
   readonly onlyIdle: boolean;
 }
 
 /**
- * min(MAX, max(MIN, busy + idle buffer, what the policy wants)). Growing aims at what it wants, shrinking at what it
- * keeps; a pool between the two stays as it is.
+ * min(MAX, max(MIN, busy + idle buffer, what the policy wants)). The pool grows to the size that the policy wants, and
+ * shrinks to the size that the policy keeps. A pool between the two stays as it is.
  */
 export function demandedSize(settings: PolicySettings, observation: Observation, fleet: Fleet): Size {
   const { minActiveGpus: min, maxActiveGpus: max } = settings;
@@ -28,21 +28,22 @@ export function demandedSize(settings: PolicySettings, observation: Observation,
   const uncapped = Math.max(floor, wanted.size);
   const grown = Math.min(max, uncapped);
   const kept = Math.min(max, Math.max(floor, wanted.keep));
-  // Who was at work a moment ago will be again: without them a buffer would leave in each trough and be spawned anew.
+  // A worker that was busy a moment ago counts as busy. Otherwise every short pause would drain the idle buffer, and the
+  // next task would spawn it again.
   const working = fleet.busy.length + fleet.idle.filter((worker) => wasJustBusy(settings, observation, worker)).length;
   const soon = Math.max(
     min,
     working + settings.machinesToKeepIdle,
     wantedBy(settings, observation, fleet, working).keep,
   );
-  // Only ready workers count towards what stays: one that still boots may never come.
+  // Only ready workers count towards what stays: a booting worker may never become ready.
   const surplus = Math.max(0, fleet.idle.length + fleet.busy.length - Math.min(max, soon));
   return {
     size: Math.max(grown, Math.min(fleet.present, kept)),
     rule: uncapped > max ? "max" : winner(),
     reason: explain(),
     capped: uncapped > max ? `; capped by MAX ${max}: ${uncapped} → ${max}` : "",
-    drain: rested(settings, observation, fleet.idle).slice(0, surplus),
+    drain: drainable(settings, observation, fleet.idle).slice(0, surplus),
     onlyIdle: true,
   };
 
@@ -67,7 +68,7 @@ export function demandedSize(settings: PolicySettings, observation: Observation,
   }
 }
 
-/** @param working workers that count as having a task. */
+/** @param working how many workers count as having a task. */
 function wantedBy(settings: PolicySettings, { queued }: Observation, fleet: Fleet, working: number): Wanted {
   switch (settings.policy) {
     case "threshold":
@@ -81,8 +82,12 @@ function wasJustBusy(settings: PolicySettings, { nowMs }: Observation, { release
   return releasedMs !== null && nowMs - releasedMs < settings.scaleDownIdleSec * 1000;
 }
 
-function rested(settings: PolicySettings, { nowMs }: Observation, idle: readonly ObservedWorker[]): ObservedWorker[] {
-  return restedLongestFirst(idle)
+function drainable(
+  settings: PolicySettings,
+  { nowMs }: Observation,
+  idle: readonly ObservedWorker[],
+): ObservedWorker[] {
+  return longestIdleFirst(idle)
     .filter((worker) => nowMs - (worker.readyMs ?? nowMs) >= settings.workerGracePeriodSec * 1000)
     .filter((worker) => nowMs - idleSinceMs(worker) >= settings.scaleDownIdleSec * 1000);
 }

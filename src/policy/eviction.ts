@@ -1,33 +1,34 @@
 import type { WorkerSignal } from "../contract/plan.ts";
 import { spendCaps, usd } from "./budget.ts";
-import { type Fleet, hasPendingOrder, newestFirst, restedLongestFirst } from "./fleet.ts";
+import { type Fleet, hasPendingOrder, longestIdleFirst, newestFirst } from "./fleet.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 
-/** A hundredth of a cent an hour is not worth a worker. */
-const DUST_USD = 1e-4;
+/** USD an hour. An excess of a hundredth of a cent is not worth a worker. */
+const NEGLIGIBLE_USD = 1e-4;
 
 export interface Evictions {
   readonly signals: readonly { readonly worker: string; readonly signal: WorkerSignal }[];
-  /** Null: no cap is exceeded, or nobody can be told to leave. */
+  /** Null: no cap is exceeded, or no worker can leave. */
   readonly reason: string | null;
 }
 
 interface Excess {
-  /** This pool's part of it, USD an hour; infinite: everything. */
+  /** This pool's part of the excess, USD an hour. Infinity: every worker leaves. */
   readonly usdPerHour: number;
-  /** What a worker's end takes from it. */
+  /** How much a worker's end lowers the excess, USD an hour. */
   readonly priceOf: (worker: ObservedWorker) => number;
   readonly reason: string;
 }
 
 /**
- * Who leaves because a cap of the account is exceeded: idle workers at once, then those that still boot, then busy ones
- * after their task (with BUDGET_HARD: at once). Where an operator rules the pool's size, only BUDGET_HARD does more.
+ * The workers that leave because a cap of the account is exceeded: first idle ones, then booting ones, then busy ones
+ * after their task (with BUDGET_HARD: at once). While an operator drains or pauses the pool, only BUDGET_HARD adds to
+ * that.
  */
 export function evict(settings: PolicySettings, observation: Observation, fleet: Fleet): Evictions {
-  const isMine = observation.intent.mode === "normal" || settings.budgetHard;
-  const excess = isMine ? findExcess(settings, observation, fleet) : null;
+  const mayEvict = observation.intent.mode === "normal" || settings.budgetHard;
+  const excess = mayEvict ? findExcess(settings, observation, fleet) : null;
   if (excess === null) {
     return { signals: [], reason: null };
   }
@@ -36,13 +37,19 @@ export function evict(settings: PolicySettings, observation: Observation, fleet:
     return { signals: [], reason: null };
   }
   const reason = `${excess.reason} → ${chosen.length} ${chosen.length === 1 ? "leaves" : "leave"}`;
-  const signals = chosen.map((worker) => ({ worker: worker.id, signal: farewell(settings, worker, reason) }));
+  const signals = chosen.map((worker) => ({ worker: worker.id, signal: orderToLeave(settings, worker, reason) }));
   return { signals, reason };
 }
 
-/** Those who were told to leave after their task, and whose time is up: an operator wants them gone, or BUDGET_HARD came. */
-export function hasten({ budgetHard }: PolicySettings, { intent, fleet, nowMs }: Observation): Evictions["signals"] {
-  const isCalledHome = intent.mode === "draining" || intent.mode === "closing";
+/**
+ * Orders for workers that drain without a deadline. BUDGET_HARD ends them now; a pool that drains or closes gives them
+ * the usual deadline.
+ */
+export function endDrainsWithoutDeadline(
+  { budgetHard }: PolicySettings,
+  { intent, fleet, nowMs }: Observation,
+): Evictions["signals"] {
+  const goesToZero = intent.mode === "draining" || intent.mode === "closing";
   const withoutDeadline = fleet.filter(
     (worker) =>
       worker.status === "terminating" &&
@@ -55,7 +62,7 @@ export function hasten({ budgetHard }: PolicySettings, { intent, fleet, nowMs }:
     return withoutDeadline.map(({ id }) => ({ worker: id, signal: { name: "terminate", order } }));
   }
   const order = { reason: `${intent.mode}: its task has the usual time to end`, onlyIdle: false };
-  return isCalledHome ? withoutDeadline.map(({ id }) => ({ worker: id, signal: { name: "drain", order } })) : [];
+  return goesToZero ? withoutDeadline.map(({ id }) => ({ worker: id, signal: { name: "drain", order } })) : [];
 }
 
 function findExcess(settings: PolicySettings, observation: Observation, fleet: Fleet): Excess | null {
@@ -64,7 +71,7 @@ function findExcess(settings: PolicySettings, observation: Observation, fleet: F
   if (spend === null) {
     return null;
   }
-  // As the account's sum has it: at the last known price, until its own is known.
+  // The account's sum counts a worker of unknown price at the last known price; this must match it.
   const priceOf = ({ costPerHourUsd }: ObservedWorker) => costPerHourUsd ?? spend.priceUsd ?? 0;
   if (daily !== null && spend.todayUsd >= daily) {
     return { usdPerHour: Infinity, priceOf, reason: `DAILY_BUDGET_USD ${daily} reached, ${usd(spend.todayUsd)} today` };
@@ -74,7 +81,7 @@ function findExcess(settings: PolicySettings, observation: Observation, fleet: F
   }
   const rate = (workers: readonly ObservedWorker[]) =>
     workers.filter(({ origin }) => origin === "pool").reduce((sum, worker) => sum + priceOf(worker), 0);
-  // Every pool gives its part; what leaves already still costs, and is not to be given twice.
+  // Each pool gives up its part of the excess. Workers that leave already still cost, so they count towards that part.
   const own = rate(observation.fleet) * ((spend.hourlyUsd - hourly) / spend.hourlyUsd);
   const usdPerHour = own - rate([...fleet.leaving, ...fleet.terminating, ...fleet.failing]);
   return { usdPerHour, priceOf, reason: `MAX_HOURLY_SPEND_USD ${hourly} exceeded, ${usd(spend.hourlyUsd)} now` };
@@ -83,7 +90,7 @@ function findExcess(settings: PolicySettings, observation: Observation, fleet: F
 function inOrder(fleet: Fleet): ObservedWorker[] {
   const startedLast = (a: ObservedWorker, b: ObservedWorker) => (b.task?.startedMs ?? 0) - (a.task?.startedMs ?? 0);
   return [
-    ...restedLongestFirst(fleet.idle),
+    ...longestIdleFirst(fleet.idle),
     ...newestFirst(fleet.spawning),
     ...fleet.busy.filter(({ origin }) => origin === "pool").sort(startedLast),
   ];
@@ -97,7 +104,7 @@ function choose(candidates: readonly ObservedWorker[], { usdPerHour, priceOf }: 
   let left = usdPerHour;
   for (const worker of candidates) {
     const price = priceOf(worker);
-    if (left > DUST_USD && price > 0) {
+    if (left > NEGLIGIBLE_USD && price > 0) {
       chosen.push(worker);
       left -= price;
     }
@@ -105,7 +112,7 @@ function choose(candidates: readonly ObservedWorker[], { usdPerHour, priceOf }: 
   return chosen;
 }
 
-function farewell(settings: PolicySettings, worker: ObservedWorker, reason: string): WorkerSignal {
+function orderToLeave(settings: PolicySettings, worker: ObservedWorker, reason: string): WorkerSignal {
   if (worker.task === null) {
     return { name: "drain", order: { reason, onlyIdle: true } };
   }

@@ -1,25 +1,25 @@
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 
-/** An order that was signalled this recently is taken as under way; an older one without effect is given again. */
+/** An order that was signalled this recently counts as under way. An older one without effect is signalled again. */
 const SIGNAL_PENDING_MS = 30_000;
 
 const ORDERS: ReadonlySet<string | null> = new Set(["drain", "fail", "terminate"]);
 
-/** The fleet by what each worker can be counted on for. */
+/** The fleet, sorted by what each worker does or is about to do. */
 export interface Fleet {
   readonly spawning: readonly ObservedWorker[];
   readonly idle: readonly ObservedWorker[];
   readonly busy: readonly ObservedWorker[];
-  /** Told to leave, but the order has not reached the row yet. */
+  /** Ordered to leave, but the order has not reached the row yet. */
   readonly leaving: readonly ObservedWorker[];
   readonly terminating: readonly ObservedWorker[];
   readonly failing: readonly ObservedWorker[];
-  /** Capacity that is there or coming. */
+  /** Spawning, idle and busy workers together. */
   readonly present: number;
 }
 
-/** @param ending workers that this very decision ends. */
+/** @param ending workers that this decision ends. */
 export function sortFleet(observation: Observation, ending: ReadonlySet<string>): Fleet {
   const isLeaving = (worker: ObservedWorker) => ending.has(worker.id) || hasPendingOrder(worker, observation.nowMs);
   const living = observation.fleet.filter(({ status }) => status === "spawning" || status === "active");
@@ -37,8 +37,8 @@ export function sortFleet(observation: Observation, ending: ReadonlySet<string>)
 }
 
 /**
- * Whether a worker belongs to what is decided about. Nobody here can end an external one, so it counts only as long as
- * it beats, and not towards what a pool that goes to zero waits for.
+ * Whether a worker counts in a decision. The pool cannot end an external worker, so one counts only while its heartbeats
+ * come, and not in a pool that goes to zero, which would wait for it without end.
  */
 export function isCapacity(settings: PolicySettings, observation: Observation, worker: ObservedWorker): boolean {
   if (worker.origin === "pool") {
@@ -57,17 +57,17 @@ export function hasPendingOrder(worker: ObservedWorker, nowMs: number): boolean 
   return ORDERS.has(worker.signal) && nowMs - (worker.signalMs ?? 0) < SIGNAL_PENDING_MS;
 }
 
-/** Idle counts from when the worker became ready, or from when its last task was released. */
+/** Idle time counts from when the worker became ready, or from when its last task was released. */
 export function idleSinceMs(worker: ObservedWorker): number {
   return Math.max(worker.readyMs ?? worker.createdMs, worker.releasedMs ?? 0);
 }
 
-/** Those of the pool's own, the latest booked first. */
+/** The pool's own workers among these, the latest booked first. */
 export function newestFirst(workers: readonly ObservedWorker[]): ObservedWorker[] {
   return workers.filter(({ origin }) => origin === "pool").sort((a, b) => b.createdMs - a.createdMs);
 }
 
-/** Those of the pool's own, the longest idle first. */
-export function restedLongestFirst(idle: readonly ObservedWorker[]): ObservedWorker[] {
+/** The pool's own workers among these, the longest idle first. */
+export function longestIdleFirst(idle: readonly ObservedWorker[]): ObservedWorker[] {
   return idle.filter(({ origin }) => origin === "pool").sort((a, b) => idleSinceMs(a) - idleSinceMs(b));
 }

@@ -14,13 +14,13 @@ export interface HealthVerdict {
 
 export interface Health {
   readonly verdicts: readonly HealthVerdict[];
-  /** Why verdicts are held back, if some are. */
+  /** Why some verdicts are held back; null: none is. */
   readonly suspended: string | null;
 }
 
 /**
- * Who must be ended, each with its evidence in words. Heartbeat, progress and the provider's list are separate clocks.
- * What the provider says is proof; the others are suspicions, and held back when there are too many of them.
+ * The workers that must be ended, each with its evidence in words. Heartbeat, progress and the provider's list are
+ * separate clocks. The provider's list is proof; the other two give suspicions, which are held back when they are many.
  */
 export function judgeHealth(settings: PolicySettings, observation: Observation): Health {
   const judged = observation.fleet.filter((worker) => isJudged(worker, observation.nowMs));
@@ -33,7 +33,7 @@ export function judgeHealth(settings: PolicySettings, observation: Observation):
     if (ended !== null) {
       proven.push({ worker: worker.id, verdict: ended });
     } else {
-      // Who cannot be heard cannot be seen to make progress either.
+      // A worker whose heartbeats do not arrive cannot report progress either.
       const isHeldBack = lateness !== null && isLate(settings, observation, worker);
       (isHeldBack ? unheard : suspicions).push(...suspect(settings, observation, worker));
     }
@@ -47,7 +47,7 @@ function isJudged(worker: ObservedWorker, nowMs: number): boolean {
   if (worker.status === "error" || worker.status === "terminated" || worker.origin === "external") {
     return false;
   }
-  // A drained worker leaves by itself: only one that still holds a task is missed.
+  // A drained worker without a task leaves by itself; one that holds a task is judged.
   if (worker.status === "terminating" && worker.task === null) {
     return false;
   }
@@ -93,7 +93,7 @@ function suspectStandstill(
   }
   const limitSec = task.stuckTimeoutSec ?? settings.taskStuckTimeoutSec;
   const progressMs = task.progressMs ?? task.startedMs;
-  // What nobody could report counts as little as what nobody looked at.
+  // Progress cannot be seen while observations fail, so that time does not count.
   const sinceMs = Math.max(progressMs, observingSinceMs);
   if (nowMs - sinceMs <= limitSec * 1000) {
     return [];

@@ -5,20 +5,20 @@ import type { WorkerRow } from "../contract/inputs.ts";
 /** One consistent reading of the database. All times are ms since epoch by the database's clock. */
 export interface Observation {
   readonly nowMs: number;
-  /** Start of unbroken good observations: no heartbeat age counts from before it. */
+  /** Start of the present run of good observations. Heartbeat ages count from here at the earliest. */
   readonly observingSinceMs: number;
-  /** Since when most active workers are silent together, as recorded by the last look; null: they are not. */
+  /** When most active workers fell silent together, as recorded by an earlier look; null: they did not. */
   readonly massSilenceSinceMs: number | null;
   readonly intent: Intent;
   /** Claimable tasks, counted up to 10,000. */
   readonly queued: number;
   readonly fleet: readonly ObservedWorker[];
   readonly breaker: ObservedBreaker;
-  /** Of the account, over all pools. Null: not read yet, so no cap can be kept and nothing is spawned under one. */
+  /** The account's spend over all pools. Null: not read yet, so a pool with a cap spawns nothing. */
   readonly spend: ObservedSpend | null;
-  /** Workers of this pool that were booked in the last sixty seconds. */
+  /** How many workers of this pool were booked in the last sixty seconds. */
   readonly launchedLastMinute: number;
-  /** Workers of this pool that verdicts on heartbeat or progress ended in the last five minutes. */
+  /** How many workers of this pool were ended for their heartbeat or progress in the last five minutes. */
   readonly failedRecently: number;
 }
 
@@ -26,18 +26,22 @@ export interface ObservedBreaker {
   readonly state: BreakerState;
   readonly sinceMs: number;
   /**
-   * Of the workers whose boot came to its end since `sinceMs`, within FAILURE_WINDOW_MINUTES or, where these are fewer
-   * than MIN_WORKERS_FOR_RATE_CHECK, the last so many of a day: failed before they were ready.
+   * How many boots failed before the worker was ready. A boot counts when it ended after `sinceMs` and within
+   * FAILURE_WINDOW_MINUTES. If fewer than MIN_WORKERS_FOR_RATE_CHECK ended in that window, the last
+   * MIN_WORKERS_FOR_RATE_CHECK boots of the last 24 hours count in place of them.
    */
   readonly failed: number;
-  /** The others of them. */
+  /** How many of the same boots succeeded. */
   readonly ready: number;
 }
 
 export interface ObservedSpend extends Spend {
-  /** Last known hourly price of the pool's pods, else the dearest other pool's; null: none was ever rented. */
+  /** The last known hourly price of this pool's pods, else that of the dearest other pool; null: no price is known. */
   readonly priceUsd: number | null;
-  /** Living workers while no price is known at all; else they are in hourlyUsd at the last known one. */
+  /**
+   * How many living workers are missing from hourlyUsd because no price is known at all. With a known price this is 0:
+   * a worker of unknown price is in hourlyUsd at `priceUsd`.
+   */
   readonly unpriced: number;
 }
 
@@ -54,12 +58,12 @@ export interface ObservedWorker {
   readonly releasedMs: number | null;
   readonly costPerHourUsd: number | null;
   readonly task: ObservedTask | null;
-  /** Leaves, but only after its task, however long that takes. */
+  /** The worker leaves after its task, however long the task takes. */
   readonly drainsWithoutDeadline: boolean;
   /** The signal last sent to the worker's workflow. */
   readonly signal: string | null;
   readonly signalMs: number | null;
-  /** What the provider's own list says; null: no evidence either way. */
+  /** What the provider's list says about the pod; null: no evidence either way. */
   readonly pod: PodEvidence | null;
 }
 
@@ -70,5 +74,5 @@ export interface ObservedTask {
   readonly stuckTimeoutSec: number | null;
 }
 
-/** absent: known before, and missing from two complete lists in a row. */
+/** `absent`: the pod was known before, and two complete lists in a row lack it. */
 export type PodEvidence = { readonly kind: "listed"; readonly status: string } | { readonly kind: "absent" };

@@ -2,21 +2,21 @@ import type { Verdict } from "../contract/plan.ts";
 import { hasPendingOrder } from "./fleet.ts";
 import type { Observation } from "./observation.ts";
 
-/** A verdict that stands on silence or standstill, and may be wrong. */
+/** A verdict from missing heartbeats or missing progress; it may be wrong. */
 export interface Suspicion {
   readonly worker: string;
-  /** The last sign that contradicts it. */
+  /** The worker's last sign of life or of progress. */
   readonly sinceMs: number;
   readonly verdict: Verdict;
 }
 
 export interface Restrained {
   readonly verdicts: readonly Suspicion[];
-  /** Why the others wait, if any do. */
+  /** Why the other suspicions wait; null: none does. */
   readonly held: string | null;
 }
 
-/** Suspicions end at most half of a fleet, or one worker, in five minutes; the oldest evidence comes first. */
+/** Suspicions end at most half of the fleet (but always one worker) in five minutes. The oldest evidence comes first. */
 export function withinBlastRadius(observation: Observation, suspicions: readonly Suspicion[]): Restrained {
   const { limit, used } = blastRadius(observation);
   const oldestFirst = [...suspicions].sort((a, b) => a.sinceMs - b.sinceMs);
@@ -26,13 +26,13 @@ export function withinBlastRadius(observation: Observation, suspicions: readonly
   return { verdicts, held: waiting === 0 ? null : held };
 }
 
-/** Of five minutes: how many suspicions may end a worker, and how many did or are about to. */
+/** How many workers may be ended on suspicion in five minutes, and how many were or are about to be. */
 function blastRadius({ fleet, failedRecently, nowMs }: Observation): { limit: number; used: number } {
   const own = fleet.filter(({ origin }) => origin === "pool");
   const living = own.filter(
     ({ status, task }) => status === "spawning" || status === "active" || (status === "terminating" && task !== null),
   );
-  // A verdict that is still on its way is in no count of the database yet.
+  // The database does not count a verdict that was signalled but not carried out yet.
   const underWay = living.filter((worker) => worker.signal === "fail" && hasPendingOrder(worker, nowMs));
   const base = living.length + failedRecently;
   return { limit: Math.max(1, Math.floor(base / 2)), used: failedRecently + underWay.length };

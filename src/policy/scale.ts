@@ -12,14 +12,15 @@ export interface Scaling {
   readonly rule: Rule;
   readonly reason: string;
   readonly spawn: number;
-  /** Who is drained; onlyIdle: let be if it claimed a task in the meantime. */
   readonly drain: readonly ObservedWorker[];
+  /** The drain is dropped for a worker that has claimed a task in the meantime. */
   readonly onlyIdle: boolean;
 }
 
 /**
- * How large the pool should be, who is added, and who leaves. Health and evictions are decided before.
- * @param breaker its state for this decision.
+ * Decides how large the pool should be, how many workers are spawned and which ones are drained. Health and evictions
+ * are decided before.
+ * @param breaker the breaker's state for this decision.
  */
 export function scale(
   settings: PolicySettings,
@@ -40,7 +41,7 @@ export function scale(
   return bounded(settings, observation, fleet, breaker, wanted);
 }
 
-/** An operator's size in place of the policy's: surplus leaves at once. */
+/** The size that an operator holds the pool at. Surplus workers are drained at once, without an idle time. */
 function heldSize({ maxActiveGpus: max }: PolicySettings, fleet: Fleet, hold: number): Size {
   const size = Math.min(max, hold);
   return {
@@ -53,13 +54,13 @@ function heldSize({ maxActiveGpus: max }: PolicySettings, fleet: Fleet, hold: nu
   };
 }
 
-/** Spawning ones first, then idle ones, then busy ones after their task. */
+/** The workers above `size`: spawning ones first, then idle ones, then busy ones, which finish their task. */
 function surplus(fleet: Fleet, size: number): ObservedWorker[] {
   const leaving = [...newestFirst(fleet.spawning), ...newestFirst(fleet.idle), ...newestFirst(fleet.busy)];
   return leaving.slice(0, Math.max(0, fleet.present - size));
 }
 
-/** What the bounds leave of the growth. Leaving workers and the launch rate only delay: they change no desired size. */
+/** Limits the growth by all bounds. Leaving workers and the launch rate only delay it: the desired size stays. */
 function bounded(
   settings: PolicySettings,
   observation: Observation,
@@ -74,7 +75,7 @@ function bounded(
   return {
     desired: wanted.size - growth + allowed.count,
     rule: paced.rule ?? allowed.rule ?? wanted.rule,
-    reason: `${wanted.reason} → ${effect(paced.count, drain.length, onlyIdle)}${wanted.capped}${allowed.told}${paced.told}`,
+    reason: `${wanted.reason} → ${effect(paced.count, drain.length, onlyIdle)}${wanted.capped}${allowed.effects}${paced.effects}`,
     spawn: paced.count,
     drain,
     onlyIdle,

@@ -5,12 +5,13 @@ const DAYS: readonly Day[] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-/** Making a formatter costs a hundred times what using it does, and decisions are made twice a second. */
+/** Creating a formatter costs a hundred times as much as using it, and decisions are made twice a second. */
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
 /**
- * The settings as the schedules have them at an instant: a later window wins, field by field.
- * @returns also the names of the windows that are open, or null; MIN is never above MAX.
+ * The settings with the schedule windows that are open at an instant; the later of two windows wins, field by field.
+ * MIN is never above MAX.
+ * @returns also the names of the open windows; null: none is open.
  */
 export function settingsAt(
   settings: PolicySettings,
@@ -31,7 +32,7 @@ export function settingsAt(
   return { settings: { ...settings, ...changed }, schedule: open.map(({ name }) => name).join(", ") };
 }
 
-/** Whether the window that began on the local day of `nowMs`, or on the day before, still holds. */
+/** Whether a window that began on the local day of `nowMs`, or on the day before, is open. */
 function isOpen({ days, from, to, timeZone }: Schedule, nowMs: number): boolean {
   const [begin, end] = [minutes(from), minutes(to)];
   const length = end > begin ? end : end + 24 * 60;
@@ -52,7 +53,7 @@ function minutes(time: string): number {
   return hours * 60 + minutes;
 }
 
-/** What the clocks of a time zone show, as if it were UTC. */
+/** The time that a time zone's clocks show, in ms, as if it were UTC. */
 function localMs(ms: number, timeZone: string): number {
   let formatter = formatters.get(timeZone);
   if (formatter === undefined) {
@@ -67,8 +68,8 @@ function localMs(ms: number, timeZone: string): number {
 }
 
 /**
- * The instant at which clocks show this. Shown twice, when they are set back: the first one. Shown never, when they are
- * set forward: as long after the jump as it lies after its beginning.
+ * The instant at which a time zone's clocks show `local`. Clocks that are set back show a time twice: the first instant
+ * counts. Clocks that are set forward by an hour never show 02:30: the instant at which they show 03:30 counts.
  */
 function instant(local: number, timeZone: string): number {
   const offset = (ms: number) => localMs(ms, timeZone) - Math.floor(ms / 1000) * 1000;

@@ -7,10 +7,10 @@ export interface Warning {
   readonly reason: string;
 }
 
-/** To be recorded, so that whoever looks next knows it. */
+/** A change that must be recorded, so that the next watch knows it. */
 export type MassSilenceChange = "begun" | "over";
 
-/** How long a worker was not heard, ms; 0 for one that never was. Nobody is silent while nobody listens. */
+/** Time without a heartbeat, ms; 0 before the first one. Time in which observations failed does not count. */
 export function silentMs({ nowMs, observingSinceMs }: Observation, { status, heartbeatMs }: ObservedWorker): number {
   return status === "spawning" || heartbeatMs === null ? 0 : nowMs - Math.max(heartbeatMs, observingSinceMs);
 }
@@ -19,22 +19,23 @@ export function isSilent(settings: PolicySettings, observation: Observation, wor
   return silentMs(observation, worker) > settings.gpuIdleTimeoutSec * 1000;
 }
 
-/** Not heard for half the time after which it counts as silent. */
+/** Without a heartbeat for half of GPU_IDLE_TIMEOUT_SEC. */
 export function isLate(settings: PolicySettings, observation: Observation, worker: ObservedWorker): boolean {
   return silentMs(observation, worker) > settings.gpuIdleTimeoutSec * 500;
 }
 
 /**
- * When most of the fleet is late together, it is not the workers: a sentence, or null. Their last beats lie apart, so
- * half the limit counts: else the first one would be ended alone, just before the rest.
+ * A sentence if most of the fleet is late together, else null: then the cause is not the workers. Half of the limit
+ * counts as late, because last heartbeats lie apart: with the whole limit, the first worker would be ended alone, just
+ * before the others become silent.
  */
 export function massLateness(settings: PolicySettings, observation: Observation): string | null {
   const most = mostUnheard(observation, (worker) => isLate(settings, observation, worker));
   if (most === null) {
     return null;
   }
-  const who = `${most.unheard} of ${most.active} active workers fell silent together`;
-  return `${who} (GPU_IDLE_TIMEOUT_SEC ${settings.gpuIdleTimeoutSec}): only the provider's word ends a silent one`;
+  const counted = `${most.unheard} of ${most.active} active workers fell silent together`;
+  return `${counted} (GPU_IDLE_TIMEOUT_SEC ${settings.gpuIdleTimeoutSec}): only the provider's list ends a silent one`;
 }
 
 function mostUnheard(observation: Observation, isUnheard: (worker: ObservedWorker) => boolean) {
@@ -44,16 +45,18 @@ function mostUnheard(observation: Observation, isUnheard: (worker: ObservedWorke
 }
 
 /**
- * After an outage hearts are heard again one by one: who comes last is no suspect for what went before.
- * @returns what was seen, with all ages counted from now on where a mass silence is over.
+ * After an outage heartbeats come back one by one, and the last worker must not be ended for the outage itself.
+ * @returns the observation; if a mass silence has just ended, all ages count from now on.
  */
 export function afterMassSilence(settings: PolicySettings, seen: Observation): Observation {
   return massSilenceChange(settings, seen) === "over" ? { ...seen, observingSinceMs: seen.nowMs } : seen;
 }
 
 /**
- * Lateness that passes with the next beat is no outage: were it recorded, each such moment would give a dead worker its
- * whole time again. So three quarters of the limit begin one; who comes back after less is heard before the limit.
+ * A mass silence begins when most workers are silent for three quarters of GPU_IDLE_TIMEOUT_SEC, and ends when fewer are
+ * late. Its end restarts every age, so a shorter silence must not begin one: lateness between two heartbeats would give
+ * a dead worker its whole time again, each time. Workers that come back sooner are not ended: they are heard before the
+ * limit.
  */
 export function massSilenceChange(settings: PolicySettings, seen: Observation): MassSilenceChange | null {
   if (seen.massSilenceSinceMs !== null) {
@@ -63,7 +66,7 @@ export function massSilenceChange(settings: PolicySettings, seen: Observation): 
   return mostUnheard(seen, (worker) => silentMs(seen, worker) > limitMs) === null ? null : "begun";
 }
 
-/** Workers that beat, but whose VRAM figures no longer come with it: something to look at, nothing to end them for. */
+/** Warns of workers that send heartbeats without VRAM figures. That is no reason to end them. */
 export function staleVram(settings: PolicySettings, observation: Observation): Warning[] {
   const { nowMs, observingSinceMs, fleet } = observation;
   return fleet.flatMap((worker): Warning[] => {

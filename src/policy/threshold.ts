@@ -1,15 +1,15 @@
-/** What a policy makes of demand alone, before MIN, the idle buffer and MAX. */
+/** The size that a policy wants for the demand alone, before MIN, the idle buffer and MAX. */
 export interface Wanted {
-  /** The pool grows to it. */
+  /** The pool grows to this size. */
   readonly size: number;
-  /** The pool shrinks to it; never less than `size`, so that nothing is drained only to be spawned again. */
+  /** The pool shrinks to this size. Never less than `size`, so that no worker is drained only to be spawned again. */
   readonly keep: number;
   readonly reason: string;
 }
 
 /**
- * The policy of the seeds: grow when there are more than `threshold` queued tasks to each worker, there or spawning.
- * @param present workers that are active or spawning.
+ * The default policy: grow when there are more than `threshold` queued tasks for each worker, active or spawning.
+ * @param present how many workers are active or spawning.
  */
 export function wantedByThreshold(queued: number, present: number, threshold: number): Wanted {
   if (queued === 0) {

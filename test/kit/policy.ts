@@ -4,7 +4,7 @@ import type { Action, DrainOrder, SpawnAction, WorkerAction } from "../../src/co
 import type { Observation, ObservedSpend, ObservedTask, ObservedWorker } from "../../src/policy/observation.ts";
 import type { PolicySettings } from "../../src/policy/settings.ts";
 
-/** Some instant; nothing depends on which. */
+/** Any instant would do. */
 export const NOW = 1_800_000_000_000;
 export const SEC = 1000;
 
@@ -32,7 +32,7 @@ export const SETTINGS: PolicySettings = {
 
 let workers = 0;
 
-/** A ready worker, idle for an hour, that beat a second ago. */
+/** A ready worker, idle for an hour, whose last heartbeat came a second ago. */
 export function idle(overrides: Partial<ObservedWorker> = {}): ObservedWorker {
   workers += 1;
   return {
@@ -108,13 +108,13 @@ export function spawnOf(actions: readonly Action[]): SpawnAction | undefined {
 }
 
 /** The ids of the workers that get this signal. */
-export function told(actions: readonly Action[], name: string): string[] {
+export function signalled(actions: readonly Action[], name: string): string[] {
   return actions
     .filter((action): action is WorkerAction => action.kind === "signal" && action.signal.name === name)
     .map(({ worker }) => worker);
 }
 
-/** Who is drained, and how. */
+/** The workers that are drained, each with its order. */
 export function drainsOf(actions: readonly Action[]): { worker: string; order: DrainOrder }[] {
   return actions.flatMap((action) =>
     action.kind === "signal" && action.signal.name === "drain"
@@ -160,7 +160,7 @@ const anyWorker = fc
     ),
   })
   .map(({ status, ...drawn }): ObservedWorker =>
-    // Nothing that spawns has a task or was ever ready; everything else was.
+    // A spawning worker has no task and was never ready; every other worker was ready.
     status === "spawning"
       ? spawning({ ...drawn, readyMs: null, task: null })
       : idle({ ...drawn, status: status as ObservedWorker["status"], readyMs: drawn.readyMs ?? drawn.createdMs }),
@@ -231,7 +231,7 @@ export const anyObservation: fc.Arbitrary<Observation> = fc.record({
   failedRecently: fc.integer({ min: 0, max: 4 }),
 });
 
-/** Nothing but demand decides: no operator, no breaker, no schedule, no launch rate; caps are far off, where there are any. */
+/** Only demand decides: no operator, no breaker, no schedule, no launch rate. Caps that are set are far from reached. */
 export function undisturbed(settings: PolicySettings, seen: Observation): [PolicySettings, Observation] {
   return [
     { ...withCapsFarOff(settings), schedules: [], maxLaunchesPerMinute: 10_000 },

@@ -5,7 +5,7 @@ import { podEvidenceBook } from "../../../src/activities/pod-evidence.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import type { Reading } from "../../../src/supabase/observation.ts";
 import type { PoolStore } from "../../../src/supabase/pool-store.ts";
-import { idle, NOW, observe, SEC, spawnOf, told } from "../../kit/policy.ts";
+import { idle, NOW, observe, SEC, spawnOf, signalled } from "../../kit/policy.ts";
 
 const config = loadConfig({
   SUPABASE_URL: "http://127.0.0.1:1",
@@ -52,7 +52,7 @@ async function looks(readings: readonly Partial<Reading>[]): Promise<Observed[]>
 }
 
 function failed({ decision }: Observed) {
-  return told(decision.actions, "fail");
+  return signalled(decision.actions, "fail");
 }
 
 describe("a watch that looks again", () => {

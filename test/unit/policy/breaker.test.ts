@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { breakerChange } from "../../../src/policy/breaker.ts";
 import { decide } from "../../../src/policy/decide.ts";
-import { breaker, idle, intent, NOW, observe, SEC, SETTINGS, spawning, spawnOf, told } from "../../kit/policy.ts";
+import { breaker, idle, intent, NOW, observe, SEC, SETTINGS, spawning, spawnOf, signalled } from "../../kit/policy.ts";
 
 const MINUTE = 60 * SEC;
 function next(state: Parameters<typeof breaker>[0], settings: Partial<typeof SETTINGS> = {}) {
@@ -21,7 +21,7 @@ describe("the breaker (invariant 13)", () => {
     expect(next({ state: "closed", failed, ready })?.state ?? null).toBe(state);
   });
 
-  it("opens above the rate only, whatever fractions of it a computer cannot hold", () => {
+  it("opens only above the rate, also where the rate has no exact binary fraction", () => {
     const settings = { maxWorkerFailureRate: 0.29, minWorkersForRateCheck: 1 };
     expect(next({ failed: 29, ready: 71 }, settings)).toBeNull();
     expect(next({ failed: 30, ready: 70 }, settings)?.state).toBe("open");
@@ -29,13 +29,13 @@ describe("the breaker (invariant 13)", () => {
     expect(next({ failed: 0, ready: 0 }, { maxWorkerFailureRate: 0, minWorkersForRateCheck: 0 })).toBeNull();
   });
 
-  it("says what it counted", () => {
+  it("gives its counts in the reason", () => {
     expect(next({ failed: 5, ready: 1 })?.reason).toBe(
       "5 of the last 6 workers failed before they were ready (MAX_WORKER_FAILURE_RATE 0.8)",
     );
   });
 
-  it("open, lets one probe once the window has passed", () => {
+  it("lets one worker probe when it was open for the window", () => {
     const openFor = (ms: number) => next({ state: "open", sinceMs: NOW - ms, failed: 9 });
     expect(openFor(5 * MINUTE - 1)).toBeNull();
     expect(openFor(5 * MINUTE)).toEqual({
@@ -57,7 +57,7 @@ describe("the breaker (invariant 13)", () => {
 describe("a decision under the breaker", () => {
   const since = { sinceMs: NOW - MINUTE };
 
-  it("spawns nobody while it is open, not for MIN and not for a hold, and says so", () => {
+  it("spawns no worker while the breaker is open, neither for MIN nor for a hold, and gives that as the reason", () => {
     const open = breaker({ state: "open", ...since });
     const demand = decide({ ...SETTINGS, minActiveGpus: 2 }, observe([], { queued: 9, ...open }));
     expect(demand.actions).toEqual([]);
@@ -76,15 +76,15 @@ describe("a decision under the breaker", () => {
     });
   });
 
-  it("still drains and still judges while it is open", () => {
+  it("still drains and still judges health while the breaker is open", () => {
     const [spare, sick] = [idle(), idle({ pod: { kind: "absent" } })];
     const { actions, snapshot } = decide(SETTINGS, observe([spare, sick], breaker({ state: "open", ...since })));
-    expect(told(actions, "drain")).toEqual([spare.id]);
-    expect(told(actions, "fail")).toEqual([sick.id]);
+    expect(signalled(actions, "drain")).toEqual([spare.id]);
+    expect(signalled(actions, "fail")).toEqual([sick.id]);
     expect(snapshot.rule).toBe("threshold");
   });
 
-  it("counts its new state at once: opening stops this spawn, closing lets it through, the end of the wait lets one probe", () => {
+  it("uses the new state at once: opening stops this spawn, closing allows it, half-open allows one worker", () => {
     const decided = (state: Parameters<typeof breaker>[0]) =>
       decide(SETTINGS, observe([], { queued: 9, ...breaker(state) }));
     const opening = decided({ state: "closed", failed: 5 });
@@ -105,7 +105,7 @@ describe("a decision under the breaker", () => {
     expect(probing.snapshot.reason).toContain("; breaker half-open, one at a time: 3 → 1");
   });
 
-  it("half-open, adds nobody while one boots, one that was told to leave included", () => {
+  it("adds no worker while one boots under a half-open breaker, even if that one was ordered to leave", () => {
     for (const boots of [spawning(), spawning({ signal: "drain", signalMs: NOW })]) {
       const { actions } = decide(
         SETTINGS,
@@ -115,12 +115,12 @@ describe("a decision under the breaker", () => {
     }
   });
 
-  it("half-open, is not named where nothing more is wanted", () => {
+  it("does not name the half-open breaker when no further worker is wanted", () => {
     const { snapshot } = decide(SETTINGS, observe([], { queued: 3, ...breaker({ state: "half_open", ...since }) }));
     expect(snapshot).toMatchObject({ rule: "threshold", breaker: "half_open" });
   });
 
-  it("changes its state in every mode", () => {
+  it("changes the breaker's state in every mode", () => {
     for (const mode of ["paused", "draining", "closing"] as const) {
       const seen = observe([], { ...breaker({ state: "closed", failed: 6 }), ...intent({ mode }) });
       expect(decide(SETTINGS, seen)).toMatchObject({

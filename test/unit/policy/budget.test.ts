@@ -17,7 +17,7 @@ import {
   task,
   terminating,
   times,
-  told,
+  signalled,
 } from "../../kit/policy.ts";
 
 const HOURLY: PolicySettings = { ...SETTINGS, maxHourlySpendUsd: 2 };
@@ -45,11 +45,11 @@ describe("the room that the caps leave (invariant 15)", () => {
     expect(spawned(HOURLY, spend({ hourlyUsd, priceUsd, unpriced })).count).toBe(count);
   });
 
-  it("is not cut by the dust of binary fractions", () => {
+  it("is not lowered by the errors of binary fractions", () => {
     expect(spawned({ ...SETTINGS, maxHourlySpendUsd: 0.3 }, spend({ hourlyUsd: 0.1, priceUsd: 0.1 })).count).toBe(2);
   });
 
-  it("is told in the decision, and bounds the desired size", () => {
+  it("is named in the decision's reason, and bounds the desired size", () => {
     expect(spawned(HOURLY, spend({ hourlyUsd: 1.5 }))).toMatchObject({
       desired: 1,
       rule: "budget",
@@ -59,7 +59,7 @@ describe("the room that the caps leave (invariant 15)", () => {
     expect(spawned(HOURLY, spend({ priceUsd: null })).reason).toContain("one at a time until a price is known: 10 → 1");
   });
 
-  it("is none once the day's budget is spent, for a hold and for MIN neither", () => {
+  it("is zero when the day's budget is spent, also for a hold and for MIN", () => {
     expect(spawned(DAILY, spend({ todayUsd: 9.99 })).count).toBe(10);
     for (const seen of [{}, intent({ hold: 3 })]) {
       expect(spawned({ ...DAILY, minActiveGpus: 2 }, { ...spend({ todayUsd: 10 }), ...seen })).toMatchObject({
@@ -71,7 +71,7 @@ describe("the room that the caps leave (invariant 15)", () => {
     expect(spawned(DAILY, spend({ todayUsd: 10 })).reason).toContain("; DAILY_BUDGET_USD 10 reached: 10 → 0");
   });
 
-  it("is none while the spend is not known, if a cap is set, and nobody is drained for it (invariant 3)", () => {
+  it("is zero while a cap is set and the spend is unknown; no worker is drained for that (invariant 3)", () => {
     for (const settings of [HOURLY, DAILY]) {
       expect(spawned(settings, { spend: null })).toMatchObject({ count: 0, rule: "budget" });
       expect(decide(settings, observe([busy()], { spend: null })).actions).toEqual([]);
@@ -79,12 +79,12 @@ describe("the room that the caps leave (invariant 15)", () => {
     expect(spawned(SETTINGS, { spend: null }).count).toBe(10);
   });
 
-  it("goes with the order, to be checked again where it is booked", () => {
+  it("is sent with the spawn action, because the reservation checks the caps again", () => {
     const { actions } = decide({ ...HOURLY, dailyBudgetUsd: 10 }, observe([], { queued: 3 }));
     expect(spawnOf(actions)?.caps).toEqual({ maxHourlySpendUsd: 2, dailyBudgetUsd: 10 });
   });
 
-  it("is taken in the order MAX, budget, breaker, launch rate, and the last one met is the rule", () => {
+  it("is applied in the order MAX, budget, breaker, launch rate; the last bound that lowers the count is the rule", () => {
     const settings = { ...HOURLY, maxLaunchesPerMinute: 3 };
     const { snapshot } = decide(settings, observe([], { queued: 60, launchedLastMinute: 2 }));
     expect(snapshot.reason).toMatch(/capped by MAX 10: 20 → 10; MAX_HOURLY_.*: 10 → 4; MAX_LAUNCHES_.*: 4 → 1$/);
@@ -96,15 +96,15 @@ describe("when a cap is exceeded", () => {
   const over = (hourlyUsd: number) => spend({ hourlyUsd });
   const leaving = (settings: PolicySettings, fleet: ObservedWorker[], seen: Partial<Observation>) => {
     const { actions } = decide(settings, observe(fleet, seen));
-    return { drained: drainsOf(actions), terminated: told(actions, "terminate"), spawned: spawnOf(actions) };
+    return { drained: drainsOf(actions), terminated: signalled(actions, "terminate"), spawned: spawnOf(actions) };
   };
 
-  it("idle workers leave at once, below MIN and without grace, then those that boot, then busy ones after their task", () => {
+  it("idle workers leave at once, below MIN and without a grace period, then booting ones, then busy ones after their task", () => {
     const [works, rests, boots] = [busy(), idle({ readyMs: NOW }), spawning()];
     const settings = { ...HOURLY, minActiveGpus: 3 };
     const drained = (hourlyUsd: number) =>
       leaving(settings, [works, boots, rests], { queued: 9, ...over(hourlyUsd) }).drained;
-    // Three at $0.50: of $4.00 one half is too much, of $8.00 three quarters.
+    // Three workers at $0.50. Half of $4.00 is too much, and three quarters of $8.00.
     expect(drained(2)).toEqual([]);
     expect(drained(2.2).map(({ worker }) => worker)).toEqual([rests.id]);
     expect(drained(4).map(({ worker }) => worker)).toEqual([rests.id, boots.id]);
@@ -129,19 +129,19 @@ describe("when a cap is exceeded", () => {
     });
   });
 
-  it("is what leaves already not asked again, and counted as given", () => {
-    const [gone, told_, sick] = [
+  it("a worker that leaves already gets no second order, and counts towards the pool's part", () => {
+    const [gone, ordered, sick] = [
       terminating({ task: task() }),
       busy({ signal: "terminate", signalMs: NOW }),
       idle({ status: "error" }),
     ];
     const seen = over(4);
-    // Six at $0.50 of $4.00, half of which is too much: three.
-    expect(leaving(HOURLY, [gone, told_, sick, ...times(3, busy)], seen).drained).toEqual([]);
-    expect(leaving(HOURLY, [gone, told_, ...times(4, busy)], seen).drained).toHaveLength(1);
+    // Six workers at $0.50 are $3.00 of $4.00. Half of that is too much: three workers.
+    expect(leaving(HOURLY, [gone, ordered, sick, ...times(3, busy)], seen).drained).toEqual([]);
+    expect(leaving(HOURLY, [gone, ordered, ...times(4, busy)], seen).drained).toHaveLength(1);
   });
 
-  it("a pool gives its own part of the excess only, and nothing for workers that cost nothing, or nobody knows what", () => {
+  it("a pool gives up only its own part of the excess, and no worker whose price is zero or unknown", () => {
     expect(leaving(HOURLY, times(4, busy), over(8)).drained).toHaveLength(3);
     const unpriced = times(4, () => spawning({ costPerHourUsd: null }));
     expect(leaving(HOURLY, unpriced, over(8)).drained).toHaveLength(3);
@@ -150,7 +150,7 @@ describe("when a cap is exceeded", () => {
     expect(leaving(HOURLY, free, over(8)).drained).toEqual([]);
   });
 
-  it("everybody leaves once the day's budget is spent, whatever they cost", () => {
+  it("every worker leaves when the day's budget is spent, whatever its price", () => {
     const fleet = [busy({ costPerHourUsd: null }), idle({ readyMs: NOW }), spawning(), idle({ origin: "external" })];
     const { drained, spawned } = leaving({ ...DAILY, minActiveGpus: 2 }, fleet, {
       queued: 9,
@@ -161,7 +161,7 @@ describe("when a cap is exceeded", () => {
     expect(leaving(DAILY, fleet, spend({ todayUsd: 9.99 })).drained).toEqual([]);
   });
 
-  it("names the budget as the rule, beside what demand would have", () => {
+  it("the budget is the rule, and the reason also gives what demand wants", () => {
     const { snapshot } = decide(HOURLY, observe(times(2, busy), { queued: 3, ...over(4) }));
     expect(snapshot).toMatchObject({ rule: "budget", desired: 1 });
     expect(snapshot.reason).toMatch(
@@ -188,7 +188,7 @@ describe("when a cap is exceeded", () => {
     ["draining", { name: "drain", order: { reason: "draining: its task has the usual time to end", onlyIdle: false } }],
     ["closing", { name: "drain", order: { reason: "closing: its task has the usual time to end", onlyIdle: false } }],
   ] as const)(
-    "one that leaves after its task is told again while %s, where that shortens its time",
+    "a worker that drains without a deadline gets another order while %s, where that shortens its time",
     ([mode, signal]) => {
       const drained = { task: task(), signal: "drain", signalMs: NOW - 3600 * SEC };
       const one = terminating({ ...drained, drainsWithoutDeadline: true });
@@ -210,7 +210,7 @@ describe("when a cap is exceeded", () => {
     ["draining", false],
     ["closing", false],
   ] as const)(
-    "is told so again after thirty seconds without effect, while %s, BUDGET_HARD %s",
+    "the order is repeated after thirty seconds without effect, while %s, BUDGET_HARD %s",
     ([mode, budgetHard]) => {
       const settings = { ...SETTINGS, budgetHard };
       const actionsOf = (signal: string, agoSec: number) => {
@@ -219,7 +219,7 @@ describe("when a cap is exceeded", () => {
       };
       const [first] = actionsOf("ready", 3600);
       if (first?.kind !== "signal") {
-        throw new Error("nobody was told to hurry");
+        throw new Error("no worker got an order");
       }
       const { name } = first.signal;
       expect(actionsOf(name, 29)).toEqual([]);
@@ -227,7 +227,7 @@ describe("when a cap is exceeded", () => {
     },
   );
 
-  it("a hold leaves too", () => {
+  it("workers leave under a hold too", () => {
     expect(leaving(DAILY, [busy()], { ...spend({ todayUsd: 11 }), ...intent({ hold: 1 }) }).drained).toMatchObject([
       { order: { untilTaskEnds: true } },
     ]);

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { PolicySettings } from "../../../src/policy/settings.ts";
-import { SEC, SETTINGS, spawnOf, told } from "../../kit/policy.ts";
+import { SEC, SETTINGS, spawnOf, signalled } from "../../kit/policy.ts";
 import { live, type Moment, type Script } from "../../kit/policy-world.ts";
 
-/** A Monday; the pool's people are in Berlin, an hour ahead. */
+/** A Monday. The pool's users are in Berlin, an hour ahead of UTC. */
 const DAY = Date.parse("2026-11-23T00:00:00Z");
 const STEP_MS = 10 * SEC;
 function at(time: string) {
@@ -79,7 +79,7 @@ describe.for(["threshold", "workload"] as const)("a day of a pool by the policy 
   it("never has more workers than MAX, nor spawns above the hour's cap or the launch rate", () => {
     const living = ({ fleet, decision }: Moment) =>
       fleet.filter(({ status }) => status === "spawning" || status === "active").length -
-      told(decision.actions, "fail").length;
+      signalled(decision.actions, "fail").length;
     for (const moment of moments.filter((each) => spawned(each) > 0)) {
       const { observation, decision } = moment;
       const count = spawned(moment);
@@ -106,23 +106,23 @@ describe.for(["threshold", "workload"] as const)("a day of a pool by the policy 
 
   it("replaces the silent, and ends nobody while all are silent together", () => {
     const failed = (from: string, to: string) =>
-      during(from, to).flatMap(({ decision }) => told(decision.actions, "fail")).length;
+      during(from, to).flatMap(({ decision }) => signalled(decision.actions, "fail")).length;
     expect(failed("02:00", "04:00")).toBe(1);
     expect(failed("20:00", "22:00")).toBe(2);
     expect(failed("00:00", "24:00")).toBe(3);
     expect(during("16:00", "16:09").some(({ decision }) => decision.snapshot.suspended !== null)).toBe(true);
   });
 
-  it("gives way when the account's cap is exceeded, without ending a task, and comes back", () => {
+  it("shrinks without ending a task when the account's cap is exceeded, and grows again after it", () => {
     const [before, after] = [during("14:09", "14:10").at(-1), during("14:39", "14:40").at(-1)];
     expect(before?.observation.spend?.hourlyUsd).toBe(5);
-    // At $4 elsewhere there is a dollar left, and each pool gives its own part of the excess.
+    // Other pools cost $4 an hour: a dollar is left, and each pool gives up its own part of the excess.
     expect(after?.observation.spend?.hourlyUsd).toBeLessThanOrEqual(5);
-    expect(moments.flatMap(({ decision }) => told(decision.actions, "terminate"))).toEqual([]);
+    expect(moments.flatMap(({ decision }) => signalled(decision.actions, "terminate"))).toEqual([]);
     expect(Math.max(...during("14:40", "15:10").map(ready))).toBeGreaterThan(2);
   });
 
-  it("keeps the office hours' MIN and idle buffer, and nothing of them at night", () => {
+  it("keeps MIN and the idle buffer in office hours, and no worker at night", () => {
     const noon = during("12:30", "13:30");
     expect(Math.min(...noon.map(ready))).toBeGreaterThanOrEqual(2);
     expect(noon.at(0)?.decision.snapshot.schedule).toBe("office hours");

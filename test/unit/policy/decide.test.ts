@@ -14,59 +14,61 @@ import {
   spend,
   task,
   terminating,
-  told,
+  signalled,
 } from "../../kit/policy.ts";
 
 function ago(sec: number) {
   return NOW - sec * SEC;
 }
 
-describe("news for the workers' own workflows", () => {
-  it("tells a worker once that it is ready", () => {
+describe("the signals ready and released", () => {
+  it("signals ready once", () => {
     const [news, known] = [busy({ signal: null, signalMs: null }), busy()];
-    expect(told(decide(SETTINGS, observe([news, known])).actions, "ready")).toEqual([news.id]);
+    expect(signalled(decide(SETTINGS, observe([news, known])).actions, "ready")).toEqual([news.id]);
   });
 
-  it("tells a leaving worker once that its task ended, and not before", () => {
+  it("signals released to a leaving worker once, when its task has ended", () => {
     const [free, holding, knows] = [
       terminating({ signal: "drain" }),
       terminating({ signal: "drain", task: task() }),
       terminating(),
     ];
-    expect(told(decide(SETTINGS, observe([free, holding, knows])).actions, "released")).toEqual([free.id]);
+    expect(signalled(decide(SETTINGS, observe([free, holding, knows])).actions, "released")).toEqual([free.id]);
   });
 
-  it("tells it again after two minutes: the process that was to tell it may have died", () => {
+  it("signals released again after two minutes: the process that should have sent it may have died", () => {
     const [lately, longAgo] = [terminating({ signalMs: ago(119) }), terminating({ signalMs: ago(120) })];
-    expect(told(decide(SETTINGS, observe([lately, longAgo])).actions, "released")).toEqual([longAgo.id]);
+    expect(signalled(decide(SETTINGS, observe([lately, longAgo])).actions, "released")).toEqual([longAgo.id]);
   });
 
-  it("tells nobody that is ended or drained by the same decision", () => {
+  it("signals neither to a worker that the same decision ends or drains", () => {
     const [sick, spare] = [
       idle({ signal: null, signalMs: null, pod: { kind: "absent" } }),
       idle({ signal: null, signalMs: null }),
     ];
     const { actions } = decide(SETTINGS, observe([sick, spare]));
-    expect(told(actions, "ready")).toEqual([]);
-    expect(told(actions, "fail")).toEqual([sick.id]);
-    expect(told(actions, "drain")).toEqual([spare.id]);
+    expect(signalled(actions, "ready")).toEqual([]);
+    expect(signalled(actions, "fail")).toEqual([sick.id]);
+    expect(signalled(actions, "drain")).toEqual([spare.id]);
   });
 
-  it("goes out also while the pool is paused", () => {
+  it("signals them while the pool is paused too", () => {
     const news = busy({ signal: null, signalMs: null });
-    expect(told(decide(SETTINGS, observe([news], intent({ mode: "paused" }))).actions, "ready")).toEqual([news.id]);
+    expect(signalled(decide(SETTINGS, observe([news], intent({ mode: "paused" }))).actions, "ready")).toEqual([
+      news.id,
+    ]);
   });
 });
 
-describe("orders under way", () => {
+describe("pending orders", () => {
   it("are not repeated within thirty seconds, and are repeated after them", () => {
     const drained = (sec: number) => decide(SETTINGS, observe([idle({ signal: "drain", signalMs: ago(sec) })])).actions;
     expect(drained(0)).toEqual([]);
     expect(drained(29)).toEqual([]);
-    expect(told(drained(30), "drain")).toHaveLength(1);
+    expect(signalled(drained(30), "drain")).toHaveLength(1);
   });
 
-  it("count as gone: no other worker is drained, and a replacement is ordered, in their place", () => {
+  it("make a worker count as gone: no other worker is drained in its place, and a replacement is ordered", () => {
     const leaving = idle({ signal: "drain", signalMs: ago(5) });
     const keepOne = { ...SETTINGS, minActiveGpus: 1 };
     expect(decide(keepOne, observe([leaving, idle()])).actions).toEqual([]);
@@ -83,8 +85,8 @@ describe("orders under way", () => {
 });
 
 describe("the sorted fleet", () => {
-  it("has every living worker in one place, and counts as present what can be counted on", () => {
-    const [boots, rests, works, told_, ended, leaves, sick] = [
+  it("holds each living worker exactly once, and counts spawning, idle and busy ones as present", () => {
+    const [boots, rests, works, ordered, ended, leaves, sick] = [
       spawning(),
       idle(),
       busy(),
@@ -93,19 +95,19 @@ describe("the sorted fleet", () => {
       terminating(),
       idle({ status: "error" }),
     ];
-    const fleet = sortFleet(observe([boots, rests, works, told_, ended, leaves, sick]), new Set([ended.id]));
+    const fleet = sortFleet(observe([boots, rests, works, ordered, ended, leaves, sick]), new Set([ended.id]));
     expect(fleet).toEqual({
       spawning: [boots],
       idle: [rests],
       busy: [works],
-      leaving: [told_, ended],
+      leaving: [ordered, ended],
       terminating: [leaves],
       failing: [sick],
       present: 3,
     });
   });
 
-  it("counts idleness from ready, or from the end of the last task, whichever is later (invariant 8)", () => {
+  it("counts idle time from ready or from the end of the last task, whichever is later (invariant 8)", () => {
     expect(idleSinceMs(idle({ readyMs: ago(90), releasedMs: null }))).toBe(ago(90));
     expect(idleSinceMs(idle({ readyMs: ago(90), releasedMs: ago(20) }))).toBe(ago(20));
     expect(idleSinceMs(idle({ readyMs: ago(10), releasedMs: ago(20) }))).toBe(ago(10));
@@ -148,7 +150,7 @@ describe("the snapshot", () => {
     });
   });
 
-  it("adds up prices without the dust of binary fractions", () => {
+  it("adds up prices without the errors of binary fractions", () => {
     const fleet = [busy({ costPerHourUsd: 0.1 }), busy({ costPerHourUsd: 0.2 }), busy({ costPerHourUsd: null })];
     expect(decide(SETTINGS, observe(fleet)).snapshot.costPerHourUsd).toBe(0.3);
   });

@@ -14,7 +14,7 @@ import {
   spawning,
   task,
   terminating,
-  told,
+  signalled,
 } from "../../kit/policy.ts";
 
 function judge(worker: ObservedWorker, overrides: Partial<Observation> = {}): Verdict | null {
@@ -26,7 +26,7 @@ function ago(sec: number) {
 }
 
 describe("heartbeats", () => {
-  it("fail a worker that is silent for longer than the timeout, with the beat that was known", () => {
+  it("fail a worker that is silent for longer than the timeout; the verdict holds the last known heartbeat", () => {
     expect(judge(idle({ heartbeatMs: ago(300) }))).toBeNull();
     expect(judge(idle({ heartbeatMs: ago(301) }))).toEqual({
       evidence: "heartbeat",
@@ -36,21 +36,21 @@ describe("heartbeats", () => {
     });
   });
 
-  it("count from the later of the last beat and the start of unbroken observations (invariant 8)", () => {
+  it("count from the last heartbeat or from the start of good observations, whichever is later (invariant 8)", () => {
     const silent = idle({ heartbeatMs: ago(3600) });
     expect(judge(silent, { observingSinceMs: ago(200) })).toBeNull();
     expect(judge(silent, { observingSinceMs: ago(301) })?.reason).toContain("301 s");
     expect(judge(idle({ heartbeatMs: ago(400) }), { observingSinceMs: ago(3600) })?.reason).toContain("400 s");
   });
 
-  it("do not judge a worker that still boots, or one that never beat", () => {
+  it("do not judge a booting worker, or one that never sent a heartbeat", () => {
     expect(judge(spawning({ heartbeatMs: ago(9000) }))).toBeNull();
     expect(judge(idle({ heartbeatMs: null }))).toBeNull();
   });
 });
 
 describe("progress", () => {
-  it("is a clock of its own: a beating worker is stuck when its task does not move (invariant 8)", () => {
+  it("is a separate clock: a worker that sends heartbeats is stuck when its task makes no progress (invariant 8)", () => {
     expect(judge(busy({ task: task({ progressMs: ago(600), startedMs: ago(9000) }) }))).toBeNull();
     expect(judge(busy({ task: task({ id: "t9", progressMs: ago(601) }) }))).toEqual({
       evidence: "progress",
@@ -61,7 +61,7 @@ describe("progress", () => {
     });
   });
 
-  it("counts from the start of unbroken observations where that is later: an outage lets nobody report (invariant 8)", () => {
+  it("counts from the start of good observations if that is later: nothing can be reported in an outage (invariant 8)", () => {
     const still = busy({ task: task({ progressMs: ago(3600) }) });
     expect(judge(still, { observingSinceMs: ago(600) })).toBeNull();
     expect(judge(still, { observingSinceMs: ago(601) })).toMatchObject({
@@ -70,19 +70,19 @@ describe("progress", () => {
     });
   });
 
-  it("counts since the start when nothing was reported", () => {
+  it("counts from the task's start when none was reported", () => {
     expect(judge(busy({ task: task({ progressMs: null, startedMs: ago(600) }) }))).toBeNull();
     expect(judge(busy({ task: task({ progressMs: null, startedMs: ago(601) }) }))?.leaseCause).toBe("stuck");
   });
 
-  it("may take longer, or less, where the type of the task says so", () => {
+  it("has the limit of the task's type, if the type has one", () => {
     expect(judge(busy({ task: task({ progressMs: ago(1700), stuckTimeoutSec: 1800 }) }))).toBeNull();
     expect(judge(busy({ task: task({ progressMs: ago(61), stuckTimeoutSec: 60 }) }))?.reason).toContain("after 60 s");
   });
 });
 
 describe("the provider's own list", () => {
-  it("fails a worker whose pod vanished as the loss of its host, also while it boots", () => {
+  it("fails a worker whose pod vanished, with the cause host_lost, also while it boots", () => {
     const absent = { kind: "absent" } as const;
     expect(judge(idle({ podId: "pod-x", pod: absent }))).toEqual({
       evidence: "provider",
@@ -103,38 +103,38 @@ describe("the provider's own list", () => {
     expect(judge(idle({ pod: { kind: "listed", status } }))?.leaseCause).toBe(leaseCause);
   });
 
-  it("decides nothing where it gives no evidence (invariant 3)", () => {
+  it("gives no verdict without evidence (invariant 3)", () => {
     expect(judge(idle({ pod: null }))).toBeNull();
   });
 });
 
-describe("who is judged", () => {
+describe("the workers that are judged", () => {
   const lost = { pod: { kind: "absent" } } as const;
 
-  it("is not one in error, nor one that the pool did not spawn, nor one that leaves without a task", () => {
+  it("do not include one in error, an external one, or one that leaves without a task", () => {
     expect(judge(idle({ ...lost, status: "error" }))).toBeNull();
     expect(judge(idle({ ...lost, origin: "external" }))).toBeNull();
     expect(judge(terminating(lost))).toBeNull();
   });
 
-  it("is one that leaves and still holds a task: somebody waits for it", () => {
+  it("include one that leaves and still holds a task, because its task is waited for", () => {
     expect(judge(terminating({ ...lost, task: task() }))?.leaseCause).toBe("host_lost");
     expect(judge(terminating({ heartbeatMs: ago(301), task: task() }))?.leaseCause).toBe("worker_died");
   });
 
-  it("is nobody twice within thirty seconds, and again after them when nothing came of it", () => {
+  it("do not include one that was signalled in the last thirty seconds; it is judged again if nothing came of that", () => {
     const failed = (sec: number) => idle({ ...lost, signal: "fail", signalMs: ago(sec) });
     expect(judge(failed(29))).toBeNull();
     expect(judge(failed(30))?.leaseCause).toBe("host_lost");
     expect(judge(idle({ ...lost, signal: "drain", signalMs: ago(1) }))?.leaseCause).toBe("host_lost");
   });
 
-  it("is everybody in every mode, and a verdict comes before what scaling wants", () => {
+  it("are the same in every mode, and a verdict comes before scaling", () => {
     for (const mode of ["normal", "paused", "draining", "closing"] as const) {
       const [sick, well] = [idle(lost), busy()];
       const { actions } = decide(SETTINGS, observe([sick, well], intent({ mode })));
-      expect(told(actions, "fail")).toEqual([sick.id]);
-      expect(told(actions, "drain")).not.toContain(sick.id);
+      expect(signalled(actions, "fail")).toEqual([sick.id]);
+      expect(signalled(actions, "drain")).not.toContain(sick.id);
       expect(actions[0]).toMatchObject({ worker: sick.id });
     }
   });

@@ -5,7 +5,7 @@ import { decide, type Decision } from "../../../src/policy/decide.ts";
 import type { Observation, ObservedWorker } from "../../../src/policy/observation.ts";
 import { settingsAt } from "../../../src/policy/schedule.ts";
 import type { PolicySettings } from "../../../src/policy/settings.ts";
-import { anyObservation, anySettings, drainsOf, NOW, SEC, spawnOf, told, undisturbed } from "../../kit/policy.ts";
+import { anyObservation, anySettings, drainsOf, NOW, SEC, spawnOf, signalled, undisturbed } from "../../kit/policy.ts";
 
 function always(check: (settings: PolicySettings, observation: Observation) => void): void {
   fc.assert(fc.property(anySettings, anyObservation, check), { numRuns: 500 });
@@ -25,7 +25,7 @@ function isOrdered({ signal, signalMs }: ObservedWorker) {
   return ["drain", "fail", "terminate"].includes(signal ?? "") && NOW - (signalMs ?? 0) < 30 * SEC;
 }
 
-/** Who was told to leave after its task, for a cap, and still has it. */
+/** Busy workers that drain without a deadline, because a cap was exceeded. */
 function isDrainingWithoutDeadline(worker: ObservedWorker) {
   return (
     worker.origin === "pool" &&
@@ -39,15 +39,15 @@ function draining({ fleet }: Observation) {
   return fleet.filter(isDrainingWithoutDeadline).map(({ id }) => id);
 }
 
-/** Workers of the pool's own that are there or coming, and told to leave neither now nor before. */
+/** The pool's own workers, spawning or active, without those that this decision or an earlier one ordered to leave. */
 function remaining({ fleet }: Observation, actions: readonly Action[]): ObservedWorker[] {
-  const ended = new Set(["fail", "drain", "terminate"].flatMap((name) => told(actions, name)));
+  const ended = new Set(["fail", "drain", "terminate"].flatMap((name) => signalled(actions, name)));
   return fleet
     .filter(({ status, origin }) => origin === "pool" && (status === "spawning" || status === "active"))
     .filter((worker) => !ended.has(worker.id) && !isOrdered(worker));
 }
 
-/** What a reservation would book at most: rows of workers that were told to leave count until they show it. */
+/** The most that a reservation would book: a worker that was ordered to leave counts until its row shows it. */
 function roomUnder(max: number, { fleet }: Observation): number {
   const booked = fleet.filter(
     ({ origin, status }) => origin === "pool" && (status === "spawning" || status === "active"),
@@ -55,7 +55,7 @@ function roomUnder(max: number, { fleet }: Observation): number {
   return Math.max(0, max - booked.length);
 }
 
-describe("whatever is observed, a decision", () => {
+describe("for every observation, a decision", () => {
   it("never lets spawning take the present fleet above the MAX in force", () => {
     always((settings, observation) => {
       const { actions, snapshot } = decide(settings, observation);
@@ -72,7 +72,7 @@ describe("whatever is observed, a decision", () => {
     });
   });
 
-  it("wants no more than the MAX in force; only a pause leaves be what is above it", () => {
+  it("wants no more than the MAX in force; only a pause keeps workers above it", () => {
     always((settings, observation) => {
       const { snapshot } = decide(settings, observation);
       const { spawning, idle, busy, intent, desired } = snapshot;
@@ -81,7 +81,7 @@ describe("whatever is observed, a decision", () => {
     });
   });
 
-  it("brings the pool to the MIN in force, and never drains below that many ready workers, where no cap is reached", () => {
+  it("brings the pool to the MIN in force and keeps that many ready workers, if no cap is reached", () => {
     const reached = { caps: 0, raised: 0 };
     always((drawn, seen) => {
       const [unscheduled, observation] = undisturbed(drawn, seen);
@@ -92,13 +92,13 @@ describe("whatever is observed, a decision", () => {
       const { actions, snapshot } = decide(settings, observation);
       const present = snapshot.spawning + snapshot.idle + snapshot.busy;
       expect(present + spawned(actions) >= min || spawned(actions) === roomUnder(max, observation)).toBe(true);
-      const drained = told(actions, "drain").length;
+      const drained = signalled(actions, "drain").length;
       expect(drained === 0 || snapshot.idle + snapshot.busy - drained >= min).toBe(true);
     });
     expect(Math.min(reached.caps, reached.raised)).toBeGreaterThan(20);
   });
 
-  it("never ends a busy worker but for its health or BUDGET_HARD; else it may finish its task, however long that takes", () => {
+  it("ends a busy worker only for its health or BUDGET_HARD; any other busy worker may finish its task", () => {
     always((settings, seen) => {
       const observation = normally(seen);
       const { actions } = decide(settings, observation);
@@ -114,13 +114,13 @@ describe("whatever is observed, a decision", () => {
         observation.spend !== null &&
         (observation.spend.todayUsd >= (settings.dailyBudgetUsd ?? Infinity) ||
           observation.spend.hourlyUsd > (settings.maxHourlySpendUsd ?? Infinity));
-      for (const worker of told(actions, "terminate")) {
+      for (const worker of signalled(actions, "terminate")) {
         expect(settings.budgetHard && (isOver || draining(observation).includes(worker))).toBe(true);
       }
     });
   });
 
-  it("lets who leaves after its task have its time, but under BUDGET_HARD, and shortens it where an operator drains", () => {
+  it("ends a drain without a deadline only under BUDGET_HARD, and gives it a deadline when an operator drains the pool", () => {
     const reached = { normal: 0, paused: 0, draining: 0, closing: 0, hard: 0 };
     always((settings, seen) => {
       const fleet = seen.fleet.map((worker): ObservedWorker =>
@@ -134,10 +134,10 @@ describe("whatever is observed, a decision", () => {
       const isTerminating = new Set(
         observation.fleet.filter(({ status }) => status === "terminating").map(({ id }) => id),
       );
-      const left = draining(observation).filter((worker) => !told(actions, "fail").includes(worker));
+      const left = draining(observation).filter((worker) => !signalled(actions, "fail").includes(worker));
       const home = !settings.budgetHard && (mode === "draining" || mode === "closing");
       reached[settings.budgetHard ? "hard" : mode] += left.length;
-      expect(told(actions, "terminate").filter((worker) => isTerminating.has(worker))).toEqual(
+      expect(signalled(actions, "terminate").filter((worker) => isTerminating.has(worker))).toEqual(
         settings.budgetHard ? left : [],
       );
       const drains = drainsOf(actions).filter(({ worker }) => isTerminating.has(worker));
@@ -147,7 +147,7 @@ describe("whatever is observed, a decision", () => {
     expect(Math.min(...Object.values(reached))).toBeGreaterThan(5);
   });
 
-  it("takes idle workers only, where no cap is exceeded", () => {
+  it("drains only idle workers, if no cap is exceeded", () => {
     always((settings, seen) => {
       const uncapped = { ...settings, maxHourlySpendUsd: undefined, dailyBudgetUsd: undefined };
       const byId = new Map(seen.fleet.map((worker) => [worker.id, worker]));
@@ -157,7 +157,7 @@ describe("whatever is observed, a decision", () => {
     });
   });
 
-  it("wants somebody for a task that waits, where no operator, cap or breaker is against it", () => {
+  it("wants a worker for a queued task, unless an operator, a cap or the breaker forbids it", () => {
     always((drawn, seen) => {
       const [undisturbedSettings, observation] = undisturbed(drawn, { ...seen, queued: seen.queued + 1 });
       const settings = { ...undisturbedSettings, maxActiveGpus: undisturbedSettings.maxActiveGpus + 1 };
@@ -168,16 +168,18 @@ describe("whatever is observed, a decision", () => {
     });
   });
 
-  it("never both adds and drains; who was told to leave before is no part of that", () => {
+  it("never spawns and drains at once; workers that were ordered to leave before do not count in that", () => {
     always((settings, observation) => {
       const { actions } = decide(settings, observation);
       const gone = draining(observation);
-      const leaving = [...told(actions, "drain"), ...told(actions, "terminate")].filter((id) => !gone.includes(id));
+      const leaving = [...signalled(actions, "drain"), ...signalled(actions, "terminate")].filter(
+        (id) => !gone.includes(id),
+      );
       expect(spawnOf(actions) !== undefined && leaving.length > 0).toBe(false);
     });
   });
 
-  it("tells no worker two things", () => {
+  it("sends no worker two signals", () => {
     always((settings, observation) => {
       const workers = decide(settings, observation).actions.flatMap((action) =>
         action.kind === "signal" ? [action.worker] : [],
@@ -186,19 +188,19 @@ describe("whatever is observed, a decision", () => {
     });
   });
 
-  it("holds no scaling while paused, but the same verdicts as in any other mode; only BUDGET_HARD ends somebody then", () => {
+  it("does not scale while paused and gives the same verdicts as in any other mode; besides, only BUDGET_HARD ends workers", () => {
     always((settings, observation) => {
       const inMode = (mode: "paused" | "normal") =>
         decide(settings, { ...observation, intent: { ...observation.intent, mode } }).actions;
       const paused = inMode("paused");
       expect(spawnOf(paused)).toBeUndefined();
-      expect(told(paused, "fail")).toEqual(told(inMode("normal"), "fail"));
-      const left = told(paused, "drain").length + told(paused, "terminate").length;
+      expect(signalled(paused, "fail")).toEqual(signalled(inMode("normal"), "fail"));
+      const left = signalled(paused, "drain").length + signalled(paused, "terminate").length;
       expect(left === 0 || settings.budgetHard).toBe(true);
     });
   });
 
-  it("bounds a hold by the MAX in force, and goes to it where nothing else is against it", () => {
+  it("limits a hold to the MAX in force, and reaches it if no other bound is met", () => {
     always((drawn, seen) => {
       const hold = 1 + drawn.maxActiveGpus + seen.queued;
       const held = (observation: Observation) => ({ ...observation, intent: { ...observation.intent, hold } });
@@ -209,20 +211,20 @@ describe("whatever is observed, a decision", () => {
     });
   });
 
-  it("wants no less of a longer queue, and drains no more for it", () => {
+  it("wants no fewer workers for a longer queue, and drains no more", () => {
     fc.assert(
       fc.property(anySettings, anyObservation, fc.integer({ min: 1, max: 50 }), (settings, observation, more) => {
         const short = decide(settings, normally(observation));
         const long = decide(settings, normally({ ...observation, queued: observation.queued + more }));
         expect(long.snapshot.desired).toBeGreaterThanOrEqual(short.snapshot.desired);
-        expect(told(long.actions, "drain").length).toBeLessThanOrEqual(told(short.actions, "drain").length);
+        expect(signalled(long.actions, "drain").length).toBeLessThanOrEqual(signalled(short.actions, "drain").length);
         expect(spawned(long.actions)).toBeGreaterThanOrEqual(spawned(short.actions));
       }),
       { numRuns: 500 },
     );
   });
 
-  it("spawns nobody under an open breaker, and keeps to one that boots under a half-open one", () => {
+  it("spawns no worker under an open breaker, and lets at most one boot under a half-open one", () => {
     always((settings, observation) => {
       const { actions, snapshot } = decide(settings, observation);
       const boot = observation.fleet.filter(({ status, origin }) => status === "spawning" && origin === "pool").length;
@@ -253,7 +255,7 @@ describe("whatever is observed, a decision", () => {
     });
   });
 
-  it("takes nothing that is unknown for a reason to act", () => {
+  it("does not act on anything that is unknown", () => {
     always((settings, seen) => {
       const capped = { ...settings, maxHourlySpendUsd: 1, dailyBudgetUsd: 1 };
       const observation: Observation = {
@@ -268,16 +270,16 @@ describe("whatever is observed, a decision", () => {
       const uncapped = { ...capped, maxHourlySpendUsd: undefined, dailyBudgetUsd: undefined };
       const free = decide(uncapped, observation).actions.filter(({ kind }) => kind === "signal");
       expect(spawnOf(actions)).toBeUndefined();
-      expect(told(actions, "fail")).toEqual([]);
-      // Why they leave was known when they were told to; BUDGET_HARD only takes their time.
-      const hastened = settings.budgetHard ? draining(observation) : [];
-      expect(told(actions, "terminate").toSorted()).toEqual(hastened.toSorted());
+      expect(signalled(actions, "fail")).toEqual([]);
+      // The reason to leave was known when they were drained; BUDGET_HARD only ends their time.
+      const ended = settings.budgetHard ? draining(observation) : [];
+      expect(signalled(actions, "terminate").toSorted()).toEqual(ended.toSorted());
       expect(actions.length).toBe(free.length);
       expect(warnings).toEqual([]);
     });
   });
 
-  it("is the same for the same observation, whatever was decided between", () => {
+  it("is the same for the same observation, whatever was decided in between", () => {
     always((settings, observation) => {
       const frozen = JSON.stringify(observation);
       const first = decide(settings, observation);
@@ -287,40 +289,42 @@ describe("whatever is observed, a decision", () => {
     });
   });
 
-  it("orders nothing anew of a worker within thirty seconds of an order", () => {
+  it("gives a worker no second order within thirty seconds", () => {
     always((settings, observation) => {
       for (const signal of ["fail", "terminate"]) {
         const fleet = observation.fleet.map((worker) => ({ ...worker, signal, signalMs: NOW - 29 * SEC }));
         const { actions } = decide(settings, { ...observation, fleet });
-        expect(["fail", "drain", "terminate"].flatMap((name) => told(actions, name))).toEqual([]);
+        expect(["fail", "drain", "terminate"].flatMap((name) => signalled(actions, name))).toEqual([]);
       }
     });
   });
 
   it("repeats an order that had no effect for thirty seconds", () => {
     always((settings, observation) => {
-      const signalled = (signal: string | null, signalMs: number | null): Observation => ({
+      const lastSignal = (signal: string | null, signalMs: number | null): Observation => ({
         ...observation,
         fleet: observation.fleet.map((worker): ObservedWorker => ({ ...worker, signal, signalMs })),
       });
-      const [never, long] = [signalled("ready", null), signalled("drain", NOW - 30 * SEC)];
+      const [never, long] = [lastSignal("ready", null), lastSignal("drain", NOW - 30 * SEC)];
       for (const order of ["fail", "drain", "terminate"]) {
-        expect(told(decide(settings, long).actions, order)).toEqual(told(decide(settings, never).actions, order));
+        expect(signalled(decide(settings, long).actions, order)).toEqual(
+          signalled(decide(settings, never).actions, order),
+        );
       }
     });
   });
 
-  it("takes an order to leave as under way for thirty seconds, then gives it again; verdicts do not wait", () => {
+  it("waits thirty seconds for an order to leave, then repeats it; verdicts do not wait", () => {
     always((settings, observation) => {
       const staying = observation.fleet.filter(({ status }) => status !== "terminating");
-      const signalled = (signal: string, signalMs: number | null): Decision =>
+      const afterSignal = (signal: string, signalMs: number | null): Decision =>
         decide(settings, { ...observation, fleet: staying.map((worker) => ({ ...worker, signal, signalMs })) });
-      const pending = signalled("drain", NOW - 29 * SEC);
-      expect(["drain", "terminate"].flatMap((name) => told(pending.actions, name))).toEqual([]);
+      const pending = afterSignal("drain", NOW - 29 * SEC);
+      expect(["drain", "terminate"].flatMap((name) => signalled(pending.actions, name))).toEqual([]);
       const { spawning, idle, busy } = pending.snapshot;
       expect(spawning + idle + busy).toBe(0);
-      const never = signalled("ready", null);
-      expect(told(pending.actions, "fail")).toEqual(told(never.actions, "fail"));
+      const never = afterSignal("ready", null);
+      expect(signalled(pending.actions, "fail")).toEqual(signalled(never.actions, "fail"));
       expect(signalled("drain", NOW - 30 * SEC)).toEqual(never);
     });
   });

@@ -1,7 +1,19 @@
 import { describe, expect, it } from "vitest";
 import { decide } from "../../../src/policy/decide.ts";
 import type { Observation, ObservedWorker } from "../../../src/policy/observation.ts";
-import { busy, idle, NOW, observe, SEC, SETTINGS, spawning, task, terminating, times, told } from "../../kit/policy.ts";
+import {
+  busy,
+  idle,
+  NOW,
+  observe,
+  SEC,
+  SETTINGS,
+  spawning,
+  task,
+  terminating,
+  times,
+  signalled,
+} from "../../kit/policy.ts";
 
 function ago(sec: number) {
   return NOW - sec * SEC;
@@ -15,7 +27,7 @@ function stuck(sec = 700) {
 
 function failed(fleet: readonly ObservedWorker[], seen: Partial<Observation> = {}) {
   const { actions, snapshot } = decide(SETTINGS, observe(fleet, seen));
-  return { ids: told(actions, "fail"), suspended: snapshot.suspended };
+  return { ids: signalled(actions, "fail"), suspended: snapshot.suspended };
 }
 
 describe("the blast radius of suspicions (invariant 4)", () => {
@@ -41,10 +53,10 @@ describe("the blast radius of suspicions (invariant 4)", () => {
     expect(failed([old, mid, busy(), busy()]).suspended).toBeNull();
   });
 
-  it("counts verdicts that are under way, and no others", () => {
-    const told_ = stuck();
+  it("counts verdicts that were signalled and are not carried out yet, and no other signals", () => {
+    const ordered = stuck();
     const fleet = (signal: string, signalMs: number) => [
-      { ...told_, signal, signalMs },
+      { ...ordered, signal, signalMs },
       stuck(),
       busy(),
       busy(),
@@ -55,7 +67,7 @@ describe("the blast radius of suspicions (invariant 4)", () => {
     expect(failed([...fleet("ready", ago(5)), stuck()]).ids).toHaveLength(3);
   });
 
-  it("counts the living: those that boot and those that leave with a task too, not those that nobody waits for", () => {
+  it("counts living workers, also booting ones and ones that leave with a task, but not ones that leave without a task", () => {
     const held = times(3, stuck);
     const others = [spawning(), terminating({ task: task() }), busy()];
     expect(failed([...held, ...others]).ids).toHaveLength(3);
@@ -64,13 +76,13 @@ describe("the blast radius of suspicions (invariant 4)", () => {
     );
   });
 
-  it("holds back nothing that the provider proves", () => {
+  it("holds back no verdict that the provider's list proves", () => {
     const lost = times(6, () => busy({ pod: { kind: "absent" } }));
     expect(failed(lost, { failedRecently: 9 })).toEqual({ ids: lost.map(({ id }) => id), suspended: null });
   });
 });
 
-describe("when most fall silent together (invariant 4)", () => {
+describe("when most workers fall silent together (invariant 4)", () => {
   it.for([
     ["all of two", 2, 0, 0],
     ["three of five", 3, 2, 0],
@@ -80,22 +92,22 @@ describe("when most fall silent together (invariant 4)", () => {
     expect(failed([...times(quiet, silent), ...times(well, busy)]).ids).toHaveLength(ended);
   });
 
-  it("says why nobody is ended, and ends whom the provider's word proves gone", () => {
+  it("gives the reason why no worker is ended, and ends those that the provider's list proves gone", () => {
     const [gone, a, b] = [{ ...silent(), pod: { kind: "absent" } as const }, silent(), silent()];
     const { ids, suspended } = failed([gone, a, b, busy()]);
     expect(ids).toEqual([gone.id]);
     expect(suspended).toBe(
-      "3 of 4 active workers fell silent together (GPU_IDLE_TIMEOUT_SEC 300): only the provider's word ends a silent one",
+      "3 of 4 active workers fell silent together (GPU_IDLE_TIMEOUT_SEC 300): only the provider's list ends a silent one",
     );
   });
 
-  it("takes no standstill of a silent worker for proof, but that of one that beats", () => {
+  it("ends no silent worker for missing progress, but one that sends heartbeats", () => {
     const mute = busy({ heartbeatMs: ago(800), task: task({ progressMs: ago(800) }) });
     const beating = stuck();
     expect(failed([mute, silent(), silent(), beating]).ids).toEqual([beating.id]);
   });
 
-  it("holds back standstill too while beats and progress stall together, from half the limit on", () => {
+  it("holds back verdicts on progress too while heartbeats and progress stall together, from half of the limit on", () => {
     const stalled = (sec: number) => busy({ heartbeatMs: ago(sec), task: task({ progressMs: ago(sec + 330) }) });
     const { ids, suspended } = failed(Array.from({ length: 10 }, (_, n) => stalled(280 + n)));
     expect(ids).toEqual([]);
@@ -103,7 +115,7 @@ describe("when most fall silent together (invariant 4)", () => {
     expect(failed(times(10, () => stalled(140))).suspended).toBeNull();
   });
 
-  it("looks at active workers of its own only", () => {
+  it("counts only active workers of the pool's own", () => {
     const others = [spawning(), spawning(), terminating(), busy({ origin: "external" })];
     expect(failed([silent(), silent(), ...others]).ids).toEqual([]);
     expect(
@@ -111,12 +123,12 @@ describe("when most fall silent together (invariant 4)", () => {
     ).toHaveLength(1);
   });
 
-  it("is over when they are heard again, and never begins while nobody listened", () => {
+  it("ends when they are heard again, and does not begin while observations failed", () => {
     expect(failed(times(4, silent), { observingSinceMs: ago(10) })).toEqual({ ids: [], suspended: null });
     expect(failed(times(4, busy)).suspended).toBeNull();
   });
 
-  it("is told to whoever looks next: when it begins, and when it is over, once each", () => {
+  it("asks once each to record that the silence began and that it is over", () => {
     const change = (fleet: readonly ObservedWorker[], massSilenceSinceMs: number | null) =>
       decide(SETTINGS, observe(fleet, { massSilenceSinceMs })).massSilence;
     const late = (sec: number) => times(3, () => silent(sec));
@@ -129,16 +141,16 @@ describe("when most fall silent together (invariant 4)", () => {
     expect(change([], ago(200))).toBe("over");
   });
 
-  it("gives a dead worker no time while the others are late between two beats", () => {
+  it("gives a dead worker no further time when the others are late between two heartbeats", () => {
     const settings = { ...SETTINGS, gpuIdleTimeoutSec: 60 };
     const moments = [35, 5].map((sec) =>
       decide(settings, observe([silent(61), ...times(3, () => busy({ heartbeatMs: ago(sec) }))])),
     );
     expect(moments.map(({ massSilence }) => massSilence)).toEqual([null, null]);
-    expect(moments.map(({ actions }) => told(actions, "fail").length)).toEqual([0, 1]);
+    expect(moments.map(({ actions }) => signalled(actions, "fail").length)).toEqual([0, 1]);
   });
 
-  it("leaves those that come back last as much time as if they had just been heard", () => {
+  it("gives those that come back last the whole time again", () => {
     const mute = busy({ heartbeatMs: ago(900), task: task({ progressMs: ago(900) }) });
     const fleet = [mute, silent(), busy(), busy()];
     expect(failed(fleet, { massSilenceSinceMs: ago(500) })).toEqual({ ids: [], suspended: null });
@@ -151,7 +163,7 @@ describe("VRAM figures", () => {
   const warned = (worker: ObservedWorker, seen: Partial<Observation> = {}) =>
     decide(SETTINGS, observe([worker], seen)).warnings;
 
-  it("that no longer come with a heartbeat are warned of, with figures, and never a verdict", () => {
+  it("that heartbeats no longer bring give a warning with the times, and no verdict", () => {
     const worker = busy({ vramMs: ago(301) });
     expect(warned(worker)).toEqual([
       {
@@ -164,7 +176,7 @@ describe("VRAM figures", () => {
     expect(warned(busy({ vramMs: ago(300) }))).toEqual([]);
   });
 
-  it("are not missed of a worker that is silent, leaves, never had any, or was not listened to", () => {
+  it("give no warning for a worker that is silent, leaves or never had any, or while observations failed", () => {
     expect(warned(busy({ vramMs: ago(900), heartbeatMs: ago(301) }))).toEqual([]);
     expect(warned(terminating({ vramMs: ago(900) }))).toEqual([]);
     expect(warned(busy({ vramMs: null }))).toEqual([]);

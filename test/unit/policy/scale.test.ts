@@ -14,7 +14,7 @@ import {
   spawnOf,
   terminating,
   times,
-  told,
+  signalled,
 } from "../../kit/policy.ts";
 
 describe("the threshold policy", () => {
@@ -35,7 +35,7 @@ describe("the threshold policy", () => {
     expect(wantedByThreshold(queued, present, 3).size).toBe(size);
   });
 
-  it("says how it came to its figure", () => {
+  it("gives its calculation in the reason", () => {
     expect(wantedByThreshold(0, 4, 3).reason).toBe("nothing queued");
     expect(wantedByThreshold(7, 0, 3).reason).toBe("7 queued / threshold 3 → 3 wanted, no worker yet");
     expect(wantedByThreshold(7, 2, 3).reason).toBe("7 queued / threshold 3 → 3 wanted, 2 present");
@@ -98,10 +98,10 @@ describe("growing", () => {
   it.for(cases)("$title", ({ fleet = [], queued = 0, settings = {}, spawn }) => {
     const { actions } = decide({ ...SETTINGS, ...settings }, observe(fleet, { queued }));
     expect(spawnOf(actions)?.count ?? 0).toBe(spawn);
-    expect(told(actions, "drain")).toEqual([]);
+    expect(signalled(actions, "drain")).toEqual([]);
   });
 
-  it("has nothing to tell workers of others, and does not wait for them on its way to zero", () => {
+  it("sends no signal to external workers, and does not wait for them on the way to zero", () => {
     const fleet = [idle({ origin: "external", signal: null }), terminating({ origin: "external", signal: null })];
     expect(decide(SETTINGS, observe(fleet)).actions).toEqual([]);
     const closing = decide(SETTINGS, observe(fleet, intent({ mode: "closing" })));
@@ -109,17 +109,17 @@ describe("growing", () => {
     expect(closing.snapshot).toMatchObject({ spawning: 0, idle: 0, busy: 0, terminating: 0, failing: 0 });
   });
 
-  it("asks for no more than a reservation books: who was told to leave keeps its place under MAX until its row shows it", () => {
+  it("asks for no more than a reservation books: a worker that was ordered to leave counts towards MAX until its row shows it", () => {
     const settings = { ...SETTINGS, maxActiveGpus: 3 };
     const leaving = idle({ signal: "drain", signalMs: NOW - SEC });
     const { actions, snapshot } = decide(settings, observe([busy(), leaving], { queued: 30 }));
     expect(spawnOf(actions)).toMatchObject({ count: 1 });
     expect(snapshot).toMatchObject({ desired: 3, rule: "max" });
-    expect(snapshot.reason).toContain("; MAX 3, 2 still there, 1 of them told to leave: 2 → 1");
+    expect(snapshot.reason).toContain("; MAX 3, 2 still there, 1 of them leaving: 2 → 1");
     expect(decide(settings, observe([busy(), busy(), leaving], { queued: 30 })).actions).toEqual([]);
   });
 
-  it("tells the reservation what it saw: MAX and the version of the intent", () => {
+  it("sends MAX and the version of the intent along with the spawn action", () => {
     const { actions, snapshot } = decide(SETTINGS, observe([], { queued: 7, ...intent({ version: 42 }) }));
     const caps = { maxHourlySpendUsd: null, dailyBudgetUsd: null };
     const { reason } = snapshot;
@@ -127,7 +127,7 @@ describe("growing", () => {
     expect(snapshot.reason).toBe("7 queued / threshold 3 → 3 wanted, no worker yet → spawn 3");
   });
 
-  it("says when MAX, MIN, the buffer or spawning workers decided", () => {
+  it("names MAX, MIN, the idle buffer or spawning workers in the reason when they decided", () => {
     const reason = (settings: Partial<typeof SETTINGS>, fleet: ObservedWorker[], queued: number) =>
       decide({ ...SETTINGS, ...settings }, observe(fleet, { queued })).snapshot.reason;
     expect(reason({}, [], 300)).toContain("capped by MAX 10: 100 → 10");
@@ -140,7 +140,7 @@ describe("growing", () => {
 });
 
 describe("shrinking", () => {
-  it("drains idle workers only, and leaves each to its task that got one meanwhile", () => {
+  it("drains only idle workers, and drops the drain of one that has a task by then", () => {
     const [resting, working] = [idle(), busy()];
     const { actions } = decide(SETTINGS, observe([resting, working]));
     expect(actions).toEqual([
@@ -161,15 +161,15 @@ describe("shrinking", () => {
     ["nothing of the idle buffer", { machinesToKeepIdle: 2 }, 3, 1],
   ] as const)("takes %s", ([, settings, present, drained]) => {
     const { actions } = decide({ ...SETTINGS, ...settings }, observe(times(present, idle)));
-    expect(told(actions, "drain")).toHaveLength(drained);
+    expect(signalled(actions, "drain")).toHaveLength(drained);
   });
 
-  it("counts only ready workers towards MIN: one that still boots may never come", () => {
+  it("counts only ready workers towards MIN: a booting worker may never become ready", () => {
     const { actions } = decide({ ...SETTINGS, minActiveGpus: 1 }, observe([idle(), spawning(), spawning()]));
-    expect(told(actions, "drain")).toEqual([]);
+    expect(signalled(actions, "drain")).toEqual([]);
   });
 
-  it("takes nobody while something is queued within the threshold", () => {
+  it("drains no worker while tasks are queued within the threshold", () => {
     expect(decide(SETTINGS, observe(times(4, idle), { queued: 1 })).actions).toEqual([]);
   });
 
@@ -179,21 +179,21 @@ describe("shrinking", () => {
     const released = idle({ releasedMs: ago(59) });
     const [settled, rested] = [idle({ readyMs: ago(120) }), idle({ releasedMs: ago(60) })];
     const { actions } = decide(SETTINGS, observe([fresh, released, settled, rested]));
-    expect(told(actions, "drain").sort()).toEqual([settled.id, rested.id].sort());
+    expect(signalled(actions, "drain").sort()).toEqual([settled.id, rested.id].sort());
   });
 
-  it("takes first who has rested longest", () => {
+  it("drains the longest idle worker first", () => {
     const [short, long] = [idle({ releasedMs: NOW - 100 * SEC }), idle({ releasedMs: NOW - 900 * SEC })];
     const { actions } = decide({ ...SETTINGS, minActiveGpus: 1 }, observe([short, long]));
-    expect(told(actions, "drain")).toEqual([long.id]);
+    expect(signalled(actions, "drain")).toEqual([long.id]);
   });
 
-  it("never takes a worker that the pool did not spawn", () => {
-    expect(told(decide(SETTINGS, observe([idle({ origin: "external" })])).actions, "drain")).toEqual([]);
+  it("never drains a worker that the pool did not spawn", () => {
+    expect(signalled(decide(SETTINGS, observe([idle({ origin: "external" })])).actions, "drain")).toEqual([]);
   });
 });
 
-describe("what operators want", () => {
+describe("an operator's intent", () => {
   it.for([
     ["grows to the hold with nothing queued", 3, 1, 2, 0],
     ["shrinks to the hold whatever is queued, and at once", 1, 3, 0, 2],
@@ -203,38 +203,38 @@ describe("what operators want", () => {
     const fleet = times(present, () => idle({ readyMs: NOW - SEC }));
     const { actions } = decide(SETTINGS, observe(fleet, { queued: 9 * Number(spawn === 0), ...intent({ hold }) }));
     expect(spawnOf(actions)?.count ?? 0).toBe(spawn);
-    expect(told(actions, "drain")).toHaveLength(drained);
+    expect(signalled(actions, "drain")).toHaveLength(drained);
   });
 
-  it("says that MAX bounds the hold", () => {
+  it("names MAX in the reason when it limits the hold", () => {
     expect(decide(SETTINGS, observe([], intent({ hold: 25 }))).snapshot).toMatchObject({
       desired: 10,
       reason: "held at 25 by an operator → spawn 10; capped by MAX 10: 25 → 10",
     });
   });
 
-  it("lets those go first that still boot, then idle ones, then busy ones after their task", () => {
+  it("drains booting workers first, then idle ones, then busy ones after their task", () => {
     const [boots, rests, works] = [spawning(), idle(), busy()];
     const drained = (hold: number) =>
-      told(decide(SETTINGS, observe([works, rests, boots], intent({ hold }))).actions, "drain");
+      signalled(decide(SETTINGS, observe([works, rests, boots], intent({ hold }))).actions, "drain");
     expect(drained(2)).toEqual([boots.id]);
     expect(drained(1)).toEqual([boots.id, rests.id]);
     expect(drained(0)).toEqual([boots.id, rests.id, works.id]);
   });
 
-  it.for(["draining", "closing"] as const)("when %s takes everybody, busy ones too, and adds nobody", (mode) => {
+  it.for(["draining", "closing"] as const)("%s drains every worker, busy ones too, and spawns none", (mode) => {
     const fleet = [busy(), idle({ readyMs: NOW }), spawning(), idle({ origin: "external" })];
     const { actions, snapshot } = decide(
       { ...SETTINGS, minActiveGpus: 2 },
       observe(fleet, { queued: 50, ...intent({ mode }) }),
     );
-    expect(told(actions, "drain")).toHaveLength(3);
+    expect(signalled(actions, "drain")).toHaveLength(3);
     expect(spawnOf(actions)).toBeUndefined();
     expect(snapshot).toMatchObject({ desired: 0, reason: `${mode}: to zero gracefully` });
     expect(JSON.stringify(actions)).toContain('"onlyIdle":false');
   });
 
-  it("when paused neither adds nor takes, held or not", () => {
+  it("paused neither spawns nor drains, with a hold or without", () => {
     const paused = (hold: number | null) => intent({ mode: "paused", hold });
     expect(decide(SETTINGS, observe([], { queued: 50, ...paused(null) })).actions).toEqual([]);
     expect(decide(SETTINGS, observe(times(5, idle), paused(1))).actions).toEqual([]);

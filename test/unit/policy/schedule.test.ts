@@ -57,7 +57,7 @@ describe("a window of the week", () => {
   });
 
   it.for([
-    // Europe/Berlin, 25 October 2026: at 03:00 clocks go back to 02:00, at 01:00Z.
+    // Europe/Berlin, 25 October 2026: clocks go back from 03:00 to 02:00, at 01:00Z.
     ["begins once", "02:30", "10:00", "2026-10-25T00:29:00Z", false],
     ["begins at the first of two", "02:30", "10:00", "2026-10-25T00:30:00Z", true],
     ["does not close when clocks go back", "02:30", "10:00", "2026-10-25T01:10:00Z", true],
@@ -66,7 +66,7 @@ describe("a window of the week", () => {
     ["ends once", "00:00", "02:30", "2026-10-25T00:29:00Z", true],
     ["does not open again", "00:00", "02:30", "2026-10-25T01:10:00Z", false],
     ["lasts 25 hours", "00:00", "24:00", "2026-10-25T22:59:00Z", true],
-    // 29 March 2026: at 02:00 clocks go forward to 03:00, at 01:00Z.
+    // 29 March 2026: clocks go forward from 02:00 to 03:00, at 01:00Z.
     ["that begins in the hour that is left out begins after it", "02:30", "10:00", "2026-03-29T01:29:00Z", false],
     ["that begins in the hour that is left out has begun", "02:30", "10:00", "2026-03-29T01:30:00Z", true],
     ["that lies in the hour that is left out is not lost", "02:10", "02:50", "2026-03-29T01:30:00Z", true],
@@ -90,12 +90,12 @@ describe("the settings in force", () => {
   const MONDAY_NOON = Date.parse("2026-11-23T11:00:00Z");
   const at = (schedules: readonly Schedule[], nowMs = MONDAY_NOON) => settingsAt({ ...SETTINGS, schedules }, nowMs);
 
-  it("are the configured ones where no window is open", () => {
+  it("are the configured ones if no window is open", () => {
     const settings = { ...SETTINGS, schedules: [{ ...OFFICE, days: ["sun" as const] }] };
     expect(settingsAt(settings, MONDAY_NOON)).toEqual({ settings, schedule: null });
   });
 
-  it("are changed field by field, by the later window where two are open", () => {
+  it("are changed field by field; if two windows are open, the later one wins", () => {
     const base = { ...OFFICE, name: "base", minActiveGpus: 1, maxActiveGpus: 7, machinesToKeepIdle: 3 };
     const late = { ...OFFICE, name: "late", minActiveGpus: 4, maxActiveGpus: undefined };
     const { settings, schedule } = at([base, late]);
@@ -114,7 +114,7 @@ describe("the settings in force", () => {
     expect([minActiveGpus, maxActiveGpus]).toEqual([0, 0]);
   });
 
-  it("rule the decision, which names the window", () => {
+  it("are used by the decision, which names the window", () => {
     const settings = { ...SETTINGS, schedules: [{ ...OFFICE, maxActiveGpus: 3 }] };
     const decided = (nowMs: number) => decide(settings, observe([], { nowMs, queued: 30 }));
     expect(decided(MONDAY_NOON).snapshot).toMatchObject({ schedule: "office", desired: 3, rule: "max" });

@@ -22,7 +22,7 @@ const MINUTE = 60 * SEC;
 type Sim = { -readonly [K in keyof ObservedWorker]: ObservedWorker[K] };
 
 describe("under a constant load", () => {
-  /** So many tasks wait or run at all times; each minute one ends and the next one begins. Answers who moved in it. */
+  /** One minute, in which one task ends; `tasks` are queued or run at all times. @returns how many workers it spawns and drains. */
   function minute(settings: PolicySettings, tasks: number, fleet: Sim[], nowMs: number, launched: number): number[] {
     const gone = fleet.filter(({ status }) => status === "terminating");
     gone.forEach((worker) => fleet.splice(fleet.indexOf(worker), 1));
@@ -55,7 +55,7 @@ describe("under a constant load", () => {
     return [spawned, drained];
   }
 
-  it("a pool comes to rest, by either policy, with any multipliers, from any size", () => {
+  it("a pool comes to rest under both policies, with any multipliers, from any size", () => {
     const load = fc.record({ tasks: fc.integer({ min: 0, max: 30 }), present: fc.integer({ min: 0, max: 25 }) });
     const model = fc.property(anySettings, fc.integer({ min: 1, max: 5 }), load, (drawn, rate, { tasks, present }) => {
       const settings = { ...undisturbed(drawn, observe([]))[0], maxLaunchesPerMinute: rate, gpuIdleTimeoutSec: 900 };
@@ -71,14 +71,14 @@ describe("the blast radius", () => {
   const FIVE_MINUTES = 5 * MINUTE;
   const step = fc.record({
     afterSec: fc.integer({ min: 1, max: 90 }),
-    /** Who falls silent, or stands still, by index. */
+    /** The workers that fall silent or make no progress, by index. */
     silent: fc.array(fc.nat(30), { maxLength: 6 }),
     stuck: fc.array(fc.nat(30), { maxLength: 6 }),
     replaced: fc.integer({ min: 0, max: 4 }),
     takesEffect: fc.boolean(),
   });
 
-  it("is never exceeded: of what is left and what suspicions ended in five minutes, they end half at most", () => {
+  it("is never exceeded: suspicions end at most half of the fleet in five minutes", () => {
     const model = fc.property(fc.integer({ min: 1, max: 12 }), fc.array(step, { maxLength: 25 }), (size, steps) => {
       const fleet: Sim[] = Array.from({ length: size }, () => ({ ...busy() }));
       const silent = new Set<string>();
@@ -89,7 +89,7 @@ describe("the blast radius", () => {
       for (const { afterSec, takesEffect, ...each } of steps) {
         nowMs += afterSec * SEC;
         for (const worker of underWay) {
-          // A signal is obeyed at once or a little later, but before it would be given again.
+          // A signal takes effect at once or a little later, but before it would be repeated.
           if (takesEffect || nowMs - (worker.signalMs ?? 0) > 25 * SEC) {
             underWay.delete(worker);
             fleet.splice(fleet.indexOf(worker), 1);

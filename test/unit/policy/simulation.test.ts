@@ -11,7 +11,7 @@ const STEP_MS = 5 * SEC;
 type SimWorker = { -readonly [K in keyof ObservedWorker]: ObservedWorker[K] };
 
 interface Load {
-  /** Tasks that arrive in each step. */
+  /** How many tasks arrive in each step. */
   arrivals(step: number): number;
   readonly taskSec: number;
   readonly bootSec: number;
@@ -74,7 +74,7 @@ function sum(steps: readonly Step[], of: (step: Step) => number) {
 }
 
 describe("a simulated fleet", () => {
-  it("grows for a batch, works it off, and goes back to zero with no further order", () => {
+  it("grows for a batch, completes it, and goes back to zero without a further order", () => {
     const steps = simulate(SETTINGS, { arrivals: (step) => (step === 0 ? 12 : 0), taskSec: 120, bootSec: 60 }, 300);
     expect(Math.max(...steps.map(({ present }) => present))).toBe(4);
     expect(sum(steps, ({ spawned }) => spawned)).toBe(4);
@@ -103,7 +103,7 @@ describe("a simulated fleet", () => {
     expect(Math.max(...settled.map(({ queued }) => queued))).toBeLessThan(SETTINGS.tasksPerGpuThreshold * 10);
   });
 
-  it("does not spawn and drain in turns for tasks that come at a constant rate and end before SCALE_DOWN_IDLE_SEC", () => {
+  it("does not alternate between spawns and drains when tasks come at a constant rate and end before SCALE_DOWN_IDLE_SEC", () => {
     const drawn = fc.record({
       policy: fc.constantFrom("threshold", "workload"),
       minActiveGpus: fc.integer({ min: 0, max: 2 }),
@@ -135,7 +135,7 @@ describe("a simulated fleet", () => {
     expect(steps.map(({ spawned }) => spawned)).toEqual([3, ...Array.from({ length: 59 }, () => 0)]);
   });
 
-  it("never has more workers than MAX, however much comes", () => {
+  it("never has more workers than MAX, however many tasks come", () => {
     const steps = simulate(SETTINGS, { arrivals: () => 7, taskSec: 90, bootSec: 60 }, 200);
     expect(Math.max(...steps.map(({ present }) => present))).toBe(SETTINGS.maxActiveGpus);
   });

@@ -3,7 +3,7 @@ import { decide } from "../../../src/policy/decide.ts";
 import type { ObservedWorker } from "../../../src/policy/observation.ts";
 import type { PolicySettings } from "../../../src/policy/settings.ts";
 import { wantedByWorkload } from "../../../src/policy/workload.ts";
-import { busy, idle, observe, SETTINGS, spawning, spawnOf, times, told } from "../../kit/policy.ts";
+import { busy, idle, observe, SETTINGS, spawning, spawnOf, times, signalled } from "../../kit/policy.ts";
 
 const WORKLOAD: PolicySettings = { ...SETTINGS, policy: "workload" };
 
@@ -25,7 +25,7 @@ describe("the workload policy", () => {
     expect(wanted).toMatchObject({ size, keep });
   });
 
-  it("says how it came to its figure", () => {
+  it("gives its calculation in the reason", () => {
     const reason = (queued: number, running: number, up: number, down: number) =>
       wantedByWorkload(queued, running, { scaleUpMultiplier: up, scaleDownMultiplier: down }).reason;
     expect(reason(0, 0, 1, 1)).toBe("nothing queued or running");
@@ -52,7 +52,7 @@ describe("the workload policy", () => {
     ["still keeps MIN", { minActiveGpus: 2 }, [], 0, 2, 0, 2],
     ["still keeps the idle buffer", { machinesToKeepIdle: 2 }, [busy()], 0, 2, 0, 3],
     [
-      "stays between what it grows to and what it keeps",
+      "stays as it is between the size it grows to and the size it keeps",
       { scaleUpMultiplier: 0.5, scaleDownMultiplier: 1.5 },
       [busy(), busy(), idle()],
       0,
@@ -61,7 +61,7 @@ describe("the workload policy", () => {
       3,
     ],
     [
-      "shrinks to what it keeps, not to what it grows to",
+      "shrinks to the size it keeps, not to the size it grows to",
       { scaleUpMultiplier: 0.5, scaleDownMultiplier: 1.5 },
       [busy(), busy(), ...times(4, idle)],
       0,
@@ -80,7 +80,7 @@ describe("the workload policy", () => {
   ])[])("%s", ([, settings, fleet, queued, spawn, drained, desired]) => {
     const { actions, snapshot } = decide({ ...WORKLOAD, ...settings }, observe(fleet, { queued }));
     expect(spawnOf(actions)?.count ?? 0).toBe(spawn);
-    expect(told(actions, "drain")).toHaveLength(drained);
+    expect(signalled(actions, "drain")).toHaveLength(drained);
     expect(snapshot.desired).toBe(desired);
   });
 });
@@ -99,7 +99,7 @@ describe("the rule that won", () => {
 });
 
 describe("the launch rate", () => {
-  it("lets only so many be booked in a minute, and leaves the desired size as it is", () => {
+  it("limits how many workers are booked in a minute, and leaves the desired size as it is", () => {
     const { actions, snapshot } = decide(
       { ...SETTINGS, maxLaunchesPerMinute: 6 },
       observe([], { queued: 30, launchedLastMinute: 4 }),
@@ -113,7 +113,7 @@ describe("the launch rate", () => {
     });
   });
 
-  it("spawns nobody when it is used up, for an operator's hold neither", () => {
+  it("spawns no worker when it is used up, also for an operator's hold", () => {
     const used = { launchedLastMinute: 7 };
     const settings = { ...SETTINGS, maxLaunchesPerMinute: 6 };
     const held = observe([], { ...used, intent: { mode: "normal", hold: 4, holdUntilMs: null, version: 1 } });
@@ -125,7 +125,7 @@ describe("the launch rate", () => {
     }
   });
 
-  it("is not named where it takes nothing away", () => {
+  it("is not named in the reason if it lowers nothing", () => {
     const { snapshot } = decide(
       { ...SETTINGS, maxLaunchesPerMinute: 6 },
       observe([], { queued: 3, launchedLastMinute: 5 }),
