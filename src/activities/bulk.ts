@@ -1,16 +1,19 @@
 import { Context } from "@temporalio/activity";
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from "@temporalio/common";
-import type { CrowdActivities } from "../contract/activities.ts";
+import type { BulkActivities } from "../contract/activities.ts";
 import { WORKER_WORKFLOW, workerWorkflowId } from "../contract/names.ts";
 import { signalArguments } from "../contract/plan.ts";
 import { workerStart } from "../contract/worker-start.ts";
 
 const SIGNALLED_AT_ONCE = 50;
-/** Few: a start brings its first workflow task along while this process has a place for it; more only queue in the server. */
+/**
+ * An eager start brings the first workflow task along while this process has a free slot for it. More starts at once
+ * would only queue in the Temporal server.
+ */
 const STARTED_AT_ONCE = 3;
 
-/** What concerns many workers at once. A second attempt does some of it again, which is without effect. */
-export function createCrowdActivities(): CrowdActivities {
+/** Starts and signals many worker workflows at once. A second attempt repeats some of it, which has no effect. */
+export function createBulkActivities(): BulkActivities {
   return {
     async startWorkers(pool, ids, booked) {
       const { client, info } = Context.current();

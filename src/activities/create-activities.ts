@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
-import type { CrowdActivities, PodActivities, PoolActivities, WorkerActivities } from "../contract/activities.ts";
+import type { BulkActivities, PodActivities, PoolActivities, WorkerActivities } from "../contract/activities.ts";
 import type { JanitorActivities, NotificationActivities } from "../contract/upkeep.ts";
 import type { RunpodClient } from "../runpod/client.ts";
 import type { Database } from "../supabase/client.ts";
@@ -8,7 +8,7 @@ import { logStore } from "../supabase/log-store.ts";
 import { outboxStore } from "../supabase/outbox-store.ts";
 import { poolStore } from "../supabase/pool-store.ts";
 import { workerStore } from "../supabase/worker-store.ts";
-import { createCrowdActivities } from "./bulk.ts";
+import { createBulkActivities } from "./bulk.ts";
 import { createJanitorActivities } from "./janitor.ts";
 import { createOutboxActivities } from "./outbox.ts";
 import { sharedPodList } from "./pod-list.ts";
@@ -26,7 +26,7 @@ export interface ActivityDeps {
 
 /** All activities, by the task queue that serves them. */
 export function createActivities({ config, database, runpod, logger }: ActivityDeps): {
-  readonly main: PoolActivities & CrowdActivities & WorkerActivities & JanitorActivities & NotificationActivities;
+  readonly main: PoolActivities & BulkActivities & WorkerActivities & JanitorActivities & NotificationActivities;
   readonly provider: PodActivities;
 } {
   const pools = poolStore(database);
@@ -36,7 +36,7 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
   return {
     main: {
       ...createPoolActivities({ config, pools }),
-      ...createCrowdActivities(),
+      ...createBulkActivities(),
       ...createWatchActivity({ config, pools, listPods, logger }),
       ...createWorkerActivities({ workers, config }),
       ...createJanitorActivities({ logs: logStore(database), outbox }),

@@ -18,7 +18,7 @@ export function createJanitorActivities({ logs, outbox }: JanitorDeps): JanitorA
   };
 }
 
-/** A database call ends within its statement's timeout, so what is much takes several. */
+/** Deletes in several calls, because each database call must end within the statement timeout. */
 async function inParts(removePart: () => Promise<{ deleted: number; more: boolean }>): Promise<{ deleted: number }> {
   let deleted = 0;
   for (;;) {

@@ -10,10 +10,10 @@ import type { Reading, ReadWorker } from "../supabase/observation.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import type { PodEvidenceBook } from "./pod-evidence.ts";
 
-/** When this process began: of two Temporal workers with different settings the later one's hold. */
+/** When this process began. The settings of the Temporal worker that began last are in force. */
 const STARTED_AT_MS = Date.now();
-/** While nothing but the clock has moved since the last decision: what the clock brings has deadlines of many seconds. */
-const RETHINK_MS = 2_000;
+/** A decision is reused for this long while only the clock moves: every deadline is many seconds long. */
+const REUSE_MS = 2_000;
 
 export interface ObserverDeps {
   readonly config: Config;
@@ -22,7 +22,7 @@ export interface ObserverDeps {
   readonly logger: Logger;
 }
 
-/** What the provider's lists said so far. Outlives single watches: lists are asked for at their own pace. */
+/** What the provider's lists have shown so far. Kept between watches, because lists are read at their own pace. */
 export interface ProviderView {
   readonly book: PodEvidenceBook;
   listAt: number;
@@ -36,118 +36,147 @@ export interface Observed {
   readonly view: SettingsView;
 }
 
-/** Another watch decides for this pool now: this one's workflow was ended while it ran, or its server gave it up. */
+/** Another watch decides for this pool now: this one's workflow has ended, or the Temporal server gave this one up. */
 export class Superseded extends Error {}
 
-/**
- * One watch's eyes: each call reads the database once and decides.
- * @param patient wait for the provider's list, where one is due, before deciding.
- */
-export function createObserver(
-  deps: ObserverDeps,
-  watch: { readonly pool: string; readonly id: string; readonly provider: ProviderView; readonly patient: boolean },
-): () => Promise<Observed> {
-  const { config, pools, logger } = deps;
-  const { pool, provider } = watch;
-  let begun = false;
-  let fleet: readonly ReadWorker[] = [];
-  let fleetHash: string | null = null;
-  let fullAt = 0;
-  let spend: ObservedSpend | null = null;
-  let settings: SettingsInForce = settingsInForce(config, {}, {});
-  let ruling: string | null = null;
-  let last: { readonly grounds: string; readonly nowMs: number; readonly observed: Observed } | null = null;
-
-  const hasCap = () => settings.maxHourlySpendUsd !== undefined || settings.dailyBudgetUsd !== undefined;
-
-  /** A slow provider must not slow the watch, so nobody waits for this who need not. */
-  async function listProvider(): Promise<void> {
-    const before = fleet;
-    provider.listAt = Date.now() + config.provider.podListSec * 1000;
-    try {
-      const list = await deps.listPods();
-      if (list.kind === "unknown") {
-        logger.warn({ pool, detail: list.detail }, "the provider's list is unknown: no evidence from it");
-      }
-      provider.book.note(before, list);
-    } catch (error) {
-      logger.warn({ pool, err: error }, "listing pods failed");
-    }
-  }
-
-  async function read(): Promise<Reading> {
-    const full = Date.now() >= fullAt;
-    const reading = await pools.observe(pool, {
-      knownFleetHash: fleetHash,
-      full,
-      pollSec: settings.pollSec,
-      failureWindowMin: settings.failureWindowMinutes,
-      minBoots: settings.minWorkersForRateCheck,
-      spend: hasCap(),
-    });
-    if (reading.watchId !== watch.id) {
-      throw new Superseded();
-    }
-    const rules = JSON.stringify([reading.environment, reading.config]);
-    if (rules !== ruling) {
-      settings = settingsInForce(config, reading.environment, reading.config);
-      ruling = rules;
-    }
-    // Under a cap that was set just now an older sum is no ground for a decision.
-    spend = hasCap() ? reading.spend : (reading.spend ?? spend);
-    fleet = reading.fleet ?? fleet;
-    fleetHash = reading.fleetHash;
-    if (full) {
-      fullAt = Date.now() + fullPassSec(settings) * 1000;
-      await pools.expireExternal(pool, settings.gpuIdleTimeoutSec, settings.taskStuckTimeoutSec);
-    }
-    return reading;
-  }
-
-  return async () => {
-    if (!begun) {
-      await pools.beginWatch(pool, watch.id, environmentSettings(config), STARTED_AT_MS);
-      begun = true;
-    }
-    const reading = await read();
-    if (fleet.length > 0 && Date.now() >= provider.listAt) {
-      const listed = listProvider();
-      if (watch.patient) {
-        await listed;
-      }
-    }
-    const { nowMs, observingSinceMs, massSilenceSinceMs, intent, queued, breaker } = reading;
-    // The fleet by its hash; the day's spend grows all the time.
-    const grounds = JSON.stringify({ ...reading, nowMs: null, fleet: null, spend: spend === null });
-    if (reading.fleet === null && last?.grounds === grounds && nowMs - last.nowMs < RETHINK_MS) {
-      const { decision } = last.observed;
-      const snapshot = { ...decision.snapshot, observedAt: new Date(nowMs).toISOString() };
-      return { ...last.observed, decision: { ...decision, snapshot } };
-    }
-    const decision = decide(settings, {
-      nowMs,
-      observingSinceMs,
-      massSilenceSinceMs,
-      intent,
-      queued,
-      breaker,
-      spend,
-      launchedLastMinute: reading.launchedLastMinute,
-      failedRecently: reading.failedRecently,
-      fleet: fleet.map((worker) => ({ ...worker, pod: provider.book.of(worker) })),
-    });
-    const observed = { decision, settings, view: viewOf(settings, reading.config) };
-    last = { grounds, nowMs, observed };
-    return observed;
-  };
+export interface ObservingWatch {
+  readonly pool: string;
+  readonly id: string;
+  readonly provider: ProviderView;
+  /** Decide only after the provider's list has been read, if one is due. */
+  readonly patient: boolean;
 }
 
-/** Between two full passes a heartbeat or progress is as old as its copy here: a fraction of what it is judged by. */
+interface ObserverState {
+  begun: boolean;
+  fleet: readonly ReadWorker[];
+  fleetHash: string | null;
+  fullAt: number;
+  spend: ObservedSpend | null;
+  settings: SettingsInForce;
+  /** The stored settings that `settings` was made from. */
+  settingsFrom: string | null;
+  last: { readonly grounds: string; readonly nowMs: number; readonly observed: Observed } | null;
+}
+
+/** Each call of the result reads the database once and decides. */
+export function createObserver(deps: ObserverDeps, watch: ObservingWatch): () => Promise<Observed> {
+  const state: ObserverState = {
+    begun: false,
+    fleet: [],
+    fleetHash: null,
+    fullAt: 0,
+    spend: null,
+    settings: settingsInForce(deps.config, {}, {}),
+    settingsFrom: null,
+    last: null,
+  };
+  return () => observe(deps, watch, state);
+}
+
+async function observe(deps: ObserverDeps, watch: ObservingWatch, state: ObserverState): Promise<Observed> {
+  if (!state.begun) {
+    await deps.pools.beginWatch(watch.pool, watch.id, environmentSettings(deps.config), STARTED_AT_MS);
+    state.begun = true;
+  }
+  const reading = await read(deps, watch, state);
+  if (state.fleet.length > 0 && Date.now() >= watch.provider.listAt) {
+    // A slow provider must not slow the watch, so only a patient watch waits.
+    const listed = listProvider(deps, watch, state.fleet);
+    if (watch.patient) {
+      await listed;
+    }
+  }
+  return decideOn(reading, watch.provider, state);
+}
+
+async function read({ config, pools }: ObserverDeps, watch: ObservingWatch, state: ObserverState): Promise<Reading> {
+  const full = Date.now() >= state.fullAt;
+  const reading = await pools.observe(watch.pool, {
+    knownFleetHash: state.fleetHash,
+    full,
+    pollSec: state.settings.pollSec,
+    failureWindowMin: state.settings.failureWindowMinutes,
+    minBoots: state.settings.minWorkersForRateCheck,
+    spend: hasCap(state.settings),
+  });
+  if (reading.watchId !== watch.id) {
+    throw new Superseded();
+  }
+  const settingsFrom = JSON.stringify([reading.environment, reading.config]);
+  if (settingsFrom !== state.settingsFrom) {
+    state.settings = settingsInForce(config, reading.environment, reading.config);
+    state.settingsFrom = settingsFrom;
+  }
+  // When a cap has just been set, an older sum must not be used for a decision.
+  state.spend = hasCap(state.settings) ? reading.spend : (reading.spend ?? state.spend);
+  state.fleet = reading.fleet ?? state.fleet;
+  state.fleetHash = reading.fleetHash;
+  if (full) {
+    const { gpuIdleTimeoutSec, taskStuckTimeoutSec } = state.settings;
+    state.fullAt = Date.now() + fullPassSec(state.settings) * 1000;
+    await pools.expireExternal(watch.pool, gpuIdleTimeoutSec, taskStuckTimeoutSec);
+  }
+  return reading;
+}
+
+function hasCap({ maxHourlySpendUsd, dailyBudgetUsd }: SettingsInForce): boolean {
+  return maxHourlySpendUsd !== undefined || dailyBudgetUsd !== undefined;
+}
+
+async function listProvider(
+  { config, listPods, logger }: ObserverDeps,
+  { pool, provider }: ObservingWatch,
+  fleet: readonly ReadWorker[],
+): Promise<void> {
+  provider.listAt = Date.now() + config.provider.podListSec * 1000;
+  try {
+    const list = await listPods();
+    if (list.kind === "unknown") {
+      logger.warn({ pool, detail: list.detail }, "the provider's list is unknown: no evidence from it");
+    }
+    provider.book.note(fleet, list);
+  } catch (error) {
+    logger.warn({ pool, err: error }, "the provider's pods cannot be listed: no evidence from it");
+  }
+}
+
+function decideOn(reading: Reading, provider: ProviderView, state: ObserverState): Observed {
+  const { fleet, settings, spend, last } = state;
+  const { nowMs, observingSinceMs, massSilenceSinceMs, intent, queued, breaker } = reading;
+  // A changed fleet shows in its hash. The spend grows with every reading, so only whether it is known counts.
+  const grounds = JSON.stringify({ ...reading, nowMs: null, fleet: null, spend: spend === null });
+  if (reading.fleet === null && last?.grounds === grounds && nowMs - last.nowMs < REUSE_MS) {
+    const { decision } = last.observed;
+    const snapshot = { ...decision.snapshot, observedAt: new Date(nowMs).toISOString() };
+    return { ...last.observed, decision: { ...decision, snapshot } };
+  }
+  const decision = decide(settings, {
+    nowMs,
+    observingSinceMs,
+    massSilenceSinceMs,
+    intent,
+    queued,
+    breaker,
+    spend,
+    launchedLastMinute: reading.launchedLastMinute,
+    failedRecently: reading.failedRecently,
+    fleet: fleet.map((worker) => ({ ...worker, pod: provider.book.of(worker) })),
+  });
+  const observed = { decision, settings, view: viewOf(settings, reading.config) };
+  state.last = { grounds, nowMs, observed };
+  return observed;
+}
+
+/**
+ * Heartbeat and progress times are copied only in a full pass, so in between they are as old as the last pass. A quarter
+ * of the shorter timeout keeps that error small.
+ */
 function fullPassSec({ pollSec, gpuIdleTimeoutSec, taskStuckTimeoutSec }: SettingsInForce): number {
   return Math.min(pollSec, gpuIdleTimeoutSec / 4, taskStuckTimeoutSec / 4);
 }
 
-/** @param own the pool's own part of the settings. */
+/** @param own the settings that are stored with the pool. */
 export function viewOf(settings: SettingsInForce, own: Readonly<Record<string, unknown>>): SettingsView {
   const values = JSON.parse(JSON.stringify(settings)) as Record<string, unknown>;
   const names = Object.keys(own).toSorted();

@@ -14,13 +14,13 @@ const OUTAGE_LOG_MS = 60_000;
 export interface OutboxDeps {
   readonly outbox: OutboxStore;
   readonly logger: Logger;
-  /** Time between two looks at an empty outbox; default 2 s. */
+  /** Time between two reads of an empty outbox; default 2 s. */
   readonly pollMs?: number;
   /** How long one long poll lasts; default five minutes. */
   readonly watchMs?: number;
 }
 
-/** The sender of the outbox. Secrets and addresses stay in here: what it returns are counts. */
+/** Sends the outbox. It returns only counts, because secrets and addresses must not reach a workflow's history. */
 export function createOutboxActivities(deps: OutboxDeps): NotificationActivities {
   const { outbox, logger, pollMs = 2_000, watchMs = 300_000 } = deps;
   return {
@@ -39,7 +39,7 @@ export function createOutboxActivities(deps: OutboxDeps): NotificationActivities
           const due = underWay.size < AT_ONCE ? await outbox.take(AT_ONCE - underWay.size) : [];
           taken = due.length;
           for (const notification of due) {
-            const job = deliver(notification, cancellationSignal, counts).finally(() => underWay.delete(job));
+            const job = deliver(deps, notification, cancellationSignal, counts).finally(() => underWay.delete(job));
             underWay.add(job);
           }
         } catch (error) {
@@ -58,36 +58,40 @@ export function createOutboxActivities(deps: OutboxDeps): NotificationActivities
       return counts;
     },
   };
+}
 
-  async function deliver(
-    notification: Notification,
-    signal: AbortSignal,
-    counts: { -readonly [Name in keyof DeliveryCounts]: number },
-  ): Promise<void> {
-    const { id, kind, attempts, endpointId } = notification;
-    const problem = await sendNotification(notification, signal);
-    if (signal.aborted && problem !== null) {
-      // Not the endpoint's fault: the row comes back by itself.
-      return;
+async function deliver(
+  { outbox, logger }: OutboxDeps,
+  notification: Notification,
+  signal: AbortSignal,
+  counts: { -readonly [Name in keyof DeliveryCounts]: number },
+): Promise<void> {
+  const { id, kind, attempts, endpointId } = notification;
+  const problem = await sendNotification(notification, signal);
+  if (signal.aborted && problem !== null) {
+    // The activity was cancelled: that is not the endpoint's fault, and the row becomes due again by itself.
+    return;
+  }
+  const isDead = problem !== null && attempts >= LAST_ATTEMPT;
+  counts[problem === null ? "delivered" : isDead ? "dead" : "failed"] += 1;
+  try {
+    if (problem === null) {
+      await outbox.delivered(id);
+    } else {
+      await outbox.failed(id, problem, isDead ? null : retryDelaySec(attempts));
     }
-    const isDead = problem !== null && attempts >= LAST_ATTEMPT;
-    counts[problem === null ? "delivered" : isDead ? "dead" : "failed"] += 1;
-    try {
-      if (problem === null) {
-        await outbox.delivered(id);
-      } else {
-        await outbox.failed(id, problem, isDead ? null : retryDelaySec(attempts));
-      }
-    } catch (error) {
-      logger.warn({ delivery: id, endpointId, err: error }, "an outcome could not be noted: it is sent once more");
-    }
-    if (isDead) {
-      logger.error({ delivery: id, kind, endpointId, attempts, problem }, "a notification is given up");
-    }
+  } catch (error) {
+    logger.warn(
+      { delivery: id, endpointId, err: error },
+      "the outcome of a delivery could not be recorded: it is sent once more",
+    );
+  }
+  if (isDead) {
+    logger.error({ delivery: id, kind, endpointId, attempts, problem }, "a notification is given up");
   }
 }
 
-/** Seconds until the next attempt, after this many: 5, doubling, at most an hour. */
+/** Seconds until the next attempt, after this many attempts: 5, then doubling, at most an hour. */
 export function retryDelaySec(attempts: number): number {
   return Math.min(LONGEST_RETRY_SEC, FIRST_RETRY_SEC * 2 ** (attempts - 1));
 }

@@ -2,16 +2,16 @@ import type { ListPodsOutcome } from "../runpod/outcomes.ts";
 import type { PodEvidence } from "../policy/observation.ts";
 import type { ReadWorker } from "../supabase/observation.ts";
 
-/** What the provider's own lists say about the fleet. */
+/** What the provider's lists show about the fleet's pods. */
 export interface PodEvidenceBook {
   of(worker: ReadWorker): PodEvidence | null;
-  /** Notes one list against the fleet as it was known before the list was asked for. An unknown list changes nothing. */
+  /** @param fleet as it was known before the list was requested. An unknown list changes nothing. */
   note(fleet: readonly ReadWorker[], list: ListPodsOutcome): void;
 }
 
 /**
- * Absence counts only for a pod that was seen before, or whose worker was once ready: lists lag behind creation.
- * Kept in memory: after a restart it takes two fresh lists again, which is the safe side.
+ * Absence counts only for a pod that was listed before, or whose worker was ready once, because lists lag behind
+ * creation. The evidence is kept in memory: after a restart it takes two new lists again, which is safe.
  */
 export function podEvidenceBook(): PodEvidenceBook {
   const seen = new Set<string>();

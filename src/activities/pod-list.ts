@@ -1,8 +1,8 @@
 import type { ListPodsOutcome } from "../runpod/outcomes.ts";
 
 /**
- * Shares complete lists between callers: each gets one that was begun after it asked, and however many ask at once,
- * at most one list is under way and one is waiting.
+ * Shares lists between callers. Each caller gets a list that was requested after its call; at most one list is under way
+ * and one is waiting, however many callers there are.
  */
 export function sharedPodList(listPods: () => Promise<ListPodsOutcome>): () => Promise<ListPodsOutcome> {
   let running: Promise<unknown> = Promise.resolve();

@@ -3,10 +3,10 @@ import type { Config } from "../config/config.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 import type { CreatePodRequest, Pod } from "../runpod/types.ts";
 
-/** Name of the variable by which a pod is known as ours. */
+/** The environment variable that marks a pod as this deployment's. */
 const DEPLOYMENT_MARK = "GPU_POOL_DEPLOYMENT";
 
-/** What a pod's own end comes later than the pool's: the lifecycle workflow's rotation and burial go first. */
+/** Seconds by which the pod's own end comes later, so that the worker workflow can rotate the worker and delete the pod first. */
 export const FUSE_MARGIN_SEC = 300;
 
 export interface Credential {
@@ -14,13 +14,13 @@ export interface Credential {
   readonly hash: string;
 }
 
-/** A pod's own credential. The token goes into the pod's environment and nowhere else; the database keeps its hash. */
+/** A credential for one GPU worker. The token goes only into the GPU worker's environment; the database keeps its hash. */
 export function makeCredential(): Credential {
   const token = `gpw_${randomBytes(32).toString("base64url")}`;
   return { token, hash: createHash("sha256").update(token).digest("hex") };
 }
 
-/** What an operator must know who has pods given the service key; null when they have tokens of their own. */
+/** The warning for operators when pods get the service key; null: pods get tokens of their own. */
 export function credentialWarning({ worker }: Pick<Config, "worker">): string | null {
   if (worker.credential === "token") {
     return null;
@@ -33,9 +33,8 @@ export function credentialWarning({ worker }: Pick<Config, "worker">): string | 
 }
 
 /**
- * The create request of one worker: its name is the worker's id.
- * @param timings in force for the worker.
- * @param nowMs from when on the pod's life counts, in ms epoch.
+ * The request that creates one worker's pod. The pod's name is the worker's id.
+ * @param nowMs start of the pod's life, ms since epoch.
  */
 export function podRequest(
   config: Config,
@@ -77,7 +76,7 @@ export function podRequest(
       WORKER_HEARTBEAT_MS: String(worker.heartbeatMs),
       WORKER_POLL_MS: String(worker.pollMs),
       WORKER_MAX_LIFETIME_SEC: String(workerMaxLifetimeSec),
-      // An instant, for a container that is restarted must not count anew.
+      // An instant, not a duration: a restarted container must not count again from zero.
       POD_ENDS_AT: new Date(endsAtMs).toISOString(),
       RUNPOD_API_URL: runpod.apiUrl,
       ...(worker.engine === undefined ? {} : { WORKER_ENGINE: worker.engine }),
@@ -88,7 +87,7 @@ export function podRequest(
   };
 }
 
-/** Whether a pod that carries this worker's name is really ours. */
+/** Whether a pod carries this deployment's mark. */
 export function carriesMark(config: Config, pod: Pod): boolean {
   return pod.env?.[DEPLOYMENT_MARK] === config.pool.deployment;
 }

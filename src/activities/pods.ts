@@ -5,16 +5,16 @@ import type { Config } from "../config/config.ts";
 import type { CreatedPod, CreatePodResult, PodActivities } from "../contract/activities.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 import type { RunpodClient } from "../runpod/client.ts";
-import type { CreatePodOutcome, ListPodsOutcome, RefusalReason } from "../runpod/outcomes.ts";
+import type { ListPodsOutcome, RefusalReason } from "../runpod/outcomes.ts";
 import type { Pod } from "../runpod/types.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
 import { workerTimings } from "./worker-timings.ts";
 import { carriesMark, makeCredential, podRequest } from "./pod-request.ts";
 
-/** Longer than a heartbeat's throttling, much shorter than its timeout in the workflow. */
+/** Longer than the interval to which heartbeats are throttled, and much shorter than their timeout in the workflow. */
 const HEARTBEAT_MS = 2_000;
 const RETRYABLE: ReadonlySet<RefusalReason> = new Set(["capacity", "rate_limited", "unreachable"]);
-/** From here on a pod that cannot be removed is an alarm: it may be billing. */
+/** From this attempt on a pod that cannot be removed is logged as an error: it may be billing. */
 const ALARM_ATTEMPT = 5;
 
 export interface PodDeps {
@@ -25,40 +25,16 @@ export interface PodDeps {
   readonly logger: Logger;
 }
 
-/** Everything that touches the provider for one worker. Only pods of this worker's name, or of its recorded id, are touched. */
+/** Creates, finds, checks and removes one worker's pod. It touches only pods of the worker's name or recorded pod id. */
 export function createPodActivities(deps: PodDeps): PodActivities {
-  const { config, runpod, workers, logger } = deps;
-
-  async function completeList(what: string): Promise<readonly Pod[]> {
-    const list = await deps.listPods();
-    if (list.kind === "unknown") {
-      throw ApplicationFailure.create({
-        message: `${what}: the provider's list is unknown: ${list.detail}`,
-        type: "ProviderUnknown",
-      });
-    }
-    return list.pods;
-  }
-
-  const isOurs = (pod: Pod, id: string) => pod.name === id && carriesMark(config, pod);
-
+  const { config, runpod, workers } = deps;
   return {
-    createPod: (pool, id, timings = workerTimings(config, {}, {})) =>
-      beating(async () => {
-        const credential = makeCredential();
-        const elected = await workers.beginPost(id, credential.hash, credentialLifetimeSec(timings));
-        if (!elected) {
-          return { kind: "not_elected" };
-        }
-        // No cancellation signal: a request that is under way must be answered or settled, never dropped.
-        const outcome = await runpod.createPod(podRequest(config, pool, id, credential, timings, Date.now()));
-        return await settleOutcome(id, outcome);
-      }),
+    createPod: (pool, id, timings = workerTimings(config, {}, {})) => beating(() => createPod(deps, pool, id, timings)),
 
     findPod: (id) =>
       beating(async () => {
-        const pods = await completeList(`looking for a pod named ${id}`);
-        const found = pods.find((pod) => isOurs(pod, id) && pod.status !== "TERMINATED");
+        const pods = await completeList(deps, `looking for a pod named ${id}`);
+        const found = pods.find((pod) => isOurs(deps, pod, id) && pod.status !== "TERMINATED");
         return { pod: found === undefined ? null : described(found) };
       }),
 
@@ -75,85 +51,108 @@ export function createPodActivities(deps: PodDeps): PodActivities {
         return { status: answer.pod.status };
       }),
 
-    removePod: (id, podId) =>
-      beating(async () => {
-        try {
-          return await removeAndLook(id, podId);
-        } catch (error) {
-          const { attempt } = Context.current().info;
-          if (attempt >= ALARM_ATTEMPT) {
-            logger.error(
-              { worker: id, podId, attempt, err: error },
-              "pod cannot be removed and may be billing; trying on",
-            );
-          }
-          throw error;
-        }
-      }),
+    removePod: (id, podId) => beating(() => removePod(deps, id, podId)),
   };
+}
 
-  async function settleOutcome(id: string, outcome: CreatePodOutcome): Promise<CreatePodResult> {
-    if (outcome.kind === "ambiguous") {
-      logger.warn({ worker: id, detail: outcome.detail }, "create request without a clear answer; settling by name");
-      return outcome;
-    }
-    if (outcome.kind === "refused") {
-      await workers.rearmPost(id, `${outcome.reason}: ${outcome.detail}`);
-      return {
-        kind: "refused",
-        reason: outcome.reason,
-        detail: outcome.detail,
-        retryable: RETRYABLE.has(outcome.reason),
-        retryAfterSec: outcome.retryAfterSec ?? null,
-      };
-    }
-    const pod = described(outcome.pod);
-    // The workflow records it, with endless patience, when the database does not answer here.
-    const recorded = await workers.recordPod(id, pod, false).then(
-      () => true,
-      (error: unknown) => {
-        logger.warn({ worker: id, podId: pod.podId, err: error }, "pod created but not recorded yet");
-        return false;
-      },
-    );
-    return { kind: "created", pod, recorded };
+async function createPod(
+  { config, runpod, workers, logger }: PodDeps,
+  pool: string,
+  id: string,
+  timings: WorkerTimings,
+): Promise<CreatePodResult> {
+  const credential = makeCredential();
+  const elected = await workers.beginPost(id, credential.hash, credentialLifetimeSec(timings));
+  if (!elected) {
+    return { kind: "not_elected" };
   }
-
-  async function removeAndLook(id: string, podId: string | null) {
-    if (podId !== null) {
-      await mustDelete(id, podId);
-      await workers.recordDeleted(id);
-    }
-    const pods = await completeList(`looking whether pod ${podId ?? id} is gone`);
-    const shown = pods.filter((pod) => pod.status !== "TERMINATED" && (pod.id === podId || isOurs(pod, id)));
-    for (const twin of shown.filter((pod) => pod.id !== podId)) {
-      logger.warn({ worker: id, podId: twin.id }, "a pod of a name that must not live; deleting it");
-      await mustDelete(id, twin.id);
-    }
-    return {
-      absent: shown.length === 0,
-      detail: shown.map((pod) => `${pod.id} ${pod.status}`).join(", ") || "no list shows it",
-    };
+  // No cancellation signal: a request that was sent must be answered or settled, never dropped.
+  const outcome = await runpod.createPod(podRequest(config, pool, id, credential, timings, Date.now()));
+  if (outcome.kind === "ambiguous") {
+    logger.warn({ worker: id, detail: outcome.detail }, "create request without a clear answer; settling by name");
+    return outcome;
   }
+  if (outcome.kind === "refused") {
+    const { reason, detail } = outcome;
+    await workers.rearmPost(id, `${reason}: ${detail}`);
+    const retryAfterSec = outcome.retryAfterSec ?? null;
+    return { kind: "refused", reason, detail, retryable: RETRYABLE.has(reason), retryAfterSec };
+  }
+  const pod = described(outcome.pod);
+  // If the database does not answer here, the workflow records the pod later, and retries without end.
+  const recorded = await workers.recordPod(id, pod, false).then(
+    () => true,
+    (error: unknown) => {
+      logger.warn({ worker: id, podId: pod.podId, err: error }, "pod created but not recorded yet");
+      return false;
+    },
+  );
+  return { kind: "created", pod, recorded };
+}
 
-  async function mustDelete(id: string, podId: string): Promise<void> {
-    const answer = await runpod.deletePod(podId);
-    if (answer.kind === "unknown") {
-      throw ApplicationFailure.create({
-        message: `deleting pod ${podId} of worker ${id}: ${answer.detail}`,
-        type: "ProviderUnknown",
-        ...(answer.retryAfterSec === undefined ? {} : { nextRetryDelay: `${answer.retryAfterSec}s` }),
-      });
+async function removePod(deps: PodDeps, id: string, podId: string | null): ReturnType<PodActivities["removePod"]> {
+  try {
+    return await removeAndLook(deps, id, podId);
+  } catch (error) {
+    const { attempt } = Context.current().info;
+    if (attempt >= ALARM_ATTEMPT) {
+      const fields = { worker: id, podId, attempt, err: error };
+      deps.logger.error(fields, "pod cannot be removed and may be billing; retrying");
     }
+    throw error;
   }
 }
 
-/** As long as the worker may live at most: it finishes its last task with it. */
+async function removeAndLook(deps: PodDeps, id: string, podId: string | null): ReturnType<PodActivities["removePod"]> {
+  const { workers, logger } = deps;
+  if (podId !== null) {
+    await mustDelete(deps, id, podId);
+    await workers.recordDeleted(id);
+  }
+  const pods = await completeList(deps, `looking whether pod ${podId ?? id} is gone`);
+  const shown = pods.filter((pod) => pod.status !== "TERMINATED" && (pod.id === podId || isOurs(deps, pod, id)));
+  for (const twin of shown.filter((pod) => pod.id !== podId)) {
+    logger.warn({ worker: id, podId: twin.id }, "another pod has the name of this worker; deleting it");
+    await mustDelete(deps, id, twin.id);
+  }
+  return {
+    absent: shown.length === 0,
+    detail: shown.map((pod) => `${pod.id} ${pod.status}`).join(", ") || "no list shows it",
+  };
+}
+
+async function mustDelete({ runpod }: PodDeps, id: string, podId: string): Promise<void> {
+  const answer = await runpod.deletePod(podId);
+  if (answer.kind === "unknown") {
+    throw ApplicationFailure.create({
+      message: `deleting pod ${podId} of worker ${id}: ${answer.detail}`,
+      type: "ProviderUnknown",
+      ...(answer.retryAfterSec === undefined ? {} : { nextRetryDelay: `${answer.retryAfterSec}s` }),
+    });
+  }
+}
+
+async function completeList({ listPods }: PodDeps, what: string): Promise<readonly Pod[]> {
+  const list = await listPods();
+  if (list.kind === "unknown") {
+    throw ApplicationFailure.create({
+      message: `${what}: the provider's list is unknown: ${list.detail}`,
+      type: "ProviderUnknown",
+    });
+  }
+  return list.pods;
+}
+
+function isOurs({ config }: PodDeps, pod: Pod, id: string): boolean {
+  return pod.name === id && carriesMark(config, pod);
+}
+
+/** The longest life of a worker, which needs its credential until its last task is finished. */
 function credentialLifetimeSec(timings: WorkerTimings): number {
   return timings.spawningTimeoutSec + timings.workerMaxLifetimeSec + timings.gracefulShutdownTimeoutSec;
 }
 
-/** Heartbeats while the work goes on: the death of this process is noticed in seconds, not at the work's deadline. */
+/** Sends heartbeats during the work, so that this process's death is noticed in seconds and not at the work's deadline. */
 async function beating<T>(work: () => Promise<T>): Promise<T> {
   const beat = setInterval(() => Context.current().heartbeat(), HEARTBEAT_MS);
   try {

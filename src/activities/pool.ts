@@ -13,16 +13,16 @@ export interface PoolDeps {
   readonly pools: PoolStore;
 }
 
-/** The pool's row: opening it, what operators want, and booking new workers. */
+/** Activities on the pool's row: opening it, recording an operator's intent and booking new workers. */
 export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActivities, "watchPool"> {
   return {
     async openPool(pool, given) {
       const own = checked(() => parseOwnSettings(given));
-      // A start that says nothing about the bounds has to succeed whatever the environment has become.
+      // A start that sets neither bound must succeed, even if the environment now has MIN above MAX.
       if (own.minActiveGpus !== undefined || own.maxActiveGpus !== undefined) {
         const before = await pools.settings(pool).catch(noneYet);
-        const laid = { ...before.own, ...own };
-        refuseMinAboveMax(checked(() => settingsInForce(config, before.environment, laid)));
+        const merged = { ...before.own, ...own };
+        refuseMinAboveMax(checked(() => settingsInForce(config, before.environment, merged)));
       }
       return await pools.open(pool, own);
     },
@@ -41,9 +41,9 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
       if (absent !== undefined) {
         throw invalid(`${absent}: no setting that a pool may have, and not in its configuration`);
       }
-      // What another version wrote rules nothing here, and is no reason to refuse anything.
-      const laid = Object.entries({ ...before.own, ...patch });
-      const own = Object.fromEntries(laid.filter(([name, value]) => value !== null && POOL_SETTINGS.includes(name)));
+      // Settings that only another version knows have no effect here, and are no reason to refuse the patch.
+      const merged = Object.entries({ ...before.own, ...patch });
+      const own = Object.fromEntries(merged.filter(([name, value]) => value !== null && POOL_SETTINGS.includes(name)));
       checked(() => parseOwnSettings(own));
       const settings = settingsInForce(config, before.environment, own);
       refuseMinAboveMax(settings);
@@ -62,7 +62,6 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
         max: action.max,
         intentVersion: action.intentVersion,
         caps: action.caps,
-        // Of every pod; noted in the rows that are booked.
         instanceType: config.runpod.gpuType,
       });
       if (outcome !== "reserved" || workers.length === 0) {
@@ -74,7 +73,7 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
   };
 }
 
-/** A pool's first start has no row to lay its settings over. */
+/** Before a pool's first start there is no row with settings. */
 function noneYet(error: unknown): StoredSettings {
   if (error instanceof DatabaseError && error.status === 404) {
     return { own: {}, environment: {} };

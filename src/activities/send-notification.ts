@@ -6,7 +6,7 @@ const TIMEOUT_MS = 10_000;
 
 /**
  * One attempt to deliver: a signed POST of JSON. Redirects are not followed.
- * @returns null when the endpoint took it (2xx), else what went wrong, without the address, which may hold a secret.
+ * @returns null if the endpoint accepted it (2xx), else the problem, without the address, which may hold a secret.
  */
 export async function sendNotification(notification: Notification, signal: AbortSignal): Promise<string | null> {
   const { id, kind, payload, createdAt, url, secret } = notification;
@@ -18,7 +18,7 @@ export async function sendNotification(notification: Notification, signal: Abort
     "x-gpupool-delivery": String(id),
     "x-gpupool-signature": signature(secret, Math.floor(Date.now() / 1000), body),
   };
-  // Not AbortSignal.any over AbortSignal.timeout: Node 20 may collect such a timeout before it fires.
+  // AbortSignal.any over AbortSignal.timeout would not do: Node 20 may collect such a timeout before it fires.
   const ending = new AbortController();
   const stop = () => ending.abort(signal.reason);
   const timer = setTimeout(() => ending.abort(new DOMException("no answer", "TimeoutError")), TIMEOUT_MS);
@@ -42,7 +42,7 @@ export async function sendNotification(notification: Notification, signal: Abort
   }
 }
 
-/** `t=<Unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`: a receiver refuses an old t and compares v1 in constant time. */
+/** `t=<Unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`. A receiver should refuse an old t, and compare v1 in constant time. */
 function signature(secret: string, atSec: number, body: string): string {
   return `t=${atSec},v1=${createHmac("sha256", secret).update(`${atSec}.${body}`).digest("hex")}`;
 }

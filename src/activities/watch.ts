@@ -4,120 +4,149 @@ import type { PoolActivities } from "../contract/activities.ts";
 import type { Look } from "../contract/messages.ts";
 import type { Plan, Snapshot } from "../contract/plan.ts";
 import type { Decision } from "../policy/decide.ts";
+import type { PoolStore } from "../supabase/pool-store.ts";
 import { createObserver, type Observed, type ObserverDeps, type ProviderView, Superseded } from "./observer.ts";
 import { podEvidenceBook } from "./pod-evidence.ts";
 
-/** A watch with nothing to do ends after this long, so that the workflow's history grows by a dozen events an hour. */
+/** A watch without an action returns after this long: the workflow's history then grows by a dozen events an hour. */
 const WATCH_MS = 5 * 60_000;
-/** Changed counts are shown by the queries and the Web UI after at most this long. */
+/** Queries and the Web UI show changed counts after at most this long. */
 const REFRESH_MS = 10_000;
 const OUTAGE_LOG_MS = 60_000;
 
-/** What this process knows of a pool from one watch to the next. */
+/** What this process remembers of a pool from one watch to the next. */
 interface PoolMemory extends ProviderView {
   isSuspended: boolean;
   warned: ReadonlySet<string>;
-  /** Null: nothing was tried yet. */
+  /** Null: the pool was not looked at yet. */
   look: Look | null;
 }
 
+interface Watch {
+  readonly pool: string;
+  readonly id: string;
+  readonly known: Parameters<PoolActivities["watchPool"]>[1];
+  readonly memory: PoolMemory;
+  readonly observe: () => Promise<Observed>;
+  readonly refreshAt: number;
+  /** Fingerprint of the state that the workflow shows, or, if it shows none, of the state that the first look found. */
+  shown: string | undefined;
+  latest: Observed | null;
+}
+
 /**
- * The long poll: probes the database until a decision holds an action, or there is news for the status, or five
- * minutes have passed. A failed reading yields no decision.
+ * The long poll: looks at the database until a decision holds an action, the status has changed, or five minutes have
+ * passed. A failed look yields no decision.
  */
 export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "watchPool"> {
-  const { pools, logger } = deps;
   const memories = new Map<string, PoolMemory>();
-
   return {
     async watchPool(pool, known) {
-      const context = Context.current();
       const memory = memories.get(pool) ?? newMemory();
       memories.set(pool, memory);
-      // Another process may have watched in between, and have told it.
+      // Another process may have watched in between and have journaled the change already.
       memory.isSuspended = known.suspended ?? memory.isSuspended;
-      const watchId = randomUUID();
-      const patient = known.once === true;
-      const observe = createObserver(deps, { pool, id: watchId, provider: memory, patient });
-      const endAt = Date.now() + WATCH_MS;
+      const id = randomUUID();
+      const observe = createObserver(deps, { pool, id, provider: memory, patient: known.once === true });
       const refreshAt = Date.now() + REFRESH_MS;
-      let shown = known.state;
-      let latest: Observed | null = null;
-      let outageLoggedAt = 0;
-      let intervalMs = deps.config.scaling.watchIntervalMs;
-
-      while (Date.now() < endAt) {
-        context.heartbeat(...(memory.look === null ? [] : [memory.look]));
-        try {
-          latest = await observe();
-          const { decision, settings } = latest;
-          intervalMs = settings.watchIntervalMs;
-          if (decision.massSilence !== null) {
-            await pools.markMassSilence(pool, decision.massSilence === "begun");
-          }
-          await noteChanges(pool, memory, decision);
-          const id = await recorded(pool, watchId, latest);
-          memory.look = { observedAt: decision.snapshot.observedAt };
-          if (decision.actions.length > 0) {
-            return planOf(id, latest, known.settings);
-          }
-          const state = fingerprintOf(latest);
-          shown ??= state;
-          const isNews = state !== shown && Date.now() >= refreshAt;
-          if (!known.shown || patient || isClosed(decision.snapshot) || isNews) {
-            break;
-          }
-        } catch (error) {
-          if (error instanceof Superseded) {
-            break;
-          }
-          memory.look ??= { observedAt: null };
-          if (Date.now() - outageLoggedAt > OUTAGE_LOG_MS) {
-            outageLoggedAt = Date.now();
-            logger.warn({ pool, err: error }, "observation failed: no decision until the next good one");
-          }
-        }
-        await context.sleep(intervalMs);
-      }
-      // Actions that could not be journaled are none; the next watch decides anew.
-      return latest === null
-        ? { decisionId: randomUUID(), actions: [], snapshot: null }
-        : { ...planOf(randomUUID(), latest, known.settings), actions: [] };
+      return await watchUntilNews(deps, {
+        pool,
+        id,
+        known,
+        memory,
+        observe,
+        refreshAt,
+        shown: known.state,
+        latest: null,
+      });
     },
   };
+}
 
-  /** Journals the decision before it is handed over: what cannot be written down is not done. */
-  async function recorded(pool: string, watchId: string, { decision, settings }: Observed): Promise<string> {
-    const id = randomUUID();
-    const { actions, snapshot, breaker } = decision;
-    if (actions.length > 0 || breaker !== null) {
-      await pools.recordDecision(pool, {
-        id,
-        watchId,
-        reason: snapshot.reason,
-        details: { inputs: { ...snapshot, settings }, actions },
-        signals: actions.flatMap((a) => (a.kind === "signal" ? [{ worker: a.worker, signal: a.signal.name }] : [])),
-        ...(breaker === null ? {} : { breaker }),
-      });
-    }
-    return id;
-  }
-
-  /** What is worth a line of the journal once, not with each probe. */
-  async function noteChanges(pool: string, memory: PoolMemory, decision: Decision): Promise<void> {
-    const { suspended } = decision.snapshot;
-    if ((suspended !== null) !== memory.isSuspended) {
-      const ended = "health verdicts on heartbeats are given again";
-      await pools.journal(pool, suspended === null ? "health.resumed" : "alert.health_suspended", suspended ?? ended);
-    }
-    memory.isSuspended = suspended !== null;
-    for (const { worker, kind, reason } of decision.warnings) {
-      if (!memory.warned.has(worker)) {
-        await pools.journal(pool, kind, `${worker}: ${reason}`, { worker });
+async function watchUntilNews({ pools, config, logger }: ObserverDeps, watch: Watch): Promise<Plan> {
+  const context = Context.current();
+  const { pool, memory } = watch;
+  const endAt = Date.now() + WATCH_MS;
+  let outageLoggedAt = 0;
+  while (Date.now() < endAt) {
+    context.heartbeat(...(memory.look === null ? [] : [memory.look]));
+    try {
+      const plan = await look(pools, watch);
+      if (plan !== null) {
+        return plan;
+      }
+    } catch (error) {
+      if (error instanceof Superseded) {
+        break;
+      }
+      memory.look ??= { observedAt: null };
+      if (Date.now() - outageLoggedAt > OUTAGE_LOG_MS) {
+        outageLoggedAt = Date.now();
+        logger.warn({ pool, err: error }, "observation failed: no decision until the next good one");
       }
     }
-    memory.warned = new Set(decision.warnings.map(({ worker }) => worker));
+    await context.sleep(watch.latest?.settings.watchIntervalMs ?? config.scaling.watchIntervalMs);
   }
+  return planWithoutActions(watch);
+}
+
+/** One look at the pool. Null: there is no action and no news, so the watch goes on. */
+async function look(pools: PoolStore, watch: Watch): Promise<Plan | null> {
+  const { pool, memory, known } = watch;
+  const latest = await watch.observe();
+  watch.latest = latest;
+  const { decision } = latest;
+  if (decision.massSilence !== null) {
+    await pools.markMassSilence(pool, decision.massSilence === "begun");
+  }
+  await noteChanges(pools, watch, decision);
+  const decisionId = await recorded(pools, watch, latest);
+  memory.look = { observedAt: decision.snapshot.observedAt };
+  if (decision.actions.length > 0) {
+    return planOf(decisionId, latest, known.settings);
+  }
+  const state = fingerprintOf(latest);
+  watch.shown ??= state;
+  const isNews = state !== watch.shown && Date.now() >= watch.refreshAt;
+  const mustReturn = !known.shown || known.once === true || isClosed(decision.snapshot) || isNews;
+  return mustReturn ? planWithoutActions(watch) : null;
+}
+
+/** Journals the decision before the workflow gets it: a decision that cannot be journaled is not carried out. */
+async function recorded(
+  pools: PoolStore,
+  { pool, id: watchId }: Watch,
+  { decision, settings }: Observed,
+): Promise<string> {
+  const id = randomUUID();
+  const { actions, snapshot, breaker } = decision;
+  if (actions.length > 0 || breaker !== null) {
+    await pools.recordDecision(pool, {
+      id,
+      watchId,
+      reason: snapshot.reason,
+      details: { inputs: { ...snapshot, settings }, actions },
+      signals: actions.flatMap((a) => (a.kind === "signal" ? [{ worker: a.worker, signal: a.signal.name }] : [])),
+      ...(breaker === null ? {} : { breaker }),
+    });
+  }
+  return id;
+}
+
+/** Journals the start and end of held back verdicts, and each new warning, once and not with every look. */
+async function noteChanges(pools: PoolStore, { pool, memory }: Watch, decision: Decision): Promise<void> {
+  const { suspended } = decision.snapshot;
+  if ((suspended !== null) !== memory.isSuspended) {
+    const ended = "health verdicts on heartbeats are given again";
+    await pools.journal(pool, suspended === null ? "health.resumed" : "alert.health_suspended", suspended ?? ended);
+  }
+  memory.isSuspended = suspended !== null;
+  for (const { worker, kind, reason } of decision.warnings) {
+    if (!memory.warned.has(worker)) {
+      await pools.journal(pool, kind, `${worker}: ${reason}`, { worker });
+    }
+  }
+  memory.warned = new Set(decision.warnings.map(({ worker }) => worker));
 }
 
 function newMemory(): PoolMemory {
@@ -136,10 +165,17 @@ function planOf(decisionId: string, observed: Observed, knownSettings: string | 
   };
 }
 
-/** The day's spend grows with every probe: it is no news. */
+/** The day's spend grows with every look, so a change of it is no news. */
 function fingerprintOf({ decision, view }: Observed): string {
   const state = { ...decision.snapshot, observedAt: null, spend: null, settings: view.fingerprint };
   return createHash("sha256").update(JSON.stringify(state)).digest("hex").slice(0, 16);
+}
+
+/** The actions of the latest look were not journaled, so they are left out; the next watch decides again. */
+function planWithoutActions({ latest, known }: Watch): Plan {
+  return latest === null
+    ? { decisionId: randomUUID(), actions: [], snapshot: null }
+    : { ...planOf(randomUUID(), latest, known.settings), actions: [] };
 }
 
 function isClosed(snapshot: Snapshot): boolean {

@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import { settingsInForce } from "../config/pool-settings.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 
-/** Deadlines of a worker's life, as they rule its pool now. */
+/** Deadlines of a worker's life, by the pool's settings now in force. */
 export function workerTimings(config: Config, environment: unknown, own: unknown): WorkerTimings {
   const settings = settingsInForce(config, environment, own);
   return {

@@ -9,7 +9,7 @@ export interface WorkerDeps {
   readonly config: Config;
 }
 
-/** A worker's row as its lifecycle workflow reads and writes it. */
+/** Activities by which a worker workflow reads and writes its worker's row. */
 export function createWorkerActivities({ workers, config }: WorkerDeps): WorkerActivities {
   async function read(id: string): Promise<{ row: WorkerRow | null; timings: WorkerTimings }> {
     const loaded = await workers.load(id);

@@ -21,7 +21,7 @@ export interface PoolActivities {
 }
 
 /** For many workers at once, on the main task queue. */
-export interface CrowdActivities {
+export interface BulkActivities {
   /** Starts the lifecycle workflow of each; one that runs already is left alone. */
   startWorkers(pool: string, ids: readonly string[], booked?: Booking): Promise<void>;
   /** Answers the workers whose workflow is missing. */

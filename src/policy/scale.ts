@@ -72,10 +72,11 @@ function bounded(
   const allowed = narrow(growth, [...budgetBounds(settings, observation), ...breakerBounds(breaker, observation)]);
   const paced = narrow(allowed.count, [leavingBound(settings, fleet), launchRateBound(settings, observation)]);
   const { drain, onlyIdle } = wanted;
+  const result = effect(paced.count, drain.length, onlyIdle);
   return {
     desired: wanted.size - growth + allowed.count,
     rule: paced.rule ?? allowed.rule ?? wanted.rule,
-    reason: `${wanted.reason} → ${effect(paced.count, drain.length, onlyIdle)}${wanted.capped}${allowed.effects}${paced.effects}`,
+    reason: `${wanted.reason} → ${result}${wanted.capped}${allowed.effects}${paced.effects}`,
     spawn: paced.count,
     drain,
     onlyIdle,

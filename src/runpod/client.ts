@@ -15,11 +15,11 @@ export interface RunpodClientOptions {
   /** Base address with its version, such as `https://api.runpod.io/v2`. */
   readonly apiUrl: string;
   readonly apiKey: string;
-  /** Whole time allowed for one HTTP request. */
+  /** Time allowed for one whole HTTP request; default 30,000 ms. */
   readonly timeoutMs?: number;
-  /** Never empty: the provider's edge refuses requests without one. */
+  /** Must not be empty: the provider refuses requests without one. */
   readonly userAgent: string;
-  /** Left to the caller to close; without it the client has an agent of its own. */
+  /** The caller closes it. Default: an agent of the client's own. */
   readonly dispatcher?: Dispatcher;
 }
 
@@ -38,14 +38,37 @@ export interface RunpodClient {
   close(): Promise<void>;
 }
 
-/** Anything in a pod's environment may be secret; its name, which the environment repeats, is not. */
+/** Every value of a pod's environment may be secret, except the pod's name, which the environment repeats. */
 function secretsOf(request: CreatePodRequest): string[] {
   return Object.values(request.env).filter((value) => value !== request.name);
 }
 
 /** Builds a client of Runpod's REST v2. Throws when the address, key or User-Agent cannot work at all. */
 export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
+  requireUsable(options);
   const { apiUrl, apiKey, userAgent, timeoutMs = 30_000 } = options;
+  const base = apiUrl.replace(/\/+$/, "");
+  const dispatcher = options.dispatcher ?? new Agent({ connect: { timeout: Math.min(10_000, timeoutMs) } });
+  const headers = { authorization: `Bearer ${apiKey}`, "user-agent": userAgent, accept: "application/json" };
+  const api: Api = {
+    apiKey,
+    call: (method, path, signal, payload) =>
+      exchange({ dispatcher, method, url: `${base}${path}`, headers, payload, timeoutMs, signal }),
+  };
+  return {
+    createPod: (request, { signal } = {}) => createPod(api, request, signal),
+    getPod: (id, { signal } = {}) => getPod(api, id, signal),
+    listPods: ({ signal } = {}) => listPods(api, signal),
+    deletePod: (id, { signal } = {}) => deletePod(api, id, signal),
+    async close() {
+      if (!options.dispatcher) {
+        await dispatcher.close();
+      }
+    },
+  };
+}
+
+function requireUsable({ apiUrl, apiKey, userAgent }: RunpodClientOptions): void {
   if (!URL.canParse(apiUrl)) {
     throw new Error(`Runpod API address "${apiUrl}" is no URL: give it with scheme and version`);
   }
@@ -55,114 +78,105 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
   if (userAgent.trim() === "") {
     throw new Error("Runpod refuses requests without a User-Agent: give one");
   }
-  const base = apiUrl.replace(/\/+$/, "");
-  const dispatcher = options.dispatcher ?? new Agent({ connect: { timeout: Math.min(10_000, timeoutMs) } });
+}
 
-  const call = (method: "GET" | "POST" | "DELETE", path: string, signal?: AbortSignal, payload?: unknown) =>
-    exchange({
-      dispatcher,
-      method,
-      url: `${base}${path}`,
-      headers: { authorization: `Bearer ${apiKey}`, "user-agent": userAgent, accept: "application/json" },
-      payload,
-      timeoutMs,
-      signal,
-    });
+interface Api {
+  readonly apiKey: string;
+  readonly call: (
+    method: "GET" | "POST" | "DELETE",
+    path: string,
+    signal: AbortSignal | undefined,
+    payload?: unknown,
+  ) => Promise<Answer | NoAnswer>;
+}
 
-  const unknown = (what: string, answer: Answer | NoAnswer, why?: string): Unknown => {
-    const detail =
-      answer.kind === "no-answer" ? answer.detail : why ? explainUnread(answer, why) : describeAnswer(answer);
-    const waitSec = answer.kind === "answer" ? retryAfterSec(answer.headers, Date.now()) : undefined;
-    return {
-      kind: "unknown",
-      detail: redact(`${what}: ${detail}`, [apiKey]),
-      ...(waitSec === undefined ? {} : { retryAfterSec: waitSec }),
-    };
-  };
+async function createPod(
+  { apiKey, call }: Api,
+  request: CreatePodRequest,
+  signal: AbortSignal | undefined,
+): Promise<CreatePodOutcome> {
+  const outcome = createOutcome(request.name, await call("POST", "/pods", signal, request));
+  return outcome.kind === "created"
+    ? outcome
+    : { ...outcome, detail: redact(outcome.detail, [apiKey, ...secretsOf(request)]) };
+}
 
+async function getPod(api: Api, id: string, signal: AbortSignal | undefined): Promise<GetPodOutcome> {
+  const what = `reading pod "${id}"`;
+  if (id === "") {
+    return { kind: "unknown", detail: `${what}: no pod id given` };
+  }
+  const answer = await api.call("GET", `/pods/${encodeURIComponent(id)}`, signal);
+  if (answer.kind === "no-answer") {
+    return unknown(api, what, answer);
+  }
+  if (answer.status === 404 && !isHtml(answer)) {
+    return { kind: "absent" };
+  }
+  if (answer.status !== 200) {
+    return unknown(api, what, answer);
+  }
+  const pod = readPod(parseJson(answer.text));
+  if (!pod.ok) {
+    return unknown(api, what, answer, pod.detail);
+  }
+  return pod.value.id === id ? { kind: "found", pod: pod.value } : unknown(api, what, answer, "another pod's data");
+}
+
+async function listPods(api: Api, signal: AbortSignal | undefined): Promise<ListPodsOutcome> {
+  const pods = new Map<string, Pod>();
+  const followed = new Set<string>();
+  let cursor: string | null = null;
+  for (let page = 1; page <= MAX_PAGES; page++) {
+    const what = `listing pods, page ${page}`;
+    const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+    const answer = await api.call("GET", `/pods?limit=${PAGE_SIZE}${query}`, signal);
+    if (answer.kind === "no-answer" || answer.status !== 200) {
+      return unknown(api, what, answer);
+    }
+    const read = readPodPage(parseJson(answer.text), PAGE_SIZE);
+    if (!read.ok) {
+      return unknown(api, what, answer, read.detail);
+    }
+    for (const pod of read.value.pods) {
+      pods.set(pod.id, pod);
+    }
+    cursor = read.value.nextCursor;
+    if (cursor === null) {
+      return { kind: "complete", pods: [...pods.values()] };
+    }
+    if (followed.has(cursor)) {
+      return unknown(api, what, answer, "the cursor leads in a circle");
+    }
+    followed.add(cursor);
+  }
+  return { kind: "unknown", detail: `listing pods: no end after ${MAX_PAGES} pages` };
+}
+
+async function deletePod(api: Api, id: string, signal: AbortSignal | undefined): Promise<DeletePodOutcome> {
+  const what = `deleting pod "${id}"`;
+  if (id === "") {
+    return { kind: "unknown", detail: `${what}: no pod id given` };
+  }
+  const answer = await api.call("DELETE", `/pods/${encodeURIComponent(id)}`, signal);
+  if (answer.kind === "no-answer") {
+    return unknown(api, what, answer);
+  }
+  if (answer.status === 404 && !isHtml(answer)) {
+    return { kind: "absent" };
+  }
+  const accepted = answer.status === 204 || (answer.status === 200 && !isHtml(answer));
+  return accepted ? { kind: "accepted" } : unknown(api, what, answer);
+}
+
+function unknown({ apiKey }: Api, what: string, answer: Answer | NoAnswer, why?: string): Unknown {
+  const detail =
+    answer.kind === "no-answer" ? answer.detail : why ? explainUnread(answer, why) : describeAnswer(answer);
+  const waitSec = answer.kind === "answer" ? retryAfterSec(answer.headers, Date.now()) : undefined;
   return {
-    async createPod(request, { signal } = {}) {
-      const answer = await call("POST", "/pods", signal, request);
-      const outcome = createOutcome(request.name, answer);
-      if (outcome.kind === "created") {
-        return outcome;
-      }
-      return { ...outcome, detail: redact(outcome.detail, [apiKey, ...secretsOf(request)]) };
-    },
-
-    async getPod(id, { signal } = {}) {
-      const what = `reading pod "${id}"`;
-      if (id === "") {
-        return { kind: "unknown", detail: `${what}: no pod id given` };
-      }
-      const answer = await call("GET", `/pods/${encodeURIComponent(id)}`, signal);
-      if (answer.kind === "no-answer") {
-        return unknown(what, answer);
-      }
-      if (answer.status === 404 && !isHtml(answer)) {
-        return { kind: "absent" };
-      }
-      if (answer.status !== 200) {
-        return unknown(what, answer);
-      }
-      const pod = readPod(parseJson(answer.text));
-      if (!pod.ok) {
-        return unknown(what, answer, pod.detail);
-      }
-      return pod.value.id === id ? { kind: "found", pod: pod.value } : unknown(what, answer, "another pod's data");
-    },
-
-    async listPods({ signal } = {}) {
-      const pods = new Map<string, Pod>();
-      const followed = new Set<string>();
-      let cursor: string | null = null;
-      for (let page = 1; page <= MAX_PAGES; page++) {
-        const what = `listing pods, page ${page}`;
-        const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-        const answer = await call("GET", `/pods?limit=${PAGE_SIZE}${query}`, signal);
-        if (answer.kind === "no-answer" || answer.status !== 200) {
-          return unknown(what, answer);
-        }
-        const read = readPodPage(parseJson(answer.text), PAGE_SIZE);
-        if (!read.ok) {
-          return unknown(what, answer, read.detail);
-        }
-        for (const pod of read.value.pods) {
-          pods.set(pod.id, pod);
-        }
-        cursor = read.value.nextCursor;
-        if (cursor === null) {
-          return { kind: "complete", pods: [...pods.values()] };
-        }
-        if (followed.has(cursor)) {
-          return unknown(what, answer, "the cursor leads in a circle");
-        }
-        followed.add(cursor);
-      }
-      return { kind: "unknown", detail: `listing pods: no end after ${MAX_PAGES} pages` };
-    },
-
-    async deletePod(id, { signal } = {}) {
-      const what = `deleting pod "${id}"`;
-      if (id === "") {
-        return { kind: "unknown", detail: `${what}: no pod id given` };
-      }
-      const answer = await call("DELETE", `/pods/${encodeURIComponent(id)}`, signal);
-      if (answer.kind === "no-answer") {
-        return unknown(what, answer);
-      }
-      if (answer.status === 404 && !isHtml(answer)) {
-        return { kind: "absent" };
-      }
-      const accepted = answer.status === 204 || (answer.status === 200 && !isHtml(answer));
-      return accepted ? { kind: "accepted" } : unknown(what, answer);
-    },
-
-    async close() {
-      if (!options.dispatcher) {
-        await dispatcher.close();
-      }
-    },
+    kind: "unknown",
+    detail: redact(`${what}: ${detail}`, [apiKey]),
+    ...(waitSec === undefined ? {} : { retryAfterSec: waitSec }),
   };
 }
 

@@ -8,7 +8,7 @@ export interface Answer {
   readonly text: string;
 }
 
-/** `sent` tells whether any byte of the request may have left; only `false` proves that nothing happened. */
+/** `sent`: a byte of the request may have left this machine. Only `false` proves that nothing happened. */
 export interface NoAnswer {
   readonly kind: "no-answer";
   readonly sent: boolean;
@@ -26,7 +26,7 @@ export interface ExchangeRequest {
 }
 
 /**
- * One HTTP request, sent at most once. Never rejects: whatever prevents a complete answer within `timeoutMs` is
+ * One HTTP request, sent at most once. Never rejects: any failure to get a complete answer within `timeoutMs` is
  * returned as `no-answer`.
  */
 export async function exchange(options: ExchangeRequest): Promise<Answer | NoAnswer> {
@@ -36,8 +36,8 @@ export async function exchange(options: ExchangeRequest): Promise<Answer | NoAns
   }
   const deadline = AbortSignal.timeout(timeoutMs);
   const bytes = options.payload === undefined ? null : Buffer.from(JSON.stringify(options.payload));
-  // The body is pulled only once a connection stands, so an unpulled body proves that nothing was sent,
-  // whatever the error (DNS, refusal, TLS, timeout while connecting) calls itself.
+  // undici reads the body only after the connection is established. So an unread body proves that nothing was sent,
+  // whatever the error is (DNS, refusal, TLS, timeout while connecting).
   let sent = bytes === null;
   const body =
     bytes === null
@@ -49,7 +49,7 @@ export async function exchange(options: ExchangeRequest): Promise<Answer | NoAns
             this.push(null);
           },
         });
-  // undici destroys the body with the request's error, which is told through the request itself.
+  // undici destroys the body with the request's error. The request reports that error, so it is ignored here.
   body?.on("error", () => undefined);
   try {
     const response = await request(url, {

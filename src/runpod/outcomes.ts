@@ -10,10 +10,10 @@ export type RefusalReason =
   | "unreachable";
 
 /**
- * What came of one POST.
+ * The outcome of one POST.
  *
- * - `refused`: definite, no pod was created; the same name may be posted again.
- * - `ambiguous`: a pod may exist and bill. The name must be settled by listing before anything else is posted.
+ * - `refused`: certainly no pod was created; the same name may be posted again.
+ * - `ambiguous`: a pod may exist and bill. A list must show whether the name exists before it is posted again.
  */
 export type CreatePodOutcome =
   | { readonly kind: "created"; readonly pod: Pod }
@@ -27,7 +27,7 @@ export type CreatePodOutcome =
     }
   | { readonly kind: "ambiguous"; readonly detail: string };
 
-/** The provider could not be read. Never to be taken for "nothing there". */
+/** The provider could not be read. This must never be taken for "there is nothing". */
 export interface Unknown {
   readonly kind: "unknown";
   readonly detail: string;
@@ -38,5 +38,5 @@ export type GetPodOutcome = { readonly kind: "found"; readonly pod: Pod } | { re
 
 export type ListPodsOutcome = { readonly kind: "complete"; readonly pods: readonly Pod[] } | Unknown;
 
-/** `absent` is the provider's 404, which has been seen for pods that lived: evidence, not proof. */
+/** `absent` is the provider's 404. It has been seen for living pods, so it is evidence, not proof. */
 export type DeletePodOutcome = { readonly kind: "accepted" } | { readonly kind: "absent" } | Unknown;

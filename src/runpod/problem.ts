@@ -1,6 +1,6 @@
 import type { Answer } from "./exchange.ts";
 
-/** The body as JSON, or undefined when it is something else. */
+/** The body as JSON; undefined: it is no JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
@@ -9,14 +9,14 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** A page made by a proxy in between says nothing about what the provider did. */
+/** An HTML page comes from a proxy in between, so it does not show what the provider did. */
 export function isHtml(answer: Answer): boolean {
   return /^text\/html/i.test(answer.headers["content-type"] ?? "") || /^\s*</.test(answer.text);
 }
 
 /**
- * An answer in words: status, the problem's own text, and the request id to quote to the provider. Bodies are never
- * quoted whole, because a pod's body shows its environment in clear text. Not yet redacted.
+ * An answer in words: status, the problem's own text, and the request id to quote to the provider. A body is never
+ * quoted whole, because a pod's body shows its environment in clear text. The caller must redact the result.
  */
 export function describeAnswer(answer: Answer): string {
   const requestId = answer.headers["x-request-id"];

@@ -1,6 +1,6 @@
 /**
- * How long to wait, in seconds, before the next call: the longest of `Retry-After` and every exhausted window of the
- * `RateLimit` header, since `Retry-After` may cover the rejecting window only. Undefined when the answer names no time.
+ * Seconds to wait before the next call: the longest of `Retry-After` and every exhausted window of the `RateLimit`
+ * header, because `Retry-After` may cover only one of the windows. Undefined: the answer names no time.
  */
 export function retryAfterSec(headers: Readonly<Record<string, string>>, nowMs: number): number | undefined {
   const waits = [...retryAfter(headers["retry-after"], nowMs), ...exhaustedWindows(headers["ratelimit"])];

@@ -43,13 +43,13 @@ export interface PodPage {
 
 type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly detail: string };
 
-/** Reads one pod. Fields nobody here needs may be missing or new; `detail` names fields, never their values. */
+/** Reads one pod. Fields that are not used here may be missing or new. `detail` names fields, never their values. */
 export function readPod(body: unknown): Read<Pod> {
   const parsed = podSchema.safeParse(body);
   return parsed.success ? { ok: true, value: parsed.data } : { ok: false, detail: `no pod: ${places(parsed.error)}` };
 }
 
-/** Reads one page of a list. Anything that leaves open whether more pods exist is an error. */
+/** Reads one page of a list. A page that does not show whether more pods exist is an error. */
 export function readPodPage(body: unknown, pageSize: number): Read<PodPage> {
   const parsed = pageSchema.safeParse(body);
   if (!parsed.success) {

@@ -2,8 +2,8 @@ const SHORTEST_SECRET_CHARS = 6;
 const LONGEST_DETAIL_CHARS = 500;
 
 /**
- * Makes a text fit for logs: every given secret is replaced, then the text is cut to 500 characters (in that order, as
- * a cut could leave half a secret). Very short values are left, since they would blank out ordinary words.
+ * Makes a text fit for logs: replaces every given secret, then cuts the text to 500 characters. This order matters: a
+ * cut could leave half of a secret. Values under 6 characters stay, because ordinary words could contain them.
  */
 export function redact(text: string, secrets: readonly string[]): string {
   return secrets

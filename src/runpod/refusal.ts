@@ -12,9 +12,10 @@ const CAPACITY_TEXTS = [
 const FUNDS_TEXTS = [/balance is too low/i, /insufficient[ _](balance|funds)/i, /spend(ing)?[ _-]?(limit|cap|rate)/i];
 
 /**
- * Reads the status of a failed POST. Undefined means that the status does not prove the refusal: a pod may exist.
+ * The reason of a failed POST. Undefined: the status does not prove the refusal, so a pod may exist.
  *
- * 400 is shared by stock-outs and rule violations, and money refusals have been seen under it, so its text decides.
+ * Status 400 means a stock-out or a rule violation, and refusals for lack of money have been seen with it. So its text
+ * decides.
  */
 export function refusalReason(status: number, detail: string): RefusalReason | undefined {
   switch (status) {

@@ -1,4 +1,4 @@
-/** Status of a pod as REST v2 reports it; an unheard-of status is passed on as it is. */
+/** Status of a pod as REST v2 reports it. A status that is not listed here is passed on unchanged. */
 export type PodStatus =
   | "PROVISIONING"
   | "STARTING"
@@ -11,21 +11,21 @@ export type PodStatus =
 /**
  * A pod as the provider shows it.
  *
- * `env` holds secrets in clear text: read the deployment mark from it and drop it. It must reach no log, no error
- * text and no workflow history. `null` means that the provider did not show it, which is not the same as empty.
+ * `env` holds secrets in clear text: read only the deployment mark from it. It must reach no log, no error text and no
+ * workflow history. `null` means that the provider did not show it, which is not the same as empty.
  */
 export interface Pod {
   readonly id: string;
   readonly name: string;
   readonly status: PodStatus;
   readonly gpuTypeId: string | null;
-  /** US dollars per hour; 0 once exited or terminated; null when the provider does not say. */
+  /** US dollars per hour; 0 after the pod has exited or terminated; null: the provider does not say. */
   readonly costPerHour: number | null;
   /** ISO 8601. */
   readonly createdAt: string | null;
   /** ISO 8601. */
   readonly startedAt: string | null;
-  /** Seconds since the container started; null before that, and whenever telemetry is missing. */
+  /** Seconds since the container started; null before that, and when telemetry is missing. */
   readonly uptimeSec: number | null;
   readonly env: Readonly<Record<string, string>> | null;
 }
@@ -37,7 +37,7 @@ export type PodMounts =
 /** Body of `POST /v2/pods`. The provider refuses unknown fields, so this type is closed. */
 export type CreatePodRequest = {
   readonly name: string;
-  /** `count` is always sent: without it the provider answers a false "no instances available". */
+  /** `count` is required: without it the provider wrongly answers "no instances available". */
   readonly gpu: {
     readonly id: string;
     readonly count: number;

@@ -1,6 +1,6 @@
 import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
 import { getExternalWorkflowHandle, ParentClosePolicy, patched, startChild } from "@temporalio/workflow";
-import type { CrowdActivities } from "../../contract/activities.ts";
+import type { BulkActivities } from "../../contract/activities.ts";
 import type { Booking } from "../../contract/inputs.ts";
 import { workerWorkflowId } from "../../contract/names.ts";
 import { signalArguments, type WorkerAction, type WorkerSignal } from "../../contract/plan.ts";
@@ -13,7 +13,7 @@ const CHUNK = 50;
 /** More than a child each: a crowd's children would fill the pool's history, and wake it when they start and end. */
 const STARTED_AS_CHILDREN = 20;
 
-const crowd = summarised<CrowdActivities>(
+const crowd = summarised<BulkActivities>(
   {
     startToCloseTimeout: "5m",
     heartbeatTimeout: "30s",

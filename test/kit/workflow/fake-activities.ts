@@ -1,15 +1,15 @@
 import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
-import { createCrowdActivities } from "../../../src/activities/bulk.ts";
+import { createBulkActivities } from "../../../src/activities/bulk.ts";
 import type {
-  CrowdActivities,
+  BulkActivities,
   PodActivities,
   PoolActivities,
   WorkerActivities,
 } from "../../../src/contract/activities.ts";
 import { applyMessage, created, type FakeFleet, type FakeRow } from "./fake-fleet.ts";
 
-export type FakeActivities = PoolActivities & CrowdActivities & WorkerActivities & PodActivities;
+export type FakeActivities = PoolActivities & BulkActivities & WorkerActivities & PodActivities;
 export type ActivityName = keyof FakeActivities;
 
 /** Runs before the fake does its part; what it throws is the activity's failure. */
@@ -68,7 +68,7 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
       }
       return { outcome: isLiving(row) ? "ordered" : "not_living", status: row.status };
     },
-    ...createCrowdActivities(),
+    ...createBulkActivities(),
     async journalIgnored(_pool, kind, reason) {
       fleet.ignored.push({ kind, reason });
     },

@@ -325,7 +325,7 @@ describe("for every observation, a decision", () => {
       expect(spawning + idle + busy).toBe(0);
       const never = afterSignal("ready", null);
       expect(signalled(pending.actions, "fail")).toEqual(signalled(never.actions, "fail"));
-      expect(signalled("drain", NOW - 30 * SEC)).toEqual(never);
+      expect(afterSignal("drain", NOW - 30 * SEC)).toEqual(never);
     });
   });
 });
