@@ -7,9 +7,8 @@ import type { Environment } from "./env-files.ts";
 import { ClientError, EXIT } from "./errors.ts";
 import { type Output, plain } from "./render/output.ts";
 
-/** What every command works with. */
 export interface Context {
-  /** Complete once a command's action runs. */
+  /** Complete, with the variables from files, when a command's action runs. */
   readonly env: Environment;
   readonly output: Output;
   readonly connections: Connections;
@@ -28,7 +27,7 @@ export function poolOption(): Option {
   return new Option("--pool <name>", "the pool (default: GPU_POOL, else main)");
 }
 
-/** The pool that a command is about. @throws ClientError, ConfigError */
+/** The name of the pool that a command is about. @throws ClientError, ConfigError */
 export function poolName(context: Context, { pool }: PoolOptions): string {
   if (pool === undefined) {
     return loadConfig(context.env, { need: [] }).pool.name;

@@ -5,8 +5,8 @@ import { ClientError, EXIT } from "./errors.ts";
 
 export type Environment = Record<string, string | undefined>;
 
-/** Lays a file's variables under those that are set; one that is set to nothing counts as unset. */
-export function layUnder(env: Environment, text: string): void {
+/** Adds a file's variables to those that are set. A variable that is set to an empty text counts as unset. */
+export function addMissing(env: Environment, text: string): void {
   for (const [name, value] of Object.entries(parseEnv(text))) {
     if (!env[name] && value !== undefined) {
       env[name] = value;
@@ -15,29 +15,29 @@ export function layUnder(env: Environment, text: string): void {
 }
 
 interface EnvFileChoice {
-  /** --env-file: instead of .env. */
+  /** The file given by --env-file; it replaces .env. */
   readonly envFile: string | undefined;
-  /** Whether a stack that runs here may stand in for a database that is not configured. */
+  /** Whether the stack that runs in this folder may be used if no database is configured. */
   readonly useStack: boolean;
   readonly say: (line: string) => void;
 }
 
 /**
- * Completes the environment from the chosen file, or from `.env` in the current folder if there; and, where no
- * database is configured then, from the stack that `gpu-pool dev` runs in this folder.
+ * Completes the environment from the chosen file, or else from `.env` in the current folder if that exists. If no
+ * database is configured then, also from the stack that `gpu-pool dev` runs in this folder.
  * @throws ClientError when the chosen file cannot be read
  */
 export async function completeEnvironment(env: Environment, choice: EnvFileChoice): Promise<void> {
   const text = await readEnvFile(choice.envFile);
   if (text !== null) {
-    layUnder(env, text);
+    addMissing(env, text);
   }
   if (!choice.useStack || choice.envFile !== undefined || env["SUPABASE_URL"]) {
     return;
   }
   const stack = await livingStackEnvFile();
   if (stack !== null) {
-    layUnder(env, stack.text);
+    addMissing(env, stack.text);
     choice.say(`gpu-pool: using the stack that runs here (${stack.file})`);
   }
 }

@@ -1,7 +1,7 @@
 import { ConfigError } from "../config/config.ts";
 import { DatabaseError } from "../supabase/database-error.ts";
 
-/** The command's exit codes: the ones above 2 are those of sysexits.h. */
+/** The command's exit codes. Those above 2 come from sysexits.h. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 69, badConfig: 78 } as const;
 
 type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -25,7 +25,7 @@ interface Failure {
   readonly text: string;
 }
 
-/** What the command says about an error and how it ends. The stack is added only for LOG_LEVEL debug and trace. */
+/** The command's last text and exit code for an error. The stack is added only for LOG_LEVEL debug and trace. */
 export function describeError(error: unknown, env: Environment): Failure {
   const failure = classify(error, env);
   const wantsStack = ["debug", "trace"].includes(env["LOG_LEVEL"]?.toLowerCase() ?? "");

@@ -20,7 +20,7 @@ import { addScaleCommand } from "./commands/pool/scale.ts";
 import { addShutdownCommand } from "./commands/pool/shutdown.ts";
 import { addStatusCommand } from "./commands/see/status.ts";
 import { addSubmitCommand } from "./commands/tasks/submit.ts";
-import { addWorkerCommand } from "./commands/workers/worker-run.ts";
+import { addWorkerCommand } from "./commands/workers/worker.ts";
 
 const output = createOutput(process, process.env);
 const context: Context = { env: process.env, output, connections: openConnections(process.env) };
@@ -56,7 +56,7 @@ addCycleCommand(program, context);
 addWorkerCommand(program, context);
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  // Whoever read this, such as `head`, has enough.
+  // EPIPE: the reader, such as `head`, has closed the pipe. That is no failure.
   process.exit(error.code === "EPIPE" ? EXIT.ok : EXIT.failed);
 });
 
@@ -65,12 +65,12 @@ try {
   await context.connections.close();
 } catch (error) {
   if (error instanceof CommanderError) {
-    // Commander has said what is wrong, or shown the help that was asked for.
+    // Commander has already printed the error or the help.
     process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   } else {
     const { text, exitCode } = describeError(error, process.env);
     output.note(text);
-    // Not by itself: a request that is given up on would keep the process alive.
+    // An explicit exit: an abandoned request would keep the process alive.
     process.exit(exitCode);
   }
 }

@@ -2,7 +2,7 @@ const SECONDS_OF = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
 /**
  * Reads a duration such as `90s`, `30m`, `2h` or `1h30m` as whole seconds.
- * @throws Error saying what is expected
+ * @throws Error that names what is expected
  */
 export function parseDurationSec(text: string): number {
   const parts = [...text.matchAll(/(\d+)([smhd])/g)];
@@ -19,7 +19,7 @@ export function parseDurationSec(text: string): number {
   return total;
 }
 
-/** Its two largest units: `42s`, `3m05s`, `2h10m`, `4d03h`. */
+/** The two largest units of a duration: `42s`, `3m05s`, `2h10m`, `4d03h`. */
 export function formatDuration(ms: number): string {
   const sec = Math.max(0, Math.floor(ms / 1000));
   const pad = (value: number) => String(value).padStart(2, "0");

@@ -2,14 +2,14 @@ import { z } from "zod";
 import type { Look } from "../../contract/messages.ts";
 import { formatDuration } from "./durations.ts";
 
-/** A healthy watch looks every WATCH_INTERVAL_MS; its heartbeats, which tell of that, come within half a minute. */
+/** A healthy watch looks every WATCH_INTERVAL_MS, and reports its looks by heartbeats that arrive within half a minute. */
 const LATE_LOOK_MS = 60_000;
-/** An older watch's heartbeats tell nothing: until it returns, after five minutes, what it told last may be that old. */
+/** A watch of an older version reports no looks: it returns only every five minutes, so its last answer may be that old. */
 const LATE_RETURN_MS = 6 * 60_000;
 
-/** How old what a controller shows of its pool is. */
+/** How old the state is that a controller shows of its pool. */
 export interface Freshness {
-  /** ISO 8601: until then, at least, the pool was seen to be as it is shown. */
+  /** ISO 8601: the last time that the pool was known to be as it is shown. */
   readonly observedAt: string;
   readonly ageMs: number;
   /** The controller fails to observe its pool. */
@@ -23,7 +23,7 @@ interface PendingActivity {
 
 const look = z.object({ observedAt: z.iso.datetime().nullable() });
 
-/** What the running watch last told of its looks at the pool. Null: none runs, or it told nothing yet. */
+/** The last look that the running watch reported. Null: no watch runs, or it has reported none. */
 export function lookOf(pending: readonly PendingActivity[]): Look | null {
   const watch = pending.find(({ activityType }) => activityType?.name === "watchPool");
   const [details] = watch?.heartbeatDetails?.payloads ?? [];
@@ -35,8 +35,8 @@ export function lookOf(pending: readonly PendingActivity[]): Look | null {
 }
 
 /**
- * @param shownAt ISO 8601: when what is shown was observed
- * @param nowMs by the clock that shownAt is from, as far as that is known
+ * @param shownAt ISO 8601: when the shown state was observed
+ * @param nowMs now, by the clock that shownAt comes from if that is known
  */
 export function freshnessOf(shownAt: string, seen: Look | null, nowMs: number): Freshness {
   const seenAt = seen?.observedAt ?? shownAt;
@@ -45,7 +45,8 @@ export function freshnessOf(shownAt: string, seen: Look | null, nowMs: number): 
   return { observedAt, ageMs, isStale: ageMs > (seen === null ? LATE_RETURN_MS : LATE_LOOK_MS) };
 }
 
-/** The warning that goes with what is stale. */
+/** The warning for a stale state. */
 export function describeStale({ ageMs }: Freshness): string {
-  return `not observed for ${formatDuration(ageMs)}: it may be otherwise now, and nothing is decided meanwhile; the Temporal worker's log says why`;
+  const age = formatDuration(ageMs);
+  return `not observed for ${age}: the pool may have changed, and nothing is decided now; the Temporal worker's log says why`;
 }

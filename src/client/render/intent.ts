@@ -1,7 +1,7 @@
 import type { Intent } from "../../contract/intent.ts";
 import { formatDuration } from "./durations.ts";
 
-/** What operators want of a pool, in words. */
+/** An operator's intent for a pool, in words. */
 export function describeIntent({ mode, hold, holdUntilMs }: Intent, nowMs: number): string {
   const until = holdUntilMs === null ? "" : ` for another ${formatDuration(holdUntilMs - nowMs)}`;
   const held = hold === null ? null : `held at ${hold}${until}`;

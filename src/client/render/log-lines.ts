@@ -5,7 +5,7 @@ const COLOURS = { trace: "dim", debug: "dim", info: "cyan", warn: "yellow", erro
 
 const LONGEST_MESSAGE = 300;
 
-/** What the Temporal SDK says about itself when all is well. */
+/** A log line of the Temporal SDK about itself that needs no attention. */
 export function isSdkChatter(line: string): boolean {
   const entry = parse(line);
   return (
@@ -15,7 +15,7 @@ export function isSdkChatter(line: string): boolean {
   );
 }
 
-/** A JSON log line for people: time, level, message, fields. Anything else stays as it is. */
+/** A JSON log line for people: time, level, message, fields. Any other line stays as it is. */
 export function prettyLogLine(line: string, style: Style): string {
   const entry = parse(line);
   if (entry === null) {

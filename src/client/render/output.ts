@@ -7,16 +7,16 @@ export interface Output {
   readonly style: Style;
   readonly isTerminal: boolean;
   readonly errIsTerminal: boolean;
-  /** Of the terminal at this moment; 120 columns where stdout is none. */
+  /** The terminal's size now; 120 columns and 40 rows if stdout is no terminal. */
   size(): { readonly columns: number; readonly rows: number };
-  /** To stdout: results only, so that it can be piped. */
+  /** Writes a line to stdout. Only results go there, so that they can be piped. */
   print(line: string): void;
   printJson(value: unknown): void;
-  /** To stdout, as it is. */
+  /** Writes to stdout without a line end. */
   write(text: string): void;
-  /** To stderr: everything that is not a result. */
+  /** Writes a line to stderr: everything that is not a result. */
   note(line: string): void;
-  /** To stderr: replaces the line that the last call wrote; without a terminal, a line of its own. */
+  /** Writes to stderr. On a terminal it replaces the line that the last call wrote; else it adds a line. */
   progress(line: string): void;
 }
 
@@ -25,7 +25,7 @@ interface Streams {
   readonly stderr: NodeJS.WriteStream;
 }
 
-/** @param env NO_COLOR, when it holds anything, keeps colours off. */
+/** @param env a NO_COLOR that is not empty turns colours off. */
 export function createOutput(streams: Streams, env: Readonly<Record<string, string | undefined>>): Output {
   const { stdout, stderr } = streams;
   const isTerminal = stdout.isTTY === true;
@@ -62,15 +62,15 @@ export function createOutput(streams: Streams, env: Readonly<Record<string, stri
   };
 }
 
-/** Colours, or the bare text where they are off. */
+/** Adds colours, or returns the text unchanged if they are off. */
 export function createStyle(enabled: boolean): Style {
-  // The stream was looked at already; Node would look at this process's stdout instead.
+  // The caller has checked its stream; Node's own check would look at this process's stdout.
   return enabled ? (format, text) => styleText(format, text, { validateStream: false }) : (_, text) => text;
 }
 
-/** Text from elsewhere on one line, without anything that a terminal would obey. */
+/** Makes foreign text safe for a terminal: one line, without control characters. */
 export function plain(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is taken out
+  // oxlint-disable-next-line no-control-regex -- it removes control characters
   return stripVTControlCharacters(text).replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
 }
 
@@ -80,7 +80,7 @@ export function visibleWidth(text: string): number {
   return [...segmenter.segment(stripVTControlCharacters(text))].length;
 }
 
-/** At most `width` characters; what is cut off leaves an ellipsis. For text without colours. */
+/** Cuts a text without colours to `width` characters; an ellipsis shows the cut. */
 export function cut(text: string, width: number): string {
   const characters = [...segmenter.segment(text)].map(({ segment }) => segment);
   if (characters.length <= width) {

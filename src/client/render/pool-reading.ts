@@ -3,7 +3,7 @@ import type { Look, PoolStatus } from "../../contract/messages.ts";
 import type { BreakerState, Spend, SpendCaps } from "../../contract/plan.ts";
 import type { ObservedWorker } from "../../policy/observation.ts";
 
-/** Whether a Temporal worker decides about the pool, as seen from Temporal. */
+/** Whether a workflow decides about the pool, as Temporal shows it. */
 export type Controller =
   | { readonly state: "answers"; readonly status: PoolStatus; readonly look: Look | null }
   | { readonly state: "silent" | "not_running" | "unreachable"; readonly reason: string };
@@ -26,15 +26,15 @@ export interface QueueCounts {
 
 export interface PoolReading {
   readonly pool: string;
-  /** The database's clock, from which all ages count. */
+  /** Now by the database's clock; all ages count from it. */
   readonly nowMs: number;
   /** Null: the pool was never started. */
   readonly intent: Intent | null;
   readonly fleet: readonly FleetWorker[];
   readonly queue: QueueCounts;
-  /** Of every pod of this pool so far, those that still bill included. */
+  /** The cost of all pods of this pool so far, living ones included. */
   readonly costUsd: number;
-  /** Of the account, over all pools. Null: the pool was never started. */
+  /** The account's spend over all pools, and its caps. Null: the pool was never started. */
   readonly account: (Spend & SpendCaps) | null;
   readonly breaker: { readonly state: BreakerState; readonly sinceMs: number } | null;
   readonly lastDecision: { readonly atMs: number; readonly reason: string } | null;

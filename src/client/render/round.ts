@@ -30,19 +30,19 @@ export function describeSpend({ hourlyUsd, todayUsd }: CycleSummary["spend"]): s
   return `$${hourlyUsd.toFixed(2)} an hour, $${todayUsd.toFixed(2)} today`;
 }
 
-/** The actions of a decision, one a line; its own sentence is not repeated with each. */
+/** The actions of a decision, one a line. An action whose reason is the decision's own sentence does not repeat it. */
 export function describeActions({ actions, reason }: Pick<Explanation, "actions" | "reason">): string[] {
   return actions.length === 0 ? ["none"] : actions.map((action) => plain(describeAction(action, reason)));
 }
 
 function describeAction({ kind, count, workers, reason }: ActionSummary, sentence: string): string {
   const more = count > workers.length && workers.length > 0 ? ", …" : "";
-  const who = workers.length === 0 ? "" : `: ${workers.join(", ")}${more}`;
+  const ids = workers.length === 0 ? "" : `: ${workers.join(", ")}${more}`;
   const why = reason === null || reason === sentence ? "" : ` (${reason})`;
-  return `${kind} ${count}${who}${why}`;
+  return `${kind} ${count}${ids}${why}`;
 }
 
-/** What a controller last saw and did, as one of its rounds. Null: it has not observed its pool yet. */
+/** A controller's last decision as one round. Null: it has not observed its pool yet. */
 export function roundOf(pool: string, explanation: Explanation): CycleSummary | null {
   const { decisionId, at, rule, reason, inputs, actions } = explanation;
   if (inputs === null || rule === null) {

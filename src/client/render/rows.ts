@@ -12,7 +12,7 @@ export function labelled(width: number, style: Style) {
   };
 }
 
-/** A headline: the pool, and what operators want of it. */
+/** A headline: the pool and its operator's intent. */
 export function headline(pool: string, wish: string, width: number, style: Style): string {
   const title = cut(`pool ${pool}`, width);
   return style("bold", title) + cut(`: ${wish}`, width - title.length);

@@ -1,4 +1,4 @@
-/** What starts a pool, as an advice. */
+/** The command that starts a pool, for advice in texts. */
 export function startCommand(pool: string): string {
   return `gpu-pool pool start${pool === "main" ? "" : ` --pool ${pool}`}`;
 }

@@ -15,7 +15,7 @@ const STATUS_COLOURS: Readonly<Record<FleetWorker["status"], Colour>> = {
   terminated: "dim",
   error: "red",
 };
-/** The default worker sends one every 20 s. */
+/** A GPU worker sends a heartbeat every 20 s by default. */
 const HEARTBEAT_LATE_MS = 60_000;
 
 /** One screen about a pool, in lines of at most `width` characters. */
@@ -47,7 +47,7 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
   return lines;
 }
 
-/** The same as JSON. */
+/** The same facts as renderStatus, for `--json`. */
 export function statusJson(reading: PoolReading): Record<string, unknown> {
   const { pool, nowMs, intent, fleet, queue, costUsd, account, breaker, lastDecision, controller } = reading;
   const answer = controller.state === "answers" ? controller.status : null;
@@ -78,14 +78,14 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
   };
 }
 
-/** A shutdown that is over stays in the row until the next start. */
+/** After a shutdown the row's mode stays `closing` until the next start. */
 function describeWish({ pool, controller, nowMs }: PoolReading, intent: Intent): string {
   return intent.mode === "closing" && controller.state === "not_running"
     ? `was shut down; start it again: ${startCommand(pool)}`
     : describeIntent(intent, nowMs);
 }
 
-/** The first thing that a pool's workflow does is to write its row. */
+/** A pool's workflow writes the row first of all, so a workflow without a row has not run yet. */
 function describeMissingRow({ pool, controller }: PoolReading): string {
   return controller.state === "answers" || controller.state === "silent"
     ? "starting; waits for a Temporal worker"
@@ -117,7 +117,7 @@ interface Circumstance {
   readonly colour?: Colour;
 }
 
-/** What bounds the pool or changes its settings now; mostly nothing does. */
+/** Lines about caps, breaker, schedule and held back verdicts, if there are any. */
 function describeCircumstances({ account, breaker, controller, nowMs }: PoolReading): Circumstance[] {
   const snapshot = controller.state === "answers" ? controller.status.snapshot : null;
   const { schedule = null, suspended = null } = snapshot ?? {};

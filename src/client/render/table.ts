@@ -5,13 +5,13 @@ export interface Column<Row> {
   readonly value: (row: Row) => string;
   readonly align?: "left" | "right";
   readonly paint?: (row: Row, text: string, style: Style) => string;
-  /** Columns with the highest number go first when the width does not suffice; 0 or none: stays. */
+  /** If the width does not suffice, columns with the highest number are dropped first; 0 or none: never dropped. */
   readonly dropOrder?: number;
 }
 
 const GAP = "  ";
 
-/** A table of at most `width` characters: it drops columns, then cuts the widest, rather than wrap. */
+/** A table of at most `width` characters. It never wraps: it drops columns, then cuts the widest one. */
 export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], width: number, style: Style) {
   const measured = columns.map((column) => ({
     column,

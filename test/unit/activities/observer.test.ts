@@ -17,7 +17,7 @@ const config = loadConfig({
   MAX_ACTIVE_GPUS: "10",
 });
 
-/** One watch over a pool of one worker, whose readings come from `readings`, one for each look. */
+/** One watch over a pool of one worker; each look takes the next of `readings`. */
 async function looks(readings: readonly Partial<Reading>[]): Promise<Observed[]> {
   const worker = idle({ heartbeatMs: NOW - 299 * SEC });
   const watch = { pool: "main", id: "watch", patient: false } as const;
@@ -56,7 +56,7 @@ function failed({ decision }: Observed) {
 }
 
 describe("a watch that looks again", () => {
-  it("decides anew at once when anything but the clock has moved", async () => {
+  it("decides again at once when anything but the clock has changed", async () => {
     const soon = NOW + SEC / 2;
     const [before, after] = await looks([{}, { nowMs: soon, queued: 30 }]);
     expect(before && spawnOf(before.decision.actions)).toBeUndefined();
@@ -65,13 +65,13 @@ describe("a watch that looks again", () => {
     expect(reconfigured && spawnOf(reconfigured.decision.actions)).toMatchObject({ count: 1, max: 2 });
   });
 
-  it("decides what the clock alone brings within two seconds", async () => {
+  it("decides again after two seconds when only the clock has moved", async () => {
     const [before, after] = await looks([{}, { nowMs: NOW + 2 * SEC }]);
     expect(before && failed(before)).toEqual([]);
     expect(after && failed(after)).toHaveLength(1);
   });
 
-  it("lets a decision stand for less than that, and tells the time of each look", async () => {
+  it("keeps a decision for less than that, and updates the time of its last look", async () => {
     const [, second, third] = await looks([{}, { nowMs: NOW + 1.5 * SEC }, { nowMs: NOW + 2.5 * SEC }]);
     expect(second && failed(second)).toEqual([]);
     expect(second?.decision.snapshot.observedAt).toBe(new Date(NOW + 1.5 * SEC).toISOString());

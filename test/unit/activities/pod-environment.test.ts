@@ -15,7 +15,7 @@ function podEnvironment(config: Config) {
 }
 const usualPod = podEnvironment(loadConfig(credentials));
 
-/** The pod's environment when the pool is configured so; null when the pool refuses. */
+/** The pod's environment for this configuration; null: the configuration is refused. */
 function configured(name: string, value: string): NodeJS.ProcessEnv | null {
   try {
     return podEnvironment(loadConfig({ ...credentials, [name]: value }));
@@ -39,7 +39,7 @@ function isAccepted(env: NodeJS.ProcessEnv): boolean {
   }
 }
 
-/** The lowest and the highest number around one that is accepted. */
+/** A number that is accepted, with the lowest and the highest one that are. */
 function range(accepts: (value: number) => boolean, middle: number): [number, number] {
   const edge = (accepted: number, refused: number): number => {
     const between = Math.trunc((accepted + refused) / 2);
@@ -51,8 +51,8 @@ function range(accepts: (value: number) => boolean, middle: number): [number, nu
   return [edge(middle, -1), edge(middle, 1_000_000_000)];
 }
 
-describe("what the pool hands to a pod", () => {
-  it("invariant 15: names the instant of its end, after the worker's rotation, last task and burial", () => {
+describe("a pod's environment", () => {
+  it("invariant 15: names the instant of the pod's end, after the worker's rotation, last task and deletion", () => {
     const timings = { workerMaxLifetimeSec: 3_600, gracefulShutdownTimeoutSec: 60 };
     const { env } = podRequest(loadConfig(credentials), "main", "main-0a1b2c3d", makeCredential(), timings, CREATED_MS);
     expect(env["WORKER_MAX_LIFETIME_SEC"]).toBe("3600");
@@ -60,7 +60,7 @@ describe("what the pool hands to a pod", () => {
     expect(FUSE_MARGIN_SEC).toBe(300);
   });
 
-  it("makes a fuse of it together with what the provider injects, and never the account's key", () => {
+  it("is enough for a fuse together with what the provider injects, and never holds the account's key", () => {
     const ofPool = configured("RUNPOD_API_URL", "http://127.0.0.1:54390/v2/") ?? {};
     expect(Object.values(ofPool)).not.toContain(credentials.RUNPOD_API_KEY);
     expect(readSettings({ ...ofPool, RUNPOD_POD_ID: "x1y2z3", RUNPOD_API_KEY: "key-of-the-pod" }).fuse).toEqual({
@@ -71,7 +71,7 @@ describe("what the pool hands to a pod", () => {
     });
   });
 
-  it("invariant 10: is a token of its own and the public key, and never the service key, unless that is asked for", () => {
+  it("invariant 10: holds a token of the worker's own and the public key, and the service key only if that is configured", () => {
     expect(usualPod).toMatchObject({
       WORKER_TOKEN: expect.stringMatching(/^gpw_/),
       SUPABASE_ANON_KEY: "anon-key-value",
@@ -80,7 +80,7 @@ describe("what the pool hands to a pod", () => {
     expect(credentialWarning(loadConfig(credentials))).toBeNull();
   });
 
-  it("is for a worker of the old kind the service key alone, under the names that it knows, and that is warned of", () => {
+  it("holds only the service key for a worker of the old kind, under the names that it knows; a warning says so", () => {
     const config = loadConfig({ ...credentials, WORKER_CREDENTIAL: "service_role" });
     const env = podEnvironment(config);
     expect(env).toMatchObject({
@@ -97,7 +97,7 @@ describe("what the pool hands to a pod", () => {
     expect(credentialWarning(config)).not.toContain(credentials.SUPABASE_SERVICE_ROLE_KEY);
   });
 
-  it("has one of two credentials: any other is refused by name", () => {
+  it("has one of two credentials; any other value is refused, and the variable is named", () => {
     expect(() => loadConfig({ ...credentials, WORKER_CREDENTIAL: "none" })).toThrow(
       /WORKER_CREDENTIAL=none: .*token, service_role/,
     );

@@ -21,7 +21,7 @@ const ABSENT = { kind: "absent" };
 const ready: ReadWorker = idle({ id: "ready", podId: "pod" });
 const boots: ReadWorker = spawning({ id: "boots", podId: "pod" });
 
-/** What a new book says of the worker after each of these lists. */
+/** The evidence about the worker that a new book gives after each of these lists. */
 function after(worker: ReadWorker, ...lists: readonly ListPodsOutcome[]) {
   const book = podEvidenceBook();
   return lists.map((list) => {
@@ -31,14 +31,14 @@ function after(worker: ReadWorker, ...lists: readonly ListPodsOutcome[]) {
 }
 
 describe("a pod that the provider lists", () => {
-  it("is known by its status, as the latest list has it", () => {
+  it("has the status that the latest list shows", () => {
     expect(after(ready, RUNNING, listOf({ other: "RUNNING", pod: "EXITED" }))).toEqual([
       { kind: "listed", status: "RUNNING" },
       { kind: "listed", status: "EXITED" },
     ]);
   });
 
-  it("tells something of its own worker only", () => {
+  it("is evidence only about its own worker", () => {
     const book = podEvidenceBook();
     const [other, none] = [idle({ podId: "other" }), spawning({ podId: null })];
     book.note([ready, other, none], listOf({ pod: "RUNNING", stranger: "ERROR" }));
@@ -53,21 +53,21 @@ describe("a pod that the provider lists", () => {
 });
 
 describe("a pod that the provider's lists lack", () => {
-  it("has vanished once two complete lists in a row lack it; after one nothing is known, not even its old status", () => {
+  it("is absent when two complete lists in a row lack it; after one list nothing is known, not even its old status", () => {
     expect(after(ready, RUNNING, EMPTY, EMPTY, EMPTY).slice(1)).toEqual([null, ABSENT, ABSENT]);
     expect(after(boots, RUNNING, EMPTY, EMPTY).slice(1)).toEqual([null, ABSENT]);
   });
 
-  it("has not vanished as long as it boots and was never listed, however many lists lack it: lists lag behind creation", () => {
+  it("is not absent while it boots and was never listed, however many lists lack it, because lists lag behind creation", () => {
     const lists = Array.from({ length: 20 }, () => EMPTY);
     expect(after(boots, ...lists)).toEqual(lists.map(() => null));
   });
 
-  it("may have vanished unseen where its worker was once ready: so it is after a restart, by two fresh lists", () => {
+  it("is absent by two new lists after a restart of this process, if its worker was ready once", () => {
     expect(after(ready, EMPTY, EMPTY)).toEqual([null, ABSENT]);
   });
 
-  it("counts from when its worker is ready: lists before that are no part of the two", () => {
+  it("is absent only by lists after its worker became ready", () => {
     const book = podEvidenceBook();
     book.note([boots], EMPTY);
     book.note([boots], EMPTY);
@@ -77,7 +77,7 @@ describe("a pod that the provider's lists lack", () => {
     expect(book.of(ready)).toEqual(ABSENT);
   });
 
-  it("is there again when a list has it again, and the two are counted anew", () => {
+  it("is present when a list shows it again, and then two lists are needed again", () => {
     expect(after(ready, RUNNING, EMPTY, RUNNING, EMPTY, EMPTY, RUNNING, EMPTY)).toEqual([
       { kind: "listed", status: "RUNNING" },
       null,
@@ -107,7 +107,7 @@ describe("a list that is unknown", () => {
     expect(after(ready, RUNNING, EMPTY, UNKNOWN, UNKNOWN).slice(1)).toEqual([null, null, null]);
   });
 
-  it("changes nothing: a status stands, an absence stands, and what was counted is counted on", () => {
+  it("changes nothing: a status stays, an absence stays, and the count goes on", () => {
     expect(after(ready, RUNNING, UNKNOWN)[1]).toEqual({ kind: "listed", status: "RUNNING" });
     expect(after(ready, EMPTY, EMPTY, UNKNOWN)[2]).toEqual(ABSENT);
     expect(after(ready, EMPTY, UNKNOWN, EMPTY)[2]).toEqual(ABSENT);
@@ -115,7 +115,7 @@ describe("a list that is unknown", () => {
 });
 
 describe("a worker that is no longer known", () => {
-  it("is forgotten: what was seen or missed of its pod counts for nobody later", () => {
+  it("is forgotten: earlier evidence about its pod does not count for a later worker", () => {
     const book = podEvidenceBook();
     book.note([boots], RUNNING);
     book.note([], RUNNING);
@@ -130,7 +130,7 @@ describe("a worker that is no longer known", () => {
     expect(book.of(ready)).toBeNull();
   });
 
-  it("keeps its place while the list is unknown", () => {
+  it("is not forgotten while the list is unknown", () => {
     const book = podEvidenceBook();
     book.note([ready], RUNNING);
     book.note([], UNKNOWN);

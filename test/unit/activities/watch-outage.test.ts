@@ -13,7 +13,7 @@ async function unreachable(): Promise<never> {
   throw new Error("the database does not answer");
 }
 
-/** One watch of a pool that should grow. @returns its plan, and when it asked for the whole fleet, in seconds. */
+/** One watch of a pool that should grow. @returns its plan, and the times of its full passes, in seconds. */
 async function watched(
   overrides: Partial<PoolStore>,
   env: Readonly<Record<string, string>> = {},
@@ -62,12 +62,12 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
 afterEach(() => void vi.useRealTimers());
 
 describe("a watch without its database", () => {
-  it("hands nothing over that it could not write down, however long that lasts", async () => {
+  it("returns no action that it could not journal, however long the outage lasts", async () => {
     const { plan } = await watched({ recordDecision: unreachable });
     expect(plan).toMatchObject({ actions: [], snapshot: { desired: 2 } });
   });
 
-  it("hands over what it wrote down in the end", async () => {
+  it("returns the actions that it could journal in the end", async () => {
     const written: string[] = [];
     const recordDecision: PoolStore["recordDecision"] = async (_pool, { id }) => {
       written.push(id);
@@ -81,7 +81,7 @@ describe("a watch without its database", () => {
     expect(spawnOf(plan.actions)).toMatchObject({ count: 1 });
   });
 
-  it("has nothing to say when no look succeeds", async () => {
+  it("returns nothing when no look succeeds", async () => {
     expect((await watched({ observe: unreachable })).plan).toMatchObject({ actions: [], snapshot: null });
   });
 });

@@ -25,7 +25,7 @@ interface Line {
   readonly details: unknown;
 }
 
-/** Watches by one process that never watched before, one of each fleet. @returns what each of them journaled. */
+/** One watch of each fleet, by one process that never watched before. @returns what each watch journaled. */
 async function watches(
   fleets: readonly (readonly ObservedWorker[])[],
   suspended?: boolean,
@@ -70,13 +70,13 @@ async function journaled(fleet: readonly ObservedWorker[], suspended?: boolean):
   return (await watches([fleet], suspended)).flat().map(({ kind }) => kind);
 }
 
-describe("that verdicts are held back", () => {
-  it("is an alert when it begins, and journaled when it is over", async () => {
+describe("a suspension of verdicts", () => {
+  it("is journaled as an alert when it begins, and again when it is over", async () => {
     expect(await journaled(times(2, silent), false)).toEqual(["alert.health_suspended"]);
     expect(await journaled(times(2, busy), true)).toEqual(["health.resumed"]);
   });
 
-  it("is told once, also where another process watched when it began or ended", async () => {
+  it("is journaled once, also if another process watched when it began or ended", async () => {
     expect(await journaled(times(2, silent), true)).toEqual([]);
     expect(await journaled(times(2, busy), false)).toEqual([]);
   });
@@ -100,12 +100,12 @@ it("invariant 4: a mass silence is marked in the pool's row when it begins and w
   ]);
 });
 
-describe("that a worker beats without its VRAM figures", () => {
+describe("a warning of missing VRAM figures", () => {
   const stale = idle({ id: "worker-stale", vramMs: NOW - 400 * SEC });
   const well = idle({ id: "worker-well" });
   const other = idle({ id: "worker-other", vramMs: NOW - 301 * SEC });
 
-  it("is journaled with the worker's name and for how long", async () => {
+  it("is journaled with the worker's name and the time without figures", async () => {
     expect(await watches([[well, stale]])).toEqual([
       [
         {
@@ -117,14 +117,14 @@ describe("that a worker beats without its VRAM figures", () => {
     ]);
   });
 
-  it("is journaled once, not again by each look; of another one it is news", async () => {
+  it("is journaled once for each worker, not again by each look", async () => {
     const told = (await watches([[stale], [stale], [stale, other], [stale, other]])).map((lines) =>
       lines.map(({ details }) => details),
     );
     expect(told).toEqual([[{ worker: "worker-stale" }], [], [{ worker: "worker-other" }], []]);
   });
 
-  it("is journaled anew when the figures had come in between", async () => {
+  it("is journaled again if the figures had come in between", async () => {
     const seen = await watches([[stale], [{ ...stale, vramMs: NOW }], [stale]]);
     expect(seen.map((lines) => lines.length)).toEqual([1, 0, 1]);
   });

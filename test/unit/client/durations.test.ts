@@ -13,7 +13,7 @@ describe("durations", () => {
   });
 
   it.each(["", "30", "m", "5 m", "-5m", "1.5h", "10min", "0s", "5m!"])(
-    "refuses %j and says what is expected",
+    "refuses %j and names what is expected",
     (text) => {
       expect(() => parseDurationSec(text)).toThrow(/expected a duration/);
     },

@@ -35,7 +35,7 @@ async function livingStack(holder = `${process.pid} ${processStartTime(process.p
 }
 
 describe("variables from files", () => {
-  it("come from .env in the current folder, under those that are set", async () => {
+  it("come from .env in the current folder, without replacing those that are set", async () => {
     await writeFile(".env", "SUPABASE_URL=https://a.example\nGPU_POOL=file\n# no\nEMPTY=\n");
     const env: Environment = { GPU_POOL: "shell", SUPABASE_URL: "" };
     expect(await complete(env)).toEqual([]);
@@ -50,18 +50,18 @@ describe("variables from files", () => {
     expect(env["GPU_POOL"]).toBe("other");
   });
 
-  it("cannot come from a named file that is not there", async () => {
+  it("cannot come from a named file that does not exist", async () => {
     await expect(complete({}, { envFile: "nowhere.env" })).rejects.toThrow("nowhere.env cannot be read (ENOENT)");
   });
 
-  it("come from the living stack of this folder where no database is configured, which is said", async () => {
+  it("come from the running stack of this folder if no database is configured, and a note says so", async () => {
     await livingStack();
     const env: Environment = {};
     expect(await complete(env)).toEqual([`gpu-pool: using the stack that runs here (${DATA_DIR}/stack.env)`]);
     expect(env).toEqual({ SUPABASE_URL: "http://127.0.0.1:54321", TEMPORAL_ADDRESS: "127.0.0.1:7233" });
   });
 
-  it("never come from the stack where a database is configured, in the shell or in .env", async () => {
+  it("never come from the stack if a database is configured, in the shell or in .env", async () => {
     await livingStack();
     await writeFile(".env", "SUPABASE_URL=https://a.example");
     const env: Environment = {};
@@ -69,7 +69,7 @@ describe("variables from files", () => {
     expect(env).toEqual({ SUPABASE_URL: "https://a.example" });
   });
 
-  it("never come from a stack whose process is gone, or whose pid another process has", async () => {
+  it("never come from a stack whose process has ended, or whose pid now belongs to another process", async () => {
     await livingStack(`${process.pid} 1`);
     const env: Environment = {};
     expect(await complete(env)).toEqual([]);
@@ -94,7 +94,7 @@ describe("the file of a stack", () => {
     expect(await readFile(join(DATA_DIR, "stack.env"), "utf8")).toContain("\nA=1\n");
   });
 
-  it("goes with the stack", async () => {
+  it("is deleted with the stack", async () => {
     await livingStack();
     await removeStackEnvFile(DATA_DIR);
     expect(await complete({})).toEqual([]);

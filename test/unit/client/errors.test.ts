@@ -19,7 +19,7 @@ describe("errors of the command", () => {
     expect(describeError(error, env).exitCode).toBe(exitCode);
   });
 
-  it("says what failed and what to do next, in two lines", () => {
+  it("name what failed and what to do next, in two lines", () => {
     const { text } = describeError(new DatabaseError("submit", 0, "", "TypeError: fetch failed\nat …", null), env);
     expect(text.split("\n")).toEqual([
       "gpu-pool: no answer from the database at https://project.example (submit)",
@@ -27,18 +27,18 @@ describe("errors of the command", () => {
     ]);
   });
 
-  it("names the migration where the schema is missing", () => {
+  it("name the migration if the schema is missing", () => {
     expect(describeError(new DatabaseError("x", 404, "PGRST202", "no function", null), env).text).toContain(
       "gpu-pool db migrate",
     );
   });
 
-  it("offers the embedded stack where no database is configured", () => {
+  it("offer the embedded stack if no database is configured", () => {
     const error = new ConfigError("The environment", [{ variable: "SUPABASE_URL", message: "not set" }], "Set it.");
     expect(describeError(error, {}).text).toContain("gpu-pool dev");
   });
 
-  it("shows the stack, with causes, for LOG_LEVEL=debug only", () => {
+  it("show the stack, with causes, only for LOG_LEVEL=debug", () => {
     const error = new ClientError(EXIT.failed, "outer", null, { cause: new Error("inner") });
     expect(describeError(error, env).text).toBe("gpu-pool: outer");
     expect(describeError(error, { LOG_LEVEL: "DEBUG" }).text).toMatch(

@@ -24,13 +24,13 @@ describe("log lines for people", () => {
     expect(shown).toBe("12:34:56 error said: broken");
   });
 
-  it("leave what is no log entry as it is, on one line", () => {
+  it("leave a line that is no log entry as it is, on one line", () => {
     expect(prettyLogLine("plain text", bare)).toBe("plain text");
     expect(prettyLogLine('{"some":"json"}', bare)).toBe('{"some":"json"}');
     expect(prettyLogLine("a\x1b[2Jb", bare)).toBe("ab");
   });
 
-  it("know the SDK's chatter from what matters", () => {
+  it("distinguish the SDK's chatter from lines that need attention", () => {
     expect(isSdkChatter(line({ sdkComponent: "worker" }))).toBe(true);
     expect(
       isSdkChatter(

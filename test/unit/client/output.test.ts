@@ -9,7 +9,7 @@ function streams(isTTY: boolean) {
 }
 
 describe("output", () => {
-  it("colours on a terminal only, and never with NO_COLOR", () => {
+  it("has colours only on a terminal, and never with NO_COLOR", () => {
     const painted = (isTTY: boolean, env: Record<string, string>) =>
       createOutput(streams(isTTY).both, env).style("red", "text");
     expect(painted(true, {})).toBe("\x1b[31mtext\x1b[39m");
@@ -18,7 +18,7 @@ describe("output", () => {
     expect(painted(false, {})).toBe("text");
   });
 
-  it("writes progress over itself on a terminal and clears it before anything else", () => {
+  it("overwrites progress on a terminal, and clears it before any other output", () => {
     const { written, both } = streams(true);
     const output = createOutput(both, {});
     output.progress("1 of 2");
@@ -27,7 +27,7 @@ describe("output", () => {
     expect(written.join("")).toBe("\r\x1b[K1 of 2\r\x1b[K2 of 2\r\x1b[Kdone\n");
   });
 
-  it("writes progress as lines where there is no terminal", () => {
+  it("writes progress as lines if there is no terminal", () => {
     const { written, both } = streams(false);
     const output = createOutput(both, {});
     output.progress("1 of 2");
@@ -35,11 +35,11 @@ describe("output", () => {
     expect(written).toEqual(["1 of 2\n", "done\n"]);
   });
 
-  it("takes from foreign text whatever a terminal would obey", () => {
+  it("removes control characters from foreign text", () => {
     expect(plain("a\x1b[31mb\x1b[2J\nc\td\x07")).toBe("ab c d ");
   });
 
-  it("cuts what is too long, by what people see as characters", () => {
+  it("cuts long text by visible characters", () => {
     expect(cut("abcdef", 4)).toBe("abc…");
     expect(cut("abcd", 4)).toBe("abcd");
     expect(cut("👩‍🚀👩‍🚀👩‍🚀", 2)).toBe("👩‍🚀…");
@@ -63,7 +63,7 @@ describe("tables", () => {
     { name: "the second", size: "200", note: "" },
   ];
 
-  it("aligns its columns", () => {
+  it("align their columns", () => {
     expect(renderTable(columns, rows, 80, createStyle(false))).toEqual([
       "NAME        SIZE  NOTE",
       "first          1  a long note about it",
@@ -71,14 +71,14 @@ describe("tables", () => {
     ]);
   });
 
-  it("aligns them alike with colours", () => {
+  it("align them in the same way with colours", () => {
     const bare = renderTable(columns, rows, 80, createStyle(false));
     const coloured = renderTable(columns, rows, 80, createStyle(true));
     expect(coloured.map(visibleWidth)).toEqual(bare.map(visibleWidth));
     expect(coloured[1]).toContain("\x1b[32mfirst\x1b[39m");
   });
 
-  it("drops columns that may go, then cuts the widest, rather than wrap", () => {
+  it("drop optional columns, then cut the widest one, and never wrap", () => {
     expect(renderTable(columns, rows, 20, createStyle(false))[2]).toBe("the second   200");
     expect(renderTable(columns, rows, 12, createStyle(false))[2]).toBe("the s…   200");
   });

@@ -3,11 +3,11 @@ import { createStyle } from "../../../src/client/render/output.ts";
 import { parsePairs, renderSettings } from "../../../src/client/commands/pool/config.ts";
 import { refuseLateConfig } from "../../../src/client/commands/pool/pool-start.ts";
 import { describeLeft } from "../../../src/client/commands/pool/shutdown.ts";
-import { describeOutcome } from "../../../src/client/commands/workers/worker-orders.ts";
+import { describeOutcome } from "../../../src/client/commands/workers/order-worker.ts";
 import type { Snapshot } from "../../../src/contract/plan.ts";
 
 describe("settings on the command line", () => {
-  it("are JSON where they can be, else text", () => {
+  it("are JSON if they can be read as JSON, else text", () => {
     expect(
       parsePairs(["maxActiveGpus=4", "policy=workload", 'schedules=[{"name":"a=b"}]', "budget=null", "x="]),
     ).toEqual({
@@ -23,7 +23,7 @@ describe("settings on the command line", () => {
     expect(() => parsePairs(pairs)).toThrow(/is no key=value|names its key a second time/);
   });
 
-  it("are shown with where each is from", () => {
+  it("are shown with their origins", () => {
     const values = { maxActiveGpus: 4, policy: "threshold", schedules: [], dailyBudgetUsd: null };
     const view = { values, own: ["maxActiveGpus"] };
     expect(renderSettings(view, null, 120, createStyle(false))).toEqual([
@@ -36,7 +36,7 @@ describe("settings on the command line", () => {
     expect(renderSettings(view, ["policy"], 120, createStyle(false))).toHaveLength(2);
   });
 
-  it("that come too late are given as the command that applies them", () => {
+  it("that come after the start are printed as the command that applies them", () => {
     expect(() => refuseLateConfig("main", {})).not.toThrow();
     expect(() => refuseLateConfig("nightly", { maxActiveGpus: 4, schedules: [] })).toThrow(
       expect.objectContaining({
@@ -65,7 +65,7 @@ describe("a shutdown's progress", () => {
   const left = (counts: Partial<Snapshot>) =>
     describeLeft("main", { spawning: 0, idle: 0, busy: 0, terminating: 0, failing: 0, ...counts } as Snapshot);
 
-  it("counts every worker that is left", () => {
+  it("counts every worker that remains", () => {
     expect(left({ spawning: 1, idle: 1, busy: 2, terminating: 1, failing: 1 })).toBe(
       "pool main: 6 workers left, 2 of them at work",
     );

@@ -101,12 +101,12 @@ describe("a round", () => {
     expect(lines.join("\n")).not.toContain("booked");
   });
 
-  it("as a controller tells it is what it would have told at its end, but for what was booked", () => {
+  it("made from a controller's explanation equals the round itself, except for the booked workers", () => {
     expect(roundOf("main", explanation())).toEqual({ ...round(), booked: [] });
     expect(roundOf("main", { ...explanation(), inputs: null })).toBeNull();
   });
 
-  it("is what its schema says, which refuses anything else", () => {
+  it("matches its schema, which refuses anything else", () => {
     expect(schema.safeParse(round())).toMatchObject({ success: true });
     expect(schema.safeParse({ ...round(), hold: 2, breaker: "open" })).toMatchObject({ success: true });
     for (const wrong of [{ rule: "whim" }, { desired: -1 }, { booked: null }, { more: 1 }, { hold: 1.5 }]) {
@@ -136,10 +136,10 @@ describe("an explanation", () => {
       "                      drain 2: main-11111111, main-22222222 (too old)",
     ]);
     const stale = { ...told, seen: { ...told.seen, ageMs: 125_000, isStale: true } };
-    expect(renderExplanation(stale, bare)[1]).toMatch(/^WARNING: not observed for 2m05s: it may be otherwise now/);
+    expect(renderExplanation(stale, bare)[1]).toMatch(/^WARNING: not observed for 2m05s: the pool may have changed/);
   });
 
-  it("lets nothing that the database says reach the terminal as a command", () => {
+  it("removes control characters from the database's texts", () => {
     const hostile = renderExplanation(
       { pool: "main", now: null, decisions: [explanation({ reason: "a\x1b[2Jb\nc" })], seen: null },
       bare,
@@ -147,7 +147,7 @@ describe("an explanation", () => {
     expect(hostile[0]).toBe("2026-01-01T12:00:00Z  threshold: ab c");
   });
 
-  it("says when nothing was decided yet", () => {
+  it("says if no decision was made yet", () => {
     expect(renderExplanation({ pool: "main", now: null, decisions: [], seen: null }, bare)).toEqual([
       "pool main has decided nothing yet that changes anything",
     ]);
@@ -158,14 +158,14 @@ describe("a decision of the journal", () => {
   const { snapshot: seen, actions } = plan();
   const row = { at: "2026-01-01T12:00:00+00:00", reason: seen.reason, decision_id: "d-1" };
 
-  it("is told as the workflow tells it", () => {
+  it("is shown like a decision of the workflow", () => {
     const details = JSON.parse(
       JSON.stringify({ inputs: { ...seen, settings: { maxActiveGpus: 10 } }, actions }),
     ) as unknown;
     expect(explanationOf({ ...row, details })).toEqual(explanation());
   });
 
-  it("of an older version has no rule, and of a newer one no action that is unknown here", () => {
+  it("has no rule if an older version wrote it, and no unknown action if a newer version wrote it", () => {
     const { rule: _, ...old } = seen;
     expect(explanationOf({ ...row, details: { inputs: old, actions } })).toEqual({
       ...explanation(),
@@ -193,7 +193,7 @@ describe("a dry run", () => {
     ...overrides,
   });
 
-  it("shows the round, what it rests on, and that nothing was changed", () => {
+  it("shows the round, its settings and its grounds, and that nothing was changed", () => {
     const lines = renderDryRun(run(), 120, bare);
     expect(lines.slice(0, 8)).toEqual(renderRound(run().round, 120, bare));
     expect(lines.slice(8)).toEqual([
@@ -205,7 +205,7 @@ describe("a dry run", () => {
     ]);
   });
 
-  it("shows what would change the breaker, what holds verdicts back, and warnings, within the width", () => {
+  it("shows changes of the breaker, the reason for held back verdicts, and warnings, within the width", () => {
     const lines = renderDryRun(
       run({
         breakerChange: { state: "half_open", reason: "5 minutes have passed" },

@@ -105,7 +105,7 @@ describe("status", () => {
     ]);
   });
 
-  it("shows caps, an open breaker, a schedule and held back verdicts, and only then", () => {
+  it("shows caps, an open breaker, a schedule and held back verdicts only if there are any", () => {
     const plainly = reading();
     const { controller } = plainly;
     if (controller.state !== "answers" || controller.status.snapshot === null) {
@@ -132,7 +132,7 @@ describe("status", () => {
     expect(without).not.toMatch(/^(breaker|schedule|health)/m);
   });
 
-  it("warns when the pool was not observed for longer than a few probes, however the controller answers", () => {
+  it("warns when the pool was not observed for longer than a few looks, even if the controller answers", () => {
     const { controller } = reading();
     if (controller.state !== "answers") {
       throw new Error("it answers");
@@ -141,15 +141,15 @@ describe("status", () => {
       reading({ nowMs: NOW + laterMs, controller: { ...controller, look } });
     const fails = seen({ observedAt: "2026-01-01T11:59:57Z" }, 120_000);
     const text = renderStatus(fails, 200, bare).join("\n");
-    expect(text).toContain("so far; seen 2m03s ago\nWARNING    not observed for 2m03s: it may be otherwise now");
+    expect(text).toContain("so far; seen 2m03s ago\nWARNING    not observed for 2m03s: the pool may have changed");
     expect(statusJson(fails)).toMatchObject({
       controller: { state: "answers", observedAt: "2026-01-01T11:59:57Z", stale: true },
     });
     expect(renderStatus(seen({ observedAt: null }, 120_000), 200, bare).join("\n")).toContain("WARNING");
-    // Quiet for four minutes, and observed all the time.
+    // Nothing has changed for four minutes, but the pool was observed all the time.
     const quiet = seen({ observedAt: "2026-01-01T12:03:58Z" }, 240_000);
     expect(renderStatus(quiet, 200, bare).join("\n")).not.toContain("WARNING");
-    // An older watch tells nothing but what it returns after five minutes.
+    // A watch of an older version reports only when it returns, after five minutes.
     expect(renderStatus(seen(null, 240_000), 200, bare).join("\n")).not.toContain("WARNING");
     expect(renderStatus(seen(null, 400_000), 200, bare).join("\n")).toContain("WARNING");
   });
@@ -167,13 +167,13 @@ describe("status", () => {
     }
   });
 
-  it("says plainly that no controller answers and still shows the database's counts", () => {
+  it("says that no controller answers, and still shows the database's counts", () => {
     const text = renderStatus(reading({ controller: { state: "silent", reason: "no worker" } }), 120, bare).join("\n");
     expect(text).toContain("controller none: no worker; the counts are the database's");
     expect(text).toContain("? desired; 1 spawning, 1 idle, 1 busy");
   });
 
-  it("says how to start a pool that never was, by its name", () => {
+  it("names the command that starts a pool that was never started", () => {
     const never = reading({
       pool: "nightly",
       intent: null,
@@ -185,7 +185,7 @@ describe("status", () => {
     expect(text).not.toContain("WORKER");
   });
 
-  it("says of a pool that was shut down how to start it, and only while the workflow runs that it closes", () => {
+  it("names the start command for a pool that was shut down, and says that it closes only while its workflow runs", () => {
     const closing = intent({ mode: "closing" });
     const controller = { state: "not_running", reason: "its workflow is completed" } as const;
     expect(renderStatus(reading({ intent: closing, controller }), 120, bare)[0]).toBe(
@@ -196,17 +196,17 @@ describe("status", () => {
     );
   });
 
-  it("says what a pool waits for that has not written its row yet", () => {
+  it("says what a pool waits for if its row is not written yet", () => {
     const waiting = reading({ intent: null, fleet: [], controller: { state: "silent", reason: "x" } });
     expect(renderStatus(waiting, 120, bare)[0]).toBe("pool main: starting; waits for a Temporal worker");
   });
 
-  it("lets nothing that the database says reach the terminal as a command", () => {
+  it("removes control characters from the database's texts", () => {
     const hostile = reading({ lastDecision: { atMs: NOW, reason: "a\x1b[2Jb\nc" } });
     expect(renderStatus(hostile, 120, bare)).toContain("decision   0s ago: ab c");
   });
 
-  it("gives programs the same figures", () => {
+  it("gives the same figures as JSON", () => {
     expect(statusJson(reading())).toMatchObject({
       pool: "main",
       observedAt: "2026-01-01T12:00:00.000Z",
@@ -223,13 +223,13 @@ describe("status", () => {
   });
 });
 
-describe("what a watch's heartbeats tell", () => {
+describe("the last look from a watch's heartbeats", () => {
   const watching = (data: string) => [
     { activityType: { name: "openPool" } },
     { activityType: { name: "watchPool" }, heartbeatDetails: { payloads: [{ data: Buffer.from(data) }] } },
   ];
 
-  it("is when it last observed its pool; nothing where it is unreadable or from an older version", () => {
+  it("is the time of the last observation; null if it is unreadable or from an older version", () => {
     expect(lookOf(watching('{"observedAt":"2026-01-01T12:00:00.000Z"}'))).toEqual({
       observedAt: "2026-01-01T12:00:00.000Z",
     });
@@ -242,7 +242,7 @@ describe("what a watch's heartbeats tell", () => {
   });
 });
 
-describe("what operators want, in words", () => {
+describe("an operator's intent, in words", () => {
   it.each([
     [intent(), "normal, the policy decides its size"],
     [intent({ hold: 3 }), "held at 3"],

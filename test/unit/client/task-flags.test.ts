@@ -11,7 +11,7 @@ function tasksOf(...args: string[]) {
 }
 
 describe("tasks as flags", () => {
-  it("names the parameters as workers know them and leaves out what was not given", () => {
+  it("name the parameters as GPU workers know them, and leave out those that were not given", () => {
     expect(
       tasksOf("--prompt", "a cat", "--negative-prompt", "dogs", "--frames", "24", "--guidance-scale", "7.5"),
     ).toEqual([
@@ -22,7 +22,7 @@ describe("tasks as flags", () => {
     ]);
   });
 
-  it("collects repeated LoRA weights and parameters", () => {
+  it("collect repeated LoRA weights and parameters", () => {
     const [task] = tasksOf(
       "--lora",
       "a.safetensors",
@@ -36,12 +36,12 @@ describe("tasks as flags", () => {
     expect(task?.params).toEqual({ lora_weights: ["a.safetensors", "b.safetensors"], steps: 30, x: "a=b" });
   });
 
-  it("takes a parameter's value as JSON if it is any", () => {
+  it("read a parameter's value as JSON if it is valid JSON", () => {
     const [task] = tasksOf("--param", 'list=[1,"two"]', "--param", "yes=true", "--param", "text=hello there");
     expect(task?.params).toEqual({ list: [1, "two"], yes: true, text: "hello there" });
   });
 
-  it("makes as many alike as asked", () => {
+  it("make as many equal tasks as requested", () => {
     expect(tasksOf("--prompt", "x", "--count", "3", "--priority", "-2")).toEqual(
       Array.from({ length: 3 }, () => ({ task_type: "generate_video", params: { prompt: "x" }, priority: -2 })),
     );
@@ -58,7 +58,7 @@ describe("tasks as flags", () => {
     expect(() => tasksOf(flag, value)).toThrow(/argument .* is invalid/);
   });
 
-  it("refuses flags that describe a task beside a file that does", () => {
+  it("are refused if a file describes the tasks too", () => {
     expect(() => tasksOf("--file", "tasks.json", "--prompt", "x")).toThrow(/cannot be used with/);
   });
 });

@@ -32,12 +32,12 @@ describe("tasks as JSON", () => {
     expect(parseTasks(`${line}\n\n${line}\r\n`, "stdin")).toEqual([CAT, CAT]);
   });
 
-  it("takes the project of nil, which is the default one", () => {
+  it("accepts the nil project, which is the default one", () => {
     const nil = { ...CAT, project_id: "00000000-0000-0000-0000-000000000000" };
     expect(parseTasks(JSON.stringify(nil), "stdin")).toEqual([nil]);
   });
 
-  it("names the file, the line and the field of what is wrong in JSON lines", () => {
+  it("names the file, the line and the field of an error in JSON lines", () => {
     const { message, exitCode } = refusal(`${JSON.stringify(CAT)}\n{"task_type":"generate_video","params":[1]}\n`);
     expect(message).toBe("tasks.json: line 2: params: expected an object of parameters, got [1]");
     expect(exitCode).toBe(EXIT.usage);
@@ -49,19 +49,19 @@ describe("tasks as JSON", () => {
     );
   });
 
-  it("names a field that no task has, rather than lose it", () => {
+  it("names a field that no task has, and does not ignore it", () => {
     expect(refusal(JSON.stringify({ ...CAT, prio: 3 })).message).toBe("tasks.json: prio: no such field");
   });
 
-  it("names the line that is no JSON", () => {
+  it("names the line that is not JSON", () => {
     expect(refusal(`${JSON.stringify(CAT)}\n{oops\n`).message).toContain("tasks.json: line 2 is no JSON");
   });
 
-  it("says so when nothing of it is JSON", () => {
+  it("says so if no line is JSON", () => {
     expect(refusal("- prompt: a cat").message).toContain("tasks.json: it is no JSON");
   });
 
-  it("refuses an empty input, which is most often a mistake", () => {
+  it("refuses an empty input, because it is most often a mistake", () => {
     expect(refusal(" \n ").message).toBe("tasks.json: it is empty");
   });
 

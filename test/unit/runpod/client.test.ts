@@ -37,7 +37,7 @@ interface Scripted {
   headers?: Record<string, string>;
 }
 
-/** Answers the n-th request with the n-th of the given answers, later ones with the last. */
+/** Answers the n-th request with the n-th given answer, and later requests with the last one. */
 async function script(...answers: Scripted[]): Promise<{ client: RunpodClient; seen: string[] }> {
   const seen: string[] = [];
   const client = await serve((request, response) => {
@@ -54,7 +54,7 @@ async function script(...answers: Scripted[]): Promise<{ client: RunpodClient; s
 }
 
 describe("every request", () => {
-  it("carries the key, a User-Agent and, when it creates, the body as it was given", async () => {
+  it("carries the key, a User-Agent and, for a create request, the given body", async () => {
     let seen: unknown;
     const client = await serve((request, response) => {
       request.setEncoding("utf8");
@@ -76,7 +76,7 @@ describe("every request", () => {
     });
   });
 
-  it("escapes the pod id, and is not sent for an empty one", async () => {
+  it("escapes the pod id, and is not sent if the id is empty", async () => {
     const { client, seen } = await script({ status: 404, body: {} });
     await client.getPod("../catalog?x");
     await client.deletePod("a/b");
@@ -108,7 +108,7 @@ describe("a create request", () => {
     expect(seen).toEqual(["POST /v2/pods"]);
   });
 
-  it("is ambiguous when the connection breaks within the answer", async () => {
+  it("is ambiguous when the connection breaks during the answer", async () => {
     const client = await serve((_request, response) => {
       response.writeHead(201, { "content-length": "1000" });
       response.write('{"id":"p1",', () => response.destroy());
@@ -116,7 +116,7 @@ describe("a create request", () => {
     expect(await client.createPod(REQUEST)).toMatchObject({ kind: "ambiguous" });
   });
 
-  it("is refused as unreachable when nobody listens or the host is unknown", async () => {
+  it("is refused as unreachable when no process listens or the host is unknown", async () => {
     const probe = createTcpServer();
     await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
     const { port } = probe.address() as AddressInfo;
@@ -135,7 +135,7 @@ describe("a create request", () => {
     }
   });
 
-  it("is refused as unreachable when TLS fails, as no byte of it was sent", async () => {
+  it("is refused as unreachable when TLS fails, because no byte of it was sent", async () => {
     const server = createTcpServer((socket) => socket.on("error", () => undefined).end("this is not TLS"));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     onTestFinished(() => void server.close());
@@ -143,7 +143,7 @@ describe("a create request", () => {
     expect(await client.createPod(REQUEST)).toMatchObject({ kind: "refused", reason: "unreachable" });
   });
 
-  it("is refused as unreachable when no connection comes about in time", async () => {
+  it("is refused as unreachable when no connection is made in time", async () => {
     const sockets = new Set<Socket>();
     const server = createTcpServer((socket) => void sockets.add(socket.on("error", () => undefined)));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -153,12 +153,12 @@ describe("a create request", () => {
       }
       server.close();
     });
-    // Behind https the silent server never completes the TLS handshake.
+    // With https the TLS handshake never ends, because the server sends nothing.
     const client = clientFor(`https://127.0.0.1:${(server.address() as AddressInfo).port}/v2`, 300);
     expect(await client.createPod(REQUEST)).toMatchObject({ kind: "refused", reason: "unreachable", status: null });
   });
 
-  it("is refused and not sent when it is cancelled beforehand", async () => {
+  it("is refused and not sent when it was cancelled before", async () => {
     const { client, seen } = await script({ status: 201, body: POD });
     const outcome = await client.createPod(REQUEST, { signal: AbortSignal.abort() });
     expect(outcome).toMatchObject({ kind: "refused", reason: "unreachable" });
@@ -174,7 +174,7 @@ describe("a create request", () => {
     }
   });
 
-  it("waits for the longest of all exhausted windows after a 429", async () => {
+  it("names the longest wait of all exhausted windows after a 429", async () => {
     const headers = { "retry-after": "3", ratelimit: '"minute";r=0;t=12, "hour";r=0;t=1200' };
     const { client } = await script({ status: 429, body: {}, headers });
     expect(await client.createPod(REQUEST)).toMatchObject({ reason: "rate_limited", retryAfterSec: 1200 });
@@ -182,7 +182,7 @@ describe("a create request", () => {
 });
 
 describe("reading a pod", () => {
-  it("tolerates new fields and missing ones, and keeps what is unknown apart from what is zero or empty", async () => {
+  it("accepts new and missing fields, and distinguishes unknown from zero and empty", async () => {
     const { client } = await script(
       { status: 200, body: { ...POD, status: "MIGRATING", novelty: [1] } },
       {
@@ -229,7 +229,7 @@ describe("listing pods", () => {
     body: { pods: ids.map((id) => ({ ...POD, id })), ...(pagination ? { pagination } : {}) },
   });
 
-  it("counts a pod once that moved to the next page while the list was read", async () => {
+  it("counts a pod only once if it moved to the next page while the list was read", async () => {
     const { client } = await script(
       page(["c", "b"], { nextCursor: "x", hasNextPage: true }),
       page(["b", "a"], { nextCursor: null, hasNextPage: false }),
@@ -244,7 +244,7 @@ describe("listing pods", () => {
     expect(seen).toEqual(["GET /v2/pods?limit=1000"]);
   });
 
-  it("stops as soon as a cursor comes back", async () => {
+  it("stops when a cursor is repeated", async () => {
     const { client, seen } = await script(page(["a"], { nextCursor: "x", hasNextPage: true }));
     expect(await client.listPods()).toMatchObject({ kind: "unknown", detail: expect.stringContaining("circle") });
     expect(seen).toEqual(["GET /v2/pods?limit=1000", "GET /v2/pods?limit=1000&cursor=x"]);
@@ -270,7 +270,7 @@ describe("listing pods", () => {
 });
 
 describe("building a client", () => {
-  it("fails in words on an address, key or User-Agent that cannot work, without showing the key", () => {
+  it("names the address, key or User-Agent that cannot work, without showing the key", () => {
     const good = { apiUrl: "http://127.0.0.1/v2", apiKey: API_KEY, userAgent: "test" };
     expect(() => createRunpodClient({ ...good, apiUrl: "api.runpod.io" })).toThrow(/"api.runpod.io" is no URL/);
     expect(() => createRunpodClient({ ...good, userAgent: " " })).toThrow(/User-Agent/);

@@ -14,8 +14,8 @@ import { SearchAttributesMissing, startPool } from "../../start-pool.ts";
 
 import { supervise } from "../../../process/supervise.ts";
 
-/** Laid under what the user has set: nothing runs, and nothing is paid, before there is work. */
-const GENTLE: Readonly<Record<string, string>> = { MIN_ACTIVE_GPUS: "0" };
+/** Defaults of this command. With MIN_ACTIVE_GPUS 0 no pod runs and nothing is paid until there is a task. */
+const DEV_DEFAULTS: Readonly<Record<string, string>> = { MIN_ACTIVE_GPUS: "0" };
 const ATTRIBUTES_WAIT_MS = 30_000;
 
 interface DevOptions {
@@ -28,7 +28,7 @@ interface DevOptions {
 export function addDevCommand(program: Command, context: Context): void {
   const dev = program
     .command("dev")
-    .description("run everything here: Temporal, Postgres with its API, a simulated Runpod, the worker and a pool")
+    .description("run everything here: Temporal and its worker, Postgres with its API, a simulated Runpod, and a pool")
     .option("--data-dir <path>", "where it keeps its state", DEFAULT_DATA_DIR)
     .option("--no-worker", "without the Temporal worker")
     .addOption(poolOption())
@@ -38,7 +38,7 @@ export function addDevCommand(program: Command, context: Context): void {
   addExamples(dev, [
     ["gpu-pool dev", "the whole stack, until Ctrl-C"],
     ["gpu-pool dev --data-dir /tmp/pool-a", "with a state of its own"],
-    ["gpu-pool dev --no-worker", "beside a worker that is being written"],
+    ["gpu-pool dev --no-worker", "beside a Temporal worker that you start yourself"],
   ]);
 }
 
@@ -51,11 +51,11 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
     throw new ClientError(EXIT.failed, `process ${holder} runs a stack in ${dataDir} already`, advice);
   }
   const colours = createStyle(output.errIsTerminal && !env["NO_COLOR"]);
-  for (const [name, value] of Object.entries(GENTLE)) {
+  for (const [name, value] of Object.entries(DEV_DEFAULTS)) {
     env[name] ||= value;
   }
   const pool = options.pool === false ? null : poolName(context, { ...(options.pool && { pool: options.pool }) });
-  // What is wrong with the settings is said before anything is started.
+  // Wrong settings are reported before anything is started.
   const { level } = loadConfig(env, { need: [] }).log;
   const stopping = stopOnSignals(output.note);
   const showLog = (line: string) => output.note(prettyLogLine(line.trimEnd(), colours));
@@ -106,7 +106,7 @@ interface Stopping {
   stop(): void;
 }
 
-/** The first Ctrl-C stops in order, the second at once; the guardian cleans up whatever is left in any case. */
+/** The first Ctrl-C stops everything in order, the second ends this process at once; the guardian then ends the rest. */
 function stopOnSignals(say: (line: string) => void): Stopping {
   const controller = new AbortController();
   let isUp = false;
@@ -126,7 +126,7 @@ function stopOnSignals(say: (line: string) => void): Stopping {
   return { signal: controller.signal, stopped, stackIsUp: () => void (isUp = true), stop: () => controller.abort() };
 }
 
-/** A Temporal server of one's own may lack the search attributes until the worker has registered them. */
+/** The user's own Temporal server may lack the search attributes until the Temporal worker has registered them. */
 async function startPoolOnceReady(context: Context, pool: string, patienceMs: number): Promise<void> {
   const deadlineMs = Date.now() + patienceMs;
   for (;;) {
@@ -168,7 +168,8 @@ function announce({ output, env }: Context, { stack, pool, options }: Announceme
     return;
   }
   const { style } = output;
-  const about = pool === null ? "" : options.worker ? `, and pool ${pool} runs` : `; pool ${pool} waits for a worker`;
+  const about =
+    pool === null ? "" : options.worker ? `, and pool ${pool} runs` : `; pool ${pool} waits for a Temporal worker`;
   const line = (label: string, value: string | null) =>
     value !== null && output.print(`  ${style("dim", label.padEnd(10))} ${value}`);
   output.print("");

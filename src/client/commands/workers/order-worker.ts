@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { WorkerOrder, WorkerOrderOutcome } from "../../../contract/messages.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
-import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import { type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { plain } from "../../render/output.ts";
 import { updatePool } from "../../pool-workflow.ts";
@@ -13,27 +13,14 @@ interface OrderOptions extends PoolOptions {
   readonly reason?: string;
 }
 
-/** `drain` and `terminate`, for the pool's own workers and for external ones. */
-export function addWorkerOrders(worker: Command, context: Context): void {
-  const add = (command: Command, kind: Kind) =>
-    command
-      .argument("<id>", "as gpu-pool status shows it")
-      .option("--reason <text>", "why, for the journal")
-      .addOption(poolOption())
-      .addOption(jsonOption())
-      .action(async (id: string, options: OrderOptions) => await order(context, kind, id, options));
-  const drain = add(worker.command("drain"), "drain").description("let a worker finish its task, then end it");
-  addExamples(drain, [
-    ["gpu-pool worker drain main-0a1b2c3d", "the pool books another if it needs one"],
-    ["gpu-pool worker drain box-one --reason 'its owner is back'", "a machine that the pool did not rent"],
-  ]);
-  const terminate = add(worker.command("terminate").alias("remove"), "terminate").description(
-    "end a worker now; its task goes back to the queue, uncounted",
-  );
-  addExamples(terminate, [
-    ["gpu-pool worker terminate main-0a1b2c3d", "its pod is deleted and seen to be gone"],
-    ["gpu-pool worker terminate box-one", "its registration and its token end; its machine is left alone"],
-  ]);
+/** Adds to `drain` or `terminate` what both have: arguments, options and the order itself. */
+export function asWorkerOrder(command: Command, context: Context, kind: Kind): Command {
+  return command
+    .argument("<id>", "as gpu-pool status shows it")
+    .option("--reason <text>", "why, for the journal")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (id: string, options: OrderOptions) => await order(context, kind, id, options));
 }
 
 async function order(context: Context, kind: Kind, id: string, options: OrderOptions): Promise<void> {
@@ -63,13 +50,13 @@ async function give(context: Context, pool: string, given: WorkerOrder): Promise
     const payload = { worker, reason };
     const doing = `worker ${kind}`;
     const answer = await updatePool<WorkerOrderOutcome>(context, pool, { name: `${kind}Worker`, payload, doing });
-    // The pool only drains what is not its own to end.
+    // A pool cannot end an external worker, it can only drain it.
     return kind === "terminate" && answer.outcome === "external" ? await orderExternal(context, given) : answer;
   } catch (error) {
     if (!(error instanceof ClientError) || error.exitCode !== EXIT.unreachable) {
       throw error;
     }
-    // What kept the pool from answering matters more than what may be wrong with the database too.
+    // If the database fails too, the user needs the first error: why the pool does not answer.
     const answer = await orderExternal(context, given).catch(() => null);
     if (answer === null || answer.outcome === "not_living") {
       throw error;
@@ -78,7 +65,7 @@ async function give(context: Context, pool: string, given: WorkerOrder): Promise
   }
 }
 
-/** In the database alone, where nobody decides about the pool: an external worker has no workflow that would be told. */
+/** Gives the order in the database alone: an external worker has no workflow, so no running pool is needed. */
 async function orderExternal(context: Context, { kind, worker, reason }: WorkerOrder): Promise<Answer> {
   const store = externalStore(await context.connections.database());
   if (kind === "terminate") {
@@ -89,7 +76,7 @@ async function orderExternal(context: Context, { kind, worker, reason }: WorkerO
   return outcome === "drained" ? { outcome: "external", status: "terminating" } : { outcome, status: null };
 }
 
-/** What became of an order about one worker, in words. */
+/** The outcome of an order about one worker, in words. */
 export function describeOutcome(
   pool: string,
   { kind, worker }: Pick<WorkerOrder, "kind" | "worker">,

@@ -1,0 +1,51 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import type { Command } from "commander";
+import { makeCredential } from "../../../activities/pod-request.ts";
+import { loadConfig } from "../../../config/config.ts";
+import { externalStore } from "../../../supabase/external-store.ts";
+import { type Context, poolName, type PoolOptions, poolOption } from "../../context.ts";
+import { ClientError, EXIT } from "../../errors.ts";
+import { plain } from "../../render/output.ts";
+
+export interface ExternalWorkerOptions extends PoolOptions {
+  readonly id?: string;
+}
+
+export function withExternalWorkerOptions(command: Command): Command {
+  return command.option("--id <id>", "the worker's id, used once (default: a random one)").addOption(poolOption());
+}
+
+/** Registers the worker. @returns the environment of its process, the only place that ever holds its token. @throws ClientError */
+export async function registerExternalWorker(
+  context: Context,
+  options: ExternalWorkerOptions,
+): Promise<Readonly<Record<string, string>>> {
+  const { supabase, worker, timeouts } = loadConfig(context.env, { need: ["supabase"] });
+  const pool = poolName(context, options);
+  const id = options.id ?? `external-${randomBytes(4).toString("hex")}`;
+  const { token, hash } = makeCredential();
+  const store = externalStore(await context.connections.database());
+  const outcome = await store.register({
+    id,
+    pool,
+    tokenHash: hash,
+    // The worker may finish and deliver its last task after its last claim.
+    lifetimeSec: timeouts.workerMaxLifetimeSec + timeouts.gracefulShutdownTimeoutSec,
+    machine: `external: ${hostname()}`,
+  });
+  if (outcome === "taken") {
+    throw new ClientError(EXIT.failed, `worker id ${plain(id)} was used before`, "Leave out --id, or give another.");
+  }
+  return {
+    WORKER_ID: id,
+    WORKER_TOKEN: token,
+    SUPABASE_URL: supabase.url,
+    SUPABASE_ANON_KEY: supabase.anonKey,
+    SUPABASE_VIDEO_BUCKET: supabase.videoBucket,
+    WORKER_HEARTBEAT_MS: String(worker.heartbeatMs),
+    WORKER_POLL_MS: String(worker.pollMs),
+    WORKER_MAX_LIFETIME_SEC: String(timeouts.workerMaxLifetimeSec),
+    ...(worker.engine === undefined ? {} : { WORKER_ENGINE: worker.engine }),
+  };
+}
