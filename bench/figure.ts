@@ -1,6 +1,6 @@
 /**
- * One measured figure next to a named peer or limit of the same run.
- * `ratio` is value ÷ peer.value; `limit`, where given, bounds the one or the other; `ok` says whether it holds.
+ * One measured figure beside a named peer or limit of the same run.
+ * `ratio` is value ÷ peer.value. `limit` bounds the value or the ratio; `ok`: the limit holds, or there is none.
  */
 export interface Figure {
   readonly name: string;

@@ -9,8 +9,8 @@ export const description =
 const SIZE = 500;
 
 /**
- * The embedded stack with light pods, which are up in 0.2 s; launch rate and calls to the provider are practically
- * unlimited. Figures by the hour are extrapolated from one idle stretch.
+ * Measures the embedded stack with light pods, which start within 0.2 s. Launches and calls to the provider are
+ * practically unlimited. Figures per hour are extrapolated from one idle stretch.
  */
 export async function run(): Promise<Figure[]> {
   process.stderr.write(`  a pool of ${SIZE}, idle for some five minutes …\n`);
@@ -36,7 +36,7 @@ export async function run(): Promise<Figure[]> {
   ];
 }
 
-/** Each measurement has a bed of its own: what one leaves in the server's memory would weigh on the next. */
+/** Each measurement has a bed of its own, because the state left in the server's memory would slow the next one. */
 async function onBed<T>(measure: (bed: Bed) => Promise<T>): Promise<T> {
   const bed = await startBed();
   try {

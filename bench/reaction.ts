@@ -20,10 +20,10 @@ const SAMPLES = 50;
 const PEER_PERIOD_MS = 30_000;
 const SOON_MS = 30_000;
 
-/** The pool at its default probe interval, and beside it a loop that polls every 30 s, as the incumbent does. */
+/** Measures the pool at its default watch interval, and a loop that polls every 30 s, as the incumbent orchestrator does. */
 export async function run(): Promise<Figure[]> {
   const dataDir = await mkdtemp(join(tmpdir(), "gpu-pool-bench-"));
-  // Postgres does not run as root; its own user must be able to pass.
+  // Postgres does not run as root, and its own user must be able to enter this folder.
   await chmod(dataDir, 0o711);
   const logger = pino({ level: "error" }, process.stderr);
   const stack = await startStack({
@@ -38,7 +38,7 @@ export async function run(): Promise<Figure[]> {
     if (simulator === null) {
       throw new Error("this benchmark needs the simulator: unset RUNPOD_API_KEY");
     }
-    // Only the request counts here: no pod needs a process.
+    // Only the request counts here, so the pods start no process.
     simulator.addFault({ on: "create", kind: "mute", times: 10 * SAMPLES });
     stack.startWorker({ MIN_ACTIVE_GPUS: "0", MAX_ACTIVE_GPUS: "1", POD_LIST_LAG_SEC: "0", LOG_LEVEL: "error" });
     const database = createClient(env["SUPABASE_URL"] ?? "", env["SUPABASE_SERVICE_ROLE_KEY"] ?? "", {
@@ -52,7 +52,7 @@ export async function run(): Promise<Figure[]> {
       args: [{ pool: "bench" }],
     });
     const ours: number[] = [];
-    // The first one warms everything up and is not counted.
+    // The first sample warms everything up and is not counted.
     for (let sample = 0; sample <= SAMPLES; sample += 1) {
       const reaction = await measureOnce(database, simulator, pool, sample);
       if (sample > 0) {
@@ -79,7 +79,7 @@ async function measureOnce(
   pool: WorkflowHandle,
   sample: number,
 ): Promise<number> {
-  // Spreads the inserts evenly over the probe interval, whatever the rhythm of the rest.
+  // Spreads the inserts evenly over the watch interval of 500 ms.
   await sleep((sample * 37) % 500);
   const before = creations(simulator, "bench-").length;
   const insertedAt = Date.now();
@@ -104,7 +104,7 @@ async function measureOnce(
   return (arrivedAt - insertedAt) / 1000;
 }
 
-/** Fifty inserts at even moments of two periods, seen by a loop that polls every 30 s and posts one pod after the other. */
+/** Fifty inserts spread evenly over two periods, for a loop that polls every 30 s and posts one pod after the other. */
 async function measurePeer(database: SupabaseClient, simulator: Simulator): Promise<number[]> {
   const { apiUrl, apiKey } = simulator;
   const runpod = createRunpodClient({ apiUrl, apiKey, userAgent: "gpu-pool-bench" });

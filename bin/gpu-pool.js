@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 const source = new URL("../src/client/main.ts", import.meta.url);
 
-// In a clone the sources count, however old the build is; an image holds the build alone.
+// A clone runs from its sources, because a build there may be old. An image holds only the build.
 if (existsSync(source)) {
   const { register } = await import("tsx/esm/api").catch((error) => {
     if (error.code !== "ERR_MODULE_NOT_FOUND") {

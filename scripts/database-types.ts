@@ -49,7 +49,8 @@ const REFERENCES = `
   where k.contype = 'f' and c.relnamespace = 'public'::regnamespace and f.relnamespace = 'public'::regnamespace
   order by c.relname, k.conname`;
 
-// Trigger functions cannot be called. Functions that take a row, and those closed to the service role, are no part of the API.
+// Left out: trigger functions, which cannot be called, and functions that take a row or that the service role may not call:
+// these are not part of the API.
 const FUNCTIONS = `
   select p.proname as name, p.proretset as "returnsSet", format_type(p.prorettype, null) as returns,
     (select relname from pg_class where oid = t.typrelid and relkind in ('r', 'v')) as "returnsRelation",
@@ -83,12 +84,12 @@ function typeOf(type: string): string {
   return type === "jsonb" || type === "json" ? "Json" : "string";
 }
 
-/** What is sent may be anything that JSON can say, whatever the type that a program gave it. */
+/** A jsonb argument accepts any value that can be written as JSON, of any TypeScript type. */
 function inputOf(type: string): string {
   return typeOf(type).replace("Json", "JsonInput");
 }
 
-/** The text of `src/supabase/generated-types.ts`: the schema public in the shape that supabase-js understands. */
+/** The text of `src/supabase/generated-types.ts`: the schema `public` in the shape that supabase-js needs. */
 export async function typesOf(client: pg.ClientBase): Promise<string> {
   const columns = (await client.query<Column>(COLUMNS)).rows;
   const references = (await client.query<Reference>(REFERENCES)).rows;
@@ -162,7 +163,7 @@ function relationType(
   return `      ${name}: {\n${parts.join("\n")}\n      };`;
 }
 
-// Written in the form that the formatter keeps.
+// The formatter leaves this layout unchanged.
 function functionTypes(functions: readonly Signature[]): string[] {
   const names = [...new Set(functions.map(({ name }) => name))];
   return names.map((name) => {
@@ -176,7 +177,7 @@ function functionTypes(functions: readonly Signature[]): string[] {
 function signatureType({ args, returnsSet, returns, returnsRelation, outputs }: Signature, indent: string): string {
   const object = (fields: readonly string[]) =>
     `{\n${fields.map((field) => `${indent}    ${field};\n`).join("")}${indent}  }`;
-  // PostgREST takes null for any argument; whether a function does is its own affair.
+  // PostgREST accepts null for any argument; the function itself may refuse it.
   const given = args.map((arg) => `${arg.name}${arg.optional ? "?" : ""}: ${inputOf(arg.type)} | null`);
   const found = outputs.map((output) => `${output.name}: ${typeOf(output.type)}`);
   const row =

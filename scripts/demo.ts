@@ -63,7 +63,7 @@ if (help) {
 const stopping = new AbortController();
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(name, () => {
-    // A second one does not wait; what the demo started is ended all the same.
+    // A second signal ends this process at once; the guardian still ends what the demo started.
     if (stopping.signal.aborted) {
       process.exit(EX_INTERRUPTED);
     }

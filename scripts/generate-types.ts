@@ -14,7 +14,7 @@ import { typesOf } from "./database-types.ts";
 
 const TYPES = new URL("../src/supabase/generated-types.ts", import.meta.url);
 
-/** What the migrations make of an empty database, as it is committed: the expected catalog, and the types. */
+/** The committed files that are made from a freshly migrated database: the expected catalog and the types. */
 export async function generatedFiles(client: pg.ClientBase): Promise<{ readonly url: URL; readonly text: string }[]> {
   return [
     { url: EXPECTED_CATALOG, text: `${JSON.stringify(await readCatalog(client), null, 2)}\n` },

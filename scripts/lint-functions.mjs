@@ -1,4 +1,4 @@
-// An oxlint plugin: func-style of ESLint cannot be held to the top level alone, where a declaration is hoisted and named.
+// An oxlint plugin, because the rule func-style cannot be limited to the top level.
 
 /** @param {any} declaration */
 function isArrow({ id, init }) {

@@ -11,7 +11,7 @@ import { bundleWorkflows } from "../src/worker/workflow-bundle.ts";
 import { STORIES } from "../test/kit/replay/stories.ts";
 import { startFakeService } from "../test/kit/workflow/fake-service.ts";
 
-/** Plays the stories that have no history yet, on a Temporal server of their own, and stores what the server recorded. */
+/** Runs the stories that have no history yet, on a Temporal server of their own, and stores the recorded histories. */
 const histories = new URL("../test/replay/histories/", import.meta.url);
 function fileOf(name: string, run: number) {
   return new URL(`${name}${run === 0 ? "" : `-${run + 1}`}.json`, histories);
@@ -19,7 +19,7 @@ function fileOf(name: string, run: number) {
 
 const missing = STORIES.filter(({ name }) => !existsSync(fileOf(name, 0)));
 if (missing.length === 0) {
-  console.log("Every story has its history; delete none to please a change.");
+  console.log("Every story has its history. Do not delete a history to make a change pass.");
   process.exit(0);
 }
 

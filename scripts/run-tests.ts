@@ -7,7 +7,7 @@ interface Counts {
   skipped: number;
 }
 
-/** Counts tests; what failed outside any test (a file, a hook) counts as one failure, so the line never flatters. */
+/** Counts tests. A failure outside a test (a file, a hook) counts as one failed test, so that no failure is missed. */
 function count(modules: readonly TestModule[], unhandledErrors: number): Counts {
   const counts: Counts = { passed: 0, failed: unhandledErrors, skipped: 0 };
   for (const testModule of modules) {
@@ -15,7 +15,7 @@ function count(modules: readonly TestModule[], unhandledErrors: number): Counts 
     counts.failed += brokenSuites.length + (testModule.errors().length > 0 ? 1 : 0);
     for (const test of testModule.children.allTests()) {
       const { state } = test.result();
-      // A test still pending at the end belongs to a process that died.
+      // A test that is still pending at the end was in a process that died.
       counts[state === "pending" ? "failed" : state] += 1;
     }
   }

@@ -1,5 +1,5 @@
 // Runs a TypeScript program of this project, after installing the dependencies where they are missing or stale.
-// Plain JavaScript with nothing but Node: it is the first thing that runs in a fresh clone.
+// Plain JavaScript that needs only Node, because it is the first program that runs in a fresh clone.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
@@ -30,7 +30,7 @@ function isInstalled() {
   if (statSync(installed).mtimeMs >= statSync(lock).mtimeMs) {
     return true;
   }
-  // A checkout touches files without changing them: what counts is whether the versions differ.
+  // A checkout changes a file's time without changing the file, so the versions decide.
   const versions = (file) =>
     Object.entries(JSON.parse(readFileSync(file, "utf8")).packages ?? {})
       .filter(([path, entry]) => path !== "" && !entry.optional)

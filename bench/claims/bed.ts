@@ -13,16 +13,16 @@ import { migrate } from "../../src/supabase/migrate.ts";
 export const CLIENTS = 16;
 export const POOL = "bench";
 
-/** One migrated database, and a worker for each client. */
+/** One migrated database, with the row of a GPU worker for each client. */
 export interface Bed {
   readonly databaseUrl: string;
-  /** Login of PostgREST. */
+  /** The database's address with PostgREST's login. */
   readonly authenticatorUrl: string;
   readonly sql: pg.Pool;
   readonly workers: readonly string[];
   /** One connection for each client, open until the server closes. */
   readonly clients: readonly pg.Client[];
-  /** Adds tasks until so many can be claimed. */
+  /** Adds tasks until `queued` of them can be claimed. */
   fill(queued: number): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export interface Server {
   close(): Promise<void>;
 }
 
-/** Postgres with its own defaults, as durable as in production, in a folder that is deleted at the end. */
+/** Postgres with its default settings, so as durable as in production, in a folder that is deleted at the end. */
 export async function startServer(): Promise<Server> {
   const logger = pino({ level: "error" }, process.stderr);
   const guardian = await startGuardian({ logger });
@@ -47,7 +47,7 @@ export async function startServer(): Promise<Server> {
   try {
     const directory = await mkdtemp(join(tmpdir(), "gpu-pool-bench-"));
     await guardian.removeAtEnd(directory);
-    // Postgres does not run as root; its own user must be able to pass.
+    // Postgres does not run as root, and its own user must be able to enter this folder.
     await chmod(directory, 0o711);
     const postgres = await startPostgres({
       guardian,
@@ -110,12 +110,12 @@ async function furnish(databaseUrl: string, authenticatorUrl: string) {
   return { bed, end };
 }
 
-/** A million tasks of a hundred projects, as the trigger would have admitted them, but in seconds. */
+/** Adds a million tasks of a hundred projects, with the values that the trigger would have set, within seconds. */
 export async function addMillion({ sql }: Bed): Promise<void> {
   const client = await sql.connect();
   try {
     await client.query("begin");
-    // No triggers and no checks of references in this transaction: what they would write is given here.
+    // This transaction runs no triggers and checks no references; the insert gives the values that triggers would set.
     await client.query("set local session_replication_role = replica");
     await client.query(
       `insert into projects (id, name)
@@ -135,7 +135,7 @@ export async function addMillion({ sql }: Bed): Promise<void> {
   }
 }
 
-/** Statistics and visibility as autovacuum would leave them: the same ground for every round. */
+/** Vacuums and analyzes, as autovacuum would, so that every round begins alike. */
 export async function settle({ sql }: Bed): Promise<void> {
   await sql.query("vacuum analyze tasks, task_attempts, workers");
 }

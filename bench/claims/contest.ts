@@ -1,12 +1,12 @@
 import type { Figure } from "../figure.ts";
 
-/** One way to do the work; a round answers its rate. */
+/** One way to do the work. A round returns its rate. */
 export interface Contender {
   readonly name: string;
   round(): Promise<number>;
 }
 
-/** Rates by contender, one of each round; the order within a round turns, so that noise and age hit all alike. */
+/** The rates of each contender, one a round. The order rotates from round to round, so that noise and age affect all alike. */
 export async function compete(contenders: readonly Contender[], rounds: number): Promise<Map<string, number[]>> {
   const rates = new Map(contenders.map(({ name }) => [name, [] as number[]]));
   for (let round = 0; round < rounds; round += 1) {
@@ -20,7 +20,7 @@ export async function compete(contenders: readonly Contender[], rounds: number):
   return rates;
 }
 
-/** The figure of the round whose ratio is the median one. */
+/** The figure of the round with the median ratio. */
 export function compare(
   rates: ReadonlyMap<string, readonly number[]>,
   [ours, peer]: readonly [string, string],

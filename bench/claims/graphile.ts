@@ -11,10 +11,10 @@ export async function installGraphile({ databaseUrl }: Bed): Promise<void> {
 }
 
 /**
- * One round of graphile-worker in the bed's own database: its settings as they come (statements prepared, no local
- * queue, no batches of completions), but for the concurrency, the connections that its manual recommends for that
- * (two more), and silence. Its task does nothing.
- * @returns jobs per second, from the first look for a job to the last completion.
+ * One round of graphile-worker in the bed's own database, with its default settings (prepared statements, no local
+ * queue, no batches of completions). Only these differ: the concurrency, the number of connections that its manual
+ * recommends for it (two more), and no log. Its task does nothing.
+ * @returns jobs per second, from the first search for a job to the last completion.
  */
 export async function graphileRound({ databaseUrl, sql }: Bed): Promise<number> {
   await sql.query(
@@ -56,5 +56,5 @@ export async function graphileRound({ databaseUrl, sql }: Bed): Promise<number> 
 }
 
 function failed(): never {
-  throw new Error("graphile-worker ended within a round");
+  throw new Error("graphile-worker ended during a round");
 }

@@ -6,7 +6,7 @@ const BATCHES = 60;
 const SINGLES = 3_000;
 const PARAMS = '{"prompt": "a sunset over mountains", "num_frames": 81}';
 
-/** A table with the columns, defaults and key of `tasks`, and nothing else. */
+/** Creates a table with the columns, defaults and key of `tasks`, without triggers and other indexes. */
 export async function createPlainTable({ sql }: Bed): Promise<void> {
   await sql.query("create table plain_tasks (like tasks including defaults, primary key (id))");
 }
@@ -22,7 +22,7 @@ export async function insertBatches({ clients }: Bed, table: "tasks" | "plain_ta
   });
 }
 
-/** Rows per second, one a statement, from all clients. */
+/** Rows per second, one row a statement, from all clients. */
 export async function insertSingles({ clients }: Bed, table: "tasks" | "plain_tasks"): Promise<number> {
   const text = `insert into ${table} (task_type, pool, project_id, params)
     values ('generate_video', $1, '00000000-0000-0000-0000-000000000000', $2)`;

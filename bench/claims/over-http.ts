@@ -5,7 +5,7 @@ import { startPostgrest } from "../../src/dev/servers/postgrest.ts";
 import { type Bed, CLIENTS, type Server } from "./bed.ts";
 import { type Claim, type Finish, requireCompleted } from "./work.ts";
 
-/** The calls through PostgREST, as a pod makes them: keep-alive connections, the public role, each worker's own token. */
+/** The calls through PostgREST, as a GPU worker makes them: keep-alive, the public role, a token for each worker. */
 export async function httpCalls({ guardian, logger }: Server, { authenticatorUrl, sql, workers }: Bed) {
   const tokens = workers.map(() => `gpw_${randomBytes(32).toString("base64url")}`);
   await sql.query(

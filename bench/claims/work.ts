@@ -1,9 +1,9 @@
 import { performance } from "node:perf_hooks";
 import type { Bed } from "./bed.ts";
 
-/** Tasks that one round works off. */
+/** How many tasks one round completes. */
 export const ROUND_TASKS = 3_000;
-/** What is still queued at the end of a round. */
+/** How many tasks are still queued at the end of a round. */
 export const LEFT_QUEUED = 1_000;
 
 interface Lease {
@@ -11,13 +11,13 @@ interface Lease {
   readonly lease_token: string;
 }
 
-/** Claims for the n-th client; null: nothing was there. */
+/** Claims for the n-th client; null: the queue was empty. */
 export type Claim = (client: number) => Promise<Lease | null>;
 export type Finish = (client: number, lease: Lease) => Promise<void>;
 /** Finishes one and claims the next. */
 export type FinishAndClaim = (client: number, lease: Lease) => Promise<Lease | null>;
 
-/** Tasks per second, claim and complete in two calls. Throws when the line runs dry. */
+/** Tasks per second, with one call to claim and one to complete. Throws if the queue becomes empty. */
 export async function workInTwoCalls(clients: number, claim: Claim, finish: Finish): Promise<number> {
   return await timed(clients, async (client, mayGoOn) => {
     while (mayGoOn()) {
@@ -61,14 +61,14 @@ async function timed(
 
 function some(lease: Lease | null): Lease {
   if (lease === null) {
-    throw new Error("a client found nothing to claim: the line ran dry within a round");
+    throw new Error("a client found nothing to claim: the queue became empty during a round");
   }
   return lease;
 }
 
 const NO_FILE = "null, null, '{}'";
 
-/** The calls over direct connections, prepared as graphile-worker's are. */
+/** The calls over direct connections, as prepared statements like those of graphile-worker. */
 export function directCalls({ clients, workers }: Bed) {
   const ask = async (client: number, name: string, text: string, values: readonly unknown[]) => {
     const { rows } = await clients[client]!.query<{ answer: { task: Lease | null; outcome: string } }>({

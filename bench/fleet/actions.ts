@@ -3,22 +3,22 @@ import { type WorkflowClient, type WorkflowHandle, WorkflowNotFoundError } from 
 type History = Awaited<ReturnType<WorkflowHandle["fetchHistory"]>>;
 type HistoryEvent = NonNullable<History["events"]>[number];
 
-/** One event of a workflow's history, as far as money and growth are concerned. */
+/** What one event of a workflow's history costs. */
 export interface Cost {
   readonly timeMs: number;
-  /** Billable actions, by the rules of Temporal Cloud. */
+  /** Billable actions by the rules of Temporal Cloud. */
   readonly actions: number;
-  /** The order to drain has arrived here. */
+  /** The event is the arrival of a drain signal. */
   readonly drain: boolean;
 }
 
-/** The server gets a beat of a long activity at once and then every 0.8 × its heartbeat timeout. */
+/** The SDK sends a long activity's first heartbeat at once, and then one every 0.8 × the heartbeat timeout. */
 const THROTTLE = 0.8;
 
 /**
- * What a workflow has cost so far, over all its runs, event by event, oldest first. Counted are starts and continuations
- * (1), child starts (2, at the parent), activities with every retry (1 each), their heartbeats as the worker throttles
- * them, timers (1), signals (1, at the receiver), updates (1) and upserts of search attributes (1).
+ * The cost of a workflow so far, over all its runs, event by event, oldest first. These count: starts and continuations
+ * (1), child starts (2, at the parent), activities with every retry (1 each), their heartbeats as the Temporal worker
+ * throttles them, timers (1), signals (1, at the receiver), updates (1) and upserts of search attributes (1).
  */
 export async function costsOf(client: WorkflowClient, workflowId: string): Promise<Cost[]> {
   const runs: Cost[][] = [];
@@ -31,7 +31,7 @@ export async function costsOf(client: WorkflowClient, workflowId: string): Promi
   return runs.flat();
 }
 
-/** As costsOf, for many workflows. @throws naming the one that the server does not know. */
+/** As costsOf, for many workflows. @throws Error that names a workflow that the server does not know. */
 export async function costsOfAll(client: WorkflowClient, workflowIds: readonly string[]): Promise<Cost[][]> {
   const all: Cost[][] = [];
   for (let start = 0; start < workflowIds.length; start += 20) {
@@ -108,7 +108,7 @@ function hasEnded(event: HistoryEvent): boolean {
   return activityOf(event) !== null && !event.activityTaskStartedEventAttributes;
 }
 
-/** Activities that beat on a timer of two seconds send nothing in a life of less; the watch beats at once. */
+/** The watch sends a heartbeat at once. Other activities send the first one after two seconds, so a shorter life has none. */
 function beatsOf(event: HistoryEvent | undefined, lifeMs: number): number {
   const attributes = event?.activityTaskScheduledEventAttributes;
   const timeoutSec = Number(attributes?.heartbeatTimeout?.seconds ?? 0);

@@ -14,31 +14,31 @@ import { startStack } from "../../src/dev/stack.ts";
 
 const SOON_MS = 300_000;
 
-/** As fast as the provider could ever be: what is measured is the pool. */
+/** The provider is as fast as possible, so that the figures show the pool's time. */
 const PROVIDER = { provisioningMs: 100, startingMs: 100, deleteLagSec: 0 };
 
-/** Of a machine with much memory node and the allocator would take more than the process needs. */
+/** On a machine with much memory, Node and the allocator would take more memory than the process needs. */
 const FRUGAL = { NODE_OPTIONS: "--max-old-space-size=256 --max-semi-space-size=16", MALLOC_ARENA_MAX: "2" };
 
 export interface Bed {
   readonly client: Client;
   readonly sql: pg.Pool;
-  /** Where the database's API is, and the key for it. */
+  /** The address and key of the database's API. */
   readonly api: { readonly url: string; readonly key: string };
-  /** @param apiUrl where the process finds the database's API, if not at the stack's gateway. */
+  /** @param apiUrl the database's API for this process; default: the stack's gateway. */
   startWorker(apiUrl?: string): ManagedProcess;
   startPool(pool: string, config: Readonly<Record<string, unknown>>): Promise<WorkflowHandle>;
-  /** How many of the pools' workers are in one of these states. */
+  /** How many workers of these pools have one of these statuses. */
   count(statuses: readonly string[], pools: readonly string[]): Promise<number>;
   close(): Promise<void>;
 }
 
-/** The embedded stack with light pods, and a Temporal worker as it is deployed: built. */
+/** The embedded stack with light pods, and the built Temporal worker, as it is deployed. */
 export async function startBed(): Promise<Bed> {
   const root = fileURLToPath(new URL("../..", import.meta.url));
   await execa("tsx", ["scripts/build.ts"], { cwd: root, preferLocal: true });
   const dataDir = await mkdtemp(join(tmpdir(), "gpu-pool-bench-"));
-  // Postgres does not run as root; its own user must be able to pass.
+  // Postgres does not run as root, and its own user must be able to enter this folder.
   await chmod(dataDir, 0o711);
   const logger = pino({ level: "error" }, process.stderr);
   const stack = await startStack({ dataDir, logger, fresh: true, pods: "light", simulator: PROVIDER });
@@ -91,7 +91,7 @@ export async function startBed(): Promise<Bed> {
   };
 }
 
-/** @returns how long it took, in seconds. Rejects when it does not come to hold within five minutes. */
+/** @returns the seconds until `holds` was true. Rejects after five minutes. */
 export async function until(what: string, holds: () => Promise<boolean>): Promise<number> {
   const begunAt = performance.now();
   while (!(await holds())) {

@@ -13,14 +13,14 @@ const IDLE_MS = 60_000;
 export interface BigFleet {
   readonly upSec: number;
   readonly idleCores: number;
-  /** Until the last worker's workflow had its order. */
+  /** Seconds until the last worker workflow had its drain signal. */
   readonly signalledSec: number;
-  /** Until the last worker's row refused claims. */
+  /** Seconds until the last worker's row refused claims. */
   readonly drainedSec: number;
   readonly peakRssMb: number;
 }
 
-/** Two pools, each brought from nothing to `size` workers and back, under one Temporal worker process. */
+/** Grows two pools from zero to `size` workers each and back to zero, under one Temporal worker process. */
 export async function measureBigFleet(bed: Bed, size: number): Promise<BigFleet> {
   const worker = bed.startWorker();
   const config = { minActiveGpus: 0, maxActiveGpus: size };
@@ -37,7 +37,7 @@ export async function measureBigFleet(bed: Bed, size: number): Promise<BigFleet>
   await holdAt(size);
   const upSec = await up;
 
-  // Idle is who has nothing left to do: the news of a thousand first heartbeats takes its workflows a while.
+  // The fleet is idle only after a thousand `ready` signals were handled, which takes a while.
   await until("every worker's workflow to know that it is active", async () => {
     const query = `WorkflowType = 'gpuWorker' and ${WORKER_PHASE.name} = 'active' and ExecutionStatus = 'Running'`;
     return (await bed.client.workflow.count(query)).count === all;
@@ -49,7 +49,7 @@ export async function measureBigFleet(bed: Bed, size: number): Promise<BigFleet>
 
   const heldMs = Date.now();
   const drained = until(
-    "every worker to be told to go",
+    "every worker's row to refuse claims",
     async () => (await bed.count(["spawning", "active"], POOLS)) === 0,
   );
   await holdAt(0);
@@ -63,12 +63,12 @@ export async function measureBigFleet(bed: Bed, size: number): Promise<BigFleet>
     bed.client.workflow,
     rows.map(({ pool, id }) => workerWorkflowId(pool, id)),
   );
-  // An order that had no effect within half a minute is given again: the first one counts.
-  const told = lives.flatMap((costs) => costs.find(({ drain }) => drain)?.timeMs ?? []);
-  if (told.length < all) {
-    throw new Error(`only ${told.length} of ${all} workers were signalled`);
+  // The first drain signal counts: an order without effect is repeated after half a minute.
+  const signalledMs = lives.flatMap((costs) => costs.find(({ drain }) => drain)?.timeMs ?? []);
+  if (signalledMs.length < all) {
+    throw new Error(`only ${signalledMs.length} of ${all} workers were signalled`);
   }
-  const signalledSec = (Math.max(...told) - heldMs) / 1000;
+  const signalledSec = (Math.max(...signalledMs) - heldMs) / 1000;
   const peak = peakRssMb(worker.pid);
   await Promise.all(pools.map((pool) => pool.terminate("measured")));
   await worker.stop();

@@ -6,12 +6,12 @@ import { Agent, request } from "undici";
 
 export interface CountingProxy {
   readonly url: string;
-  /** Bytes of answers' bodies so far, without those to pods, which are known by their own token. */
+  /** Bytes of the answers' bodies so far. Answers to GPU workers, known by their token header, do not count. */
   readBytes(): number;
   close(): Promise<void>;
 }
 
-/** Stands before the database's API and counts what is read from it. */
+/** A proxy before the database's API that counts the bytes read from it. */
 export async function startCountingProxy(upstream: string): Promise<CountingProxy> {
   const dispatcher = new Agent({ connections: 32 });
   let bytes = 0;

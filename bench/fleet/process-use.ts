@@ -14,7 +14,7 @@ export function peakRssMb(pid: number): number {
 /** Processor time that a process has used, in seconds, with all its threads. */
 export function cpuSec(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // The name before may hold spaces.
+  // The process name in front, in parentheses, may hold spaces.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SEC;
 }

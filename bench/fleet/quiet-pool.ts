@@ -11,21 +11,21 @@ const CALM_MS = 15_000;
 const LONGEST_WAIT_FOR_CALM_MS = 60_000;
 const LEAST_STRETCH_MS = 180_000;
 const SEC_PER_HOUR = 3600;
-/** As the incumbent's loop. */
+/** The period of the incumbent orchestrator's loop. */
 const PEER_PERIOD_SEC = 30;
 
 export interface QuietPool {
   readonly stretchSec: number;
   readonly eventsPerHour: number;
   readonly actionsPerWorkerHour: number;
-  /** From reservation to burial, with the worker's share of all that its pool did. */
+  /** A worker's actions from reservation to deletion, with its share of the pool's actions. */
   readonly actionsPerLife: number;
   readonly bytesPerHour: number;
-  /** Of a loop that reads the living workers and the counts every 30 s. */
+  /** The same figure for a loop that reads the living workers and the counts every 30 s. */
   readonly peerBytesPerHour: number;
 }
 
-/** One pool of `size` workers without a task: brought up, left alone for a while, drained. */
+/** Grows one pool to `size` workers without a task, leaves it alone for a while, and drains it. */
 export async function measureQuietPool(bed: Bed, size: number): Promise<QuietPool> {
   const proxy = await startCountingProxy(bed.api.url);
   const worker = bed.startWorker(proxy.url);
@@ -33,7 +33,7 @@ export async function measureQuietPool(bed: Bed, size: number): Promise<QuietPoo
     const pool = await bed.startPool(POOL, { minActiveGpus: size, maxActiveGpus: size });
     await until(`${size} active workers`, async () => (await bed.count(["active"], [POOL])) === size);
 
-    // From one return of the watch to another, so that no part of its rhythm counts for more or less than its share.
+    // Measured from one return of the watch to another, so that only whole watches count.
     const fromMs = await untilCalm(pool);
     const from = { bytes: proxy.readBytes(), at: performance.now() };
     const toMs = await untilGrown(pool, fromMs + LEAST_STRETCH_MS);
@@ -44,7 +44,7 @@ export async function measureQuietPool(bed: Bed, size: number): Promise<QuietPoo
     const { rows } = await bed.sql.query<{ id: string }>("select id from workers where pool = $1", [POOL]);
     const workflows = rows.map(({ id }) => workerWorkflowId(POOL, id));
     const hours = (toMs - fromMs) / 1000 / SEC_PER_HOUR;
-    // Workers still answer the pool's last signals when the pool rests already.
+    // Worker workflows still handle the pool's last signals when the pool is idle already.
     const restedMs = fromMs + CALM_MS;
     const restedHours = (toMs - restedMs) / 1000 / SEC_PER_HOUR;
     const between = (costs: readonly Cost[], sinceMs: number) =>
@@ -73,7 +73,7 @@ export async function measureQuietPool(bed: Bed, size: number): Promise<QuietPoo
   }
 }
 
-/** @returns the time of the pool's last event, once there was no other for a while; a pool that never rests is not waited for. */
+/** Waits until the pool has no new event for a while, at most 60 s. @returns the time of its last event. */
 async function untilCalm(pool: WorkflowHandle): Promise<number> {
   const giveUpAt = performance.now() + LONGEST_WAIT_FOR_CALM_MS;
   let length = await historyLength(pool);
@@ -87,7 +87,7 @@ async function untilCalm(pool: WorkflowHandle): Promise<number> {
   return await lastEventMs(pool);
 }
 
-/** @returns the time of the pool's first event after the given moment, with those that came along with it. */
+/** Waits for the pool's first event after `afterMs`, and 2 s for the events that follow it. @returns the time of the last one. */
 async function untilGrown(pool: WorkflowHandle, afterMs: number): Promise<number> {
   await sleep(Math.max(0, afterMs - Date.now()));
   const length = await historyLength(pool);

@@ -4,7 +4,7 @@ import { openQueueApi, type QueueApi } from "./queue-api.ts";
 
 export interface Answer {
   status: number;
-  // oxlint-disable-next-line typescript/no-explicit-any -- whatever JSON an HTTP answer holds; tests match on it.
+  // oxlint-disable-next-line typescript/no-explicit-any -- any JSON that an HTTP answer holds; tests match on it.
   body: any;
 }
 
@@ -19,7 +19,7 @@ export interface Person {
 export interface PeopleApi extends QueueApi {
   /** A user with one project and one personal access token. */
   newPerson(): Promise<Person>;
-  /** One request to the gateway with this bearer; null sends none. */
+  /** One request to the gateway with this bearer token; null: without one. */
   ask(method: string, path: string, bearer: string | null, body?: unknown): Promise<Answer>;
   /** A POST to an edge function. */
   call(name: string, bearer: string | null, body: unknown, headers?: Record<string, string>): Promise<Answer>;

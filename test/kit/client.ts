@@ -9,7 +9,7 @@ interface Options {
   readonly input?: string;
 }
 
-/** Starts the real command with this environment only. Without input its stdin is empty. */
+/** Starts the real command with no other environment than this. Without input its stdin is empty. */
 export function launchClient(args: readonly string[], { cwd, env, input = "" }: Options) {
   const { PATH = "", HOME = "", TMPDIR = "/tmp" } = process.env;
   return execa(process.execPath, [BIN, ...args], {

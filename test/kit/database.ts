@@ -6,7 +6,7 @@ import { openSqlPool } from "./sql-pool.ts";
 
 export interface TestDatabase {
   readonly databaseUrl: string;
-  /** Login of PostgREST. */
+  /** The database's address with PostgREST's login. */
   readonly authenticatorUrl: string;
   readonly sql: pg.Pool;
   drop(): Promise<void>;

@@ -1,6 +1,10 @@
-/** The tables of an older orchestrator with data in them, its status as text or as an enum. */
+/** The incumbent orchestrator's tables with data, with the column `status` as text or as an enum. */
 export function incumbentSchema(status: "text" | "enum"): string {
   const type = status === "enum" ? "task_status" : "text";
+  return `${tables(status, type)}\n${data(type)}`;
+}
+
+function tables(status: "text" | "enum", type: string): string {
   return `
 ${status === "enum" ? "create type task_status as enum ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled');" : ""}
 create table users (id uuid primary key default gen_random_uuid(), credits numeric default 0);
@@ -41,8 +45,11 @@ create index idx_tasks_status_worker on tasks (status, worker_id);
 create view orchestrator_status as select count(*) as queued_tasks from tasks where status = 'Queued';
 create view active_workers_health as select id, status, last_heartbeat from workers where status = 'active';
 create function func_claim_available_task(worker_id_param text)
-  returns table (id uuid, params jsonb, task_type text) language sql as $$ select id, params, task_type from tasks limit 1 $$;
+  returns table (id uuid, params jsonb, task_type text) language sql as $$ select id, params, task_type from tasks limit 1 $$;`;
+}
 
+function data(type: string): string {
+  return `
 insert into users (id) values ('11111111-0000-0000-0000-000000000001');
 insert into projects (id, name, user_id, settings)
   values ('22222222-0000-0000-0000-000000000001', 'films', '11111111-0000-0000-0000-000000000001', '{"fps": 16}');

@@ -7,7 +7,7 @@ import { poolWorkflowId } from "../../src/contract/names.ts";
 import type { TestStack } from "./stack.ts";
 import { type CliAnswer, runTemporal } from "./temporal-cli.ts";
 
-/** Takes about three seconds on an idle processor: long enough to be met at work. */
+/** A task of about three seconds on an idle processor: long enough to find its worker busy. */
 export const LONG = { frames: 300, fps: 30, width: 512, height: 512 } as const;
 
 export async function countTasks(stack: TestStack, status: string): Promise<number> {
@@ -29,7 +29,7 @@ export interface WorkerState {
   readonly gone: boolean;
 }
 
-/** Every worker ever booked, oldest first. */
+/** All workers that were ever booked, oldest first. */
 export async function workerStates(stack: TestStack): Promise<WorkerState[]> {
   return await stack.rows<WorkerState>(
     `select id, status, pod_id, post_state, status_reason, gone_at is not null as gone
@@ -60,7 +60,7 @@ export async function expectDoneOnce(stack: TestStack, ids: readonly string[]): 
   await expect.poll(() => notDoneOnce(stack, ids)).toEqual([]);
 }
 
-/** Waits until no worker is left, then holds the rows against what really existed at the provider. */
+/** Waits until no worker is left, then compares the rows with the pods that existed at the provider. */
 export async function expectNothingLeft(stack: TestStack, foreignPods: readonly string[] = []): Promise<void> {
   await expect.poll(() => livingWorkers(stack)).toEqual([]);
   const pods = stack.simulator.ledger().pods.filter(({ id }) => !foreignPods.includes(id));
@@ -71,7 +71,7 @@ export async function expectNothingLeft(stack: TestStack, foreignPods: readonly 
   expect(workers.filter(({ status }) => status !== "terminated" && status !== "error")).toEqual([]);
 }
 
-/** Invariant 1: over its whole life no name was ever carried by two pods. */
+/** Invariant 1: no two pods ever had the same name. */
 export function expectNoTwins(stack: TestStack, foreignPods: readonly string[] = []): void {
   const names = stack.simulator
     .ledger()
@@ -86,7 +86,7 @@ export async function setSpawningTimeout(stack: TestStack, spawningTimeoutSec: n
   await pool.executeUpdate("reconfigure", { args: [{ spawningTimeoutSec }] });
 }
 
-/** Ends the process as a power cut would. */
+/** Kills the process without warning, like a power cut. */
 export async function killHard(victim: ManagedProcess): Promise<void> {
   process.kill(victim.pid, "SIGKILL");
   await victim.exited;
@@ -104,7 +104,7 @@ export async function temporalCliOk(stack: TestStack, args: readonly string[]): 
   return stdout;
 }
 
-/** Rents a pod behind the pool's back; it runs no program. @param mark deployment in its environment; null: none. */
+/** Rents a pod that the pool does not know; it runs no program. @param mark the deployment in its environment; null: none. */
 export async function createPodByHand(stack: TestStack, name: string, mark: string | null): Promise<string> {
   const { apiUrl, apiKey } = stack.simulator;
   stack.simulator.addFault({ on: "create", kind: "mute" });
@@ -123,17 +123,17 @@ export async function createPodByHand(stack: TestStack, name: string, mark: stri
 }
 
 export interface ProviderGate {
-  /** To be given as RUNPOD_API_URL; nothing is answered before `connect`. */
+  /** The value for RUNPOD_API_URL. No request is answered before `connect`. */
   readonly apiUrl: string;
   connect(simulatorUrl: string): void;
-  /** What the next create requests meet, in their order: held before it reaches the provider, or its answer held. */
+  /** For the next create requests, in order: hold the request before the provider, hold its answer, or let it pass. */
   holdCreates(...holds: readonly ("before" | "after" | "pass")[]): void;
   /** Worker names of the create requests that are held now. */
   held(): { readonly before: readonly string[]; readonly after: readonly string[] };
   close(): Promise<void>;
 }
 
-/** Stands between the pool and the provider and stops create requests at an exact point; what it holds it never lets go. */
+/** A proxy between the pool and the provider that stops create requests at an exact point. It never releases what it holds. */
 export async function startProviderGate(): Promise<ProviderGate> {
   let simulatorUrl = "";
   const plan: ("before" | "after" | "pass")[] = [];
@@ -180,7 +180,7 @@ export async function startProviderGate(): Promise<ProviderGate> {
   };
 }
 
-/** What the simulator answered to each request to delete this pod. */
+/** The simulator's answer to each request to delete this pod, as HTTP status. */
 export function deletions(
   requests: readonly { method: string; path: string; status: number | null }[],
   podId: string,

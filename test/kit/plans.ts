@@ -14,23 +14,23 @@ export interface PlanNode {
   readonly Plans?: readonly PlanNode[];
 }
 
-/** One statement as it was really run, the statements inside functions and triggers too. */
+/** One statement that Postgres ran, perhaps inside a function or trigger. */
 export interface RunStatement {
   readonly text: string;
   readonly plan: PlanNode;
   /** All nodes of the plan, the top one first. */
   readonly nodes: readonly PlanNode[];
-  /** Pages that it touched, those of the statements inside it included. */
+  /** How many pages it touched, including the statements inside it. */
   readonly pages: number;
 }
 
 export interface PlanWatch {
-  /** Runs the statement and answers every plan that it ran, in the order in which they ended: the statement's own is the last. */
+  /** Runs the statement. @returns also every plan that ran, in the order of their ends: the statement's own is the last. */
   run<T>(statement: string, values?: readonly unknown[]): Promise<{ rows: T[]; statements: RunStatement[] }>;
   end(): Promise<void>;
 }
 
-/** A connection on which Postgres itself reports the plan of everything it runs, so that no test explains a copy of a query. */
+/** A connection on which Postgres reports the plan of every statement, so that tests see the real queries, not copies. */
 export async function watchPlans(queue: Queue): Promise<PlanWatch> {
   const client = new pg.Client({ connectionString: queue.database.databaseUrl });
   await client.connect();
@@ -69,7 +69,7 @@ function flat(plan: PlanNode): PlanNode[] {
   return [plan, ...(plan.Plans ?? []).flatMap(flat)];
 }
 
-/** The rows that the scans of a relation looked at, thrown away ones included. */
+/** How many rows the scans of a relation read, including rows that a filter removed. */
 export function rowsScanned(statements: readonly RunStatement[], relation: string): number {
   const scans = statements.flatMap(({ nodes }) => nodes.filter((node) => node["Relation Name"] === relation));
   return scans.reduce(
@@ -81,7 +81,7 @@ export function rowsScanned(statements: readonly RunStatement[], relation: strin
   );
 }
 
-/** Texts of the statements that read a relation from its beginning to its end. */
+/** The texts of the statements that scan a whole relation. */
 export function fullScans(statements: readonly RunStatement[], relation: string): string[] {
   return statements
     .filter(({ nodes }) => nodes.some((node) => node["Node Type"] === "Seq Scan" && node["Relation Name"] === relation))
@@ -91,8 +91,8 @@ export function fullScans(statements: readonly RunStatement[], relation: string)
 const PROJECTS = 50;
 
 /**
- * Tasks of fifty projects and of all these pools, one in ten urgent, one in twenty held, and ended ones besides, as
- * the triggers would have left them; a million of them in a minute.
+ * Adds queued and ended tasks of fifty projects and of all these pools, with the values that the triggers would have
+ * set. One in ten is urgent, one in twenty is held. A million tasks take a minute.
  * @returns the projects.
  */
 export async function fillQueue(
@@ -106,9 +106,9 @@ export async function fillQueue(
   }
   const session = await queue.session();
   await session.rows("begin");
-  // Neither triggers nor checks of references in this transaction: what they would write is given here.
+  // This transaction runs no triggers and checks no references; the insert gives the values that triggers would set.
   await session.rows("set local session_replication_role = replica");
-  // Else the rows are not known as committed when the vacuum looks at them, and no scan of an index alone is possible.
+  // With an asynchronous commit the vacuum would not see the rows as committed, and index-only scans would be impossible.
   await session.rows("set local synchronous_commit = on");
   await session.rows(
     `insert into tasks (task_type, pool, project_id, status, gate, priority, vtime, params, worker_id)
@@ -120,7 +120,8 @@ export async function fillQueue(
     [pools, projects, queued, ended],
   );
   await session.rows("commit");
-  // A vacuum marks no page while an autovacuum's snapshot lasts, and without marks the whole table is cheaper to read.
+  // A vacuum marks no page as all-visible while an autovacuum's snapshot is open. Without these marks the planner
+  // prefers to read the whole table.
   await vi.waitFor(
     async () => {
       await session.rows("vacuum analyze tasks");

@@ -15,16 +15,16 @@ export interface QueueApi {
   readonly queue: Queue;
   readonly keys: Keys;
   readonly url: string;
-  /** An unchanged supabase-js client. */
+  /** A supabase-js client as users have it. */
   client(key: string, headers?: Readonly<Record<string, string>>): SupabaseClient;
-  /** As a pod calls: the public key, and its own token next to it. */
+  /** A client with the headers of a GPU worker: the public key and its own token. */
   asWorker(token: string): SupabaseClient;
-  /** Makes this the token of a worker, valid for an hour. */
+  /** Sets a worker's token, valid for an hour. */
   giveToken(worker: string, token: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The queue of `openQueue` behind PostgREST and the gateway, as its users meet it over HTTP. */
+/** The queue of `openQueue` behind PostgREST and the gateway, as users reach it over HTTP. */
 export async function openQueueApi(): Promise<QueueApi> {
   const logger = pino({ level: "fatal" }, process.stderr);
   const guardian = await startGuardian({ logger });

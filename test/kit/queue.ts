@@ -32,7 +32,7 @@ export interface Claim {
   readonly task: ClaimedTask | null;
 }
 
-/** A connection of its own, for what has to be open side by side. */
+/** A connection of its own, for transactions that are open at the same time. */
 export interface Session {
   readonly pid: number;
   rows<T>(statement: string, values?: readonly unknown[]): Promise<T[]>;
@@ -46,26 +46,26 @@ type Columns = Readonly<Record<string, unknown>>;
 export interface Queue {
   readonly database: TestDatabase;
   rows<T>(statement: string, values?: readonly unknown[]): Promise<T[]>;
-  /** The only row of a statement. Throws when there are more or none. */
+  /** The only row of a statement. Throws if there is none or more than one. */
   one<T>(statement: string, values?: readonly unknown[]): Promise<T>;
-  /** The answer of a database function, its arguments by name. */
+  /** Calls a database function with named arguments and returns its answer. */
   call<T>(name: string, args: Columns): Promise<T>;
   session(): Promise<Session>;
-  /** Resolves when this session waits for a lock. */
+  /** Waits until this session waits for a lock. */
   untilBlocked(session: Session): Promise<void>;
-  /** Every test works in a pool of its own, so that none meets another's tasks. */
+  /** Every test has a pool of its own, so that tests do not see each other's tasks. */
   newPool(): Promise<string>;
   newProject(limits?: Columns): Promise<string>;
   newWorkers(pool: string, count: number, columns?: Columns): Promise<string[]>;
   newWorker(pool: string, columns?: Columns): Promise<string>;
-  /** The kinds of what the journal has about a worker, oldest first. */
+  /** The kinds of a worker's journal entries, oldest first. */
   journalOf(worker: string): Promise<string[]>;
-  /** Ids in the order of insertion, by one statement. */
+  /** Inserts tasks by one statement. @returns their ids in the order of insertion. */
   addTasks(pool: string, count: number, columns?: Columns): Promise<string[]>;
   addTask(pool: string, columns?: Columns): Promise<string>;
   task(id: string): Promise<Task>;
   claim(worker: string): Promise<Claim>;
-  /** Claims and throws when there is nothing to be claimed. */
+  /** Claims a task; throws if there is none. */
   lease(worker: string): Promise<ClaimedTask>;
   /** Finishes without a file. */
   finish(lease: ClaimedTask): Promise<string>;
@@ -94,7 +94,7 @@ function callText(name: string, args: Columns): [string, unknown[]] {
   return [`select ${name}(${names.join(", ")}) as answer`, Object.values(args).map(asParameter)];
 }
 
-/** One statement for all rows; `expressions` are columns that SQL computes for each of them. */
+/** One statement for all rows. `expressions` are columns that SQL computes for each row. */
 function insertText(
   table: string,
   count: number,
@@ -110,9 +110,9 @@ function insertText(
   ] as const;
 }
 
-export async function openQueue(): Promise<Queue> {
-  const database = await createTestDatabase();
-  const open = new Set<Session>();
+type Sql = Pick<Queue, "rows" | "one" | "call">;
+
+function sqlOf(database: TestDatabase): Sql {
   const rows = async <T>(statement: string, values: readonly unknown[] = []) =>
     (await database.sql.query(statement, [...values])).rows as T[];
   const one = async <T>(statement: string, values: readonly unknown[] = []): Promise<T> => {
@@ -123,6 +123,12 @@ export async function openQueue(): Promise<Queue> {
     return found[0]!;
   };
   const call = async <T>(name: string, args: Columns) => (await one<{ answer: T }>(...callText(name, args))).answer;
+  return { rows, one, call };
+}
+
+type Inserts = Pick<Queue, "newPool" | "newProject" | "newWorkers" | "newWorker" | "addTasks" | "addTask">;
+
+function insertsOf({ rows }: Sql): Inserts {
   const insert = async (...statement: Parameters<typeof insertText>) =>
     (await rows<{ id: string }>(...insertText(...statement))).map(({ id }) => id);
   const newWorkers = (pool: string, count: number, columns: Columns = {}) =>
@@ -134,40 +140,7 @@ export async function openQueue(): Promise<Queue> {
     );
   const addTasks = (pool: string, count: number, columns: Columns = {}) =>
     insert("tasks", count, { task_type: "generate_video", pool, ...columns });
-  const claim = (worker: string) => call<Claim>("claim_task", { p_worker_id: worker });
-  const outcome = async (name: string, args: Columns) => (await call<{ outcome: string }>(name, args)).outcome;
-
   return {
-    database,
-    rows,
-    one,
-    call,
-    async session() {
-      const client = new pg.Client({ connectionString: database.databaseUrl });
-      await client.connect();
-      const query = async <T>(statement: string, values: readonly unknown[] = []) =>
-        (await client.query(statement, [...values])).rows as T[];
-      const [row] = await query<{ pid: number }>("select pg_backend_pid() as pid");
-      const session: Session = {
-        pid: row!.pid,
-        rows: query,
-        call: async <T>(name: string, args: Columns) =>
-          (await query<{ answer: T }>(...callText(name, args)))[0]!.answer,
-        async end() {
-          open.delete(session);
-          await client.end();
-        },
-      };
-      open.add(session);
-      return session;
-    },
-    async untilBlocked({ pid }) {
-      await expect
-        .poll(() => rows("select 1 from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'", [pid]), {
-          interval: 5,
-        })
-        .toHaveLength(1);
-    },
     async newPool() {
       const name = `p${randomUUID().slice(0, 8)}`;
       await rows("insert into pools (name) values ($1)", [name]);
@@ -176,15 +149,15 @@ export async function openQueue(): Promise<Queue> {
     newProject: async (limits = {}) => (await insert("projects", 1, { name: "a project", ...limits }))[0]!,
     newWorkers,
     newWorker: async (pool, columns) => (await newWorkers(pool, 1, columns))[0]!,
-    async journalOf(worker) {
-      const events = await rows<{ kind: string }>("select kind from pool_events where worker_id = $1 order by id", [
-        worker,
-      ]);
-      return events.map(({ kind }) => kind);
-    },
     addTasks,
     addTask: async (pool, columns) => (await addTasks(pool, 1, columns))[0]!,
-    task: (id) => one<Task>("select * from tasks where id = $1", [id]),
+  };
+}
+
+function workerCallsOf({ call }: Sql): Pick<Queue, "claim" | "lease" | "finish" | "fail" | "release"> {
+  const claim = (worker: string) => call<Claim>("claim_task", { p_worker_id: worker });
+  const outcome = async (name: string, args: Columns) => (await call<{ outcome: string }>(name, args)).outcome;
+  return {
     claim,
     async lease(worker) {
       const { task, worker_status: status } = await claim(worker);
@@ -198,6 +171,55 @@ export async function openQueue(): Promise<Queue> {
     fail: (lease, error, permanent = false) =>
       outcome("fail_task", { ...leaseArgs(lease), p_error: error, p_permanent: permanent }),
     release: (lease) => outcome("release_task", { ...leaseArgs(lease), p_reason: "the test gives it back" }),
+  };
+}
+
+async function openSession({ databaseUrl }: TestDatabase, onEnd: (session: Session) => void): Promise<Session> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  const rows = async <T>(statement: string, values: readonly unknown[] = []) =>
+    (await client.query(statement, [...values])).rows as T[];
+  const [row] = await rows<{ pid: number }>("select pg_backend_pid() as pid");
+  const session: Session = {
+    pid: row!.pid,
+    rows,
+    call: async <T>(name: string, args: Columns) => (await rows<{ answer: T }>(...callText(name, args)))[0]!.answer,
+    async end() {
+      onEnd(session);
+      await client.end();
+    },
+  };
+  return session;
+}
+
+export async function openQueue(): Promise<Queue> {
+  const database = await createTestDatabase();
+  const open = new Set<Session>();
+  const sql = sqlOf(database);
+  return {
+    database,
+    ...sql,
+    ...insertsOf(sql),
+    ...workerCallsOf(sql),
+    async session() {
+      const session = await openSession(database, (ended) => open.delete(ended));
+      open.add(session);
+      return session;
+    },
+    async untilBlocked({ pid }) {
+      await expect
+        .poll(() => sql.rows("select 1 from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'", [pid]), {
+          interval: 5,
+        })
+        .toHaveLength(1);
+    },
+    async journalOf(worker) {
+      const events = await sql.rows<{ kind: string }>("select kind from pool_events where worker_id = $1 order by id", [
+        worker,
+      ]);
+      return events.map(({ kind }) => kind);
+    },
+    task: (id) => sql.one<Task>("select * from tasks where id = $1", [id]),
     async close() {
       for (const session of open) {
         await session.end();

@@ -43,7 +43,7 @@ export interface Kit {
   readonly dataDir: string;
 }
 
-/** A simulator with fast phases and a client for it, both gone when the test is over. */
+/** A simulator with fast phases and a client for it. Both are closed after the test. */
 export async function startKit({
   launch = scriptLauncher(SLEEPER),
   settings = {},
@@ -105,7 +105,7 @@ export async function untilStatus({ simulator }: Kit, id: string, status: PodSta
   await expect.poll(() => simulator.ledger().pods.find((pod) => pod.id === id)?.status).toBe(status);
 }
 
-/** Raw request with the simulator's key, for what the client would never send. */
+/** A raw request with the simulator's key, for requests that the client would never send. */
 export function raw({ simulator }: Kit, method: string, path: string, body?: unknown): Promise<Response> {
   return fetch(`${simulator.url}${path}`, {
     method,
@@ -117,7 +117,7 @@ export function raw({ simulator }: Kit, method: string, path: string, body?: unk
   });
 }
 
-/** False for zombies, too: in a container nobody may reap an orphan. */
+/** False for zombies too: a container may have no init process that reaps orphans. */
 export function isAlive(pid: number | null): boolean {
   return pid !== null && processStartTime(pid) !== null;
 }

@@ -1,8 +1,8 @@
 import pg from "pg";
 
 /**
- * Connections to a test's own database. That it is dropped or its server stopped, also while `end()` is still closing
- * sockets, is no failure of a test: what is asked of a broken connection fails by itself.
+ * Connections to a test's own database. Errors of idle connections are ignored: the database may be dropped, or its
+ * server stopped, while `end()` still closes sockets. A query on a broken connection still fails.
  */
 export function openSqlPool(connectionString: string, max: number): pg.Pool {
   return new pg.Pool({ connectionString, max }).on("error", () => undefined);

@@ -22,7 +22,7 @@ import { createRunpodClient } from "../../src/runpod/client.ts";
 import { connectDatabase, type Database } from "../../src/supabase/client.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 
-/** Short times, so that a whole life takes seconds. Tests override what they are about. */
+/** Short times, so that a worker's whole life takes seconds. Tests override the settings that they test. */
 const QUICK: Readonly<Record<string, string>> = {
   MIN_ACTIVE_GPUS: "0",
   MAX_ACTIVE_GPUS: "4",
@@ -47,11 +47,11 @@ const QUICK_SIMULATOR: Partial<SimulatorSettings> = {
 export interface TestStackOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly simulator?: Partial<SimulatorSettings>;
-  /** Instead of the real GPU worker. */
+  /** Launches pods; default: the real GPU worker. */
   readonly launch?: LaunchPod;
 }
 
-/** Real Postgres, PostgREST, gateway and simulator, and a Temporal worker in this process or in one of its own. */
+/** Real Postgres, PostgREST, gateway and simulator, and a Temporal worker in this process or in its own. */
 export interface TestStack {
   readonly env: Readonly<Record<string, string>>;
   readonly config: Config;
@@ -63,14 +63,14 @@ export interface TestStack {
   readonly guardian: Guardian;
   readonly temporal: Client;
   readonly pool: string;
-  /** Of this stack alone; below it `pods/<pod id>.log`. */
+  /** This stack's own folder; pods log to `pods/<pod id>.log` in it. */
   readonly directory: string;
-  /** Serves workflows and activities from within the test, until close. */
+  /** Runs a Temporal worker in the test's process until close. */
   serve(): Promise<void>;
-  /** Starts src/worker.ts as a process, to be killed. */
+  /** Starts src/worker.ts as a process that the test can kill. */
   startWorkerProcess(onLine?: (line: string) => void): ManagedProcess;
   startPool(input?: Readonly<Record<string, unknown>>): Promise<void>;
-  /** Inserts tasks for this pool and answers their ids. */
+  /** Inserts tasks for this pool and returns their ids. */
   submit(count: number, params?: Readonly<Record<string, unknown>>): Promise<string[]>;
   /** Rows of one SQL statement. */
   rows<T>(statement: string, values?: readonly unknown[]): Promise<T[]>;
@@ -78,85 +78,28 @@ export interface TestStack {
 }
 
 export async function startTestStack(options: TestStackOptions = {}): Promise<TestStack> {
-  const shared = inject("shared");
   const logger = pino({ level: process.env["TEST_LOG_LEVEL"] ?? "fatal" }, process.stderr);
-  const undo: (() => Promise<unknown>)[] = [];
+  const undo: Undo = [];
   const close = async () => {
     for (const end of undo.splice(0).reverse()) {
       await end();
     }
   };
   try {
-    const guardian = await startGuardian({ logger });
-    undo.push(() => guardian.close());
-    const directory = await mkdtemp(join(tmpdir(), "gpu-pool-stack-"));
-    await guardian.removeAtEnd(directory);
-    await chmod(directory, 0o711);
-    const database = await createTestDatabase();
-    undo.push(() => database.drop());
-    const keys = await makeKeys();
-    const postgrest = await startPostgrest({
-      guardian,
-      logger,
-      databaseUrl: database.authenticatorUrl,
-      jwtSecret: keys.jwtSecret,
-      port: await freePort(),
-    });
-    const gateway = await startGateway({
-      port: 0,
-      postgrestUrl: postgrest.url,
-      databaseUrl: database.databaseUrl,
-      storageDir: join(directory, "storage"),
-      keys,
-      videoBucket: "videos",
-      logger,
-    });
-    undo.push(() => gateway.close());
-    const simulator = await startSimulator({
-      launch: options.launch ?? createPodLauncher({ guardian }),
-      dataDir: directory,
-      settings: { ...QUICK_SIMULATOR, ...options.simulator },
-    });
-    undo.push(() => simulator.close());
-
-    // Workflow ids are made from it, and all files share one namespace.
+    const services = await startServices(options, logger, undo);
+    const { guardian, database, keys, api, simulator, directory } = services;
+    // The pool's name is part of the workflow ids, and all test files share one namespace.
     const pool = `p${Math.random().toString(36).slice(2, 10)}`;
-    const env: Record<string, string> = {
-      ...QUICK,
-      GPU_POOL: pool,
-      TEMPORAL_TASK_QUEUE: `queue-${pool}`,
-      TEMPORAL_ADDRESS: shared.temporalAddress,
-      SUPABASE_URL: gateway.url,
-      SUPABASE_ANON_KEY: keys.anonKey,
-      SUPABASE_SERVICE_ROLE_KEY: keys.serviceRoleKey,
-      SUPABASE_DB_URL: database.databaseUrl,
-      RUNPOD_API_URL: simulator.apiUrl,
-      RUNPOD_API_KEY: simulator.apiKey,
-      LOG_LEVEL: "warn",
-      ...options.env,
-    };
+    const env = environmentOf(services, pool, options);
     const config = loadConfig(env);
-    const { taskQueue } = config.temporal;
-    const db = connectDatabase({ url: gateway.url, serviceRoleKey: keys.serviceRoleKey });
-    const connection = await Connection.connect({ address: shared.temporalAddress });
+    const db = connectDatabase({ url: api, serviceRoleKey: keys.serviceRoleKey });
+    const connection = await Connection.connect({ address: inject("shared").temporalAddress });
     undo.push(() => connection.close());
     const temporal = new Client({ connection });
     const rows = async <T>(statement: string, values: readonly unknown[] = []) =>
       (await database.sql.query(statement, [...values])).rows as T[];
-
     return {
-      env,
-      config,
-      keys,
-      api: gateway.url,
-      database,
-      db,
-      simulator,
-      guardian,
-      temporal,
-      pool,
-      directory,
-      rows,
+      ...{ env, config, keys, api, database, db, simulator, guardian, temporal, pool, directory, rows, close },
       async serve() {
         undo.push(await serveInProcess(config, db, logger));
       },
@@ -166,6 +109,7 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
       },
       async startPool(input = {}) {
         const workflowId = poolWorkflowId(pool);
+        const { taskQueue } = config.temporal;
         const handle = await temporal.workflow.start("gpuPool", { workflowId, taskQueue, args: [{ pool, ...input }] });
         undo.push(() => handle.terminate("the test is over").catch(() => undefined));
       },
@@ -177,12 +121,72 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
         );
         return inserted.map(({ id }) => id);
       },
-      close,
     };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** What must be undone at the end, in the order in which it was done. */
+type Undo = (() => Promise<unknown>)[];
+
+type Services = Pick<TestStack, "guardian" | "database" | "keys" | "api" | "simulator" | "directory">;
+
+async function startServices(options: TestStackOptions, logger: pino.Logger, undo: Undo): Promise<Services> {
+  const guardian = await startGuardian({ logger });
+  undo.push(() => guardian.close());
+  const directory = await mkdtemp(join(tmpdir(), "gpu-pool-stack-"));
+  await guardian.removeAtEnd(directory);
+  await chmod(directory, 0o711);
+  const database = await createTestDatabase();
+  undo.push(() => database.drop());
+  const keys = await makeKeys();
+  const postgrest = await startPostgrest({
+    guardian,
+    logger,
+    databaseUrl: database.authenticatorUrl,
+    jwtSecret: keys.jwtSecret,
+    port: await freePort(),
+  });
+  const gateway = await startGateway({
+    port: 0,
+    postgrestUrl: postgrest.url,
+    databaseUrl: database.databaseUrl,
+    storageDir: join(directory, "storage"),
+    keys,
+    videoBucket: "videos",
+    logger,
+  });
+  undo.push(() => gateway.close());
+  const simulator = await startSimulator({
+    launch: options.launch ?? createPodLauncher({ guardian }),
+    dataDir: directory,
+    settings: { ...QUICK_SIMULATOR, ...options.simulator },
+  });
+  undo.push(() => simulator.close());
+  return { guardian, database, keys, api: gateway.url, simulator, directory };
+}
+
+function environmentOf(
+  { api, keys, database, simulator }: Services,
+  pool: string,
+  options: TestStackOptions,
+): Record<string, string> {
+  return {
+    ...QUICK,
+    GPU_POOL: pool,
+    TEMPORAL_TASK_QUEUE: `queue-${pool}`,
+    TEMPORAL_ADDRESS: inject("shared").temporalAddress,
+    SUPABASE_URL: api,
+    SUPABASE_ANON_KEY: keys.anonKey,
+    SUPABASE_SERVICE_ROLE_KEY: keys.serviceRoleKey,
+    SUPABASE_DB_URL: database.databaseUrl,
+    RUNPOD_API_URL: simulator.apiUrl,
+    RUNPOD_API_KEY: simulator.apiKey,
+    LOG_LEVEL: "warn",
+    ...options.env,
+  };
 }
 
 let runtimeInstalled = false;

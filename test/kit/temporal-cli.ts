@@ -13,12 +13,12 @@ export interface CliAnswer {
 }
 
 /**
- * Runs the real `temporal` command. A server under load refuses a call about a workflow whose lock it cannot get in
- * time. SDK clients repeat such a call, the command ends with exit code 1; so it is given again until it is taken.
+ * Runs the real `temporal` command. A server under load refuses a call if it cannot lock the workflow in time. SDK
+ * clients repeat such a call, but the command ends with exit code 1. So the command is repeated until it is accepted.
  */
 export async function runTemporal(args: readonly string[]): Promise<CliAnswer> {
   const { temporalBinary, temporalAddress } = inject("shared");
-  // The server knows the id of an update that it took, and then does not run it a second time.
+  // The server does not run an update a second time if it has the same id.
   const once = args[1] === "update" ? ["--update-id", randomUUID()] : [];
   const giveUpAtMs = Date.now() + PATIENCE_MS;
   for (;;) {

@@ -1,3 +1,3 @@
-import { describePlans } from "../kit/plans-of-the-queue.ts";
+import { describePlans } from "../kit/queue-plans.ts";
 
 describePlans({ queued: 1_000_000, ended: 100_000 });

@@ -1,3 +1,3 @@
-import { describePlans } from "../../kit/plans-of-the-queue.ts";
+import { describePlans } from "../../kit/queue-plans.ts";
 
 describePlans({ queued: 10_000, ended: 2_000 });

@@ -16,7 +16,7 @@ export function withExternalWorkerOptions(command: Command): Command {
   return command.option("--id <id>", "the worker's id, used once (default: a random one)").addOption(poolOption());
 }
 
-/** Registers the worker. @returns the environment of its process, the only place that ever holds its token. @throws ClientError */
+/** Registers the worker. @returns the environment of its process; nothing else ever holds its token. @throws ClientError */
 export async function registerExternalWorker(
   context: Context,
   options: ExternalWorkerOptions,

@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fillQueue, fullScans, type PlanWatch, rowsScanned, type RunStatement, watchPlans } from "./plans.ts";
 import { type Claim, leaseArgs, openQueue, type Queue } from "./queue.ts";
 
-/** Enough for a function's statements to get the plan that they keep. */
+/** After this many calls Postgres keeps one plan for each statement of a function. */
 const CALLS = 8;
 
-/** What holds of the plans of the queue's functions, whatever its size. */
+/** Tests of the query plans of the queue's functions, for any size of the queue. */
 export function describePlans(size: { readonly queued: number; readonly ended: number }): void {
   describe(`with ${size.queued} tasks queued`, () => {
     let queue: Queue;
@@ -23,7 +23,7 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
       await queue?.close();
     });
 
-    const about = (statements: readonly RunStatement[], ...parts: string[]) => {
+    const theStatement = (statements: readonly RunStatement[], ...parts: string[]) => {
       const found = statements.filter(({ text }) => parts.every((part) => text.includes(part)));
       expect(found).toHaveLength(1);
       return found[0]!;
@@ -31,7 +31,7 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
     const usesIndex = (statement: RunStatement, index: string) =>
       expect(statement.nodes.map((node) => node["Index Name"])).toContain(index);
 
-    it("a claim takes the head of one index, and a completion reads what it is about", async () => {
+    it("a claim takes the head of one index, and a completion reads only its own rows", async () => {
       const workers = await queue.newWorkers(pools[1]!, CALLS);
       const touched: number[] = [];
       for (const worker of workers) {
@@ -43,10 +43,10 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
         const claim = await watch.run<{ answer: Claim }>("select claim_task($1) as answer", [worker]);
         const { task } = claim.rows[0]!.answer;
         expect(task).toMatchObject({ task_id: head.id, attempt: 1 });
-        const first = about(claim.statements, "from tasks", "skip locked");
+        const first = theStatement(claim.statements, "from tasks", "skip locked");
         usesIndex(first, "tasks_open");
         expect(first.nodes.map((node) => node["Node Type"])).not.toContain("Sort");
-        // Beside the head itself at most those that were claimed since the last vacuum.
+        // The head, and at most the tasks that were claimed since the last vacuum.
         expect(rowsScanned([first], "tasks")).toBeLessThanOrEqual(CALLS);
         expect(first.pages).toBeLessThan(50);
         expect(fullScans(claim.statements, "tasks")).toEqual([]);
@@ -56,11 +56,11 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
         expect(fullScans(finish.statements, "tasks")).toEqual([]);
         touched.push(claim.statements.at(-1)!.pages + finish.statements.at(-1)!.pages);
       }
-      // Earlier calls also read the catalog, to make their plans.
+      // Earlier calls also read the catalog to make their plans, so the last call counts.
       expect(touched.at(-1)).toBeLessThan(300);
     });
 
-    it("the count of an observation reads its index, and no more than ten thousand entries of it", async () => {
+    it("the count of an observation reads only its index, at most ten thousand entries", async () => {
       const queued = await queue.one<{ n: number }>(
         "select least(count(*), 10000)::int as n from tasks where status = 'Queued' and gate = 'open' and pool = $1",
         [pools[0]],
@@ -71,7 +71,7 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
           [pools[0]],
         );
         expect(rows[0]!.answer.queued).toBe(queued.n);
-        const count = about(statements, "count(*)", "from tasks");
+        const count = theStatement(statements, "count(*)", "from tasks");
         usesIndex(count, "tasks_open");
         expect(rowsScanned([count], "tasks")).toBe(queued.n);
         expect(count.pages).toBeLessThan(1_000);
@@ -79,14 +79,14 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
       }
     });
 
-    it("an admission looks at the head of the line and at the end of its project's, and reads nothing else", async () => {
+    it("an admission reads the head of the queue and the end of its project's tasks, and nothing else", async () => {
       for (let call = 0; call < CALLS; call += 1) {
         const { statements } = await watch.run(
           "insert into tasks (task_type, pool, project_id) values ('generate_video', $1, $2)",
           [pools[2], project],
         );
-        usesIndex(about(statements, "select vtime", "pool = new.pool"), "tasks_open");
-        usesIndex(about(statements, "select max(last)"), "tasks_project_line");
+        usesIndex(theStatement(statements, "select vtime", "pool = new.pool"), "tasks_open");
+        usesIndex(theStatement(statements, "select max(last)"), "tasks_project_line");
         expect(fullScans(statements, "tasks")).toEqual([]);
         expect(rowsScanned(statements, "tasks")).toBeLessThanOrEqual(10);
       }
