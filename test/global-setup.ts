@@ -14,7 +14,7 @@ import { startTemporalServer } from "../src/dev/servers/temporal-server.ts";
 import { migrate } from "../src/supabase/migrate.ts";
 import { bundleWorkflows } from "../src/worker/workflow-bundle.ts";
 
-/** What every test file gets: one Postgres server with a migrated template, one Temporal server, one bundle. */
+/** Shared by all test files: one Postgres server with a migrated template, one Temporal server, one workflow bundle. */
 export interface Shared {
   readonly superuserUrl: string;
   readonly templateDatabase: string;
@@ -30,7 +30,7 @@ declare module "vitest" {
   }
 }
 
-// Called once for each project of the run; all share what the first call starts.
+// Vitest calls this once for each project of the run; all of them share what the first call starts.
 let users = 0;
 let started: Promise<{ shared: Shared; guardian: Guardian }> | undefined;
 
@@ -53,7 +53,7 @@ async function start(): Promise<{ shared: Shared; guardian: Guardian }> {
   const guardian = await startGuardian({ logger });
   const directory = await mkdtemp(join(tmpdir(), "gpu-pool-test-"));
   await guardian.removeAtEnd(directory);
-  // Postgres does not run as root; where the tests do, its own user must be able to pass.
+  // Postgres does not run as root, and its own user must be able to enter this folder if the tests run as root.
   await chmod(directory, 0o711);
   const [database, temporal, workflowBundle] = await Promise.all([
     startDatabase(guardian, logger, directory),

@@ -18,7 +18,7 @@ describe("a GPU worker that dies in the middle of a task", () => {
   });
   afterAll(async () => await stack?.close());
 
-  it("invariant 5: killed, loses its lease with the cause worker_died, and another worker does the task", async () => {
+  it("invariant 5: if killed, loses its lease with the cause worker_died, and another worker does the task", async () => {
     const { ids, pod } = await meetAtWork();
     expect(stack.simulator.killPod(pod.id)).toBe(true);
 
@@ -29,7 +29,7 @@ describe("a GPU worker that dies in the middle of a task", () => {
     expect(second?.worker_id).not.toBe(pod.name);
   });
 
-  it("invariant 8: fallen silent while its pod keeps running, is ended by the age of its heartbeat", async () => {
+  it("invariant 8: if silent while its pod runs on, is ended for the age of its heartbeat", async () => {
     const { ids, pod } = await meetAtWork();
     process.kill(-pod.pid, "SIGSTOP");
     try {
@@ -42,7 +42,7 @@ describe("a GPU worker that dies in the middle of a task", () => {
     }
   });
 
-  it("invariant 5: whose pod vanished at the provider, costs the task no attempt", async () => {
+  it("invariant 5: if its pod vanished at the provider, costs the task no attempt", async () => {
     const { ids, pod } = await meetAtWork();
     expect(stack.simulator.vanishPod(pod.id)).toBe(true);
 
@@ -54,7 +54,7 @@ describe("a GPU worker that dies in the middle of a task", () => {
 
   /** Submits one task and waits until a pod works on it. */
   async function meetAtWork() {
-    // Long enough to be met between its first report of progress, two seconds in, and its end.
+    // Long enough to find the worker busy between its first progress report, after two seconds, and its end.
     const ids = await stack.submit(1, { ...LONG, frames: 1000 });
     const holder = async () =>
       (
@@ -88,6 +88,6 @@ function resume(group: number): void {
   try {
     process.kill(-group, "SIGCONT");
   } catch {
-    // The provider ended it already.
+    // The provider has ended this pod already.
   }
 }

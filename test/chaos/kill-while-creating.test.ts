@@ -22,7 +22,7 @@ describe("a Temporal worker that is killed while it creates pods", () => {
     await gate?.close();
   });
 
-  it("invariant 1: leaves one pod per name, whether it died before the request, before its answer or after the record", async () => {
+  it("invariant 1: leaves one pod per name, whether it died before the request, before the answer or after the record", async () => {
     gate.holdCreates("before", "after", "pass");
     const ids = await stack.submit(7);
     const victim = stack.startWorkerProcess();

@@ -25,7 +25,7 @@ describe("a Temporal worker that is killed while pods are at work", () => {
   });
   afterAll(async () => await stack?.close());
 
-  it("costs the running tasks nothing: they end on the pods that they began on", async () => {
+  it("does not disturb the running tasks: they end on the pods that they began on", async () => {
     const ids = await stack.submit(2, LONG);
     await expect.poll(() => countTasks(stack, "In Progress")).toBe(2);
     await killHard(serving);
@@ -38,10 +38,10 @@ describe("a Temporal worker that is killed while pods are at work", () => {
     expect(await stack.rows("select 1 from task_attempts where cause <> 'completed'")).toEqual([]);
   });
 
-  it("invariant 8: does not end a pod that became ready while nobody watched, although its spawn deadline has passed", async () => {
+  it("invariant 8: does not end a pod that became ready while no watch ran, although its spawn deadline has passed", async () => {
     const booked = (await workerStates(stack)).length;
     await setSpawningTimeout(stack, SPAWNING_TIMEOUT_SEC);
-    // The pod shall boot only after the kill.
+    // The pod must boot only after the kill.
     stack.simulator.configure({ startingMs: 3000 });
     const ids = await stack.submit(2, LONG);
     await expect

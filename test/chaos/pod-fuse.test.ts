@@ -25,7 +25,7 @@ import { deletions, killHard } from "../kit/lifecycle.ts";
 import { openSqlPool } from "../kit/sql-pool.ts";
 
 const POOL = "fused";
-/** More than can be rendered and handed over before the pod's end. */
+/** A task that cannot be rendered and delivered before the pod's end. */
 const ENDLESS = { prompt: "a river", frames: 1_000, fps: 30, width: 1_920, height: 1_080 };
 
 const undo: (() => Promise<unknown>)[] = [];
@@ -35,7 +35,7 @@ afterEach(async () => {
   }
 });
 
-describe("invariant 15: pods that nobody is left to end", () => {
+describe("invariant 15: pods that no process is left to end", () => {
   it("end themselves, the idle one and the busy one, when Temporal, its worker and the database are killed", async () => {
     const stack = await startMortalStack({
       MIN_ACTIVE_GPUS: "2",
@@ -67,7 +67,7 @@ describe("invariant 15: pods that nobody is left to end", () => {
   });
 });
 
-/** Encoders too: a pod's processes are one group. */
+/** Kills the encoders too: a pod's processes are one group. */
 function groupIsAlive(pid: number | null): boolean {
   try {
     return pid !== null && process.kill(-pid, 0);
@@ -76,7 +76,7 @@ function groupIsAlive(pid: number | null): boolean {
   }
 }
 
-/** As in kit/stack.ts, with a Temporal server and a database of its own, which the test may kill. */
+/** A stack as in kit/stack.ts, with a Temporal server and a database of its own, which the test can kill. */
 async function startMortalStack(settings: Readonly<Record<string, string>>) {
   const logger = pino({ level: "silent" });
   const guardian = await startGuardian({ logger });
@@ -114,7 +114,7 @@ async function startMortalStack(settings: Readonly<Record<string, string>>) {
   const launch = createPodLauncher({ guardian });
   const launchEarlyEnding: LaunchPod = (pod) => {
     podKeys.set(pod.id, pod.env["RUNPOD_API_KEY"] ?? "");
-    // The instant that the pool gave, without the minutes by which a pool that lives goes first.
+    // The instant that the pool set, without the minutes in which a running pool would end the pod first.
     const endsAt = new Date(Date.parse(pod.env["POD_ENDS_AT"] ?? "") - FUSE_MARGIN_SEC * 1000).toISOString();
     const outputDir = join(directory, "output", pod.id);
     return launch({ ...pod, env: { ...pod.env, POD_ENDS_AT: endsAt, WORKER_OUTPUT_DIR: outputDir } });

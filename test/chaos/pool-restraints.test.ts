@@ -30,7 +30,7 @@ describe("invariant 13: an image that never becomes ready", () => {
   });
   afterAll(async () => await stack?.close());
 
-  it("opens the breaker after a few pods, rents no more, says so once, and recovers when an operator resumes", async () => {
+  it("opens the breaker after a few pods, rents no more, journals that once, and recovers when an operator resumes", async () => {
     stack.simulator.addFault({ on: "create", kind: "mute", times: 4 });
     const ids = await stack.submit(2);
     const breaker = async () =>
@@ -38,7 +38,7 @@ describe("invariant 13: an image that never becomes ready", () => {
     await expect.poll(breaker).toBe("open");
     await expectNothingLeft(stack);
     const rented = stack.simulator.ledger().pods.length;
-    // Three failures open it; one more pod may have been on its way.
+    // Three failures open it; one more pod may have been requested by then.
     expect(rented).toBeLessThanOrEqual(4);
     const [opened] = await stack.rows<{ reason: string }>(
       "select reason from pool_events where kind = 'alert.breaker'",
@@ -88,7 +88,7 @@ describe("invariant 15: a ceiling for the account's money", () => {
     await stack?.close();
   });
 
-  it("holds over all pools, whatever their operators ask for, and the queue is still worked off", async () => {
+  it("holds over all pools, whatever size operators ask for, and all tasks are still completed", async () => {
     await order(stack, "scale", { target: 4 });
     await expect.poll(() => active(stack)).toBe(1);
     const second = stack.temporal.workflow.getHandle(poolWorkflowId(other));
@@ -107,7 +107,7 @@ describe("invariant 15: a ceiling for the account's money", () => {
   });
 });
 
-describe("invariant 4: hearts that all stop together", () => {
+describe("invariant 4: heartbeats that all stop together", () => {
   let stack: TestStack;
   beforeAll(async () => {
     stack = await startTestStack({ env: { GPU_IDLE_TIMEOUT_SEC: "6", MAX_ACTIVE_GPUS: "3" } });
@@ -116,7 +116,7 @@ describe("invariant 4: hearts that all stop together", () => {
   });
   afterAll(async () => await stack?.close());
 
-  it("suspend the verdicts with an alert, since the database is the suspect; when they beat again, all goes on", async () => {
+  it("suspend the verdicts with an alert, because the database may be the cause; when they come again, all goes on", async () => {
     await order(stack, "scale", { target: 3 });
     await expect.poll(() => active(stack)).toBe(3);
     const pods = stack.simulator.ledger().pods.filter(({ live }) => live);
@@ -137,7 +137,7 @@ describe("invariant 4: hearts that all stop together", () => {
     } finally {
       pids.slice(1).forEach((pid) => process.kill(-pid, "SIGCONT"));
     }
-    // Hearts come back one by one: the last one is no suspect for what was before.
+    // Heartbeats come back one by one, and the last worker must not be ended for the outage.
     await expect.poll(() => countEvents(stack, "health.resumed")).toBe(1);
     pids.slice(0, 1).forEach((pid) => process.kill(-pid, "SIGCONT"));
     expect(await countEvents(stack, "alert.health_suspended")).toBe(1);
@@ -147,7 +147,7 @@ describe("invariant 4: hearts that all stop together", () => {
     expect(await countEvents(stack, "worker.fail")).toBe(0);
   });
 
-  it("do not protect a pod that the provider itself shows as ended", async () => {
+  it("do not protect a pod that the provider shows as ended", async () => {
     await expect.poll(() => active(stack)).toBe(3);
     const pods = stack.simulator.ledger().pods.filter(({ live }) => live);
     for (const { id } of pods) {

@@ -13,7 +13,7 @@ describe("a Temporal worker that is killed again and again", () => {
   });
   afterAll(async () => await stack?.close());
 
-  it("invariant 1: loses no task and leaves no pod, whatever writes the kills fall between", async () => {
+  it("invariant 1: loses no task and leaves no pod, between whatever writes it is killed", async () => {
     const seed = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
     const steps = Array.from({ length: KILLS }, randomFrom(seed)).map((random) => 1 + Math.floor(random * 7));
     try {
@@ -33,7 +33,7 @@ describe("a Temporal worker that is killed again and again", () => {
     }
   });
 
-  /** Counts what activities write, so that the kill falls right behind one write, wherever the pool then is. */
+  /** Counts the writes of activities, so that a kill can come directly after one of them. */
   async function killAfterWrites(victim: ManagedProcess, step: number, submitted: number): Promise<void> {
     const before = await countWrites();
     const isDue = async () =>

@@ -10,7 +10,7 @@ import { startTestStack, type TestStack } from "../kit/stack.ts";
 import { expectDoneOnce, expectNothingLeft, killHard, livingWorkers } from "../kit/lifecycle.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-/** The line of the policy that a later version has changed: its plans hold a kind of action that is new. */
+/** A line of the policy that the later version changes: its plans hold a new kind of action. */
 const SPAWNING = "return [...drains, {";
 
 describe("a rolling deploy: worker processes of two versions, with different settings, at once", () => {
@@ -20,7 +20,7 @@ describe("a rolling deploy: worker processes of two versions, with different set
   });
   afterAll(async () => await stack?.close());
 
-  /** The project's sources as a later version has them. @returns its worker's program. */
+  /** Makes a later version of the project's sources. @returns its Temporal worker's program. */
   async function laterVersion(): Promise<string> {
     const root = join(stack.directory, "later");
     await mkdir(root);
@@ -35,7 +35,7 @@ describe("a rolling deploy: worker processes of two versions, with different set
     return join(root, "src/worker.ts");
   }
 
-  /** A Temporal worker process as the deploy starts it. */
+  /** A Temporal worker process, as a deploy starts it. */
   function deploy(settings: Readonly<Record<string, string>>, main?: string): ManagedProcess {
     const { command, args: own } = projectProgram("worker");
     const args = main === undefined ? own : [...own.slice(0, -1), main];
@@ -53,7 +53,7 @@ describe("a rolling deploy: worker processes of two versions, with different set
     }
   };
 
-  /** However often the processes take turns: nothing is decided over and over. */
+  /** Expects no repeated decisions, however often the processes alternate. */
   async function expectNoSpinning(): Promise<void> {
     const [counted] = await stack.rows<{ decisions: number; messages: number; booked: number }>(
       `select count(*) filter (where kind = 'decision')::int as decisions,
@@ -63,11 +63,11 @@ describe("a rolling deploy: worker processes of two versions, with different set
     );
     const { decisions, messages, booked } = counted ?? { decisions: 0, messages: 0, booked: 0 };
     expect(decisions).toBeGreaterThan(0);
-    // A worker is booked, greeted, drained and let go, each by one decision at most; a message may overtake one.
+    // Each worker is booked, signalled ready, drained and released, each by at most one decision; a message may overtake one.
     expect(decisions).toBeLessThanOrEqual(4 * booked + messages);
   }
 
-  it("the newest one's settings hold whoever watches, so the two never undo each other's work, and nothing is done twice", async () => {
+  it("the newest one's settings are in force whichever process watches, so the two never undo each other's work or repeat it", async () => {
     const old = deploy({ MIN_ACTIVE_GPUS: "1", MAX_ACTIVE_GPUS: "2" });
     await stack.startPool();
     await expect.poll(inForce).toMatchObject({ minActiveGpus: 1, maxActiveGpus: 2 });
@@ -83,7 +83,7 @@ describe("a rolling deploy: worker processes of two versions, with different set
     const handle = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
     await expect
       .poll(async () => {
-        // Each decision ends a watch, and either process may get the next one.
+        // Each decision ends a watch, and either process may run the next one.
         target = 3 - target;
         await handle.executeUpdate("scale", { args: [{ target }] });
         await expect.poll(async () => (await livingWorkers(stack)).length).toBe(target);
@@ -103,7 +103,7 @@ describe("a rolling deploy: worker processes of two versions, with different set
     const unknown = "select 1 from pool_events where details -> 'actions' @> '[{\"kind\": \"rebalance\"}]'";
     expect((await stack.rows(unknown)).length).toBeGreaterThan(0);
 
-    // The deploy ends the old process as an orchestrator does.
+    // The deploy ends the old process with SIGTERM, as an orchestrator does.
     process.kill(old.pid, "SIGTERM");
     await old.exited;
     await handle.executeUpdate("shutdown");

@@ -16,7 +16,7 @@ import {
 
 const claim = z.object({ worker_status: z.string(), task: z.object({ task_id: z.string() }).nullable() });
 
-describe("what operators say with the temporal command", () => {
+describe("orders by the temporal command", () => {
   let stack: TestStack;
   beforeAll(async () => {
     stack = await startTestStack({ env: { MAX_ACTIVE_GPUS: "2", TASKS_PER_GPU_THRESHOLD: "1" } });
@@ -95,7 +95,7 @@ describe("what operators say with the temporal command", () => {
       expect.stringContaining("cannot be decoded"),
     ]);
     const resumed = await countEvents(stack, "message.resume");
-    // What cannot be read does no harm to an order that needs no payload.
+    // A payload that cannot be read does not matter for an order that needs none.
     await temporalCliOk(stack, [
       "workflow",
       "signal",
@@ -111,7 +111,7 @@ describe("what operators say with the temporal command", () => {
     await expectNothingLeft(stack);
   });
 
-  it("scale holds the pool at a size until control is given back with null, or the time is up", async () => {
+  it("scale holds the pool at a size until control is given back with null, or until the time is over", async () => {
     await signal("scale", '{"target": 1}');
     const rested = async () =>
       await stack.rows("select 1 from workers where status = 'active' and now() > ready_at + interval '4 seconds'");
@@ -141,7 +141,7 @@ describe("what operators say with the temporal command", () => {
     expect(row?.expired).toBe(true);
   });
 
-  it("pause keeps the fleet as it is, either way; the update drain empties it", async () => {
+  it("pause keeps the fleet as it is in both directions; the update drain empties it", async () => {
     await signal("scale", '{"target": 1}');
     const active = async () => (await livingWorkers(stack)).map(({ status }) => status);
     await expect.poll(active).toEqual(["active"]);

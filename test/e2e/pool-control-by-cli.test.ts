@@ -13,7 +13,7 @@ import {
   workerStates,
 } from "../kit/lifecycle.ts";
 
-describe("what operators say and ask with the temporal command, beyond size", () => {
+describe("orders and queries by the temporal command, beyond size", () => {
   let stack: TestStack;
   beforeAll(async () => {
     stack = await startTestStack({ env: { MAX_ACTIVE_GPUS: "2", TASKS_PER_GPU_THRESHOLD: "1" } });
@@ -37,7 +37,7 @@ describe("what operators say and ask with the temporal command, beyond size", ()
   }
   const held = async () => (await livingWorkers(stack)).filter(({ status }) => status === "active");
 
-  it("reconfigure changes the pool at once, is shown by the query config, and names what is wrong", async () => {
+  it("reconfigure changes the pool at once, shows in the query config, and names the error in a wrong setting", async () => {
     const answer = await updateOk<PoolConfig>("reconfigure", { minActiveGpus: 1, machinesToKeepIdle: 0 });
     expect(answer.settings).toMatchObject({
       own: ["machinesToKeepIdle", "minActiveGpus"],
@@ -98,7 +98,7 @@ describe("what operators say and ask with the temporal command, beyond size", ()
     expect(
       await stack.rows("select 1 from task_attempts where worker_id = $1 and cause <> 'completed'", [worker]),
     ).toEqual([]);
-    // The hold still stands, so another takes its place.
+    // The hold is still in force, so another worker replaces it.
     await expect.poll(held).toHaveLength(2);
     expect(await updateOk("drainWorker", { worker: "nobody" })).toMatchObject({ outcome: "unknown" });
     expect(await updateOk("drainWorker", { worker })).toMatchObject({ outcome: "not_living" });
@@ -124,7 +124,7 @@ describe("what operators say and ask with the temporal command, beyond size", ()
     ]);
   });
 
-  it("explain tells why, in one sentence a decision, with inputs and actions", async () => {
+  it("explain gives the reason of each decision in one sentence, with inputs and actions", async () => {
     await updateOk("scale", { target: null });
     await expectNothingLeft(stack);
     const ids = await stack.submit(7);
@@ -139,7 +139,7 @@ describe("what operators say and ask with the temporal command, beyond size", ()
     });
   });
 
-  it("a pool that is terminated and started anew has lost neither config, nor hold, nor the breaker's state", async () => {
+  it("a pool that is terminated and started again keeps its config, its hold and the breaker's state", async () => {
     await updateOk("reconfigure", { scaleDownIdleSec: 2, minWorkersForRateCheck: 3 });
     await updateOk("scale", { target: 1 });
     await stack.rows("update pools set breaker = 'open', breaker_since = now() where name = $1", [stack.pool]);
@@ -153,7 +153,7 @@ describe("what operators say and ask with the temporal command, beyond size", ()
     const { spawning = 0, idle = 0, busy = 0 } = now?.inputs ?? {};
     expect(now?.rule).toBe(spawning + idle + busy > 0 ? "hold" : "breaker");
     await updateOk("resume");
-    // A drain that the terminated run had planned may be on its way for half a minute before it is given again.
+    // A drain that the terminated run had planned counts as pending for half a minute before it is repeated.
     await expect.poll(held).toHaveLength(1);
   });
 

@@ -3,7 +3,7 @@ import type { ManagedProcess } from "../../src/process/guardian.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import { deletions, expectNothingLeft, killHard, livingWorkers, notDoneOnce, workerStates } from "../kit/lifecycle.ts";
 
-/** More than can be rendered before the worker's maximum lifetime. */
+/** A task that cannot be rendered before the worker's maximum lifetime. */
 const LONG = { prompt: "a river", frames: 1_000, fps: 30, width: 1_280, height: 720 };
 
 const undo: (() => Promise<unknown>)[] = [];
@@ -14,7 +14,7 @@ afterEach(async () => {
 });
 
 describe("pods that ended themselves while the Temporal worker was away", () => {
-  it("leave rows behind that end terminated, not failed, by the rotation that was due meanwhile", async () => {
+  it("leave rows that end terminated, not in error, by the rotation that became due in the meantime", async () => {
     const stack = await startServedStack({ MIN_ACTIVE_GPUS: "1", WORKER_MAX_LIFETIME_SEC: "20" });
     await expect.poll(async () => (await workerStates(stack))[0]?.status).toBe("active");
     const { id, revive } = await untilPodHasEndedItself(stack);
@@ -23,7 +23,7 @@ describe("pods that ended themselves while the Temporal worker was away", () => 
     await expectRotated(stack, id, 20);
   });
 
-  it("finish the task first when they are being rotated, and their rows end terminated", async () => {
+  it("finish the task first if a rotation is under way, and their rows end terminated", async () => {
     const stack = await startServedStack({ MIN_ACTIVE_GPUS: "0", WORKER_MAX_LIFETIME_SEC: "8" });
     const [task = ""] = await stack.submit(1, LONG);
     const busyInRotation = async () =>
@@ -45,7 +45,7 @@ interface ServedStack extends TestStack {
   serving: ManagedProcess;
 }
 
-/** Lists are taken as seldom as they are in earnest. */
+/** Lists are read as rarely as in production. */
 async function startServedStack(env: Readonly<Record<string, string>>): Promise<ServedStack> {
   const stack = await startTestStack({ env: { MAX_ACTIVE_GPUS: "1", POD_LIST_SEC: "30", ...env } });
   undo.push(() => stack.close());
@@ -54,7 +54,7 @@ async function startServedStack(env: Readonly<Record<string, string>>): Promise<
   return { ...stack, serving };
 }
 
-/** Kills the Temporal worker and waits until the newest worker's pod is gone by its own doing. */
+/** Kills the Temporal worker and waits until the newest GPU worker's pod has ended itself. */
 async function untilPodHasEndedItself(stack: ServedStack): Promise<{ id: string; revive: () => void }> {
   const worker = (await livingWorkers(stack)).at(-1);
   await killHard(stack.serving);

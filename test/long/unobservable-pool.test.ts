@@ -18,7 +18,7 @@ describe("a pool that its controller cannot observe", () => {
   const isStale = async () =>
     (JSON.parse(await run("status", "--json")) as { controller: { stale: boolean | null } }).controller.stale;
 
-  it("is shown with a warning once its last good look is old, and without one after the first good look", async () => {
+  it("is shown with a warning when its last good look is old, and without one after the next good look", async () => {
     await expect.poll(isStale).toBe(false);
     await stack.rows(`update pools set config = '{"maxActiveGpus": "lots"}'`);
     await expect.poll(isStale, { timeout: 2 * PATIENCE_MS, interval: 3_000 }).toBe(true);

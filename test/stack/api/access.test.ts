@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sha256 } from "../../kit/queue.ts";
 import { openPeopleApi, type PeopleApi, type Person } from "../../kit/api.ts";
 
-describe("who meets what through PostgREST", () => {
+describe("access through PostgREST", () => {
   let api: PeopleApi;
   let ann: Person;
   let bob: Person;
@@ -19,7 +19,7 @@ describe("who meets what through PostgREST", () => {
   const as = (jwt: string) => api.client(api.keys.anonKey, { Authorization: `Bearer ${jwt}` });
   const withToken = (token: string) => api.client(api.keys.anonKey, { "x-api-token": token });
 
-  it("shows a signed-in user the rows of their own projects in projects, tasks and tokens, and no other", async () => {
+  it("shows a signed-in user only the rows of their own projects in projects, tasks and tokens", async () => {
     expect((await as(ann.jwt).from("tasks").select("id")).data).toEqual([{ id: task }]);
     expect((await as(ann.jwt).from("projects").select("id")).data).toEqual([{ id: ann.project }]);
     expect((await as(ann.jwt).from("user_api_tokens").select("user_id,label")).data).toEqual([
@@ -29,7 +29,7 @@ describe("who meets what through PostgREST", () => {
     expect((await as(bob.jwt).from("projects").select("id").eq("id", ann.project)).data).toEqual([]);
   });
 
-  it("lets a signed-in user write no table, and see neither a token's hash nor any other table", async () => {
+  it("lets a signed-in user write no table, and read neither a token's hash nor any other table", async () => {
     const client = as(ann.jwt);
     const refused = { error: { code: "42501" } };
     expect(await client.from("tasks").update({ status: "Complete" }).eq("id", task)).toMatchObject(refused);
@@ -43,7 +43,7 @@ describe("who meets what through PostgREST", () => {
     }
   });
 
-  it("shows the public key nothing of it, with a personal access token as without", async () => {
+  it("shows the public key no row, with a personal access token or without", async () => {
     for (const client of [api.client(api.keys.anonKey), withToken(ann.token)]) {
       for (const table of ["tasks", "projects", "user_api_tokens", "workers"]) {
         expect(await client.from(table).select("*")).toMatchObject({ error: { code: "42501" } });
@@ -51,7 +51,7 @@ describe("who meets what through PostgREST", () => {
     }
   });
 
-  it("tells each kind of caller apart", async () => {
+  it("distinguishes every kind of caller", async () => {
     const worker = await api.queue.newWorker(await api.queue.newPool());
     await api.giveToken(worker, "the worker's");
     const who = async (client: ReturnType<typeof as>) => (await client.rpc("api_caller")).data;
@@ -63,7 +63,7 @@ describe("who meets what through PostgREST", () => {
     expect(await who(api.client(api.keys.anonKey))).toEqual({ ...nobody, kind: "anon" });
   });
 
-  it("makes a user a token that is stored as a hash only, works at once, and is dead once revoked", async () => {
+  it("makes a token for a user that is stored only as a hash, works at once, and is invalid once revoked", async () => {
     const { data: made } = await as(ann.jwt).rpc("api_create_token", { p_label: "laptop" });
     expect(made).toMatchObject({ user_id: ann.userId, label: "laptop", token: expect.stringMatching(/^gpp_\w{64}$/) });
     const stored = await api.queue.one<object>("select * from user_api_tokens where id = $1", [made.id]);
@@ -79,7 +79,7 @@ describe("who meets what through PostgREST", () => {
     expect(await api.ask("GET", `/api/tasks/${task}`, made.token)).toMatchObject({ status: 401 });
   });
 
-  it("makes no token for another user, by a token, or for nobody", async () => {
+  it("makes no token for another user, for a caller with a token, or for an anonymous caller", async () => {
     const make = async (client: ReturnType<typeof as>, more: object = {}) =>
       (await client.rpc("api_create_token", { p_label: "x", ...more })).status;
     expect(await make(as(ann.jwt), { p_user_id: bob.userId })).toBe(403);
@@ -88,7 +88,7 @@ describe("who meets what through PostgREST", () => {
     expect(await make(api.client(api.keys.anonKey))).toBe(401);
   });
 
-  it("keeps the tokens of a table that held them in the clear good, also when applied again", async () => {
+  it("keeps tokens valid that a table held in clear text, also when applied again", async () => {
     await api.queue.rows("alter table user_api_tokens add column token text not null default gen_random_uuid()::text");
     const old = `old-${randomUUID()}`;
     await api.queue.rows("insert into user_api_tokens (user_id, token) values ($1, $2)", [ann.userId, old]);

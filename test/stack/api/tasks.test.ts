@@ -39,7 +39,7 @@ describe("the tasks API", () => {
     expect((await api.ask("GET", "/api/tasks?status=Queued", ann[kind])).body.tasks).toEqual([]);
   });
 
-  it("is the same under /functions/v1/tasks, and open to the service key for every project", async () => {
+  it("is the same under /functions/v1/tasks, and gives the service key every project", async () => {
     const id = await create(ann);
     for (const path of [`/functions/v1/tasks/${id}`, `/api/tasks/${id}`]) {
       expect(await api.ask("GET", path, api.keys.serviceRoleKey)).toMatchObject({ status: 200, body: { id } });
@@ -53,7 +53,7 @@ describe("the tasks API", () => {
     });
   });
 
-  it("shows nobody another's task: it is not there to be read, listed, cancelled or waited for", async () => {
+  it("hides another user's task: it cannot be read, listed, cancelled or waited for", async () => {
     const id = await create(ann);
     for (const bearer of [bob.jwt, bob.token]) {
       for (const [method, path] of [
@@ -78,7 +78,7 @@ describe("the tasks API", () => {
     expect((await api.queue.task(id)).status).toBe("Queued");
   });
 
-  it("refuses whoever it does not know: nobody, the public key, a forged or expired JWT, a token never given or revoked", async () => {
+  it("refuses unknown callers: no credential, the public key, a forged or expired JWT, an unknown or revoked token", async () => {
     const revoked = await api.newPerson();
     const [row] = await api.queue.rows<{ id: string }>("select id from user_api_tokens where user_id = $1", [
       revoked.userId,
@@ -130,7 +130,7 @@ describe("the tasks API", () => {
     expect(answer.body.error.message).toContain(field);
   });
 
-  it("keeps the front of the line for the service key, and asks who has several projects for one", async () => {
+  it("takes a priority only from the service key, and requires a user with several projects to name one", async () => {
     expect(await api.ask("POST", "/api/tasks", ann.jwt, { ...sunset, priority: 1 })).toMatchObject({
       status: 403,
       body: { error: { field: "priority" } },
@@ -144,7 +144,7 @@ describe("the tasks API", () => {
     expect(there.project_id).toBe(second);
   });
 
-  it("keeps the front of the line from a worker's token too", async () => {
+  it("takes no priority from a worker's token either", async () => {
     const pool = await api.queue.newPool();
     const worker = await api.queue.newWorker(pool);
     await api.giveToken(worker, "gpw_forward");
@@ -156,7 +156,7 @@ describe("the tasks API", () => {
     expect(await sub(0)).toMatchObject({ error: null, data: { priority: 0, project_id: ann.project } });
   });
 
-  it("creates a repeated id once, and refuses it for another content", async () => {
+  it("creates a repeated id once, and refuses it with other content", async () => {
     const id = randomUUID();
     await create(ann, { id });
     await create(ann, { id });
@@ -165,7 +165,7 @@ describe("the tasks API", () => {
     expect(other).toMatchObject({ status: 409, body: { error: { code: "conflict", field: "id" } } });
   });
 
-  it("pages through all tasks once, also those of one instant", async () => {
+  it("pages through all tasks once, also those created at the same instant", async () => {
     const ids = await api.queue.addTasks(await api.queue.newPool(), 7, { project_id: ann.project });
     const seen: string[] = [];
     let cursor: string | null = "";
@@ -194,7 +194,7 @@ describe("the tasks API", () => {
     });
   });
 
-  it("cancels a task that runs, whose worker learns it, and does not cancel what is complete", async () => {
+  it("cancels a running task and lets its worker know, and does not cancel a complete one", async () => {
     const pool = await api.queue.newPool();
     const worker = await api.queue.newWorker(pool);
     await api.queue.addTask(pool, { project_id: ann.project });
@@ -210,7 +210,7 @@ describe("the tasks API", () => {
     });
   });
 
-  it("cancels a task that a worker claims at the same moment, and its lease with it", async () => {
+  it("cancels a task that a worker claims at the same moment, and ends its lease", async () => {
     const pool = await api.queue.newPool();
     const worker = await api.queue.newWorker(pool);
     const id = await api.queue.addTask(pool, { project_id: ann.project });
@@ -244,7 +244,7 @@ describe("the tasks API", () => {
     }
   });
 
-  it("describes itself: a document that names every route it has, and a page that loads nothing", async () => {
+  it("describes itself by a document that names every route, and by a page that loads no other file", async () => {
     const { status, body } = await api.ask("GET", "/api/openapi.json", null);
     expect(status).toBe(200);
     expect(body.openapi).toBe("3.1.0");

@@ -32,7 +32,7 @@ describe("a worker that finishes and claims in one call", () => {
     expect(await finishAndClaim(next.task!)).toMatchObject({ outcome: "completed", task: null });
   });
 
-  it("that is repeated because its answer was lost has the same next task", async () => {
+  it("gets the same next task if it repeats the call because the answer was lost", async () => {
     const worker = await queue.newWorker(pool);
     await queue.addTasks(pool, 2);
     const lease = await queue.lease(worker);
@@ -50,7 +50,7 @@ describe("a worker that finishes and claims in one call", () => {
     await finishAndClaim(next.task!);
   });
 
-  it("gets nothing more when it is draining, and the next task when its lease was lost", async () => {
+  it("gets no task when it is draining, and the next task when its lease was lost", async () => {
     const worker = await queue.newWorker(pool);
     await queue.addTasks(pool, 2);
     const lost = await queue.lease(worker);
@@ -69,7 +69,7 @@ describe("a worker that finishes and claims in one call", () => {
     await queue.rows("update tasks set status = 'Cancelled' where pool = $1 and status = 'Queued'", [pool]);
   });
 
-  it("finishes only what is its own", async () => {
+  it("finishes only its own task", async () => {
     const [mine, other] = await queue.newWorkers(pool, 2);
     await api.giveToken(mine!, "gpw_finish");
     await queue.addTasks(pool, 2);

@@ -68,7 +68,7 @@ describe("an orchestrator's task whose sub-tasks run", () => {
     await queue.rows("update tasks set status = 'Cancelled' where id = $1", [strange]);
   });
 
-  it("gets the output of the stitch that waited for the others, whichever was written last", async () => {
+  it("gets the output of the stitch task that waited for the others, whichever of them was written last", async () => {
     const { worker, parent, lease, sub } = await orchestrate(1);
     const [stitch] = await children(parent, 1, { dependant_on: sub[0] });
     await queue.rows("update tasks set created_at = now() + interval '1 minute' where id = $1", [sub[0]]);
@@ -80,7 +80,7 @@ describe("an orchestrator's task whose sub-tasks run", () => {
     expect(await queue.task(parent)).toMatchObject({ output_location: "https://files.example/stitched.mp4" });
   });
 
-  it("fails with the last of them when one has failed, and says which", async () => {
+  it("fails when the last of them ends if one has failed, and names that one", async () => {
     const { worker, parent, lease, sub } = await orchestrate(2);
     await delegate(lease);
     await queue.fail(await queue.lease(worker), "no such model", true);
@@ -92,7 +92,7 @@ describe("an orchestrator's task whose sub-tasks run", () => {
     });
   });
 
-  it("is settled at once when its sub-tasks ended before it was delegated, and not before", async () => {
+  it("ends at once when its sub-tasks had ended before it was delegated, and not earlier", async () => {
     const { parent, lease } = await orchestrate(1);
     await finish(await queue.lease(await queue.newWorker(pool)), "https://files.example/v.mp4");
     expect(await queue.task(parent)).toMatchObject({ status: "In Progress" });
@@ -110,7 +110,7 @@ describe("an orchestrator's task whose sub-tasks run", () => {
     expect(await delegate(lease)).toBe("lease_lost");
   });
 
-  it("is completed once when its last two sub-tasks end side by side", async () => {
+  it("is completed once when its last two sub-tasks end at the same time", async () => {
     const { parent, lease } = await orchestrate(2);
     await delegate(lease);
     const [a, b] = [await queue.lease(await queue.newWorker(pool)), await queue.lease(await queue.newWorker(pool))];
@@ -125,7 +125,7 @@ describe("an orchestrator's task whose sub-tasks run", () => {
     expect(await queue.task(parent)).toMatchObject({ status: "Complete" });
   });
 
-  it("is completed when its delegation and the end of its last sub-task meet", async () => {
+  it("is completed when it is delegated at the same time as its last sub-task ends", async () => {
     for (const delegationFirst of [true, false]) {
       const { parent, lease } = await orchestrate(1);
       const child = await queue.lease(await queue.newWorker(pool));
@@ -146,7 +146,7 @@ describe("an orchestrator's task whose sub-tasks run", () => {
     }
   });
 
-  it("takes its unfinished sub-tasks with it when it is cancelled, and later ones are not admitted", async () => {
+  it("cancels its unfinished sub-tasks when it is cancelled, and later ones are not admitted", async () => {
     const { worker, parent, lease, sub } = await orchestrate(2);
     await delegate(lease);
     const running = await queue.lease(worker);
@@ -175,7 +175,7 @@ describe("an orchestrator's task whose sub-tasks run", () => {
     expect(await queue.task(parent)).toMatchObject({ status: "Complete" });
   });
 
-  it("ends with its last sub-task without waiting for its project's row, even where that was held", async () => {
+  it("ends with its last sub-task without waiting for its project's row, even if that sub-task was held", async () => {
     const project = await queue.newProject({ max_running: 1 });
     const { parent, lease } = await orchestrate(0, { project_id: project });
     const other = await queue.addTask(pool, { project_id: project });
@@ -192,7 +192,7 @@ describe("an orchestrator's task whose sub-tasks run", () => {
     await queue.rows("update tasks set status = 'Cancelled' where id = $1", [other]);
   });
 
-  it("is never the parent of another project's task, nor of one that names no task", async () => {
+  it("is never the parent of another project's task, or of a task that names no parent", async () => {
     const { parent, lease } = await orchestrate(0);
     const project = await queue.newProject();
     const [foreign] = await children(parent, 1, { project_id: project });

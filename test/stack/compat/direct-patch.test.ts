@@ -35,8 +35,8 @@ describe("a write to the tables with the service role's key", () => {
     ]);
   const worker = (id: string) => queue.one<Record<string, unknown>>("select * from workers where id = $1", [id]);
 
-  describe("about a task", () => {
-    it("that completes it ends its lease, by any name of the status", async () => {
+  describe("to a task", () => {
+    it("that completes it ends its lease, with any name of the status", async () => {
       const lease = await running();
       const url = "https://elsewhere.example/v.mp4";
       expect(await patch("tasks", lease.task_id, { status: "completed", output_location: url })).toBeNull();
@@ -50,7 +50,7 @@ describe("a write to the tables with the service role's key", () => {
       expect(await queue.finish(lease)).toBe("already_completed");
     });
 
-    it("that completes it with a file that is not in storage is refused", async () => {
+    it("that completes it with a file that is missing in storage is refused", async () => {
       const lease = await running();
       const url = `${api.url}/storage/v1/object/public/videos/${lease.task_id}/none.mp4`;
       expect(await patch("tasks", lease.task_id, { status: "Complete", output_location: url })).toMatch(
@@ -60,7 +60,7 @@ describe("a write to the tables with the service role's key", () => {
       await patch("tasks", lease.task_id, { status: "Cancelled" });
     });
 
-    it("that fails it ends its lease, and the text in output_location is its error", async () => {
+    it("that fails it ends its lease, and the text in output_location becomes its error", async () => {
       const lease = await running();
       expect(await patch("tasks", lease.task_id, { status: "Failed", output_location: "no prompt" })).toBeNull();
       expect(await queue.task(lease.task_id)).toMatchObject({
@@ -72,7 +72,7 @@ describe("a write to the tables with the service role's key", () => {
     });
 
     it.each([["Complete"], ["Failed"], ["Cancelled"]])(
-      "cannot change one that is %s, nor its result",
+      "cannot change a task that is %s, nor its result",
       async (status) => {
         const { task_id: id } = await running();
         await patch("tasks", id, { status, output_location: "https://elsewhere.example/1.mp4" });
@@ -87,7 +87,7 @@ describe("a write to the tables with the service role's key", () => {
       },
     );
 
-    it("that gives it back ends its lease, counts no attempt, and another worker gets it", async () => {
+    it("that returns it to the queue ends its lease, counts no attempt, and another worker gets it", async () => {
       const lease = await running();
       expect(await patch("tasks", lease.task_id, { status: "Bogus" })).toMatch(/^23514: status Bogus is none of /);
       expect(await patch("tasks", lease.task_id, { status: "queued", worker_id: null })).toBeNull();
@@ -99,7 +99,7 @@ describe("a write to the tables with the service role's key", () => {
       expect(await queue.finish(next)).toBe("completed");
     });
 
-    it("that gives it back with a fatal error is a failed attempt, and the third is the last", async () => {
+    it("that returns it to the queue with a fatal error is a failed attempt, and the third is the last", async () => {
       const { task_id: id } = await running();
       for (const count of [1, 2, 3]) {
         const fatal = { status: "Queued", worker_id: null, error_details: `CUDA fault ${count}` };
@@ -111,7 +111,7 @@ describe("a write to the tables with the service role's key", () => {
       expect(await queue.task(id)).toMatchObject({ error_message: "CUDA fault 3" });
     });
 
-    it("that claims it is a lease", async () => {
+    it("that claims it makes a lease", async () => {
       const claimant = await queue.newWorker(pool);
       const id = await queue.addTask(pool);
       expect(await patch("tasks", id, { status: "In Progress", worker_id: claimant, attempts: 0 })).toBeNull();
@@ -133,7 +133,7 @@ describe("a write to the tables with the service role's key", () => {
       await patch("tasks", id, { status: "Cancelled" });
     });
 
-    it("cannot claim what its project's pause holds, nor open its gate", async () => {
+    it("cannot claim a task that its project's pause holds, nor open its gate", async () => {
       const project_id = await queue.newProject({ paused: true });
       const id = await queue.addTask(pool, { project_id });
       const claimant = await queue.newWorker(pool);
@@ -143,7 +143,7 @@ describe("a write to the tables with the service role's key", () => {
       await patch("tasks", id, { status: "Cancelled" });
     });
 
-    it.each([["Complete"], ["Failed"]])("cannot make one %s that nobody holds any more", async (status) => {
+    it.each([["Complete"], ["Failed"]])("cannot make a task %s that no worker holds", async (status) => {
       const lease = await running();
       await queue.release(lease);
       expect(await patch("tasks", lease.task_id, { status })).toMatch(/^PT409: .*no worker holds it/);
@@ -161,7 +161,7 @@ describe("a write to the tables with the service role's key", () => {
     });
 
     it.each([["In Progress"], ["in_progress"]])(
-      "that adds it %s adds it to the queue: there is no lease yet",
+      "that inserts it as %s puts it into the queue, because there is no lease yet",
       async (status) => {
         const holder = await queue.newWorker(pool);
         const row = { task_type: "vace", pool, status, worker_id: holder, generation_started_at: new Date() };
@@ -177,7 +177,7 @@ describe("a write to the tables with the service role's key", () => {
       },
     );
 
-    it("that it is in progress is progress, and delegates an orchestrator's task to its sub-tasks", async () => {
+    it("that says it is in progress counts as progress, and delegates an orchestrator's task to its sub-tasks", async () => {
       const lease = await running({ task_type: "travel_orchestrator" });
       const id = lease.task_id;
       expect(await patch("tasks", id, { status: "In Progress", output_location: "planning" })).toBeNull();
@@ -194,7 +194,7 @@ describe("a write to the tables with the service role's key", () => {
       expect(await queue.task(id)).toMatchObject({ status: "Complete" });
     });
 
-    it("and the end of its lease by its worker agree on one outcome when they meet", async () => {
+    it("at the same time as its worker ends the lease gives one outcome", async () => {
       const lease = await running();
       const session = await queue.session();
       await session.rows("begin");
@@ -216,8 +216,8 @@ describe("a write to the tables with the service role's key", () => {
     });
   });
 
-  describe("about a worker", () => {
-    it("that it is in error is evidence in its row and the journal, and no status", async () => {
+  describe("to a worker", () => {
+    it("that says it is in error is evidence in its row and the journal, and does not change its status", async () => {
       const id = await queue.newWorker(pool, { metadata: { ram_tier: 72 } });
       const fatal = { status: "error", metadata: { error_reason: "cuda_driver", self_terminated: true } };
       expect(await patch("workers", id, fatal)).toBeNull();
@@ -233,7 +233,7 @@ describe("a write to the tables with the service role's key", () => {
       expect(events).toEqual([{ reason: "reported error, stays active: only its lifecycle changes a status" }]);
     });
 
-    it("with a heartbeat makes a spawning one active, once, by the database's clock", async () => {
+    it("with a heartbeat makes a spawning worker active, once, by the database's clock", async () => {
       const id = await queue.newWorker(pool, { status: "spawning" });
       expect(await patch("workers", id, { status: "active" })).toBeNull();
       expect(await worker(id)).toMatchObject({ status: "spawning", ready_at: null });
@@ -247,14 +247,14 @@ describe("a write to the tables with the service role's key", () => {
       ).toHaveLength(1);
     });
 
-    it.each([["terminating"], ["terminated"], ["error"]])("never brings one back that is %s", async (status) => {
+    it.each([["terminating"], ["terminated"], ["error"]])("never revives a worker that is %s", async (status) => {
       const id = await queue.newWorker(pool, { status });
       expect(await patch("workers", id, { status: "active", last_heartbeat: new Date() })).toBeNull();
       expect(await worker(id)).toMatchObject({ status });
       expect((await worker(id))["last_heartbeat"] === null).toBe(status !== "terminating");
     });
 
-    it.each([["spawning"], ["active"]])("that a %s one crashed is no sign of its life", async (status) => {
+    it.each([["spawning"], ["active"]])("that says a %s worker crashed is no heartbeat", async (status) => {
       const id = await queue.newWorker(pool, { status });
       expect(await patch("workers", id, { last_heartbeat: new Date(), status: "crashed" })).toBeNull();
       expect(await worker(id)).toMatchObject({
@@ -265,13 +265,13 @@ describe("a write to the tables with the service role's key", () => {
       });
     });
 
-    it("that registers one that crashed makes it no living one", async () => {
+    it("that registers a crashed worker does not make it a living one", async () => {
       const row = { id: "box-2", pool, status: "crashed", last_heartbeat: new Date() };
       expect((await service.from("workers").insert(row)).error).toBeNull();
       expect(await worker("box-2")).toMatchObject({ status: "spawning", last_heartbeat: null, ready_at: null });
     });
 
-    it("that registers one makes it external, whatever it says", async () => {
+    it("that registers a worker makes it external, whatever the row says", async () => {
       const row = { id: "box-1", pool, status: "error", origin: "pool", last_heartbeat: new Date() };
       const { error } = await service.from("workers").upsert(row);
       expect(error).toBeNull();

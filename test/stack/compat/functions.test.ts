@@ -46,7 +46,7 @@ describe("a worker of the old protocol, with the service role's key", () => {
       [task],
     );
 
-  it("claims a task with its parameters and its lease, and gets the same one again instead of a second", async () => {
+  it("claims a task with its parameters and its lease, and gets the same task again, not a second one", async () => {
     const worker = await queue.newWorker(pool);
     expect(await rpc("func_claim_available_task", { worker_id_param: worker })).toEqual([]);
     const [task, other] = await queue.addTasks(pool, 2, { params: { prompt: "a cat" } });
@@ -76,7 +76,7 @@ describe("a worker of the old protocol, with the service role's key", () => {
     await queue.rows("update tasks set status = 'Cancelled' where id = any ($1)", [[task, other]]);
   });
 
-  it("completes its task by its id alone, and again without harm", async () => {
+  it("completes its task by its id alone, and repeats that without effect", async () => {
     const lease = await claimed(await queue.newWorker(pool));
     const result = { video_url: "https://elsewhere.example/v.mp4", processing_time_seconds: 145.3 };
     const args = { p_task_id: lease.id, p_result: result };
@@ -109,12 +109,12 @@ describe("a worker of the old protocol, with the service role's key", () => {
       outcome: "requeued",
     });
     expect(await queue.task(bad.id)).toMatchObject({ error_message: "no prompt" });
-    // By place, as in an SQL editor.
+    // Arguments by position, as in an SQL editor.
     await queue.rows("select func_mark_task_complete($1::uuid), func_mark_task_failed($1::uuid, 'x')", [done.id]);
     await queue.rows("update tasks set status = 'Cancelled' where id = $1", [bad.id]);
   });
 
-  it("completes with the public address of a file whose name has signs that addresses encode", async () => {
+  it("completes with the public address of a file whose name has characters that URLs encode", async () => {
     const lease = await claimed(await queue.newWorker(pool));
     const files = service.storage.from("videos");
     const path = `${lease.id}/a cat größer.mp4`;
@@ -129,7 +129,7 @@ describe("a worker of the old protocol, with the service role's key", () => {
     expect(await rpc("func_update_task_status", args)).toMatchObject({ outcome: "completed" });
   });
 
-  it("cannot complete with a file of this storage that is not there", async () => {
+  it("cannot complete with a file of this storage that does not exist", async () => {
     const lease = await claimed(await queue.newWorker(pool));
     const path = `${lease.id}/v1.mp4`;
     const url = `${api.url}/storage/v1/object/public/videos/${path}`;
@@ -141,7 +141,7 @@ describe("a worker of the old protocol, with the service role's key", () => {
     expect(await rpc("func_mark_task_complete", args)).toMatchObject({ outcome: "completed" });
   });
 
-  it("loses a lease that it names when that has ended, whoever holds the task now", async () => {
+  it("cannot use a named lease that has ended, whichever worker holds the task now", async () => {
     const lease = await claimed(await queue.newWorker(pool));
     await queue.release({ ...lease, task_id: lease.id });
     const late = { p_task_id: lease.id, p_lease_token: lease.lease_token };
@@ -158,7 +158,7 @@ describe("a worker of the old protocol, with the service role's key", () => {
     await queue.rows("update tasks set status = 'Cancelled' where id = $1", [lease.id]);
   });
 
-  it("fails its task for good with the third attempt", async () => {
+  it("fails its task finally with the third attempt", async () => {
     const worker = await queue.newWorker(pool);
     const { id } = await claimed(worker);
     const args = { p_task_id: id, p_error_message: "CUDA out of memory" };
@@ -171,7 +171,7 @@ describe("a worker of the old protocol, with the service role's key", () => {
     expect(await rpc("func_mark_task_failed", args)).toMatchObject({ success: false, outcome: "not_running" });
   });
 
-  it("reports a status by any of its names", async () => {
+  it("reports a status by any name of it", async () => {
     const worker = await queue.newWorker(pool);
     const update = (id: string, status: string, output?: string) =>
       rpc("func_update_task_status", {
@@ -211,7 +211,7 @@ describe("a worker of the old protocol, with the service role's key", () => {
     await queue.rows("update tasks set status = 'Cancelled' where id = $1", [a]);
   });
 
-  it("has the tasks put back of workers that are not living or never showed a sign of life, and of no others", async () => {
+  it("returns to the queue the tasks of workers that are not living or never sent a heartbeat, and of no others", async () => {
     const fresh = { last_heartbeat: new Date() };
     const alive = await queue.newWorker(pool, fresh);
     const silent = await queue.newWorker(pool);
@@ -244,7 +244,7 @@ describe("a worker of the old protocol, with the service role's key", () => {
     expect(await beat(known)).toEqual({ success: false, worker_status: "terminated" });
   });
 
-  it("sends log lines with its heartbeat, and those about its task are progress of it", async () => {
+  it("sends log lines with its heartbeat, and lines about its task count as progress", async () => {
     const worker = await queue.newWorker(pool);
     const lease = await claimed(worker);
     const beat = (logs: unknown, more: object = {}) =>
@@ -268,7 +268,7 @@ describe("a worker of the old protocol, with the service role's key", () => {
     await rpc("func_mark_task_complete", { p_task_id: lease.id });
   });
 
-  it("that crashed is no sign of life, and changes no status: it is written down once", async () => {
+  it("reports a crash, which is no heartbeat, changes no status and is journaled once", async () => {
     const worker = await queue.newWorker(pool);
     for (const _ of [1, 2]) {
       expect(
@@ -284,7 +284,7 @@ describe("a worker of the old protocol, with the service role's key", () => {
     expect(events).toHaveLength(1);
   });
 
-  it("may use its own token instead of the key, for what is its own", async () => {
+  it("may use its own token instead of the key, for its own rows", async () => {
     const [mine, other] = await queue.newWorkers(pool, 2);
     await api.giveToken(mine!, "gpw_mine");
     const own = api.asWorker("gpw_mine");

@@ -8,7 +8,7 @@ import {
   workerStates,
 } from "../../kit/lifecycle.ts";
 
-describe("a worker's first minutes", () => {
+describe("a new worker", () => {
   let stack: TestStack;
   beforeAll(async () => {
     stack = await startTestStack({ env: { SPAWNING_TIMEOUT_SEC: "5" } });
@@ -17,7 +17,7 @@ describe("a worker's first minutes", () => {
   });
   afterAll(async () => await stack?.close());
 
-  it("ends a worker that never reports at its spawn deadline, removes its pod, and has the task done by a replacement", async () => {
+  it("is ended at its spawn deadline if it never reports: its pod is removed, and a replacement does the task", async () => {
     stack.simulator.addFault({ on: "create", kind: "mute" });
     const ids = await stack.submit(1);
     await expect.poll(async () => (await workerStates(stack))[0]?.pod_id ?? null).not.toBeNull();
@@ -35,7 +35,7 @@ describe("a worker's first minutes", () => {
     expect(attempt?.worker_id).toBe(replacement?.id);
   });
 
-  it("fails a task with bad params at once, names the field, and goes on with the next task", async () => {
+  it("fails a task with bad params at once, names the field, and takes the next task", async () => {
     const [bad = ""] = await stack.submit(1, { frames: "many" });
     const [good = ""] = await stack.submit(1);
     await expectDoneOnce(stack, [good]);

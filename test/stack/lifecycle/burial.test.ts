@@ -15,7 +15,7 @@ describe("the end of pods", () => {
   const hold = async (target: number | null) =>
     await stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool)).signal("scale", { target });
 
-  it("invariant 2: keeps a worker terminating until its pod is really gone, through failing deletes and unknown lists", async () => {
+  it("invariant 2: a worker stays terminating until its pod is seen to be gone, through failing deletes and unknown lists", async () => {
     await hold(1);
     await expect.poll(async () => (await livingWorkers(stack))[0]?.status).toBe("active");
     stack.simulator.addFault({ on: "delete", kind: "error", times: 2 });
@@ -41,7 +41,7 @@ describe("the end of pods", () => {
     expect(rows).toEqual([{ status: "terminated", after: true }]);
   });
 
-  it("invariant 14: never touches a pod that is not this deployment's, whatever it is called", async () => {
+  it("invariant 14: a pod of another deployment is never touched, whatever its name", async () => {
     await hold(null);
     const ids = await stack.submit(4);
     await expect.poll(async () => (await livingWorkers(stack))[0]?.pod_id ?? null).not.toBeNull();

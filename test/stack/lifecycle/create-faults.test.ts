@@ -24,7 +24,7 @@ describe("create requests without a clear answer", () => {
     await stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool)).signal("scale", { target });
   const statuses = async () => (await livingWorkers(stack)).map(({ status }) => status);
 
-  it("invariant 1: adopt the pod that was created all the same, also when lists show it late", async () => {
+  it("invariant 1: adopt the pod that was created nevertheless, also when lists show it late", async () => {
     stack.simulator.addFault({ on: "create", kind: "error", created: true, listLagMs: 2000 });
     stack.simulator.addFault({ on: "create", kind: "reset", created: true });
     stack.simulator.addFault({ on: "create", kind: "garbage", created: true });

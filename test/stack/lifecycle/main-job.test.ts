@@ -12,7 +12,7 @@ describe("the main job", () => {
   });
   afterAll(async () => await stack.close());
 
-  it("grows from zero to what the queue needs, works it off, and goes back to zero with nothing left behind", async () => {
+  it("grows from zero to the size that the queue needs, completes all tasks, and goes back to zero without leftovers", async () => {
     const ids = await stack.submit(7, { frames: 9, fps: 12, width: 96, height: 64 });
     await expect.poll(() => stack.rows("select 1 from tasks where status = 'Complete'")).toHaveLength(7);
     await expect.poll(() => stack.rows("select 1 from workers where gone_at is null")).toHaveLength(0);

@@ -20,7 +20,7 @@ describe("secrets", () => {
   });
   afterAll(async () => await stack?.close());
 
-  it("invariant 10: no token and no key shows up in any history, log or journal, through faults and failures", async () => {
+  it("invariant 10: no token and no key appears in any history, log or journal, also with faults and failures", async () => {
     stack.simulator.addFault({ on: "create", kind: "garbage", created: true });
     stack.simulator.addFault({ on: "create", kind: "no-capacity" });
     stack.simulator.addFault({ on: "delete", kind: "error" });
@@ -44,7 +44,7 @@ describe("secrets", () => {
     const places = { ...(await histories()), ...(await podLogs()), journal: await journal(), log: lines.join("\n") };
     for (const [place, text] of Object.entries(places)) {
       expect({ place, leaked: secrets.filter((secret) => text.includes(secret)).length }).toEqual({ place, leaked: 0 });
-      // Text that was not read at all would pass.
+      // Without this check, a text that was not read at all would pass.
       expect({ place, read: text.includes(stack.pool) }).toEqual({ place, read: true });
     }
   });
@@ -78,7 +78,7 @@ describe("secrets", () => {
   }
 });
 
-/** Every string of a decoded history, payloads included: their bytes would hide it in JSON. */
+/** Every string of a history, with payloads decoded: as bytes in JSON they would hide a secret. */
 function textOf(value: unknown): string {
   if (value instanceof Uint8Array) {
     return Buffer.from(value).toString("utf8");

@@ -38,7 +38,7 @@ describe("several pools side by side in one namespace", () => {
     });
   }
 
-  /** @param pool null: that of the task's type. */
+  /** @param pool null: the pool of the task's type. */
   async function submit(count: number, pool: string | null = null, type = "generate_video"): Promise<string[]> {
     const params = { prompt: "a cat", frames: 8, fps: 8, width: 64, height: 64 };
     const rows = await stack.rows<{ id: string }>(
@@ -58,7 +58,7 @@ describe("several pools side by side in one namespace", () => {
     return await stack.rows<Workers>("select pool, count(*)::int as n from workers group by pool order by pool");
   }
 
-  it("each works off its own task types with its own settings, and its workers carry its name", async () => {
+  it("each completes its own task types with its own settings, and its workers carry its name", async () => {
     const [foreign = ""] = await submit(1, null, "upscale_at_night");
     const ids = [...(await submit(6)), ...(await submit(3, night))];
     await expectDoneOnce(stack, ids);
@@ -72,7 +72,7 @@ describe("several pools side by side in one namespace", () => {
        where t.pool <> w.pool or w.id not like w.pool || '-%'`,
     );
     expect(strays).toEqual([]);
-    // No GPU worker here knows this type; but it was a worker of the type's pool that said so.
+    // No GPU worker here knows this type, but a worker of the type's pool reported that.
     expect(await stack.rows("select pool, status from tasks where id = $1", [foreign])).toEqual([
       { pool: night, status: "Failed" },
     ]);
@@ -80,7 +80,7 @@ describe("several pools side by side in one namespace", () => {
     await expectNothingLeft(stack);
   });
 
-  it("what is said to one does not reach the other", async () => {
+  it("an order to one does not reach the other", async () => {
     const handle = stack.temporal.workflow.getHandle(poolWorkflowId(night));
     await handle.executeUpdate("drain");
     const waiting = await submit(1, night);

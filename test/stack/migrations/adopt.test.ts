@@ -9,7 +9,7 @@ function task(n: number) {
   return `33333333-0000-0000-0000-00000000000${n}`;
 }
 
-describe("migrating the tables of an older orchestrator", () => {
+describe("migrating the incumbent orchestrator's tables", () => {
   const { superuserUrl, authenticatorPassword } = inject("shared");
   const undo: (() => Promise<unknown>)[] = [];
   afterEach(async () => {
@@ -48,7 +48,7 @@ describe("migrating the tables of an older orchestrator", () => {
   };
 
   it.each(["text", "enum"] as const)(
-    "keeps every row and claims what waits, with a status of type %s",
+    "keeps every row and makes queued tasks claimable, with a status of type %s",
     async (kind) => {
       const { url, rows } = await databaseWith(incumbentSchema(kind));
       await migrate(url);
@@ -88,12 +88,12 @@ describe("migrating the tables of an older orchestrator", () => {
         { metadata: { runpod_id: "abc" } },
       ]);
 
-      // Its running task is a lease; the orchestrator's task holds nobody.
+      // The running task has a lease; the orchestrator's task holds no worker.
       const own = await claimed(rows, "gpu-living");
       expect(own).toMatchObject({ task_id: task(2), attempt: 1 });
       const done = "select finish_task($1, $2, null, null, '{}') as answer";
       expect((await rows(done, [own?.task_id, own?.lease_token]))[0].answer).toEqual({ outcome: "completed" });
-      // First in, first out among the old rows, then what the completion opened.
+      // First in, first out among the old rows, then the task that the completion opened.
       for (const next of [4, 5, 6]) {
         const lease = await claimed(rows, "gpu-living");
         expect(lease?.task_id).toBe(task(next));
@@ -108,7 +108,7 @@ describe("migrating the tables of an older orchestrator", () => {
   );
 
   it.each(["text", "enum"] as const)(
-    "has a running orchestrator task wait for the sub-tasks that it has written, with a status of type %s",
+    "lets a running orchestrator task wait for the sub-tasks that it has written, with a status of type %s",
     async (kind) => {
       const { url, rows } = await databaseWith(incumbentSchema(kind));
       const add = async (type: string, status: string, parent: string | null, output: string | null) => {
@@ -152,7 +152,7 @@ describe("migrating the tables of an older orchestrator", () => {
   it.each(["text", "enum"] as const)("serves the old functions and views over a status of type %s", async (kind) => {
     const { url, rows } = await databaseWith(incumbentSchema(kind));
     await migrate(url);
-    // Its worker restarts: what it held goes on, as a lease.
+    // Its worker restarts and goes on with the task that it held, now with a lease.
     const claim = "select * from func_claim_available_task(worker_id_param => 'gpu-living')";
     expect(await rows(claim)).toMatchObject([{ id: task(2) }]);
     await rows("select func_mark_task_failed($1, 'out of memory')", [task(2)]);
@@ -180,7 +180,7 @@ describe("migrating the tables of an older orchestrator", () => {
     );
   });
 
-  it("reads the names that other programs gave to a status, and refuses one without a meaning, changing nothing", async () => {
+  it("reads the names that other programs gave to a status, and refuses an unknown one without changing anything", async () => {
     const renamed = `${incumbentSchema("text")} update tasks set status = 'completed' where status = 'Complete';`;
     const { url, rows } = await databaseWith(renamed);
     await rows("update tasks set status = 'Paused' where id = $1", [task(5)]);
@@ -191,7 +191,7 @@ describe("migrating the tables of an older orchestrator", () => {
     expect(await rows("select status from tasks where id = $1", [task(1)])).toEqual([{ status: "Complete" }]);
   });
 
-  it("keeps the lines of its log in the order of their time, and takes new ones after them", async () => {
+  it("keeps the log lines in the order of their times, and adds new ones after them", async () => {
     const { url, rows } = await databaseWith(incumbentSchema("enum"));
     await migrate(url);
     const line = { level: "INFO", message: "new line", source_type: "orchestrator_gpu" };
@@ -205,7 +205,7 @@ describe("migrating the tables of an older orchestrator", () => {
     ]);
   });
 
-  it("drops the policies of its tables, saying so, so that nobody reads what is not theirs", async () => {
+  it("drops the policies of its tables and reports that, so that no caller reads the rows of others", async () => {
     const { url, rows } = await databaseWith(incumbentSchema("text"));
     await rows("create policy theirs on generations using (true)");
     const notices: string[] = [];
@@ -234,7 +234,7 @@ describe("migrating the tables of an older orchestrator", () => {
     expect(await seenBy("11111111-0000-0000-0000-000000000001")).toEqual({ tasks: 9, projects: 1 });
   });
 
-  it("makes uuids of ids that were text, and says which column it cannot convert", async () => {
+  it("converts ids from text to uuid, and names the column that it cannot convert", async () => {
     const older = (id: string) => `
       create table workers (id text primary key, status text, metadata text);
       create table tasks (id text primary key, task_type text not null, params text not null default '{}', status text not null,

@@ -40,7 +40,7 @@ describe("the migrations", () => {
       .map((name) => name.replace(/\.sql$/, ""))
       .toSorted();
 
-  it("say of each table what a row of it is, and let a deletion find whoever waits for its task", async () => {
+  it("describe the rows of each table in a comment, and let a deletion find dependent tasks by an index", async () => {
     const url = await emptyDatabase();
     await migrate(url);
     const silent = `select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'
@@ -53,7 +53,7 @@ describe("the migrations", () => {
     expect(JSON.stringify(plan)).toContain("tasks_dependant");
   });
 
-  it("are applied once, in the order of their names, and a second run has nothing to do", async () => {
+  it("are applied once, in the order of their names, and a second run does nothing", async () => {
     const url = await emptyDatabase();
     const names = await files();
     expect(await migrate(url)).toEqual(names);
@@ -62,13 +62,13 @@ describe("the migrations", () => {
     expect(recorded.map(({ name }) => name)).toEqual(names);
   });
 
-  it("take turns when two run at once: each file is applied by one of them", async () => {
+  it("exclude each other when two runs start at once: each file is applied by one of them", async () => {
     const url = await emptyDatabase();
     const runs = await Promise.all([migrate(url), migrate(url), migrate(url)]);
     expect(runs.flat().toSorted()).toEqual(await files());
   });
 
-  it("keep what is in the tables when they run again", async () => {
+  it("keep the rows of all tables when they run again", async () => {
     const url = await emptyDatabase();
     await migrate(url);
     await query(url, "insert into tasks (task_type) values ('generate_video')");
@@ -78,7 +78,7 @@ describe("the migrations", () => {
     ]);
   });
 
-  it("hold without the automatic grants that a hosted project may have", async () => {
+  it("work without the automatic grants that a hosted project may have", async () => {
     const url = await emptyDatabase();
     for (const kind of ["tables", "functions", "sequences"]) {
       await query(

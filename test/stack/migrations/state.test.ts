@@ -12,7 +12,7 @@ import { appliedMigrations, ensureBucket, migrate, withClient } from "../../../s
 import { incumbentSchema } from "../../kit/incumbent.ts";
 import { runClient } from "../../kit/client.ts";
 
-/** A row in every table, at work: a lease, a sub-task that waits, a limit, a notification that is due. */
+/** A row in every table, in use: a lease, a waiting sub-task, a limit, a due notification. */
 const inhabitants = `
   insert into pools (name) values ('main');
   insert into projects (id, name, user_id, max_running) values (gen_random_uuid(), 'films', gen_random_uuid(), 2);
@@ -64,20 +64,20 @@ describe("the state of a database", () => {
   const cli = (url: string, ...args: string[]) =>
     runClient(["db", ...args], { cwd: tmpdir(), env: { SUPABASE_DB_URL: url } });
 
-  it("is the committed one after the migrations, in catalog and types", async () => {
+  it("matches the committed catalog and types after the migrations", async () => {
     const url = await emptyDatabase();
     await migrate(url);
     const files = await withClient(url, generatedFiles);
     for (const file of files) {
       const isCurrent = (await readFile(file.url, "utf8")) === file.text;
-      // Where it is not: npx tsx scripts/generate-types.ts --write
+      // If it does not match: npx tsx scripts/generate-types.ts --write
       expect({ file: fileURLToPath(file.url), isCurrent }).toMatchObject({ isCurrent: true });
     }
     expect(await drift(url)).toEqual([]);
   });
 
   it.each(["text", "enum"] as const)(
-    "has no drift after an older orchestrator's tables were adopted, status %s",
+    "has no drift after the incumbent's tables were adopted, status %s",
     async (kind) => {
       const url = await emptyDatabase();
       await run(url, incumbentSchema(kind));
@@ -86,7 +86,7 @@ describe("the state of a database", () => {
     },
   );
 
-  it("comes from the printed script as from the command; the script may be run again, and both be mixed", async () => {
+  it("is the same by the printed script and by the command; the script may be run again, and both may be mixed", async () => {
     const url = await emptyDatabase();
     const script = await migrationScript("clips");
     await run(url, script);
@@ -99,7 +99,7 @@ describe("the state of a database", () => {
     expect(await rows(url, "select count(*)::int as n from tasks")).toEqual([{ n: 1 }]);
   });
 
-  it("comes from the printed script over an older orchestrator's tables too", async () => {
+  it("is the same by the printed script over the incumbent's tables", async () => {
     const url = await emptyDatabase();
     await run(url, incumbentSchema("enum"));
     await run(url, await migrationScript("videos"));
@@ -107,7 +107,7 @@ describe("the state of a database", () => {
     expect(await migrate(url)).toEqual([]);
   });
 
-  it("shows a change by hand as drift: what is missing, what differs, what callers could meet instead", async () => {
+  it("shows a manual change as drift: missing objects, changed ones, and unexpected ones that callers could reach", async () => {
     const url = await emptyDatabase();
     await migrate(url);
     await run(
@@ -133,7 +133,7 @@ describe("the state of a database", () => {
     );
   });
 
-  it("has a public bucket once asked for, also where it was private", async () => {
+  it("has a public bucket if that is configured, also if it was private before", async () => {
     const url = await emptyDatabase();
     expect(await ensureBucket(url, "videos")).toBe("created");
     expect(await ensureBucket(url, "videos")).toBeNull();
@@ -144,7 +144,7 @@ describe("the state of a database", () => {
     expect(await ensureBucket(url, "videos")).toBeNull();
   });
 
-  it("is told by the command: status, verify and their exit codes", async () => {
+  it("is reported by the commands status and verify, with their exit codes", async () => {
     const url = await emptyDatabase();
     const names = await migrationNames();
     const before = await cli(url, "status", "--json");
@@ -189,7 +189,7 @@ describe("the state of a database", () => {
     expect(isEverywhere).toBe(after === inhabitants);
   });
 
-  it("needs no connection to be printed", async () => {
+  it("can be printed as a script without a connection", async () => {
     const { exitCode, stdout } = await runClient(["db", "migrate", "--print"], { cwd: tmpdir(), env: {} });
     expect(exitCode).toBe(0);
     expect(stdout.trim()).toBe((await migrationScript("videos")).trim());

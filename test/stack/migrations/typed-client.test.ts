@@ -21,7 +21,7 @@ describe("the operations of the database, over HTTP", () => {
   });
   afterAll(() => api?.close());
 
-  it("claim a task, complete it against its lease, and say what a second completion is", async () => {
+  it("claim a task, complete it with its lease, and name the outcome of a second completion", async () => {
     const worker = await api.queue.newWorker(pool);
     expect(await db.claimTask(worker)).toBeNull();
     const task = await api.queue.addTask(pool, { params: { prompt: "a cat" } });
@@ -39,7 +39,7 @@ describe("the operations of the database, over HTTP", () => {
     expect(await api.queue.task(task)).toMatchObject({ status: "Complete", result_data: { frames: 8 } });
   });
 
-  it("give a failed attempt back to the queue, and fail the task with the third", async () => {
+  it("return a failed attempt to the queue, and fail the task with the third", async () => {
     const worker = await api.queue.newWorker(pool);
     const task = await api.queue.addTask(pool);
     for (const outcome of ["requeued", "requeued", "failed"]) {
@@ -49,7 +49,7 @@ describe("the operations of the database, over HTTP", () => {
     expect(await api.queue.task(task)).toMatchObject({ status: "Failed", error_message: "out of memory", attempts: 3 });
   });
 
-  it("read tasks by what they are asked for, also past a thousand rows, and count what may be claimed", async () => {
+  it("read tasks by filters, also past a thousand rows, and count claimable ones", async () => {
     const before = await db.countAvailableTasks("gpu");
     await api.queue.addTasks(pool, 1_005);
     await api.queue.addTask(pool, { status: "Complete" });
@@ -66,7 +66,7 @@ describe("the operations of the database, over HTTP", () => {
     expect([after.queued - before.queued, after.active - before.active]).toEqual([1_004, 1]);
   });
 
-  it("book an external worker, and refuse to change a status: that is the lifecycle's", async () => {
+  it("register an external worker, and refuse to change a status, because only the worker workflow does that", async () => {
     const id = `box-${randomUUID().slice(0, 8)}`;
     expect(await db.createWorkerRecord(id, "RTX 4090", pool)).toMatchObject({
       id,
@@ -90,7 +90,7 @@ describe("the operations of the database, over HTTP", () => {
     );
   });
 
-  it("put back the tasks of workers that are not living, and of no other", async () => {
+  it("return to the queue the tasks of workers that are not living, and of no others", async () => {
     const [dead, living] = await api.queue.newWorkers(pool, 2);
     await api.queue.addTasks(pool, 2);
     await db.claimTask(dead!);

@@ -33,7 +33,7 @@ describe("the views", () => {
     expect(data).toHaveLength(1);
     return data![0] as Row;
   };
-  /** An attempt that was held from one second to another before now. */
+  /** An attempt that was held between two times, given in seconds before now. */
   const held = (worker: string, task: string, fromSec: number, toSec: number, cause = "completed", attempt = 1) =>
     queue.rows(
       `insert into task_attempts (worker_id, task_id, attempt, started_at, ended_at, cause)
@@ -41,7 +41,7 @@ describe("the views", () => {
       [worker, task, attempt, fromSec, toSec, cause],
     );
 
-  it.each(VIEWS)("include %s, for the service role alone, with a comment", async (view) => {
+  it.each(VIEWS)("include %s, only for the service role, with a comment", async (view) => {
     const { error } = await api.client(api.keys.serviceRoleKey).from(view).select("*").limit(1);
     expect(error).toBeNull();
     const refused = await api.client(api.keys.anonKey).from(view).select("*");
@@ -49,7 +49,7 @@ describe("the views", () => {
     expect(await queue.one(`select obj_description('${view}'::regclass) is not null as told`)).toEqual({ told: true });
   });
 
-  it("task_queue_analysis and normalized_task_status say what a task waits for", async () => {
+  it("task_queue_analysis and normalized_task_status show what a task waits for", async () => {
     pool = await queue.newPool();
     const paused = await queue.newProject({ paused: true });
     const open = await queue.addTask(pool, { created_at: new Date(Date.now() - 90_000) });
@@ -111,7 +111,7 @@ describe("the views", () => {
     });
   });
 
-  it("active_workers_health tells age of the heartbeat, memory, task and idleness, of living workers alone", async () => {
+  it("active_workers_health shows heartbeat age, memory, task and idle time, only of living workers", async () => {
     pool = await queue.newPool();
     const ago = (sec: number) => new Date(Date.now() - sec * 1000);
     const beat = { last_heartbeat: ago(40), vram_total_mb: 24_000, vram_used_mb: 6_000 };
@@ -133,7 +133,7 @@ describe("the views", () => {
     expect(await queue.rows("select 1 from active_workers_health where pool = $1", [pool])).toHaveLength(2);
   });
 
-  it("recent_task_activity has waiting and processing times of what changed within a day", async () => {
+  it("recent_task_activity has waiting and processing times of tasks that changed within a day", async () => {
     pool = await queue.newPool();
     const [task, old] = await queue.addTasks(pool, 2, { created_at: new Date(Date.now() - 300_000) });
     await queue.rows(
@@ -148,7 +148,7 @@ describe("the views", () => {
     expect(row).toMatchObject({ task_id: task, status: "Complete", waiting_sec: 100, processing_sec: 145.5 });
   });
 
-  it("worker_performance has the success rate and the throughput, without what was nobody's fault", async () => {
+  it("worker_performance has the success rate and the throughput, without attempts that do not count", async () => {
     pool = await queue.newPool();
     const [a, b, c, d, e] = await queue.addTasks(pool, 5);
     const now = Date.now();
@@ -177,7 +177,7 @@ describe("the views", () => {
     });
   });
 
-  it("worker_costs has the booked cost of a gone worker, the running one of another, nothing without a pod", async () => {
+  it("worker_costs has the final cost of a gone worker, the running cost of a living one, and none without a pod", async () => {
     pool = await queue.newPool();
     const now = Date.now();
     const hourAgo = new Date(now - 3_600_000);
@@ -200,7 +200,7 @@ describe("the views", () => {
     expect(await cost(unpriced)).toBeNull();
   });
 
-  it("task_costs shares a worker's whole cost among its tasks, by the time that each was held", async () => {
+  it("task_costs splits a worker's whole cost among its tasks, by the time that each was held", async () => {
     pool = await queue.newPool();
     const gone = { status: "terminated", gone_at: new Date() };
     const one = await queue.newWorker(pool, { ...gone, cost_usd: 1 });
@@ -220,7 +220,7 @@ describe("the views", () => {
     expect(await cost(unknown)).toBeNull();
   });
 
-  it("v_recent_errors and v_worker_log_activity sum up the logs of a day", async () => {
+  it("v_recent_errors and v_worker_log_activity summarise the logs of a day", async () => {
     await queue.rows(
       `insert into system_logs (timestamp, source_type, source_id, worker_id, log_level, message)
        select now() - hours * interval '1 h', 'worker', 'w-log', 'w-log', level, level

@@ -48,7 +48,7 @@ describe("gpu-pool notifications", () => {
     expect(await run("remove", added.id)).toMatchObject({ exitCode: 1 });
   });
 
-  it("shows what was given up, and begins again with it", async () => {
+  it("shows notifications that were given up, and sends them again", async () => {
     const { id } = await json<{ id: string }>("add", "http://127.0.0.1:1/hook", "--kinds", "pool.alert");
     await api.queue.rows(
       `insert into outbox (kind, payload, endpoint_id, attempts, dead_at, last_error)
@@ -68,7 +68,7 @@ describe("gpu-pool notifications", () => {
     expect(due).toHaveLength(3);
   });
 
-  it("names what is wrong with its input", async () => {
+  it("names the error in a wrong input", async () => {
     for (const [args, said] of [
       [["add", "ftp://host/"], "Expected an http or https address."],
       [["add", "http://host/", "--kinds", "task.started"], "Expected some of task.completed, task.failed, pool.alert"],
@@ -83,7 +83,7 @@ describe("gpu-pool notifications", () => {
     expect(stderr).toContain("is not present in table");
   });
 
-  it("are nothing for the public key", async () => {
+  it("is closed to the public key", async () => {
     const anyone = api.client(api.keys.anonKey);
     const attempts = [
       await anyone.from("notification_endpoints").select(),

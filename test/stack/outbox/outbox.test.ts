@@ -14,7 +14,7 @@ interface Received {
   readonly givenUp: number;
 }
 
-/** Answers by path: /ok 200, /moved a redirect to /ok, /hang never, anything else 500. */
+/** Answers by path: /ok with 200, /moved with a redirect to /ok, /hang never, any other path with 500. */
 async function startReceiver() {
   const received: Received[] = [];
   let givenUp = 0;
@@ -85,7 +85,7 @@ describe("the outbox", () => {
     );
     return row!.id;
   }
-  /** A task that a worker has brought to an end. */
+  /** A task that a worker has ended. */
   async function endTask(project: string, status: "Complete" | "Failed", columns: object = {}): Promise<string> {
     const [task] = await stack.rows<{ id: string }>(
       "insert into tasks (task_type, pool, project_id) values ('generate_video', 'elsewhere', $1) returning id",
@@ -106,7 +106,7 @@ describe("the outbox", () => {
       [endpoint],
     );
 
-  it("tells a project's endpoint of a completed task, signed, with an id of the delivery", async () => {
+  it("notifies a project's endpoint of a completed task, signed, with a delivery id", async () => {
     const project = await newProject();
     const endpoint = await newEndpoint("/ok/completed", { project });
     const task = await endTask(project, "Complete", {
@@ -136,7 +136,7 @@ describe("the outbox", () => {
     await expect.poll(async () => (await outboxOf(endpoint))[0]).toMatchObject({ done: true, attempts: 1 });
   });
 
-  it("tells of a failed task and of those that fail with it, once each", async () => {
+  it("notifies of a failed task and of those that fail with it, once each", async () => {
     const project = await newProject();
     await newEndpoint("/ok/failed", { project });
     const [parent] = await stack.rows<{ id: string }>(
@@ -158,7 +158,7 @@ describe("the outbox", () => {
       ]);
   });
 
-  it("tells nobody of another project's, another pool's or an unasked kind of event, nor of a cancelled task", async () => {
+  it("notifies no endpoint of another project's or pool's event, of a kind not subscribed, or of a cancelled task", async () => {
     const [project, other] = [await newProject(), await newProject()];
     const endpoints = [
       await newEndpoint("/ok/nothing", { project: other }),
@@ -189,7 +189,7 @@ describe("the outbox", () => {
     });
   });
 
-  it("tries again later what an endpoint did not take, under the same delivery id, and follows no redirect", async () => {
+  it("retries a delivery that an endpoint did not accept, with the same delivery id, and follows no redirect", async () => {
     const project = await newProject();
     const endpoints = [await newEndpoint("/broken", { project }), await newEndpoint("/moved", { project })];
     await endTask(project, "Complete");
@@ -205,7 +205,7 @@ describe("the outbox", () => {
     );
   });
 
-  it("gives up after the tenth attempt, and the journal says so without address or secret", async () => {
+  it("gives up after the tenth attempt, and journals that without address or secret", async () => {
     const project = await newProject();
     const endpoint = await newEndpoint("/dead?key=hidden", { project });
     const task = await endTask(project, "Failed");
@@ -238,7 +238,7 @@ describe("the outbox", () => {
     await expect.poll(error).toBe("no answer within 10 s");
   });
 
-  it("gives a row that was taken to nobody else, until its minute is over", async () => {
+  it("gives a taken row to no other sender until its minute is over", async () => {
     const endpoint = await newEndpoint("/ok/taken", { pool: "taken" });
     await stack.rows("update notification_endpoints set enabled = false where id = $1", [endpoint]);
     await stack.rows(
@@ -248,7 +248,7 @@ describe("the outbox", () => {
     expect(await stack.rows("select 1 from outbox_take(100) where endpoint_id = $1", [endpoint])).toEqual([]);
     const client = await stack.database.sql.connect();
     try {
-      // Enabled for this transaction only, so that the running sender does not join in.
+      // Enabled in this transaction only, so that the running sender does not see it.
       await client.query("begin");
       await client.query("update notification_endpoints set enabled = true where id = $1", [endpoint]);
       const take = async () =>
@@ -276,7 +276,7 @@ describe("the outbox", () => {
 });
 
 describe("the pause before the next attempt", () => {
-  it("begins at 5 s, doubles, and ends at an hour", () => {
+  it("begins at 5 s, doubles, and grows to an hour at most", () => {
     expect([1, 2, 3, 9, 10, 20].map(retryDelaySec)).toEqual([5, 10, 20, 1280, 2560, 3600]);
   });
 });

@@ -79,8 +79,8 @@ function reserve(count: number) {
   });
 }
 
-describe("what the breaker counts", () => {
-  it("invariant 13: who failed before it was ready, against who became ready, within the window", async () => {
+describe("the breaker's count", () => {
+  it("invariant 13: compares workers that failed before they were ready with those that became ready, within the window", async () => {
     await longClosed();
     for (const id of await queue.newWorkers(pool, 2, { status: "spawning" })) {
       await fail(id);
@@ -97,7 +97,7 @@ describe("what the breaker counts", () => {
     expect((await observe(7)).breaker).toMatchObject({ failed: 3, ready: 2 });
   });
 
-  it("the last boots of a day, where the window has fewer than it takes: those of a small pool lie far apart", async () => {
+  it("takes the last boots of a day if the window has too few, because a small pool boots rarely", async () => {
     await longClosed();
     const failed = (minutes: number) => queue.newWorker(pool, { status: "error", failed_at: minutesAgo(minutes) });
     for (const minutes of [1, 11, 21, 31]) {
@@ -115,7 +115,7 @@ describe("what the breaker counts", () => {
     expect(await counts(5)).toMatchObject({ failed: 0, ready: 0 });
   });
 
-  it("nothing from before its last change, so that an old failure opens it once", async () => {
+  it("takes nothing from before the breaker's last change, so that an old failure opens it once", async () => {
     await longClosed();
     await fail(await queue.newWorker(pool, { status: "spawning" }));
     expect((await observe()).breaker.failed).toBe(1);
@@ -123,7 +123,7 @@ describe("what the breaker counts", () => {
     expect((await observe()).breaker).toMatchObject({ state: "open", failed: 0 });
   });
 
-  it("a failure that is long gone and buried too, as long as it is recent", async () => {
+  it("takes a recent failure also when its worker is gone", async () => {
     const failed = await queue.newWorker(pool, { status: "spawning" });
     await fail(failed);
     await queue.call("worker_gone", { p_worker_id: failed });
@@ -132,7 +132,7 @@ describe("what the breaker counts", () => {
 });
 
 describe("the breaker's state", () => {
-  it("goes round as decided, each change is journaled with its reason, and only the opening is an alert", async () => {
+  it("changes as decided; each change is journaled with its reason, and only the opening is an alert", async () => {
     await queue.rows("insert into notification_endpoints (url, kinds) values ('http://127.0.0.1:9/', '{pool.alert}')");
     await turn("open", "5 of 5 failed");
     await turn("half_open", "5 minutes are over");
@@ -150,7 +150,7 @@ describe("the breaker's state", () => {
     expect(await queue.rows(alerts, [pool])).toEqual([{ reason: "5 of 5 failed" }]);
   });
 
-  it("ignores a change that does not follow from it: the decision was made of an older state", async () => {
+  it("ignores a change that does not follow from the present state, because an older state was observed", async () => {
     await turn("half_open");
     await turn("closed");
     await turn("nonsense");
@@ -163,7 +163,7 @@ describe("the breaker's state", () => {
     expect(await eventsOf("breaker.")).toHaveLength(1);
   });
 
-  it("is not touched by a watch that decides no longer", async () => {
+  it("is not changed by a superseded watch", async () => {
     await queue.call("pool_begin_watch", { p_pool: pool, p_watch_id: "new" });
     const late = queue.call("pool_record_decision", {
       p_pool: pool,
@@ -178,7 +178,7 @@ describe("the breaker's state", () => {
     expect(await stateNow()).toBe("closed");
   });
 
-  it("closes when an operator resumes, and says so only where it was not closed", async () => {
+  it("closes when an operator resumes, and journals that only if it was not closed", async () => {
     const say = (kind: string, mode: string) =>
       queue.call("pool_set_intent", { p_pool: pool, p_kind: kind, p_mode: mode });
     await say("resume", "normal");
@@ -204,7 +204,7 @@ describe("the breaker's state", () => {
     expect((await observe()).breaker).toMatchObject({ state: "open", since_ms: since });
   });
 
-  it("books nothing while open, and one at a time while half open", async () => {
+  it("lets no worker be booked while open, and one at a time while half-open", async () => {
     await turn("open");
     expect(await reserve(3)).toMatchObject({ outcome: "breaker_open", workers: [] });
     await turn("half_open");
@@ -221,7 +221,7 @@ describe("the breaker's state", () => {
     ]);
   });
 
-  it("lets one probe through, whatever number of decisions reserve at once", async () => {
+  it("lets one worker probe, however many decisions reserve at once", async () => {
     await turn("open");
     await turn("half_open");
     const answers = await Promise.all(Array.from({ length: 8 }, () => reserve(2)));
@@ -230,7 +230,7 @@ describe("the breaker's state", () => {
 });
 
 describe("the other counts of an observation", () => {
-  it("launches of the last minute, also of workers that are gone, and of no machine that came by itself", async () => {
+  it("launches of the last minute, also of workers that are gone, but not of external workers", async () => {
     await reserve(2);
     await queue.newWorker(pool, { status: "terminated", gone_at: new Date() });
     await queue.newWorker(pool, { created_at: minutesAgo(2) });
@@ -238,7 +238,7 @@ describe("the other counts of an observation", () => {
     expect((await observe()).launched_last_minute).toBe(3);
   });
 
-  it("invariant 4: verdicts of five minutes on heartbeat or progress, not the provider's word, not a deadline", async () => {
+  it("invariant 4: verdicts on heartbeat or progress in five minutes, not those by the provider's list or a deadline", async () => {
     for (const evidence of ["provider", "heartbeat", null]) {
       await fail(await queue.newWorker(pool), evidence);
     }
@@ -250,20 +250,20 @@ describe("the other counts of an observation", () => {
     expect((await observe()).failed_recently).toBe(2);
   });
 
-  it("a worker that was drained long ago fails now, not when its drain began", async () => {
+  it("a failure counts from its own time, not from the drain that came before", async () => {
     await fail(await queue.newWorker(pool, { status: "terminating", terminating_at: minutesAgo(30) }), "heartbeat");
     expect((await observe()).failed_recently).toBe(1);
   });
 });
 
-describe("a verdict on standstill", () => {
+describe("a verdict on missing progress", () => {
   const stuckWorker = async () => {
     const worker = await queue.newWorker(pool);
     await queue.addTask(pool);
     const lease = await queue.lease(worker);
     return { worker, lease };
   };
-  /** The verdict on what was seen of the task before. */
+  /** The verdict on the task's progress as it was observed. */
   const verdictOn = async (lease: { task_id: string }) => {
     const { ms } = await queue.one<{ ms: string }>(
       "select to_ms(coalesce(progress_at, started_at)) as ms from task_attempts where task_id = $1",
@@ -278,7 +278,7 @@ describe("a verdict on standstill", () => {
       p_progress: 0.5,
     });
 
-  it("invariant 8: is refused when the task has moved since it was given", async () => {
+  it("invariant 8: is refused when the task has made progress since", async () => {
     const { worker, lease } = await stuckWorker();
     const verdict = await verdictOn(lease);
     await progress(lease);
@@ -291,7 +291,7 @@ describe("a verdict on standstill", () => {
     });
   });
 
-  it("is refused when the task has come to its end, or the next one has begun", async () => {
+  it("is refused when the task has ended or the next one has begun", async () => {
     const { worker, lease } = await stuckWorker();
     const verdict = await verdictOn(lease);
     await queue.finish(lease);
@@ -301,7 +301,7 @@ describe("a verdict on standstill", () => {
     expect(await fail(worker, "progress", verdict)).toMatchObject({ outcome: "refused_recovered" });
   });
 
-  it("holds when nothing has moved since the verdict", async () => {
+  it("is carried out when there was no progress since", async () => {
     const { worker, lease } = await stuckWorker();
     await progress(lease);
     expect(await fail(worker, "progress", await verdictOn(lease))).toMatchObject({ outcome: "failed" });
@@ -311,7 +311,7 @@ describe("a verdict on standstill", () => {
     });
   });
 
-  it("any other evidence than the three is refused", async () => {
+  it("is refused with any other than the three kinds of evidence", async () => {
     await expect(fail(await queue.newWorker(pool), "hearsay")).rejects.toMatchObject({ code: "23514" });
   });
 });

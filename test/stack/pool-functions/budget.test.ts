@@ -21,7 +21,7 @@ beforeAll(async () => {
   queue = await openQueue();
 });
 beforeEach(async () => {
-  // The account's spend is everybody's: no test may meet another's pods.
+  // The account's spend covers all pools, so no test may see the pods of another.
   await queue.rows("truncate workers cascade");
   pool = await queue.newPool();
   other = await queue.newPool();
@@ -53,7 +53,7 @@ function reserve(name: string, count: number, caps: Caps, decision: string = ran
 function rented(name: string, usd: number, columns: Readonly<Record<string, unknown>> = {}) {
   return queue.newWorker(name, { cost_per_hr_usd: usd, pod_created_at: new Date(), ...columns });
 }
-/** A pod of long ago, whose price the pool remembers. */
+/** An old pod, whose price is the pool's last known one. */
 function remember(name: string, usd: number) {
   const past = new Date(Date.now() - 3 * 86_400_000);
   return rented(name, usd, { status: "terminated", created_at: past, pod_created_at: past, gone_at: past });
@@ -68,7 +68,7 @@ async function journaled() {
 }
 
 describe("the account's spend", () => {
-  it("counts every pod of every pool that was not seen gone, and no machine that is somebody else's", async () => {
+  it("counts every pod of every pool that was not seen gone, and no external worker", async () => {
     await rented(pool, 0.5);
     await rented(pool, 0.25, { status: "error" });
     await rented(other, 0.75, { status: "terminating", deleted_at: new Date() });
@@ -77,7 +77,7 @@ describe("the account's spend", () => {
     expect(await spend()).toMatchObject({ hourly_usd: 1.5, price_usd: 0.25, unpriced: 0 });
   });
 
-  it("takes for a pod without a price its pool's last one, or else the dearest pool's", async () => {
+  it("counts a pod without a price at its pool's last price, or else at the dearest pool's", async () => {
     expect(await spend()).toEqual({ hourly_usd: 0, today_usd: 0, price_usd: null, unpriced: 0 });
     await queue.newWorker(pool, { status: "spawning" });
     expect(await spend()).toMatchObject({ hourly_usd: 0, price_usd: null, unpriced: 1 });
@@ -88,13 +88,13 @@ describe("the account's spend", () => {
     expect(await spend(other)).toMatchObject({ hourly_usd: 0.3, price_usd: 0.4 });
   });
 
-  it("is not read where nobody asks", async () => {
+  it("is not read if it is not requested", async () => {
     const args = { p_pool: pool, p_known_fleet: null, p_poll_sec: 30 };
     expect(await queue.call("pool_observe", { ...args, p_full: false })).toMatchObject({ spend: null });
     expect(await queue.call("pool_observe", { ...args, p_full: true })).toMatchObject({ spend: { hourly_usd: 0 } });
   });
 
-  it("of today begins at midnight UTC, for who lives and for who is gone", async () => {
+  it("of today begins at midnight UTC, for living and for gone workers", async () => {
     const { midnight, hours } = await queue.one<{ midnight: Date; hours: number }>(
       `select date_trunc('day', now(), 'UTC') as midnight,
         extract(epoch from now() - date_trunc('day', now(), 'UTC'))::float8 / 3600 as hours`,
@@ -120,7 +120,7 @@ describe("the account's spend", () => {
 });
 
 describe("reserve_workers under the account's ceilings", () => {
-  it("invariant 15: books what the rate leaves room for, then nothing, and journals the figures", async () => {
+  it("invariant 15: books as many as the rate leaves room for, then none, and journals the figures", async () => {
     await rented(other, 0.5);
     await remember(pool, 0.4);
     const caps = { p_max_hourly_usd: 1.4 };
@@ -142,7 +142,7 @@ describe("reserve_workers under the account's ceilings", () => {
     });
   });
 
-  it("goes by one at a time while no price is known, and waits for the first pod's", async () => {
+  it("books one worker while no price is known, and waits for the first pod's price", async () => {
     const caps = { p_max_hourly_usd: 2 };
     const [first] = (await reserve(pool, 5, caps)).workers;
     expect(await reserve(pool, 5, caps)).toMatchObject({ outcome: "over_budget", workers: [] });
@@ -151,7 +151,7 @@ describe("reserve_workers under the account's ceilings", () => {
     expect((await journaled())[0]).toContain("price not known");
   });
 
-  it("books nothing once the day's budget is spent, at whatever rate, and as asked before", async () => {
+  it("books none when the day's budget is spent, at any rate, and all requested ones before", async () => {
     const midnight = await queue.one<{ at: Date }>("select date_trunc('day', now(), 'UTC') as at");
     await rented(other, 1_000, { pod_created_at: midnight.at, status: "terminated", gone_at: new Date() });
     const { today_usd: today } = await spend();
@@ -163,7 +163,7 @@ describe("reserve_workers under the account's ceilings", () => {
     expect((await reserve(pool, 3, {})).workers).toHaveLength(3);
   });
 
-  it("takes a pod that costs nothing for what it is", async () => {
+  it("accepts a price of zero", async () => {
     await remember(pool, 0);
     expect((await reserve(pool, 3, { p_max_hourly_usd: 1 })).workers).toHaveLength(3);
   });

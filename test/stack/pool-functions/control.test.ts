@@ -35,7 +35,7 @@ describe("pool_begin_watch", () => {
   };
   const [morning, noon] = ["2026-01-05T06:00:00Z", "2026-01-05T12:00:00Z"];
 
-  it("lets the newest process's settings rule, whichever of two takes the watch", async () => {
+  it("puts the newest process's settings in force, whichever of two processes begins a watch", async () => {
     await begin("a", { maxActiveGpus: 4 }, morning);
     expect(await told()).toEqual(["a", { maxActiveGpus: 4 }]);
     await begin("b", { maxActiveGpus: 6 }, noon);
@@ -46,13 +46,13 @@ describe("pool_begin_watch", () => {
     expect(await told()).toEqual(["d", { maxActiveGpus: 7 }]);
   });
 
-  it("takes a process of a version that tells nothing", async () => {
+  it("accepts a process of an older version that sends no settings", async () => {
     await begin("a", { maxActiveGpus: 4 }, morning);
     await queue.call("pool_begin_watch", { p_pool: pool, p_watch_id: "old" });
     expect(await told()).toEqual(["old", { maxActiveGpus: 4 }]);
   });
 
-  it("gives a clock that runs ahead no power over those that start later", async () => {
+  it("does not let a process with a fast clock override those that start later", async () => {
     await begin("ahead", { maxActiveGpus: 1 }, "2999-01-01T00:00:00Z");
     const { now } = await queue.one<{ now: Date }>("select clock_timestamp() + interval '1 second' as now");
     await begin("later", { maxActiveGpus: 9 }, now.toISOString());
@@ -63,7 +63,7 @@ describe("pool_begin_watch", () => {
 describe("pool_reconfigure", () => {
   const reconfigure = (patch: unknown, name = pool) => queue.call("pool_reconfigure", { p_pool: name, p_patch: patch });
 
-  it("lays settings over the pool's own, takes away what is null, and journals the patch", async () => {
+  it("merges settings into the pool's own, removes those that are null, and journals the patch", async () => {
     await reconfigure({ minActiveGpus: 1, maxActiveGpus: 4, schedules: [{ name: "night" }] });
     expect(await reconfigure({ minActiveGpus: null, maxActiveGpus: 6, pollSec: null })).toEqual({
       maxActiveGpus: 6,
@@ -83,7 +83,7 @@ describe("pool_reconfigure", () => {
     });
   });
 
-  it("refuses a floor above the ceiling that the pool has already, and what is no object", async () => {
+  it("refuses a MIN above the MAX that the pool has already, and a patch that is no object", async () => {
     await reconfigure({ maxActiveGpus: 4 });
     await expect(reconfigure({ minActiveGpus: 5 })).rejects.toMatchObject({
       code: "PT400",
@@ -119,12 +119,12 @@ describe("order_worker", () => {
     }
   });
 
-  it("answers already_leaving where a drain is under way", async () => {
+  it("answers already_leaving while a drain is under way", async () => {
     const worker = await queue.newWorker(pool, { status: "terminating" });
     expect(await order(worker, "drain")).toEqual({ outcome: "already_leaving", status: "terminating" });
   });
 
-  it("reaches one that leaves after its task, which has less time for it from then on", async () => {
+  it("gives a deadline to a worker that drains without one", async () => {
     const worker = await queue.newWorker(pool, { status: "terminating", drains_without_deadline: true });
     expect(await order(worker, "drain")).toEqual({ outcome: "ordered", status: "terminating" });
   });
@@ -136,14 +136,14 @@ describe("order_worker", () => {
     }
   });
 
-  it("answers unknown for what is not this pool's", async () => {
+  it("answers unknown for a worker of another pool", async () => {
     const others = await queue.newWorker(await queue.newPool());
     expect(await order(others, "terminate")).toEqual({ outcome: "unknown", status: null });
     expect(await order("nobody", "drain")).toEqual({ outcome: "unknown", status: null });
     expect(await statusOf(others)).toBe("active");
   });
 
-  it("drains an external one in its row, whatever is asked, and leaves it its task", async () => {
+  it("drains an external worker in its row for either order, and does not take its task", async () => {
     for (const kind of ["drain", "terminate"]) {
       const worker = await queue.newWorker(pool, { origin: "external" });
       const task = await queue.addTask(pool);
@@ -154,7 +154,7 @@ describe("order_worker", () => {
     }
   });
 
-  it("journals each order with its outcome, and refuses one that is none", async () => {
+  it("journals each order with its outcome, and refuses an unknown order", async () => {
     const worker = await queue.newWorker(pool);
     await order(worker, "drain");
     await order("nobody", "terminate");
@@ -167,7 +167,7 @@ describe("order_worker", () => {
 });
 
 describe("the figures of a heartbeat", () => {
-  it("are dated, and a beat that could not measure keeps the old ones and their date", async () => {
+  it("have a time, and a heartbeat without figures keeps the old ones and their time", async () => {
     const worker = await queue.newWorker(pool);
     const beat = (figures: Readonly<Record<string, unknown>> = {}) =>
       queue.call("worker_heartbeat", { p_worker_id: worker, ...figures });

@@ -41,7 +41,7 @@ describe("pool_open", () => {
     queue.call<{ living: string[] }>("pool_open", { p_pool: name, p_config: config });
   const poolRow = (name: string) => queue.one<Record<string, unknown>>("select * from pools where name = $1", [name]);
 
-  it("creates the row on the first start, and lays a later config over the stored one", async () => {
+  it("creates the row on the first start, and merges a later config into the stored one", async () => {
     const name = `${pool}-new`;
     expect(await open(name, { minActiveGpus: 1, maxActiveGpus: 5 })).toEqual({ living: [] });
     await open(name, { maxActiveGpus: 8 });
@@ -49,7 +49,7 @@ describe("pool_open", () => {
     expect(await poolRow(name)).toMatchObject({ mode: "normal", config: { minActiveGpus: 1, maxActiveGpus: 8 } });
   });
 
-  it("begins a pool that was shut down as normal, and keeps every other intent", async () => {
+  it("sets a pool that was shut down to normal, and keeps every other intent", async () => {
     await setIntent({ p_mode: "closing" });
     await open(pool);
     expect(await poolRow(pool)).toMatchObject({ mode: "normal" });
@@ -60,7 +60,7 @@ describe("pool_open", () => {
     }
   });
 
-  it("answers the workers of its own that are not gone, whatever their status", async () => {
+  it("returns the pool's own workers that are not gone, whatever their status", async () => {
     const living = [];
     for (const status of ["spawning", "active", "terminating", "error"]) {
       living.push(await queue.newWorker(pool, { status }));
@@ -71,7 +71,7 @@ describe("pool_open", () => {
     expect((await open(pool)).living).toEqual(living.toSorted());
   });
 
-  it("refuses a name that a workflow or a pod could not carry", async () => {
+  it("refuses a name that a workflow or a pod cannot have", async () => {
     for (const name of ["", "Main", "a/b", "-a", "x".repeat(33)]) {
       await expect(open(name)).rejects.toMatchObject({ code: "23514" });
     }
@@ -79,7 +79,7 @@ describe("pool_open", () => {
 });
 
 describe("pool_set_intent", () => {
-  it("raises the version with every message, changes what is given, leaves the rest, and journals it in words", async () => {
+  it("raises the version with every message, changes only the given fields, and journals it in words", async () => {
     expect(await setIntent({ p_mode: "paused" })).toEqual({
       mode: "paused",
       hold: null,
@@ -96,7 +96,7 @@ describe("pool_set_intent", () => {
     ]);
   });
 
-  it("a hold with a time ends by the clock, without any message", async () => {
+  it("ends a hold with a time by the clock, without a message", async () => {
     const held = await setIntent({ p_hold: 4, p_hold_sec: 3600 });
     expect(held.hold).toBe(4);
     expect(held.hold_until_ms! - (await observe()).now_ms).toBeGreaterThan(3_590_000);
@@ -104,7 +104,7 @@ describe("pool_set_intent", () => {
     expect((await observe()).intent).toMatchObject({ hold: null, hold_until_ms: null, version: held.version });
   });
 
-  it("a hold that is over is journaled as none, one that goes on with its end", async () => {
+  it("journals a hold that is over as none, and a hold that goes on with its end", async () => {
     await setIntent({ p_hold: 4, p_hold_sec: 3600 });
     await queue.rows("update pools set hold_until = '2999-01-01T00:00:00Z' where name = $1", [pool]);
     await setIntent({ p_mode: "paused" });
@@ -120,12 +120,12 @@ describe("pool_set_intent", () => {
     ]);
   });
 
-  it("a new hold without a time does not inherit the old one's", async () => {
+  it("does not give the old hold's time to a new hold without one", async () => {
     await setIntent({ p_hold: 4, p_hold_sec: 3600 });
     expect(await setIntent({ p_hold: 5 })).toMatchObject({ hold: 5, hold_until_ms: null });
   });
 
-  it("a release gives control back, with a hold that has a time and one that has none", async () => {
+  it("gives control back to the policy, from a hold with a time and from one without", async () => {
     await setIntent({ p_hold: 4, p_hold_sec: 3600 });
     expect(await setIntent({ p_release_hold: true })).toMatchObject({ hold: null, hold_until_ms: null });
     await setIntent({ p_hold: 0 });
@@ -133,7 +133,7 @@ describe("pool_set_intent", () => {
     expect(await setIntent({ p_release_hold: true })).toMatchObject({ hold: null });
   });
 
-  it("refuses what no pool can be: a negative hold, a mode that is none, a pool that does not exist", async () => {
+  it("refuses a negative hold, an unknown mode and an unknown pool", async () => {
     await expect(setIntent({ p_hold: -1 })).rejects.toMatchObject({ code: "23514" });
     await expect(setIntent({ p_mode: "sleeping" })).rejects.toMatchObject({ code: "23514" });
     await expect(setIntent({ p_pool: "nowhere", p_mode: "paused" })).rejects.toMatchObject({
@@ -145,7 +145,7 @@ describe("pool_set_intent", () => {
 });
 
 describe("pool_observe", () => {
-  it("brings intent, config, queue and fleet of its own pool, by one clock", async () => {
+  it("returns intent, config, queue and fleet of the pool, by one clock", async () => {
     await queue.rows("update pools set config = '{\"maxActiveGpus\": 3}' where name = $1", [pool]);
     await queue.rows(
       "insert into task_types (name, stuck_timeout_sec) values ('long_video', 1800) on conflict do nothing",
@@ -178,7 +178,7 @@ describe("pool_observe", () => {
     expect(Math.abs(reading.now_ms - Date.now())).toBeLessThan(60_000);
   });
 
-  it("leaves the fleet out where it equals the known one, and sends it in a full pass all the same", async () => {
+  it("leaves out the fleet if it equals the known one, except in a full pass", async () => {
     await queue.newWorkers(pool, 3);
     const { fleet_hash: hash, fleet } = await observe();
     expect(fleet).toHaveLength(3);
@@ -227,7 +227,7 @@ describe("pool_observe", () => {
     expect(after.fleet).not.toBeNull();
   });
 
-  it("sends the fleet again after a release, and a task that came and went unseen with the next full pass", async () => {
+  it("sends the fleet again after a release, and with the next full pass if a task came and went unseen", async () => {
     const worker = await queue.newWorker(pool);
     await queue.addTask(pool);
     const lease = await queue.lease(worker);
@@ -252,7 +252,7 @@ describe("pool_observe", () => {
     expect(await observe(known)).toMatchObject({ fleet_hash: known, fleet: null });
   });
 
-  it("invariant 8: keeps the start of unbroken observation over full passes, and renews it after a gap", async () => {
+  it("invariant 8: keeps the start of good observations over full passes, and renews it after a gap", async () => {
     const since = async (full: boolean) => (await observe(null, full)).observing_since_ms;
     expect(await since(false)).toBeNull();
     const first = await since(true);
@@ -272,7 +272,7 @@ describe("pool_observe", () => {
     expect(await since(true)).toBeGreaterThanOrEqual(first!);
   });
 
-  it("invariant 4: knows since when most are silent together, and counts ages anew when it is over", async () => {
+  it("invariant 4: returns when a mass silence began, and restarts all ages when it is over", async () => {
     const seen = async () => {
       const { observing_since_ms: since, mass_silence_since_ms: silence } = await observe(null, true);
       return { since, silence };
@@ -303,7 +303,7 @@ describe("pool_observe", () => {
 });
 
 describe("pool_record_decision", () => {
-  it("invariant 11: journals a decision with its reason and its inputs, and notes who is being told what", async () => {
+  it("invariant 11: journals a decision with its reason and inputs, and records the signal of each worker", async () => {
     const [told, untold] = await queue.newWorkers(pool, 2);
     await queue.call("pool_record_decision", {
       p_pool: pool,

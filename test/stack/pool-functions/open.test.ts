@@ -26,7 +26,7 @@ describe("a pool's start with settings of its own", () => {
   };
   const refusal = (message: string) => ({ type: "InvalidConfig", nonRetryable: true, message });
 
-  it("is refused where these and the stored ones leave MIN above MAX: it names both and writes nothing", async () => {
+  it("is refused if these and the stored ones leave MIN above MAX: the error names both, and nothing is written", async () => {
     await open({ minActiveGpus: 5 });
     await expect(open({ maxActiveGpus: 3, scaleDownIdleSec: 9 })).rejects.toMatchObject(
       refusal("minActiveGpus=5 would be above maxActiveGpus=3"),
@@ -36,14 +36,14 @@ describe("a pool's start with settings of its own", () => {
     expect((await pools.settings(pool)).own).toEqual({ minActiveGpus: 1, maxActiveGpus: 3 });
   });
 
-  it("is refused as well where the other bound is the environment's, and then creates no pool", async () => {
+  it("is refused too if the other bound is the environment's, and then creates no pool", async () => {
     await expect(open({ minActiveGpus: 5 }, { MAX_ACTIVE_GPUS: "4" })).rejects.toMatchObject(
       refusal("minActiveGpus=5 would be above maxActiveGpus=4"),
     );
     await expect(pools.settings(pool)).rejects.toThrow(`pool ${pool} does not exist`);
   });
 
-  it("that are about something else is never refused for bounds that the environment has changed meanwhile", async () => {
+  it("is never refused for bounds that only the environment has changed", async () => {
     await open({ minActiveGpus: 5 });
     const lowered = { MAX_ACTIVE_GPUS: "4" };
     expect(await open({}, lowered)).toEqual({ living: [] });

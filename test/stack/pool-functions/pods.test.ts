@@ -46,7 +46,7 @@ describe("invariant 1: one billed pod per worker", () => {
   const rearm = (worker: string) => queue.call("worker_rearm_post", { p_worker_id: worker, p_reason: "no capacity" });
   const burn = (worker: string) => queue.call("worker_burn_name", { p_worker_id: worker, p_reason: "never seen" });
 
-  it("of twenty who want to post a name at once one is elected, and its credential is the one that counts", async () => {
+  it("one of twenty callers that want to post a name at once is elected, and its credential is the valid one", async () => {
     for (let round = 0; round < 5; round += 1) {
       const worker = await spawning();
       const tokens = Array.from({ length: 20 }, () => randomUUID());
@@ -69,7 +69,7 @@ describe("invariant 1: one billed pod per worker", () => {
     },
   );
 
-  it("a definite refusal re-arms the name: the credential dies, and one more may post", async () => {
+  it("a definite refusal re-arms the name: the credential becomes invalid, and one more may post", async () => {
     const worker = await spawning();
     await beginPost(worker);
     await rearm(worker);
@@ -78,7 +78,7 @@ describe("invariant 1: one billed pod per worker", () => {
     expect(await queue.journalOf(worker)).toEqual(["pod.refused"]);
   });
 
-  it("a burned name is never posted again, nor re-armed, and its credential is dead", async () => {
+  it("a burned name is never posted again or re-armed, and its credential is invalid", async () => {
     const worker = await spawning();
     await beginPost(worker);
     await burn(worker);
@@ -88,7 +88,7 @@ describe("invariant 1: one billed pod per worker", () => {
     expect(await queue.journalOf(worker)).toEqual(["pod.name_burned"]);
   });
 
-  it("a recorded pod is journaled once however often it is recorded, and is neither re-armed nor burned", async () => {
+  it("a recorded pod is journaled once, however often it is recorded, and is neither re-armed nor burned", async () => {
     const worker = await spawning();
     await beginPost(worker);
     await recordPod(worker, "pod-1");
@@ -112,7 +112,7 @@ describe("invariant 1: one billed pod per worker", () => {
     expect(await row(worker)).toMatchObject({ status: "active", boot_stage: "ready", pod_id: "pod-3" });
   });
 
-  it("invariant 8: a boot stage moves the clock of the boot when it is new, and only while spawning", async () => {
+  it("invariant 8: a boot stage restarts the clock of the boot if it is new, and only while spawning", async () => {
     const worker = await spawning();
     const stage = (name: string) => queue.call("worker_boot_stage", { p_worker_id: worker, p_stage: name });
     await stage("pulling");

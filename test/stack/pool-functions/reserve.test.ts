@@ -34,7 +34,7 @@ describe("reserve_workers", () => {
       pool,
     ]);
 
-  it("books spawning workers named after the pool, and journals how many of how many", async () => {
+  it("books spawning workers named after the pool, and journals the booked and the requested number", async () => {
     const { outcome, workers } = await reserve(2, 10, "decision-1");
     expect(outcome).toBe("reserved");
     expect(workers).toHaveLength(2);
@@ -53,7 +53,7 @@ describe("reserve_workers", () => {
     expect(await journaled()).toMatchObject([{ reason: "2 of 2 asked (0 present, at most 10): reserved" }]);
   });
 
-  it("books once for a decision, however often and however concurrently it is repeated", async () => {
+  it("books once for a decision, however often it is repeated, also at the same time", async () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => reserve(3, 10, "decision-2")));
     expect(await present()).toBe(3);
     expect(answers.filter(({ outcome }) => outcome === "reserved")).toHaveLength(1);
@@ -62,14 +62,14 @@ describe("reserve_workers", () => {
     expect(await journaled()).toHaveLength(1);
   });
 
-  it("stays under MAX, and answers an empty list at MAX and above", async () => {
+  it("never exceeds MAX, and returns an empty list at MAX and above", async () => {
     expect((await reserve(5, 3)).workers).toHaveLength(3);
     expect(await reserve(2, 3)).toMatchObject({ outcome: "reserved", workers: [] });
     expect(await reserve(2, 1)).toMatchObject({ outcome: "reserved", workers: [] });
     expect(await present()).toBe(3);
   });
 
-  it("counts who spawns or works towards MAX, and not who leaves", async () => {
+  it("counts spawning and active workers towards MAX, and not those that leave", async () => {
     await queue.newWorker(pool, { status: "spawning" });
     await queue.newWorker(pool, { status: "active" });
     await queue.newWorker(pool, { status: "terminating" });
@@ -79,13 +79,13 @@ describe("reserve_workers", () => {
     expect((await reserve(9, 5)).workers).toHaveLength(3);
   });
 
-  it("never exceeds MAX, whatever number of decisions reserve at once", async () => {
+  it("never exceeds MAX, however many decisions reserve at once", async () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => reserve(3, 7)));
     expect(answers.flatMap(({ workers }) => workers)).toHaveLength(7);
     expect(await present()).toBe(7);
   });
 
-  it("books nothing under an intent that has changed since the decision, and journals that", async () => {
+  it("books none if the intent has changed since the decision, and journals that", async () => {
     await queue.call("pool_set_intent", { p_pool: pool, p_kind: "drain", p_mode: "draining" });
     expect(await reserve(2, 10, randomUUID(), 0)).toMatchObject({ outcome: "stale_intent", workers: [] });
     expect(await present()).toBe(0);
@@ -93,7 +93,7 @@ describe("reserve_workers", () => {
     expect((await reserve(2, 10, randomUUID(), 1)).workers).toHaveLength(2);
   });
 
-  it("books nothing for what was decided before the pool's latest start: nobody would start its workflows", async () => {
+  it("books none for a decision from before the pool's latest start, because no process would start the workflows", async () => {
     const early = await reserve(1, 10);
     expect(await queue.call("pool_open", { p_pool: pool })).toEqual({ living: early.workers });
     expect(await reserve(2, 10, randomUUID(), 0)).toMatchObject({ outcome: "stale_intent", workers: [] });
@@ -101,7 +101,7 @@ describe("reserve_workers", () => {
     expect((await reserve(2, 10, randomUUID(), 1)).workers).toHaveLength(2);
   });
 
-  it("an intent that changes in the very moment comes before or after it, not into it", async () => {
+  it("happens entirely before or after a change of the intent at the same moment", async () => {
     const [operator, reserver] = [await queue.session(), await queue.session()];
     await operator.rows("begin");
     await operator.call("pool_set_intent", { p_pool: pool, p_kind: "pause", p_mode: "paused" });

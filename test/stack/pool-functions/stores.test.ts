@@ -9,7 +9,7 @@ import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 const probe = { knownFleetHash: null, full: false, pollSec: 30, failureWindowMin: 5, minBoots: 5, spend: false };
 const whole = { ...probe, full: true };
 
-describe("the stores read what the functions answer, over HTTP", () => {
+describe("the stores read the functions' answers over HTTP", () => {
   let api: QueueApi;
   let pools: PoolStore;
   let workers: WorkerStore;
@@ -116,7 +116,7 @@ describe("the stores read what the functions answer, over HTTP", () => {
     expect(await workers.fail(id, ground)).toMatchObject({ outcome: "failed" });
   });
 
-  it("every message of an operator, as the intent that it makes", async () => {
+  it("every message of an operator, with the resulting intent", async () => {
     const mode = async (kind: "drain" | "pause" | "resume" | "shutdown") =>
       (await pools.setIntent(pool, { kind })).mode;
     expect(await mode("drain")).toBe("draining");
@@ -159,7 +159,7 @@ describe("the stores read what the functions answer, over HTTP", () => {
     expect((await pools.observe(pool, probe)).fleet).toMatchObject([{ id, signal: "drain" }]);
   });
 
-  it("the breaker, the spend and the counts, camelCased, and the settings that were told and laid", async () => {
+  it("the breaker, the spend and the counts in camelCase, and the environment's and the pool's settings", async () => {
     await pools.beginWatch(pool, "watch-1", { maxActiveGpus: 7 }, Date.now());
     const id = await api.queue.newWorker(pool, { cost_per_hr_usd: 0.5, pod_created_at: new Date() });
     await api.queue.call("worker_heartbeat", { p_worker_id: id, p_vram_total_mb: 24_576, p_vram_used_mb: 1 });
@@ -195,7 +195,7 @@ describe("the stores read what the functions answer, over HTTP", () => {
     expect(await pools.orderWorker(pool, { ...order, worker: "nobody" })).toEqual({ outcome: "unknown", status: null });
   });
 
-  it("invariant 3: a pool that does not exist is an error that names it and says what to do", async () => {
+  it("invariant 3: an unknown pool is an error that names it and says what to do", async () => {
     await expect(pools.observe("nowhere", whole)).rejects.toMatchObject({
       name: "DatabaseError",
       operation: "pool_observe",

@@ -50,7 +50,7 @@ describe("drain_worker", () => {
     },
   );
 
-  it("lets a busy worker take its time for its task where the order says so, until one comes that does not", async () => {
+  it("lets a busy worker drain without a deadline if the order says so, until an order with a deadline comes", async () => {
     await queue.addTask(pool);
     const worker = await queue.newWorker(pool);
     await queue.lease(worker);
@@ -72,14 +72,14 @@ describe("drain_worker", () => {
     expect(await queue.journalOf(worker)).toEqual(["worker.drain", "worker.drain"]);
   });
 
-  it("gives an idle worker nothing to wait for", async () => {
+  it("drains an idle worker at once", async () => {
     const worker = await queue.newWorker(pool);
     const args = { p_worker_id: worker, p_reason: "the budget is spent", p_only_idle: false, p_until_task_ends: true };
     expect(await queue.call("drain_worker", args)).toEqual({ outcome: "drained", busy: false });
     expect(await row(worker)).toMatchObject({ status: "terminating", drains_without_deadline: false });
   });
 
-  it("answers a repeated drain as drained, with what the worker still does, and changes nothing", async () => {
+  it("answers a repeated drain with drained and the worker's task, and changes nothing", async () => {
     await queue.addTask(pool);
     const worker = await queue.newWorker(pool);
     await queue.lease(worker);
@@ -90,7 +90,7 @@ describe("drain_worker", () => {
     expect(await queue.journalOf(worker)).toEqual(["worker.drain"]);
   });
 
-  it("invariant 11: stores and journals a refusal too", async () => {
+  it("invariant 11: records and journals a refusal too", async () => {
     await queue.addTask(pool);
     const worker = await queue.newWorker(pool, { last_signal: "drain" });
     await queue.lease(worker);
@@ -140,7 +140,7 @@ describe("fail_worker", () => {
     },
   );
 
-  it("a fired timer is a question: a spawn deadline does not fail a worker that is ready by now", async () => {
+  it("a fired timer is a question: a spawn deadline does not fail a worker that has become ready", async () => {
     const worker = await spawning();
     await queue.call("worker_heartbeat", { p_worker_id: worker });
     expect(await fail(worker, { p_require_spawning: true })).toEqual({ outcome: "refused_ready", leases_closed: 0 });
@@ -148,7 +148,7 @@ describe("fail_worker", () => {
     expect(await fail(await spawning(), { p_require_spawning: true })).toMatchObject({ outcome: "failed" });
   });
 
-  it("a fired timer is a question: a heartbeat later than the one that the verdict knew refuses it", async () => {
+  it("a fired timer is a question: a verdict is refused if a later heartbeat came", async () => {
     const worker = await queue.newWorker(pool, { last_signal: "fail" });
     await queue.call("worker_heartbeat", { p_worker_id: worker });
     const beat = "select to_ms(last_heartbeat)::float8 as ms from workers where id = $1";
@@ -161,7 +161,7 @@ describe("fail_worker", () => {
     expect(await fail(worker, { p_heartbeat_ms: known + 1000 })).toMatchObject({ outcome: "failed" });
   });
 
-  it("does not fail twice, nor what is gone", async () => {
+  it("does not fail a worker twice, or one that is gone", async () => {
     const worker = await queue.newWorker(pool);
     await fail(worker);
     const before = await row(worker);
@@ -170,7 +170,7 @@ describe("fail_worker", () => {
     expect(await fail(`${pool}-unknown`)).toEqual({ outcome: "not_living", leases_closed: 0 });
   });
 
-  it("finds no lease where the worker released it just before, and fails it all the same", async () => {
+  it("fails a worker also if it has just released its lease", async () => {
     await queue.addTask(pool);
     const worker = await queue.newWorker(pool);
     await queue.release(await queue.lease(worker));
@@ -182,7 +182,7 @@ describe("the end of a worker", () => {
   const gone = (worker: string) => queue.call<{ cost_usd: number | null }>("worker_gone", { p_worker_id: worker });
   const deleted = (worker: string) => queue.call("worker_deleted", { p_worker_id: worker });
 
-  it("the shutdown deadline takes back what is still held, as drained, which does not count", async () => {
+  it("the shutdown deadline ends an open lease as drained, which does not count", async () => {
     const task = await queue.addTask(pool);
     const worker = await queue.newWorker(pool);
     await queue.lease(worker);
@@ -193,7 +193,7 @@ describe("the end of a worker", () => {
     expect(await queue.journalOf(worker)).toEqual(["worker.expelled"]);
   });
 
-  it("worker_gone ends the row, kills its credential, books the cost up to the deletion, and journals it once", async () => {
+  it("worker_gone ends the row and its credential, books the cost up to the deletion, and journals it once", async () => {
     const worker = await queue.newWorker(pool, {
       status: "terminating",
       pod_id: `pod-${randomUUID()}`,
@@ -217,7 +217,7 @@ describe("the end of a worker", () => {
     expect(await queue.journalOf(worker)).toEqual(["worker.gone"]);
   });
 
-  it("a pod that vanished without our deletion is booked until now, and its task goes back without counting", async () => {
+  it("a pod that vanished without our deletion is billed until now, and its task goes back without counting", async () => {
     const task = await queue.addTask(pool);
     const worker = await queue.newWorker(pool, { cost_per_hr_usd: 0.6 });
     await queue.rows("update workers set pod_created_at = now() - interval '10 minutes' where id = $1", [worker]);
@@ -234,7 +234,7 @@ describe("the end of a worker", () => {
     expect(await row(worker)).toMatchObject({ status: "error", gone_at: expect.any(Date) });
   });
 
-  it("the first deletion is the one that counts", async () => {
+  it("the time of the first deletion counts", async () => {
     const worker = await queue.newWorker(pool, { status: "terminating" });
     await deleted(worker);
     const first = (await row(worker)).deleted_at;
@@ -243,7 +243,7 @@ describe("the end of a worker", () => {
     expect((await row(worker)).deleted_at).toEqual(first);
   });
 
-  it("worker_load answers the row as it is, whether it is busy, and null for one that nobody knows", async () => {
+  it("worker_load returns the row and whether the worker is busy, and null for an unknown worker", async () => {
     await queue.addTask(pool);
     const worker = await queue.newWorker(pool);
     const load = (id: string) => queue.call<unknown>("worker_load", { p_worker_id: id });

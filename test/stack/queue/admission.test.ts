@@ -26,7 +26,7 @@ describe("the admission of a task", () => {
     expect(await queue.task(video.id)).toMatchObject({ task_type: "generate_video", pool: "main" });
   });
 
-  it("sends a type that nobody has described to the pool main", async () => {
+  it("sends an unknown type to the pool main", async () => {
     const { id } = await insert("task_type", ["never_heard_of"]);
     expect(await queue.task(id)).toMatchObject({ task_type: "never_heard_of", pool: "main", gate: "open" });
   });
@@ -49,14 +49,14 @@ describe("the admission of a task", () => {
     expect(await queue.task(id)).toMatchObject({ pool: "mine" });
   });
 
-  it("puts a task without a project, or with none given in so many words, into the default project", async () => {
+  it("puts a task without a project, or with an explicit null, into the default project", async () => {
     const left = await insert("task_type", ["generate_video"]);
     const nulled = await insert("task_type, project_id", ["generate_video", null]);
     expect(await queue.task(left.id)).toMatchObject({ project_id: DEFAULT_PROJECT });
     expect(await queue.task(nulled.id)).toMatchObject({ project_id: DEFAULT_PROJECT });
   });
 
-  it("decides gate and place by itself, whatever the row asks for", async () => {
+  it("decides gate and place itself, whatever the row contains", async () => {
     const parent = await insert("task_type", ["generate_video"]);
     const child = await insert("task_type, dependant_on, gate, vtime", ["generate_video", parent.id, "open", -1]);
     const [row] = await queue.rows<{ gate: string; vtime: string }>("select gate, vtime from tasks where id = $1", [
@@ -93,18 +93,15 @@ describe("the gate of a task that depends on another", () => {
     expect(await queue.task(await childOf(await parentIn(status)))).toMatchObject(expected);
   });
 
-  it.each(["Failed", "Cancelled"])(
-    "is closed for good by a parent that is %s: the child fails and names it",
-    async (status) => {
-      const parent = await parentIn(status);
-      expect(await queue.task(await childOf(parent))).toMatchObject({
-        status: "Failed",
-        error_message: `depends on task ${parent}, which is ${status}`,
-      });
-    },
-  );
+  it.each(["Failed", "Cancelled"])("stays closed if the parent is %s: the child fails and names it", async (status) => {
+    const parent = await parentIn(status);
+    expect(await queue.task(await childOf(parent))).toMatchObject({
+      status: "Failed",
+      error_message: `depends on task ${parent}, which is ${status}`,
+    });
+  });
 
-  it("is refused with the insert when there is no such parent", async () => {
+  it("cannot be set for an unknown parent: the insert is refused", async () => {
     const missing = randomUUID();
     await expect(childOf(missing)).rejects.toMatchObject({ code: "23503" });
     expect(await queue.rows("select 1 from tasks where dependant_on = $1", [missing])).toEqual([]);
@@ -150,7 +147,7 @@ describe("the gate of a task that depends on another", () => {
     },
   );
 
-  it("lets a chain be worked off one after the other, in its order", async () => {
+  it("lets a chain run one task after the other, in its order", async () => {
     const own = await queue.newPool();
     const chained = await queue.newWorker(own);
     const ids: string[] = [];
@@ -166,7 +163,7 @@ describe("the gate of a task that depends on another", () => {
     expect(done).toEqual(ids);
   });
 
-  it("stays shut while its parent goes back to the queue, and fails with the parent's last attempt", async () => {
+  it("stays closed while its parent goes back to the queue; the child fails with the parent's last attempt", async () => {
     const own = await queue.newPool();
     const holder = await queue.newWorker(own);
     const parent = await queue.addTask(own);
@@ -178,7 +175,7 @@ describe("the gate of a task that depends on another", () => {
     expect(await queue.task(child)).toMatchObject({ status: "Failed" });
   });
 
-  it("is held, not open, where the project of the child is full or paused, and opens when there is room", async () => {
+  it("is held, not open, if the child's project is full or paused, and opens when there is room", async () => {
     const paused = await queue.newProject({ paused: true });
     const parent = await parentIn("In Progress");
     const child = await queue.addTask(pool, { dependant_on: parent, project_id: paused });

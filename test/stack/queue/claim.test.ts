@@ -13,7 +13,7 @@ beforeEach(async () => {
 afterAll(() => queue?.close());
 
 describe("a claim", () => {
-  it("takes the task, counts the attempt, and answers a fresh lease with what there is to do", async () => {
+  it("takes the task, counts the attempt, and returns a new lease with the task", async () => {
     const id = await queue.addTask(pool, { params: { prompt: "a cat" } });
     const worker = await queue.newWorker(pool);
     const claim = await queue.claim(worker);
@@ -29,24 +29,24 @@ describe("a claim", () => {
     expect(leases).toEqual([{ worker_id: worker, lease_token: claim.task!.lease_token }]);
   });
 
-  it("says so when there is nothing to do", async () => {
+  it("returns no task when the queue is empty", async () => {
     expect(await queue.claim(await queue.newWorker(pool))).toEqual({ worker_status: "active", task: null });
   });
 
   it.each(["spawning", "terminating", "terminated", "error"])(
-    "gives nothing to a worker that is %s",
+    "gives no task to a worker that is %s",
     async (status) => {
       await queue.addTask(pool);
       expect(await queue.claim(await queue.newWorker(pool, { status }))).toEqual({ worker_status: status, task: null });
     },
   );
 
-  it("gives nothing to a worker that nobody knows", async () => {
+  it("gives no task to an unknown worker", async () => {
     await queue.addTask(pool);
     expect(await queue.claim(`${pool}-unknown`)).toEqual({ worker_status: "unknown", task: null });
   });
 
-  it("takes from the worker's own pool only", async () => {
+  it("takes tasks only from the worker's own pool", async () => {
     const elsewhere = await queue.newPool();
     await queue.addTask(elsewhere, { priority: 9 });
     const worker = await queue.newWorker(pool);
@@ -55,7 +55,7 @@ describe("a claim", () => {
     expect((await queue.lease(worker)).task_id).toBe(own);
   });
 
-  it("invariant 5: returns the caller's own open lease first, also to a worker that is drained meanwhile", async () => {
+  it("invariant 5: returns the caller's own open lease first, also if the worker was drained since", async () => {
     await queue.addTasks(pool, 3);
     const worker = await queue.newWorker(pool);
     const first = await queue.lease(worker);
@@ -67,7 +67,7 @@ describe("a claim", () => {
     expect(await queue.claim(worker)).toEqual({ worker_status: "terminating", task: null });
   });
 
-  it("invariant 5: twice at once from one worker answers one and the same lease", async () => {
+  it("invariant 5: returns the same lease to two calls at once from one worker", async () => {
     await queue.addTasks(pool, 2);
     const worker = await queue.newWorker(pool);
     const [one, other] = [await queue.session(), await queue.session()];
@@ -80,7 +80,7 @@ describe("a claim", () => {
     expect(await second).toEqual(first);
   });
 
-  it("of a worker whose task was cancelled meanwhile closes that lease and takes the next task", async () => {
+  it("closes the lease of a task that was cancelled since, and takes the next task", async () => {
     const [cancelled, next] = await queue.addTasks(pool, 2);
     const worker = await queue.newWorker(pool);
     await queue.lease(worker);
@@ -91,7 +91,7 @@ describe("a claim", () => {
     expect(await queue.task(cancelled!)).toMatchObject({ status: "Cancelled" });
   });
 
-  it("of fifty clients at once never shares a task: every task is run once", async () => {
+  it("never shares a task among fifty clients at once: every task is run once", async () => {
     await queue.addTasks(pool, 400);
     const workers = await queue.newWorkers(pool, 50);
     const connections = openSqlPool(queue.database.databaseUrl, 50);
@@ -132,7 +132,7 @@ describe("invariant 7: one predicate serves count and claim", () => {
     return (await queue.call<{ queued: number }>("pool_observe", args)).queued;
   };
 
-  it("so that what is counted as queued is exactly what can be claimed, in every mixture of gates", async () => {
+  it("the tasks counted as queued are exactly those that can be claimed, with any mixture of gates", async () => {
     const limited = await queue.newProject({ max_running: 3 });
     const paused = await queue.newProject({ paused: true });
     const parent = await queue.addTask(pool);
@@ -158,11 +158,11 @@ describe("invariant 7: one predicate serves count and claim", () => {
         await queue.finish(task);
       }
     }
-    // Three places of the limited project, and the five children.
+    // Three tasks of the limited project, and the five children.
     expect(await observed()).toBe(3 + 5);
   });
 
-  it("and counting stops at ten thousand, which no decision can tell from more", async () => {
+  it("the count stops at ten thousand, because no decision differs above that", async () => {
     await queue.rows("alter table tasks disable trigger tasks_admit");
     await queue.rows(
       "insert into tasks (task_type, pool, vtime) select 'generate_video', $1, n from generate_series(1, 10500) as n",

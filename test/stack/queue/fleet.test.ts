@@ -24,8 +24,8 @@ function statuses(fleet: readonly { id: string; status: string }[] | null) {
   return Object.fromEntries((fleet ?? []).map(({ id, status }) => [id, status]));
 }
 
-describe("the fleet that an observation knows", () => {
-  it("is sent again for a change that began before the last one and was committed after it", async () => {
+describe("the fleet in an observation", () => {
+  it("is sent again for a change that began before the last observation and was committed after it", async () => {
     const [early, late] = await queue.newWorkers(pool, 2);
     const drain = (worker: string) => ({ p_worker_id: worker, p_reason: "test", p_only_idle: false });
     const slow = await queue.session();
@@ -41,7 +41,7 @@ describe("the fleet that an observation knows", () => {
     expect(after.fleet_hash).not.toBe(between.fleet_hash);
   });
 
-  it("makes no worker wait for another: claims and completions of two run side by side", async () => {
+  it("makes no worker wait for another: claims and completions of two run at the same time", async () => {
     await queue.addTasks(pool, 2);
     const [one, other] = await queue.newWorkers(pool, 2);
     const [open, free] = [await queue.session(), await queue.session()];

@@ -17,7 +17,7 @@ function change(project: string, limits: { max_running?: number | null; paused?:
   return queue.rows(`update projects set ${names.join(", ")} where id = $1`, [project, ...Object.values(limits)]);
 }
 
-/** How many tasks of a project stand where, e.g. { open: 2, held: 8 }. */
+/** How many queued tasks of a project have each gate, e.g. { open: 2, held: 8 }. */
 async function standing(project: string) {
   const rows = await queue.rows<{ place: string; n: number }>(
     `select case when status = 'Queued' then gate else status end as place, count(*)::int as n
@@ -28,7 +28,7 @@ async function standing(project: string) {
 }
 
 describe("the limit of a project", () => {
-  it("opens as many as may run at the insert, and holds the rest", async () => {
+  it("opens at the insert as many tasks as may run, and holds the rest", async () => {
     const project = await queue.newProject({ max_running: 2 });
     await queue.addTasks(pool, 10, { project_id: project });
     expect(await standing(project)).toEqual({ open: 2, held: 8 });
@@ -45,7 +45,7 @@ describe("the limit of a project", () => {
     expect(await standing(other)).toEqual({ open: 20 });
   });
 
-  it("hands the place of every ended task to the next in line, however it ended", async () => {
+  it("gives the place of every ended task to the next one in the queue, however it ended", async () => {
     const project = await queue.newProject({ max_running: 1 });
     const ids = await queue.addTasks(pool, 4, { project_id: project });
     const worker = await queue.newWorker(pool);
@@ -67,7 +67,7 @@ describe("the limit of a project", () => {
     expect((await queue.lease(worker)).task_id).toBe(first);
   });
 
-  it("opens more when it is raised, all when it is removed, and holds again what it no longer lets run", async () => {
+  it("opens more when it is raised and all when it is removed, and holds tasks again when it is lowered", async () => {
     const project = await queue.newProject({ max_running: 2 });
     await queue.addTasks(pool, 10, { project_id: project });
     await change(project, { max_running: 5 });
@@ -78,7 +78,7 @@ describe("the limit of a project", () => {
     expect(await standing(project)).toEqual({ open: 3, held: 7 });
   });
 
-  it("that is lowered below what runs opens nothing until enough has ended", async () => {
+  it("that is lowered below the number of running tasks opens none until enough have ended", async () => {
     const project = await queue.newProject({ max_running: 4 });
     await queue.addTasks(pool, 8, { project_id: project });
     const leases = [];
@@ -93,7 +93,7 @@ describe("the limit of a project", () => {
     }
   });
 
-  it("that was lowered while tasks ran also binds those that come back to the queue", async () => {
+  it("that was lowered while tasks ran also holds those that come back to the queue", async () => {
     const project = await queue.newProject({ max_running: 3 });
     await queue.addTasks(pool, 3, { project_id: project });
     const leases = [];
@@ -107,7 +107,7 @@ describe("the limit of a project", () => {
     expect(await standing(project)).toEqual({ open: 1, held: 2 });
   });
 
-  it("chooses the next to be opened by priority, then by place in line", async () => {
+  it("opens the next task by priority, then by place in the queue", async () => {
     const project = await queue.newProject({ max_running: 1 });
     const [running, second] = await queue.addTasks(pool, 2, { project_id: project });
     const urgent = await queue.addTask(pool, { project_id: project, priority: 5 });
@@ -121,7 +121,7 @@ describe("the limit of a project", () => {
     expect(order).toEqual([running, urgent, second]);
   });
 
-  it("is never exceeded by sixteen workers at once, and every task is done in the end", async () => {
+  it("is never exceeded by sixteen workers at once, and every task is completed in the end", async () => {
     const project = await queue.newProject({ max_running: 5 });
     await queue.addTasks(pool, 200, { project_id: project });
     const inProgress = "select count(*)::int as n from tasks where project_id = $1 and status = 'In Progress'";
@@ -146,7 +146,7 @@ describe("the limit of a project", () => {
 });
 
 describe("the pause of a project", () => {
-  it("holds what is queued and what comes, lets what runs end, and opens all when it is lifted", async () => {
+  it("holds queued and new tasks, lets running ones end, and opens all when it is lifted", async () => {
     const project = await queue.newProject();
     await queue.addTasks(pool, 3, { project_id: project });
     const worker = await queue.newWorker(pool);
@@ -160,7 +160,7 @@ describe("the pause of a project", () => {
     expect(await standing(project)).toEqual({ Complete: 1, open: 3 });
   });
 
-  it("holds back a running task that is released meanwhile", async () => {
+  it("holds a running task that is released during the pause", async () => {
     const project = await queue.newProject();
     await queue.addTask(pool, { project_id: project });
     const worker = await queue.newWorker(pool);
@@ -172,7 +172,7 @@ describe("the pause of a project", () => {
     expect((await queue.lease(worker)).task_id).toBe(lease.task_id);
   });
 
-  it("gives back to the limit when it is lifted", async () => {
+  it("leaves the limit in force when it is lifted", async () => {
     const project = await queue.newProject({ max_running: 2, paused: true });
     await queue.addTasks(pool, 5, { project_id: project });
     expect(await standing(project)).toEqual({ held: 5 });
@@ -180,7 +180,7 @@ describe("the pause of a project", () => {
     expect(await standing(project)).toEqual({ open: 2, held: 3 });
   });
 
-  it("that ends together with its limit while a parent completes leaves no child behind a gate", async () => {
+  it("that ends together with the limit while a parent completes leaves no child's gate closed", async () => {
     const project = await queue.newProject({ paused: true });
     const parent = await queue.addTask(pool);
     const child = await queue.addTask(pool, { dependant_on: parent, project_id: project });
@@ -196,8 +196,8 @@ describe("the pause of a project", () => {
   });
 });
 
-describe("a limit or pause that is set in the very moment", () => {
-  it("of an insert holds the inserted task", async () => {
+describe("a limit or pause that is set at the same moment", () => {
+  it("as an insert holds the inserted task", async () => {
     const project = await queue.newProject();
     const submitter = await queue.session();
     const operator = await queue.session();
@@ -213,7 +213,7 @@ describe("a limit or pause that is set in the very moment", () => {
     expect(await standing(project)).toEqual({ open: 1, held: 2 });
   });
 
-  it("of a completion lets the next task run", async () => {
+  it("as a completion lets the next task run", async () => {
     const project = await queue.newProject();
     await queue.addTasks(pool, 2, { project_id: project });
     const lease = await queue.lease(await queue.newWorker(pool));
@@ -228,7 +228,7 @@ describe("a limit or pause that is set in the very moment", () => {
     expect(await standing(project)).toEqual({ Complete: 1, open: 1 });
   });
 
-  it("of a parent's completion holds the child", async () => {
+  it("as a parent's completion holds the child", async () => {
     const project = await queue.newProject();
     const parent = await queue.addTask(pool);
     const child = await queue.addTask(pool, { dependant_on: parent, project_id: project });
@@ -243,7 +243,7 @@ describe("a limit or pause that is set in the very moment", () => {
     expect(await queue.task(child)).toMatchObject({ gate: "held" });
   });
 
-  it("of a hundred inserts by ten clients neither dead-locks them nor lets one task too many through", async () => {
+  it("as a hundred inserts by ten clients causes no deadlock and opens no task too many", async () => {
     const project = await queue.newProject();
     const submit = async () => void (await queue.addTasks(pool, 10, { project_id: project }));
     const clients = Array.from({ length: 10 }, submit);
@@ -256,7 +256,7 @@ describe("a limit or pause that is set in the very moment", () => {
 });
 
 describe("the cancelling of a held task", () => {
-  it("waits for no lock of its project, so that it cannot dead-lock with a completion", async () => {
+  it("waits for no lock of its project, so that it cannot deadlock with a completion", async () => {
     const project = await queue.newProject({ max_running: 1 });
     const ids = await queue.addTasks(pool, 3, { project_id: project });
     const completion = await queue.session();

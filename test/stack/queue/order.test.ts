@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openQueue, type Queue } from "../../kit/queue.ts";
 
-describe("the order of the line", () => {
+describe("the order of the queue", () => {
   let queue: Queue;
   let pool: string;
   let worker: string;
@@ -39,7 +39,7 @@ describe("the order of the line", () => {
     expect(await workOff(17)).toEqual(ids);
   });
 
-  it("puts the higher priority first, whenever it came and whoever sent it", async () => {
+  it("puts the higher priority first, whatever its time and project", async () => {
     const [one, other] = await projects(2);
     const low = await queue.addTasks(pool, 3, { project_id: one, priority: -1 });
     const normal = await queue.addTasks(pool, 3, { project_id: one });
@@ -47,14 +47,14 @@ describe("the order of the line", () => {
     expect(await workOff(9)).toEqual([...high, ...normal, ...low]);
   });
 
-  it("is shared evenly between projects of which one came with ten thousand tasks before the others", async () => {
+  it("is shared evenly between projects, also if one has inserted ten thousand tasks before the others", async () => {
     const [big, small, third] = await projects(3);
     await queue.addTasks(pool, 10_000, { project_id: big });
     const few = await queue.addTasks(pool, 5, { project_id: small });
     const more = await queue.addTasks(pool, 5, { project_id: third });
     const order = await workOff(18);
     const places = (ids: readonly string[]) => ids.map((id) => order.indexOf(id));
-    // Every round takes one of each, so the n-th of a latecomer is within the first 3n + 2.
+    // Every round takes one task of each project, so a latecomer's n-th task is within the first 3n + 2.
     for (const late of [places(few), places(more)]) {
       expect(late).toEqual(late.toSorted((a, b) => a - b));
       for (const [n, place] of late.entries()) {
@@ -64,7 +64,7 @@ describe("the order of the line", () => {
     }
   });
 
-  it("lets a latecomer in after much has been worked off already, and does not put it before all that is left", async () => {
+  it("lets in a latecomer after many tasks were completed, and does not put all its tasks before the others", async () => {
     const [big, late] = await projects(2);
     await queue.addTasks(pool, 60, { project_id: big });
     await workOff(40);
@@ -75,7 +75,7 @@ describe("the order of the line", () => {
     expect(own).toBeLessThanOrEqual(6);
   });
 
-  it("keeps no account of the past: once the line is empty, who had much starts beside who had nothing", async () => {
+  it("forgets the past: when the queue was empty, a project that had many tasks starts beside one that had none", async () => {
     const [much, nothing] = await projects(2);
     await queue.addTasks(pool, 50, { project_id: much });
     await workOff(50);
@@ -84,7 +84,7 @@ describe("the order of the line", () => {
     expect(await workOff(2)).toEqual([first, second]);
   });
 
-  it("begins an empty line behind every place that was given before, so that who was held back is not overtaken", async () => {
+  it("begins an empty queue behind every place that was given before, so that held tasks are not overtaken", async () => {
     const paused = await queue.newProject({ paused: true });
     const early = await queue.addTasks(pool, 4, { project_id: paused });
     const late = await queue.addTasks(pool, 4, { project_id: await queue.newProject() });
@@ -92,7 +92,7 @@ describe("the order of the line", () => {
     expect(await workOff(8)).toEqual([...early, ...late]);
   });
 
-  it("puts a task that comes back to the queue where it was, at the head", async () => {
+  it("puts a task that comes back to the queue at its old place, the head", async () => {
     const ids = await queue.addTasks(pool, 5);
     await queue.release(await queue.lease(worker));
     expect(await queue.fail(await queue.lease(worker), "no luck")).toBe("requeued");

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Claim, leaseArgs, openQueue, type Queue } from "../../kit/queue.ts";
 
 const RACES = 300;
-/** Pairs in flight at a time, each on two connections. */
+/** How many pairs of calls run at a time, each on two connections. */
 const AT_ONCE = 8;
 
 interface Drained {
@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterAll(() => queue?.close());
 
-/** Runs two calls about each subject at once; which of them is sent first alternates. */
+/** Runs two calls about each subject at once. Each of them is sent first in turn. */
 async function race<S, A, B>(
   subjects: readonly S[],
   one: (subject: S) => Promise<A>,
@@ -76,7 +76,7 @@ describe("invariant 6: draining is atomic with claiming", () => {
         winners.add(held ? "claim" : "drain");
       }
       expect(results).toHaveLength(RACES);
-      // A race that always ends the same way would prove nothing.
+      // Both outcomes must occur, or the race would prove nothing.
       expect([...winners].sort()).toEqual(["claim", "drain"]);
     },
   );
@@ -94,7 +94,7 @@ describe("invariant 6: draining is atomic with claiming", () => {
     expect(await drained).toEqual({ outcome: onlyIdle ? "refused_busy" : "drained", busy: true });
   });
 
-  it("a claim that had to wait for a drain gets nothing", async () => {
+  it("a claim that had to wait for a drain gets no task", async () => {
     const task = await queue.addTask(pool);
     const worker = await queue.newWorker(pool);
     const [claiming, draining] = [await queue.session(), await queue.session()];
@@ -149,7 +149,7 @@ describe("invariant 5: a verdict of failure is atomic with claiming and finishin
 });
 
 describe("invariant 8: a fired timer is a question", () => {
-  it("so that a spawn deadline waits for a first heartbeat that is under way, and is refused", async () => {
+  it("a spawn deadline waits for a first heartbeat that is under way, and is refused", async () => {
     const worker = await queue.newWorker(pool, { status: "spawning" });
     const [beating, failing] = [await queue.session(), await queue.session()];
     await beating.rows("begin");
@@ -177,7 +177,7 @@ describe("a child that is inserted while its parent ends", () => {
     return leases;
   };
 
-  it(`is open in each of ${RACES} races with its completion: none sleeps for ever`, async () => {
+  it(`is open in each of ${RACES} races with its completion: none waits without end`, async () => {
     const elsewhere = await queue.newPool();
     await race(await parents(), queue.finish, (lease) => queue.addTask(elsewhere, { dependant_on: lease.task_id }));
     const gates = "select status, gate, count(*)::int as n from tasks where pool = $1 group by 1, 2";
@@ -192,7 +192,7 @@ describe("a child that is inserted while its parent ends", () => {
     expect(await queue.rows(states, [elsewhere])).toEqual([{ status: "Failed", n: RACES }]);
   });
 
-  it("opens its gate when the completion had to wait for the insert", async () => {
+  it("has an open gate when the completion had to wait for the insert", async () => {
     const parent = await queue.addTask(pool);
     const lease = await queue.lease(await queue.newWorker(pool));
     const [submitter, finisher] = [await queue.session(), await queue.session()];

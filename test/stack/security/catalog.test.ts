@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { migrate } from "../../../src/supabase/migrate.ts";
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from "../../kit/database.ts";
 
-/** What a pod calls with the public key; each of them checks the pod's own token. */
+/** Functions that a GPU worker calls with the public key; each of them checks the worker's own token. */
 const WORKER_FUNCTIONS = [
   "authorize_upload(uuid,uuid)",
   "claim_task(text)",
@@ -22,7 +22,7 @@ const WORKER_FUNCTIONS = [
   "worker_logs(text,jsonb)",
 ];
 
-/** What people and old workers call with whatever they have; each of them judges its caller. */
+/** Functions for users and old workers with any credential; each of them checks its caller. */
 const API_FUNCTIONS = [
   "api_authorize_upload(uuid)",
   "api_caller()",
@@ -40,7 +40,7 @@ const API_FUNCTIONS = [
   "task_counts(text)",
 ];
 
-/** What migrations call to grant; nobody else may. */
+/** Functions that migrations call to grant; no role may call them. */
 const GRANTING_FUNCTIONS = [
   "grant_to_everyone(regprocedure)",
   "grant_to_service(regprocedure)",
@@ -48,7 +48,7 @@ const GRANTING_FUNCTIONS = [
   "secure_view(regclass)",
 ];
 
-/** The columns that a signed-in user may read, of the rows that the policies show; every column of the first two. */
+/** The columns that a signed-in user may read, of the rows that the policies show: all columns of the first two tables. */
 const READABLE_COLUMNS = {
   projects: "*",
   tasks: "*",
@@ -62,7 +62,7 @@ const OUR_FUNCTIONS = `
 const OUR_RELATIONS = "from pg_class c where c.relnamespace = 'public'::regnamespace";
 const SIGNATURE = "select p.oid::regprocedure::text as name";
 
-/** As in a hosted project that grants by itself, and as Postgres does by default: a new object is open to everybody. */
+/** Makes every new object open to all roles, as a hosted project with automatic grants and Postgres by default do. */
 const AUTOMATIC_GRANTS = `
   alter default privileges grant execute on functions to public;
   alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
@@ -82,7 +82,7 @@ const FORGOTTEN = `
   create sequence forgotten_sequence;
   create function forgotten_function() returns int language sql security definer as 'select 1';`;
 
-/** What a role may do with the objects that nobody granted, in words. */
+/** A role's rights on the objects that no migration granted, in words. */
 function rightsOnForgotten(role: string): string {
   return `
   select c.relname || ' ' || r.name as name
@@ -110,7 +110,7 @@ describe.each([
     (await database.sql.query<{ name: string }>(statement)).rows.map(({ name }) => name).toSorted();
 
   it.each(["anon", "authenticated"])(
-    "let %s execute the functions for workers and people, and no other",
+    "let %s execute the functions for workers and users, and no other",
     async (role) => {
       const allowed = await names(
         `${SIGNATURE} ${OUR_FUNCTIONS} and has_function_privilege('${role}', p.oid, 'execute')`,
@@ -119,7 +119,7 @@ describe.each([
     },
   );
 
-  it("are decided for each function: nothing is left to the default, which is everybody", async () => {
+  it("are set for each function: none has the default, which lets every role execute it", async () => {
     const undecided = await names(`${SIGNATURE} ${OUR_FUNCTIONS} and (p.proacl is null
       or exists (select from aclexplode(p.proacl) as acl where acl.grantee = 0))`);
     expect(undecided).toEqual([]);
@@ -142,7 +142,7 @@ describe.each([
     expect(definers).not.toEqual(expect.arrayContaining(GRANTING_FUNCTIONS.slice(0, 1)));
   });
 
-  it("put row-level security on every table, and have views look with the eyes of who asks", async () => {
+  it("put row-level security on every table, and let views read with the caller's rights", async () => {
     const unprotected = await names(
       `select relname as name ${OUR_RELATIONS} and relkind in ('r', 'p', 'f') and not relrowsecurity`,
     );
@@ -174,7 +174,7 @@ describe.each([
     expect(sequences).toEqual([]);
   });
 
-  it("let the service role read and write the tables of the main job, and do nothing else with them", async () => {
+  it("let the service role read and write the tables of pools, workers and tasks, and do nothing else with them", async () => {
     const tables = `select relname as name ${OUR_RELATIONS} and relkind = 'r' and relname <> 'gpu_pool_migrations'`;
     const refused = await names(`${tables}
       and not (has_table_privilege('service_role', c.oid, 'select') and has_table_privilege('service_role', c.oid, 'insert')
@@ -190,7 +190,7 @@ describe.each([
     ).toEqual([]);
   });
 
-  it("are shut on a new object that no migration grants in our own stack, and open where grants are automatic", async () => {
+  it("are closed on a new object without grants in our own stack, and open in a project with automatic grants", async () => {
     await database.sql.query(FORGOTTEN);
     const isOpen = open === databaseWithAutomaticGrants;
     for (const role of ["anon", "authenticated"]) {

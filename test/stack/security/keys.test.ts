@@ -5,7 +5,7 @@ import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 const WORKER_FUNCTIONS =
   /^(authorize_upload|(claim|delegate|fail|finish|release)_task|report_progress|finish_and_claim|worker_(heartbeat|logs)|func_(claim_available_task|mark_task_(complete|failed)|update_worker_heartbeat|worker_heartbeat_with_logs))$/;
 
-/** Open to callers of every kind, each of which judges its caller. */
+/** Functions that are open to callers of every kind; each of them checks its caller. */
 const API_FUNCTIONS =
   /^(task_counts|api_((cancel|claim|create|finish|get|update)_task|list_tasks|(create|revoke)_token|authorize_upload|predecessor_output|completed_segments))$/;
 
@@ -68,7 +68,7 @@ describe("the public key over HTTP", () => {
     expect(await everything()).toEqual(before);
   });
 
-  it("alone writes no task and no worker even where the row is named with care", async () => {
+  it("alone writes no task and no worker, even if the row is named exactly", async () => {
     const before = await everything();
     const anon = api.client(api.keys.anonKey);
     const denied = { status: 401, error: { code: "42501" } };
@@ -137,7 +137,7 @@ describe("the public key over HTTP", () => {
     expect(await valid.from("tasks").select("id")).toMatchObject({ status: 200, data: [{ id: task }] });
   });
 
-  it("is itself needed: an unknown key is refused with 401, whatever token comes with it", async () => {
+  it("is required: an unknown key is refused with 401, whatever token comes with it", async () => {
     const stranger = api.client("not-a-key", { Authorization: `Bearer ${api.keys.serviceRoleKey}` });
     expect(await stranger.from("tasks").select("id")).toMatchObject({ status: 401, data: null });
   });

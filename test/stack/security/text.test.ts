@@ -15,12 +15,12 @@ const METACHARACTERS = [
   "héllo → 漢字 🎬",
 ];
 
-/** HTTP's status line carries such a message, so it has no line breaks. */
+/** A message in HTTP's status line, which has no line breaks. */
 function oneLine(text: string) {
   return text.replaceAll(/[\r\n\t]/g, " ");
 }
 
-/** A value of this type that is made of the text wherever it can be. */
+/** A value of this type that contains the text, if the type allows it. */
 function hostile(type: string, text: string): unknown {
   if (type === "text") {
     return text;
@@ -43,7 +43,7 @@ function hostile(type: string, text: string): unknown {
   return type.startsWith("timestamp") ? "2030-01-31T12:00:00Z" : 1;
 }
 
-describe("text in a parameter is data, whatever letters it has", () => {
+describe("text in a parameter is data, whatever characters it has", () => {
   let api: QueueApi;
   let pool: string;
   let worker: string;
@@ -104,7 +104,7 @@ describe("text in a parameter is data, whatever letters it has", () => {
   });
 
   it.each(METACHARACTERS)("as a worker's token: %j", async (text) => {
-    // A header takes neither line breaks nor letters beyond Latin-1; the hash is made of what arrives.
+    // A header allows no line breaks and only Latin-1 characters; the hash is made of the text that arrives.
     const header = text.replaceAll(/[^\x20-\x7e]/g, "").trim();
     const refused = await api.asWorker(header).rpc("claim_task", { p_worker_id: worker });
     expect(refused).toMatchObject({ status: 401, error: { code: "PT401" } });
@@ -186,7 +186,7 @@ describe("text in a parameter is data, whatever letters it has", () => {
     expect(data).toMatchObject({ ...row, status: "Queued", gate: "open" });
   });
 
-  it("and in every parameter of every function that somebody may call", async () => {
+  it("in every parameter of every function that a public role may call", async () => {
     const functions = await api.queue.rows<{
       name: string;
       open: boolean;
@@ -207,7 +207,7 @@ describe("text in a parameter is data, whatever letters it has", () => {
       for (const { name, parameters } of functions) {
         const args = Object.fromEntries(parameters.map((each) => [each.name, hostile(each.type, text)]));
         const { status, error } = await api.client(api.keys.serviceRoleKey).rpc(name, args);
-        // Wrong syntax, unknown names, a table in use: the text was read as SQL. 57014: it ran, and slept. PGRST: not called.
+        // Wrong syntax, unknown names, a table in use: the text was read as SQL. 57014: it ran and slept. PGRST: it was not called.
         const isBad = /^(?:42601|2BP01|42P01|42703|42883|57014|PGRST.*)$/.test(error?.code ?? "");
         if (status >= 500 || isBad) {
           errors.push({ name, text, status, code: error?.code, message: error?.message });
@@ -218,7 +218,7 @@ describe("text in a parameter is data, whatever letters it has", () => {
     expect(await tables()).toEqual(before);
   });
 
-  it("and a reason longer than a page is cut, not refused", async () => {
+  it("a reason longer than a page is cut, not refused", async () => {
     const released = await lease();
     const pod = api.asWorker(token);
     await pod.rpc("release_task", { ...leaseArgs(released), p_reason: "z".repeat(100_000) });

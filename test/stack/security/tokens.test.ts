@@ -31,7 +31,7 @@ describe("invariant 10: a worker's credential over HTTP", () => {
   });
   const noFile = { p_storage_path: null, p_output_location: null, p_result: {} };
 
-  /** Every function that a worker may call, as this client, about this worker and this lease. */
+  /** Calls every function that a worker may call, as this client, for this worker and this lease. */
   const callAll = (client: SupabaseClient, id: string, lease: { p_task_id: string; p_lease_token: string }) =>
     [
       ["claim_task", { p_worker_id: id }],
@@ -43,7 +43,7 @@ describe("invariant 10: a worker's credential over HTTP", () => {
       ["release_task", { ...lease, p_reason: "no" }],
     ].map(([name, args]) => ({ name, call: async () => await client.rpc(name as string, args as object) }));
 
-  it("lets a pod live its whole life with the public key and its own token", async () => {
+  it("is enough, with the public key, for a GPU worker's whole life", async () => {
     await api.queue.addTasks(pool, 3);
     const pod = api.asWorker(token);
     expect(await pod.rpc("worker_heartbeat", { p_worker_id: worker })).toMatchObject({
@@ -65,7 +65,7 @@ describe("invariant 10: a worker's credential over HTTP", () => {
     expect(await pod.rpc("release_task", released)).toMatchObject({ data: { outcome: "released" } });
   });
 
-  it("is what counts: without it, with another worker's, and with one that was never given, all is refused", async () => {
+  it("is required: without it, with another worker's token and with an unknown one every call is refused", async () => {
     const task = await api.queue.addTask(pool);
     const lease = leaseArgs(await api.queue.lease(worker));
     const other = await api.queue.newWorker(pool);
@@ -94,7 +94,7 @@ describe("invariant 10: a worker's credential over HTTP", () => {
     expect(after).toEqual(before);
   });
 
-  it("does not let a worker claim or live for another, by whatever id", async () => {
+  it("does not let a worker claim or send heartbeats for another, with any id", async () => {
     await api.queue.addTask(pool);
     const other = await api.queue.newWorker(pool);
     const pod = api.asWorker(token);
@@ -123,7 +123,7 @@ describe("invariant 10: a worker's credential over HTTP", () => {
     }
   });
 
-  it("is still good while the worker is drained, so that it can finish its task", async () => {
+  it("is still valid while the worker is drained, so that it can finish its task", async () => {
     await api.queue.addTask(pool);
     const lease = leaseArgs(await api.queue.lease(worker));
     await api.queue.call("drain_worker", { p_worker_id: worker, p_reason: "test", p_only_idle: false });
@@ -134,7 +134,7 @@ describe("invariant 10: a worker's credential over HTTP", () => {
     });
   });
 
-  it("is not in any answer that it gets", async () => {
+  it("is in no answer that the worker gets", async () => {
     await api.queue.addTask(pool);
     const pod = api.asWorker(token);
     const { data } = await pod.rpc("claim_task", { p_worker_id: worker });
@@ -145,7 +145,7 @@ describe("invariant 10: a worker's credential over HTTP", () => {
     }
   });
 
-  it("is not asked of the service role, which a worker of the old kind uses", async () => {
+  it("is not required of the service role, which a worker of the old kind uses", async () => {
     const task = await api.queue.addTask(pool);
     const { data } = await api.client(api.keys.serviceRoleKey).rpc("claim_task", { p_worker_id: worker });
     expect(data).toMatchObject({ task: { task_id: task } });

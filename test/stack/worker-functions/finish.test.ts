@@ -38,7 +38,7 @@ describe("invariant 12: uploaded, verified, then completed", () => {
     });
   const refused = { code: "PT409", message: expect.stringContaining("is not in storage") };
 
-  it("writes the result's columns, closes the lease and frees the worker, in one transaction", async () => {
+  it("writes the result's columns, closes the lease and releases the worker, in one transaction", async () => {
     const name = `${lease.task_id}/task_a1.mp4`;
     await store(name);
     await queue.rows("update tasks set error_message = 'of an earlier attempt' where id = $1", [lease.task_id]);
@@ -84,7 +84,7 @@ describe("invariant 12: uploaded, verified, then completed", () => {
       },
     ],
     [
-      "is in another bucket than its URL says",
+      "is in a bucket other than its URL's",
       async (id) => {
         await store(`${id}/a.mp4`, 1000, "other");
         return [`${id}/a.mp4`, url(`${id}/a.mp4`, "videos")];
@@ -98,7 +98,7 @@ describe("invariant 12: uploaded, verified, then completed", () => {
       },
     ],
     [
-      "is not the one that the URL names",
+      "is not the file in the URL",
       async (id) => {
         await store(`${id}/a.mp4`);
         return [`${id}/a.mp4`, url(`${id}/b.mp4`)];
@@ -112,14 +112,14 @@ describe("invariant 12: uploaded, verified, then completed", () => {
       },
     ],
     [
-      "comes without a URL",
+      "has no URL",
       async (id) => {
         await store(`${id}/a.mp4`);
         return [`${id}/a.mp4`, null];
       },
     ],
     [
-      "is left out although there is a URL",
+      "is missing although there is a URL",
       async (id) => {
         await store(`${id}/a.mp4`);
         return [null, url(`${id}/a.mp4`)];
@@ -132,7 +132,7 @@ describe("invariant 12: uploaded, verified, then completed", () => {
     expect(await queue.lease(worker)).toMatchObject({ lease_token: lease.lease_token });
   });
 
-  it("takes the public address of a name with signs that addresses encode, as storage clients write it", async () => {
+  it("accepts the public address of a name with characters that URLs encode, as storage clients write it", async () => {
     const name = `${lease.task_id}/a cat, 100%25 größer #1?.mp4`;
     await store(name);
     const encoded = `${lease.task_id}/a%20cat,%20100%2525%20gr%C3%B6%c3%9Fer%20%231%3F.mp4`;
@@ -141,7 +141,7 @@ describe("invariant 12: uploaded, verified, then completed", () => {
     expect(await queue.task(lease.task_id)).toMatchObject({ output_location: url(encoded) });
   });
 
-  it("takes the file of a sub-task as an orchestrator task's own, and that of nobody else's task", async () => {
+  it("accepts a sub-task's file for an orchestrator's task, and no other task's file", async () => {
     const ref = { params: { orchestrator_task_id_ref: lease.task_id } };
     const child = await queue.addTask(pool, ref);
     const foreign = await queue.addTask(pool, { ...ref, project_id: await queue.newProject() });
@@ -155,13 +155,13 @@ describe("invariant 12: uploaded, verified, then completed", () => {
     expect(await queue.task(lease.task_id)).toMatchObject({ output_location: url(`${child}/final.mp4`) });
   });
 
-  it("takes a name with the letters that patterns use for what it is", async () => {
+  it("accepts a name with the characters of patterns", async () => {
     const name = `${lease.task_id}/100%_\\done.mp4`;
     await store(name);
     expect(await finish(name, url(name))).toEqual({ outcome: "completed" });
   });
 
-  it("completes a task that makes no file from its result alone", async () => {
+  it("completes a task that makes no file by its result alone", async () => {
     expect(await finish(null, null, { text: "done" })).toEqual({ outcome: "completed" });
     expect(await queue.task(lease.task_id)).toMatchObject({ status: "Complete", result_data: { text: "done" } });
   });

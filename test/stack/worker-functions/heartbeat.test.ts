@@ -53,7 +53,7 @@ describe("a heartbeat", () => {
     expect(await events(worker)).toEqual([{ kind: "worker.ready", pool, details: { vram_total_mb: 24_576 } }]);
   });
 
-  it("invariant 9: journals one start also when two first beats come at once", async () => {
+  it("invariant 9: journals one start also when two first heartbeats come at once", async () => {
     const worker = await queue.newWorker(pool, { status: "spawning" });
     const [one, other] = [await queue.session(), await queue.session()];
     await one.rows("begin");
@@ -65,7 +65,7 @@ describe("a heartbeat", () => {
     expect(await events(worker)).toHaveLength(1);
   });
 
-  it("is taken from a worker that is drained, whose status stays what it is", async () => {
+  it("is accepted from a drained worker, whose status does not change", async () => {
     const worker = await queue.newWorker(pool, { status: "terminating" });
     expect(await beat(worker)).toEqual({ worker_status: "terminating" });
     expect(await row(worker)).toMatchObject({ status: "terminating", last_heartbeat: expect.any(Date) });
@@ -84,7 +84,7 @@ describe("a heartbeat", () => {
     expect((await queue.rows("select 1 from pool_events where worker_id = $1", [worker])).length).toBe(0);
   });
 
-  it("of a worker that nobody knows is answered and forgotten", async () => {
+  it("of an unknown worker is answered and not recorded", async () => {
     expect(await beat(`${pool}-unknown`)).toEqual({ worker_status: "unknown" });
     expect(await queue.rows("select 1 from workers where id = $1", [`${pool}-unknown`])).toEqual([]);
   });
@@ -101,7 +101,7 @@ describe("a heartbeat", () => {
     expect(await row(worker)).toMatchObject({ last_heartbeat: null, vram_used_mb: null });
   });
 
-  it("that could not measure memory is a heartbeat all the same", async () => {
+  it("without memory figures still counts", async () => {
     const worker = await queue.newWorker(pool);
     await beat(worker, null, null);
     expect(await row(worker)).toMatchObject({ vram_total_mb: null, last_heartbeat: expect.any(Date) });
@@ -120,7 +120,7 @@ describe("a heartbeat", () => {
     expect((await row(worker)).last_heartbeat).toEqual(before);
   });
 
-  it("invariant 8: the clock of idleness starts when a task is let go, however it ended, and no heartbeat moves it", async () => {
+  it("invariant 8: does not change the idle time, which starts when a task is released, however it ended", async () => {
     await queue.addTasks(pool, 3);
     const worker = await queue.newWorker(pool, { status: "spawning" });
     await beat(worker);

@@ -52,7 +52,7 @@ describe("invariant 5: attempts are leases", () => {
     }
   });
 
-  it("nobody changes a task with a token that was never given, or with that of another task", async () => {
+  it("an unknown token or the token of another task changes no task", async () => {
     const { id, lease } = await started();
     const other = await started();
     const before = await snapshot(id);
@@ -67,7 +67,7 @@ describe("invariant 5: attempts are leases", () => {
     expect(await snapshot(id)).toEqual(before);
   });
 
-  it("nobody changes a task with a token of an attempt that has ended, also after the next one has begun", async () => {
+  it("the token of an ended attempt changes no task, also after the next attempt has begun", async () => {
     const { id, worker, lease: old } = await started();
     await queue.release(old);
     const lease = await queue.lease(worker);
@@ -87,7 +87,7 @@ describe("invariant 5: attempts are leases", () => {
     expect(await snapshot(id)).toEqual(before);
   });
 
-  it("an upload is allowed to the holder of the open lease, and to nobody after its end", async () => {
+  it("an upload is allowed with the open lease, and not after its end", async () => {
     const { lease } = await started();
     expect(await queue.call("authorize_upload", leaseArgs(lease))).toMatchObject({ allowed: true, attempt: 1 });
     await queue.finish(lease);
@@ -124,7 +124,7 @@ describe("invariant 5: attempts are leases", () => {
     ["Failed", "task_error"],
     ["Queued", "released"],
   ])(
-    "a running task that is made %s by a direct update loses its lease, and its worker hears of it",
+    "a running task that a direct update makes %s loses its lease, and its worker is notified",
     async (status, cause) => {
       const { id, lease } = await started();
       await queue.rows("update tasks set status = $2 where id = $1", [id, status]);
@@ -180,7 +180,7 @@ describe("invariant 5: only the task's own faults count as attempts", () => {
     expect(attempts.map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  it("the third counted failure fails the task with its message, uncounted ones between them or not", async () => {
+  it("the third counted failure fails the task with its message, with or without uncounted ones in between", async () => {
     const { id, worker, lease } = await started();
     await queue.fail(lease, "first");
     await queue.release(await queue.lease(worker));
@@ -206,7 +206,7 @@ describe("invariant 5: only the task's own faults count as attempts", () => {
     ).not.toBeNull();
   });
 
-  it("a task with which two different workers died is poison", async () => {
+  it("a task that two different workers died with is poison", async () => {
     const { id, worker } = await started();
     await close(worker, "worker_died");
     const second = await queue.newWorker(pool);
@@ -219,7 +219,7 @@ describe("invariant 5: only the task's own faults count as attempts", () => {
     });
   });
 
-  it("a task with which one worker died twice is not poison yet", async () => {
+  it("a task that one worker died with twice is not poison yet", async () => {
     const { id, worker } = await started();
     await close(worker, "worker_died");
     await queue.lease(worker);

@@ -17,7 +17,7 @@ beforeEach(async () => {
 afterAll(() => api?.close());
 
 describe("ten thousand tasks in one request", () => {
-  it("are admitted within the statement timeout, and stand in line in their order", async () => {
+  it("are admitted within the statement timeout, and are queued in their order", async () => {
     const tasks = Array.from({ length: 10_000 }, (_, n) => ({
       id: randomUUID(),
       task_type: "generate_video",
@@ -42,7 +42,7 @@ describe("ten thousand tasks in one request", () => {
 });
 
 describe("two hundred workers that claim at once", () => {
-  it("get a task each, and no two the same, as long as there is one", async () => {
+  it("get a different task each, as long as there are any", async () => {
     const tasks = new Set(await queue.addTasks(pool, 190));
     const workers = await queue.newWorkers(pool, 200);
     const connections = openSqlPool(queue.database.databaseUrl, 50);
@@ -68,7 +68,7 @@ describe("the heartbeats of five hundred workers", () => {
   const WORKERS = 500;
   const BEATS = 40;
 
-  it("keep the table as small as it was, and touch no index", async () => {
+  it("do not enlarge the table, and write no index", async () => {
     await queue.newWorkers(pool, WORKERS);
     const session = await queue.session();
     const stand = async () => {
@@ -80,7 +80,7 @@ describe("the heartbeats of five hundred workers", () => {
       return row!;
     };
     const before = await stand();
-    // Each beat is a transaction, as workers send them; half of them by the function of the old protocol.
+    // Each heartbeat is a transaction, as GPU workers send them; half of them use the function of the old protocol.
     await session.rows(`do $$
       declare
         worker text;
@@ -99,7 +99,7 @@ describe("the heartbeats of five hundred workers", () => {
     await session.end();
     const updates = after.updates - before.updates;
     expect(updates).toBeGreaterThanOrEqual(WORKERS * BEATS);
-    // While an autovacuum's snapshot lasts, old versions must stay: a few pages of growth, not a page per thirty beats.
+    // While an autovacuum's snapshot is open, old row versions stay: a few pages of growth, not a page for thirty heartbeats.
     const unpruned = updates * (before.bytes / WORKERS);
     expect((after.hot - before.hot) / updates).toBeGreaterThan(0.85);
     expect(after.bytes - before.bytes).toBeLessThan(unpruned / 10);
