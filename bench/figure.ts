@@ -13,7 +13,7 @@ export interface Figure {
   readonly ok: boolean;
 }
 
-/** What a file `bench/<name>.ts` exports. */
+/** The exports of a file `bench/<name>.ts`. */
 export interface Benchmark {
   readonly description: string;
   readonly run: () => Promise<readonly Figure[]>;

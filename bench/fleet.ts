@@ -4,7 +4,7 @@ import { measureQuietPool } from "./fleet/quiet-pool.ts";
 import type { Figure } from "./figure.ts";
 
 export const description =
-  "What a pool of 500 idle workers costs, and how fast and how heavy a fleet of 1,000 over two pools is";
+  "The cost of a pool of 500 idle workers, and the speed and memory of a fleet of 1,000 in two pools";
 
 const SIZE = 500;
 

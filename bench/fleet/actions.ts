@@ -3,7 +3,7 @@ import { type WorkflowClient, type WorkflowHandle, WorkflowNotFoundError } from 
 type History = Awaited<ReturnType<WorkflowHandle["fetchHistory"]>>;
 type HistoryEvent = NonNullable<History["events"]>[number];
 
-/** What one event of a workflow's history costs. */
+/** The cost of one event of a workflow's history. */
 export interface Cost {
   readonly timeMs: number;
   /** Billable actions by the rules of Temporal Cloud. */

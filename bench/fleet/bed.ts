@@ -26,7 +26,7 @@ export interface Bed {
   /** The address and key of the database's API. */
   readonly api: { readonly url: string; readonly key: string };
   /** @param apiUrl the database's API for this process; default: the stack's gateway. */
-  startWorker(apiUrl?: string): ManagedProcess;
+  startTemporalWorker(apiUrl?: string): ManagedProcess;
   startPool(pool: string, config: Readonly<Record<string, unknown>>): Promise<WorkflowHandle>;
   /** How many workers of these pools have one of these statuses. */
   count(statuses: readonly string[], pools: readonly string[]): Promise<number>;
@@ -51,7 +51,7 @@ export async function startBed(): Promise<Bed> {
     client,
     sql,
     api: { url: env["SUPABASE_URL"] ?? "", key: env["SUPABASE_SERVICE_ROLE_KEY"] ?? "" },
-    startWorker(apiUrl) {
+    startTemporalWorker(apiUrl) {
       return stack.guardian.spawn(process.execPath, [join(root, "dist/src/worker.js")], {
         name: "Temporal worker",
         env: {

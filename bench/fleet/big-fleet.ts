@@ -22,7 +22,7 @@ export interface BigFleet {
 
 /** Grows two pools from zero to `size` workers each and back to zero, under one Temporal worker process. */
 export async function measureBigFleet(bed: Bed, size: number): Promise<BigFleet> {
-  const worker = bed.startWorker();
+  const temporalWorker = bed.startTemporalWorker();
   const config = { minActiveGpus: 0, maxActiveGpus: size };
   const pools = await Promise.all(POOLS.map((pool) => bed.startPool(pool, config)));
   await until("both pools to watch", async () => {
@@ -43,9 +43,9 @@ export async function measureBigFleet(bed: Bed, size: number): Promise<BigFleet>
     return (await bed.client.workflow.count(query)).count === all;
   });
   await sleep(SETTLE_MS);
-  const before = { cpu: cpuSec(worker.pid), at: performance.now() };
+  const before = { cpu: cpuSec(temporalWorker.pid), at: performance.now() };
   await sleep(IDLE_MS);
-  const idleCores = (cpuSec(worker.pid) - before.cpu) / ((performance.now() - before.at) / 1000);
+  const idleCores = (cpuSec(temporalWorker.pid) - before.cpu) / ((performance.now() - before.at) / 1000);
 
   const heldMs = Date.now();
   const drained = until(
@@ -69,8 +69,8 @@ export async function measureBigFleet(bed: Bed, size: number): Promise<BigFleet>
     throw new Error(`only ${signalledMs.length} of ${all} workers were signalled`);
   }
   const signalledSec = (Math.max(...signalledMs) - heldMs) / 1000;
-  const peak = peakRssMb(worker.pid);
+  const peak = peakRssMb(temporalWorker.pid);
   await Promise.all(pools.map((pool) => pool.terminate("measured")));
-  await worker.stop();
+  await temporalWorker.stop();
   return { upSec, idleCores, signalledSec, drainedSec, peakRssMb: peak };
 }

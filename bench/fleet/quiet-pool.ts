@@ -28,7 +28,7 @@ export interface QuietPool {
 /** Grows one pool to `size` workers without a task, leaves it alone for a while, and drains it. */
 export async function measureQuietPool(bed: Bed, size: number): Promise<QuietPool> {
   const proxy = await startCountingProxy(bed.api.url);
-  const worker = bed.startWorker(proxy.url);
+  const temporalWorker = bed.startTemporalWorker(proxy.url);
   try {
     const pool = await bed.startPool(POOL, { minActiveGpus: size, maxActiveGpus: size });
     await until(`${size} active workers`, async () => (await bed.count(["active"], [POOL])) === size);
@@ -68,7 +68,7 @@ export async function measureQuietPool(bed: Bed, size: number): Promise<QuietPoo
       peerBytesPerHour: (peerBytes * SEC_PER_HOUR) / PEER_PERIOD_SEC,
     };
   } finally {
-    await worker.stop();
+    await temporalWorker.stop();
     await proxy.close();
   }
 }

@@ -22,7 +22,7 @@ export interface ObserverDeps {
   readonly logger: Logger;
 }
 
-/** What the provider's lists have shown so far. Kept between watches, because lists are read at their own pace. */
+/** The provider's lists so far. They are kept between watches, because lists are read at their own pace. */
 export interface ProviderView {
   readonly book: PodEvidenceBook;
   listAt: number;

@@ -2,7 +2,7 @@ import type { ListPodsOutcome } from "../runpod/outcomes.ts";
 import type { PodEvidence } from "../policy/observation.ts";
 import type { ReadWorker } from "../supabase/observation.ts";
 
-/** What the provider's lists show about the fleet's pods. */
+/** Evidence about the fleet's pods from the provider's lists. */
 export interface PodEvidenceBook {
   of(worker: ReadWorker): PodEvidence | null;
   /** @param fleet as it was known before the list was requested. An unknown list changes nothing. */

@@ -14,7 +14,7 @@ const WATCH_MS = 5 * 60_000;
 const REFRESH_MS = 10_000;
 const OUTAGE_LOG_MS = 60_000;
 
-/** What this process remembers of a pool from one watch to the next. */
+/** The state of a pool that this process keeps from one watch to the next. */
 interface PoolMemory extends ProviderView {
   isSuspended: boolean;
   warned: ReadonlySet<string>;

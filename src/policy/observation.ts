@@ -63,7 +63,7 @@ export interface ObservedWorker {
   /** The signal last sent to the worker's workflow. */
   readonly signal: string | null;
   readonly signalMs: number | null;
-  /** What the provider's list says about the pod; null: no evidence either way. */
+  /** The provider's evidence about the pod; null: none. */
   readonly pod: PodEvidence | null;
 }
 

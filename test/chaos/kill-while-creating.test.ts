@@ -25,7 +25,7 @@ describe("a Temporal worker that is killed while it creates pods", () => {
   it("invariant 1: leaves one pod per name, whether it died before the request, before the answer or after the record", async () => {
     gate.holdCreates("before", "after", "pass");
     const ids = await stack.submit(7);
-    const victim = stack.startWorkerProcess();
+    const victim = stack.startTemporalWorker();
     await stack.startPool();
     await expect.poll(() => gate.held().before.length + gate.held().after.length).toBe(2);
     await expect
@@ -35,7 +35,7 @@ describe("a Temporal worker that is killed while it creates pods", () => {
     const [unsent] = gate.held().before;
     const [unanswered] = gate.held().after;
 
-    stack.startWorkerProcess();
+    stack.startTemporalWorker();
     await expectDoneOnce(stack, ids);
     await expectNothingLeft(stack);
 

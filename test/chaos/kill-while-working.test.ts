@@ -20,7 +20,7 @@ describe("a Temporal worker that is killed while pods are at work", () => {
   let serving: ManagedProcess;
   beforeAll(async () => {
     stack = await startTestStack({ env: { TASKS_PER_GPU_THRESHOLD: "1", MAX_ACTIVE_GPUS: "2" } });
-    serving = stack.startWorkerProcess();
+    serving = stack.startTemporalWorker();
     await stack.startPool();
   });
   afterAll(async () => await stack?.close());
@@ -29,7 +29,7 @@ describe("a Temporal worker that is killed while pods are at work", () => {
     const ids = await stack.submit(2, LONG);
     await expect.poll(() => countTasks(stack, "In Progress")).toBe(2);
     await killHard(serving);
-    serving = stack.startWorkerProcess();
+    serving = stack.startTemporalWorker();
 
     await expectDoneOnce(stack, ids);
     await expectNothingLeft(stack);
@@ -56,7 +56,7 @@ describe("a Temporal worker that is killed while pods are at work", () => {
       );
     await expect.poll(isPastDeadline).toHaveLength(2);
     const survivors = await livingWorkers(stack);
-    serving = stack.startWorkerProcess();
+    serving = stack.startTemporalWorker();
 
     await expectDoneOnce(stack, ids);
     await expectNothingLeft(stack);

@@ -18,12 +18,12 @@ describe("a Temporal worker that is killed again and again", () => {
     const steps = Array.from({ length: KILLS }, randomFrom(seed)).map((random) => 1 + Math.floor(random * 7));
     try {
       const ids = await stack.submit(4, { frames: 60 });
-      let serving = stack.startWorkerProcess();
+      let serving = stack.startTemporalWorker();
       for (const step of steps) {
         await killAfterWrites(serving, step, ids.length);
         expect(await serving.exited).toMatchObject({ signal: "SIGKILL" });
         ids.push(...(await stack.submit(2, { frames: 60 })));
-        serving = stack.startWorkerProcess();
+        serving = stack.startTemporalWorker();
       }
       await expectDoneOnce(stack, ids);
       await expectNothingLeft(stack);

@@ -68,7 +68,7 @@ export interface TestStack {
   /** Runs a Temporal worker in the test's process until close. */
   serve(): Promise<void>;
   /** Starts src/worker.ts as a process that the test can kill. */
-  startWorkerProcess(onLine?: (line: string) => void): ManagedProcess;
+  startTemporalWorker(onLine?: (line: string) => void): ManagedProcess;
   startPool(input?: Readonly<Record<string, unknown>>): Promise<void>;
   /** Inserts tasks for this pool and returns their ids. */
   submit(count: number, params?: Readonly<Record<string, unknown>>): Promise<string[]>;
@@ -103,9 +103,9 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
       async serve() {
         undo.push(await serveInProcess(config, db, logger));
       },
-      startWorkerProcess(onLine = (line) => logger.info({ worker: line })) {
+      startTemporalWorker(onLine = (line) => logger.info({ temporalWorker: line })) {
         const { command, args } = projectProgram("worker");
-        return guardian.spawn(command, args, { name: "worker", env: { ...process.env, ...env }, onLine });
+        return guardian.spawn(command, args, { name: "Temporal worker", env: { ...process.env, ...env }, onLine });
       },
       async startPool(input = {}) {
         const workflowId = poolWorkflowId(pool);
@@ -206,14 +206,14 @@ async function serveInProcess(config: Config, database: Database, logger: pino.L
   const { main, provider } = createActivities({ config, database, runpod, logger });
   const { taskQueue } = config.temporal;
   const workflowBundle = { codePath: shared.workflowBundle };
-  const workers = await Promise.all([
+  const temporalWorkers = await Promise.all([
     Worker.create({ connection, taskQueue, workflowBundle, activities: { ...main } }),
     Worker.create({ connection, taskQueue: runpodTaskQueue(taskQueue), activities: { ...provider } }),
   ]);
-  const running = Promise.all(workers.map((worker) => worker.run()));
+  const running = Promise.all(temporalWorkers.map((each) => each.run()));
   return async () => {
-    for (const worker of workers) {
-      worker.shutdown();
+    for (const each of temporalWorkers) {
+      each.shutdown();
     }
     await running;
     await runpod.close();

@@ -49,7 +49,7 @@ interface ServedStack extends TestStack {
 async function startServedStack(env: Readonly<Record<string, string>>): Promise<ServedStack> {
   const stack = await startTestStack({ env: { MAX_ACTIVE_GPUS: "1", POD_LIST_SEC: "30", ...env } });
   undo.push(() => stack.close());
-  const serving = stack.startWorkerProcess();
+  const serving = stack.startTemporalWorker();
   await stack.startPool();
   return { ...stack, serving };
 }
@@ -60,7 +60,7 @@ async function untilPodHasEndedItself(stack: ServedStack): Promise<{ id: string;
   await killHard(stack.serving);
   await expect.poll(() => stack.simulator.ledger().totals.live).toBe(0);
   expect(deletions(stack.simulator.requests(), worker?.pod_id ?? "")).toEqual([204]);
-  return { id: worker?.id ?? "", revive: () => void stack.startWorkerProcess() };
+  return { id: worker?.id ?? "", revive: () => void stack.startTemporalWorker() };
 }
 
 async function expectRotated(stack: TestStack, id: string, lifetimeSec: number): Promise<void> {

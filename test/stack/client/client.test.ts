@@ -48,7 +48,7 @@ describe("gpu-pool before any pool runs", () => {
     }
   });
 
-  it("shows the database's counts of a pool that was never started, and ends as where nobody is there", async () => {
+  it("shows the database's counts of a pool that was never started, with the exit code of a missing controller", async () => {
     const { exitCode, stdout, stderr } = await run(["status"]);
     expect({ exitCode, stderr }).toEqual({
       exitCode: 69,
@@ -86,7 +86,7 @@ describe("gpu-pool with services that do not answer", () => {
 });
 
 describe("gpu-pool usage", () => {
-  it("suggests the command that was meant, and exits with 2", async () => {
+  it("suggests the intended command, and exits with 2", async () => {
     const { exitCode, stderr } = await run(["statsu"]);
     expect(exitCode).toBe(2);
     expect(stderr).toContain("unknown command 'statsu'");
@@ -118,7 +118,7 @@ describe("gpu-pool usage", () => {
 });
 
 describe("gpu-pool db migrate", () => {
-  it("applies what an empty database lacks, once", async () => {
+  it("applies all migrations to an empty database, once", async () => {
     const name = `test_${randomBytes(6).toString("hex")}`;
     const server = new pg.Client({ connectionString: inject("shared").superuserUrl });
     await server.connect();
@@ -139,7 +139,7 @@ describe("gpu-pool db migrate", () => {
 });
 
 describe("gpu-pool submit", () => {
-  it("prints the ids of what it inserted, for flags", async () => {
+  it("prints the ids of the inserted tasks, given as flags", async () => {
     const { exitCode, stdout } = await run(["submit", "--prompt", "flags", "--count", "3", "--priority", "-7"]);
     expect(exitCode).toBe(0);
     const ids = stdout.split("\n");
@@ -150,7 +150,7 @@ describe("gpu-pool submit", () => {
     await stack.rows("delete from tasks where id = any($1)", [ids]);
   });
 
-  it("inserts more than one batch, each task once, with the fields that each has", async () => {
+  it("inserts more than one batch, each task once, with its own fields", async () => {
     const lines = Array.from({ length: 1_203 }, (_, index) =>
       JSON.stringify({ task_type: "generate_video", params: { index }, ...(index % 2 === 1 && { priority: index }) }),
     );
@@ -165,7 +165,7 @@ describe("gpu-pool submit", () => {
     await stack.rows("delete from tasks where id = any($1)", [ids]);
   });
 
-  it("inserts nothing when any of it is wrong, and names the line and the field", async () => {
+  it("inserts nothing if any task is wrong, and names the line and the field", async () => {
     const input =
       '{"task_type":"generate_video","params":{}}\n{"task_type":"generate_video","params":{},"priority":"high"}\n';
     const { exitCode, stderr } = await run(["submit"], {}, input);
@@ -174,7 +174,7 @@ describe("gpu-pool submit", () => {
     expect(await stack.rows("select id from tasks where pool = $1", [stack.pool])).toEqual([]);
   });
 
-  it("names the task that does not exist where one depends on it", async () => {
+  it("names the missing task if another depends on it", async () => {
     const missing = "0b9c4a52-8a52-4a3c-9f3e-0a1b2c3d4e5f";
     const { exitCode, stderr } = await run(["submit", "--prompt", "x", "--depends-on", missing]);
     expect(exitCode).toBe(1);
@@ -183,7 +183,7 @@ describe("gpu-pool submit", () => {
 });
 
 describe("gpu-pool with a pool", () => {
-  it("says when no Temporal worker answers, and then works once one does", async () => {
+  it("says if no Temporal worker answers, and works when one does", async () => {
     const started = await runJson("pool", "start");
     expect(started).toMatchObject({ pool: stack.pool, wasRunning: false, workflowId: poolWorkflowId(stack.pool) });
     const [order, status] = await Promise.all([run(["scale", "1"]), run(["status"])]);
@@ -205,7 +205,7 @@ describe("gpu-pool with a pool", () => {
     );
   });
 
-  it("gives orders and prints what holds from now on", async () => {
+  it("gives orders and prints the new intent", async () => {
     expect(await runJson("scale", "2", "--for", "1h30m")).toMatchObject({ pool: stack.pool, mode: "normal", hold: 2 });
     expect((await run(["pause"])).stdout).toMatch(/: paused, .*; then held at 2 for another 1h29m$/);
     expect((await run(["drain"])).stdout).toContain("draining to zero");

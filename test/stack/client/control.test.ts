@@ -16,7 +16,7 @@ beforeAll(async () => {
   const text = await readFile(new URL("../../../docs/cycle-summary.schema.json", import.meta.url), "utf8");
   schema = z.fromJSONSchema(JSON.parse(text) as never);
   const env = { DAILY_BUDGET_USD: "50", MAX_ACTIVE_GPUS: "3", SCALE_DOWN_IDLE_SEC: "600" };
-  // Light pods claim nothing by themselves: what is queued stays queued.
+  // Light pods claim no task, so queued tasks stay queued.
   stack = await startTestStack({ env, launch: createLightPodLauncher() });
 });
 
@@ -42,7 +42,7 @@ async function runJson(...args: string[]): Promise<Record<string, unknown>> {
   return JSON.parse((await runOk(...args, "--json")).stdout) as Record<string, unknown>;
 }
 
-/** Everything that a decision could change; heartbeats and progress go on beside it. */
+/** Everything that a decision could change. Heartbeats and progress go on in the meantime. */
 async function decided(): Promise<unknown> {
   return {
     pools: await stack.rows("select * from pools"),
@@ -60,7 +60,7 @@ function start() {
 }
 
 describe("without a controller", () => {
-  it("what needs one says how to start it, with exit code 69", async () => {
+  it("commands that need one name the start command, with exit code 69", async () => {
     const does = { exitCode: 69, stdout: "" };
     const shutdown = await run(["shutdown", "--wait"]);
     expect(shutdown).toEqual({
@@ -82,7 +82,7 @@ describe("without a controller", () => {
     }
   });
 
-  it("cycle observes, decides, performs and ends, and answers as its schema says", async () => {
+  it("cycle observes, decides, performs and ends, and its answer matches its schema", async () => {
     await stack.serve();
     const round = await runJson("cycle", "--config", '{"minActiveGpus":1}');
     expect(schema.safeParse(round)).toMatchObject({ success: true });
@@ -94,7 +94,7 @@ describe("without a controller", () => {
     await expect.poll(async () => (await livingWorkers(stack)).map((worker) => worker.status)).toEqual(["active"]);
   });
 
-  it("decide shows what a round would do and changes nothing, by the settings of the newest Temporal worker", async () => {
+  it("decide shows what a round would do by the settings of the newest Temporal worker, and changes nothing", async () => {
     await stack.submit(9);
     const before = await decided();
     const { stdout } = await run(["decide"], { MAX_ACTIVE_GPUS: "50", TEMPORAL_ADDRESS: "127.0.0.1:1" });
@@ -111,7 +111,7 @@ describe("without a controller", () => {
     await cancelTasks();
   });
 
-  it("decide gives a verdict on silence only where somebody was listening", async () => {
+  it("decide gives a verdict on silence only if the pool was observed", async () => {
     const [hour, id] = ["now() - interval '1 hour'", `${stack.pool}-51e47000`];
     await stack.rows(
       `insert into workers (id, pool, status, created_at, ready_at, last_heartbeat, instance_type)
@@ -126,7 +126,7 @@ describe("without a controller", () => {
     await stack.rows("update workers set gone_at = now(), status = 'terminated' where id = $1", [id]);
   });
 
-  it("decide says when the provider cannot be asked", async () => {
+  it("decide says if the provider cannot be read", async () => {
     expect(await runJson("decide")).toMatchObject({ provider: "1 pod in the account" });
     const without = await run(["decide", "--json"], { RUNPOD_API_KEY: "" });
     expect(JSON.parse(without.stdout)).toMatchObject({
@@ -134,13 +134,13 @@ describe("without a controller", () => {
     });
   });
 
-  it("explain reads the journal, and says so", async () => {
+  it("explain reads the journal, and says that", async () => {
     const { stdout, stderr } = await runOk("explain");
     expect(stderr).toContain(`pool ${stack.pool} does not answer: its workflow is completed; this is its journal`);
     expect(stdout).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ {2}min: .*\n {22}spawn 1$/m);
   });
 
-  it("the pool's own workers are nobody's to end", async () => {
+  it("the pool's own workers cannot be ended", async () => {
     const [worker] = await livingWorkers(stack);
     for (const order of ["drain", "terminate"]) {
       const { exitCode, stderr } = await run(["worker", order, worker?.id ?? ""]);
@@ -152,7 +152,7 @@ describe("without a controller", () => {
     expect(await livingWorkers(stack)).toMatchObject([{ status: "active" }]);
   });
 
-  it("cycle says why a round did not begin: its settings and the stored ones leave MIN above MAX", async () => {
+  it("cycle gives the reason if a round cannot begin: its settings and the stored ones leave MIN above MAX", async () => {
     const { exitCode, stderr } = await run(["cycle", "--config", '{"maxActiveGpus":0}']);
     expect({ exitCode, stderr }).toEqual({
       exitCode: 1,
@@ -185,7 +185,7 @@ describe("with a controller", () => {
     await runOk("pool", "start");
   });
 
-  it("cycle says that one keeps the pool and prints its latest decision, as its schema says", async () => {
+  it("cycle says that a controller runs the pool, and prints its latest decision, which matches the schema", async () => {
     const { stdout, stderr } = await runOk("cycle", "--json");
     const round = JSON.parse(stdout) as Record<string, unknown>;
     expect(stderr).toBe(
@@ -198,7 +198,7 @@ describe("with a controller", () => {
     expect(late.stderr).toContain(`gpu-pool config set --pool ${stack.pool} maxActiveGpus=2`);
   });
 
-  it("config shows every setting with where it is from, and changes the pool's own at once", async () => {
+  it("config shows every setting with its origin, and changes the pool's own at once", async () => {
     const own = async () => (await stack.rows<{ config: unknown }>("select config from pools"))[0]?.config;
     const { stdout } = await runOk("config");
     expect(stdout).toMatch(/^maxActiveGpus +3 +environment$/m);
@@ -214,7 +214,7 @@ describe("with a controller", () => {
     expect(await own()).toEqual({ minActiveGpus: 1 });
   });
 
-  it("config refuses what is no setting or has no such value, and changes nothing", async () => {
+  it("config refuses an unknown setting or a wrong value, and changes nothing", async () => {
     const unknown = await run(["config", "set", "maxGpus=2"]);
     expect(unknown).toMatchObject({ exitCode: 1, stdout: "" });
     expect(unknown.stderr).toContain(`config: pool ${stack.pool} refused: maxGpus: no setting`);
@@ -225,7 +225,7 @@ describe("with a controller", () => {
     expect(await stack.rows("select config from pools")).toEqual([{ config: { minActiveGpus: 1 } }]);
   });
 
-  it("config is not held up by what another version left in the row, and takes it away", async () => {
+  it("config ignores a setting that another version left in the row, and can remove it", async () => {
     await stack.rows(`update pools set config = config || '{"futureSec": 3}'`);
     expect((await runJson("config", "set", "minActiveGpus=1"))["settings"]).toMatchObject({ own: ["minActiveGpus"] });
     expect(await stack.rows("select config from pools")).toEqual([{ config: { minActiveGpus: 1, futureSec: 3 } }]);
@@ -236,7 +236,7 @@ describe("with a controller", () => {
     expect(absent.stderr).toContain("futureSec: no setting that a pool may have, and not in its configuration");
   });
 
-  it("explain and status tell the rule and the sentence of now", async () => {
+  it("explain and status show the present rule and reason", async () => {
     const explained = await runJson("explain", "-n", "1");
     expect(explained).toMatchObject({ pool: stack.pool, now: { rule: "min", inputs: { desired: 1 } } });
     expect((explained["decisions"] as unknown[]).length).toBeLessThanOrEqual(1);
@@ -249,19 +249,19 @@ describe("with a controller", () => {
     expect((await runOk("status")).stdout).toMatch(/^account +\$0\.69 an hour, \$0\.\d\d of \$50\.00 today/m);
   });
 
-  it("status tells when the pool was last observed, which a quiet watch does beyond what it returned", async () => {
+  it("status shows when the pool was last observed, also while a quiet watch has not returned", async () => {
     const handle = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
     const aheadMs = async () => {
       const { observedAt, stale } = (await runJson("status"))["controller"] as { observedAt: string; stale: boolean };
       expect(stale).toBe(false);
-      // Read later: only the watch itself can be ahead of it.
+      // This was read later, so only the watch's own heartbeat can be newer.
       const { snapshot } = await handle.query<PoolStatus>("status");
       return Date.parse(observedAt) - Date.parse(snapshot?.observedAt ?? "");
     };
     await expect.poll(aheadMs).toBeGreaterThan(0);
   });
 
-  it("scale says what MAX makes of a larger number, and where a hold ends", async () => {
+  it("scale says how MAX limits a larger number, and when a hold ends", async () => {
     expect((await runOk("scale", "50")).stdout).toBe(`pool ${stack.pool}: held at 50; capped by MAX at 3`);
     expect(await runJson("scale", "50", "--for", "1h")).toMatchObject({ hold: 50, cappedAt: 3 });
     expect((await runOk("decide")).stdout).toMatch(/: held at 50 for another 59m/);
@@ -272,7 +272,7 @@ describe("with a controller", () => {
     await expect.poll(async () => (await livingWorkers(stack)).length).toBe(1);
   });
 
-  it("worker drain ends one of the pool's workers, which is replaced, and answers what it met", async () => {
+  it("worker drain ends one of the pool's workers, which is replaced, and prints the outcome", async () => {
     const [worker] = await livingWorkers(stack);
     const id = worker?.id ?? "";
     expect((await runOk("worker", "drain", id, "--reason", "it rattles")).stdout).toBe(`worker ${id}: draining`);
@@ -289,7 +289,7 @@ describe("with a controller", () => {
     await expect.poll(async () => (await livingWorkers(stack)).length).toBe(1);
   });
 
-  it("worker terminate ends a worker at work, whose task goes back to the queue uncounted", async () => {
+  it("worker terminate ends a busy worker, whose task goes back to the queue uncounted", async () => {
     await expect.poll(async () => (await livingWorkers(stack)).map(({ status }) => status)).toEqual(["active"]);
     const worker = (await livingWorkers(stack))[0]?.id ?? "";
     const [task = ""] = await stack.submit(1);

@@ -33,7 +33,7 @@ async function isListening(url: string): Promise<boolean> {
 }
 
 describe("gpu-pool dev", () => {
-  it("runs everything, serves the other commands, brings its worker back, and stops in order", async () => {
+  it("runs everything, serves the other commands, restarts its Temporal worker, and stops in order", async () => {
     const dev = launchClient(["dev", "--json"], { cwd, env });
     let stdout = "";
     let stderr = "";
@@ -82,7 +82,7 @@ describe("gpu-pool dev", () => {
     }
   }, 180_000);
 
-  it("says what is wrong with the settings before it starts anything", async () => {
+  it("reports wrong settings before it starts anything", async () => {
     const { exitCode, stderr } = await runClient(["dev"], { cwd, env: { ...env, MAX_ACTIVE_GPUS: "many" } });
     expect(exitCode).toBe(78);
     expect(stderr).toContain("MAX_ACTIVE_GPUS=many");

@@ -83,11 +83,11 @@ describe("a worker that finishes and claims in one call", () => {
   });
 
   it("never shares a task with another, nor exceeds a limit, when two hundred claim at once", async () => {
-    const crowd = await queue.newPool();
+    const shared = await queue.newPool();
     const project_id = await queue.newProject({ max_running: 50 });
-    await queue.addTasks(crowd, 60, { project_id });
-    await queue.addTasks(crowd, 100);
-    const workers = await queue.newWorkers(crowd, 200);
+    await queue.addTasks(shared, 60, { project_id });
+    await queue.addTasks(shared, 100);
+    const workers = await queue.newWorkers(shared, 200);
     const answers = await Promise.all(
       workers.map((worker) =>
         queue.rows<{ id: string; project_id: string }>("select * from func_claim_available_task($1)", [worker]),

@@ -333,7 +333,7 @@ describe("a worker of the old protocol, with the service role's key", () => {
     ["func_update_worker_heartbeat", { worker_id_param: null }, /^PT400: worker_id_param/],
     ["func_update_worker_heartbeat", { worker_id_param: "w", vram_total_mb_param: -1 }, /^PT400: vram_total_mb_param/],
     ["func_worker_heartbeat_with_logs", { worker_id_param: "w", logs_param: {} }, /^PT400: logs_param/],
-  ])("is told which argument of %s is wrong: %o", async (name, args, message) => {
+  ])("gets an error that names the wrong argument of %s: %o", async (name, args, message) => {
     await expect(rpc(name, args)).rejects.toThrow(message);
   });
 });

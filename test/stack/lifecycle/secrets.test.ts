@@ -15,7 +15,7 @@ describe("secrets", () => {
   let stack: TestStack;
   beforeAll(async () => {
     stack = await startTestStack({ env: { LOG_LEVEL: "trace" } });
-    stack.startWorkerProcess((line) => lines.push(line));
+    stack.startTemporalWorker((line) => lines.push(line));
     await stack.startPool();
   });
   afterAll(async () => await stack?.close());

@@ -15,7 +15,7 @@ describe("the processes with logs in the database", () => {
         ORCHESTRATOR_INSTANCE_ID: "one",
       },
     });
-    worker = stack.startWorkerProcess();
+    worker = stack.startTemporalWorker();
     await stack.startPool();
   });
   afterAll(async () => {

@@ -46,7 +46,9 @@ describe("the views", () => {
     expect(error).toBeNull();
     const refused = await api.client(api.keys.anonKey).from(view).select("*");
     expect(refused).toMatchObject({ status: 401, error: { code: "42501" } });
-    expect(await queue.one(`select obj_description('${view}'::regclass) is not null as told`)).toEqual({ told: true });
+    expect(await queue.one(`select obj_description('${view}'::regclass) is not null as described`)).toEqual({
+      described: true,
+    });
   });
 
   it("task_queue_analysis and normalized_task_status show what a task waits for", async () => {
@@ -64,19 +66,19 @@ describe("the views", () => {
     const depth = await only("task_queue_analysis", "pool", pool);
     expect(depth).toMatchObject({ claimable: 1, held: 1, blocked: 1, running: 1, delegated: 1 });
     expect(depth["oldest_queued_sec"]).toBeGreaterThanOrEqual(90);
-    const told = async (id: string) => {
+    const waitOf = async (id: string) => {
       const { normalized_status, detail } = await only("normalized_task_status", "task_id", id);
       return [normalized_status, detail];
     };
-    expect(await told(open)).toEqual(["queued", "waits for a worker"]);
-    expect(await told(held)).toEqual(["queued", "waits for its project's limit or pause"]);
-    expect(await told(blocked)).toEqual(["queued", `waits for task ${open}`]);
-    expect(await told(parent)).toEqual(["in_progress", "waits for its sub-tasks"]);
-    expect(await told(child)).toEqual(["in_progress", `held by worker ${worker}`]);
+    expect(await waitOf(open)).toEqual(["queued", "waits for a worker"]);
+    expect(await waitOf(held)).toEqual(["queued", "waits for its project's limit or pause"]);
+    expect(await waitOf(blocked)).toEqual(["queued", `waits for task ${open}`]);
+    expect(await waitOf(parent)).toEqual(["in_progress", "waits for its sub-tasks"]);
+    expect(await waitOf(child)).toEqual(["in_progress", `held by worker ${worker}`]);
     await queue.rows("update tasks set status = 'Failed', error_message = 'no prompt' where id = $1", [open]);
-    expect(await told(open)).toEqual(["failed", "no prompt"]);
+    expect(await waitOf(open)).toEqual(["failed", "no prompt"]);
     await queue.rows("update tasks set status = 'Cancelled' where id = $1", [held]);
-    expect(await told(held)).toEqual(["cancelled", null]);
+    expect(await waitOf(held)).toEqual(["cancelled", null]);
   });
 
   it("orchestrator_status has one row a pool, with its intent, queue and fleet", async () => {

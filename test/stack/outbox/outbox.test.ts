@@ -32,7 +32,7 @@ async function startReceiver() {
         response.setHeader("location", "/ok");
       }
       response.statusCode = path.startsWith("/ok") ? 204 : path === "/moved" ? 302 : 500;
-      response.end("a page that nobody reads");
+      response.end("a page that is not read");
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -29,7 +29,7 @@ describe("pool_begin_watch", () => {
       p_environment: environment,
       p_started_at: startedAt,
     });
-  const told = async () => {
+  const inForce = async () => {
     const { watch_id: watch, environment } = await observe<{ watch_id: string; environment: unknown }>();
     return [watch, environment];
   };
@@ -37,26 +37,26 @@ describe("pool_begin_watch", () => {
 
   it("puts the newest process's settings in force, whichever of two processes begins a watch", async () => {
     await begin("a", { maxActiveGpus: 4 }, morning);
-    expect(await told()).toEqual(["a", { maxActiveGpus: 4 }]);
+    expect(await inForce()).toEqual(["a", { maxActiveGpus: 4 }]);
     await begin("b", { maxActiveGpus: 6 }, noon);
-    expect(await told()).toEqual(["b", { maxActiveGpus: 6 }]);
+    expect(await inForce()).toEqual(["b", { maxActiveGpus: 6 }]);
     await begin("c", { maxActiveGpus: 4 }, morning);
-    expect(await told()).toEqual(["c", { maxActiveGpus: 6 }]);
+    expect(await inForce()).toEqual(["c", { maxActiveGpus: 6 }]);
     await begin("d", { maxActiveGpus: 7 }, noon);
-    expect(await told()).toEqual(["d", { maxActiveGpus: 7 }]);
+    expect(await inForce()).toEqual(["d", { maxActiveGpus: 7 }]);
   });
 
   it("accepts a process of an older version that sends no settings", async () => {
     await begin("a", { maxActiveGpus: 4 }, morning);
     await queue.call("pool_begin_watch", { p_pool: pool, p_watch_id: "old" });
-    expect(await told()).toEqual(["old", { maxActiveGpus: 4 }]);
+    expect(await inForce()).toEqual(["old", { maxActiveGpus: 4 }]);
   });
 
   it("does not let a process with a fast clock override those that start later", async () => {
     await begin("ahead", { maxActiveGpus: 1 }, "2999-01-01T00:00:00Z");
     const { now } = await queue.one<{ now: Date }>("select clock_timestamp() + interval '1 second' as now");
     await begin("later", { maxActiveGpus: 9 }, now.toISOString());
-    expect(await told()).toEqual(["later", { maxActiveGpus: 9 }]);
+    expect(await inForce()).toEqual(["later", { maxActiveGpus: 9 }]);
   });
 });
 

@@ -194,7 +194,7 @@ describe("pool_observe", () => {
   });
 
   it.each<[string, (worker: string, spawning: string) => Promise<unknown>]>([
-    ["a worker that comes", () => queue.newWorker(pool)],
+    ["a new worker", () => queue.newWorker(pool)],
     ["a worker that is gone", (worker) => queue.call("worker_gone", { p_worker_id: worker })],
     ["a first heartbeat", (_, spawning) => queue.call("worker_heartbeat", { p_worker_id: spawning })],
     ["a drain", (worker) => queue.call("drain_worker", { p_worker_id: worker, p_reason: "test", p_only_idle: true })],
@@ -304,21 +304,21 @@ describe("pool_observe", () => {
 
 describe("pool_record_decision", () => {
   it("invariant 11: journals a decision with its reason and inputs, and records the signal of each worker", async () => {
-    const [told, untold] = await queue.newWorkers(pool, 2);
+    const [signalled, other] = await queue.newWorkers(pool, 2);
     await queue.call("pool_record_decision", {
       p_pool: pool,
       p_decision_id: "d-7",
       p_kind: "decision",
       p_reason: "one too many",
       p_details: { desired: 1 },
-      p_signals: [{ worker: told, signal: "drain" }],
+      p_signals: [{ worker: signalled, signal: "drain" }],
     });
     const events = "select kind, reason, decision_id, details from pool_events where pool = $1";
     expect(await queue.rows(events, [pool])).toEqual([
       { kind: "decision", reason: "one too many", decision_id: "d-7", details: { desired: 1 } },
     ]);
     const { fleet } = await observe();
-    expect(fleet!.find(({ id }) => id === told)).toMatchObject({ signal: "drain", signal_ms: expect.any(Number) });
-    expect(fleet!.find(({ id }) => id === untold)).toMatchObject({ signal: null, signal_ms: null });
+    expect(fleet!.find(({ id }) => id === signalled)).toMatchObject({ signal: "drain", signal_ms: expect.any(Number) });
+    expect(fleet!.find(({ id }) => id === other)).toMatchObject({ signal: null, signal_ms: null });
   });
 });

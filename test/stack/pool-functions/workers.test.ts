@@ -64,11 +64,11 @@ describe("drain_worker", () => {
     expect(await order("the budget is spent", true)).toEqual(patient);
     expect(await drain(worker, true)).toEqual({ outcome: "drained", busy: true });
     expect(await row(worker)).toEqual(patient);
-    const hurried = await order("shutdown", false);
-    expect(hurried).toMatchObject({ drains_without_deadline: false, status_reason: "the budget is spent" });
-    expect(Number(hurried["terminating_at"])).toBeGreaterThan(Number(patient["terminating_at"]));
-    expect(await order("shutdown", false)).toEqual(hurried);
-    expect(await order("the budget is spent", true)).toEqual(hurried);
+    const withDeadline = await order("shutdown", false);
+    expect(withDeadline).toMatchObject({ drains_without_deadline: false, status_reason: "the budget is spent" });
+    expect(Number(withDeadline["terminating_at"])).toBeGreaterThan(Number(patient["terminating_at"]));
+    expect(await order("shutdown", false)).toEqual(withDeadline);
+    expect(await order("the budget is spent", true)).toEqual(withDeadline);
     expect(await queue.journalOf(worker)).toEqual(["worker.drain", "worker.drain"]);
   });
 

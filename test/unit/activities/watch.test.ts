@@ -118,10 +118,10 @@ describe("a warning of missing VRAM figures", () => {
   });
 
   it("is journaled once for each worker, not again by each look", async () => {
-    const told = (await watches([[stale], [stale], [stale, other], [stale, other]])).map((lines) =>
+    const warned = (await watches([[stale], [stale], [stale, other], [stale, other]])).map((lines) =>
       lines.map(({ details }) => details),
     );
-    expect(told).toEqual([[{ worker: "worker-stale" }], [], [{ worker: "worker-other" }], []]);
+    expect(warned).toEqual([[{ worker: "worker-stale" }], [], [{ worker: "worker-other" }], []]);
   });
 
   it("is journaled again if the figures had come in between", async () => {

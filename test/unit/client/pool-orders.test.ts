@@ -56,7 +56,7 @@ describe("an order about one worker", () => {
     ["drain", "already_leaving", "terminating", "worker box: leaves already (terminating)", false],
     ["drain", "not_living", "error", "worker box is no longer living (error)", true],
     ["drain", "unknown", null, "pool main has no worker box", true],
-  ] as const)("%s that is %s is told", (kind, outcome, status, text, failed) => {
+  ] as const)("%s with the outcome %s is described", (kind, outcome, status, text, failed) => {
     expect(describeOutcome("main", { kind, worker: "box" }, { outcome, status })).toEqual({ text, failed });
   });
 });

@@ -58,11 +58,11 @@ function round(overrides: Partial<Snapshot> = {}): CycleSummary {
 }
 
 function explanation(overrides: Partial<Snapshot> = {}): Explanation {
-  const told = explain(plan(overrides));
-  if (told === null) {
+  const explanation = explain(plan(overrides));
+  if (explanation === null) {
     throw new Error("a plan with a snapshot has an explanation");
   }
-  return told;
+  return explanation;
 }
 
 describe("a round", () => {
@@ -82,14 +82,14 @@ describe("a round", () => {
 
   it("shows the end of a hold, an open schedule window and suspended verdicts", () => {
     const intent = { mode: "normal", hold: 2, holdUntilMs: Date.parse("2026-01-01T12:30:00Z"), version: 2 } as const;
-    const told = round({ intent, schedule: "nights", suspended: "4 of 5 are silent" });
-    expect(schema.safeParse(told)).toMatchObject({ success: true });
-    expect(told).toMatchObject({ hold: 2, holdUntil: "2026-01-01T12:30:00.000Z", schedule: "nights" });
-    const lines = renderRound(told, 120, bare);
+    const shown = round({ intent, schedule: "nights", suspended: "4 of 5 are silent" });
+    expect(schema.safeParse(shown)).toMatchObject({ success: true });
+    expect(shown).toMatchObject({ hold: 2, holdUntil: "2026-01-01T12:30:00.000Z", schedule: "nights" });
+    const lines = renderRound(shown, 120, bare);
     expect(lines[0]).toBe("pool main: held at 2 for another 30m00s");
     expect(lines).toContain("schedule   nights");
     expect(lines).toContain("health     verdicts suspended: 4 of 5 are silent");
-    const { holdUntil: _until, schedule: _schedule, suspended: _suspended, ...older } = told;
+    const { holdUntil: _until, schedule: _schedule, suspended: _suspended, ...older } = shown;
     expect(schema.safeParse(older)).toMatchObject({ success: true });
     expect(renderRound(older, 120, bare)[0]).toBe("pool main: held at 2");
   });
@@ -119,13 +119,13 @@ describe("a round", () => {
 
 describe("an explanation", () => {
   it("begins with the state, then lists the decisions with their actions", () => {
-    const told = {
+    const answer = {
       pool: "main",
       now: explanation({ breaker: "open", schedule: "nights" }),
       decisions: [explanation()],
       seen: { observedAt: "2026-01-01T12:00:00.000Z", ageMs: 3_000, isStale: false },
     };
-    expect(renderExplanation(told, bare)).toEqual([
+    expect(renderExplanation(answer, bare)).toEqual([
       "pool main at 2026-01-01T12:00:00Z: threshold: 7 queued / threshold 3 → 3 wanted, 1 spawning counts → spawn 2",
       "seen 3s ago",
       "breaker open",
@@ -135,7 +135,7 @@ describe("an explanation", () => {
       "                      spawn 2",
       "                      drain 2: main-11111111, main-22222222 (too old)",
     ]);
-    const stale = { ...told, seen: { ...told.seen, ageMs: 125_000, isStale: true } };
+    const stale = { ...answer, seen: { ...answer.seen, ageMs: 125_000, isStale: true } };
     expect(renderExplanation(stale, bare)[1]).toMatch(/^WARNING: not observed for 2m05s: the pool may have changed/);
   });
 

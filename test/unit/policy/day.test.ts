@@ -104,7 +104,7 @@ describe.for(["threshold", "workload"] as const)("a day of a pool by the policy 
     expect(failing).toBeLessThan(25);
   });
 
-  it("replaces the silent, and ends nobody while all are silent together", () => {
+  it("replaces silent workers, and ends none while all are silent together", () => {
     const failed = (from: string, to: string) =>
       during(from, to).flatMap(({ decision }) => signalled(decision.actions, "fail")).length;
     expect(failed("02:00", "04:00")).toBe(1);

@@ -135,13 +135,13 @@ describe("for every observation, a decision", () => {
         observation.fleet.filter(({ status }) => status === "terminating").map(({ id }) => id),
       );
       const left = draining(observation).filter((worker) => !signalled(actions, "fail").includes(worker));
-      const home = !settings.budgetHard && (mode === "draining" || mode === "closing");
+      const drained = !settings.budgetHard && (mode === "draining" || mode === "closing");
       reached[settings.budgetHard ? "hard" : mode] += left.length;
       expect(signalled(actions, "terminate").filter((worker) => isTerminating.has(worker))).toEqual(
         settings.budgetHard ? left : [],
       );
       const drains = drainsOf(actions).filter(({ worker }) => isTerminating.has(worker));
-      expect(drains.map(({ worker }) => worker)).toEqual(home ? left : []);
+      expect(drains.map(({ worker }) => worker)).toEqual(drained ? left : []);
       expect(drains.every(({ order }) => !order.onlyIdle && order.untilTaskEnds === undefined)).toBe(true);
     });
     expect(Math.min(...Object.values(reached))).toBeGreaterThan(5);

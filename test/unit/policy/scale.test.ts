@@ -53,7 +53,7 @@ describe("growing", () => {
   }
   const cases: Case[] = [
     { title: "stays at zero with nothing queued", spawn: 0 },
-    { title: "spawns what the queue wants", queued: 7, spawn: 3 },
+    { title: "spawns as many as the queue needs", queued: 7, spawn: 3 },
     { title: "counts spawning workers as capacity", queued: 7, fleet: times(2, spawning), spawn: 1 },
     { title: "does not add to a fleet that is within the threshold", queued: 6, fleet: times(2, busy), spawn: 0 },
     { title: "never goes above MAX", queued: 500, fleet: times(4, busy), spawn: 6 },
@@ -70,8 +70,8 @@ describe("growing", () => {
       fleet: times(3, busy),
       spawn: 2,
     },
-    { title: "does not count those that leave", queued: 6, fleet: [busy(), terminating(), terminating()], spawn: 1 },
-    { title: "does not count those in error", queued: 6, fleet: [busy(), idle({ status: "error" })], spawn: 1 },
+    { title: "does not count workers that leave", queued: 6, fleet: [busy(), terminating(), terminating()], spawn: 1 },
+    { title: "does not count workers in error", queued: 6, fleet: [busy(), idle({ status: "error" })], spawn: 1 },
     {
       title: "replaces a worker that this decision fails",
       queued: 6,
@@ -79,13 +79,13 @@ describe("growing", () => {
       spawn: 1,
     },
     {
-      title: "counts workers that the pool did not spawn",
+      title: "counts external workers",
       queued: 6,
       fleet: times(2, () => idle({ origin: "external" })),
       spawn: 0,
     },
     {
-      title: "does not count workers of others that fell silent, that only registered or that were drained",
+      title: "does not count external workers that are silent, only registered or drained",
       queued: 6,
       fleet: [
         idle({ origin: "external", heartbeatMs: NOW - (SETTINGS.gpuIdleTimeoutSec + 1) * SEC }),
@@ -156,9 +156,9 @@ describe("shrinking", () => {
   });
 
   it.for([
-    ["nothing above MIN", { minActiveGpus: 3 }, 3, 0],
-    ["what is above MIN", { minActiveGpus: 1 }, 3, 2],
-    ["nothing of the idle buffer", { machinesToKeepIdle: 2 }, 3, 1],
+    ["none down to MIN", { minActiveGpus: 3 }, 3, 0],
+    ["those above MIN", { minActiveGpus: 1 }, 3, 2],
+    ["those above the idle buffer", { machinesToKeepIdle: 2 }, 3, 1],
   ] as const)("takes %s", ([, settings, present, drained]) => {
     const { actions } = decide({ ...SETTINGS, ...settings }, observe(times(present, idle)));
     expect(signalled(actions, "drain")).toHaveLength(drained);
@@ -196,7 +196,7 @@ describe("shrinking", () => {
 describe("an operator's intent", () => {
   it.for([
     ["grows to the hold with nothing queued", 3, 1, 2, 0],
-    ["shrinks to the hold whatever is queued, and at once", 1, 3, 0, 2],
+    ["shrinks to the hold at once, whatever is queued", 1, 3, 0, 2],
     ["stays at the hold", 2, 2, 0, 0],
     ["bounds the hold by MAX", 25, 0, 10, 0],
   ] as const)("%s", ([, hold, present, spawn, drained]) => {

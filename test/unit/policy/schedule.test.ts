@@ -59,7 +59,7 @@ describe("a window of the week", () => {
   it.for([
     // Europe/Berlin, 25 October 2026: clocks go back from 03:00 to 02:00, at 01:00Z.
     ["begins once", "02:30", "10:00", "2026-10-25T00:29:00Z", false],
-    ["begins at the first of two", "02:30", "10:00", "2026-10-25T00:30:00Z", true],
+    ["begins at the first of the two times", "02:30", "10:00", "2026-10-25T00:30:00Z", true],
     ["does not close when clocks go back", "02:30", "10:00", "2026-10-25T01:10:00Z", true],
     ["ends by the new clock", "02:30", "10:00", "2026-10-25T08:59:00Z", true],
     ["ends by the new clock, after", "02:30", "10:00", "2026-10-25T09:00:00Z", false],
@@ -67,9 +67,21 @@ describe("a window of the week", () => {
     ["does not open again", "00:00", "02:30", "2026-10-25T01:10:00Z", false],
     ["lasts 25 hours", "00:00", "24:00", "2026-10-25T22:59:00Z", true],
     // 29 March 2026: clocks go forward from 02:00 to 03:00, at 01:00Z.
-    ["that begins in the hour that is left out begins after it", "02:30", "10:00", "2026-03-29T01:29:00Z", false],
-    ["that begins in the hour that is left out has begun", "02:30", "10:00", "2026-03-29T01:30:00Z", true],
-    ["that lies in the hour that is left out is not lost", "02:10", "02:50", "2026-03-29T01:30:00Z", true],
+    [
+      "that begins in the skipped hour has not begun just after the jump",
+      "02:30",
+      "10:00",
+      "2026-03-29T01:29:00Z",
+      false,
+    ],
+    [
+      "that begins in the skipped hour begins half an hour after the jump",
+      "02:30",
+      "10:00",
+      "2026-03-29T01:30:00Z",
+      true,
+    ],
+    ["that lies in the skipped hour is not lost", "02:10", "02:50", "2026-03-29T01:30:00Z", true],
     ["lasts 23 hours", "00:00", "24:00", "2026-03-29T22:00:00Z", false],
   ] as const)("where clocks change, %s", ([, from, to, iso, isOpen]) => {
     expect(openAt({ days: ["sun"], from, to }, iso)).toBe(isOpen);

@@ -106,17 +106,17 @@ describe("the blast radius", () => {
         }
         const failedRecently = ended.filter((at) => nowMs - at < FIVE_MINUTES).length;
         const { actions } = decide(SETTINGS, observe(fleet, { nowMs, failedRecently }));
-        let told = 0;
+        let failed = 0;
         for (const action of actions) {
           const worker = fleet.find(({ id }) => action.kind === "signal" && id === action.worker);
           if (worker !== undefined && action.kind === "signal" && action.signal.name === "fail") {
-            told += 1;
+            failed += 1;
             underWay.add(worker);
             Object.assign(worker, { signal: "fail", signalMs: nowMs });
           }
         }
         const limit = Math.max(1, Math.floor((fleet.length + failedRecently) / 2));
-        expect(told === 0 || failedRecently + underWay.size <= limit).toBe(true);
+        expect(failed === 0 || failedRecently + underWay.size <= limit).toBe(true);
       }
     });
     fc.assert(model, { numRuns: 500 });

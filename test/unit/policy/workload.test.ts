@@ -47,10 +47,10 @@ describe("the workload policy", () => {
 
   it.for([
     ["grows to one GPU a task", {}, [], 4, 4, 0, 4],
-    ["drains what no task needs", {}, [busy(), idle(), idle()], 0, 0, 2, 1],
-    ["is still bounded by MAX", { maxActiveGpus: 3 }, [], 9, 3, 0, 3],
-    ["still keeps MIN", { minActiveGpus: 2 }, [], 0, 2, 0, 2],
-    ["still keeps the idle buffer", { machinesToKeepIdle: 2 }, [busy()], 0, 2, 0, 3],
+    ["drains workers that no task needs", {}, [busy(), idle(), idle()], 0, 0, 2, 1],
+    ["is limited by MAX", { maxActiveGpus: 3 }, [], 9, 3, 0, 3],
+    ["keeps MIN", { minActiveGpus: 2 }, [], 0, 2, 0, 2],
+    ["keeps the idle buffer", { machinesToKeepIdle: 2 }, [busy()], 0, 2, 0, 3],
     [
       "stays as it is between the size it grows to and the size it keeps",
       { scaleUpMultiplier: 0.5, scaleDownMultiplier: 1.5 },

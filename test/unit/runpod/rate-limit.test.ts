@@ -12,7 +12,7 @@ it.each([
   ["the window when it is longer than Retry-After", { "retry-after": "5", ratelimit: '"hour";r=0;t=900' }, 900],
   ["Retry-After when it is longer than the window", { "retry-after": "60", ratelimit: '"minute";r=0;t=12' }, 60],
   ["nothing while every window has room", { ratelimit: '"minute";r=10;t=12' }, undefined],
-  ["nothing for what it cannot read", { "retry-after": "soon", ratelimit: "full" }, undefined],
+  ["nothing for unreadable values", { "retry-after": "soon", ratelimit: "full" }, undefined],
 ] as [string, Record<string, string>, number | undefined][])("the wait is %s", (_, headers, expected) => {
   expect(retryAfterSec(headers, NOW_MS)).toBe(expected);
 });
