@@ -99,7 +99,19 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
     const rows = async <T>(statement: string, values: readonly unknown[] = []) =>
       (await database.sql.query(statement, [...values])).rows as T[];
     return {
-      ...{ env, config, keys, api, database, db, simulator, guardian, temporal, pool, directory, rows, close },
+      env,
+      config,
+      keys,
+      api,
+      database,
+      db,
+      simulator,
+      guardian,
+      temporal,
+      pool,
+      directory,
+      rows,
+      close,
       async serve() {
         undo.push(await serveInProcess(config, db, logger));
       },
@@ -113,14 +125,7 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
         const handle = await temporal.workflow.start("gpuPool", { workflowId, taskQueue, args: [{ pool, ...input }] });
         undo.push(() => handle.terminate("the test is over").catch(() => undefined));
       },
-      async submit(count, params = {}) {
-        const shape = { prompt: "a cat", frames: 8, fps: 8, width: 64, height: 64, ...params };
-        const inserted = await rows<{ id: string }>(
-          "insert into tasks (task_type, pool, params) select 'generate_video', $1, $2 from generate_series(1, $3) returning id",
-          [pool, shape, count],
-        );
-        return inserted.map(({ id }) => id);
-      },
+      submit: (count, params = {}) => insertTasks(rows, { pool, count, params }),
     };
   } catch (error) {
     await close();
@@ -128,7 +133,19 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
   }
 }
 
-/** What must be undone at the end, in the order in which it was done. */
+async function insertTasks(
+  rows: TestStack["rows"],
+  { pool, count, params }: { readonly pool: string; readonly count: number; readonly params: object },
+): Promise<string[]> {
+  const shape = { prompt: "a cat", frames: 8, fps: 8, width: 64, height: 64, ...params };
+  const inserted = await rows<{ id: string }>(
+    "insert into tasks (task_type, pool, params) select 'generate_video', $1, $2 from generate_series(1, $3) returning id",
+    [pool, shape, count],
+  );
+  return inserted.map(({ id }) => id);
+}
+
+/** The steps that undo the start, in the order of the start. */
 type Undo = (() => Promise<unknown>)[];
 
 type Services = Pick<TestStack, "guardian" | "database" | "keys" | "api" | "simulator" | "directory">;
