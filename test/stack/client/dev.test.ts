@@ -93,8 +93,13 @@ describe("gpu-pool dev", () => {
     const start = () => launchClient(["dev", "--json", "--no-worker", "--no-pool", "--data-dir", "old"], { cwd, env });
     const first = start();
     try {
-      await expect.poll(() => existsSync(join(cwd, "old/stack.env")), { timeout: 60_000 }).toBe(true);
-      const { SUPABASE_DB_URL: databaseUrl = "" } = parseEnv(await readFile(join(cwd, "old/stack.env"), "utf8"));
+      // The file exists a moment before its content is written.
+      const readUrl = async () => {
+        const text = await readFile(join(cwd, "old/stack.env"), "utf8").catch(() => "");
+        return parseEnv(text)["SUPABASE_DB_URL"] ?? "";
+      };
+      await expect.poll(readUrl, { timeout: 60_000 }).toMatch(/^postgres/);
+      const databaseUrl = await readUrl();
       await withClient(databaseUrl, (client) =>
         client.query("alter table workers drop column drains_without_deadline"),
       );
