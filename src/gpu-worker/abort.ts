@@ -6,8 +6,8 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * The promise's own outcome, or a rejection with the signal's reason as soon as it aborts. The listener is removed
- * afterwards, so a long-lived signal does not gather one per call (as `AbortSignal.any` does on Node 20).
+ * Settles as the promise does, or rejects with the signal's reason as soon as the signal aborts. Removes its listener
+ * afterwards, so that a long-lived signal does not gather one per call (as with `AbortSignal.any` on Node 20).
  */
 export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   let onAbort: () => void = () => undefined;
@@ -27,7 +27,7 @@ export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Prom
   }
 }
 
-/** A signal that aborts `graceMs` after the given one, with its reason: time to let a last write be answered. */
+/** A signal that aborts `graceMs` after the given one, with its reason: in between a last write can be answered. */
 export function withGrace(signal: AbortSignal, graceMs: number): AbortSignal {
   const late = new AbortController();
   const start = () => setTimeout(() => late.abort(signal.reason), graceMs).unref();

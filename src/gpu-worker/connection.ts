@@ -1,22 +1,22 @@
 import { type SupabaseClient, createClient } from "@supabase/supabase-js";
-import type { WorkerSettings } from "./settings.ts";
+import type { GpuWorkerSettings } from "./settings.ts";
 
 const CALL_TIMEOUT_MS = 15_000;
 const TRANSFER_TIMEOUT_MS = 600_000;
 
-/** supabase-js demands a socket class at construction on Node 20, though this worker never opens a channel. */
+/** On Node 20 supabase-js requires a WebSocket class, although this worker never opens a channel. */
 class NoRealtime {
   constructor() {
-    throw new Error("The GPU worker does not use realtime channels.");
+    throw new Error("the GPU worker does not use realtime channels");
   }
 }
 
 /**
- * A client that speaks for this worker. Every request has a deadline, so a silent peer counts as unreachable.
- * @param send in place of fetch; it keeps a deadline of its own.
+ * A client with this worker's credential. Every request has a deadline, so a silent server counts as unreachable.
+ * @param send replaces fetch; it must set a deadline itself.
  */
 export function connect(
-  settings: Pick<WorkerSettings, "supabaseUrl" | "supabaseKey" | "workerToken">,
+  settings: Pick<GpuWorkerSettings, "supabaseUrl" | "supabaseKey" | "workerToken">,
   send: typeof fetch = fetchWithDeadline,
 ): SupabaseClient {
   return createClient(settings.supabaseUrl, settings.supabaseKey, {

@@ -4,16 +4,16 @@ import { withRetry } from "./retry.ts";
 import type { OutputFile, UploadGrant, Uploads } from "./uploads.ts";
 
 export interface Delivered {
-  storagePath: string;
-  publicUrl: string;
+  readonly storagePath: string;
+  readonly publicUrl: string;
 }
 
 const ATTEMPTS_UNTIL_SEEN = 5;
 
 /**
- * Uploads a task's video and thumbnail and sees both in storage with their full size. Repeats through outages until
- * the signal aborts. A file that an earlier try of the same attempt has stored counts, if its size is the same.
- * @throws QueueError when storage declines a file or holds another one under its name; the signal's reason.
+ * Uploads a task's video and thumbnail, then verifies that storage holds both with their full size. Repeats through
+ * outages until the signal aborts. A file that an earlier try of the same attempt stored counts if its size is equal.
+ * @throws QueueError when storage declines a file or holds another file under its name; the signal's reason.
  */
 export async function deliver(
   uploads: Uploads,
@@ -36,7 +36,7 @@ export async function deliver(
 
   async function put(file: OutputFile, grant: UploadGrant): Promise<void> {
     if (grant.storagePath !== pathOf(file)) {
-      const detail = `leave was given for ${grant.storagePath} instead of ${pathOf(file)}`;
+      const detail = `permission was given for ${grant.storagePath} instead of ${pathOf(file)}`;
       throw new QueueError("rejected", "the upload", 0, detail);
     }
     await uploads.put(file, grant);
@@ -76,7 +76,7 @@ class UnseenError extends Error {}
 
 async function see(file: OutputFile, stored: (file: OutputFile) => Promise<boolean>): Promise<void> {
   if (!(await stored(file))) {
-    throw new UnseenError(`${file.filename} was uploaded but is not to be seen in storage`);
+    throw new UnseenError(`${file.filename} was uploaded but does not appear in storage`);
   }
 }
 

@@ -2,8 +2,8 @@ import { createRequire } from "node:module";
 import { execa } from "execa";
 
 /**
- * The ffmpeg to use: the one that was set, else the one on PATH, else the packaged one.
- * @throws Error naming what was tried and what to do, when none of them runs.
+ * Finds the ffmpeg to use: `ffmpegPath` if it is set, else the one on PATH, else the packaged one.
+ * @throws Error that names what was tried and what to do, when none runs.
  */
 export async function findFfmpeg(ffmpegPath: string | null): Promise<string> {
   if (ffmpegPath !== null) {
@@ -40,7 +40,7 @@ function packagedFfmpeg(): string | null {
   try {
     return (createRequire(import.meta.url)("@ffmpeg-installer/ffmpeg") as { path: string }).path;
   } catch {
-    // The package throws on platforms for which it has no program.
+    // The package throws on platforms without a packaged program.
     return null;
   }
 }

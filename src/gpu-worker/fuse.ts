@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { backOffMs } from "./retry.ts";
 
-/** Below the 24.8 days at which setTimeout overflows; and the clock may be set while the fuse waits. */
+/** setTimeout overflows at 24.8 days; and an adjusted clock is noticed within a minute. */
 const LONGEST_WAIT_MS = 60_000;
 const FIRST_RETRY_MS = 1_000;
 const SLOWEST_RETRY_MS = 60_000;
@@ -9,32 +9,32 @@ const REQUEST_TIMEOUT_MS = 15_000;
 const REFUSALS: ReadonlySet<number> = new Set([401, 403]);
 
 export interface FuseSettings {
-  /** When the pod has to be gone, in ms epoch. */
-  endsAtMs: number;
-  podId: string;
-  /** The provider's key for this pod alone. */
-  apiKey: string;
+  /** When the pod must be gone, in ms epoch. */
+  readonly endsAtMs: number;
+  readonly podId: string;
+  /** The key that Runpod injects into the pod, valid for this pod alone. */
+  readonly apiKey: string;
   /** Base address of the provider's API, without a slash at its end. */
-  apiUrl: string;
+  readonly apiUrl: string;
 }
 
 export interface Fuse {
   isBurning(): boolean;
-  /** Has the pod deleted, now if it is not under way. Resolves as `burnt` does. */
+  /** Begins to delete the pod, unless that is under way already. Resolves when `burnt` does. */
   burn(): Promise<void>;
-  /** Resolves when the provider has deleted the pod or knows it no more; never rejects. */
+  /** Resolves when the provider has deleted the pod or does not know it; never rejects. */
   readonly burnt: Promise<void>;
 }
 
 interface FuseDeps {
-  logger: Logger;
-  /** Told when the instant has come; not when `burn` was called before. */
-  onEnd: (why: string) => void;
+  readonly logger: Logger;
+  /** Called at `endsAtMs`, unless `burn` was called before. */
+  readonly onEnd: (why: string) => void;
 }
 
 /**
- * Ends this process's own pod at a given instant, at once if that is past: it needs no database, no pool and no
- * workflow, so no pod bills for ever. It keeps the process alive and never gives up.
+ * Deletes this process's own pod at a given instant, at once if that is past. It needs neither database nor Temporal,
+ * so no pod bills for ever. It keeps the process alive and tries without end.
  */
 export function lightFuse(settings: FuseSettings, { logger, onEnd }: FuseDeps): Fuse {
   const { endsAtMs, podId } = settings;
@@ -60,7 +60,7 @@ export function lightFuse(settings: FuseSettings, { logger, onEnd }: FuseDeps): 
       return;
     }
     const why = `pod ${podId} has outlived its end, ${new Date(endsAtMs).toISOString()}`;
-    logger.error(`${why}, and nobody has deleted it: the worker does`);
+    logger.error(`${why}, and nobody has deleted it: the GPU worker deletes it now`);
     void burn();
     onEnd(why);
   }
@@ -77,7 +77,7 @@ async function deletePod(settings: FuseSettings, logger: Logger): Promise<void> 
       return;
     }
     const waitMs = isRefused ? SLOWEST_RETRY_MS : backOffMs(failures, FIRST_RETRY_MS, SLOWEST_RETRY_MS);
-    const message = `pod ${settings.podId} could not be deleted and may be billing: ${detail}; trying on`;
+    const message = `pod ${settings.podId} could not be deleted and may be billing: ${detail}; trying again`;
     logger[isRefused ? "error" : "warn"]({ failures, wait_ms: waitMs }, message);
     await new Promise((wake) => setTimeout(wake, waitMs));
   }
@@ -87,13 +87,13 @@ async function tryDelete({ apiUrl, podId, apiKey }: FuseSettings) {
   try {
     const answer = await fetch(`${apiUrl}/pods/${podId}`, {
       method: "DELETE",
-      // The provider's edge refuses requests without a user agent.
+      // Runpod's proxy refuses requests without a user agent.
       headers: { authorization: `Bearer ${apiKey}`, "user-agent": "gpu-pool-worker" },
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
     await answer.body?.cancel();
     const { status } = answer;
-    // A page is the edge's answer, not the API's.
+    // An HTML page comes from Runpod's proxy, not from its API, so its 404 says nothing about the pod.
     const isPage = answer.headers.get("content-type")?.includes("text/html") === true;
     const isGone = status === 204 || (status === 404 && !isPage);
     return { isGone, isRefused: REFUSALS.has(status), detail: `HTTP ${status}${isPage ? " with an HTML page" : ""}` };

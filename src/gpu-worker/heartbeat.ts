@@ -7,24 +7,24 @@ import { backOffMs } from "./retry.ts";
 import type { Vram } from "./vram.ts";
 
 export interface Heartbeat {
-  /** Resolves when the first beat was answered: from then on the worker's row is active and claims make sense. */
-  firstAnswer: Promise<void>;
+  /** Resolves when the first beat was answered. Before that the worker's row is not active and claims get nothing. */
+  readonly firstAnswer: Promise<void>;
   stop(): void;
 }
 
 export interface HeartbeatDeps {
-  queue: Queue;
-  orders: Orders;
-  readVram: () => Promise<Vram>;
-  intervalMs: number;
-  /** Goes out after each beat that was answered, and never delays the next one. */
-  sendLogs: () => Promise<void>;
-  logger: Logger;
+  readonly queue: Queue;
+  readonly orders: Orders;
+  readonly readVram: () => Promise<Vram>;
+  readonly intervalMs: number;
+  /** Called after each answered beat; the next beat does not wait for it. */
+  readonly sendLogs: () => Promise<void>;
+  readonly logger: Logger;
 }
 
 /**
- * Beats at once and then every interval, whatever the tasks do; sooner while beats fail. The answers are how the
- * worker learns that it is being drained or has been written off.
+ * Sends a heartbeat at once and then every interval, independent of the tasks; sooner while beats fail. Each answer
+ * holds the row's status: by it the worker learns that it is drained, or that its row has ended.
  */
 export function startHeartbeat({ queue, orders, readVram, intervalMs, sendLogs, logger }: HeartbeatDeps): Heartbeat {
   const stopped = new AbortController();

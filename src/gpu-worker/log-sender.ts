@@ -1,7 +1,7 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import type { DestinationStream } from "pino";
 
-/** What an outage may pile up. */
+/** Lines kept while the database does not answer. */
 const CAPACITY_LINES = 2_000;
 const BATCH_LINES = 100;
 const LONGEST_LINE = 16_000;
@@ -16,6 +16,9 @@ const LEVELS: Readonly<Record<number, string>> = {
   60: "CRITICAL",
 };
 
+/** From the least severe. */
+const SEVERITIES = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const;
+
 interface Line {
   readonly timestamp: string;
   readonly level: string;
@@ -25,69 +28,54 @@ interface Line {
 }
 
 export interface LogSender {
-  /** Takes pino's JSON lines; they wait for the next `send`. */
+  /** Takes pino's JSON lines and keeps them until the next `send`. */
   readonly stream: DestinationStream;
-  /** Sends what waits. Never throws: what could not be sent waits for the next time. */
+  /** Sends the lines that wait. Never throws: lines that could not be sent wait for the next call. */
   send(): Promise<void>;
-  /** Sends the rest, for at most two seconds. */
+  /** Sends the lines that wait, for at most two seconds. */
   close(): Promise<void>;
 }
 
 /**
- * Sends this worker's log to the database, in batches. While no answer comes, lines wait; beyond the capacity the
- * oldest of the least severe are dropped, and the next line that arrives says how many. A database that refuses the
- * worker, or knows no logs, is sent nothing more.
+ * Sends this worker's log to the database in batches. While the database does not answer, lines wait. Beyond the
+ * capacity the oldest of the least severe lines are dropped, and the next batch begins with a line that says how
+ * many. After 401, 403 or 404 (credential refused, or a database without this function) nothing more is sent.
  */
 export function createLogSender(
   client: Pick<SupabaseClient, "rpc">,
   workerId: string,
   capacity = CAPACITY_LINES,
 ): LogSender {
-  let waiting: Line[] = [];
-  let dropped = 0;
+  const backlog = createBacklog(capacity);
   let isRefused = false;
   let sending: Promise<void> | null = null;
 
-  function makeRoom(): void {
-    while (waiting.length > capacity) {
-      const least = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"].find((name) =>
-        waiting.some(({ level }) => level === name),
-      );
-      waiting.splice(
-        waiting.findIndex(({ level }) => level === least),
-        1,
-      );
-      dropped += 1;
-    }
-  }
-
   async function sendAll(): Promise<void> {
-    while (waiting.length > 0) {
-      const lost = dropped;
-      dropped = 0;
-      const batch = waiting.splice(0, BATCH_LINES);
-      const lines = lost === 0 ? batch : [droppedLine(lost), ...batch];
-      const request = client.rpc("worker_logs", { p_worker_id: workerId, p_logs: lines });
-      const status = await request.then(
-        (answer) => (answer.error ? answer.status : null),
-        () => 0,
-      );
+    for (let batch = backlog.take(); batch !== null; batch = backlog.take()) {
+      const status = await request(batch);
       if (status === null) {
         continue;
       }
       if ([401, 403, 404].includes(status)) {
         isRefused = true;
-        waiting = [];
+        backlog.clear();
       } else if (status === 0 || status >= 500 || status === 408 || status === 429) {
-        waiting = [...batch, ...waiting];
-        dropped += lost;
-        makeRoom();
+        backlog.putBack(batch);
         return;
       } else {
-        // The same lines would be refused again, and every later one behind them.
-        dropped += lost + batch.length;
+        // Sent again, these lines would be refused again and block all later ones.
+        backlog.drop(batch);
       }
     }
+  }
+
+  /** Null after a success, else the HTTP status; 0 when there was no answer. */
+  async function request({ lines, droppedBefore }: Batch): Promise<number | null> {
+    const sent = droppedBefore === 0 ? lines : [droppedLine(droppedBefore), ...lines];
+    return await client.rpc("worker_logs", { p_worker_id: workerId, p_logs: sent }).then(
+      (answer) => (answer.error ? answer.status : null),
+      () => 0,
+    );
   }
 
   async function send(): Promise<void> {
@@ -98,11 +86,9 @@ export function createLogSender(
   return {
     stream: {
       write(text) {
-        if (isRefused) {
-          return;
+        if (!isRefused) {
+          backlog.add(readLine(text));
         }
-        waiting.push(readLine(text));
-        makeRoom();
       },
     },
     send,
@@ -111,6 +97,55 @@ export function createLogSender(
       const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_WITHIN_MS)));
       await Promise.race([(async () => (await send(), await send()))(), late]);
       clearTimeout(timer);
+    },
+  };
+}
+
+interface Batch {
+  readonly lines: readonly Line[];
+  /** Lines that were dropped since the batch before and that no line sent so far has mentioned. */
+  readonly droppedBefore: number;
+}
+
+function createBacklog(capacity: number) {
+  let waiting: Line[] = [];
+  let dropped = 0;
+
+  function makeRoom(): void {
+    while (waiting.length > capacity) {
+      const least = SEVERITIES.find((name) => waiting.some(({ level }) => level === name));
+      waiting.splice(
+        waiting.findIndex(({ level }) => level === least),
+        1,
+      );
+      dropped += 1;
+    }
+  }
+
+  return {
+    add(line: Line): void {
+      waiting.push(line);
+      makeRoom();
+    },
+    /** Removes the oldest lines; null when none wait. */
+    take(): Batch | null {
+      if (waiting.length === 0) {
+        return null;
+      }
+      const batch = { lines: waiting.splice(0, BATCH_LINES), droppedBefore: dropped };
+      dropped = 0;
+      return batch;
+    },
+    putBack({ lines, droppedBefore }: Batch): void {
+      waiting = [...lines, ...waiting];
+      dropped += droppedBefore;
+      makeRoom();
+    },
+    drop({ lines, droppedBefore }: Batch): void {
+      dropped += droppedBefore + lines.length;
+    },
+    clear(): void {
+      waiting = [];
     },
   };
 }
@@ -138,7 +173,7 @@ function readLine(text: string): Line {
   }
 }
 
-/** Postgres keeps neither NUL nor half a surrogate pair in JSON, and one of them would lose the whole batch. */
+/** Postgres refuses NUL and lone surrogates in JSON; one of them would lose the whole batch. */
 function storable(_key: string, value: unknown): unknown {
   return typeof value === "string" ? value.replace(/\0|[\ud800-\udfff]/gu, "\ufffd") : value;
 }

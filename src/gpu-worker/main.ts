@@ -10,10 +10,10 @@ import { type LogSender, createLogSender } from "./log-sender.ts";
 import { type Orders, createOrders } from "./orders.ts";
 import { createOutages } from "./outages.ts";
 import { createQueue } from "./queue.ts";
-import { SettingsError, type WorkerSettings, readSettings } from "./settings.ts";
+import { SettingsError, type GpuWorkerSettings, readSettings } from "./settings.ts";
 import { createUploads } from "./uploads.ts";
 import { createVramReader } from "./vram.ts";
-import { runWorker } from "./worker.ts";
+import { runClaimLoop } from "./claim-loop.ts";
 
 const EXIT_BAD_SETTINGS = 78;
 const STOP_DEADLINE_MS = 4_000;
@@ -33,22 +33,25 @@ async function main(): Promise<number> {
   if (settings.fuse !== null) {
     return await workOnFuse(settings, settings.fuse, { logger, orders }, work);
   }
-  if (settings.fuseLacks.length > 0) {
-    logger.warn(`this pod cannot end itself: POD_ENDS_AT is set, but not ${settings.fuseLacks.join(" and ")}`);
+  if (settings.missingForFuse.length > 0) {
+    logger.warn(`this pod cannot end itself: POD_ENDS_AT is set, but not ${settings.missingForFuse.join(" and ")}`);
   }
   return await work();
 }
 
 interface Parts {
-  client: SupabaseClient;
-  logSender: LogSender;
-  logger: Logger;
-  orders: Orders;
+  readonly client: SupabaseClient;
+  readonly logSender: LogSender;
+  readonly logger: Logger;
+  readonly orders: Orders;
 }
 
-/** Whatever the work hangs on, a fuse that has burnt ends the process; and no end of the work cuts the fuse short. */
+/**
+ * Runs the work beside the fuse. The process ends when the fuse has burnt, even if the work hangs; and when the work
+ * ends first, it waits for a fuse that is burning.
+ */
 async function workOnFuse(
-  { maxLifetimeSec }: WorkerSettings,
+  { maxLifetimeSec }: GpuWorkerSettings,
   fuseSettings: FuseSettings,
   { logger, orders }: Pick<Parts, "logger" | "orders">,
   work: () => Promise<number>,
@@ -63,7 +66,7 @@ async function workOnFuse(
     try {
       return await work();
     } finally {
-      // Left alone, a pod of this age would stay, or be restarted: there may be nobody else to end it.
+      // Runpod would keep the pod or restart its container, and the pool that should delete it may be gone.
       if (maxLifetimeSec !== null && process.uptime() >= maxLifetimeSec) {
         logger.info("the worker has had its maximum lifetime: it deletes its own pod");
         await fuse.burn();
@@ -76,7 +79,7 @@ async function workOnFuse(
   return await Promise.race([workAndEndPod(), burnt]);
 }
 
-async function runUntilOrdered(settings: WorkerSettings, parts: Parts): Promise<number> {
+async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promise<number> {
   const { client, logSender, logger, orders } = parts;
   const ffmpegPath = await findFfmpeg(settings.ffmpegPath).catch((error: Error) => {
     throw new SettingsError(error.message);
@@ -86,8 +89,11 @@ async function runUntilOrdered(settings: WorkerSettings, parts: Parts): Promise<
 
   const outages = createOutages(logger);
   const outputDir = await openRunDirectory(settings);
-  logger.info({ supabase_url: settings.supabaseUrl, engine: settings.engine, ffmpeg: ffmpegPath }, "worker started");
-  const exitCode = await runWorker({
+  logger.info(
+    { supabase_url: settings.supabaseUrl, engine: settings.engine, ffmpeg: ffmpegPath },
+    "GPU worker started",
+  );
+  const exitCode = await runClaimLoop({
     queue: createQueue(client, settings.workerId, outages),
     uploads: createUploads(client, settings.videoBucket, outages),
     engine: createPreviewEngine(ffmpegPath),
@@ -101,14 +107,14 @@ async function runUntilOrdered(settings: WorkerSettings, parts: Parts): Promise<
     heartbeatMs: settings.heartbeatMs,
     sendLogs: logSender.send,
   });
-  // Not empty when a result could not be handed over: then it stays.
+  // Fails when a result that could not be delivered is still in it: that file is kept.
   await rmdir(outputDir).catch(() => undefined);
-  logger.info({ exit_code: exitCode }, "worker leaves");
+  logger.info({ exit_code: exitCode }, "GPU worker ends");
   await logSender.close();
   return exitCode;
 }
 
-/** The first signal gives the task back and goes; the second one goes at once. */
+/** The first signal releases the task and ends the process within `STOP_DEADLINE_MS`; the second ends it at once. */
 function stopOnSignals(orders: Orders, logger: Logger): void {
   let signals = 0;
   const onSignal = (name: NodeJS.Signals) => {
@@ -126,7 +132,7 @@ function stopOnSignals(orders: Orders, logger: Logger): void {
   process.on("SIGINT", onSignal);
 }
 
-/** As with a drain, a task that is under way is finished; the hard end is the fuse's. */
+/** Ends the worker as a drain does: it finishes its task first. Only the fuse ends it in mid-task. */
 function leaveAfter(maxLifetimeSec: number | null, orders: Orders): void {
   if (maxLifetimeSec === null) {
     return;
@@ -136,10 +142,10 @@ function leaveAfter(maxLifetimeSec: number | null, orders: Orders): void {
 }
 
 /**
- * A directory for this run alone. What a killed run of the same worker left behind is removed: its encoder may
- * still be writing, and its tasks are rendered anew.
+ * Makes a directory for this run alone, because the encoder of a killed run of the same worker may still be writing
+ * into its own. Directories of earlier runs are removed: their tasks are rendered anew.
  */
-async function openRunDirectory(settings: WorkerSettings): Promise<string> {
+async function openRunDirectory(settings: GpuWorkerSettings): Promise<string> {
   await mkdir(settings.outputDir, { recursive: true });
   const prefix = `${settings.workerId}.`;
   for (const name of await readdir(settings.outputDir)) {
@@ -154,7 +160,7 @@ async function openRunDirectory(settings: WorkerSettings): Promise<string> {
 main().then(
   (exitCode) => process.exit(exitCode),
   (error: unknown) => {
-    pino().fatal({ err: error }, error instanceof Error ? error.message : "the worker failed");
+    pino().fatal({ err: error }, error instanceof Error ? error.message : "the GPU worker failed");
     process.exit(error instanceof SettingsError ? EXIT_BAD_SETTINGS : 1);
   },
 );

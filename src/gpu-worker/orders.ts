@@ -1,11 +1,11 @@
 /**
- * - `release`: this process has to go; the lease is given back.
- * - `abandon`: the worker is written off; its leases are no longer its to touch.
- * - `lease_lost`: the task belongs to somebody else now; the worker goes on.
+ * - `release`: this process has to end; it gives its lease back.
+ * - `abandon`: the worker's row has ended or its credential is dead; it must not write about its task any more.
+ * - `lease_lost`: the task is no longer this worker's; the worker goes on with the next one.
  */
 export type InterruptionKind = "release" | "abandon" | "lease_lost";
 
-/** Why a task in progress is broken off: the abort reason of its signal. */
+/** The reason with which a task's signal aborts. */
 export class Interruption extends Error {
   override readonly name = "Interruption";
   readonly kind: InterruptionKind;
@@ -16,22 +16,22 @@ export class Interruption extends Error {
   }
 }
 
-/** What the worker has been told about its own end. The first order of each sort counts. */
+/** Orders to this worker to end. Of each kind (leave, stop) only the first counts. */
 export interface Orders {
-  /** Aborted: claim no more. */
-  leaving: AbortSignal;
-  /** Aborted, with an Interruption: break off the current task as well. */
-  stopping: AbortSignal;
+  /** Aborts when the worker must claim no more. */
+  readonly leaving: AbortSignal;
+  /** Aborts with an Interruption when the worker must break off its task too. */
+  readonly stopping: AbortSignal;
   exitCode(): number;
   /** Finish the current task, claim no more. */
   leave(why: string): void;
-  /** Break off the current task and go. */
+  /** Break off the current task and end. */
   stop(kind: "release" | "abandon", why: string, exitCode?: number): void;
 }
 
 export const EXIT_CREDENTIAL_REFUSED = 77;
 
-/** @param onOrder told once per effective order, for the log. */
+/** @param onOrder called once per order that counts, for the log. */
 export function createOrders(onOrder: (order: "leave" | "stop", why: string) => void): Orders {
   const leaving = new AbortController();
   const stopping = new AbortController();
@@ -59,7 +59,7 @@ export function createOrders(onOrder: (order: "leave" | "stop", why: string) => 
   };
 }
 
-/** The credential is dead: nothing this worker writes would be accepted. */
+/** Ends the worker after its credential was refused: the database would accept nothing it writes. */
 export function stopRefused(orders: Orders, error: Error): void {
   orders.stop("abandon", error.message, EXIT_CREDENTIAL_REFUSED);
 }

@@ -8,7 +8,7 @@ export interface Outages {
 
 const NETWORK = "network";
 
-/** Says once that an outage began and once that it is over, however many calls fail in between. */
+/** Logs once that an outage began and once that it is over, however many calls fail in between. */
 export function createOutages(logger: Logger): Outages {
   const failedCalls = new Map<string, number>();
 
@@ -18,7 +18,7 @@ export function createOutages(logger: Logger): Outages {
       return;
     }
     failedCalls.delete(key);
-    logger.info({ outage: key, failedCalls: calls }, "answers are back");
+    logger.info({ outage: key, failedCalls: calls }, "the outage is over");
   }
 
   return {

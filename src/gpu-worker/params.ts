@@ -2,24 +2,24 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 
 export interface VideoParams {
-  prompt: string;
-  frames: number;
-  fps: number;
-  width: number;
-  height: number;
-  /** -1 asks for a random one: see `chooseSeed`. */
-  seed: number;
-  negativePrompt: string | undefined;
-  guidanceScale: number | undefined;
-  numInferenceSteps: number | undefined;
-  model: string | undefined;
-  loraWeights: string[] | undefined;
-  processingTimeSec: number | undefined;
-  /** Given names that no engine knows. */
-  unknownKeys: string[];
+  readonly prompt: string;
+  readonly frames: number;
+  readonly fps: number;
+  readonly width: number;
+  readonly height: number;
+  /** -1 asks for a random seed: see `chooseSeed`. */
+  readonly seed: number;
+  readonly negativePrompt: string | undefined;
+  readonly guidanceScale: number | undefined;
+  readonly numInferenceSteps: number | undefined;
+  readonly model: string | undefined;
+  readonly loraWeights: string[] | undefined;
+  readonly processingTimeSec: number | undefined;
+  /** Names in the task's `params` that no engine knows. */
+  readonly unknownKeys: string[];
 }
 
-/** The task can never succeed as it was written. */
+/** The task's `params` or type are wrong: no attempt can succeed. */
 export class ParamsError extends Error {
   override readonly name = "ParamsError";
 }
@@ -119,8 +119,8 @@ export function parseVideoParams(raw: unknown): VideoParams {
 }
 
 /**
- * The seed to render with. A random one is drawn from the lease, so that a render which is repeated within one
- * attempt (the worker died before completing) gives the same file again.
+ * The seed to render with. A random seed is derived from the lease token: when a worker dies before completing and
+ * the render is repeated in the same attempt, it gives the same file again.
  */
 export function chooseSeed(seed: number, leaseToken: string): number {
   if (seed !== -1) {

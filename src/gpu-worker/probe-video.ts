@@ -1,19 +1,19 @@
 import { execa } from "execa";
 
 export interface VideoFacts {
-  codec: string;
-  width: number;
-  height: number;
-  /** As the container tells it, to two decimals. */
-  fps: number;
-  /** Counted, packet by packet. */
-  frames: number;
-  durationSec: number;
-  pixelFormat: string;
+  readonly codec: string;
+  readonly width: number;
+  readonly height: number;
+  /** As the container states it, to two decimals. */
+  readonly fps: number;
+  /** Counted packet by packet. */
+  readonly frames: number;
+  readonly durationSec: number;
+  readonly pixelFormat: string;
 }
 
 /**
- * What a video file really holds. Uses ffmpeg alone, because ffprobe is often missing beside it.
+ * Measures a video file. Uses ffmpeg alone, because ffprobe is often missing beside it.
  * @param source a path, or an http address if that ffmpeg has networking.
  * @throws Error naming the source when it has no readable video stream.
  */
@@ -30,7 +30,7 @@ export async function probeVideo(source: string, ffmpegPath: string): Promise<Vi
   return facts;
 }
 
-/** Reads the report that ffmpeg prints about its first input; null when it lacks a video stream or a frame count. */
+/** Reads ffmpeg's report about its first input; null when it lacks a video stream or a frame count. */
 export function parseFfmpegReport(report: string): VideoFacts | null {
   const input = report.split(/^Output #0/m)[0] ?? "";
   const stream = /Stream #0:\d+[^\n]*?: Video: (.+)/.exec(input)?.[1];
@@ -44,7 +44,7 @@ export function parseFfmpegReport(report: string): VideoFacts | null {
   // Commas also occur inside brackets: "h264 (High) (avc1 / 0x31637661), yuv420p(tv, bt709), 320x180 [SAR 1:1 …]".
   const [codec, pixelFormat] = stream.replace(/\([^)]*\)|\[[^\]]*\]/g, "").split(",");
   const size = /\b(\d{2,5})x(\d{2,5})\b/.exec(stream.replace(/\([^)]*\)/g, ""));
-  // A single picture has no average rate, only the nominal one.
+  // A single picture has no average rate ("fps"), only a nominal one ("tbr").
   const fps = /([\d.]+)(k?) fps/.exec(stream) ?? /([\d.]+)(k?) tbr/.exec(stream);
   if (!codec || !pixelFormat || !size || !fps) {
     return null;

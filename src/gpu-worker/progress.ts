@@ -1,7 +1,7 @@
 export interface Progress {
-  /** Reports unless one was sent less than the interval ago or is still under way. `fraction` from 0 to 1. */
+  /** Reports, unless a report is under way or was sent less than the interval ago. `fraction` from 0 to 1. */
   move(fraction: number, message: string): void;
-  /** Reports in any case, after whatever is under way. */
+  /** Reports in any case, after the reports that are under way. */
   stage(fraction: number, message: string): void;
   close(): void;
 }
@@ -9,8 +9,8 @@ export interface Progress {
 const INTERVAL_MS = 2_000;
 
 /**
- * Reports a task's progress beside the work, never in its way: `send` has to deal with its own errors. One report
- * at a time, so that they arrive in order.
+ * Reports a task's progress while the work goes on; `send` must handle its own errors. It sends one report at a time,
+ * so that they arrive in order.
  */
 export function createProgress(
   send: (fraction: number, message: string) => Promise<void>,

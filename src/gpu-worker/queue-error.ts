@@ -1,9 +1,9 @@
 /**
- * - `unreachable`: no answer (network, timeout). Worth trying again.
- * - `unavailable`: an answer that says "not now" (5xx, 408, 429). Worth trying again.
- * - `refused`: the credential is not accepted (any more). The worker has to go.
+ * - `unreachable`: no answer (network, timeout). Try again.
+ * - `unavailable`: an answer that says "not now" (5xx, 408, 429). Try again.
+ * - `refused`: the credential is not, or no longer, accepted. The worker has to end.
  * - `duplicate`: storage already holds an object of that name.
- * - `rejected`: understood and declined, or an answer that cannot be read. Trying again would not help.
+ * - `rejected`: declined, or an answer that cannot be read. Trying again would not help.
  */
 export type QueueErrorKind = "unreachable" | "unavailable" | "refused" | "duplicate" | "rejected";
 
@@ -24,7 +24,7 @@ export class QueueError extends Error {
 
 const WORDS: Record<QueueErrorKind, string> = {
   unreachable: "got no answer",
-  unavailable: "is not available just now",
+  unavailable: "is not available now",
   refused: "was refused, the worker's credential is not accepted",
   duplicate: "found an object of that name in storage",
   rejected: "failed",
@@ -46,7 +46,7 @@ export function kindOf(status: number, code: string): QueueErrorKind {
   return "rejected";
 }
 
-/** Whether the same call may succeed later without anything else changing. */
+/** Whether the same call may succeed later. */
 export function isTransient(error: unknown): error is QueueError {
   return error instanceof QueueError && (error.kind === "unreachable" || error.kind === "unavailable");
 }

@@ -5,32 +5,32 @@ import { QueueError, kindOf } from "./queue-error.ts";
 import type { Vram } from "./vram.ts";
 
 export interface Lease {
-  taskId: string;
-  leaseToken: string;
+  readonly taskId: string;
+  readonly leaseToken: string;
 }
 
 export interface ClaimedTask extends Lease {
-  taskType: string;
-  params: unknown;
-  attempt: number;
+  readonly taskType: string;
+  readonly params: unknown;
+  readonly attempt: number;
 }
 
 export interface Claim {
-  workerStatus: string;
-  task: ClaimedTask | null;
+  readonly workerStatus: string;
+  readonly task: ClaimedTask | null;
 }
 
 export interface Completion {
-  storagePath: string;
-  outputLocation: string;
-  result: object;
+  readonly storagePath: string;
+  readonly outputLocation: string;
+  readonly result: object;
 }
 
-/** The task queue as this worker sees it. Every call throws QueueError; none of them retries by itself. */
+/** The task queue as this worker sees it. Every call throws QueueError; none retries by itself. */
 export interface Queue {
-  /** Reports the process alive; answers the status of the worker's row. */
+  /** Reports that the process is alive. Answers the status of the worker's row. */
   heartbeat(vram: Vram): Promise<string>;
-  /** Takes the next task, or the worker's own open lease first, so that a restart resumes it. */
+  /** Takes the next task. An open lease of this worker comes first, so that a restarted process resumes its task. */
   claim(): Promise<Claim>;
   /** `progress` from 0 to 1. Answers whether the lease is still held. */
   reportProgress(lease: Lease, progress: number, message: string): Promise<boolean>;
@@ -59,7 +59,7 @@ const finishAnswer = z.object({ outcome: z.enum(["completed", "already_completed
 const failAnswer = z.object({ outcome: z.enum(["requeued", "failed", "lease_lost"]) });
 const releaseAnswer = z.object({ outcome: z.enum(["released", "lease_lost"]) });
 
-/** The queue over the database functions of the project's schema. */
+/** The task queue by the database functions (`sql/`), called over PostgREST. */
 export function createQueue(client: SupabaseClient, workerId: string, outages: Outages): Queue {
   async function call<T>(name: string, args: object, answer: z.ZodType<T>): Promise<T> {
     const { data, error, status } = await client.rpc(name, args);

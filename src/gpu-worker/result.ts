@@ -1,41 +1,41 @@
 import type { Generated, NotHonoured } from "./engines/engine.ts";
 import type { VideoFacts } from "./probe-video.ts";
 
-/** What is written to `tasks.result_data`. Figures about the video are those of the file, not of the request. */
+/** Written to `tasks.result_data`. Figures about the video are measured in the file, not copied from the request. */
 export interface ResultData {
-  video_url: string;
-  thumbnail_url: string;
-  duration_seconds: number;
-  file_size_bytes: number;
-  processing_time_seconds: number;
-  model_used: string;
-  generated_at: string;
-  engine: string;
-  frames: number;
-  fps: number;
-  width: number;
-  height: number;
-  seed: number;
-  attempt: number;
-  worker_id: string;
-  not_honoured: NotHonoured[];
+  readonly video_url: string;
+  readonly thumbnail_url: string;
+  readonly duration_seconds: number;
+  readonly file_size_bytes: number;
+  readonly processing_time_seconds: number;
+  readonly model_used: string;
+  readonly generated_at: string;
+  readonly engine: string;
+  readonly frames: number;
+  readonly fps: number;
+  readonly width: number;
+  readonly height: number;
+  readonly seed: number;
+  readonly attempt: number;
+  readonly worker_id: string;
+  readonly not_honoured: NotHonoured[];
 }
 
 export interface ResultInput {
-  videoUrl: string;
-  thumbnailUrl: string;
-  facts: VideoFacts;
-  fileSizeBytes: number;
-  claimedAtMs: number;
-  nowMs: number;
-  engine: string;
-  generated: Pick<Generated, "modelUsed" | "notHonoured">;
-  seed: number;
-  attempt: number;
-  workerId: string;
+  readonly videoUrl: string;
+  readonly thumbnailUrl: string;
+  readonly facts: VideoFacts;
+  readonly fileSizeBytes: number;
+  readonly claimedAtMs: number;
+  readonly nowMs: number;
+  readonly engine: string;
+  readonly generated: Pick<Generated, "modelUsed" | "notHonoured">;
+  readonly seed: number;
+  readonly attempt: number;
+  readonly workerId: string;
 }
 
-/** The result of a finished task; times in seconds to the millisecond. */
+/** The result of a finished task. Times are in seconds, rounded to milliseconds. */
 export function buildResult(input: ResultInput): ResultData {
   const { facts, generated } = input;
   return {

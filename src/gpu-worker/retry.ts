@@ -2,15 +2,16 @@ import { orAbort, sleep } from "./abort.ts";
 import { isTransient } from "./queue-error.ts";
 
 export interface RetryOptions {
-  signal: AbortSignal;
-  firstDelayMs?: number;
-  maxDelayMs?: number;
-  /** Whether the error of attempt `attempt` (from 1) is worth another one. Default: transient errors, without end. */
-  retryable?: (error: unknown, attempt: number) => boolean;
+  readonly signal: AbortSignal;
+  readonly firstDelayMs?: number;
+  readonly maxDelayMs?: number;
+  /** Whether to try again after attempt number `attempt` (from 1) failed. Default: transient errors, without end. */
+  readonly retryable?: (error: unknown, attempt: number) => boolean;
 }
 
 /**
- * Runs `call` until it succeeds, fails for good, or the signal aborts. For calls that may safely happen twice.
+ * Runs `call` until it succeeds, fails with an error that is not retryable, or the signal aborts. Only for calls that
+ * may safely happen twice.
  * @throws the error of the last attempt, or the signal's reason.
  */
 export async function withRetry<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {

@@ -7,7 +7,7 @@ import type { Engine, Generated } from "./engines/engine.ts";
 import { Interruption, type Orders, stopRefused } from "./orders.ts";
 import { ParamsError, chooseSeed, parseVideoParams, resolveTaskType } from "./params.ts";
 import { probeVideo } from "./probe-video.ts";
-import { createProgress } from "./progress.ts";
+import { type Progress, createProgress } from "./progress.ts";
 import { QueueError, isRefused, isTransient } from "./queue-error.ts";
 import type { ClaimedTask, Queue } from "./queue.ts";
 import { buildResult } from "./result.ts";
@@ -15,17 +15,17 @@ import { withRetry } from "./retry.ts";
 import type { OutputFile, Uploads } from "./uploads.ts";
 
 export interface TaskDeps {
-  queue: Queue;
-  uploads: Uploads;
-  engine: Engine;
-  orders: Orders;
-  logger: Logger;
-  workerId: string;
-  outputDir: string;
-  ffmpegPath: string;
+  readonly queue: Queue;
+  readonly uploads: Uploads;
+  readonly engine: Engine;
+  readonly orders: Orders;
+  readonly logger: Logger;
+  readonly workerId: string;
+  readonly outputDir: string;
+  readonly ffmpegPath: string;
 }
 
-/** How a task ended for this worker. `unsettled`: the queue could not be told. */
+/** How a task ended for this worker. `unsettled`: the end could not be recorded in the database. */
 export type TaskEnd =
   | "completed"
   | "already_completed"
@@ -41,7 +41,7 @@ const RELEASE_MS = 2_000;
 const RENDERED = 0.9;
 const PAYLOAD_TOO_LARGE = 413;
 
-/** Takes one claimed task to its end, whatever that is. Never rejects. */
+/** Works on one claimed task and records how it ended. Never rejects. */
 export async function runTask(deps: TaskDeps, task: ClaimedTask): Promise<TaskEnd> {
   const { queue, orders } = deps;
   const logger = deps.logger.child({ task_id: task.taskId, attempt: task.attempt });
@@ -99,23 +99,10 @@ export async function runTask(deps: TaskDeps, task: ClaimedTask): Promise<TaskEn
   }
 }
 
-async function work(
-  deps: TaskDeps,
-  task: ClaimedTask,
-  signal: AbortSignal,
-  lease: AbortController,
-  files: string[],
-): Promise<TaskEnd> {
-  const { queue, uploads, engine, logger } = deps;
-  signal.throwIfAborted();
-  const claimedAtMs = Date.now();
-  const taskType = resolveTaskType(task.taskType);
-  const params = parseVideoParams(task.params);
-  const seed = chooseSeed(params.seed, task.leaseToken);
-
-  const progress = createProgress(async (fraction, message) => {
+function startProgress(deps: TaskDeps, task: ClaimedTask, lease: AbortController): Progress {
+  return createProgress(async (fraction, message) => {
     try {
-      const held = await queue.reportProgress(task, fraction, message);
+      const held = await deps.queue.reportProgress(task, fraction, message);
       if (!held) {
         lease.abort(new Interruption("lease_lost", "the lease on the task is lost"));
       }
@@ -123,10 +110,27 @@ async function work(
       if (isRefused(error)) {
         stopRefused(deps.orders, error);
       } else if (!isTransient(error)) {
-        logger.warn({ err: error }, "progress could not be reported");
+        deps.logger.warn({ err: error }, "progress could not be reported");
       }
     }
   });
+}
+
+async function work(
+  deps: TaskDeps,
+  task: ClaimedTask,
+  signal: AbortSignal,
+  lease: AbortController,
+  files: string[],
+): Promise<TaskEnd> {
+  const { queue, uploads, engine } = deps;
+  signal.throwIfAborted();
+  const claimedAtMs = Date.now();
+  const taskType = resolveTaskType(task.taskType);
+  const params = parseVideoParams(task.params);
+  const seed = chooseSeed(params.seed, task.leaseToken);
+
+  const progress = startProgress(deps, task, lease);
   try {
     progress.stage(0, "rendering");
     const generated = await engine.generate({
@@ -147,7 +151,7 @@ async function work(
     );
     const delivered = await deliver(uploads, task, video, thumbnail, signal);
 
-    // A report that arrived after the completion would be answered like one on a lost lease.
+    // After the completion, a report of progress would be answered as if the lease were lost.
     progress.close();
     const result = buildResult({
       videoUrl: delivered.video.publicUrl,
@@ -163,7 +167,7 @@ async function work(
       workerId: deps.workerId,
     });
     const { storagePath, publicUrl: outputLocation } = delivered.video;
-    // The last write is given a moment to be answered: a completion that is under way beats a release.
+    // On SIGTERM a completion that is under way gets LAST_WRITE_MS to be answered, before the task is released.
     return await withRetry(() => queue.finish(task, { storagePath, outputLocation, result }), {
       signal: withGrace(signal, LAST_WRITE_MS),
     });

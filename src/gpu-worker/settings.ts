@@ -3,28 +3,28 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { FuseSettings } from "./fuse.ts";
 
-export interface WorkerSettings {
-  workerId: string;
-  supabaseUrl: string;
-  /** Sent as `apikey`: the public key, or the service key for a worker of the old kind. */
-  supabaseKey: string;
-  /** The worker's own credential; null when the service key stands in for it. */
-  workerToken: string | null;
-  videoBucket: string;
-  logLevel: string;
-  engine: "preview";
-  pollMs: number;
-  heartbeatMs: number;
-  outputDir: string;
-  maxLifetimeSec: number | null;
-  ffmpegPath: string | null;
+export interface GpuWorkerSettings {
+  readonly workerId: string;
+  readonly supabaseUrl: string;
+  /** Sent as `apikey`: the public key, or the service key of a worker without a token. */
+  readonly supabaseKey: string;
+  /** The worker's own credential; null when it uses the service key instead. */
+  readonly workerToken: string | null;
+  readonly videoBucket: string;
+  readonly logLevel: string;
+  readonly engine: "preview";
+  readonly pollMs: number;
+  readonly heartbeatMs: number;
+  readonly outputDir: string;
+  readonly maxLifetimeSec: number | null;
+  readonly ffmpegPath: string | null;
   /** Null outside a pod. */
-  fuse: FuseSettings | null;
-  /** Variables for want of which a pod that has an end has no fuse. */
-  fuseLacks: readonly string[];
+  readonly fuse: FuseSettings | null;
+  /** Variables that are not set although POD_ENDS_AT is; without them the pod has no fuse. */
+  readonly missingForFuse: readonly string[];
 }
 
-/** The environment cannot be used. The message names each variable, its value and what is allowed. */
+/** The environment is wrong. The message names each wrong variable, what is allowed, and its value unless it is secret. */
 export class SettingsError extends Error {
   override readonly name = "SettingsError";
 }
@@ -95,11 +95,11 @@ const schema = z.object({
 });
 
 /**
- * Reads the worker's settings from the environment. Empty variables count as unset, unknown ones are left alone
- * (`REPLICATE_API_TOKEN` among them: it is for engines that call Replicate).
+ * Reads the GPU worker's settings from the environment. Empty variables count as unset. Unknown variables are
+ * ignored (`REPLICATE_API_TOKEN` is one: it is for engines that call Replicate).
  * @throws SettingsError naming every variable that is missing or wrong.
  */
-export function readSettings(env: NodeJS.ProcessEnv = process.env): WorkerSettings {
+export function readSettings(env: NodeJS.ProcessEnv = process.env): GpuWorkerSettings {
   const given = Object.fromEntries(
     Object.keys(ALLOWED).flatMap((name) => (env[name] ? [[name, env[name]] as const] : [])),
   );
@@ -129,15 +129,18 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): WorkerSettin
   };
 }
 
-function readFuse(values: z.infer<typeof schema>): Pick<WorkerSettings, "fuse" | "fuseLacks"> {
+function readFuse(values: z.infer<typeof schema>): Pick<GpuWorkerSettings, "fuse" | "missingForFuse"> {
   const { POD_ENDS_AT: endsAtMs, RUNPOD_POD_ID: podId, RUNPOD_API_KEY: apiKey, RUNPOD_API_URL: apiUrl } = values;
   if (endsAtMs === undefined) {
-    return { fuse: null, fuseLacks: [] };
+    return { fuse: null, missingForFuse: [] };
   }
   if (podId === undefined || apiKey === undefined) {
-    return { fuse: null, fuseLacks: (["RUNPOD_POD_ID", "RUNPOD_API_KEY"] as const).filter((name) => !values[name]) };
+    return {
+      fuse: null,
+      missingForFuse: (["RUNPOD_POD_ID", "RUNPOD_API_KEY"] as const).filter((name) => !values[name]),
+    };
   }
-  return { fuse: { endsAtMs, podId, apiKey, apiUrl: apiUrl.replace(/\/+$/, "") }, fuseLacks: [] };
+  return { fuse: { endsAtMs, podId, apiKey, apiUrl: apiUrl.replace(/\/+$/, "") }, missingForFuse: [] };
 }
 
 function credentialProblems(values: z.infer<typeof schema>): string[] {
@@ -146,7 +149,7 @@ function credentialProblems(values: z.infer<typeof schema>): string[] {
     return ["WORKER_TOKEN and SUPABASE_SERVICE_ROLE_KEY are both set: give exactly one of the two credentials"];
   }
   if (!token && !serviceKey) {
-    return ["WORKER_TOKEN is not set: give the worker's token (or SUPABASE_SERVICE_ROLE_KEY for the old kind)"];
+    return ["WORKER_TOKEN is not set: give the worker's token (or, in its place, SUPABASE_SERVICE_ROLE_KEY)"];
   }
   return token && !anonKey ? [describe("SUPABASE_ANON_KEY", {})] : [];
 }

@@ -6,25 +6,25 @@ import { QueueError, kindOf } from "./queue-error.ts";
 import type { Lease } from "./queue.ts";
 
 export interface OutputFile {
-  path: string;
-  filename: string;
-  contentType: string;
-  sizeBytes: number;
+  readonly path: string;
+  readonly filename: string;
+  readonly contentType: string;
+  readonly sizeBytes: number;
 }
 
-/** Leave to write one object. */
+/** Permission to write one object. */
 export interface UploadGrant {
-  storagePath: string;
-  token: string;
+  readonly storagePath: string;
+  readonly token: string;
 }
 
-/** Storage as this worker sees it. Every call throws QueueError; none of them retries by itself. */
+/** Storage as this worker sees it. Every call throws QueueError; none retries by itself. */
 export interface Uploads {
-  /** Asks for leave to store a file, and a thumbnail with it; null where the answer gives none for the thumbnail. */
+  /** Asks for permission to store a file and a thumbnail; null where the answer has none for the thumbnail. */
   authorize(lease: Lease, file: OutputFile, thumbnail?: OutputFile): Promise<[UploadGrant, UploadGrant | null]>;
   put(file: OutputFile, grant: UploadGrant): Promise<void>;
   publicUrl(storagePath: string): string;
-  /** The size in bytes that the public address tells; null when there is no such object. */
+  /** The size in bytes that the object's public address answers; null when there is no such object. */
   storedSize(storagePath: string): Promise<number | null>;
 }
 
@@ -56,14 +56,7 @@ export function createUploads(client: SupabaseClient, bucket: string, outages: O
     publicUrl,
     async authorize(lease, file, thumbnail) {
       const { data, error } = await client.functions.invoke<unknown>(AUTHORIZE, {
-        body: {
-          task_id: lease.taskId,
-          lease_token: lease.leaseToken,
-          filename: file.filename,
-          content_type: file.contentType,
-          generate_thumbnail_url: thumbnail !== undefined,
-          ...(thumbnail && { thumbnail_filename: thumbnail.filename }),
-        },
+        body: grantRequest(lease, file, thumbnail),
       });
       if (error) {
         throw failure(...(await readFunctionError(error)));
@@ -73,15 +66,10 @@ export function createUploads(client: SupabaseClient, bucket: string, outages: O
       if (!parsed.success) {
         throw failure("rejected", AUTHORIZE, 200, `the answer cannot be read: ${z.prettifyError(parsed.error)}`);
       }
-      const { storage_path: storagePath, token, ...rest } = parsed.data;
-      const forThumbnail =
-        rest.thumbnail_storage_path && rest.thumbnail_token
-          ? { storagePath: rest.thumbnail_storage_path, token: rest.thumbnail_token }
-          : null;
-      return [{ storagePath, token }, forThumbnail];
+      return toGrants(parsed.data);
     },
     async put(file, grant) {
-      // Backed by the file: a long video is never held in memory, and a repeated attempt reads it again.
+      // The body reads from the file as it is sent, so a long video is never held in memory.
       const body = await openAsBlob(file.path, { type: file.contentType });
       const { error } = await storage.uploadToSignedUrl(grant.storagePath, grant.token, body, {
         contentType: file.contentType,
@@ -94,30 +82,47 @@ export function createUploads(client: SupabaseClient, bucket: string, outages: O
     },
     async storedSize(storagePath) {
       const url = publicUrl(storagePath);
-      let response: Response;
-      try {
-        // Encoded, the length would be that of the compressed body.
-        const headers = { "accept-encoding": "identity" };
-        response = await fetch(url, { method: "HEAD", headers, signal: AbortSignal.timeout(15_000) });
-      } catch (error) {
+      const response = await requestHead(url).catch((error: unknown) => {
         throw failure("unreachable", VERIFY, 0, `${url}: ${String(error)}`);
-      }
+      });
       const { status } = response;
       if (status >= 500 || status === 429) {
         throw failure("unavailable", VERIFY, status, url);
       }
       outages.answered(VERIFY);
-      // The cloud answers 400, not 404, for an object that is missing.
+      // Hosted Supabase answers 400, not 404, for a missing object.
       if (status === 404 || status === 400) {
         return null;
       }
       const length = response.headers.get("content-length");
       if (!response.ok || length === null) {
-        throw failure("rejected", VERIFY, status, `${url} tells no size`);
+        throw failure("rejected", VERIFY, status, `the answer of ${url} has no size`);
       }
       return Number(length);
     },
   };
+}
+
+function grantRequest(lease: Lease, file: OutputFile, thumbnail: OutputFile | undefined) {
+  return {
+    task_id: lease.taskId,
+    lease_token: lease.leaseToken,
+    filename: file.filename,
+    content_type: file.contentType,
+    generate_thumbnail_url: thumbnail !== undefined,
+    ...(thumbnail && { thumbnail_filename: thumbnail.filename }),
+  };
+}
+
+function toGrants(answer: z.infer<typeof grantAnswer>): [UploadGrant, UploadGrant | null] {
+  const { storage_path: storagePath, token, thumbnail_storage_path: path, thumbnail_token: thumbnailToken } = answer;
+  return [{ storagePath, token }, path && thumbnailToken ? { storagePath: path, token: thumbnailToken } : null];
+}
+
+async function requestHead(url: string): Promise<Response> {
+  // Without this header, content-length may be that of a compressed body.
+  const headers = { "accept-encoding": "identity" };
+  return await fetch(url, { method: "HEAD", headers, signal: AbortSignal.timeout(15_000) });
 }
 
 async function readFunctionError(error: unknown): Promise<[QueueError["kind"], string, number, string]> {
@@ -143,7 +148,7 @@ function describeCause(error: unknown): string {
   return cause instanceof Error ? `${cause.message} ${cause.cause instanceof Error ? cause.cause.message : ""}` : "";
 }
 
-/** Storage tells the true status in the body of what may be a plain 400. */
+/** Storage may answer HTTP 400 with the true status in the body. */
 function uploadStatus(error: { status: number | undefined; statusCode: string | undefined; message: string }): number {
   if (/already exists/i.test(error.message)) {
     return DUPLICATE;
@@ -152,7 +157,7 @@ function uploadStatus(error: { status: number | undefined; statusCode: string | 
   return inBody >= 400 && inBody < 600 ? inBody : (error.status ?? 0);
 }
 
-/** A refusal here is about one object or one lease; whether the worker is still welcome, the database tells. */
+/** Storage's 401 and 403 concern one object or one lease. Only the database says that the worker's credential is dead. */
 function kindOfUpload(status: number): QueueError["kind"] {
   if (status === DUPLICATE) {
     return "duplicate";

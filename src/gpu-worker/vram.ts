@@ -1,15 +1,15 @@
 import { execa } from "execa";
 
-/** GPU memory in MiB, summed over the machine's GPUs; nulls where it cannot be told. */
+/** GPU memory in MiB, summed over the machine's GPUs; null where it is unknown. */
 export interface Vram {
-  totalMb: number | null;
-  usedMb: number | null;
+  readonly totalMb: number | null;
+  readonly usedMb: number | null;
 }
 
 const UNKNOWN: Vram = { totalMb: null, usedMb: null };
 const TIMEOUT_MS = 5_000;
 
-/** A reader of GPU memory. A machine without nvidia-smi is asked once and never again. */
+/** Returns a function that reads GPU memory. Where nvidia-smi is missing, it is tried once only. */
 export function createVramReader(command = "nvidia-smi"): () => Promise<Vram> {
   let present = true;
   return async () => {
@@ -25,7 +25,7 @@ export function createVramReader(command = "nvidia-smi"): () => Promise<Vram> {
   };
 }
 
-/** Sums lines of `total, used`. Any line that is not two numbers makes the whole unknown. */
+/** Sums lines of `total, used`. One line that is not two numbers makes both sums unknown. */
 export function parseVram(csv: string): Vram {
   const rows = csv
     .trim()

@@ -6,7 +6,7 @@ import { startHeartbeat } from "../gpu-worker/heartbeat.ts";
 import { createOrders, type Interruption } from "../gpu-worker/orders.ts";
 import { createOutages } from "../gpu-worker/outages.ts";
 import { type ClaimedTask, createQueue } from "../gpu-worker/queue.ts";
-import { readSettings, type WorkerSettings } from "../gpu-worker/settings.ts";
+import { readSettings, type GpuWorkerSettings } from "../gpu-worker/settings.ts";
 import type { LaunchPod, PodProcess, ProcessExit } from "./types.ts";
 
 /** For all light pods together: a thousand of them must not open a thousand sockets. */
@@ -30,7 +30,7 @@ export function createLightPodLauncher(): LaunchPod {
   return ({ env }) => startLightPod(readSettings({ ...env }), sharedFetch);
 }
 
-function startLightPod(settings: WorkerSettings, sharedFetch: typeof globalThis.fetch): PodProcess {
+function startLightPod(settings: GpuWorkerSettings, sharedFetch: typeof globalThis.fetch): PodProcess {
   const logger = pino({ level: "silent" });
   const client = connect(settings, sharedFetch);
   const queue = createQueue(client, settings.workerId, createOutages(logger));

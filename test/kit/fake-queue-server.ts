@@ -3,9 +3,9 @@ import type { AddressInfo } from "node:net";
 import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 
 export interface FakeTask {
-  id: string;
-  taskType: string;
-  params: unknown;
+  readonly id: string;
+  readonly taskType: string;
+  readonly params: unknown;
   status: "Queued" | "In Progress" | "Complete" | "Failed";
   attempt: number;
   leaseToken: string | null;
@@ -13,28 +13,28 @@ export interface FakeTask {
   permanent: boolean | null;
   result: Record<string, unknown> | null;
   outputLocation: string | null;
-  progress: number[];
+  readonly progress: number[];
 }
 
 export interface Call {
-  name: string;
-  body: Record<string, unknown>;
-  token: string | undefined;
+  readonly name: string;
+  readonly body: Record<string, unknown>;
+  readonly token: string | undefined;
 }
 
-/** Rows, objects and switches of the stand-in; tests read and set them directly. */
+/** Rows, objects and switches of the fake; tests read and set them directly. */
 export interface FakeState {
   workerStatus: string;
-  tasks: FakeTask[];
-  objects: Map<string, Buffer>;
-  calls: Call[];
-  /** Answers to give instead of the real ones, by call name: an HTTP status, or "hang". */
-  faults: Map<string, number | "hang">;
+  readonly tasks: FakeTask[];
+  readonly objects: Map<string, Buffer>;
+  readonly calls: Call[];
+  /** Answers that replace the normal ones, by call name: an HTTP status, or "hang" for no answer. */
+  readonly faults: Map<string, number | "hang">;
 }
 
 export interface FakeServer {
-  url: string;
-  state: FakeState;
+  readonly url: string;
+  readonly state: FakeState;
   addTask(params: unknown, taskType?: string): FakeTask;
   calls(name: string): Call[];
   close(): Promise<void>;
@@ -42,7 +42,7 @@ export interface FakeServer {
 
 const PUBLIC = "/storage/v1/object/public/videos/";
 
-/** The database functions, the edge function and the storage routes that a worker uses, in memory. */
+/** The database functions, the edge function and the storage routes that a GPU worker uses, in memory. */
 export async function startFakeServer(): Promise<FakeServer> {
   const state: FakeState = { workerStatus: "active", tasks: [], objects: new Map(), calls: [], faults: new Map() };
   const app = Fastify({ forceCloseConnections: true });
@@ -61,11 +61,12 @@ export async function startFakeServer(): Promise<FakeServer> {
       await new Promise(() => undefined);
     }
     if (typeof fault === "number") {
-      return reply.code(fault).send({ code: "", message: `told to answer ${fault}` });
+      return reply.code(fault).send({ code: "", message: `set to answer ${fault}` });
     }
     return undefined;
   });
-  addDatabase(app, state);
+  addClaiming(app, state);
+  addTaskEnds(app, state);
   addStorage(app, state);
   await app.listen({ host: "127.0.0.1", port: 0 });
   return {
@@ -93,14 +94,19 @@ export async function startFakeServer(): Promise<FakeServer> {
   };
 }
 
-function addDatabase(app: FastifyInstance, state: FakeState): void {
-  const rpc = (name: string, answer: (args: Record<string, unknown>, reply: FastifyReply) => unknown) =>
-    app.post(`/rest/v1/rpc/${name}`, async (request, reply) => answer(request.body as Record<string, unknown>, reply));
-  const held = (args: Record<string, unknown>) =>
-    state.tasks.find((task) => task.id === args.p_task_id && task.leaseToken === args.p_lease_token);
+type Args = Record<string, unknown>;
 
-  rpc("worker_heartbeat", () => ({ worker_status: state.workerStatus }));
-  rpc("claim_task", () => {
+function addRpc(app: FastifyInstance, name: string, answer: (args: Args, reply: FastifyReply) => unknown): void {
+  app.post(`/rest/v1/rpc/${name}`, async (request, reply) => answer(request.body as Args, reply));
+}
+
+function findHeld(state: FakeState, args: Args): FakeTask | undefined {
+  return state.tasks.find((task) => task.id === args.p_task_id && task.leaseToken === args.p_lease_token);
+}
+
+function addClaiming(app: FastifyInstance, state: FakeState): void {
+  addRpc(app, "worker_heartbeat", () => ({ worker_status: state.workerStatus }));
+  addRpc(app, "claim_task", () => {
     const open = state.tasks.find((task) => task.status === "In Progress" && task.leaseToken !== null);
     const next = state.workerStatus === "active" ? state.tasks.find((task) => task.status === "Queued") : undefined;
     const task = open ?? next;
@@ -118,13 +124,16 @@ function addDatabase(app: FastifyInstance, state: FakeState): void {
       task: { task_id: id, task_type: taskType, params, project_id: null, attempt, lease_token: leaseToken },
     };
   });
-  rpc("report_progress", (args) => {
-    const task = held(args);
+  addRpc(app, "report_progress", (args) => {
+    const task = findHeld(state, args);
     task?.progress.push(args.p_progress as number);
     return { held: task !== undefined };
   });
-  rpc("finish_task", (args, reply) => {
-    const task = held(args);
+}
+
+function addTaskEnds(app: FastifyInstance, state: FakeState): void {
+  addRpc(app, "finish_task", (args, reply) => {
+    const task = findHeld(state, args);
     if (task === undefined) {
       return { outcome: "lease_lost" };
     }
@@ -139,8 +148,8 @@ function addDatabase(app: FastifyInstance, state: FakeState): void {
     task.outputLocation = args.p_output_location as string;
     return { outcome: "completed" };
   });
-  rpc("fail_task", (args) => {
-    const task = held(args);
+  addRpc(app, "fail_task", (args) => {
+    const task = findHeld(state, args);
     if (task === undefined) {
       return { outcome: "lease_lost" };
     }
@@ -150,8 +159,8 @@ function addDatabase(app: FastifyInstance, state: FakeState): void {
     task.leaseToken = null;
     return { outcome: task.permanent ? "failed" : "requeued" };
   });
-  rpc("release_task", (args) => {
-    const task = held(args);
+  addRpc(app, "release_task", (args) => {
+    const task = findHeld(state, args);
     if (task === undefined) {
       return { outcome: "lease_lost" };
     }

@@ -1,34 +1,34 @@
 import type { VideoParams } from "../params.ts";
 
 export interface GenerateRequest {
-  taskType: "generate_video";
-  /** With a definite seed: never -1. */
-  params: VideoParams;
+  readonly taskType: "generate_video";
+  /** `seed` is never -1. */
+  readonly params: VideoParams;
   /** Exists; the engine writes its files here. */
-  outputDir: string;
+  readonly outputDir: string;
   /** File name without extension: `<basename>.mp4`, `<basename>_thumb.jpg`. */
-  basename: string;
-  /** On abort the engine ends its work, removes its files and rejects. */
-  signal: AbortSignal;
-  /** `fraction` from 0 to 1. Called only when the work has moved: silence means stuck. */
-  onProgress: (fraction: number, message: string) => void;
+  readonly basename: string;
+  /** When it aborts, the engine stops, removes its files and rejects. */
+  readonly signal: AbortSignal;
+  /** `fraction` from 0 to 1. To be called only when the work has advanced: a task without progress counts as stuck. */
+  readonly onProgress: (fraction: number, message: string) => void;
 }
 
-/** A parameter that was given and had no effect, and why. */
+/** A parameter that was given and had no effect, with the reason. */
 export interface NotHonoured {
-  param: string;
-  reason: string;
+  readonly param: string;
+  readonly reason: string;
 }
 
 export interface Generated {
-  videoPath: string;
-  thumbnailPath: string;
-  modelUsed: string;
-  notHonoured: NotHonoured[];
+  readonly videoPath: string;
+  readonly thumbnailPath: string;
+  readonly modelUsed: string;
+  readonly notHonoured: NotHonoured[];
 }
 
 export interface Engine {
-  name: string;
-  /** @throws Error when the render fails; the task is then tried again, by this or another worker. */
+  readonly name: string;
+  /** @throws Error when the render fails; this or another worker then tries the task again. */
   generate(request: GenerateRequest): Promise<Generated>;
 }

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import type { VideoParams } from "../params.ts";
 
 /**
- * An ffmpeg filter graph, ending in `[v]`, that draws moving colours and a wandering disc. Prompt and seed decide
- * every constant in it, so equal tasks give equal pictures. The pixel formulas run on tiny pictures that are
- * scaled up, which keeps large frames cheap; no filter is newer than ffmpeg 4.1.
+ * An ffmpeg filter graph, ending in `[v]`, that draws moving colours and a moving disc. Its constants derive from
+ * prompt and seed, so equal tasks give equal pictures. The pixel formulas run on tiny pictures that are scaled up,
+ * which keeps large frames cheap. No filter is newer than ffmpeg 4.1.
  */
 export function pictureGraph(params: Pick<VideoParams, "prompt" | "seed" | "fps" | "width" | "height">): string {
   const { width, height, fps } = params;

@@ -9,8 +9,8 @@ import { pictureGraph } from "./preview-picture.ts";
 const MODEL = "preview";
 
 /**
- * Renders a real H.264 video with exactly the asked frames, fps and size on any CPU: a stand-in for a model, for
- * trying out and testing everything around it.
+ * Renders a real H.264 video with exactly the requested frames, fps and size on any CPU. It replaces a model where
+ * everything around the model is tried out or tested.
  */
 export function createPreviewEngine(ffmpegPath: string): Engine {
   return {
@@ -42,7 +42,7 @@ function renderArgs(params: VideoParams, path: string): string[] {
     ["-filter_complex_threads", "1", "-filter_complex", pictureGraph(params), "-map", "[v]"],
     ["-frames:v", String(params.frames), "-r", String(params.fps), "-threads", "1"],
     ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"],
-    // Without encoder and muxer marks, equal input gives equal bytes: an upload that is repeated can be recognised.
+    // Leaves out the names of encoder and muxer: equal input gives equal bytes, so a repeated upload is recognised.
     ["-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact"],
     ["-movflags", "+faststart", "-f", "mp4", path],
   ].flat();
@@ -52,7 +52,7 @@ function thumbnailArgs(videoPath: string, path: string): string[] {
   return ["-threads", "1", "-i", videoPath, "-frames:v", "1", "-q:v", "3", "-f", "image2", path];
 }
 
-/** Runs ffmpeg to its end and answers the last frame number it reported. */
+/** Runs ffmpeg to its end and returns the last frame number it reported. */
 async function runFfmpeg(
   ffmpegPath: string,
   args: string[],
@@ -83,7 +83,7 @@ async function runFfmpeg(
   return frame;
 }
 
-/** Heartbeats have to stay on time while the render takes what is left of the processor. */
+/** Lowers ffmpeg's priority, so that heartbeats stay on time while it uses the whole processor. */
 function yieldProcessor(pid: number | undefined): void {
   if (pid === undefined) {
     return;
@@ -91,7 +91,7 @@ function yieldProcessor(pid: number | undefined): void {
   try {
     setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {
-    // It has already ended; its own outcome tells.
+    // It has ended already; its exit status is checked later.
   }
 }
 

@@ -55,7 +55,7 @@ describe("an external worker in the database", () => {
     await api.queue.rows("update tasks set status = 'Cancelled' where id = $1", [task]);
   });
 
-  it("has an id that is used once, in a pool that exists, under a credential that can be checked", async () => {
+  it("is registered only with an unused id, an existing pool and a usable credential", async () => {
     const { id } = await register();
     expect(await store.register(registration({ id }))).toBe("taken");
     await expect(store.register(registration({ pool: "nowhere" }))).rejects.toThrow(
@@ -82,7 +82,7 @@ describe("an external worker in the database", () => {
     expect(await row(id)).toMatchObject({ status: "spawning", lives: true });
   });
 
-  it("that is drained gets no further task; a pod's worker is none of these functions' business", async () => {
+  it("gets no further task once drained; the same functions do nothing to a worker of a pod", async () => {
     const { id, client } = await register();
     await client.rpc("worker_heartbeat", { p_worker_id: id });
     expect(await store.drain(id, "enough")).toEqual({ outcome: "drained", busy: false });
@@ -93,7 +93,7 @@ describe("an external worker in the database", () => {
     expect(await row(pod)).toMatchObject({ status: "active", lives: true });
   });
 
-  it("does not use up MAX_ACTIVE_GPUS, which is about what is rented", async () => {
+  it("does not count towards MAX_ACTIVE_GPUS, which limits rented GPUs", async () => {
     const own = await api.queue.newPool();
     await api.queue.newWorkers(own, 2, { origin: "external" });
     const reserved = await api.queue.call<{ workers: string[] }>("reserve_workers", {
@@ -107,7 +107,7 @@ describe("an external worker in the database", () => {
     expect(reserved.workers).toHaveLength(1);
   });
 
-  it("that fell silent loses its task and keeps its row; drained or with a dead token it goes", async () => {
+  it("loses its task and keeps its row when it is silent; its row ends when it is drained or its token is dead", async () => {
     const own = await api.queue.newPool();
     await api.queue.rows("update pools set observing_since = now() - interval '1 hour' where name = $1", [own]);
     const [asleep, drained, expired, awake] = await api.queue.newWorkers(own, 4, {

@@ -26,7 +26,7 @@ async function startProvider() {
   return { requests, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v2` };
 }
 
-/** Runs the real program as in a pod that ends `endsInMs` from now, until it is over. */
+/** Runs the real program as in a pod that must end `endsInMs` from now, until the program exits. */
 async function runInPod(endsInMs: number, env: Record<string, string>, prepare: (server: FakeServer) => void) {
   const [provider, server] = await Promise.all([startProvider(), startFakeServer()]);
   const directory = await mkdtemp(join(tmpdir(), "gpu-worker-fuse-"));
@@ -71,7 +71,7 @@ describe("invariant 15: a GPU worker in a pod", () => {
     expect(output).toContain("has outlived its end");
   });
 
-  it("deletes the pod when it leaves because of its maximum lifetime", async () => {
+  it("deletes the pod when it ends because of its maximum lifetime", async () => {
     const begunMs = performance.now();
     const { exitCode, output } = await runInPod(IN_A_MINUTE_MS, { WORKER_MAX_LIFETIME_SEC: "1" }, () => undefined);
     lifeOfASecondMs = performance.now() - begunMs;
@@ -79,7 +79,7 @@ describe("invariant 15: a GPU worker in a pod", () => {
     expect(output).toContain("it deletes its own pod");
   });
 
-  it("deletes the pod in the middle of a task and goes, although its database never answers", async () => {
+  it("deletes the pod in mid-task and ends, although its database never answers", async () => {
     // Time to start and to begin a task, however busy this machine is.
     const { exitCode, output } = await runInPod(Math.max(6_000, 3 * lifeOfASecondMs), {}, (server) => {
       server.addTask({ prompt: "a river", frames: 1_000, width: 1_920, height: 1_080 });

@@ -29,7 +29,7 @@ afterEach(async () => {
 });
 
 interface Worker {
-  ended: Promise<{ exitCode: number | undefined; output: string }>;
+  readonly ended: Promise<{ exitCode: number | undefined; output: string }>;
   /** Sends the signal, if it still runs, and waits for its end. */
   stop(signal?: NodeJS.Signals): Worker["ended"];
 }
@@ -134,7 +134,7 @@ describe("the GPU worker", () => {
     expect(server.calls("claim_task")).toHaveLength(1);
   });
 
-  it("beats on while it renders, and gives the task back on SIGTERM", async () => {
+  it("sends heartbeats while it renders, and releases the task on SIGTERM", async () => {
     const task = server.addTask(LONG);
     const worker = startWorker();
     await eventually(() => expect(task.status).toBe("In Progress"));
@@ -159,11 +159,11 @@ describe("the GPU worker", () => {
     lost.status = "Complete";
     const next = server.addTask(SMALL);
     await eventually(() => expect(next.status).toBe("Complete"));
-    const told = ["finish_task", "fail_task", "release_task"].flatMap((name) => server.calls(name));
-    expect(told.map(({ body }) => body.p_task_id)).toEqual([next.id]);
+    const ends = ["finish_task", "fail_task", "release_task"].flatMap((name) => server.calls(name));
+    expect(ends.map(({ body }) => body.p_task_id)).toEqual([next.id]);
   });
 
-  it("breaks off without a word about the task when its row says that it is written off", async () => {
+  it("breaks off and writes nothing about the task when its row says error", async () => {
     const task = server.addTask(LONG);
     const worker = startWorker();
     await eventually(() => expect(task.status).toBe("In Progress"));
@@ -184,7 +184,7 @@ describe("the GPU worker", () => {
     expect(server.calls("finish_task")).toEqual([]);
   });
 
-  it("keeps trying through an outage, tells it once, and completes", async () => {
+  it("keeps trying through an outage, logs it once, and completes", async () => {
     const task = server.addTask(SMALL);
     for (const name of ["finish_task", "generate-upload-url"]) {
       server.state.faults.set(name, 503);
@@ -196,11 +196,11 @@ describe("the GPU worker", () => {
     server.state.faults.clear();
     await eventually(() => expect(task.status).toBe("Complete"));
     const { output } = await worker.stop();
-    expect(output.match(/finish_task is not available just now[^\n]*the worker keeps trying/g)).toHaveLength(1);
-    expect(output.match(/answers are back/g)).toHaveLength(2);
+    expect(output.match(/finish_task is not available now[^\n]*the worker keeps trying/g)).toHaveLength(1);
+    expect(output.match(/the outage is over/g)).toHaveLength(2);
   });
 
-  it("takes up its own task again after kill -9, and an object that is already stored counts", async () => {
+  it("resumes its own task after kill -9, and does not upload again what is already stored", async () => {
     const task = server.addTask({ ...SMALL, seed: -1 });
     server.state.faults.set("finish_task", "hang");
     const first = startWorker();
@@ -219,7 +219,7 @@ describe("the GPU worker", () => {
     expect(await readdir(directory)).toEqual([]);
   });
 
-  it("fails the task, to be tried again, when storage holds another file under its name", async () => {
+  it("fails the attempt, not the task, when storage holds another file under its name", async () => {
     const task = server.addTask(SMALL);
     server.state.objects.set(videoPath(task), Buffer.from("not the same"));
     startWorker();
@@ -229,7 +229,7 @@ describe("the GPU worker", () => {
     expect(task.outputLocation).toContain("_a2.mp4");
   });
 
-  it("leaves by itself at the end of its lifetime", async () => {
+  it("ends by itself at its maximum lifetime", async () => {
     const { exitCode, output } = await startWorker({ WORKER_MAX_LIFETIME_SEC: "1" }).ended;
     expect(exitCode).toBe(0);
     expect(output).toContain("the maximum lifetime of 1 s is reached");

@@ -30,7 +30,7 @@ describe("the diagnostics of a worker", () => {
       ...more,
     });
 
-  it("are written as it becomes error: its row as it was, the task in its hand, its last lines", async () => {
+  it("are written when it becomes error: its row before that, its task, its last log lines", async () => {
     const worker = await queue.newWorker(pool, {
       pod_id: "pod-1",
       status_reason: "warned before",
@@ -71,14 +71,14 @@ describe("the diagnostics of a worker", () => {
     expect(found?.details.logs.map(({ message }) => message)).toEqual(lines.slice(-20).map(({ message }) => message));
     expect(JSON.stringify(found)).not.toMatch(/token/);
 
-    // Its row, its lease and its logs go on without them.
+    // The diagnostics stay when the worker's logs, lease and row are gone.
     await queue.call("func_cleanup_old_logs", { retention_hours: 1 });
     expect(await failed(worker)).toMatchObject({ outcome: "not_living" });
     await queue.call("worker_gone", { p_worker_id: worker });
     expect(await diagnostics(worker)).toHaveLength(1);
   });
 
-  it("say that a worker which never began had neither task nor lines nor heartbeat", async () => {
+  it("hold no task, no log lines and no heartbeat for a worker that never became active", async () => {
     const worker = await queue.newWorker(pool, { status: "spawning", last_heartbeat: null, boot_stage: "created" });
     expect(await failed(worker, { p_require_spawning: true })).toMatchObject({ outcome: "failed" });
     expect(await diagnostics(worker)).toMatchObject([
@@ -92,7 +92,7 @@ describe("the diagnostics of a worker", () => {
     ]);
   });
 
-  it("are of no worker whose failure was refused, nor of one that ends in good order", async () => {
+  it("are not written when a failure is refused, nor when a worker ends by a drain", async () => {
     const worker = await queue.newWorker(pool, { last_heartbeat: new Date() });
     expect(await failed(worker, { p_heartbeat_ms: 0 })).toMatchObject({ outcome: "refused_recovered" });
     await queue.call("drain_worker", { p_worker_id: worker, p_reason: "idle", p_only_idle: false });

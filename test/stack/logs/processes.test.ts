@@ -35,7 +35,7 @@ describe("the processes with logs in the database", () => {
   it("tell the story of a task, from the Temporal worker and from the GPU worker, up to its last line", async () => {
     const [task] = await stack.submit(1);
     await expect.poll(() => messages("orchestrator_gpu")).toContain("serving");
-    await expect.poll(() => messages("worker")).toContain("worker leaves");
+    await expect.poll(() => messages("worker")).toContain("GPU worker ends");
     const ended = (await lines("worker")).find(({ message }) => message === "task ended");
     expect(ended?.task_id).toBe(task);
     expect(ended?.worker_id).toMatch(new RegExp(`^${stack.pool}-[0-9a-f]{8}$`));

@@ -18,7 +18,7 @@ const cut: Answer = (_reply, request) => request.destroy();
 beforeEach(() => void vi.useFakeTimers({ now: NOW_MS, toFake: ["setTimeout", "clearTimeout", "Date"] }));
 afterEach(() => void vi.useRealTimers());
 
-/** Lights a fuse at a provider that gives these answers in their order, the last one for ever. */
+/** Lights a fuse at a provider that gives these answers in order and repeats the last one without end. */
 async function light(endsInMs: number, ...answers: Answer[]) {
   const requests: string[] = [];
   const server = createServer((request, reply) => {
@@ -40,7 +40,7 @@ async function light(endsInMs: number, ...answers: Answer[]) {
   return { fuse, requests, lines, onEnd };
 }
 
-/** Lets waits pass, one fake second at a time, until the fuse has burnt. */
+/** Advances the fake clock by one second at a time until the fuse has burnt. */
 async function untilBurnt(fuse: Fuse): Promise<void> {
   let isBurnt = false;
   void fuse.burnt.then(() => (isBurnt = true));
@@ -73,7 +73,7 @@ describe("invariant 15: the fuse of a pod", () => {
     expect(requests).toHaveLength(1);
   });
 
-  it("follows the clock when that is set while it waits", async () => {
+  it("notices within a minute that the clock was adjusted while it waits", async () => {
     const { fuse } = await light(DAY_MS, status(204));
     vi.setSystemTime(NOW_MS + DAY_MS);
     await vi.advanceTimersByTimeAsync(60_000);
@@ -81,7 +81,7 @@ describe("invariant 15: the fuse of a pod", () => {
     await fuse.burnt;
   });
 
-  it("tries on through errors, cut connections and pages of the edge until the pod is deleted", async () => {
+  it("tries again after errors, cut connections and HTML pages of the provider's proxy until the pod is deleted", async () => {
     const page = status(404, "text/html; charset=utf-8");
     const { fuse, requests, lines } = await light(0, status(500), cut, page, status(429), status(204));
     await untilBurnt(fuse);
@@ -94,7 +94,7 @@ describe("invariant 15: the fuse of a pod", () => {
     ]);
   });
 
-  it("is content with a pod that the provider does not know", async () => {
+  it("counts a pod that the provider does not know as deleted", async () => {
     const { fuse, requests } = await light(0, status(404));
     await fuse.burnt;
     expect(requests).toHaveLength(1);
@@ -110,16 +110,16 @@ describe("invariant 15: the fuse of a pod", () => {
     expect(waitsMs[11]).toBeGreaterThanOrEqual(45_000);
   });
 
-  it.each([401, 403])("says loudly that its key is refused with %i, and tries on at the slow pace", async (code) => {
+  it.each([401, 403])("logs an error when its key is refused with %i, and tries again once a minute", async (code) => {
     const { fuse, requests, lines } = await light(0, status(code), status(204));
     await untilBurnt(fuse);
     expect(requests).toHaveLength(2);
-    const told = { level: 50, wait_ms: 60_000, msg: expect.stringContaining(`HTTP ${code}`) };
-    expect(lines).toContainEqual(expect.objectContaining(told));
+    const line = { level: 50, wait_ms: 60_000, msg: expect.stringContaining(`HTTP ${code}`) };
+    expect(lines).toContainEqual(expect.objectContaining(line));
     expect(JSON.stringify(lines)).not.toContain(KEY);
   });
 
-  it("burns early when it is told to, once, and its instant changes nothing any more", async () => {
+  it("deletes the pod once when `burn` is called early, and not again at its instant", async () => {
     const { fuse, requests, onEnd } = await light(DAY_MS, status(204));
     await Promise.all([fuse.burn(), fuse.burn()]);
     await vi.advanceTimersByTimeAsync(2 * DAY_MS);

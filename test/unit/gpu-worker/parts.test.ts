@@ -44,7 +44,7 @@ describe("retrying", () => {
     expect(call).toHaveBeenCalledTimes(1);
   });
 
-  it("ends with the signal's reason when that aborts between two calls", async () => {
+  it("rejects with the signal's reason when the signal aborts between two calls", async () => {
     const controller = new AbortController();
     const reason = new Error("lease lost");
     const call = vi.fn(async () => {
@@ -69,17 +69,17 @@ describe("outages", () => {
     return { lines, outages: createOutages(logger) };
   }
 
-  it("are told once, whichever calls fail, and once when they are over", () => {
+  it("are logged once when they begin, whichever calls fail, and once when they are over", () => {
     const { lines, outages } = record();
     outages.failed(unreachable("claim_task"));
     outages.failed(unreachable("claim_task"));
     outages.failed(unreachable("worker_heartbeat"));
     outages.answered("worker_heartbeat");
     outages.answered("claim_task");
-    expect(lines).toEqual(["claim_task got no answer: fetch failed; the worker keeps trying", "answers are back"]);
+    expect(lines).toEqual(["claim_task got no answer: fetch failed; the worker keeps trying", "the outage is over"]);
   });
 
-  it("of one function last until that function answers", () => {
+  it("last, where one function alone fails, until that function answers", () => {
     const { lines, outages } = record();
     const down = new QueueError("unavailable", "finish_task", 503, "busy");
     outages.failed(down);
@@ -147,7 +147,7 @@ describe("reading ffmpeg's report", () => {
   const report = (stream: string, tail: string) =>
     `Input #0, mov, from 'x.mp4':\n  Duration: 00:01:02.50, start: 0.000000\n    ${stream}\nOutput #0, null\n${tail}`;
 
-  it("copes with brackets and ids as newer versions print them", () => {
+  it("reads brackets and ids as newer versions of ffmpeg print them", () => {
     const stream =
       "Stream #0:0[0x1](und): Video: h264 (High) (avc1 / 0x31637661), yuv420p(tv, bt709, progressive), " +
       "832x480 [SAR 1:1 DAR 26:15], 300 kb/s, 23.98 fps, 23.98 tbr, 12288 tbn (default)";

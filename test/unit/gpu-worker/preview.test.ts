@@ -17,9 +17,9 @@ beforeEach(async () => {
 afterEach(() => rm(outputDir, { recursive: true, force: true }));
 
 interface Options {
-  basename?: string;
-  signal?: AbortSignal;
-  onProgress?: (fraction: number, message: string) => void;
+  readonly basename?: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (fraction: number, message: string) => void;
 }
 
 function render(fields: object, { basename = "video", ...options }: Options = {}) {
@@ -68,13 +68,13 @@ describe("the preview engine", () => {
     expect((await bytes({ prompt: "a dog" }, "prompt")).equals(first)).toBe(false);
   });
 
-  it("tells its progress up to the last frame", async () => {
+  it("reports its progress up to the last frame", async () => {
     const fractions: number[] = [];
     await render({ frames: 30 }, { onProgress: (fraction) => fractions.push(fraction) });
     expect(fractions.at(-1)).toBe(1);
   });
 
-  it("lists what was given and had no effect, and nothing else", async () => {
+  it("lists exactly the parameters that were given and had no effect", async () => {
     const { notHonoured, modelUsed } = await render({
       frames: 1,
       model: "wan2gp_v2.1",
@@ -99,21 +99,21 @@ describe("the preview engine", () => {
     expect(await readdir(outputDir)).toEqual([]);
   });
 
-  it("says what ffmpeg said when the render fails", async () => {
+  it("quotes ffmpeg's error when the render fails", async () => {
     await rm(outputDir, { recursive: true });
     await expect(render({ frames: 1 })).rejects.toThrow(/ffmpeg .* failed: .*No such file or directory/s);
   });
 });
 
 describe("probing", () => {
-  it("refuses what is no video and names it", async () => {
+  it("refuses a file that is no video and names it", async () => {
     const path = join(outputDir, "..", "no-such-video.mp4");
     await expect(probeVideo(path, ffmpegPath)).rejects.toThrow("no-such-video.mp4 is not a readable video");
   });
 });
 
 describe("finding ffmpeg", () => {
-  it("names FFMPEG_PATH when what it points to does not run", async () => {
+  it("names FFMPEG_PATH when it points to a program that does not run", async () => {
     await expect(findFfmpeg("/dev/null")).rejects.toThrow('FFMPEG_PATH="/dev/null" does not run');
   });
 });

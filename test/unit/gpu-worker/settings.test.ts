@@ -8,7 +8,7 @@ const base = {
   WORKER_TOKEN: "secret-token",
 };
 
-describe("worker settings", () => {
+describe("the GPU worker's settings", () => {
   it("reads a minimal environment and fills in the defaults", () => {
     const settings = readSettings({ ...base, WORKER_POLL_MS: "", REPLICATE_API_TOKEN: "r8" });
     expect(settings).toMatchObject({
@@ -21,7 +21,7 @@ describe("worker settings", () => {
       maxLifetimeSec: null,
       ffmpegPath: null,
       fuse: null,
-      fuseLacks: [],
+      missingForFuse: [],
     });
     expect(settings.outputDir).toMatch(/gpu-worker.pool-0a1b2c3d$/);
   });
@@ -34,17 +34,17 @@ describe("worker settings", () => {
     });
   });
 
-  it("has a fuse where the pod's end, its id and its key are known, at Runpod unless told otherwise", () => {
+  it("has a fuse where the pod's end, id and key are set, at Runpod's address by default", () => {
     const pod = { POD_ENDS_AT: "2030-01-31T12:00:00.000Z", RUNPOD_POD_ID: "x1y2z3", RUNPOD_API_KEY: "pod-key" };
     expect(readSettings({ ...base, ...pod })).toMatchObject({
       fuse: { endsAtMs: 1_896_091_200_000, podId: "x1y2z3", apiKey: "pod-key", apiUrl: "https://api.runpod.io/v2" },
-      fuseLacks: [],
+      missingForFuse: [],
     });
     expect(readSettings({ ...base, ...pod, RUNPOD_API_KEY: "" })).toMatchObject({
       fuse: null,
-      fuseLacks: ["RUNPOD_API_KEY"],
+      missingForFuse: ["RUNPOD_API_KEY"],
     });
-    expect(readSettings({ ...base, ...pod, POD_ENDS_AT: "" })).toMatchObject({ fuse: null, fuseLacks: [] });
+    expect(readSettings({ ...base, ...pod, POD_ENDS_AT: "" })).toMatchObject({ fuse: null, missingForFuse: [] });
   });
 
   it.each([

@@ -8,18 +8,18 @@ import { backOffMs } from "./retry.ts";
 import { type TaskDeps, runTask } from "./run-task.ts";
 import type { Vram } from "./vram.ts";
 
-export interface WorkerDeps extends TaskDeps {
-  readVram: () => Promise<Vram>;
-  pollMs: number;
-  heartbeatMs: number;
-  sendLogs: () => Promise<void>;
+export interface ClaimLoopDeps extends TaskDeps {
+  readonly readVram: () => Promise<Vram>;
+  readonly pollMs: number;
+  readonly heartbeatMs: number;
+  readonly sendLogs: () => Promise<void>;
 }
 
 /**
- * Beats, claims and runs tasks one at a time until there is an order to leave.
+ * Sends heartbeats, claims and runs tasks one at a time until it is ordered to leave.
  * @returns the process's exit code.
  */
-export async function runWorker(deps: WorkerDeps): Promise<number> {
+export async function runClaimLoop(deps: ClaimLoopDeps): Promise<number> {
   const { queue, orders, logger, readVram, pollMs } = deps;
   const heartbeat = startHeartbeat({
     queue,
@@ -31,30 +31,30 @@ export async function runWorker(deps: WorkerDeps): Promise<number> {
   });
   await orAbort(heartbeat.firstAnswer, orders.leaving).catch(() => undefined);
 
-  let troubles = 0;
+  let failures = 0;
   while (!orders.leaving.aborted) {
     const claim = await tryClaim(queue, orders, logger);
     if (claim?.task) {
       const end = await runTask(deps, claim.task);
-      troubles = end === "unsettled" ? troubles + 1 : 0;
-      // A settled task is followed by the next claim at once: there may be a queue.
-      if (troubles === 0) {
+      failures = end === "unsettled" ? failures + 1 : 0;
+      // The next task may be waiting already: claim it without a pause.
+      if (failures === 0) {
         continue;
       }
     } else if (claim) {
-      troubles = 0;
+      failures = 0;
       leaveUnlessActive(claim.workerStatus, orders);
     } else {
-      troubles += 1;
+      failures += 1;
     }
     const idleMs = pollMs * (0.9 + Math.random() * 0.2);
-    await sleep(troubles === 0 ? idleMs : Math.max(idleMs, backOffMs(troubles)), orders.leaving);
+    await sleep(failures === 0 ? idleMs : Math.max(idleMs, backOffMs(failures)), orders.leaving);
   }
   heartbeat.stop();
   return orders.exitCode();
 }
 
-/** A claim is never cut short: the answer may be a task, which then has to be given back. */
+/** An order to leave does not abort a claim: its answer may be a task, and nobody would work on that one. */
 async function tryClaim(queue: Queue, orders: Orders, logger: Logger): Promise<Claim | null> {
   try {
     return await queue.claim();
