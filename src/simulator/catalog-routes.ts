@@ -5,7 +5,7 @@ import { sendInvalid, sendProblem } from "./problems.ts";
 
 const querySchema = z.object({ include: z.enum(["AVAILABILITY"]).optional(), product: z.enum(["POD"]).optional() });
 
-/** `GET /v2/catalog/gpus`: types and their prices; stock is always high. */
+/** `GET /v2/catalog/gpus`: GPU types and prices; availability is always high. */
 export function registerCatalogRoutes(app: FastifyInstance): void {
   app.get("/catalog/gpus", async (request, reply) => {
     const parsed = querySchema.safeParse(request.query);

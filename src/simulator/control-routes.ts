@@ -8,10 +8,10 @@ import type { SimulatorControls } from "./controls.ts";
 const claimSchema = z.strictObject({ taskSec: z.number().min(0).max(86_400).default(0) });
 
 interface WithId {
-  Params: { id: string };
+  readonly Params: { id: string };
 }
 
-/** `/_sim`: watches and steers the simulator itself; needs no key. */
+/** `/_sim`: observes and controls the simulator itself; needs no key. */
 export function registerControlRoutes(app: FastifyInstance, controls: SimulatorControls): void {
   app.get("/ledger", async () => controls.ledger());
   app.get("/requests", async () => controls.requests());

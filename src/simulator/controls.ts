@@ -4,19 +4,19 @@ import { settingsSchema, type SimulatorSettings } from "./settings.ts";
 import type { SimulatorState } from "./state.ts";
 import type { Ledger, RequestLogEntry } from "./types.ts";
 
-/** What tests and people may see and do behind the provider's back; also served under `/_sim`. */
+/** Observes and controls the simulator beyond the provider's API; also served under `/_sim`. */
 export interface SimulatorControls {
   ledger(): Ledger;
-  /** Requests to the API, oldest first; the last 10,000 of them. */
+  /** The last 10,000 requests to the API, oldest first. */
   requests(): readonly RequestLogEntry[];
   settings(): SimulatorSettings;
   /** Changes some settings and returns all. Throws on values out of range. */
   configure(changes: { readonly [K in keyof SimulatorSettings]?: SimulatorSettings[K] | undefined }): SimulatorSettings;
-  /** Scripts what the next matching requests suffer. */
+  /** Adds a fault for the next matching requests. */
   addFault(fault: FaultInput): void;
   /**
-   * Makes light pods, one or all that run, claim a task each, work on it for `taskSec` and complete it without a file.
-   * @returns pod id → task id, null where the queue had none for it; without pods that cannot claim on demand.
+   * Makes one light pod, or all that run, claim a task each, work on it for `taskSec` and complete it without a file.
+   * @returns pod id → task id, null where the queue had none for it; pods with a process are left out.
    * Rejects when a claim fails.
    */
   claimTasks(taskSec: number, podId?: string): Promise<Record<string, string | null>>;

@@ -12,12 +12,12 @@ const garbage = { kind: z.literal("garbage"), times };
 const rateLimited = { kind: z.literal("rate-limited"), retryAfterSec: z.number().min(0).default(1), times };
 
 const onCreate = { on: z.literal("create") };
-/** `created`: whether the pod exists although the answer does not say so; `listLagMs`: when lists first show it. */
+/** `created`: whether the pod exists although the answer does not say so; `listLagMs`: time until lists show it. */
 const hidden = { created: z.boolean(), listLagMs: ms.optional() };
 const onRead = { on: z.enum(["list", "get"]) };
 const onDelete = { on: z.literal("delete") };
 
-/** What shall happen to the next matching request or requests. Faults of one kind of request apply in their order. */
+/** A fault for the next `times` requests of the kind `on`. Faults of one kind of request apply in order. */
 export const faultSchema = z.union([
   z.strictObject({ ...onCreate, ...error, ...hidden }),
   z.strictObject({ ...onCreate, ...reset, ...hidden }),
@@ -40,7 +40,7 @@ export type FaultyCall = Fault["on"];
 
 export interface Faults {
   add(fault: Fault): void;
-  /** The fault that the request at hand has to suffer, used up by this. */
+  /** The fault that applies to the current request; counts it as used once. */
   take(on: FaultyCall): Fault | undefined;
 }
 
@@ -58,7 +58,7 @@ export function createFaults(): Faults {
   };
 }
 
-/** How a create request ends for the pod: null when none is made. */
+/** How a create request varies under the fault; null when no pod is made. */
 export function creationUnder(fault: Fault | undefined): CreateVariation | null {
   if (fault === undefined) {
     return {};
@@ -72,7 +72,7 @@ export function creationUnder(fault: Fault | undefined): CreateVariation | null 
   return "created" in fault && fault.created ? { listLagMs: fault.listLagMs } : null;
 }
 
-/** Gives the fault's answer; false when the fault leaves the answer as it is. */
+/** Sends the fault's answer; false when the fault does not change the answer. */
 export async function answerFault(
   fault: Fault | undefined,
   reply: FastifyReply,

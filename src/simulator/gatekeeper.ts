@@ -5,7 +5,7 @@ import type { SimulatorState } from "./state.ts";
 const OWN_POD_ROUTE = "/v2/pods/:id";
 const OWN_POD_METHODS: ReadonlySet<string> = new Set(["GET", "DELETE"]);
 
-/** Checks User-Agent and key of each request to the API, and gives its errors the provider's form. */
+/** Checks User-Agent and key of each request to the API, and sends its errors in the provider's form. */
 export function registerGatekeeper(app: FastifyInstance, { apiKey, fleet }: SimulatorState): void {
   app.addHook("onRequest", async (request, reply) => {
     if (!request.headers["user-agent"]) {

@@ -1,12 +1,12 @@
 import type { SimulatedPod } from "./pod.ts";
 import type { BilledSpan, Ledger, LedgerEntry } from "./types.ts";
 
-/** Billed seconds of all stretches; each begun second counts. */
+/** Billed seconds of all spans; each begun second counts. */
 export function billedSeconds(spans: readonly BilledSpan[], nowMs: number): number {
   return spans.reduce((sum, span) => sum + Math.ceil(Math.max(0, (span.toMs ?? nowMs) - span.fromMs) / 1000), 0);
 }
 
-/** What really existed and what it really cost, to hold a pool's own books against. */
+/** The pods that really existed and their true cost, to check a pool's own records against. */
 export function buildLedger(pods: readonly SimulatedPod[], nowMs: number): Ledger {
   const entries = pods.map((pod) => ledgerEntry(pod, nowMs));
   return {

@@ -3,21 +3,21 @@ import { Agent, fetch } from "undici";
 import { sleep } from "../gpu-worker/abort.ts";
 import { connect } from "../gpu-worker/connection.ts";
 import { startHeartbeat } from "../gpu-worker/heartbeat.ts";
-import { createOrders, type Interruption } from "../gpu-worker/orders.ts";
+import { createOrders, type Interruption, type Orders } from "../gpu-worker/orders.ts";
 import { createOutages } from "../gpu-worker/outages.ts";
-import { type ClaimedTask, createQueue } from "../gpu-worker/queue.ts";
+import { type ClaimedTask, createQueue, type Queue } from "../gpu-worker/queue.ts";
 import { readSettings, type GpuWorkerSettings } from "../gpu-worker/settings.ts";
 import type { LaunchPod, PodProcess, ProcessExit } from "./types.ts";
 
-/** For all light pods together: a thousand of them must not open a thousand sockets. */
+/** Shared by all light pods: a thousand of them must not open a thousand sockets. */
 const CONNECTIONS = 16;
 const CALL_TIMEOUT_MS = 15_000;
 const UNKNOWN_VRAM = { totalMb: null, usedMb: null };
 
 /**
- * Launches pods that are no processes: each is a heartbeat of the GPU worker, under the worker's own token, within
- * this process. It leaves when its row says so and gives its task back at SIGTERM, as the GPU worker does, but claims
- * one task per `claimTask` only and completes it without a file. A thousand of them fit a benchmark.
+ * Launches pods without processes: each runs the heartbeat of the GPU worker in this process, with a worker's token.
+ * Like the GPU worker, a light pod ends when its row says so and releases its task at SIGTERM. Unlike it, it claims
+ * only when `claimTask` is called and completes the task without a file. A benchmark can run a thousand of them.
  */
 export function createLightPodLauncher(): LaunchPod {
   const dispatcher = new Agent({ connections: CONNECTIONS });
@@ -43,7 +43,7 @@ function startLightPod(settings: GpuWorkerSettings, sharedFetch: typeof globalTh
     queue,
     orders,
     readVram: async () => UNKNOWN_VRAM,
-    // Pods that start together drift apart.
+    // Spreads the heartbeats of pods that started together.
     intervalMs: settings.heartbeatMs * (0.9 + Math.random() * 0.2),
     sendLogs: async () => undefined,
     logger,
@@ -55,23 +55,6 @@ function startLightPod(settings: GpuWorkerSettings, sharedFetch: typeof globalTh
   };
   orders.leaving.addEventListener("abort", () => void leave(), { once: true });
 
-  async function work(task: ClaimedTask, taskMs: number): Promise<void> {
-    const beganMs = Date.now();
-    for (let doneMs = 0; doneMs < taskMs && !orders.stopping.aborted; doneMs = Date.now() - beganMs) {
-      await queue.reportProgress(task, doneMs / taskMs, "at work");
-      await sleep(Math.min(settings.heartbeatMs, taskMs - doneMs), orders.stopping);
-    }
-    if (!orders.stopping.aborted) {
-      const lease = { p_task_id: task.taskId, p_lease_token: task.leaseToken };
-      await client.rpc("finish_task", { ...lease, p_storage_path: null, p_output_location: null, p_result: {} });
-      return;
-    }
-    const { kind, message } = orders.stopping.reason as Interruption;
-    if (kind === "release") {
-      await queue.release(task, message);
-    }
-  }
-
   const podProcess: PodProcess = {
     pid: null,
     exited,
@@ -82,7 +65,7 @@ function startLightPod(settings: GpuWorkerSettings, sharedFetch: typeof globalTh
       clearTimeout(timer);
     },
     kill() {
-      // First, so that nothing that follows counts: a killed process writes no more.
+      // Must come before the order, which would end the pod with an exit code instead of the signal.
       end({ code: null, signal: "SIGKILL" });
       orders.stop("abandon", "the pod received SIGKILL");
     },
@@ -91,8 +74,8 @@ function startLightPod(settings: GpuWorkerSettings, sharedFetch: typeof globalTh
       if (task === null) {
         return null;
       }
-      // What fails here is what the pool has to notice: a task without progress.
-      const done = work(task, taskSec * 1000)
+      // A failure shows as a task without progress, which the pool has to notice.
+      const done = workOn(task, { queue, client, orders, taskMs: taskSec * 1000, reportMs: settings.heartbeatMs })
         .catch(() => undefined)
         .finally(() => works.delete(done));
       works.add(done);
@@ -100,4 +83,29 @@ function startLightPod(settings: GpuWorkerSettings, sharedFetch: typeof globalTh
     },
   };
   return podProcess;
+}
+
+interface LightWork {
+  readonly queue: Queue;
+  readonly client: ReturnType<typeof connect>;
+  readonly orders: Orders;
+  readonly taskMs: number;
+  readonly reportMs: number;
+}
+
+async function workOn(task: ClaimedTask, { queue, client, orders, taskMs, reportMs }: LightWork): Promise<void> {
+  const beganMs = Date.now();
+  for (let doneMs = 0; doneMs < taskMs && !orders.stopping.aborted; doneMs = Date.now() - beganMs) {
+    await queue.reportProgress(task, doneMs / taskMs, "at work");
+    await sleep(Math.min(reportMs, taskMs - doneMs), orders.stopping);
+  }
+  if (!orders.stopping.aborted) {
+    const lease = { p_task_id: task.taskId, p_lease_token: task.leaseToken };
+    await client.rpc("finish_task", { ...lease, p_storage_path: null, p_output_location: null, p_result: {} });
+    return;
+  }
+  const { kind, message } = orders.stopping.reason as Interruption;
+  if (kind === "release") {
+    await queue.release(task, message);
+  }
 }

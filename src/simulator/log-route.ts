@@ -14,7 +14,7 @@ const querySchema = z.object({
   tail: z.coerce.number().int().min(0).max(5000).default(100),
 });
 
-/** `GET /v2/pods/{id}/logs`: server-sent events, one per line, that end when the pod's container has ended. */
+/** `GET /v2/pods/{id}/logs`: one server-sent event per line; the stream ends when the pod's container has ended. */
 export function registerLogRoute(app: FastifyInstance, { fleet, dataDir, closing }: SimulatorState): void {
   app.get<{ Params: { id: string } }>("/pods/:id/logs", async (request, reply) => {
     const pod = fleet.find(request.params.id);

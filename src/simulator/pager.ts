@@ -6,7 +6,7 @@ export type Page =
   | { readonly ok: true; readonly pods: readonly SimulatedPod[]; readonly nextCursor: string | null }
   | { readonly ok: false; readonly error: z.ZodError };
 
-/** Cuts lists into pages. A cursor names the last pod shown, and only the pager that made it takes it back. */
+/** Cuts lists into pages. A cursor names the last pod shown; a pager accepts only its own cursors. */
 export function createPager(): { page(newestFirst: readonly SimulatedPod[], query: unknown, maxSize: number): Page } {
   const mark = randomBytes(4).toString("hex");
   const toCursor = (sequence: number): string => Buffer.from(`${mark}:${sequence}`).toString("base64url");
@@ -14,7 +14,7 @@ export function createPager(): { page(newestFirst: readonly SimulatedPod[], quer
     const [owner, sequence] = Buffer.from(cursor, "base64url").toString().split(":");
     return owner === mark && /^\d+$/.test(sequence ?? "") ? Number(sequence) : undefined;
   };
-  // Unknown query parameters are ignored, as the provider ignores them.
+  // The provider ignores unknown query parameters.
   const querySchema = z.object({
     limit: z.coerce.number().int().min(1).max(1000).default(1000),
     cursor: z

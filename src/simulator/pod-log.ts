@@ -1,14 +1,14 @@
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 
-/** File that holds what a pod's container wrote. */
+/** File with the output of a pod's container. */
 export function podLogPath(dataDir: string, podId: string): string {
   return join(dataDir, "pods", `${podId}.log`);
 }
 
 /**
- * Follows a growing file: each call resolves to the whole lines written since the last one. A file that is not there
- * yet has no lines.
+ * Follows a growing file: each call resolves to the complete lines written since the call before. A missing file has
+ * no lines.
  */
 export function followLines(path: string): () => Promise<string[]> {
   let offset = 0;

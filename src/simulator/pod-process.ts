@@ -7,9 +7,9 @@ import { type Program, projectProgram } from "../process/program.ts";
 import type { LaunchPod, PodProcess } from "./types.ts";
 
 /**
- * Launches pods under the guardian, so that none outlives this process. Whatever image a pod names, its container is
- * this project's GPU worker, in a folder of its own that is deleted with it, with the pod's environment and no more of
- * ours than a process needs.
+ * Launches pods as child processes under the guardian, so that none outlives this process. The process is this
+ * project's GPU worker whatever image the pod names. It runs in a folder of its own that is deleted with it, with the
+ * pod's environment and only those of our variables that every process needs.
  */
 export function createPodLauncher({
   guardian,
@@ -23,7 +23,7 @@ export function createPodLauncher({
     await mkdir(folder, { recursive: true });
     const log = createWriteStream(pod.logPath, { flags: "a" });
     await once(log, "open");
-    // A full disk must cost the log, not the simulator.
+    // On a full disk the log stops; without this listener the simulator would crash.
     log.on("error", () => undefined);
     const { PATH, HOME, TMPDIR, FFMPEG_PATH } = process.env;
     const managed = guardian.spawn(program.command, program.args, {
@@ -38,7 +38,7 @@ export function createPodLauncher({
       await rm(folder, { recursive: true, force: true }).catch(() => undefined);
       return exit;
     });
-    // A signal after the end could meet a stranger that was given the same pid.
+    // After its end, another process may have the same pid.
     const signal = (pid: number, name: "SIGTERM" | "SIGKILL"): void => {
       if (startTime !== null && processStartTime(managed.pid) === startTime) {
         trySignal(pid, name);
@@ -69,6 +69,6 @@ function trySignal(pid: number, name: "SIGTERM" | "SIGKILL"): void {
   try {
     process.kill(pid, name);
   } catch {
-    // Gone between the check and the signal.
+    // The process ended between the check and the signal.
   }
 }

@@ -11,41 +11,46 @@ import type { SimulatorState } from "./state.ts";
 const actionSchema = z.strictObject({ action: z.enum(["start", "stop", "restart", "terminate"]) });
 
 interface WithId {
-  Params: { id: string };
+  readonly Params: { id: string };
 }
 
-/** `/v2/pods` and what lies below, without the logs. */
+/** `/v2/pods` and all routes below it, except the logs. */
 export function registerPodRoutes(app: FastifyInstance, state: SimulatorState): void {
-  const { fleet, faults, now, closing, settings } = state;
+  registerListRoute(app, state);
+  registerSinglePodRoutes(app, state);
+  app.post("/pods", async (request, reply) => await createPod(state, request.body, reply));
+}
+
+async function createPod(state: SimulatorState, body: unknown, reply: FastifyReply): Promise<FastifyReply> {
+  const { fleet, faults, now, closing } = state;
+  const parsed = createRequestSchema.safeParse(body);
+  if (!parsed.success) {
+    return sendInvalid(reply, parsed.error, "body");
+  }
+  const wanted = parsed.data;
+  const costPerHour = hourlyPrice(wanted);
+  if (costPerHour === undefined) {
+    return sendProblem(reply, 400, `unknown GPU type "${wanted.gpu?.id}"`);
+  }
+  const dataCenterId = chooseDataCenter(wanted.dataCenterIds);
+  if (dataCenterId === undefined) {
+    return sendProblem(reply, 400, "dataCenterIds names an unknown data center");
+  }
+  // Runpod answers a request without a count as if nothing were in stock.
+  if (wanted.gpu && wanted.gpu.count === undefined) {
+    return sendProblem(reply, 400, "create pod: There are no instances currently available");
+  }
+  const fault = faults.take("create");
+  const variation = creationUnder(fault);
+  const pod = variation && fleet.create(wanted, { dataCenterId, costPerHour }, variation);
+  if (await answerFault(fault, reply, closing)) {
+    return reply;
+  }
+  return reply.code(201).send(pod && podBody(pod, now()));
+}
+
+function registerListRoute(app: FastifyInstance, { fleet, faults, now, closing, settings }: SimulatorState): void {
   const pager = createPager();
-
-  app.post("/pods", async (request, reply) => {
-    const parsed = createRequestSchema.safeParse(request.body);
-    if (!parsed.success) {
-      return sendInvalid(reply, parsed.error, "body");
-    }
-    const wanted = parsed.data;
-    const costPerHour = hourlyPrice(wanted);
-    if (costPerHour === undefined) {
-      return sendProblem(reply, 400, `unknown GPU type "${wanted.gpu?.id}"`);
-    }
-    const dataCenterId = chooseDataCenter(wanted.dataCenterIds);
-    if (dataCenterId === undefined) {
-      return sendProblem(reply, 400, "dataCenterIds names an unknown data center");
-    }
-    // The provider's own quirk: a request without a count is answered as if nothing were in stock.
-    if (wanted.gpu && wanted.gpu.count === undefined) {
-      return sendProblem(reply, 400, "create pod: There are no instances currently available");
-    }
-    const fault = faults.take("create");
-    const variation = creationUnder(fault);
-    const pod = variation && fleet.create(wanted, { dataCenterId, costPerHour }, variation);
-    if (await answerFault(fault, reply, closing)) {
-      return reply;
-    }
-    return reply.code(201).send(pod && podBody(pod, now()));
-  });
-
   app.get("/pods", async (request, reply) => {
     if (await answerFault(faults.take("list"), reply, closing)) {
       return reply;
@@ -60,7 +65,9 @@ export function registerPodRoutes(app: FastifyInstance, state: SimulatorState): 
       pagination: { nextCursor, hasNextPage: nextCursor !== null },
     };
   });
+}
 
+function registerSinglePodRoutes(app: FastifyInstance, { fleet, faults, now, closing }: SimulatorState): void {
   app.get<WithId>("/pods/:id", async (request, reply) => {
     if (await answerFault(faults.take("get"), reply, closing)) {
       return reply;

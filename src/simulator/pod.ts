@@ -2,10 +2,10 @@ import { DATA_CENTERS, GPU_TYPES } from "./catalog.ts";
 import type { CreateRequest } from "./create-request.ts";
 import type { BilledSpan, EndCause, PodAction, PodProcess, PodStatus, ProcessExit } from "./types.ts";
 
-/** A pod as the simulator keeps it; changed by `fleet.ts` only. */
+/** A pod as the simulator keeps it; changed by `pod-phases.ts` only. */
 export interface SimulatedPod {
   readonly id: string;
-  /** Rises with every pod ever created: the order of lists. */
+  /** Rises by one with every pod created; orders the lists. */
   readonly sequence: number;
   readonly request: CreateRequest;
   /** Good for this pod's own routes only; injected into its environment. */
@@ -13,9 +13,9 @@ export interface SimulatedPod {
   readonly dataCenterId: string;
   readonly costPerHour: number;
   readonly createdAtMs: number;
-  /** From when on lists show it. */
+  /** Lists show the pod from then on. */
   readonly listedFromMs: number;
-  /** RUNNING without a process. */
+  /** The pod becomes RUNNING without a process. */
   readonly mute: boolean;
   readonly billed: BilledSpan[];
   readonly systemLog: string[];
@@ -23,13 +23,13 @@ export interface SimulatedPod {
   runningAtMs: number | null;
   endedAtMs: number | null;
   endCause: EndCause | null;
-  /** Gone from lists, and 404, from then on. */
+  /** From then on lists leave the pod out and its routes answer 404. */
   hiddenFromMs: number | null;
   process: PodProcess | null;
   pid: number | null;
   exit: ProcessExit | null;
   phaseTimer: NodeJS.Timeout | null;
-  /** Raised by whatever happens to the pod from outside, so that a step under way sees that it came too late. */
+  /** Raised by every action on the pod, so that a launch under way sees that it is outdated. */
   generation: number;
   /** The previous process while it is being ended. */
   ending: Promise<void>;
@@ -84,7 +84,7 @@ export function podBody(pod: SimulatedPod, nowMs: number): Record<string, unknow
   };
 }
 
-/** Variables that the provider adds to a pod's own. */
+/** Variables that the provider adds to the pod's environment. */
 export function injectedEnv(pod: SimulatedPod): Record<string, string> {
   return {
     RUNPOD_POD_ID: pod.id,
@@ -95,7 +95,7 @@ export function injectedEnv(pod: SimulatedPod): Record<string, string> {
   };
 }
 
-/** Picks the data center: the first one asked for, if all asked for exist. */
+/** Picks the first requested data center; undefined when one of the requested ones does not exist. */
 export function chooseDataCenter(asked: readonly string[] | undefined): string | undefined {
   if (!asked) {
     return DATA_CENTERS[0];

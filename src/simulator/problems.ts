@@ -18,7 +18,7 @@ export interface FieldError {
   readonly message: string;
 }
 
-/** Answers with `application/problem+json`, as every error of REST v2 does. */
+/** Answers with `application/problem+json`, the form of all errors of REST v2. */
 export function sendProblem(
   reply: FastifyReply,
   status: number,
@@ -31,7 +31,7 @@ export function sendProblem(
     .send({ title: TITLES[status] ?? "Error", status, detail, ...(errors ? { errors } : {}) });
 }
 
-/** Answers 422 and names each field at fault, without its value. */
+/** Answers 422 and names each wrong field, without its value. */
 export function sendInvalid(reply: FastifyReply, error: z.ZodError, root: "body" | "query"): FastifyReply {
   const errors = error.issues.flatMap((issue) =>
     issue.code === "unrecognized_keys"

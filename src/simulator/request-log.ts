@@ -3,7 +3,7 @@ import type { RequestLogEntry } from "./types.ts";
 
 const MAX_ENTRIES = 10_000;
 
-/** Records every request of this scope. Of bodies only the `name` is kept: environments hold secrets. */
+/** Records every request of this scope. It keeps only the `name` of a body, because environments hold secrets. */
 export function recordRequests(app: FastifyInstance, log: RequestLogEntry[], now: () => number): void {
   const entries = new WeakMap<FastifyRequest, RequestLogEntry>();
   app.addHook("onRequest", async (request) => {

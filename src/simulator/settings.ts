@@ -2,7 +2,7 @@ import { z } from "zod";
 
 const ms = z.number().int().min(0);
 
-/** Timings of the simulated provider. A change holds for what begins after it. */
+/** Timings of the simulated provider. A change applies to phases and requests that begin after it. */
 export const settingsSchema = z.strictObject({
   provisioningMs: ms,
   startingMs: ms,
@@ -10,7 +10,7 @@ export const settingsSchema = z.strictObject({
   deleteLagSec: z.number().min(0),
   /** Time between SIGTERM and SIGKILL for a pod's process. */
   stopGraceMs: ms,
-  /** Most pods on one page of a list, whatever limit is asked for. */
+  /** Largest page of a list, even when the request's limit is higher. */
   pageSize: z.number().int().min(1).max(1000),
 });
 

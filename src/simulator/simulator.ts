@@ -14,23 +14,23 @@ import type { SimulatorState } from "./state.ts";
 import type { LaunchPod, RequestLogEntry } from "./types.ts";
 
 export interface SimulatorOptions {
-  /** Starts what a pod that comes to run consists of: `createPodLauncher`, or `createLightPodLauncher`. */
+  /** Starts a pod's container: `createPodLauncher` (processes) or `createLightPodLauncher` (within this process). */
   readonly launch: LaunchPod;
   /** Folder of the pods' logs, `<dataDir>/pods/<pod id>.log`. */
   readonly dataDir: string;
-  /** 0 or left out: any free port. */
+  /** Default 0: any free port. */
   readonly port?: number;
-  /** Left out: a fresh one. */
+  /** Default: a new random key. */
   readonly apiKey?: string;
   readonly settings?: Partial<SimulatorSettings>;
-  /** Clock of bills and time stamps, in ms epoch. Phases always follow real time. */
+  /** Clock for billing and time stamps, in ms epoch. Phases always follow real time. */
   readonly now?: () => number;
 }
 
 export type Simulator = SimulatorControls & {
-  /** Origin; the control routes lie under `<url>/_sim`. */
+  /** Origin; the control routes are under `<url>/_sim`. */
   readonly url: string;
-  /** What a client takes as the provider's address: `<url>/v2`. */
+  /** The provider's address for clients: `<url>/v2`. */
   readonly apiUrl: string;
   readonly apiKey: string;
   /** Ends every pod's process, then the server. */
@@ -38,8 +38,8 @@ export type Simulator = SimulatorControls & {
 };
 
 /**
- * Starts a stand-in for Runpod's REST v2 on 127.0.0.1; what its pods are, `launch` says. Rejects when the port is
- * taken or a setting is out of range. All state is in memory.
+ * Starts a simulator of Runpod's REST v2 on 127.0.0.1. All its state is in memory.
+ * @throws when the port is taken or a setting is out of range.
  */
 export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
   const { launch, dataDir, port = 0, now = Date.now } = options;

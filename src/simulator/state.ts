@@ -2,7 +2,7 @@ import type { Faults } from "./faults.ts";
 import type { Fleet } from "./fleet.ts";
 import type { SimulatorSettings } from "./settings.ts";
 
-/** What the routes of one simulator share. */
+/** Shared by the routes of one simulator. */
 export interface SimulatorState {
   readonly fleet: Fleet;
   readonly faults: Faults;
@@ -10,6 +10,6 @@ export interface SimulatorState {
   readonly now: () => number;
   readonly dataDir: string;
   readonly apiKey: string;
-  /** Aborted when the simulator closes. */
+  /** Aborts when the simulator closes. */
   readonly closing: AbortSignal;
 }

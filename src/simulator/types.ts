@@ -9,7 +9,7 @@ export interface ProcessExit {
   readonly signal: string | null;
 }
 
-/** What stands for a pod's container: a real local process, or an actor within this one (`light-pod.ts`). */
+/** A pod's container: a local process (`pod-process.ts`), or an actor within this process (`light-pod.ts`). */
 export interface PodProcess {
   /** Null for an actor. */
   readonly pid: number | null;
@@ -19,7 +19,7 @@ export interface PodProcess {
   /** SIGKILL at once. */
   kill(): void;
   /**
-   * Actors only, for processes claim by themselves: claims one task, works on it for `taskSec` and completes it.
+   * Claims one task, works on it for `taskSec` and completes it. Only actors have it; processes claim by themselves.
    * @returns the task's id, null when the queue has none for it. Rejects when the claim fails.
    */
   claimTask?(taskSec: number): Promise<string | null>;
@@ -30,7 +30,7 @@ export interface PodToLaunch {
   readonly name: string;
   readonly image: string;
   readonly cmd: readonly string[];
-  /** The pod's own variables and those that the provider injects. */
+  /** The request's variables and those that the provider adds. */
   readonly env: Readonly<Record<string, string>>;
   /** File for the container's output; the logs route reads it. */
   readonly logPath: string;
@@ -38,19 +38,19 @@ export interface PodToLaunch {
 
 export type LaunchPod = (pod: PodToLaunch) => PodProcess | Promise<PodProcess>;
 
-/** One stretch of billed time, in ms epoch; open while `toMs` is null. */
+/** One span of billed time, in ms epoch; open while `toMs` is null. */
 export interface BilledSpan {
   readonly fromMs: number;
   toMs: number | null;
 }
 
-/** What the ledger tells about one pod, dead or alive. */
+/** The ledger's record of one pod, dead or alive. */
 export interface LedgerEntry {
   readonly id: string;
   readonly name: string;
   readonly gpu: string;
   readonly status: PodStatus;
-  /** Exists at the provider: neither deleted nor vanished, though maybe exited. */
+  /** Exists at the provider: neither deleted nor vanished; it may have exited. */
   readonly live: boolean;
   /** Costs money at this moment. */
   readonly billing: boolean;
@@ -63,7 +63,7 @@ export interface LedgerEntry {
   readonly costUsd: number;
   /** Process id of the last container process; null when none was started, and for an actor. */
   readonly pid: number | null;
-  /** How that process ended; null while it runs, and when none was started. */
+  /** Exit of that process; null while it runs, and when none was started. */
   readonly exit: ProcessExit | null;
 }
 
@@ -72,7 +72,7 @@ export interface Ledger {
   readonly totals: { readonly pods: number; readonly live: number; readonly costUsd: number };
 }
 
-/** One request to `/v2`, without its body: environments hold secrets. */
+/** One request to `/v2`, without its body, because environments hold secrets. */
 export interface RequestLogEntry {
   readonly timeMs: number;
   readonly method: string;

@@ -4,8 +4,8 @@ import { createPod, podRequest, raw, startKit, untilStatus } from "../../kit/sim
 
 const HELD = { settings: { provisioningMs: 60_000 } };
 
-describe("the gate of the simulated provider", () => {
-  it("refuses a request without a User-Agent with the edge's page 1010", async () => {
+describe("the gatekeeper of the simulated provider", () => {
+  it("refuses a request without a User-Agent with the proxy's HTML page (error code 1010)", async () => {
     const { simulator } = await startKit();
     const answer = await undiciRequest(`${simulator.apiUrl}/pods`);
     expect(answer.statusCode).toBe(403);
@@ -79,7 +79,7 @@ describe("the validation of a create request", () => {
 });
 
 describe("lists", () => {
-  it("refuse a cursor that is not theirs and limits out of range, and ignore unknown parameters", async () => {
+  it("refuse foreign cursors and limits out of range, and ignore unknown parameters", async () => {
     const kit = await startKit(HELD);
     await createPod(kit, "main-00000001");
     for (const query of ["cursor=Zm9yZWlnbjox", "limit=0", "limit=1001", "limit=many"]) {
@@ -91,7 +91,7 @@ describe("lists", () => {
 });
 
 describe("actions", () => {
-  it("are refused with 409 where the pod's status does not allow them", async () => {
+  it("are refused with 409 when the pod's status does not allow them", async () => {
     const kit = await startKit(HELD);
     const id = await createPod(kit, "main-00000001");
     const act = (action: string) => raw(kit, "POST", `/v2/pods/${id}/action`, { action });
@@ -109,12 +109,12 @@ describe("actions", () => {
     expect(kit.simulator.ledger().pods[0]).toMatchObject({ endCause: "terminated", live: false });
   });
 
-  it("let a pod read and end itself with the key in its environment, and nothing else", async () => {
+  it("allow a pod, with the key in its environment, to read and delete itself and nothing else", async () => {
     let keyOfFirst = "";
     const kit = await startKit({
       launch: (pod) => {
         keyOfFirst ||= pod.env["RUNPOD_API_KEY"] ?? "";
-        throw new Error("no process is needed here");
+        throw new Error("this test launches no process");
       },
     });
     const first = await createPod(kit, "main-00000001");
@@ -150,7 +150,7 @@ describe("actions", () => {
     const log = await (await raw(kit, "GET", `/v2/pods/${first}/logs?source=system`)).text();
     expect(keyOfFirst.length).toBeGreaterThan(20);
     for (const text of [shown, all, watched, log]) {
-      expect(text).toMatch(/main-00000001|no process is needed/);
+      expect(text).toMatch(/main-00000001|this test launches no process/);
       expect(text).not.toContain(keyOfFirst);
     }
 
@@ -170,7 +170,7 @@ describe("the control routes", () => {
     expect(await (await raw(kit, "GET", "/_sim/settings")).json()).toEqual(kit.simulator.settings());
   });
 
-  it("apply faults in their order, as often as asked, each to its own kind of request", async () => {
+  it("apply faults in order, as often as requested, each to its own kind of request", async () => {
     const kit = await startKit(HELD);
     const add = (fault: unknown) => raw(kit, "POST", "/_sim/faults", fault);
     expect((await add({ on: "create", kind: "no-funds", times: 2 })).status).toBe(201);
@@ -183,7 +183,7 @@ describe("the control routes", () => {
     expect((await raw(kit, "GET", "/v2/pods")).status).toBe(200);
   });
 
-  it("show each request with its status and pod name, and never an environment value", async () => {
+  it("list each request with its status and pod name, and never an environment value", async () => {
     const kit = await startKit(HELD);
     await createPod(kit, "main-00000001", { TOKEN: "very-secret-token" });
     const text = await (await raw(kit, "GET", "/_sim/requests")).text();
@@ -195,7 +195,7 @@ describe("the control routes", () => {
     expect(text + ledger).not.toContain("very-secret-token");
   });
 
-  it("answer 404 where there is nothing to kill or to make vanish", async () => {
+  it("answer 404 when there is no pod to kill or to make vanish", async () => {
     const kit = await startKit();
     expect((await raw(kit, "POST", "/_sim/pods/unknown/kill")).status).toBe(404);
     expect((await raw(kit, "POST", "/_sim/pods/unknown/vanish")).status).toBe(404);
@@ -203,7 +203,7 @@ describe("the control routes", () => {
 });
 
 describe("the catalog", () => {
-  it("lists GPU types with prices, and availability only when it is asked for in full", async () => {
+  it("lists GPU types with prices, and availability only with both parameters that request it", async () => {
     const kit = await startKit();
     const { gpus } = (await (await raw(kit, "GET", "/v2/catalog/gpus")).json()) as { gpus: Record<string, unknown>[] };
     expect(gpus).toContainEqual(

@@ -5,7 +5,7 @@ import { createPod, podRequest, raw, startKit } from "../../kit/simulator.ts";
 const NAME = "main-0a1b2c3d";
 
 describe("creating a pod", () => {
-  it("yields the pod that the provider made", async () => {
+  it("returns the pod that the provider created", async () => {
     const { simulator, client } = await startKit({ settings: { provisioningMs: 60_000 } });
     const outcome = await client.createPod(podRequest(NAME, { GPU_POOL_DEPLOYMENT: "test" }));
     expect(outcome).toMatchObject({
@@ -36,7 +36,7 @@ describe("creating a pod", () => {
       { on: "create", kind: "rate-limited", retryAfterSec: 7 },
       { reason: "rate_limited", status: 429, retryAfterSec: 7 },
     ],
-  ] as const)("is refused for certain under %o, and no pod exists", async (fault, expected) => {
+  ] as const)("is refused under %o, and no pod exists", async (fault, expected) => {
     const { simulator, client } = await startKit({ faults: [fault] });
     expect(await client.createPod(podRequest(NAME))).toMatchObject({ kind: "refused", ...expected });
     expect(simulator.ledger().totals.pods).toBe(0);
@@ -46,7 +46,7 @@ describe("creating a pod", () => {
     ["a 500", { kind: "error" }],
     ["a cut connection", { kind: "reset" }],
     ["an unreadable 201", { kind: "garbage" }],
-  ] as const)("is ambiguous after %s, whether or not the pod exists, and is posted once", async (_, fault) => {
+  ] as const)("is ambiguous after %s, whether or not the pod exists, and is sent only once", async (_, fault) => {
     for (const created of [true, false]) {
       const { simulator, client } = await startKit({ faults: [{ on: "create", created, ...fault }] });
       const outcome = await client.createPod(podRequest(NAME));
@@ -56,7 +56,7 @@ describe("creating a pod", () => {
     }
   });
 
-  it("is ambiguous when the answer does not come in time, and lists show the pod later", async () => {
+  it("is ambiguous when the answer is late, and lists show the pod later", async () => {
     const kit = await startKit({
       faults: [{ on: "create", kind: "reset", created: true, afterMs: 60_000, listLagMs: 2500 }],
       clientTimeoutMs: 1500,
@@ -104,7 +104,7 @@ describe("creating a pod", () => {
 });
 
 describe("reading pods", () => {
-  it("finds a pod by id and tells an absent one from an unreadable answer", async () => {
+  it("finds a pod by id and distinguishes an absent pod from an unreadable answer", async () => {
     const kit = await startKit({ settings: { provisioningMs: 60_000 } });
     const id = await createPod(kit, NAME);
     expect(await kit.client.getPod(id)).toMatchObject({ kind: "found", pod: { id, name: NAME } });
@@ -149,7 +149,7 @@ describe("reading pods", () => {
 });
 
 describe("deleting a pod", () => {
-  it("is accepted, then the pod shows as terminated for the lag, and is gone after it", async () => {
+  it("is accepted; the pod shows as terminated during the lag and is gone after it", async () => {
     let clockMs = 1_000_000;
     const kit = await startKit({ now: () => clockMs, settings: { deleteLagSec: 10, provisioningMs: 60_000 } });
     const id = await createPod(kit, NAME);
@@ -162,7 +162,7 @@ describe("deleting a pod", () => {
     expect(await kit.client.listPods()).toEqual({ kind: "complete", pods: [] });
   });
 
-  it("is unknown after a 500 or a cut connection, and the pod lives on", async () => {
+  it("has an unknown outcome after a 500 or a cut connection, and the pod still exists", async () => {
     const kit = await startKit({ settings: { provisioningMs: 60_000 } });
     const id = await createPod(kit, NAME);
     for (const kind of ["error", "reset"] as const) {

@@ -22,7 +22,7 @@ async function launchScript(script: string, env: Record<string, string> = {}) {
   return { launched, logPath, log: () => readFile(logPath, "utf8"), folder: join(dataDir, "pods") };
 }
 
-it("a pod's output, from both streams, is in its log when it has ended, and its folder is gone", async () => {
+it("a pod that has ended leaves the output of both streams in its log, and no folder", async () => {
   const script =
     "require('fs').writeFileSync('model.bin', ''); console.log('out'); console.error('err'); process.exit(4)";
   const { launched, log, folder } = await launchScript(script);
@@ -31,7 +31,7 @@ it("a pod's output, from both streams, is in its log when it has ended, and its 
   expect(await readdir(folder)).toEqual(["pod1.log"]);
 });
 
-it("a pod sees its own variables and of ours only those that every process needs", async () => {
+it("a pod gets its own variables, and from the simulator's environment only those that every process needs", async () => {
   process.env["RUNPOD_API_KEY_OF_THE_OWNER"] = "secret";
   onTestFinished(() => void delete process.env["RUNPOD_API_KEY_OF_THE_OWNER"]);
   const { launched, log } = await launchScript("console.log(JSON.stringify(process.env))", { WORKER_ID: "main-1" });
@@ -41,7 +41,7 @@ it("a pod sees its own variables and of ours only those that every process needs
   expect(Object.keys(env)).not.toContain("RUNPOD_API_KEY_OF_THE_OWNER");
 });
 
-it("a pod that ignores SIGTERM is killed with all that it started", async () => {
+it("a pod that ignores SIGTERM is killed with all processes that it started", async () => {
   const child = "require('child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']).pid";
   const script = `process.on("SIGTERM", () => {}); console.log(${child}); setInterval(() => {}, 1000)`;
   const { launched, log } = await launchScript(script);

@@ -27,7 +27,7 @@ async function claim(kit: Kit, path: string, taskSec: number): Promise<Response>
 }
 
 describe("a light pod", () => {
-  it("beats with its own token as soon as it runs, again and again, without a process and without claiming", async () => {
+  it("sends heartbeats with its own token from its start, without a process and without claiming", async () => {
     const { server, kit } = await startLight();
     server.addTask({});
     const id = await createPod(kit, NAME, envOf(server));
@@ -38,7 +38,7 @@ describe("a light pod", () => {
     expect(entryOf(kit, id)).toMatchObject({ pid: null, exit: null, live: true, billing: true });
   });
 
-  it("leaves with code 0 once its row says that it is drained", async () => {
+  it("ends with code 0 when its row says that it is drained", async () => {
     const { server, kit } = await startLight();
     const id = await createPod(kit, NAME, envOf(server));
     await untilStatus(kit, id, "RUNNING");
@@ -47,7 +47,7 @@ describe("a light pod", () => {
     expect(entryOf(kit, id)).toMatchObject({ exit: { code: 0, signal: null }, live: true, billing: false });
   });
 
-  it("leaves with code 77 when its token is refused, and in ERROR when its environment is not a worker's", async () => {
+  it("ends with code 77 when its token is refused, and is in ERROR when its environment is not a GPU worker's", async () => {
     const { server, kit } = await startLight();
     server.state.faults.set("worker_heartbeat", 401);
     const refused = await createPod(kit, NAME, envOf(server));
@@ -56,7 +56,7 @@ describe("a light pod", () => {
     await untilStatus(kit, await createPod(kit, NAME, {}), "ERROR");
   });
 
-  it("beats no more after its pod was deleted or its process killed", async () => {
+  it("sends no heartbeat after its pod was deleted or killed", async () => {
     const { server, kit } = await startLight();
     const deleted = await createPod(kit, NAME, envOf(server));
     const killed = await createPod(kit, NAME, envOf(server));
@@ -67,7 +67,7 @@ describe("a light pod", () => {
     await untilStatus(kit, killed, "EXITED");
     await expect.poll(() => entryOf(kit, deleted)?.exit).toEqual({ code: 0, signal: null });
     expect(entryOf(kit, killed)?.exit).toEqual({ code: null, signal: "SIGKILL" });
-    // A witness that beats at the same pace: while it does, the others would have.
+    // This pod beats at the same interval: the others would have beaten as often as it does.
     const before = server.calls("worker_heartbeat").length;
     await createPod(kit, "witness", { ...envOf(server), WORKER_ID: "witness" });
     const beatsOf = (worker: string) =>
@@ -80,7 +80,7 @@ describe("a light pod", () => {
     expect(beatsOf(NAME).length).toBeLessThanOrEqual(2);
   });
 
-  it("claims one task when asked, works on it with progress, and completes it", async () => {
+  it("claims one task when `claimTask` is called, reports progress, and completes it", async () => {
     const { server, kit } = await startLight();
     const task = server.addTask({});
     server.addTask({});
@@ -93,7 +93,7 @@ describe("a light pod", () => {
     expect(server.state.tasks.map(({ status }) => status)).toEqual(["Complete", "Queued"]);
   });
 
-  it("finishes its task before it leaves when it is drained, and gives it back when its pod is deleted", async () => {
+  it("finishes its task before it ends when it is drained, and releases it when its pod is deleted", async () => {
     const { server, kit } = await startLight();
     const [first, second] = [server.addTask({}), server.addTask({})];
     const drained = await createPod(kit, NAME, envOf(server));
@@ -114,7 +114,7 @@ describe("a light pod", () => {
   });
 });
 
-it("only light pods can be asked to claim: another one, or none of this id, is 404 and a wrong body 422", async () => {
+it("only light pods claim on demand: 404 for another pod and an unknown id, 422 for a wrong body", async () => {
   const kit = await startKit({ launch: scriptLauncher(SLEEPER) });
   const id = await createPod(kit, NAME);
   await untilStatus(kit, id, "RUNNING");

@@ -40,7 +40,7 @@ async function readUntil(reader: ReadableStreamDefaultReader<string>, wanted: st
 }
 
 describe("the phases of a pod", () => {
-  it("follow each other in the provider's order, and the process starts with the last", async () => {
+  it("follow the provider's order, and the process starts with the last phase", async () => {
     const kit = await startKit({ settings: { provisioningMs: 60_000, startingMs: 60_000 } });
     const first = await createPod(kit, NAME);
     expect(entryOf(kit, first)).toMatchObject({ status: "PROVISIONING", pid: null, runningAt: null });
@@ -60,7 +60,7 @@ describe("the phases of a pod", () => {
     expect(text.match(/PROVISIONING|STARTING|RUNNING/g)).toEqual(["PROVISIONING", "STARTING", "RUNNING"]);
   });
 
-  it("hand the program the pod's environment with the provider's own variables", async () => {
+  it("give the program the pod's environment and the provider's own variables", async () => {
     const launched: PodToLaunch[] = [];
     const sleeper = scriptLauncher(SLEEPER);
     const kit = await startKit({ launch: (pod) => (launched.push(pod), sleeper(pod)) });
@@ -122,7 +122,7 @@ describe("the process of a pod", () => {
     expect(isAlive(pid)).toBe(false);
   });
 
-  it("leaves its pod EXITED, listed and free of charge when it ends by itself", async () => {
+  it("leaves its pod EXITED, listed and without cost when it ends by itself", async () => {
     const kit = await startKit({ launch: scriptLauncher("process.exit(3)") });
     const id = await createPod(kit, NAME);
     await untilStatus(kit, id, "EXITED");
@@ -135,7 +135,7 @@ describe("the process of a pod", () => {
     expect(await kit.client.listPods()).toMatchObject({ pods: [{ id, status: "EXITED", costPerHour: 0 }] });
   });
 
-  it("can be killed behind the provider's back", async () => {
+  it("can be killed by the control routes", async () => {
     const kit = await startKit();
     const id = await createPod(kit, NAME);
     const pid = await runningPid(kit, id);
@@ -154,7 +154,7 @@ describe("the process of a pod", () => {
     expect(await kit.client.getPod(id)).toEqual({ kind: "absent" });
   });
 
-  it("is replaced by a new one on restart, not before the old one is gone", async () => {
+  it("is replaced on restart, after the old process is gone", async () => {
     const deaf = scriptLauncher(`process.on("SIGTERM", () => {}); ${touchReadyFile} ${SLEEPER}`);
     const launches: { pid: number | null; othersAlive: boolean }[] = [];
     const kit = await startKit({
@@ -177,7 +177,7 @@ describe("the process of a pod", () => {
     ]);
   });
 
-  it("never outlives the simulator, not even when it is being launched at that moment", async () => {
+  it("never outlives the simulator, even when its launch is under way as the simulator closes", async () => {
     const sleeper = scriptLauncher(SLEEPER);
     let release = (): void => undefined;
     const gate = new Promise<void>((resolve) => (release = resolve));
@@ -204,7 +204,7 @@ describe("the process of a pod", () => {
 });
 
 describe("the log of a pod", () => {
-  it("is streamed from its tail, goes on with new lines and ends with the pod", async () => {
+  it("is streamed from its last lines, continues with new lines and ends with the pod", async () => {
     const kit = await startKit();
     const id = await createPod(kit, NAME);
     await untilStatus(kit, id, "RUNNING");

@@ -12,7 +12,7 @@ function fleetWithClock() {
     settings: () => ({ ...DEFAULT_SETTINGS, provisioningMs: 3_600_000, stopGraceMs: 0 }),
     now: () => clock.ms,
     launch: () => {
-      throw new Error("no pod comes to run in this test");
+      throw new Error("no pod is launched in this test");
     },
     dataDir: "/nonexistent",
   });
@@ -22,7 +22,7 @@ function fleetWithClock() {
   return { clock, fleet, create, ledger: () => buildLedger(fleet.all(), clock.ms) };
 }
 
-it("begun seconds are billed in full, per stretch", () => {
+it("each begun second of a billed span costs a whole second", () => {
   expect(billedSeconds([], START_MS)).toBe(0);
   expect(billedSeconds([{ fromMs: 0, toMs: 1 }], START_MS)).toBe(1);
   expect(
@@ -66,7 +66,7 @@ it("a stopped pod costs nothing until it is started again", () => {
   expect(ledger().pods[0]).toMatchObject({ status: "PROVISIONING", billing: true, billedSec: 30, costUsd: 0.03 });
 });
 
-it("totals count every pod ever, the living ones, and all their cost", () => {
+it("totals count all pods ever created, the live pods, and the cost of all", () => {
   const { clock, fleet, create, ledger } = fleetWithClock();
   const first = create(1.8);
   create(3.6);
