@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { type Guardian, processStartTime } from "../process/guardian.ts";
+import type { Guardian } from "../process/guardian.ts";
+import { processStartTime } from "../process/process-identity.ts";
 
 /**
  * Takes a data directory for this process. One that a living process holds is left to it, and a fresh one beside it,

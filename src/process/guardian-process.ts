@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { endGuarded, type Guarded, type GuardianMessage } from "./guardian.ts";
+import { endGuarded, type Guarded } from "./end-guarded.ts";
+import type { GuardianMessage } from "./guardian.ts";
 
 const guarded = new Map<number, Guarded>();
 const paths = new Set<string>();
@@ -10,7 +11,7 @@ function apply(line: string): void {
   try {
     message = JSON.parse(line) as GuardianMessage;
   } catch {
-    // The parent died while writing this line, so it never let that child out of its gate.
+    // The parent died while it wrote this line, so that child is still behind its gate and ends by itself.
     return;
   }
   if ("add" in message) {
@@ -24,7 +25,7 @@ function apply(line: string): void {
   }
 }
 
-// Whoever signals everything around here also signals the parent; this process ends by the parent's end only.
+// A signal to the whole process group also reaches the parent. This process must outlive the parent to clean up.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => undefined);
 }

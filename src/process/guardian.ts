@@ -1,55 +1,46 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, resolve as resolvePath } from "node:path";
 import type { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Logger } from "pino";
+import { type Guarded, signalSafely } from "./end-guarded.ts";
+import { processStartTime } from "./process-identity.ts";
 
 const TAIL_LINES = 50;
 const TAIL_LINE_CHARACTERS = 2_000;
 const OUTPUT_DRAIN_MS = 500;
-const KILL_WAIT_MS = 5_000;
-const POLL_MS = 25;
 const DEFAULT_GRACE_MS = 10_000;
 
-// The child waits in this shell, with its final pid and in its own session, until its registration is in the
-// guardian's pipe. If the parent dies before, `read` meets the end of the pipe and the command never runs.
+// The child waits in this shell, with its final pid and in its own session, until it is registered with the guardian
+// process. If this process dies before, `read` fails at the end of its pipe and the command never runs.
 const GATE = 'read -r _ && exec "$@" </dev/null';
-
-export interface Guarded {
-  pid: number;
-  startTime: string;
-  signal: NodeJS.Signals;
-  graceMs: number;
-}
 
 export type GuardianMessage = { add: Guarded } | { remove: { pid: number } } | { addPath: string };
 
 export interface ExitStatus {
-  code: number | null;
-  signal: NodeJS.Signals | null;
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
 }
 
 export interface SpawnOptions {
   /** Shown in logs and error texts. */
-  name: string;
-  /** The whole environment of the child; the parent's own when left out. */
-  env?: NodeJS.ProcessEnv;
-  cwd?: string;
-  uid?: number;
-  gid?: number;
-  /** Where stdout and stderr go. "pipe" (the default) fills `outputTail` and calls `onLine`. */
-  stdio?: "pipe" | "inherit" | "ignore";
-  onLine?: (line: string) => void;
-  /** The polite signal; SIGTERM when left out. It goes to the child itself, SIGKILL to its whole group. */
-  stopSignal?: NodeJS.Signals;
-  /** How long the child has between the polite signal and SIGKILL; 10 s when left out. */
-  stopGraceMs?: number;
+  readonly name: string;
+  /** The whole environment of the child; default: that of this process. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** For stdout and stderr. "pipe" (the default) fills `outputTail` and calls `onLine`. */
+  readonly stdio?: "pipe" | "inherit" | "ignore";
+  readonly onLine?: (line: string) => void;
+  /** The first signal, default SIGTERM. It goes to the child only; SIGKILL goes to its whole group. */
+  readonly stopSignal?: NodeJS.Signals;
+  /** Time between the first signal and SIGKILL, default 10 s. */
+  readonly stopGraceMs?: number;
 }
 
 export interface ManagedProcess {
@@ -58,60 +49,17 @@ export interface ManagedProcess {
   readonly exited: Promise<ExitStatus>;
   /** Ends the child and everything in its process group; resolves when it is gone. */
   stop(): Promise<void>;
-  /** The last 50 lines that the child wrote, for error texts. */
+  /** The last 50 lines of the child's output, for error texts. */
   outputTail(): string;
 }
 
 export interface Guardian {
-  /** Starts a child in a session of its own. Throws when the process cannot be made or the guardian is closed. */
+  /** Starts a child in a session of its own. Throws when it cannot be started or the guardian is closed. */
   spawn(command: string, args: readonly string[], options: SpawnOptions): ManagedProcess;
-  /** Has the path deleted, with all below it, once every child is gone. Call it before making the path. */
+  /** Registers a path to be deleted, with all below it, once every child is gone. Call it before the path is made. */
   removeAtEnd(path: string): Promise<void>;
-  /** Stops all children, the last started first, deletes the registered paths and ends the guardian. */
+  /** Stops all children, the last started first, deletes the registered paths and ends the guardian process. */
   close(): Promise<void>;
-}
-
-/** Identifies the process that has this pid now; null when there is none or only its zombie is left. */
-export function processStartTime(pid: number): string | null {
-  try {
-    if (process.platform === "linux") {
-      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return /^[ZX]/.test(fields[0] ?? "") ? null : (fields[19] ?? null);
-    }
-    const env = { ...process.env, LC_ALL: "C" };
-    const line = execFileSync("ps", ["-o", "stat=,lstart=", "-p", String(pid)], { encoding: "utf8", env }).trim();
-    return line === "" || line.startsWith("Z") ? null : line.replace(/^\S+\s+/, "");
-  } catch {
-    return null;
-  }
-}
-
-function signalSafely(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // Gone already, or only zombies are left of the group (EPERM on macOS).
-  }
-}
-
-/** Ends a process that need not be a child of ours, and its group: signal, grace, SIGKILL. A reused pid is left alone. */
-export async function endGuarded({ pid, startTime, signal, graceMs }: Guarded): Promise<void> {
-  const isAlive = (): boolean => processStartTime(pid) === startTime;
-  const waitGone = async (timeoutMs: number): Promise<void> => {
-    for (const endMs = Date.now() + timeoutMs; isAlive() && Date.now() < endMs;) {
-      await delay(POLL_MS);
-    }
-  };
-  if (isAlive()) {
-    signalSafely(pid, signal);
-  }
-  await waitGone(graceMs);
-  const holder = processStartTime(pid);
-  if (holder === null || holder === startTime) {
-    signalSafely(-pid, "SIGKILL");
-  }
-  await waitGone(KILL_WAIT_MS);
 }
 
 async function launchGuardianProcess(): Promise<ChildProcess> {
@@ -164,7 +112,7 @@ function watchExit(child: ChildProcess, pid: number, onExit: () => void): Promis
     child.once("exit", (code, signal) => {
       signalSafely(-pid, "SIGKILL");
       onExit();
-      // "close" brings the last lines of output, but a stranger holding the pipe could keep it away for ever.
+      // "close" follows the last line of output, but never comes while another process still holds the pipe.
       const timer = setTimeout(() => resolve({ code, signal }), OUTPUT_DRAIN_MS);
       child.once("close", () => {
         clearTimeout(timer);
@@ -174,124 +122,157 @@ function watchExit(child: ChildProcess, pid: number, onExit: () => void): Promis
   });
 }
 
+interface Member {
+  readonly guarded: Guarded;
+  readonly managed: ManagedProcess;
+  /** Lets the child run its command. */
+  readonly openGate: () => void;
+}
+
+interface GuardianState {
+  readonly logger: Logger;
+  /** The children that run, by pid, in the order of their start. */
+  readonly members: Map<number, Member>;
+  readonly paths: Set<string>;
+  guardianProcess: ChildProcess;
+  closing: Promise<void> | null;
+}
+
 /**
- * Starts the guardian: one small detached process that outlives this one by as long as it takes to end every child
- * and delete every registered path, whatever this process died of, SIGKILL included. A guardian that dies is replaced.
+ * Starts the guardian: one small detached process that outlives this one. However this process ends, by SIGKILL too,
+ * the guardian process then ends every child and deletes every registered path. A guardian process that dies is
+ * replaced.
  */
 export async function startGuardian({ logger }: { logger: Logger }): Promise<Guardian> {
-  const members = new Map<number, { guarded: Guarded; managed: ManagedProcess; openGate: () => void }>();
-  const paths = new Set<string>();
-  let closing: Promise<void> | null = null;
-  let guardianProcess = await launchGuardianProcess();
-
-  const tell = (message: GuardianMessage): Promise<void> =>
-    new Promise((resolve, reject) => {
-      guardianProcess.stdin!.write(`${JSON.stringify(message)}\n`, (error) => (error ? reject(error) : resolve()));
-    });
-
-  const replaceWhenLost = (): void => {
-    guardianProcess.once("exit", (code, signal) => {
-      if (closing !== null) {
-        return;
-      }
-      logger.warn({ code, signal }, "the guardian process died; starting another");
-      void replace().catch((error: unknown) => {
-        logger.error({ err: error }, "no guardian process could be started; stopping what it protected");
-        for (const { managed } of members.values()) {
-          void managed.stop();
-        }
-      });
-    });
+  const state: GuardianState = {
+    logger,
+    members: new Map(),
+    paths: new Set(),
+    guardianProcess: await launchGuardianProcess(),
+    closing: null,
   };
-
-  const replace = async (): Promise<void> => {
-    guardianProcess = await launchGuardianProcess();
-    replaceWhenLost();
-    await Promise.all([...paths].map((addPath) => tell({ addPath })));
-    await Promise.all(
-      [...members.values()].map(async ({ guarded, openGate }) => tell({ add: guarded }).then(openGate)),
-    );
-  };
-
-  replaceWhenLost();
-
-  const spawnManaged: Guardian["spawn"] = (command, args, options) => {
-    const { name, stdio = "pipe", stopSignal = "SIGTERM", stopGraceMs = DEFAULT_GRACE_MS } = options;
-    if (closing !== null) {
-      throw new Error(`cannot start ${name}: its guardian is closed`);
-    }
-    const child = spawn("/bin/sh", ["-c", GATE, name, command, ...args], {
-      detached: true,
-      stdio: ["pipe", stdio, stdio],
-      ...(options.env === undefined ? {} : { env: options.env }),
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      ...(options.uid === undefined ? {} : { uid: options.uid }),
-      ...(options.gid === undefined ? {} : { gid: options.gid }),
-    });
-    child.on("error", (error) => logger.error({ err: error, name }, `${name} could not be started`));
-    const pid = child.pid;
-    const startTime = pid === undefined ? null : processStartTime(pid);
-    if (pid === undefined || startTime === null) {
-      throw new Error(`cannot start ${name} (${command}): check that its folder ${options.cwd ?? "."} exists`);
-    }
-    child.stdin!.on("error", () => undefined);
-    const tail = collectTail(child, options.onLine);
-    let ended = false;
-    const exited = watchExit(child, pid, () => {
-      ended = true;
-      members.delete(pid);
-      void tell({ remove: { pid } }).catch(() => undefined);
-    });
-
-    const stop = async (): Promise<void> => {
-      if (!ended) {
-        child.kill(stopSignal);
-      }
-      const killTimer = setTimeout(() => {
-        if (ended) {
-          return;
-        }
-        logger.warn({ name, pid, stopGraceMs }, `${name} did not stop in time and is killed`);
-        signalSafely(-pid, "SIGKILL");
-      }, stopGraceMs);
-      await exited;
-      clearTimeout(killTimer);
-    };
-
-    const managed: ManagedProcess = { pid, name, exited, stop, outputTail: () => tail.join("\n") };
-    const guarded: Guarded = { pid, startTime, signal: stopSignal, graceMs: stopGraceMs };
-    const openGate = (): void => void child.stdin!.end("\n");
-    members.set(pid, { guarded, managed, openGate });
-    // When this write fails the guardian is being replaced, and its successor opens the gate.
-    void tell({ add: guarded }).then(openGate, () => undefined);
-    return managed;
-  };
-
-  const closeAll = async (): Promise<void> => {
-    for (const { managed } of [...members.values()].reverse()) {
-      await managed.stop();
-    }
-    const gone = new Promise<void>((resolve) => {
-      if (guardianProcess.exitCode !== null || guardianProcess.signalCode !== null) {
-        resolve();
-      } else {
-        guardianProcess.once("exit", () => resolve());
-      }
-    });
-    guardianProcess.ref();
-    guardianProcess.stdin!.end();
-    await gone;
-  };
-
+  replaceWhenLost(state);
   return {
-    spawn: spawnManaged,
-    removeAtEnd: async (path) => {
+    spawn: (command, args, options) => spawnManaged(state, command, args, options),
+    async removeAtEnd(path) {
       if (!isAbsolute(path) || resolvePath(path) === homedir() || dirname(dirname(path)) === dirname(path)) {
         throw new Error(`refusing to delete ${path} at the end: give an absolute path below a folder`);
       }
-      paths.add(path);
-      await tell({ addPath: path }).catch(() => undefined);
+      state.paths.add(path);
+      await send(state, { addPath: path }).catch(() => undefined);
     },
-    close: () => (closing ??= closeAll()),
+    close: () => (state.closing ??= closeAll(state)),
   };
+}
+
+function send(state: GuardianState, message: GuardianMessage): Promise<void> {
+  return new Promise((resolve, reject) => {
+    state.guardianProcess.stdin!.write(`${JSON.stringify(message)}\n`, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+function replaceWhenLost(state: GuardianState): void {
+  const { logger, members } = state;
+  state.guardianProcess.once("exit", (code, signal) => {
+    if (state.closing !== null) {
+      return;
+    }
+    logger.warn({ code, signal }, "the guardian process died; starting another");
+    void replace(state).catch((error: unknown) => {
+      logger.error({ err: error }, "no guardian process could be started; stopping all its children");
+      for (const { managed } of members.values()) {
+        void managed.stop();
+      }
+    });
+  });
+}
+
+async function replace(state: GuardianState): Promise<void> {
+  state.guardianProcess = await launchGuardianProcess();
+  replaceWhenLost(state);
+  await Promise.all([...state.paths].map((addPath) => send(state, { addPath })));
+  await Promise.all(
+    [...state.members.values()].map(async ({ guarded, openGate }) => send(state, { add: guarded }).then(openGate)),
+  );
+}
+
+function spawnManaged(
+  state: GuardianState,
+  command: string,
+  args: readonly string[],
+  options: SpawnOptions,
+): ManagedProcess {
+  const { logger, members } = state;
+  const { name, stopSignal = "SIGTERM", stopGraceMs = DEFAULT_GRACE_MS } = options;
+  if (state.closing !== null) {
+    throw new Error(`cannot start ${name}: its guardian is closed`);
+  }
+  const { child, pid, startTime } = spawnBehindGate(command, args, options, logger);
+  const tail = collectTail(child, options.onLine);
+  let ended = false;
+  const exited = watchExit(child, pid, () => {
+    ended = true;
+    members.delete(pid);
+    void send(state, { remove: { pid } }).catch(() => undefined);
+  });
+
+  const stop = async (): Promise<void> => {
+    if (!ended) {
+      child.kill(stopSignal);
+    }
+    const killTimer = setTimeout(() => {
+      if (ended) {
+        return;
+      }
+      logger.warn({ name, pid, stopGraceMs }, `${name} did not stop in time and is killed`);
+      signalSafely(-pid, "SIGKILL");
+    }, stopGraceMs);
+    await exited;
+    clearTimeout(killTimer);
+  };
+
+  const managed: ManagedProcess = { pid, name, exited, stop, outputTail: () => tail.join("\n") };
+  const guarded: Guarded = { pid, startTime, signal: stopSignal, graceMs: stopGraceMs };
+  const openGate = (): void => void child.stdin!.end("\n");
+  members.set(pid, { guarded, managed, openGate });
+  // This write fails only when the guardian process is being replaced; `replace` then opens the gate.
+  void send(state, { add: guarded }).then(openGate, () => undefined);
+  return managed;
+}
+
+function spawnBehindGate(command: string, args: readonly string[], options: SpawnOptions, logger: Logger) {
+  const { name, stdio = "pipe", env, cwd, uid, gid } = options;
+  const child = spawn("/bin/sh", ["-c", GATE, name, command, ...args], {
+    detached: true,
+    stdio: ["pipe", stdio, stdio],
+    ...(env === undefined ? {} : { env }),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+  });
+  child.on("error", (error) => logger.error({ err: error, name }, `${name} could not be started`));
+  const pid = child.pid;
+  const startTime = pid === undefined ? null : processStartTime(pid);
+  if (pid === undefined || startTime === null) {
+    throw new Error(`cannot start ${name} (${command}): check that its folder ${cwd ?? "."} exists`);
+  }
+  child.stdin!.on("error", () => undefined);
+  return { child, pid, startTime };
+}
+
+async function closeAll(state: GuardianState): Promise<void> {
+  for (const { managed } of [...state.members.values()].reverse()) {
+    await managed.stop();
+  }
+  const { guardianProcess } = state;
+  const gone = new Promise<void>((resolve) => {
+    if (guardianProcess.exitCode !== null || guardianProcess.signalCode !== null) {
+      resolve();
+    } else {
+      guardianProcess.once("exit", () => resolve());
+    }
+  });
+  guardianProcess.ref();
+  guardianProcess.stdin!.end();
+  await gone;
 }

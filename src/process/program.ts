@@ -1,15 +1,14 @@
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-/** Command line of a program. */
 export interface Program {
   readonly command: string;
   readonly args: readonly string[];
 }
 
 /**
- * A program of this project: through tsx from sources, by plain node once compiled.
- * @param entry its path below src/ without extension, such as "gpu-worker/main".
+ * The command line of a program of this project: tsx runs sources, plain node runs compiled code.
+ * @param entry the program's path below src/ without extension, such as "gpu-worker/main".
  */
 export function projectProgram(entry: string): Program {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";

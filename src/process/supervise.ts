@@ -3,7 +3,7 @@ import type { ManagedProcess } from "./guardian.ts";
 
 const FIRST_BACKOFF_MS = 1_000;
 const LONGEST_BACKOFF_MS = 30_000;
-/** One that lived this long was not broken from the start. */
+/** After a life of this length, the wait before the next start is short again. */
 const SOUND_MS = 60_000;
 
 interface Supervised {
@@ -12,7 +12,7 @@ interface Supervised {
   readonly stopping: AbortSignal;
 }
 
-/** Keeps a process running: one that dies is started again, later each time. Resolves once stopping. */
+/** Keeps a process running: starts it again when it dies, after a wait that doubles. Resolves once `stopping` aborts. */
 export async function supervise({ start, say, stopping }: Supervised): Promise<void> {
   let backoffMs = FIRST_BACKOFF_MS;
   while (!stopping.aborted) {

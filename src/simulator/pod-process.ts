@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type Guardian, processStartTime } from "../process/guardian.ts";
+import type { Guardian } from "../process/guardian.ts";
+import { processStartTime } from "../process/process-identity.ts";
 import { type Program, projectProgram } from "../process/program.ts";
 import type { LaunchPod, PodProcess } from "./types.ts";
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
-import { processStartTime } from "../../src/process/guardian.ts";
+import { processStartTime } from "../../src/process/process-identity.ts";
 import type { FaultInput } from "../../src/simulator/faults.ts";
 import type { SimulatorSettings } from "../../src/simulator/settings.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/simulator.ts";

@@ -7,7 +7,8 @@ import { execa } from "execa";
 import pg from "pg";
 import type { Logger } from "pino";
 import { requireFreePort } from "./free-port.ts";
-import { type Guardian, type ManagedProcess, processStartTime } from "../../process/guardian.ts";
+import type { Guardian, ManagedProcess } from "../../process/guardian.ts";
+import { processStartTime } from "../../process/process-identity.ts";
 import { type Binaries, chooseOwner, type Owner } from "./postgres-owner.ts";
 
 const START_TIMEOUT_MS = 60_000;
@@ -20,22 +21,22 @@ const SUPERUSER = "postgres";
 const EPHEMERAL_SETTINGS = { fsync: "off", synchronous_commit: "off", full_page_writes: "off" };
 
 export interface PostgresOptions {
-  guardian: Guardian;
+  readonly guardian: Guardian;
   /** Folder of the cluster and of its superuser's password; initialised on first use, used again later. */
-  dataDir: string;
-  port: number;
+  readonly dataDir: string;
+  readonly port: number;
   /** Server settings by name, over the defaults. */
-  settings?: Readonly<Record<string, string>>;
+  readonly settings?: Readonly<Record<string, string>>;
   /** For tests: quicker; a kill can lose the last commits and a power cut the whole cluster. */
-  ephemeral?: boolean;
-  logger: Logger;
+  readonly ephemeral?: boolean;
+  readonly logger: Logger;
 }
 
 export interface Postgres {
-  host: string;
-  port: number;
-  superuserUrl: string;
-  process: ManagedProcess;
+  readonly host: string;
+  readonly port: number;
+  readonly superuserUrl: string;
+  readonly process: ManagedProcess;
   databaseUrl(database: string): string;
   /** Fails when the database exists, or when somebody is connected to the template. */
   createDatabase(name: string, template?: string): Promise<void>;

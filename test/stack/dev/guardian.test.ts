@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Guardian, processStartTime, startGuardian } from "../../../src/process/guardian.ts";
+import { type Guardian, startGuardian } from "../../../src/process/guardian.ts";
+import { processStartTime } from "../../../src/process/process-identity.ts";
 
 const logger = pino({ level: "silent" });
 const guardianUrl = new URL("../../../src/process/guardian.ts", import.meta.url).href;
@@ -42,7 +43,7 @@ function isAlive(pid: number): boolean {
 }
 
 describe("the guardian of a parent that dies", () => {
-  it("leaves no child, no stubborn child, no grandchild and no temporary path after SIGKILL of the parent", async () => {
+  it("ends every child, also one that ignores SIGTERM and a grandchild, and deletes the registered path", async () => {
     const temp = join(dir, "temp");
     mkdirSync(join(temp, "inner"), { recursive: true });
     const parent = runParent(`
@@ -68,7 +69,7 @@ describe("the guardian of a parent that dies", () => {
     await expect.poll(() => existsSync(temp)).toBe(false);
   });
 
-  it("never runs a command whose parent died in the moment of starting it", async () => {
+  it("never runs a command whose parent died just as it started it", async () => {
     const marker = join(dir, "marker");
     const parent = runParent(`
       const child = guardian.spawn("sh", ["-c", 'touch "$0"; sleep 300', ${JSON.stringify(marker)}], { name: "late" });
@@ -81,7 +82,7 @@ describe("the guardian of a parent that dies", () => {
     expect(existsSync(marker)).toBe(false);
   });
 
-  it("gives a child its own stop signal and the time it asked for", async () => {
+  it("gives a child the stop signal and the grace period from its options", async () => {
     const goodbye = join(dir, "goodbye");
     const parent = runParent(`
       const script = 'trap "sleep 0.3; echo done > ' + ${JSON.stringify(goodbye)} + '; exit 0" INT; echo up; while :; do sleep 0.05; done';
@@ -93,7 +94,7 @@ describe("the guardian of a parent that dies", () => {
   });
 });
 
-describe("a guardian in use", () => {
+describe("a guardian", () => {
   let guardian: Guardian;
   beforeAll(async () => {
     guardian = await startGuardian({ logger });
@@ -115,7 +116,7 @@ describe("a guardian in use", () => {
     expect([tail.length, tail[0], tail.at(-1)]).toEqual([50, "21", "70"]);
   });
 
-  it("says in the output that a command does not exist", async () => {
+  it("reports in the output that a command does not exist", async () => {
     const child = guardian.spawn("no-such-command-here", [], { name: "missing" });
     expect(await child.exited).toMatchObject({ code: 127 });
     expect(child.outputTail()).toContain("no-such-command-here");
@@ -143,7 +144,7 @@ describe("a guardian in use", () => {
   });
 });
 
-describe("a guardian that is killed itself", () => {
+describe("a guardian process that is killed", () => {
   it("is replaced, and its children still end with the parent", async () => {
     const parent = runParent(`
       const sleeper = guardian.spawn("sleep", ["300"], { name: "sleeper" });

@@ -5,7 +5,8 @@ import pg from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../../src/dev/servers/free-port.ts";
-import { type Guardian, processStartTime, startGuardian } from "../../../src/process/guardian.ts";
+import { type Guardian, startGuardian } from "../../../src/process/guardian.ts";
+import { processStartTime } from "../../../src/process/process-identity.ts";
 import { type Postgres, startPostgres } from "../../../src/dev/servers/postgres.ts";
 
 const logger = pino({ level: "silent" });

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { completeEnvironment, type Environment } from "../../../src/client/env-files.ts";
 import { holderOf } from "../../../src/dev/data-dir.ts";
 import { removeStackEnvFile, writeStackEnvFile } from "../../../src/dev/stack-env-file.ts";
-import { processStartTime } from "../../../src/process/guardian.ts";
+import { processStartTime } from "../../../src/process/process-identity.ts";
 
 const DATA_DIR = ".gpu-pool/dev";
 const before = process.cwd();

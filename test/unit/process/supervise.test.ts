@@ -12,7 +12,7 @@ function fakeProcesses() {
 }
 
 describe("a supervised process", () => {
-  it("is started again when it dies, later each time, and says so", async () => {
+  it("is started again when it dies, after a wait that doubles, and says so", async () => {
     const { start, ends } = fakeProcesses();
     const stopping = new AbortController();
     const said: string[] = [];
@@ -27,7 +27,7 @@ describe("a supervised process", () => {
     expect(ends).toHaveLength(2);
   });
 
-  it("is let go when everything is stopped", async () => {
+  it("is not started again once everything is being stopped", async () => {
     const { start, ends } = fakeProcesses();
     const stopping = new AbortController();
     const said: string[] = [];
