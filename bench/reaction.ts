@@ -40,7 +40,12 @@ export async function run(): Promise<Figure[]> {
     }
     // Only the request counts here, so the pods start no process.
     simulator.addFault({ on: "create", kind: "mute", times: 10 * SAMPLES });
-    stack.startWorker({ MIN_ACTIVE_GPUS: "0", MAX_ACTIVE_GPUS: "1", POD_LIST_LAG_SEC: "0", LOG_LEVEL: "error" });
+    stack.startTemporalWorker({
+      MIN_ACTIVE_GPUS: "0",
+      MAX_ACTIVE_GPUS: "1",
+      POD_LIST_LAG_SEC: "0",
+      LOG_LEVEL: "error",
+    });
     const database = createClient(env["SUPABASE_URL"] ?? "", env["SUPABASE_SERVICE_ROLE_KEY"] ?? "", {
       auth: { persistSession: false },
       realtime: { transport: WebSocket as never },

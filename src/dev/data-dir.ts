@@ -5,8 +5,8 @@ import type { Guardian } from "../process/guardian.ts";
 import { processStartTime } from "../process/process-identity.ts";
 
 /**
- * Takes a data directory for this process. One that a living process holds is left to it, and a fresh one beside it,
- * deleted at the end, is used instead.
+ * Takes a data directory for this process. If a living process holds it, a new directory beside it is used instead
+ * and deleted at the end.
  */
 export async function claimDataDir(guardian: Guardian, wanted: string): Promise<string> {
   const dir = resolve(wanted);
@@ -20,7 +20,7 @@ export async function claimDataDir(guardian: Guardian, wanted: string): Promise<
   return spare;
 }
 
-/** The process that holds a data directory, if it lives. */
+/** The pid of the living process that holds a data directory; null when there is none. */
 export async function holderOf(dataDir: string): Promise<number | null> {
   const owner = await readFile(ownerFile(dataDir), "utf8").catch(() => "");
   const [pid = "", ...startTime] = owner.trim().split(" ");
@@ -50,8 +50,8 @@ async function takeLock(dataDir: string): Promise<boolean> {
 }
 
 /**
- * Secrets of one data directory, readable by its owner only. `make` adds what is not found there: all on its first use,
- * later what an older version did not have.
+ * Secrets of one data directory, readable by its owner only. `make` completes the secrets that are found: it makes all
+ * on the first use, and later those that an older version did not have.
  */
 export async function readOrMakeSecrets<T>(dir: string, make: (found: Partial<T>) => Promise<T>): Promise<T> {
   const file = join(dir, "secrets.json");
@@ -65,7 +65,7 @@ export async function readOrMakeSecrets<T>(dir: string, make: (found: Partial<T>
   }
   const made = await make(found);
   if (JSON.stringify(made) !== JSON.stringify(found)) {
-    // Never half written: what is lost here locks everybody out of the data beside it.
+    // Replaced in one step: with a lost secret nobody can open the data beside it.
     await writeFile(`${file}.new`, JSON.stringify(made, null, 2), { mode: 0o600 });
     await rename(`${file}.new`, file);
   }

@@ -8,7 +8,7 @@ function stackEnvFile(dataDir: string): string {
   return join(dataDir, "stack.env");
 }
 
-/** The variables of the stack that runs in the default data directory; null when none does. */
+/** The variables of the stack that runs in the default data directory; null when none runs. */
 export async function livingStackEnvFile(): Promise<{ file: string; text: string } | null> {
   if ((await holderOf(DEFAULT_DATA_DIR)) === null) {
     return null;
@@ -18,7 +18,7 @@ export async function livingStackEnvFile(): Promise<{ file: string; text: string
   return text === null ? null : { file, text };
 }
 
-/** Readable by its owner only: it holds the stack's keys. */
+/** Writes the file readable by its owner only, because it holds the stack's keys. */
 export async function writeStackEnvFile(dataDir: string, env: Readonly<Record<string, string>>): Promise<string> {
   const file = stackEnvFile(dataDir);
   const lines = Object.entries(env).map(([name, value]) => `${name}=${value}`);

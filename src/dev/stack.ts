@@ -21,39 +21,40 @@ import { findTemporalBinary } from "./servers/temporal-binary.ts";
 import { startTemporalServer } from "./servers/temporal-server.ts";
 
 const DATABASE = "gpu_pool";
+const DUPLICATE_DATABASE = "42P04";
 const BUCKET = "videos";
-/** Where people expect them; taken ones are replaced by any free port. */
+/** The ports that people expect. A port in use is replaced by any free one. */
 const PORTS = { temporal: 7233, temporalUi: 8233, api: 54321, postgres: 54322, simulator: 54390 };
 
 export interface StackOptions {
   readonly dataDir: string;
   readonly logger: Logger;
-  /** The real services that are configured in it take their part's place. */
+  /** A real service that is configured here replaces the part of the stack. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Start with an empty queue and an empty Temporal server. */
   readonly fresh?: boolean;
   readonly simulator?: Partial<SimulatorSettings>;
-  /** What the simulator's pods are: real processes, the default, or actors that cost next to nothing. */
+  /** Pods of the simulator: processes (the default), or actors within this process, which cost very little. */
   readonly pods?: "process" | "light";
-  /** Told of each part as it is up. */
+  /** Called for each part when it is up. */
   readonly onPart?: (part: string, detail: string) => void;
 }
 
 export interface Stack {
   readonly guardian: Guardian;
-  /** What a process needs to work with this stack, by the names of docs/configuration.md. */
+  /** The variables with which a process uses this stack, named as in docs/configuration.md. */
   readonly env: Readonly<Record<string, string>>;
-  /** The same as a file that `gpu-pool --env-file` reads; readable by its owner only, gone when the stack is. */
+  /** The same variables as a file for `gpu-pool --env-file`; readable by its owner only, deleted with the stack. */
   readonly envFile: string;
   /** Null where the real service is used. */
   readonly simulator: Simulator | null;
   readonly temporalUiUrl: string | null;
   /** Starts src/worker.ts with the stack's environment. */
-  startWorker(env?: Readonly<Record<string, string>>, onLine?: (line: string) => void): ManagedProcess;
+  startTemporalWorker(env?: Readonly<Record<string, string>>, onLine?: (line: string) => void): ManagedProcess;
   close(): Promise<void>;
 }
 
-/** The embedded stack: real parts on 127.0.0.1, none of which outlives this process. */
+/** Starts the embedded stack: real servers on 127.0.0.1, none of which outlives this process. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { logger } = options;
   const guardian = await startGuardian({ logger });
@@ -80,11 +81,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       envFile,
       simulator: runpod.simulator,
       temporalUiUrl: temporal.uiUrl,
-      startWorker(extra = {}, onLine = () => undefined) {
+      startTemporalWorker(extra = {}, onLine = () => undefined) {
         const { command, args } = projectProgram("worker");
         const whole = { ...process.env, ...env, ...extra };
         const worker = guardian.spawn(command, args, { name: "Temporal worker", env: whole, onLine });
-        // Before the parts that it talks to.
+        // The Temporal worker has to stop before the servers that it uses.
         closers.push(() => worker.stop());
         return worker;
       },
@@ -131,7 +132,7 @@ interface Secrets {
 }
 
 async function supabasePart(parts: Parts): Promise<Record<string, string>> {
-  const { env = {}, guardian, logger, dataDir, onPart, fresh = false } = parts;
+  const { env = {}, guardian, logger, dataDir, onPart } = parts;
   if (env["SUPABASE_URL"]) {
     onPart?.("Supabase", `yours, at ${env["SUPABASE_URL"]}`);
     return {};
@@ -140,27 +141,7 @@ async function supabasePart(parts: Parts): Promise<Record<string, string>> {
     keys: await makeKeys(keys),
     authenticatorPassword: authenticatorPassword ?? randomBytes(24).toString("base64url"),
   }));
-  const port = await freePort(PORTS.postgres);
-  const postgres = await startPostgres({
-    guardian,
-    logger,
-    dataDir: join(dataDir, "postgres"),
-    port,
-    ephemeral: fresh,
-  });
-  if (fresh) {
-    await postgres.dropDatabase(DATABASE);
-  }
-  await postgres.createDatabase(DATABASE).catch((error: unknown) => {
-    if ((error as { code?: string }).code !== "42P04") {
-      throw error;
-    }
-  });
-  const databaseUrl = postgres.databaseUrl(DATABASE);
-  await bootstrapSupabase({ databaseUrl, authenticatorPassword: secrets.authenticatorPassword });
-  const applied = await migrateDataDir(databaseUrl, dataDir);
-  onPart?.("Postgres", `127.0.0.1:${port}, ${applied.length} migrations applied`);
-
+  const databaseUrl = await startDatabase(parts, secrets.authenticatorPassword);
   const authenticator = new URL(databaseUrl);
   authenticator.username = "authenticator";
   authenticator.password = secrets.authenticatorPassword;
@@ -190,6 +171,32 @@ async function supabasePart(parts: Parts): Promise<Record<string, string>> {
     SUPABASE_VIDEO_BUCKET: BUCKET,
     SUPABASE_DB_URL: databaseUrl,
   };
+}
+
+/** Starts Postgres with the migrated database; returns the superuser's URL of it. */
+async function startDatabase(parts: Parts, authenticatorPassword: string): Promise<string> {
+  const { guardian, logger, dataDir, onPart, fresh = false } = parts;
+  const port = await freePort(PORTS.postgres);
+  const postgres = await startPostgres({
+    guardian,
+    logger,
+    dataDir: join(dataDir, "postgres"),
+    port,
+    ephemeral: fresh,
+  });
+  if (fresh) {
+    await postgres.dropDatabase(DATABASE);
+  }
+  await postgres.createDatabase(DATABASE).catch((error: unknown) => {
+    if ((error as { code?: string }).code !== DUPLICATE_DATABASE) {
+      throw error;
+    }
+  });
+  const databaseUrl = postgres.databaseUrl(DATABASE);
+  await bootstrapSupabase({ databaseUrl, authenticatorPassword });
+  const applied = await migrateDataDir(databaseUrl, dataDir);
+  onPart?.("Postgres", `127.0.0.1:${port}, ${applied.length} migrations applied`);
+  return databaseUrl;
 }
 
 async function runpodPart(parts: Parts): Promise<{ env: Record<string, string>; simulator: Simulator | null }> {

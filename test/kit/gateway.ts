@@ -4,25 +4,25 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import type pg from "pg";
-import { pino } from "pino";
+import { type Logger, pino } from "pino";
 import { WebSocket } from "undici";
 import { freePort } from "../../src/dev/servers/free-port.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../../src/dev/gateway/gateway.ts";
 import { type Keys, makeKeys } from "../../src/dev/gateway/auth.ts";
-import { startGuardian } from "../../src/process/guardian.ts";
+import { type Guardian, startGuardian } from "../../src/process/guardian.ts";
 import { startPostgres } from "../../src/dev/servers/postgres.ts";
 import { startPostgrest } from "../../src/dev/servers/postgrest.ts";
 import { bootstrapSupabase } from "../../src/dev/servers/supabase-roles.ts";
 import { openSqlPool } from "./sql-pool.ts";
 
 export interface GatewayStack {
-  gateway: Gateway;
-  keys: Keys;
-  database: pg.Pool;
-  storageDir: string;
+  readonly gateway: Gateway;
+  readonly keys: Keys;
+  readonly database: pg.Pool;
+  readonly storageDir: string;
   /** An unchanged supabase-js client with the given key and extra headers. */
   client(key: string, headers?: Record<string, string>): SupabaseClient;
-  /** What the gateway wrote to its log so far. */
+  /** The gateway's log so far. */
   log(): string;
   /** Versions of which only the row or only the file exists. */
   unmatchedVersions(): Promise<string[]>;
@@ -31,10 +31,34 @@ export interface GatewayStack {
   close(): Promise<void>;
 }
 
+/** Starts Postgres with a bootstrapped database; returns the URLs of the superuser and of the role `authenticator`. */
+async function startDatabase(guardian: Guardian, dataDir: string, logger: Logger) {
+  const postgres = await startPostgres({ guardian, dataDir, port: await freePort(), ephemeral: true, logger });
+  await postgres.createDatabase("gateway");
+  const databaseUrl = postgres.databaseUrl("gateway");
+  const authenticatorPassword = randomUUID();
+  await bootstrapSupabase({ databaseUrl, authenticatorPassword });
+  const authenticatorUrl = new URL(databaseUrl);
+  authenticatorUrl.username = "authenticator";
+  authenticatorUrl.password = authenticatorPassword;
+  return { databaseUrl, authenticatorUrl: authenticatorUrl.href };
+}
+
+async function unmatchedVersions(database: pg.Pool, storageDir: string): Promise<string[]> {
+  const { rows } = await database.query<{ version: string }>("select version from storage.objects");
+  const entries = await readdir(storageDir, { recursive: true, withFileTypes: true });
+  const inRows = new Set(rows.map(({ version }) => version));
+  const inFiles = new Set(entries.filter((entry) => entry.isFile()).map(({ name }) => name));
+  return [
+    ...[...inRows].filter((version) => !inFiles.has(version)),
+    ...[...inFiles].filter((version) => !inRows.has(version)),
+  ];
+}
+
 /** Real Postgres, real PostgREST and the gateway over a fresh database in which `schemaSql` has run. */
 export async function startGatewayStack(schemaSql: string): Promise<GatewayStack> {
   const directory = await mkdtemp(join(tmpdir(), "gateway-stack-"));
-  // Postgres does not run as root; where the tests do, its own user must be able to pass.
+  // When the tests run as root, Postgres runs as another user, which must be able to enter this folder.
   await chmod(directory, 0o711);
   const lines: string[] = [];
   const logger = pino({ level: "debug" }, { write: (line: string) => void lines.push(line) });
@@ -49,28 +73,14 @@ export async function startGatewayStack(schemaSql: string): Promise<GatewayStack
     }
   };
   try {
-    const postgres = await startPostgres({
-      guardian,
-      dataDir: join(directory, "postgres"),
-      port: await freePort(),
-      ephemeral: true,
-      logger,
-    });
-    await postgres.createDatabase("gateway");
-    const databaseUrl = postgres.databaseUrl("gateway");
-    const authenticatorPassword = randomUUID();
-    await bootstrapSupabase({ databaseUrl, authenticatorPassword });
+    const keys = await makeKeys();
+    const { databaseUrl, authenticatorUrl } = await startDatabase(guardian, join(directory, "postgres"), logger);
     const database = openSqlPool(databaseUrl, 2);
     undo.push(() => database.end());
     await database.query(schemaSql);
-
-    const authenticatorUrl = new URL(databaseUrl);
-    authenticatorUrl.username = "authenticator";
-    authenticatorUrl.password = authenticatorPassword;
-    const keys = await makeKeys();
     const postgrest = await startPostgrest({
       guardian,
-      databaseUrl: authenticatorUrl.href,
+      databaseUrl: authenticatorUrl,
       jwtSecret: keys.jwtSecret,
       port: await freePort(),
       logger,
@@ -96,16 +106,7 @@ export async function startGatewayStack(schemaSql: string): Promise<GatewayStack
           realtime: { transport: WebSocket as never },
         }),
       log: () => lines.join(""),
-      async unmatchedVersions() {
-        const { rows } = await database.query<{ version: string }>("select version from storage.objects");
-        const entries = await readdir(storageDir, { recursive: true, withFileTypes: true });
-        const booked = new Set(rows.map(({ version }) => version));
-        const stored = new Set(entries.filter((entry) => entry.isFile()).map(({ name }) => name));
-        return [
-          ...[...booked].filter((version) => !stored.has(version)),
-          ...[...stored].filter((version) => !booked.has(version)),
-        ];
-      },
+      unmatchedVersions: () => unmatchedVersions(database, storageDir),
       another: (options) => start(join(directory, randomUUID()), options),
       close,
     };

@@ -81,7 +81,7 @@ async function runMainJob(stack: Stack, signal: AbortSignal, show: DemoScreen): 
   if (simulator === null) {
     throw new Error("the demo runs on the simulator only");
   }
-  const worker = stack.startWorker(SETTINGS);
+  const worker = stack.startTemporalWorker(SETTINGS);
   const { SUPABASE_URL: url = "", SUPABASE_SERVICE_ROLE_KEY: serviceRoleKey = "" } = stack.env;
   const database = connectDatabase({ url, serviceRoleKey });
   await startPool(stack.env["TEMPORAL_ADDRESS"] ?? "");

@@ -1,10 +1,10 @@
 import type { openApiDocument } from "../../../supabase/functions/_shared/openapi.ts";
 
 interface Operation {
-  summary: string;
-  description?: string;
-  parameters?: { name: string; description: string }[];
-  responses: Record<string, { description?: string; $ref?: string }>;
+  readonly summary: string;
+  readonly description?: string;
+  readonly parameters?: { name: string; description: string }[];
+  readonly responses: Record<string, { description?: string; $ref?: string }>;
 }
 
 const METHODS = ["get", "post", "delete"];
@@ -16,7 +16,7 @@ function escape(text: string): string {
   return text.replace(/[&<>"]/g, (char) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[char]!);
 }
 
-/** The API's document as one page of HTML that loads nothing from anywhere. */
+/** The API's document as one HTML page that loads no other resource. */
 export function apiPage(document: ReturnType<typeof openApiDocument>): string {
   const shared: Record<string, { description: string }> = document.components.responses;
   const operations = Object.entries(document.paths).flatMap(([path, item]) =>
@@ -32,8 +32,9 @@ export function apiPage(document: ReturnType<typeof openApiDocument>): string {
       const parameters = (operation.parameters ?? []).map(
         ({ name, description }) => `<li><code>${escape(name)}</code> ${escape(description)}</li>`,
       );
+      const text = `${operation.summary}. ${operation.description ?? ""}`;
       return [
-        `<h2><code>${method.toUpperCase()} ${escape(path)}</code></h2><p>${escape(operation.summary)}. ${escape(operation.description ?? "")}</p>`,
+        `<h2><code>${method.toUpperCase()} ${escape(path)}</code></h2><p>${escape(text)}</p>`,
         parameters.length > 0 ? `<p>Query</p><ul>${parameters.join("")}</ul>` : "",
         `<p>Answers</p><ul>${answers.join("")}</ul>`,
       ];

@@ -2,48 +2,48 @@ import { randomBytes } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { jwtVerify, SignJWT } from "jose";
 
-/** A project's secret and what callers show for its two roles, as a hosted project has them: JWTs, and opaque keys. */
+/** A project's secret and the keys of its two roles, of both kinds that a hosted project has: JWTs and opaque keys. */
 export interface Keys {
-  jwtSecret: string;
-  anonKey: string;
-  serviceRoleKey: string;
-  /** Stands for `anonKey`. */
-  publishableKey: string;
-  /** Stands for `serviceRoleKey`. */
-  secretKey: string;
+  readonly jwtSecret: string;
+  readonly anonKey: string;
+  readonly serviceRoleKey: string;
+  /** The opaque key with the role of `anonKey`. */
+  readonly publishableKey: string;
+  /** The opaque key with the role of `serviceRoleKey`. */
+  readonly secretKey: string;
 }
 
-/** Where a request carries its keys. */
+/** The parts of a request that may hold keys. */
 export interface KeyedRequest {
-  headers: IncomingHttpHeaders;
-  query: unknown;
+  readonly headers: IncomingHttpHeaders;
+  readonly query: unknown;
 }
 
-/** What the gateway answers, word for word as the cloud does, when a request has no usable key. */
+/** The answer to a request without a usable key, in the exact words of hosted Supabase. */
 export interface KeyProblem {
-  message: string;
-  hint: string;
+  readonly message: string;
+  readonly hint: string;
 }
 
-/** What a signed storage URL is good for: one verb on one object. */
+/** The permission in a signed storage URL: one verb on one object. */
 export interface ObjectGrant {
-  scope: "upload" | "download";
-  url: string;
-  upsert: boolean;
+  readonly scope: "upload" | "download";
+  readonly url: string;
+  readonly upsert: boolean;
 }
 
 export interface GatewayAuth {
-  /** The 401 answer for a request without a known `apikey` (header or query), or null. */
+  /** The 401 answer for a request without a known `apikey` (header or query); null when it has one. */
   keyProblem(request: KeyedRequest): KeyProblem | null;
   /** Like `keyProblem`, but an `Authorization` header alone is enough. */
   callerProblem(request: KeyedRequest): KeyProblem | null;
-  /** The value to send on as `Authorization`: the caller's own, else its key as a bearer; for an opaque key its role's JWT. */
+  /** The `Authorization` to forward: the caller's, else its key as bearer. The JWT of its role replaces an opaque key. */
   authorization(request: KeyedRequest): string;
   /** True for a valid service-role token, false for any other valid token. Throws on a forged or expired one. */
   isServiceRole(request: KeyedRequest): Promise<boolean>;
-  /** Signs a grant; `lifetimeSec` seconds from now it is worthless. */
+  /** Signs a grant that expires after `lifetimeSec` seconds. */
   signGrant(grant: ObjectGrant, lifetimeSec: number): Promise<string>;
-  /** Reads a grant back. Throws when the token is forged, expired or was made for something else. */
+  /** Reads a signed grant. Throws when the token is forged or expired, or is no grant. */
   readGrant(token: string): Promise<ObjectGrant>;
 }
 
@@ -63,7 +63,7 @@ function randomText() {
   return randomBytes(SECRET_BYTES).toString("base64url");
 }
 
-/** Makes a fresh secret, the two keys signed with it, valid for ten years, and the two opaque ones; none that is there. */
+/** Completes `found`: a new secret, the two keys signed with it, valid for ten years, and the two opaque keys. */
 export async function makeKeys(found: Partial<Keys> = {}): Promise<Keys> {
   const jwtSecret = found.jwtSecret ?? randomText();
   const secret = new TextEncoder().encode(jwtSecret);
@@ -95,7 +95,7 @@ function bearerOf({ headers }: KeyedRequest): string | null {
   return headers.authorization?.replace(/^Bearer\s+/i, "") ?? null;
 }
 
-/** Everything the gateway knows about who is calling, from one project's keys. */
+/** Identifies callers of the gateway by one project's keys. */
 export function createGatewayAuth(keys: Keys): GatewayAuth {
   const secret = new TextEncoder().encode(keys.jwtSecret);
   const roleTokens = new Map([
@@ -113,7 +113,7 @@ export function createGatewayAuth(keys: Keys): GatewayAuth {
       return NO_KEY;
     }
     const bearer = bearerOf(request);
-    // An opaque bearer is no JWT: it says no more than the key that it repeats, or nothing.
+    // An opaque bearer is no JWT. It is valid only if it repeats the key.
     const isAtOdds = bearer !== null && bearer.startsWith("sb_") && bearer !== key;
     return roleTokens.has(key) && !isAtOdds ? null : WRONG_KEY;
   };
@@ -130,7 +130,7 @@ export function createGatewayAuth(keys: Keys): GatewayAuth {
       givenKey(request) === null && request.headers.authorization !== undefined ? null : keyProblem(request),
     async isServiceRole(request) {
       const { role } = await claimsOf(authorization(request).replace(/^Bearer\s+/i, ""));
-      // A signed-URL token carries a valid signature too, but names no role and opens nothing here.
+      // The token of a signed URL also has a valid signature, but names no role.
       if (typeof role !== "string") {
         throw new Error("the token names no role");
       }

@@ -10,21 +10,21 @@ import type { Keys } from "./auth.ts";
 
 export interface FunctionsOptions {
   /** Handlers by their name with hyphens. */
-  functions: Readonly<Record<string, FunctionHandler>>;
-  /** Asked at each call, since the gateway's own address is known only once it listens. */
-  context: () => FunctionContext;
-  logger: Logger;
+  readonly functions: Readonly<Record<string, FunctionHandler>>;
+  /** Called for each request, because the gateway's own address is known only once it listens. */
+  readonly context: () => FunctionContext;
+  readonly logger: Logger;
 }
 
 const BODY_LIMIT_BYTES = 10 * 1024 * 1024;
 
-/** What a hosted function has at hand: clients of its own project, and the bucket for videos. */
+/** What hosted Supabase gives a function: clients of its project, and the bucket for videos. */
 export function createFunctionContext(supabaseUrl: string, keys: Keys, videoBucket: string): FunctionContext {
   const client = (key: string, headers: Record<string, string>) =>
     createClient(supabaseUrl, key, {
       global: { headers },
       auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
-      // Node 20 has no WebSocket of its own, and the client refuses to start without one.
+      // Node 20 has no WebSocket, and the client refuses to start without one.
       realtime: { transport: WebSocket as never },
     });
   return {
@@ -69,14 +69,14 @@ async function run(
     options.logger.error({ err: error, function: name }, "function failed");
     return reply
       .code(500)
-      .send({ error: "internal_error", message: `The function ${name} failed; its log has the reason` });
+      .send({ error: "internal_error", message: `The function ${name} failed; the gateway's log has the reason` });
   }
 }
 
 /**
- * Serves plain web handlers at `/functions/v1/{name}` and below it, under `like-this` and `like_this`. A caller must
- * show an `Authorization` or an `apikey` header; what they are worth is for the handler to judge. A handler that throws
- * is a 500 whose reason stands in the log only.
+ * Serves handlers at `/functions/v1/{name}` and below it; names may have hyphens or underscores. A request must have an
+ * `Authorization` or `apikey` header; the handler checks it. When a handler throws, the answer is 500 and only the log
+ * has the reason.
  */
 export function registerFunctions(app: FastifyInstance, options: FunctionsOptions): void {
   takeBodiesAsBytes(app);
@@ -96,7 +96,7 @@ export function registerFunctions(app: FastifyInstance, options: FunctionsOption
   app.all("/functions/v1/:name/*", serve);
 }
 
-/** Serves the tasks function at `/api/tasks` too, its OpenAPI document at `/api/openapi.json`, and `/api/docs`. */
+/** Serves the tasks function at `/api/tasks` too, its OpenAPI document at `/api/openapi.json` and as a page at `/api/docs`. */
 export function registerTasksApi(app: FastifyInstance, options: FunctionsOptions): void {
   takeBodiesAsBytes(app);
   const serve = (request: FastifyRequest, reply: FastifyReply) => run("tasks", tasks, options, request, reply);

@@ -9,22 +9,22 @@ import { createGatewayAuth, type GatewayAuth, type Keys } from "./auth.ts";
 import { registerStorage } from "../storage/storage.ts";
 
 export interface GatewayOptions {
-  /** 0 takes any free port. */
-  port: number;
-  postgrestUrl: string;
-  /** A superuser's URL of the project's database, for the rows of `storage`. */
-  databaseUrl: string;
-  storageDir: string;
-  keys: Keys;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly postgrestUrl: string;
+  /** URL of the project's database with a superuser's login; storage keeps its rows there. */
+  readonly databaseUrl: string;
+  readonly storageDir: string;
+  readonly keys: Keys;
   /** Made as a public bucket if it is missing. */
-  videoBucket: string;
-  /** Largest object that storage takes, in MiB. Default 50, as in the cloud. */
-  fileSizeLimitMb?: number;
-  logger: Logger;
+  readonly videoBucket: string;
+  /** Largest object that storage accepts, in MiB. Default 50, as on hosted Supabase. */
+  readonly fileSizeLimitMb?: number;
+  readonly logger: Logger;
 }
 
 export interface Gateway {
-  url: string;
+  readonly url: string;
   close(): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ function allowAllOrigins(app: FastifyInstance): void {
     if (request.method !== "OPTIONS") {
       return;
     }
-    // `*` would not cover Authorization, so what the browser asks for is what it gets.
+    // `*` would not allow Authorization, so the requested headers are allowed by name.
     return reply
       .code(204)
       .header("access-control-allow-methods", "GET,HEAD,PUT,PATCH,POST,DELETE,OPTIONS")
@@ -67,12 +67,12 @@ async function registerRest(app: FastifyInstance, upstream: string, auth: Gatewa
     undici: {},
     replyOptions: {
       rewriteRequestHeaders: (request, headers) => ({ ...headers, authorization: auth.authorization(request) }),
-      // PostgREST would take a key in the query for a filter on a column of that name.
+      // PostgREST would read `apikey=` in the query as a filter on a column of that name.
       queryString: (_search, url) => {
         const parts = (url.split("?")[1] ?? "").split("&");
         return parts.filter((part) => !part.startsWith("apikey=")).join("&");
       },
-      // A client must see PostgREST's 503 as it is in the cloud, not wait for hidden retries.
+      // Hidden retries would delay PostgREST's 503, which clients get at once on hosted Supabase.
       retryDelay: () => null,
       onError: (reply, { error }) => {
         logger.warn({ err: error }, "PostgREST did not answer");
@@ -80,7 +80,7 @@ async function registerRest(app: FastifyInstance, upstream: string, auth: Gatewa
           code: "503",
           message: "The database API (PostgREST) behind this gateway does not answer",
           details: null,
-          hint: "It may be starting or restarting. Try again; if it stays so, see the stack's log.",
+          hint: "It may be starting or restarting. Try again; if that does not help, see the stack's log.",
         });
       },
     },
@@ -88,15 +88,15 @@ async function registerRest(app: FastifyInstance, upstream: string, auth: Gatewa
 }
 
 /**
- * Starts one HTTP server on 127.0.0.1 that is to supabase-js what a hosted project is: `/rest/v1`, `/storage/v1`
- * and `/functions/v1`; and `/api` for people. Rejects when the port is taken or the storage tables are missing. `close` cuts what is
- * still in flight.
+ * Starts one HTTP server on 127.0.0.1 that serves supabase-js as a hosted project does, at `/rest/v1`, `/storage/v1`
+ * and `/functions/v1`; and `/api` for other programs and people. `close` cuts requests that are under way.
+ * @throws when the port is taken or the storage tables are missing.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { keys, logger, videoBucket } = options;
   const auth = createGatewayAuth(keys);
   const pool = new Pool({ connectionString: options.databaseUrl, max: DATABASE_CONNECTIONS });
-  // Without a listener, Postgres closing an idle connection would end this process.
+  // Without a listener, this process would crash when Postgres closes an idle connection.
   pool.on("error", (error) => logger.warn({ err: error }, "storage lost an idle database connection"));
   const app = Fastify({
     forceCloseConnections: true,
@@ -111,7 +111,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   try {
     allowAllOrigins(app);
     app.setNotFoundHandler((request, reply) => {
-      const message = `No route ${request.method} ${request.url.split("?")[0]}; served are /rest/v1, /storage/v1, /functions/v1, /api`;
+      const route = `${request.method} ${request.url.split("?")[0]}`;
+      const message = `No route ${route}; the gateway serves /rest/v1, /storage/v1, /functions/v1 and /api`;
       return reply.code(404).send({ error: "not_found", message });
     });
     app.register(async (scope) => registerRest(scope, options.postgrestUrl, auth, logger));

@@ -13,9 +13,9 @@ function tryPort(port: number): Promise<number> {
 }
 
 /**
- * A TCP port on 127.0.0.1 that nobody listens on: `preferred` if it is free, else one that the system picks.
- * The port is not held: another process can still take it before the caller binds it.
- * Fails only where the system has no port to give.
+ * A free TCP port on 127.0.0.1: `preferred` if it is free, else one that the system picks.
+ * The port is not reserved: another process can take it before the caller binds it.
+ * @throws when the system has no free port.
  */
 export async function freePort(preferred?: number): Promise<number> {
   if (preferred === undefined) {
@@ -25,18 +25,19 @@ export async function freePort(preferred?: number): Promise<number> {
 }
 
 /**
- * Resolves when nobody listens on 127.0.0.1:`port`; throws, naming `purpose`, when somebody does. Without it, a server
- * that fails to bind could be taken for up, because the stranger on its port answers.
+ * Resolves when 127.0.0.1:`port` is free; throws, naming `purpose`, when it is in use. Without this check, a server
+ * that fails to bind would seem to be up, because the other program on its port answers.
  */
 export async function requireFreePort(port: number, purpose: string): Promise<void> {
   await tryPort(port).catch((error: NodeJS.ErrnoException) => {
     throw new Error(
-      `port ${port} on 127.0.0.1 cannot be used for ${purpose} (${error.code}): end what listens there, or choose another`,
+      `port ${port} on 127.0.0.1 cannot be used for ${purpose} (${error.code}): ` +
+        "end the program that listens there, or choose another port",
     );
   });
 }
 
-/** Whether somebody accepts connections on 127.0.0.1:`port`. */
+/** Whether a process accepts connections on 127.0.0.1:`port`. */
 export function isListening(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: "127.0.0.1", port });

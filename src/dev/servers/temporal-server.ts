@@ -10,13 +10,13 @@ const START_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 const POLL_MS = 100;
 
-/** Four partitions of each task queue only cost where one server has them all: a tenth of its processor time. */
+/** The default, four partitions per task queue, costs a single server a tenth of its processor time for nothing. */
 const ONE_PARTITION = ["Read", "Write"].map((way) => `matching.numTaskqueue${way}Partitions=1`);
 
-/** Twice as fast as a rollback journal that is synced at each commit, and no less safe when a process is killed. */
+/** Twice as fast as the default journal, which is synced at each commit, and as safe when a process is killed. */
 const SQLITE_PRAGMAS = ["journal_mode=WAL", "synchronous=NORMAL"];
 
-/** A collection when the heap is five times what lives, not twice: at 1,000 workers 200 MB more, a tenth less of its time. */
+/** Go collects garbage at five times the live heap, not at twice: 200 MB more for a tenth less time, at 1,000 workers. */
 const GC_PERCENT = "400";
 
 /** The server's search attribute types with their numbers in its API. */
@@ -24,27 +24,27 @@ const ATTRIBUTE_TYPES = { Text: 1, Keyword: 2, Int: 3, Double: 4, Bool: 5, Datet
 export type TemporalAttributeType = keyof typeof ATTRIBUTE_TYPES;
 
 export interface TemporalServerOptions {
-  guardian: Guardian;
+  readonly guardian: Guardian;
   /** Path of the Temporal CLI, as `findTemporalBinary` returns it. */
-  binary: string;
-  /** Folder of the state file, made when missing. Without it the state is kept in memory and lost at the end. */
-  dataDir?: string;
+  readonly binary: string;
+  /** Folder of the state file, made when missing. Default: the state is kept in memory and lost at the end. */
+  readonly dataDir?: string;
   /** gRPC port on 127.0.0.1. */
-  port: number;
-  /** Port of the Web UI; without it there is none. */
-  uiPort?: number;
+  readonly port: number;
+  /** Port of the Web UI; default: no Web UI. */
+  readonly uiPort?: number;
   /** Made at start when missing; "default" always exists. */
-  namespace?: string;
+  readonly namespace?: string;
   /** Name → type, as in `{ GpuPool: "Keyword" }`. */
-  searchAttributes: Readonly<Record<string, TemporalAttributeType>>;
-  logger: Logger;
+  readonly searchAttributes: Readonly<Record<string, TemporalAttributeType>>;
+  readonly logger: Logger;
 }
 
 export interface TemporalServer {
   /** host:port of the gRPC service. */
-  address: string;
-  uiUrl: string | null;
-  process: ManagedProcess;
+  readonly address: string;
+  readonly uiUrl: string | null;
+  readonly process: ManagedProcess;
 }
 
 type Attributes = TemporalServerOptions["searchAttributes"];
@@ -55,7 +55,7 @@ async function missingAttributes(connection: Connection, namespace: string, want
 }
 
 async function isReady(port: number, namespace: string, wanted: Attributes): Promise<boolean> {
-  // gRPC waits a second or more after a refused connection, longer than the server needs to come up.
+  // After a refused connection gRPC waits a second or more, which is longer than the server needs to start.
   if (!(await isListening(port))) {
     return false;
   }
@@ -66,7 +66,7 @@ async function isReady(port: number, namespace: string, wanted: Attributes): Pro
     if (missing.length === 0) {
       return true;
     }
-    // The server takes --search-attribute only when it makes the namespace, so an older state file lacks new ones.
+    // The server applies --search-attribute only when it makes the namespace, so an older state file lacks new ones.
     const searchAttributes = Object.fromEntries(missing.map(([name, type]) => [name, ATTRIBUTE_TYPES[type]]));
     await connection.operatorService.addSearchAttributes({ namespace, searchAttributes });
     return Object.keys(await missingAttributes(connection, namespace, wanted)).length === 0;
@@ -76,8 +76,8 @@ async function isReady(port: number, namespace: string, wanted: Attributes): Pro
 }
 
 /**
- * Starts Temporal's own development server on 127.0.0.1 and resolves when it answers, with the namespace and the
- * search attributes there. Throws with the server's last output when it ends early or is not ready within 60 s.
+ * Starts Temporal's development server on 127.0.0.1. Resolves when it answers and has the namespace and the search
+ * attributes. @throws Error with the server's last output when it ends early or is not ready within 60 s.
  */
 export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
   const { guardian, binary, dataDir, port, uiPort, namespace = "default", searchAttributes, logger } = options;
@@ -117,7 +117,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       await delay(POLL_MS);
       continue;
     }
-    // What a server writes while it is being stopped would push the reason out of the tail.
+    // Read the tail before the stop, whose output would replace the reason.
     const [why, tail] = [ended ? "it ended" : `not ready in ${START_TIMEOUT_MS} ms`, server.outputTail()];
     await server.stop();
     throw new Error(

@@ -2,12 +2,12 @@ import { Readable } from "node:stream";
 import type { FastifyRequest } from "fastify";
 import { storageErrors } from "./errors.ts";
 
-/** An upload, whichever way the client sent it. */
+/** An upload, independent of the form in which the client sent it. */
 export interface UploadBody {
-  bytes: Readable;
-  mimetype: string;
-  cacheControl: string;
-  userMetadata: Record<string, unknown> | null;
+  readonly bytes: Readable;
+  readonly mimetype: string;
+  readonly cacheControl: string;
+  readonly userMetadata: Record<string, unknown> | null;
 }
 
 const MULTIPART_ENVELOPE_BYTES = 64 * 1024;
@@ -22,7 +22,7 @@ function parseUserMetadata(text: string | null): Record<string, unknown> | null 
       return value as Record<string, unknown>;
     }
   } catch {
-    // answered below, with the other things that are no object
+    // Refused below, as is JSON that is no object.
   }
   throw storageErrors.invalidRequest("metadata must be a JSON object");
 }
@@ -68,8 +68,9 @@ async function readMultipart(request: FastifyRequest, contentType: string, limit
 }
 
 /**
- * Reads an upload as storage-js sends it: multipart for Blob, File and FormData (held in memory, the size limit
- * holds), anything else as a raw stream. Throws StorageError 400 for what cannot be read, 413 beyond the limit.
+ * Reads an upload as storage-js sends it: multipart for Blob, File and FormData (read into memory, at most
+ * `limitBytes`), everything else as a raw stream.
+ * @throws StorageError 400 when it cannot be read, 413 beyond the limit.
  */
 export async function readUploadBody(request: FastifyRequest, limitBytes: number): Promise<UploadBody> {
   const contentType = request.headers["content-type"];

@@ -12,7 +12,7 @@ const bucketBody = z.object({
 });
 const newBucketBody = bucketBody.extend({ id: z.string().optional(), name: z.string() });
 
-/** What a body leaves out stays as it is. */
+/** Settings that are missing in the body keep their present value. */
 function settingsOf(
   body: z.infer<typeof bucketBody>,
   present: Pick<BucketRow, "public" | "file_size_limit" | "allowed_mime_types">,
@@ -25,7 +25,7 @@ function settingsOf(
   };
 }
 
-/** `/bucket`: create, list, get, update, empty, delete. The service role sees buckets, nobody else does. */
+/** `/bucket`: create, list, get, update, empty, delete. Only the service role sees buckets. */
 export function bucketRoutes(app: FastifyInstance, context: StorageContext): void {
   const { metadata, files } = context;
 

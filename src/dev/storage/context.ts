@@ -7,18 +7,18 @@ import type { StorageFiles } from "./files.ts";
 import type { StorageMetadata } from "./metadata.ts";
 import { checkBucketName, checkObjectName } from "./names.ts";
 
-/** What every storage route works with. */
+/** Shared by all storage routes. */
 export interface StorageContext {
-  auth: GatewayAuth;
-  pool: Pool;
-  metadata: StorageMetadata;
-  files: StorageFiles;
-  fileSizeLimitBytes: number;
+  readonly auth: GatewayAuth;
+  readonly pool: Pool;
+  readonly metadata: StorageMetadata;
+  readonly files: StorageFiles;
+  readonly fileSizeLimitBytes: number;
 }
 
 export interface ObjectAddress {
-  bucketId: string;
-  name: string;
+  readonly bucketId: string;
+  readonly name: string;
 }
 
 /** Bucket and object name of a request to `…/:bucket/*`. Throws InvalidKey or InvalidBucketName (400). */
@@ -33,8 +33,8 @@ export function bucketOf(request: FastifyRequest): string {
 }
 
 /**
- * Whether the caller may do more than read public objects and use signed URLs: the service role alone, since no
- * policy on `storage.objects` grants anything to the others. Throws Unauthorized (403) for a forged token.
+ * Whether the caller may do more than read public objects and use signed URLs. Only the service role may, because no
+ * policy on `storage.objects` grants anything to other roles. Throws Unauthorized (403) for a forged token.
  */
 export async function isService(context: StorageContext, request: FastifyRequest): Promise<boolean> {
   try {
@@ -51,7 +51,7 @@ export async function requireService(context: StorageContext, request: FastifyRe
   }
 }
 
-/** The grant in `?token=`, if it is for this verb and this object. Throws InvalidSignature (400) otherwise. */
+/** The grant in `?token=`. Throws InvalidSignature (400) unless it is for this verb and this object. */
 export async function requireGrant(
   context: StorageContext,
   request: FastifyRequest,
@@ -74,7 +74,7 @@ export async function requireGrant(
   return grant;
 }
 
-/** Parses a JSON body or throws InvalidRequest (400) naming each wrong field. */
+/** Parses a JSON body. Throws InvalidRequest (400), naming each wrong field. */
 export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknown): z.infer<Schema> {
   const parsed = schema.safeParse(body ?? {});
   if (parsed.success) {

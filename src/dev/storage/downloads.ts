@@ -39,7 +39,7 @@ async function send(context: StorageContext, request: FastifyRequest, reply: Fas
     reply.header("content-range", `bytes */${metadata.size}`);
     throw error;
   }
-  // An overwrite between the row's reading and this line has removed the version; its row then names another.
+  // An overwrite since the row was read has deleted this version's bytes; then the row names another version.
   const bytes = await context.files.open(object.version, range);
   if (bytes === null) {
     const again = await context.metadata.findObject(address.bucketId, address.name);
@@ -78,7 +78,7 @@ function infoOf(object: ObjectRow | null): Record<string, unknown> {
   };
 }
 
-/** Reading that needs no key: objects of public buckets, and signed URLs. */
+/** Routes that need no key: they read objects of public buckets and serve signed URLs. */
 export function openDownloadRoutes(app: FastifyInstance, context: StorageContext): void {
   const publicAddress = async (request: FastifyRequest): Promise<ObjectAddress> => {
     const address = addressOf(request);
@@ -107,7 +107,7 @@ export function openDownloadRoutes(app: FastifyInstance, context: StorageContext
   });
 }
 
-/** Reading with a key. To anyone but the service role objects are not there, as under row-level security. */
+/** Routes that need a key. Other roles than the service role get 404, as under row-level security. */
 export function downloadRoutes(app: FastifyInstance, context: StorageContext): void {
   const visibleAddress = async (request: FastifyRequest): Promise<ObjectAddress> => {
     const address = addressOf(request);

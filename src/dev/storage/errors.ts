@@ -1,4 +1,4 @@
-/** An error that storage answers to its caller: an HTTP status and storage-api's own code. */
+/** An error in an answer to a caller of storage: an HTTP status and the code that storage-api gives it. */
 export class StorageError extends Error {
   readonly status: number;
   readonly code: string;
@@ -10,7 +10,7 @@ export class StorageError extends Error {
   }
 }
 
-/** The one table of what storage refuses, in the words of the cloud where it has words. */
+/** All errors of storage, with the texts of hosted Supabase where it has them. */
 export const storageErrors = {
   bucketNotFound: () => new StorageError(404, "Bucket not found", "Bucket not found"),
   objectNotFound: () => new StorageError(404, "not_found", "Object not found"),

@@ -8,25 +8,25 @@ import { storageErrors } from "./errors.ts";
 import type { ByteRange } from "./names.ts";
 
 export interface StoredFile {
-  version: string;
-  sizeBytes: number;
-  md5Hex: string;
+  readonly version: string;
+  readonly sizeBytes: number;
+  readonly md5Hex: string;
 }
 
 export interface StorageFiles {
-  /** Stores a stream under a version of its own. Throws "Payload too large" (413) beyond `limitBytes`. */
+  /** Stores a stream under a new version. Throws "Payload too large" (413) beyond `limitBytes`. */
   receive(source: Readable, limitBytes: number): Promise<StoredFile>;
-  /** Opens a version for reading, or null when its bytes are not (any more) on disk. */
+  /** Opens a version for reading; null when its bytes are not on disk. */
   open(version: string, range: ByteRange | null): Promise<Readable | null>;
-  /** Forgets a version. An absent one is fine. */
+  /** Deletes a version's bytes, if they exist. */
   remove(version: string): Promise<void>;
 }
 
 const VERSION = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * Bytes on disk, one file per upload, named by a fresh version and never by what a caller wrote: no name can lead
- * out of the directory, and an overwrite never touches bytes that somebody is reading.
+ * The bytes on disk: one file per upload, named by a new version and never by a caller's text. So no name can lead
+ * out of the directory, and an overwrite never changes bytes that a download is reading.
  */
 export async function openStorageFiles(directory: string): Promise<StorageFiles> {
   const incoming = join(directory, "incoming");
@@ -43,7 +43,7 @@ export async function openStorageFiles(directory: string): Promise<StorageFiles>
       const meter = new Transform({
         transform(chunk: Buffer, _encoding, done) {
           sizeBytes += chunk.length;
-          // The rest of an oversized body is read and dropped, so that the client gets its 413 and no broken pipe.
+          // Reads and drops the rest of an oversized body, so that the client gets 413 and not a broken connection.
           if (sizeBytes > limitBytes) {
             return done();
           }

@@ -2,7 +2,7 @@ import type { Pool } from "pg";
 import { z } from "zod";
 import type { ObjectMetadata } from "./metadata.ts";
 
-/** The body of a list request, with the cloud's defaults. */
+/** The body of a list request, with hosted Supabase's defaults. */
 export const listRequest = z.object({
   prefix: z.string().default(""),
   limit: z.int().min(1).max(1000).default(100),
@@ -18,17 +18,17 @@ export const listRequest = z.object({
 
 export type ListRequest = z.infer<typeof listRequest>;
 
-/** A file, or a folder (everything but its name is null), relative to the asked prefix. */
+/** A file or a folder directly under the requested prefix. A folder has only a name; its other fields are null. */
 export interface ListEntry {
-  name: string;
-  id: string | null;
-  updated_at: Date | null;
-  created_at: Date | null;
-  last_accessed_at: Date | null;
-  metadata: ObjectMetadata | null;
+  readonly name: string;
+  readonly id: string | null;
+  readonly updated_at: Date | null;
+  readonly created_at: Date | null;
+  readonly last_accessed_at: Date | null;
+  readonly metadata: ObjectMetadata | null;
 }
 
-/** What lies directly under a prefix, as a file manager shows it: folders once, files with their metadata. */
+/** Lists the entries directly under a prefix: each folder once, files with their metadata. */
 export async function listObjects(pool: Pool, bucketId: string, request: ListRequest): Promise<ListEntry[]> {
   const folder = request.prefix.replace(/^\/+|\/+$/g, "");
   const prefix = folder === "" ? "" : `${folder}/`;

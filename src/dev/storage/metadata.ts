@@ -2,51 +2,51 @@ import type { Pool } from "pg";
 import { storageErrors } from "./errors.ts";
 
 export interface BucketRow {
-  id: string;
-  name: string;
-  owner: string | null;
-  public: boolean;
-  file_size_limit: number | null;
-  allowed_mime_types: string[] | null;
-  created_at: Date;
-  updated_at: Date;
+  readonly id: string;
+  readonly name: string;
+  readonly owner: string | null;
+  readonly public: boolean;
+  readonly file_size_limit: number | null;
+  readonly allowed_mime_types: string[] | null;
+  readonly created_at: Date;
+  readonly updated_at: Date;
 }
 
 export interface ObjectMetadata {
-  eTag: string;
-  size: number;
-  mimetype: string;
-  cacheControl: string;
-  lastModified: string;
-  contentLength: number;
-  httpStatusCode: number;
+  readonly eTag: string;
+  readonly size: number;
+  readonly mimetype: string;
+  readonly cacheControl: string;
+  readonly lastModified: string;
+  readonly contentLength: number;
+  readonly httpStatusCode: number;
 }
 
 export interface ObjectRow {
-  id: string;
-  name: string;
-  bucket_id: string;
-  owner: string | null;
-  version: string | null;
-  metadata: ObjectMetadata | null;
-  user_metadata: Record<string, unknown> | null;
-  created_at: Date;
-  updated_at: Date;
-  last_accessed_at: Date;
+  readonly id: string;
+  readonly name: string;
+  readonly bucket_id: string;
+  readonly owner: string | null;
+  readonly version: string | null;
+  readonly metadata: ObjectMetadata | null;
+  readonly user_metadata: Record<string, unknown> | null;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+  readonly last_accessed_at: Date;
 }
 
 export interface NewObject {
-  bucketId: string;
-  name: string;
-  version: string;
-  metadata: ObjectMetadata;
-  userMetadata: Record<string, unknown> | null;
+  readonly bucketId: string;
+  readonly name: string;
+  readonly version: string;
+  readonly metadata: ObjectMetadata;
+  readonly userMetadata: Record<string, unknown> | null;
 }
 
 export interface BucketSettings {
-  public: boolean;
-  fileSizeLimitBytes: number | null;
-  allowedMimeTypes: string[] | null;
+  readonly public: boolean;
+  readonly fileSizeLimitBytes: number | null;
+  readonly allowedMimeTypes: string[] | null;
 }
 
 // bigint arrives as text; sizes are far below 2^53.
@@ -66,29 +66,34 @@ function translated(error: unknown): unknown {
   return error;
 }
 
+/** Runs SQL; throws a StorageError where the caller is to blame. */
+type Query = <Row extends object>(sql: string, values: unknown[]) => Promise<Row[]>;
+
 export type StorageMetadata = ReturnType<typeof createStorageMetadata>;
 
-/** Rows of `storage.buckets` and `storage.objects`, as functions. Throws StorageError where a caller is to blame. */
+/** The rows of `storage.buckets` and `storage.objects`. Its functions throw a StorageError where the caller is to blame. */
 export function createStorageMetadata(pool: Pool) {
-  const rows = async <Row extends object>(sql: string, values: unknown[]): Promise<Row[]> => {
+  const query: Query = async <Row extends object>(sql: string, values: unknown[]) => {
     try {
       return (await pool.query<Row>(sql, values)).rows;
     } catch (error) {
       throw translated(error);
     }
   };
-  const settingsOf = (settings: BucketSettings): unknown[] => [
-    settings.public,
-    settings.fileSizeLimitBytes,
-    settings.allowedMimeTypes,
-  ];
+  return { ...bucketRows(query, pool), ...objectRows(query) };
+}
 
+function settingsOf(settings: BucketSettings): unknown[] {
+  return [settings.public, settings.fileSizeLimitBytes, settings.allowedMimeTypes];
+}
+
+function bucketRows(query: Query, pool: Pool) {
   return {
-    listBuckets: (): Promise<BucketRow[]> => rows(`select ${BUCKET_COLUMNS} from storage.buckets order by id`, []),
+    listBuckets: (): Promise<BucketRow[]> => query(`select ${BUCKET_COLUMNS} from storage.buckets order by id`, []),
 
     /** Throws "Bucket not found" (404). */
     async bucket(id: string): Promise<BucketRow> {
-      const [row] = await rows<BucketRow>(`select ${BUCKET_COLUMNS} from storage.buckets where id = $1`, [id]);
+      const [row] = await query<BucketRow>(`select ${BUCKET_COLUMNS} from storage.buckets where id = $1`, [id]);
       if (row === undefined) {
         throw storageErrors.bucketNotFound();
       }
@@ -97,19 +102,19 @@ export function createStorageMetadata(pool: Pool) {
 
     /** Throws Duplicate (409). */
     async createBucket(id: string, settings: BucketSettings): Promise<void> {
-      await rows(
+      await query(
         "insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types) values ($1, $1, $2, $3, $4)",
         [id, ...settingsOf(settings)],
       );
     },
 
-    /** Makes a public bucket unless one of this name is there, whatever its settings. */
+    /** Makes a public bucket, unless a bucket of this name exists, whatever its settings. */
     async ensurePublicBucket(id: string): Promise<void> {
-      await rows("insert into storage.buckets (id, name, public) values ($1, $1, true) on conflict do nothing", [id]);
+      await query("insert into storage.buckets (id, name, public) values ($1, $1, true) on conflict do nothing", [id]);
     },
 
     async updateBucket(id: string, settings: BucketSettings): Promise<void> {
-      await rows(
+      await query(
         `update storage.buckets set public = $2, file_size_limit = $3, allowed_mime_types = $4, updated_at = now()
          where id = $1`,
         [id, ...settingsOf(settings)],
@@ -124,9 +129,13 @@ export function createStorageMetadata(pool: Pool) {
         throw (error as { code?: string }).code === FOREIGN_KEY_VIOLATION ? storageErrors.bucketNotEmpty() : error;
       }
     },
+  };
+}
 
+function objectRows(query: Query) {
+  return {
     async findObject(bucketId: string, name: string): Promise<ObjectRow | null> {
-      const [row] = await rows<ObjectRow>("select * from storage.objects where bucket_id = $1 and name = $2", [
+      const [row] = await query<ObjectRow>("select * from storage.objects where bucket_id = $1 and name = $2", [
         bucketId,
         name,
       ]);
@@ -134,7 +143,7 @@ export function createStorageMetadata(pool: Pool) {
     },
 
     /**
-     * Books an object whose bytes are in place. `replacedVersion` names bytes that nobody points to any more.
+     * Inserts the row of an object whose bytes are stored already. `replacedVersion` names bytes that are now unused.
      * Throws Duplicate (409) when the name is taken and `upsert` is false, "Bucket not found" (404).
      */
     async putObject(object: NewObject, upsert: boolean): Promise<{ id: string; replacedVersion: string | null }> {
@@ -142,7 +151,7 @@ export function createStorageMetadata(pool: Pool) {
         ? `on conflict (bucket_id, name) do update set version = excluded.version, metadata = excluded.metadata,
              user_metadata = excluded.user_metadata, updated_at = now()`
         : "";
-      const [row] = await rows<{ id: string; replacedVersion: string | null }>(
+      const [row] = await query<{ id: string; replacedVersion: string | null }>(
         `insert into storage.objects (bucket_id, name, version, metadata, user_metadata)
          values ($1, $2, $3, $4, $5) ${onConflict}
          returning new.id, old.version as "replacedVersion"`,
@@ -152,9 +161,9 @@ export function createStorageMetadata(pool: Pool) {
     },
 
     deleteObjects: (bucketId: string, names: string[]): Promise<ObjectRow[]> =>
-      rows("delete from storage.objects where bucket_id = $1 and name = any($2) returning *", [bucketId, names]),
+      query("delete from storage.objects where bucket_id = $1 and name = any($2) returning *", [bucketId, names]),
 
     deleteAllObjects: (bucketId: string): Promise<ObjectRow[]> =>
-      rows("delete from storage.objects where bucket_id = $1 returning *", [bucketId]),
+      query("delete from storage.objects where bucket_id = $1 returning *", [bucketId]),
   };
 }

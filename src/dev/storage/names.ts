@@ -5,8 +5,8 @@ const MAX_OBJECT_NAME_CHARS = 1024;
 const MAX_BUCKET_NAME_CHARS = 100;
 
 /**
- * Accepts an object's name or throws InvalidKey (HTTP 400): empty, longer than 1024 characters, with characters
- * that the cloud refuses, or with an empty, `.` or `..` segment.
+ * Returns an object's name. Throws InvalidKey (HTTP 400) when it is empty or longer than 1024 characters, has a
+ * character that hosted Supabase refuses, or has an empty, `.` or `..` segment.
  */
 export function checkObjectName(name: string): string {
   const segments = name.split("/");
@@ -17,7 +17,7 @@ export function checkObjectName(name: string): string {
   return name;
 }
 
-/** Accepts a bucket's name or throws InvalidBucketName (HTTP 400). At most 100 characters, no slash. */
+/** Returns a bucket's name: at most 100 characters, no slash. Throws InvalidBucketName (HTTP 400) otherwise. */
 export function checkBucketName(name: string): string {
   const sound = name !== "." && name !== ".." && !name.includes("/") && name === name.trim();
   if (!sound || name.length > MAX_BUCKET_NAME_CHARS || !ALLOWED.test(name)) {
@@ -28,7 +28,7 @@ export function checkBucketName(name: string): string {
 
 const UNIT_BYTES: Record<string, number> = { "": 1, B: 1, KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 };
 
-/** Reads a bucket's size limit, a number of bytes or text such as `20MB`. Null is "no limit of its own". */
+/** Reads a bucket's size limit: a number of bytes, or a text such as `20MB`. Null means that the bucket has none. */
 export function parseSizeLimitBytes(limit: number | string | null): number | null {
   if (limit === null) {
     return null;
@@ -36,12 +36,14 @@ export function parseSizeLimitBytes(limit: number | string | null): number | nul
   const [, amount, unit] = /^(\d+(?:\.\d+)?)\s*([KMG]?B?)$/i.exec(String(limit)) ?? [];
   const factor = UNIT_BYTES[(unit ?? "?").toUpperCase()];
   if (amount === undefined || factor === undefined) {
-    throw storageErrors.invalidRequest(`file_size_limit "${limit}" is no number of bytes and no size such as "20MB"`);
+    throw storageErrors.invalidRequest(
+      `file_size_limit "${limit}" is neither a number of bytes nor a size such as "20MB"`,
+    );
   }
   return Math.floor(Number(amount) * factor);
 }
 
-/** Whether a bucket's list of mime types (null or empty: all) allows a type; `image/*` covers a family. */
+/** Whether a bucket's list of mime types (null or empty: all) allows a type; `image/*` allows a whole family. */
 export function mimeTypeAllowed(allowed: string[] | null, mimetype: string): boolean {
   if (allowed === null || allowed.length === 0) {
     return true;
@@ -54,13 +56,13 @@ export function mimeTypeAllowed(allowed: string[] | null, mimetype: string): boo
 }
 
 export interface ByteRange {
-  start: number;
-  end: number;
+  readonly start: number;
+  readonly end: number;
 }
 
 /**
- * Reads a `Range` header against an object of `sizeBytes`. Returns inclusive offsets; null where the whole object
- * is the answer (no header, a foreign unit, several ranges); throws InvalidRange (HTTP 416) beyond the end.
+ * Reads a `Range` header for an object of `sizeBytes`. Returns inclusive offsets, or null when the whole object has
+ * to be sent (no header, another unit than bytes, several ranges). Throws InvalidRange (HTTP 416) beyond the end.
  */
 export function parseRange(header: string | undefined, sizeBytes: number): ByteRange | null {
   const [, first, last] = /^bytes=(\d*)-(\d*)$/.exec(header?.trim() ?? "") ?? [];

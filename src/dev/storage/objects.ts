@@ -6,7 +6,7 @@ import { listObjects, listRequest } from "./list.ts";
 import type { ObjectRow } from "./metadata.ts";
 import { checkObjectName } from "./names.ts";
 
-/** How long a signed upload URL is good, as in the cloud: two hours. */
+/** A signed upload URL is valid for two hours, as on hosted Supabase. */
 export const SIGNED_UPLOAD_LIFETIME_SEC = 2 * 60 * 60;
 
 const removeBody = z.object({ prefixes: z.array(z.string()).min(1).max(1000) });
@@ -17,9 +17,14 @@ function removedObject({ version: _version, user_metadata: _userMetadata, ...obj
   return object;
 }
 
-/** List, remove and sign. */
+/** Routes that list and remove objects, and that sign URLs. */
 export function objectRoutes(app: FastifyInstance, context: StorageContext): void {
-  const { auth, metadata, files } = context;
+  listAndRemoveRoutes(app, context);
+  signRoutes(app, context);
+}
+
+function listAndRemoveRoutes(app: FastifyInstance, context: StorageContext): void {
+  const { metadata, files } = context;
 
   app.post("/object/list/:bucket", async (request) => {
     const body = parseBody(listRequest, request.body);
@@ -37,6 +42,10 @@ export function objectRoutes(app: FastifyInstance, context: StorageContext): voi
     }
     return removed.map(removedObject);
   });
+}
+
+function signRoutes(app: FastifyInstance, context: StorageContext): void {
+  const { auth, metadata } = context;
 
   app.post("/object/upload/sign/:bucket/*", async (request) => {
     const { bucketId, name } = addressOf(request);

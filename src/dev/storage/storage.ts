@@ -12,12 +12,12 @@ import { objectRoutes } from "./objects.ts";
 import { signedUploadRoutes, uploadRoutes } from "./uploads.ts";
 
 export interface StorageOptions {
-  auth: GatewayAuth;
-  pool: Pool;
-  directory: string;
-  fileSizeLimitBytes: number;
-  publicBucket: string;
-  logger: Logger;
+  readonly auth: GatewayAuth;
+  readonly pool: Pool;
+  readonly directory: string;
+  readonly fileSizeLimitBytes: number;
+  readonly publicBucket: string;
+  readonly logger: Logger;
 }
 
 function answerErrors(app: FastifyInstance, logger: Logger): void {
@@ -46,14 +46,16 @@ function answerErrors(app: FastifyInstance, logger: Logger): void {
       .send({
         statusCode: "500",
         error: "InternalError",
-        message: `Storage could not finish ${request.method} ${path}: its database or its disk failed, see the gateway's log; try again`,
+        message:
+          `Storage could not finish ${request.method} ${path}: its database or its disk failed. ` +
+          "Try again; the gateway's log has the reason.",
       });
   });
 }
 
 /**
- * Serves storage-api under the app's prefix: bytes in `directory`, rows in `storage.buckets` and `storage.objects`,
- * where an object's row appears only after its bytes are in place. Makes `publicBucket` if it is missing.
+ * Serves storage-api under the app's prefix, with the bytes in `directory` and rows in `storage.buckets` and
+ * `storage.objects`. An object's row is written only after its bytes. Makes `publicBucket` if it is missing.
  */
 export async function registerStorage(app: FastifyInstance, options: StorageOptions): Promise<void> {
   const context: StorageContext = {

@@ -41,8 +41,8 @@ async function store(context: StorageContext, request: FastifyRequest, address: 
     }
     return { Id: id, Key: `${address.bucketId}/${address.name}` };
   } catch (error) {
-    // Refused for certain, such as the loser of two uploads of one name: its bytes are nobody's. After any other
-    // error, a lost connection for one, the row may be there and point to them.
+    // A StorageError is a definite refusal (such as two uploads of one name), so the bytes have no row. After any
+    // other error, such as a lost connection, a row with these bytes may exist.
     if (error instanceof StorageError) {
       await files.remove(file.version);
     }
@@ -69,7 +69,7 @@ export function uploadRoutes(app: FastifyInstance, context: StorageContext): voi
   });
 }
 
-/** PUT `/object/upload/sign/:bucket/*?token=`: the token is all the caller needs. */
+/** PUT `/object/upload/sign/:bucket/*?token=`: needs no key beside the token. */
 export function signedUploadRoutes(app: FastifyInstance, context: StorageContext): void {
   takeBodiesAsStreams(app);
   app.put("/object/upload/sign/:bucket/*", async (request) => {

@@ -57,7 +57,7 @@ describe("the embedded Postgres", { timeout: 120_000 }, () => {
     await expect(postgres.dropDatabase("Odd name")).resolves.toBeUndefined();
   });
 
-  it("asks for the password, keeps it for the owner only, and listens on this machine only", async () => {
+  it("requires the password, keeps it readable by its owner only, and listens on this machine only", async () => {
     const wrong = `postgres://postgres:wrong@127.0.0.1:${port}/postgres`;
     await expect(query(wrong, "select 1")).rejects.toThrow("password authentication failed");
     const passwordFile = join(dataDir, "superuser-password");
@@ -72,7 +72,7 @@ describe("the embedded Postgres", { timeout: 120_000 }, () => {
     ]);
   });
 
-  it("goes on with the same data and the same password after a stop and after a kill -9", async () => {
+  it("keeps its data and its password over a stop and a kill -9", async () => {
     await query(postgres.superuserUrl, "create table kept (n int)");
     await query(postgres.superuserUrl, "insert into kept values (1)");
     await postgres.process.stop();
@@ -95,7 +95,7 @@ describe("the embedded Postgres", { timeout: 120_000 }, () => {
     expect(await query(postgres.superuserUrl, "select count(*)::int as n from kept")).toEqual([{ n: 2 }]);
   });
 
-  it("starts although a stranger has the pid that a dead server left in its lock file", async () => {
+  it("starts although another process has the pid that a dead server left in its lock file", async () => {
     process.kill(postgres.process.pid, "SIGKILL");
     await postgres.process.exited;
     const { uid, gid } = await stat(dataDir);
@@ -110,12 +110,12 @@ describe("the embedded Postgres", { timeout: 120_000 }, () => {
     await stranger.stop();
   });
 
-  it("names the port when another program has it", async () => {
+  it("names the port when another program uses it", async () => {
     const other = startPostgres({ guardian, dataDir: join(dataDir, "second"), port, ephemeral: true, logger });
     await expect(other).rejects.toThrow(`port ${port} on 127.0.0.1 cannot be used for Postgres (EADDRINUSE)`);
   });
 
-  it("shows the server's words when it cannot start", async () => {
+  it("quotes the server's output when it cannot start", async () => {
     const otherDir = join(dataDir, "third");
     const settings = { no_such_setting: "1" };
     const failed = startPostgres({

@@ -74,19 +74,19 @@ describe("a bootstrapped database behind PostgREST", { timeout: 120_000 }, () =>
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  it("cuts an answer at 1,000 rows, for the service role too", async () => {
+  it("limits an answer to 1,000 rows, for the service role too", async () => {
     for (const jwt of [undefined, await token("service_role")]) {
       const { status, body } = await get("/number", jwt);
       expect([status, (body as unknown[]).length]).toEqual([200, 1000]);
     }
   });
 
-  it("hides rows under RLS from anon and shows them to the service role", async () => {
+  it("hides rows under RLS from anon, not from the service role", async () => {
     expect(await get("/secret")).toEqual({ status: 200, body: [] });
     expect(await get("/secret", await token("service_role"))).toEqual({ status: 200, body: [{ n: 1 }] });
   });
 
-  it("tells functions who is asking through auth.uid() and auth.role()", async () => {
+  it("gives functions the caller's user and role by auth.uid() and auth.role()", async () => {
     const sub = "9b1f9c50-7d4e-4c1b-8a3f-0d2f0a6f2d11";
     const answer = await get("/rpc/who", await token("authenticated", { sub }));
     expect(answer.body).toEqual({ uid: sub, role: "authenticated", user: "authenticated" });
@@ -109,13 +109,13 @@ describe("a bootstrapped database behind PostgREST", { timeout: 120_000 }, () =>
     expect([status, (body as { code: string }).code]).toEqual([500, "57014"]);
   });
 
-  it("serves a table made later, after its schema was reloaded", async () => {
+  it("serves a table that was made later, once the schema is reloaded", async () => {
     await sql("create table later (n int); grant select on later to anon");
     await postgrest.reloadSchema();
     expect(await get("/later")).toEqual({ status: 200, body: [] });
   });
 
-  it("shows no secret in its command line", async () => {
+  it("has no secret in its command line", async () => {
     const args = execFileSync("ps", ["-ww", "-o", "args=", "-p", String(postgrest.process.pid)], { encoding: "utf8" });
     expect(args).toContain("postgrest");
     expect(args).not.toMatch(/secret|authenticator/);
@@ -136,7 +136,7 @@ describe("a bootstrapped database behind PostgREST", { timeout: 120_000 }, () =>
     await client.end();
   });
 
-  it("can be bootstrapped again, in several databases at once, with a new password", async () => {
+  it("can be bootstrapped again with a new password, in several databases at once", async () => {
     const names = ["one", "two", "three"];
     for (const name of names) {
       await postgres.createDatabase(name);

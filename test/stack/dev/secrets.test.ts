@@ -23,7 +23,7 @@ describe("the secrets of a data directory", () => {
     expect((await stat(join(dir, "secrets.json"))).mode & 0o777).toBe(0o600);
   });
 
-  it("of an older version keep what they have and get what they lack, for good", async () => {
+  it("of an older version are kept, and those that it lacked are added once", async () => {
     const { publishableKey: _public, secretKey: _secret, ...older } = await makeKeys();
     await writeFile(join(dir, "secrets.json"), JSON.stringify({ keys: older }), { mode: 0o600 });
     const filled = await read();
@@ -33,7 +33,7 @@ describe("the secrets of a data directory", () => {
     expect((await stat(join(dir, "secrets.json"))).mode & 0o777).toBe(0o600);
   });
 
-  it("that cannot be read are not made anew over what is there", async () => {
+  it("are not overwritten when they cannot be read", async () => {
     await writeFile(join(dir, "secrets.json"), '{"keys":');
     await expect(read()).rejects.toThrow(/secrets\.json cannot be read: delete it/);
     expect(await readFile(join(dir, "secrets.json"), "utf8")).toBe('{"keys":');

@@ -72,7 +72,7 @@ describe("the embedded Temporal server", { timeout: 120_000 }, () => {
     await second.process.stop();
   });
 
-  it("says what the server said when it cannot start", async () => {
+  it("quotes the server's output when it cannot start", async () => {
     const dataDir = join(dir, "broken");
     await mkdir(join(dataDir, "temporal.db"), { recursive: true });
     const port = await freePort();

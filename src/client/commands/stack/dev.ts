@@ -79,7 +79,7 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
     loadConfig(env);
     if (options.worker) {
       supervision = supervise({
-        start: () => stack.startWorker({}, (line) => isSdkChatter(line) || showLog(line)),
+        start: () => stack.startTemporalWorker({}, (line) => isSdkChatter(line) || showLog(line)),
         say: (line) => output.note(`gpu-pool: ${line}`),
         stopping: stopping.signal,
       });

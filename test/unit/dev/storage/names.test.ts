@@ -19,7 +19,7 @@ describe("the name of an object", () => {
     (name) => expect(() => checkObjectName(name)).toThrow(expect.objectContaining({ code: "InvalidKey", status: 400 })),
   );
 
-  it("is refused with any empty or upward segment, wherever it stands", () => {
+  it("is refused with an empty, `.` or `..` segment at any position", () => {
     const part = fc.constantFrom("..", ".", "", "a", "b.mp4", " ", "%2e%2e", "\\..");
     fc.assert(
       fc.property(fc.array(part, { maxLength: 6 }), (parts) => {
@@ -69,7 +69,7 @@ describe("a bucket's settings", () => {
     [null, null],
   ])("read the size limit %j as %j bytes", (given, bytes) => expect(parseSizeLimitBytes(given)).toBe(bytes));
 
-  it.each(["", "big", "MB", "-1"])("refuse the size limit %j with its name", (given) =>
+  it.each(["", "big", "MB", "-1"])("refuse the size limit %j and name it", (given) =>
     expect(() => parseSizeLimitBytes(given)).toThrow(/file_size_limit/),
   );
 
