@@ -22,14 +22,14 @@ const secretKeys = [
   '["x-worker-token"]',
 ];
 
-// Redaction has no "at any depth": these depths cover `config.supabase.serviceRoleKey` and `req.headers.authorization`.
+// Pino cannot redact at any depth. Three levels cover `config.supabase.serviceRoleKey` and `req.headers.authorization`.
 const redactedPaths = ["", "*.", "*.*."].flatMap((depth) =>
   secretKeys.map((key) => (key.startsWith("[") ? `${depth.replace(/\.$/, "")}${key}` : `${depth}${key}`)),
 );
 
 /**
- * A logger of JSON lines: `level` (a word), `time` (ISO), `pid`, `name`, `msg` and the given fields; an error goes under `err`.
- * Fields with a secret's name are replaced by `[redacted]` down to the third level. Writes to stdout unless told otherwise.
+ * A logger of JSON lines: `level` (a word), `time` (ISO), `pid`, `name`, `msg` and the given fields, an error as `err`.
+ * Fields with a secret's name are replaced by `[redacted]` down to the third level. Default destination: stdout.
  */
 export function createLogger(options: { level: string; name: string; destination?: DestinationStream }): Logger {
   const settings = {
@@ -43,7 +43,7 @@ export function createLogger(options: { level: string; name: string; destination
   return options.destination ? pino(settings, options.destination) : pino(settings);
 }
 
-/** Lets the Temporal SDK log through `logger`: pass the answer to `Runtime.install({ logger })`. */
+/** Makes the Temporal SDK log to `logger`: pass the result to `Runtime.install({ logger })`. */
 export function temporalLogger(logger: Logger): TemporalLogger {
   function log(level: LogLevel, message: string, meta: LogMetadata = {}): void {
     const { error, ...fields } = meta;

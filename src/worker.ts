@@ -25,11 +25,11 @@ import { bundleWorkflows } from "./worker/workflow-bundle.ts";
 
 const EX_CONFIG = 78;
 const SHUTDOWN_GRACE = "5s";
-/** Some 0.2 MB each. A worker's workflow sleeps nearly all its life and is short to replay, so few need to be at hand. */
+/** About 0.2 MB each. A worker workflow sleeps nearly all its life and is quickly replayed, so few need to be cached. */
 const MAX_CACHED_WORKFLOWS = 120;
-/** Gzip, the default, holds some 40 MB of buffers for messages of a few kB. */
+/** Gzip, the default, holds about 40 MB of buffers for messages of a few kB. */
 const UNCOMPRESSED: GrpcCompressionConfig = { codec: "none" };
-/** Of the server's enum IndexedValueType. */
+/** Value of the server's enum IndexedValueType. */
 const INDEXED_VALUE_TYPE_KEYWORD = 2;
 
 /** The Temporal worker process: serves workflows and activities until SIGTERM or SIGINT. */
@@ -54,7 +54,7 @@ async function main(): Promise<void> {
 
   const { taskQueue } = config.temporal;
   const common = { connection, namespace, shutdownGraceTime: SHUTDOWN_GRACE } as const;
-  const workers = await Promise.all([
+  const temporalWorkers = await Promise.all([
     Worker.create({
       ...common,
       workflowBundle: await workflowBundle(),
@@ -66,14 +66,14 @@ async function main(): Promise<void> {
       ...common,
       taskQueue: runpodTaskQueue(taskQueue),
       activities: { ...activities.provider },
-      // Held by the server, for all worker processes together.
+      // The server applies this limit to all Temporal workers together.
       maxTaskQueueActivitiesPerSecond: config.provider.maxCallsPerSec,
     }),
   ]);
   logger.info({ taskQueue, namespace, address: connectionOptions.address }, "serving");
   void ensureUpkeep(new Client({ connection, namespace }), taskQueue, logger);
   try {
-    await Promise.all(workers.map((worker) => worker.run()));
+    await Promise.all(temporalWorkers.map((temporalWorker) => temporalWorker.run()));
   } finally {
     await runpod.close();
     await connection.close();
@@ -82,7 +82,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Without its search attributes a namespace refuses to start workers; Temporal Cloud wants them made by hand. */
+/** A namespace without these search attributes refuses to start our workflows. On Temporal Cloud they are made by hand. */
 async function ensureSearchAttributes(connection: NativeConnection, namespace: string, logger: Logger): Promise<void> {
   const names = SEARCH_ATTRIBUTES.map(({ name }) => name);
   try {
@@ -96,12 +96,12 @@ async function ensureSearchAttributes(connection: NativeConnection, namespace: s
   } catch (error) {
     logger.warn(
       { namespace, err: error },
-      `search attributes could not be checked; if workers do not start, add ${names.join(", ")} (Keyword) to the namespace`,
+      `search attributes could not be checked; if workflows do not start, add ${names.join(", ")} (Keyword) to the namespace`,
     );
   }
 }
 
-/** The bundle made by the build where there is one; else the sources are bundled now. */
+/** The bundle that the build made; without a build, the sources are bundled now. */
 async function workflowBundle(): Promise<WorkflowBundleOption> {
   const codePath = fileURLToPath(new URL("../workflow-bundle.js", import.meta.url));
   return existsSync(codePath) ? { codePath } : await bundleWorkflows();

@@ -3,44 +3,34 @@ import { type DestinationStream, type Logger, pino } from "pino";
 import type { Config } from "../config/config.ts";
 import { createLogger } from "../logger.ts";
 import { DatabaseError } from "../supabase/database-error.ts";
-import type { LogLine, LogStore } from "../supabase/log-store.ts";
+import type { LogStore } from "../supabase/log-store.ts";
+import { createLogBuffer, type Dropped, type LogBuffer } from "./log-buffer.ts";
+import { lineOf, readLine, SEVERITIES } from "./log-lines.ts";
 
-/** What an outage may pile up: some tens of MB, with the longest lines that are kept. */
+/** Lines kept while the database does not answer: some tens of MB if all are as long as allowed. */
 const CAPACITY_LINES = 10_000;
-const LONGEST_LINE = 32_000;
 const CLOSE_WITHIN_MS = 8_000;
 const LONGEST_PAUSE_MS = 60_000;
-
-const SEVERITIES = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const;
-type Severity = (typeof SEVERITIES)[number];
-const SEVERITY_OF: Readonly<Record<string, Severity>> = {
-  trace: "DEBUG",
-  debug: "DEBUG",
-  info: "INFO",
-  warn: "WARNING",
-  error: "ERROR",
-  fatal: "CRITICAL",
-};
 
 export interface DatabaseLogs {
   /** Takes pino's JSON lines and never waits for the database. */
   readonly stream: DestinationStream;
-  /** Sends what is left, for at most eight seconds, and says how many lines were lost. */
+  /** Sends the lines that wait, for at most eight seconds, and logs how many were lost. */
   close(): Promise<void>;
 }
 
 export interface DatabaseLogsOptions {
   readonly store: Pick<LogStore, "insert">;
-  /** Who logs: the name of this process. */
+  /** The name of this process in `system_logs`. */
   readonly sourceId: string;
   readonly batchSize: number;
   readonly flushMs: number;
-  /** Writes elsewhere than to `stream`: troubles of the database must not be logged into it. */
+  /** Must not write to `stream`: failures of the database would be logged into the database. */
   readonly logger: Logger;
   readonly capacity?: number;
 }
 
-/** The log of the Temporal worker: stdout and, where it is enabled, the database beside it, each from its own level. */
+/** The log of the Temporal worker: to stdout and, if enabled, to the database, each with its own level. */
 export function openLogs(
   settings: Config["log"],
   store: Pick<LogStore, "insert">,
@@ -63,17 +53,16 @@ export function openLogs(
 }
 
 /**
- * Sends log lines to `system_logs` in batches: when one is full, and at least every `flushMs`. While the database is
- * away lines wait; what exceeds the capacity is dropped, the least severe first and of these the oldest, and the first
- * line that arrives afterwards says how many.
+ * Sends log lines to `system_logs` in batches: when a batch is full, and at least every `flushMs`. While the database
+ * does not answer, lines wait. Beyond the capacity the least severe lines are dropped, the oldest of these first, and
+ * the next batch begins with a line that says how many.
  */
 export function createDatabaseLogs(options: DatabaseLogsOptions): DatabaseLogs {
-  const { store, sourceId, batchSize, flushMs, logger, capacity = CAPACITY_LINES } = options;
+  const { sourceId, batchSize, flushMs, logger, capacity = CAPACITY_LINES } = options;
   const waiting = createLogBuffer(capacity);
+  const sender = createSender(options, waiting);
   let sending: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
-  let failures = 0;
-  let refused = 0;
 
   function schedule(delayMs: number): void {
     timer ??= setTimeout(() => {
@@ -83,16 +72,57 @@ export function createDatabaseLogs(options: DatabaseLogsOptions): DatabaseLogs {
   }
 
   async function flush(): Promise<void> {
-    sending ??= sendAll().finally(() => {
+    sending ??= sender.send().finally(() => {
       sending = null;
       if (waiting.size() > 0) {
-        schedule(Math.min(LONGEST_PAUSE_MS, flushMs * 2 ** Math.min(failures, 10)));
+        schedule(Math.min(LONGEST_PAUSE_MS, flushMs * 2 ** Math.min(sender.failures(), 10)));
       }
     });
     await sending;
   }
 
-  async function sendAll(): Promise<void> {
+  return {
+    stream: {
+      write(text) {
+        waiting.add(readLine(sourceId, text));
+        if (waiting.size() >= batchSize && sender.failures() === 0) {
+          void flush();
+        } else {
+          schedule(flushMs);
+        }
+      },
+    },
+    async close() {
+      let timeUp: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => (timeUp = setTimeout(resolve, CLOSE_WITHIN_MS)));
+      await Promise.race([(async () => (await flush(), await flush()))(), late]);
+      clearTimeout(timeUp);
+      if (timer !== null) {
+        clearTimeout(timer);
+      }
+      const dropped = Object.values(waiting.takeDropped()).reduce((sum, count) => sum + count, 0);
+      const lost = waiting.size() + sender.refused() + dropped;
+      if (lost > 0) {
+        logger.warn({ lost }, "log lines did not reach the database");
+      }
+    },
+  };
+}
+
+interface Sender {
+  /** Sends all waiting lines, batch by batch, until one batch gets no answer. Never rejects. */
+  send(): Promise<void>;
+  /** Batches without an answer since the last answer. */
+  failures(): number;
+  /** Lines that the database has refused so far. */
+  refused(): number;
+}
+
+function createSender({ store, sourceId, batchSize, logger }: DatabaseLogsOptions, waiting: LogBuffer): Sender {
+  let failures = 0;
+  let refused = 0;
+
+  async function send(): Promise<void> {
     while (waiting.size() > 0) {
       const dropped = waiting.takeDropped();
       const batch = waiting.take(batchSize);
@@ -102,7 +132,7 @@ export function createDatabaseLogs(options: DatabaseLogsOptions): DatabaseLogs {
         refused += await store.insert(lines);
       } catch (error) {
         if (isRefusal(error)) {
-          // The same lines would be refused for ever, and every later one behind them.
+          // Sent again, these lines would be refused again and block all later ones.
           refused += lines.length;
           logger.error({ err: error, lines: lines.length }, "log lines were refused by the database and are lost");
           continue;
@@ -121,121 +151,18 @@ export function createDatabaseLogs(options: DatabaseLogsOptions): DatabaseLogs {
     }
   }
 
-  return {
-    stream: {
-      write(text) {
-        waiting.add(readLine(sourceId, text));
-        if (waiting.size() >= batchSize && failures === 0) {
-          void flush();
-        } else {
-          schedule(flushMs);
-        }
-      },
-    },
-    async close() {
-      let timeUp: NodeJS.Timeout | undefined;
-      const late = new Promise<void>((resolve) => (timeUp = setTimeout(resolve, CLOSE_WITHIN_MS)));
-      await Promise.race([(async () => (await flush(), await flush()))(), late]);
-      clearTimeout(timeUp);
-      if (timer !== null) {
-        clearTimeout(timer);
-      }
-      const lost = waiting.size() + refused + Object.values(waiting.takeDropped()).reduce((sum, n) => sum + n, 0);
-      if (lost > 0) {
-        logger.warn({ lost }, "log lines did not reach the database");
-      }
-    },
-  };
+  return { send, failures: () => failures, refused: () => refused };
 }
-
-type Dropped = Partial<Record<Severity, number>>;
 
 function describeDropped(dropped: Dropped): string | null {
   const parts = SEVERITIES.flatMap((severity) => (dropped[severity] ? [`${dropped[severity]} ${severity}`] : []));
   return parts.length === 0 ? null : `log lines were dropped while the database was away: ${parts.join(", ")}`;
 }
 
-/** An answer that says no to these very lines; anything else may pass. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof DatabaseError && error.status >= 400 && error.status < 500 && !TRANSIENT.has(error.status);
-}
-// 401, 403 and 404: keys and schema can be put right without a restart.
+// Operators can correct keys (401, 403) and schema (404) without a restart, so these lines wait.
 const TRANSIENT = new Set([401, 403, 404, 408, 409, 429]);
 
-type Line = LogLine & { readonly level: Severity };
-
-function lineOf(sourceId: string, level: Severity, message: string, metadata: LogLine["metadata"]): Line {
-  const timestamp = new Date().toISOString();
-  return { timestamp, level, message, source_type: "orchestrator_gpu", source_id: sourceId, metadata };
-}
-
-function readLine(sourceId: string, text: string): Line {
-  let entry: Record<string, unknown>;
-  try {
-    entry = JSON.parse(text.slice(0, LONGEST_LINE), storable) as Record<string, unknown>;
-  } catch {
-    // Too long, or not written by pino: its beginning as it is.
-    const level = SEVERITY_OF[/"level":"(\w+)"/.exec(text)?.[1] ?? ""] ?? "INFO";
-    return lineOf(sourceId, level, String(storable("", text.trim().slice(0, 2_000))), {});
-  }
-  const { level, time, msg, name: _name, taskId, workerId, worker, ...fields } = entry;
-  const ofWorker = workerId ?? worker;
-  return {
-    ...lineOf(sourceId, SEVERITY_OF[String(level)] ?? "INFO", typeof msg === "string" ? msg : "(no message)", fields),
-    ...(typeof time === "string" && { timestamp: time }),
-    ...(typeof taskId === "string" && { task_id: taskId }),
-    ...(typeof ofWorker === "string" && { worker_id: ofWorker }),
-  };
-}
-
-/** Postgres keeps neither NUL nor half a surrogate pair in JSON, and one of them would lose the whole batch. */
-function storable(_key: string, value: unknown): unknown {
-  return typeof value === "string" ? value.replace(/\0|[\ud800-\udfff]/gu, "\ufffd") : value;
-}
-
-interface LogBuffer {
-  size(): number;
-  add(line: Line): void;
-  /** The oldest. */
-  take(count: number): Line[];
-  /** What was taken and not sent, and what had been counted as dropped before. */
-  putBack(lines: readonly Line[], dropped: Dropped): void;
-  takeDropped(): Dropped;
-}
-
-function createLogBuffer(capacity: number): LogBuffer {
-  let lines: Line[] = [];
-  let dropped: Dropped = {};
-
-  function makeRoom(): void {
-    while (lines.length > capacity) {
-      const least = SEVERITIES.find((severity) => lines.some(({ level }) => level === severity)) ?? "DEBUG";
-      // A tenth at once: finding the least severe costs a look at all.
-      let surplus = Math.max(lines.length - capacity, Math.floor(capacity / 10));
-      const before = lines.length;
-      lines = lines.filter(({ level }) => level !== least || surplus-- <= 0);
-      dropped[least] = (dropped[least] ?? 0) + before - lines.length;
-    }
-  }
-
-  return {
-    size: () => lines.length,
-    add(line) {
-      lines.push(line);
-      makeRoom();
-    },
-    take: (count) => lines.splice(0, count),
-    putBack(taken, counted) {
-      lines = [...taken, ...lines];
-      for (const [severity, count] of Object.entries(counted) as [Severity, number][]) {
-        dropped[severity] = (dropped[severity] ?? 0) + count;
-      }
-      makeRoom();
-    },
-    takeDropped() {
-      const counted = dropped;
-      dropped = {};
-      return counted;
-    },
-  };
+/** Whether the database refuses these very lines; other errors may pass. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof DatabaseError && error.status >= 400 && error.status < 500 && !TRANSIENT.has(error.status);
 }

@@ -14,8 +14,8 @@ import {
 } from "../contract/upkeep.ts";
 
 /**
- * Makes sure that the janitor is scheduled as this version wants it and that notifications are delivered. Runs at
- * each start of a Temporal worker, in any number of them at once; a failure is logged, for pools work without both.
+ * Ensures that the janitor's schedule is this version's and that the workflow that delivers notifications runs. Every
+ * Temporal worker calls it at its start; several may at once. A failure is only logged, because pools work without both.
  */
 export async function ensureUpkeep(client: Client, taskQueue: string, logger: Logger): Promise<void> {
   try {
@@ -45,7 +45,7 @@ async function ensureJanitor(client: Client, taskQueue: string): Promise<void> {
       workflowId: scheduleId,
       taskQueue,
       args: [{ taskQueue }],
-      // A round that nobody serves must not keep the next one from starting.
+      // Overlap is skipped: a round that no Temporal worker serves would block all later rounds.
       workflowExecutionTimeout: "4m",
     },
   } satisfies ScheduleOptions;
@@ -56,7 +56,7 @@ async function ensureJanitor(client: Client, taskQueue: string): Promise<void> {
       throw error;
     }
     const { spec, policies, action } = wanted;
-    // Its state is the operators': one that they paused stays so.
+    // Keeps the state, so that a schedule that an operator paused stays paused.
     await client.schedule.getHandle(scheduleId).update(({ state }) => ({ spec, policies, action, state }));
   }
 }

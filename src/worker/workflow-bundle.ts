@@ -3,9 +3,9 @@ import { fileURLToPath } from "node:url";
 import { bundleWorkflowCode, DefaultLogger } from "@temporalio/worker";
 
 /**
- * The code of the workflows as the sandbox runs it, with the converter that survives whatever operators send. All that
- * runs or replays workflows takes it from here.
- * @param entry another module to take the workflows from.
+ * The workflows' code as the sandbox runs it, with the payload converter that accepts malformed messages of operators.
+ * Everything that runs or replays workflows must use it.
+ * @param entry module with the workflows; default: src/workflows/index.ts.
  */
 export async function bundleWorkflows(entry?: URL): Promise<{ code: string }> {
   const file = (name: string) => new URL(`../workflows/${name}${extname(import.meta.url)}`, import.meta.url);

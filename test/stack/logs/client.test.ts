@@ -43,13 +43,13 @@ describe("gpu-pool logs", () => {
     return lines.map((line) => (JSON.parse(line) as { message: string }).message);
   }
 
-  it("says on stderr when nothing matches", async () => {
+  it("reports on stderr that nothing matches", async () => {
     const { exitCode, stdout, stderr } = await runClient(["logs"], { cwd, env });
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "" });
     expect(stderr).toContain("no log lines match");
   });
 
-  it("filters by worker, task, level, source and age, and prints the newest, oldest first", async () => {
+  it("filters by worker, task, level, source and age, and prints the newest lines in the order of their age", async () => {
     await log("old", { timestamp: new Date(Date.now() - 3 * 3_600_000).toISOString() });
     await log("debug", { log_level: "DEBUG" });
     await log("of a task", { task_id: TASK, log_level: "ERROR" });
@@ -72,7 +72,7 @@ describe("gpu-pool logs", () => {
     ]);
   });
 
-  it("prints lines for people, without anything that a terminal would obey", async () => {
+  it("prints lines for people, without control sequences for the terminal", async () => {
     await log("evil \u001b[2J message", {
       worker_id: "w-3",
       source_id: "w-3",
@@ -83,7 +83,7 @@ describe("gpu-pool logs", () => {
     expect(stdout).toMatch(/^\d\d-\d\d \d\d:\d\d:\d\d INFO {5}w-3 evil  message: boom task=[0-9a-f-]{36} n=1\n?$/);
   });
 
-  it("names what is wrong with an option, with exit code 2", async () => {
+  it("names the wrong option, with exit code 2", async () => {
     for (const [args, said] of [
       [["--level", "loud"], "Expected one of debug, info, warning, error, critical."],
       [["--task", "x"], "Expected a task's id, a UUID."],
@@ -96,7 +96,7 @@ describe("gpu-pool logs", () => {
     }
   });
 
-  it("follows until it is stopped, and shows each line once", async () => {
+  it("follows the log until it is stopped, and prints each line once", async () => {
     const client = launchClient(["logs", "--follow", "--json", "--worker", "w-4"], { cwd, env });
     let out = "";
     client.stdout.on("data", (part: Buffer) => (out += part.toString("utf8")));
@@ -119,7 +119,7 @@ describe("gpu-pool logs", () => {
     expect(shown).toEqual(["before", "after", "last"]);
   });
 
-  it("misses no line that was written first and committed later", async () => {
+  it("misses no line that was written early and committed late", async () => {
     const database = connectDatabase({ url: api.url, serviceRoleKey: api.keys.serviceRoleKey });
     const reader = createLogReader(database, { worker: "w-6" });
     await reader.latest(10);

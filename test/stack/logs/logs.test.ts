@@ -37,7 +37,7 @@ describe("the table system_logs", () => {
     ...fields,
   });
 
-  it("takes a batch from the service role, under the spellings of levels that loggers use", async () => {
+  it("accepts a batch from the service role, with levels as loggers spell them", async () => {
     const task = randomUUID();
     const logs = [
       line("levels", { level: "WARN", timestamp: "2026-01-02T03:04:05Z", task_id: task, metadata: { a: 1 } }),
@@ -51,7 +51,7 @@ describe("the table system_logs", () => {
     ]);
   });
 
-  it("counts lines that cannot be kept and writes the others, without unreadable details", async () => {
+  it("counts lines that cannot be stored and writes the others, without unreadable details", async () => {
     const logs = [
       line("mixed", { level: "LOUD" }),
       line("mixed", { message: null }),
@@ -68,7 +68,7 @@ describe("the table system_logs", () => {
     expect(long?.message).toHaveLength(8_000);
   });
 
-  it("names what is wrong with a batch that is none", async () => {
+  it("refuses a malformed batch and names what is wrong", async () => {
     const none = await asService().rpc("func_insert_logs_batch", { logs: { level: "INFO" } });
     expect(none).toMatchObject({ status: 400, error: { message: "logs must be an array of log lines, got object" } });
     const many = await asService().rpc("func_insert_logs_batch", { logs: Array(1_001).fill(line("many")) });
@@ -76,7 +76,7 @@ describe("the table system_logs", () => {
     expect(await rowsOf("many")).toEqual([]);
   });
 
-  it("takes a worker's lines under its own name only, and a task only if the worker held it", async () => {
+  it("accepts a worker's lines under its own name only, and with a task only if the worker held it", async () => {
     const { queue } = api;
     const pool = await queue.newPool();
     const [worker = "", other = ""] = await queue.newWorkers(pool, 2);
@@ -102,7 +102,7 @@ describe("the table system_logs", () => {
     expect(await rowsOf(other)).toEqual([]);
   });
 
-  it("is written, read and cleaned up by nobody with the public key", async () => {
+  it("cannot be written, read or cleaned up with the public key", async () => {
     const anyone = api.client(api.keys.anonKey);
     const attempts = [
       await anyone.rpc("func_insert_logs_batch", { logs: [line("intruder")] }),
@@ -114,7 +114,7 @@ describe("the table system_logs", () => {
     expect(attempts.map(({ status }) => status)).toEqual([401, 401, 401, 401, 401]);
   });
 
-  it("loses what is older than the retention, in parts, and nothing else", async () => {
+  it("is cleared of lines older than the retention, in batches, and of no other line", async () => {
     const store = logStore(connectDatabase({ url: api.url, serviceRoleKey: api.keys.serviceRoleKey }));
     await api.queue.rows(`insert into system_logs (timestamp, source_type, source_id, log_level, message)
       select now() - make_interval(hours => age), 'worker', 'aged', 'INFO', age::text
@@ -126,7 +126,7 @@ describe("the table system_logs", () => {
     expect(left).toEqual([{ message: "47" }]);
   });
 
-  it("cannot be emptied by a retention of nothing", async () => {
+  it("cannot be emptied by a retention of zero", async () => {
     for (const [hours, said] of [
       [0, "0"],
       [null, "nothing"],

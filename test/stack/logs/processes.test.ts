@@ -32,7 +32,7 @@ describe("the processes with logs in the database", () => {
     );
   const messages = async (source: string) => (await lines(source)).map(({ message }) => message);
 
-  it("tell the story of a task, from the Temporal worker and from the GPU worker, up to its last line", async () => {
+  it("log the life of a task, from the Temporal worker and from the GPU worker, to the last line", async () => {
     const [task] = await stack.submit(1);
     await expect.poll(() => messages("orchestrator_gpu")).toContain("serving");
     await expect.poll(() => messages("worker")).toContain("GPU worker ends");
@@ -43,7 +43,7 @@ describe("the processes with logs in the database", () => {
     expect(own?.source_id).toBe("one");
   });
 
-  it("are looked after: the janitor is scheduled and the sender of notifications runs", async () => {
+  it("include the upkeep: the janitor is scheduled and the workflow that delivers notifications runs", async () => {
     const { taskQueue } = stack.config.temporal;
     const sender = stack.temporal.workflow.getHandle(notificationsWorkflowId(taskQueue));
     await expect.poll(async () => (await sender.describe()).status.name).toBe("RUNNING");
@@ -51,7 +51,7 @@ describe("the processes with logs in the database", () => {
     expect(schedule.action).toMatchObject({ workflowType: "janitor", taskQueue });
   });
 
-  it("send what is left of the log when they are stopped", async () => {
+  it("send the rest of their log when they are stopped", async () => {
     await worker.stop();
     expect(await messages("orchestrator_gpu")).toContain("stopped");
   });

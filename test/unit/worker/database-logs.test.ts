@@ -8,7 +8,7 @@ import type { LogLine } from "../../../src/supabase/log-store.ts";
 
 const AN_HOUR_MS = 3_600_000;
 
-/** A database whose moods the test sets, and the log of a process that writes to it. */
+/** A database whose answers the test sets, and the log of a process that writes to it. */
 function stage(options: { batchSize?: number; capacity?: number; flushMs?: number } = {}) {
   const batches: LogLine[][] = [];
   const said: string[] = [];
@@ -22,7 +22,7 @@ function stage(options: { batchSize?: number; capacity?: number; flushMs?: numbe
     store: {
       async insert(lines) {
         if (status !== null) {
-          throw new DatabaseError("func_insert_logs_batch", status, "", "told to fail", null);
+          throw new DatabaseError("func_insert_logs_batch", status, "", "set to fail", null);
         }
         batches.push([...lines]);
         return 0;
@@ -35,7 +35,7 @@ function stage(options: { batchSize?: number; capacity?: number; flushMs?: numbe
 }
 
 describe("the database as a destination of the log", () => {
-  it("sends a full batch at once, and what is left at the end", async () => {
+  it("sends a full batch at once, and the rest at the end", async () => {
     const { logs, logger, batches, messages } = stage();
     for (const n of [1, 2, 3, 4]) {
       logger.info(`line ${n}`);
@@ -45,7 +45,7 @@ describe("the database as a destination of the log", () => {
     expect(messages()).toEqual(["line 1", "line 2", "line 3", "line 4"]);
   });
 
-  it("sends a line that waits alone after the flush interval", async () => {
+  it("sends an incomplete batch after the flush interval", async () => {
     const { logger, messages } = stage({ flushMs: 20 });
     logger.info("alone");
     await expect.poll(messages).toEqual(["alone"]);
@@ -67,7 +67,7 @@ describe("the database as a destination of the log", () => {
     expect(JSON.stringify(batches)).not.toContain("hidden");
   });
 
-  it("keeps lines in order through an outage, which it speaks of once", async () => {
+  it("keeps lines in order through an outage, which it logs once", async () => {
     const { logs, logger, messages, said, answer } = stage({ batchSize: 2, flushMs: 10 });
     answer(503);
     for (const n of [1, 2, 3, 4, 5]) {
@@ -81,7 +81,7 @@ describe("the database as a destination of the log", () => {
     await logs.close();
   });
 
-  it("drops the oldest of the least severe beyond its capacity, and says how many of what", async () => {
+  it("drops the oldest of the least severe lines beyond its capacity, and logs how many of each severity", async () => {
     const { logs, logger, batches, messages, answer } = stage({ batchSize: 100, capacity: 4 });
     answer(0);
     logger.error("error 1");
@@ -103,7 +103,7 @@ describe("the database as a destination of the log", () => {
     expect(batches[0]?.[0]).toMatchObject({ level: "WARNING", metadata: { dropped: { DEBUG: 3, INFO: 1 } } });
   });
 
-  it("gives up on lines that the database refuses, so that they do not stop the later ones", async () => {
+  it("drops lines that the database refuses, so that they do not block later ones", async () => {
     const { logs, logger, messages, said, answer } = stage({ batchSize: 1 });
     answer(400);
     logger.info("poison");
@@ -115,7 +115,7 @@ describe("the database as a destination of the log", () => {
     expect(said.at(-1)).toBe("log lines did not reach the database");
   });
 
-  it("says at the end how many lines were lost when no answer came", async () => {
+  it("logs at the end how many lines were lost when no answer came", async () => {
     const { logs, logger, said, answer } = stage();
     answer(0);
     logger.info("never arrives");
@@ -123,7 +123,7 @@ describe("the database as a destination of the log", () => {
     expect(said.at(-1)).toBe("log lines did not reach the database");
   });
 
-  it("takes out what Postgres cannot keep, and cuts a line that is too long", async () => {
+  it("replaces characters that Postgres refuses, and cuts a line that is too long", async () => {
     const { logs, logger, batches } = stage();
     logger.error({ odd: "a\u0000b\ud800c" }, "nul \u0000");
     logger.error({ huge: "x".repeat(100_000) }, "long");
@@ -145,7 +145,7 @@ describe("the log of a GPU worker", () => {
         if (answers.status === 200) {
           batches.push(args.p_logs);
         }
-        return { status: answers.status, error: answers.status === 200 ? null : { message: "told to fail" } };
+        return { status: answers.status, error: answers.status === 200 ? null : { message: "set to fail" } };
       },
     };
     const sender = createLogSender(client as never, "w-1", capacity);
@@ -153,7 +153,7 @@ describe("the log of a GPU worker", () => {
     return { sender, logger, batches, answers, messages: () => batches.flat().map(({ message }) => message) };
   }
 
-  it("waits for the next beat, and goes out with level, time and task", async () => {
+  it("waits for the next heartbeat, and is sent with level, time and task", async () => {
     const { sender, logger, batches } = pod();
     logger.warn({ task_id: "t-1", attempt: 2 }, "task failed");
     expect(batches).toEqual([]);
@@ -164,7 +164,7 @@ describe("the log of a GPU worker", () => {
     expect(Date.parse(String(batches[0]?.[0]?.["timestamp"]))).toBeGreaterThan(Date.now() - 60_000);
   });
 
-  it("survives an outage within its capacity, and says how many lines that cost", async () => {
+  it("is kept through an outage up to its capacity, and says how many lines were dropped", async () => {
     const { sender, logger, answers, messages } = pod(3);
     answers.status = 503;
     logger.error("error");
@@ -178,7 +178,7 @@ describe("the log of a GPU worker", () => {
     expect(messages()).toEqual(["log lines were dropped while the database was away: 2", "error", "info 2", "info 3"]);
   });
 
-  it("stops when the worker's credential is refused or the database knows no logs", async () => {
+  it("is no longer sent when the worker's credential is refused or the database has no function for logs", async () => {
     for (const status of [401, 404]) {
       const { sender, logger, answers, batches } = pod();
       answers.status = status;

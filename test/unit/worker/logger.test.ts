@@ -17,13 +17,13 @@ describe("createLogger", () => {
     expect(new Date(String(lines[0]?.["time"])).toISOString()).toBe(lines[0]?.["time"]);
   });
 
-  it("leaves out what is below the level", () => {
+  it("leaves out lines below the level", () => {
     const { lines, logger } = captured("error");
     logger.warn("not shown");
     expect(lines).toEqual([]);
   });
 
-  it("replaces secrets at the top, one and two levels down", () => {
+  it("replaces secrets at the top level and at the two levels below it", () => {
     const { lines, logger } = captured();
     logger.info({
       apiKey: "hush",

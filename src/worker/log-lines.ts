@@ -1,0 +1,47 @@
+import type { LogLine } from "../supabase/log-store.ts";
+
+const LONGEST_LINE = 32_000;
+
+/** The levels of `system_logs`, from the least severe. */
+export const SEVERITIES = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const;
+export type Severity = (typeof SEVERITIES)[number];
+const SEVERITY_OF: Readonly<Record<string, Severity>> = {
+  trace: "DEBUG",
+  debug: "DEBUG",
+  info: "INFO",
+  warn: "WARNING",
+  error: "ERROR",
+  fatal: "CRITICAL",
+};
+
+export type Line = LogLine & { readonly level: Severity };
+
+export function lineOf(sourceId: string, level: Severity, message: string, metadata: LogLine["metadata"]): Line {
+  const timestamp = new Date().toISOString();
+  return { timestamp, level, message, source_type: "orchestrator_gpu", source_id: sourceId, metadata };
+}
+
+/** Reads a line of pino's log. */
+export function readLine(sourceId: string, text: string): Line {
+  let entry: Record<string, unknown>;
+  try {
+    entry = JSON.parse(text.slice(0, LONGEST_LINE), storable) as Record<string, unknown>;
+  } catch {
+    // The line is too long or not JSON: its first 2,000 characters are the message.
+    const level = SEVERITY_OF[/"level":"(\w+)"/.exec(text)?.[1] ?? ""] ?? "INFO";
+    return lineOf(sourceId, level, String(storable("", text.trim().slice(0, 2_000))), {});
+  }
+  const { level, time, msg, name: _name, taskId, workerId, worker, ...fields } = entry;
+  const ofWorker = workerId ?? worker;
+  return {
+    ...lineOf(sourceId, SEVERITY_OF[String(level)] ?? "INFO", typeof msg === "string" ? msg : "(no message)", fields),
+    ...(typeof time === "string" && { timestamp: time }),
+    ...(typeof taskId === "string" && { task_id: taskId }),
+    ...(typeof ofWorker === "string" && { worker_id: ofWorker }),
+  };
+}
+
+/** Postgres refuses NUL and lone surrogates in JSON; one of them would lose the whole batch. */
+function storable(_key: string, value: unknown): unknown {
+  return typeof value === "string" ? value.replace(/\0|[\ud800-\udfff]/gu, "\ufffd") : value;
+}
