@@ -34,7 +34,7 @@ async function answer(name: string, handler: FunctionHandler, request: Request):
   }
 }
 
-/** Runs a shared handler as a hosted function, open to browsers of any origin as the database's own API is. */
+/** Runs a shared handler as a hosted function. Browsers of any origin may call it, as they may the database's API. */
 export function serve(name: string, handler: FunctionHandler): void {
   Deno.serve(async (request) => {
     const response =

@@ -14,8 +14,8 @@ import { attemptName, heldAttempt, publicUrl, storedPath, storeFile } from "./ta
 import { workerFunction } from "./worker-function.ts";
 
 interface StoredFiles {
-  path: string;
-  thumbnailPath: string | null;
+  readonly path: string;
+  readonly thumbnailPath: string | null;
 }
 
 function decode(body: Body, field: string): Uint8Array<ArrayBuffer> {
@@ -25,7 +25,7 @@ function decode(body: Body, field: string): Uint8Array<ArrayBuffer> {
       return bytes;
     }
   } catch {
-    // Said below, with the field's name.
+    // Reported below, with the field's name.
   }
   throw badField(field, "a file's bytes in base64");
 }
@@ -55,7 +55,7 @@ async function storeFiles(
   return { path: await store(filename, bytes), thumbnailPath };
 }
 
-/** What the caller says is in storage already: a path, or the public address of an object in the bucket. */
+/** The files that the caller has stored already, by their path, or by the public address of an object in the bucket. */
 function namedFiles(body: Body, context: FunctionContext): StoredFiles {
   const thumbnailPath = optionalText(body, "thumbnail_storage_path", ANY_TEXT);
   const path = optionalText(body, "storage_path", ANY_TEXT);
@@ -73,7 +73,7 @@ function namedFiles(body: Body, context: FunctionContext): StoredFiles {
   return { path: stored, thumbnailPath };
 }
 
-/** Ends a task with files that are in storage. Throws FunctionFailure 409 when the database does not see them there. */
+/** Completes a task with stored files. Throws FunctionFailure 409 when the database does not find them in storage. */
 export async function finishWithFiles(
   taskId: string,
   leaseToken: string | null,
@@ -102,8 +102,8 @@ export async function finishWithFiles(
 
 /**
  * Completes a task: with the file itself (`file_data`, `filename`, `first_frame_data?`, `first_frame_filename?`), with
- * `storage_path` of an uploaded object, or with its public address as `output_location`. The database sees the object in
- * storage before it believes it.
+ * `storage_path` of an uploaded object, or with its public address as `output_location`. The database verifies that the
+ * object is in storage.
  */
 export const completeTask: FunctionHandler = workerFunction("complete-task", async (body, caller, context) => {
   const taskId = text(body, "task_id", UUID);

@@ -1,6 +1,6 @@
 import type { ClientAnswer, FunctionClient } from "./function-context.ts";
 
-/** A refusal on its way to the answer: an HTTP status, a code for programs, and the field at fault if there is one. */
+/** A refusal that becomes the answer: HTTP status, code for programs, and the wrong field if there is one. */
 export class FunctionFailure extends Error {
   readonly status: number;
   readonly code: string;
@@ -22,7 +22,7 @@ const CODES: Record<number, string> = {
   409: "conflict",
 };
 
-/** How a refusal of the database is told to the caller: as what it is, or as 503 when it is no refusal at all. */
+/** Translates an error of the database: a refusal keeps its meaning, any other error becomes 503. */
 export function databaseFailure(
   name: string,
   error: NonNullable<ClientAnswer<unknown>["error"]>,
@@ -34,7 +34,7 @@ export function databaseFailure(
     const text = hint ? `${message}. ${hint}` : message;
     return new FunctionFailure(status, CODES[status] ?? "refused", text, details || undefined);
   }
-  // Without a code it is the gateway, which does not know the key, that refuses.
+  // A 401 without a code comes from the gateway, which does not know the key.
   if (code.startsWith("PGRST3") || (httpStatus === 401 && code === "")) {
     return new FunctionFailure(401, "unauthorized", message);
   }
@@ -47,7 +47,7 @@ export function databaseFailure(
   return new FunctionFailure(503, "database_error", `${name} failed (${code || "no answer"}): ${message}`);
 }
 
-/** Calls a function of the database. Throws FunctionFailure with what it refused and why. */
+/** Calls a function of the database. @throws FunctionFailure with the reason when it refuses or fails. */
 export async function callDatabase(
   client: FunctionClient,
   name: string,

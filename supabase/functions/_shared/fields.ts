@@ -6,15 +6,15 @@ export const UUID = { pattern: /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
 export const ANY_TEXT = { pattern: /[^]/, wanted: "a text that is not empty" };
 
 interface Wanted {
-  pattern: RegExp;
-  wanted: string;
+  readonly pattern: RegExp;
+  readonly wanted: string;
 }
 
 export function badField(field: string, wanted: string): FunctionFailure {
   return new FunctionFailure(400, "invalid_request", `${field} must be ${wanted}`, field);
 }
 
-/** The body as an object. Throws a 400 when it is anything else. */
+/** Reads the body as an object. Throws a 400 when it is not one. */
 export async function readBody(request: Request): Promise<Body> {
   const body: unknown = await request.json().catch(() => null);
   if (typeof body === "object" && body !== null && !Array.isArray(body)) {
@@ -23,7 +23,7 @@ export async function readBody(request: Request): Promise<Body> {
   throw new FunctionFailure(400, "invalid_request", "body must be a JSON object", "body");
 }
 
-/** A field's text. Throws a 400 that names the field. */
+/** Reads a text field. Throws a 400 that names the field when it is absent or does not match. */
 export function text(body: Body, field: string, { pattern, wanted }: Wanted): string {
   const value = body[field];
   if (typeof value === "string" && pattern.test(value)) {
@@ -41,8 +41,9 @@ const FILENAME = { pattern: /^(?!\.{1,2}$)[^/]+$/, wanted: "a file's name, witho
 const LONGEST_FILENAME_CHARS = 200;
 
 /**
- * A file's name made fit for storage, since old workers put prompts into theirs: what is no letter, digit, dot, hyphen or
- * underscore becomes an underscore, and a long name loses its end before the extension. Throws a 400 for what names no file.
+ * Reads a file's name and makes it valid for storage, because workers of the incumbent put prompts into theirs. Every
+ * character but letters, digits, dots, hyphens and underscores becomes an underscore; a long name is cut before its
+ * extension. Throws a 400 when the field names no file.
  */
 export function filename(body: Body, field: string): string {
   const clean = text(body, field, FILENAME).replace(/[^A-Za-z0-9._-]/gu, "_");

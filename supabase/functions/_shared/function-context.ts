@@ -1,14 +1,14 @@
-/** What a call of supabase-js answers, as far as the functions look at it. */
+/** The part of a supabase-js answer that the functions use. */
 export interface ClientAnswer<Data> {
-  data: Data | null;
-  /** Of the HTTP answer; 0 or absent: none came. */
-  status?: number;
-  error: {
-    message: string;
-    code?: string | undefined;
-    statusCode?: string | undefined;
-    details?: string | null | undefined;
-    hint?: string | null | undefined;
+  readonly data: Data | null;
+  /** HTTP status; 0 or absent when there was no answer. */
+  readonly status?: number;
+  readonly error: {
+    readonly message: string;
+    readonly code?: string | undefined;
+    readonly statusCode?: string | undefined;
+    readonly details?: string | null | undefined;
+    readonly hint?: string | null | undefined;
   } | null;
 }
 
@@ -18,7 +18,7 @@ export interface FunctionClient {
   from(table: string): {
     select(columns: string): { match(wanted: Record<string, unknown>): PromiseLike<ClientAnswer<unknown[]>> };
   };
-  storage: {
+  readonly storage: {
     from(bucket: string): {
       createSignedUploadUrl(
         path: string,
@@ -34,18 +34,18 @@ export interface FunctionClient {
   };
 }
 
-/** What the host of a function hands to it: no globals, no environment, so that Deno and Node run the same code. */
+/** What the host gives to a function. A function uses no globals and no environment, so it runs on Deno and on Node. */
 export interface FunctionContext {
-  videoBucket: string;
-  /** A client with the public key and the given extra headers: the database judges the caller. */
+  readonly videoBucket: string;
+  /** A client with the public key and these extra headers, by which the database checks the caller's permissions. */
   asCaller(headers: Record<string, string>): FunctionClient;
-  /** A client with the service key: no row is closed to it. */
+  /** A client with the service key, which may read and write every row. */
   asService(): FunctionClient;
 }
 
 export type FunctionHandler = (request: Request, context: FunctionContext) => Promise<Response>;
 
-/** Refuses in the shape that all workers' functions share: `error` for programs, `message` for people. */
+/** A refusal in the shape that all functions for workers share: `error` for programs, `message` for people. */
 export function refusal(status: number, error: string, message: string, field?: string): Response {
   return Response.json({ error, message, ...(field !== undefined && { field }) }, { status });
 }
@@ -54,9 +54,10 @@ const OPAQUE_KEY = /^sb_(?:secret|publishable)_/;
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /**
- * The headers by which the database knows a caller. One of the project's opaque keys goes on as `apikey`, for only there
- * does the gateway take it for a role's. Any other bearer that is no JWT is a personal access token, which travels in a
- * header of its own, since PostgREST would refuse it as a broken JWT. A lone `apikey` counts as bearer.
+ * The headers by which the database identifies a caller. An opaque key of the project is also sent as `apikey`, because
+ * the gateway derives a role from that header only. Any other bearer that is no JWT is a personal access token; it is
+ * sent as `x-api-token`, because PostgREST would refuse it as a broken JWT. An `apikey` without `Authorization` counts
+ * as bearer.
  */
 export function callerHeaders(request: Request): Record<string, string> {
   const headers: Record<string, string> = {};

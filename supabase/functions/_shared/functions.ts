@@ -11,7 +11,7 @@ import {
 import { tasks } from "./tasks.ts";
 import { markTaskFailed, updateTaskStatus } from "./update-task.ts";
 
-/** Every function by its name with hyphens; all of them answer with underscores too. */
+/** Every function by its name with hyphens; each is also served under its name with underscores. */
 export const FUNCTIONS: Readonly<Record<string, FunctionHandler>> = {
   "claim-next-task": claimNextTask,
   "complete-task": completeTask,

@@ -14,16 +14,16 @@ import { allowedAttempt, attemptName, heldAttempt } from "./task-files.ts";
 import { workerFunction } from "./worker-function.ts";
 
 interface UploadRequest {
-  taskId: string;
-  leaseToken: string | null;
-  filename: string;
-  thumbnailFilename: string | null;
+  readonly taskId: string;
+  readonly leaseToken: string | null;
+  readonly filename: string;
+  readonly thumbnailFilename: string | null;
 }
 
 interface SignedUpload {
-  url: string;
-  token: string;
-  path: string;
+  readonly url: string;
+  readonly token: string;
+  readonly path: string;
 }
 
 const CONTENT_TYPE = { pattern: /^[\w.+-]+\/[\w.+-]+(?:\s*;.*)?$/, wanted: "a mime type such as video/mp4" };
@@ -46,7 +46,7 @@ function parse(body: Body): UploadRequest {
   };
 }
 
-/** The names to store under: as given by who shows its lease, with the attempt in them for who knows of none. */
+/** Checks the permission. Returns how to name the files: unchanged with a lease token, else with the attempt in them. */
 async function authorize(upload: UploadRequest, caller: FunctionClient): Promise<(filename: string) => string> {
   if (upload.leaseToken === null) {
     const attempt = await heldAttempt(caller, upload.taskId);
@@ -60,7 +60,7 @@ async function authorize(upload: UploadRequest, caller: FunctionClient): Promise
 async function sign(client: FunctionClient, bucket: string, path: string): Promise<SignedUpload> {
   const files = client.storage.from(bucket);
   let signed = await files.createSignedUploadUrl(path);
-  // The object is there when a worker that died after its upload resumes the same lease: it may send it again.
+  // A worker that died after its upload and resumes the same lease finds the object there and may overwrite it.
   if (signed.error?.statusCode === "409") {
     signed = await files.createSignedUploadUrl(path, { upsert: true });
   }
@@ -71,9 +71,10 @@ async function sign(client: FunctionClient, bucket: string, path: string): Promi
 }
 
 /**
- * Hands the holder of a task's open lease an URL to upload its file to, `{task_id}/{filename}`, and on request one
- * more for a thumbnail. The database decides as the caller; the service key only signs. Answers 400 naming the bad
- * field, 401 and 403 for who may not, 405, 503 when the database does not answer. Throws when signing fails.
+ * Gives the holder of a task's open lease a URL for the upload of its file, `{task_id}/{filename}`, and on request
+ * another for a thumbnail. The database checks the caller's permission; the service key only signs. Answers 400 naming
+ * the wrong field, 401 or 403 without permission, 405, and 503 when the database does not answer. Throws when signing
+ * fails.
  */
 export const generateUploadUrl: FunctionHandler = workerFunction(
   "generate-upload-url",

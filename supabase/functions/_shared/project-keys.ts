@@ -1,16 +1,16 @@
 interface KeyNames {
-  /** The secret with all keys of this kind, a JSON object by their names. */
-  dictionary: string;
+  /** The secret with all keys of this kind: a JSON object, name → key. */
+  readonly dictionary: string;
   /** The secret with the one key of older projects. */
-  legacy: string;
+  readonly legacy: string;
 }
 
 export const PUBLIC_KEY: KeyNames = { dictionary: "SUPABASE_PUBLISHABLE_KEYS", legacy: "SUPABASE_ANON_KEY" };
 export const SERVICE_KEY: KeyNames = { dictionary: "SUPABASE_SECRET_KEYS", legacy: "SUPABASE_SERVICE_ROLE_KEY" };
 
 /**
- * The project's own key among a hosted function's secrets: the opaque one named `default`, else the first one, else the
- * older kind. Throws an error that names the secrets, never their values.
+ * Finds the project's own key among a hosted function's secrets: the opaque key named `default`, else the first opaque
+ * key, else the legacy key. @throws Error that names the secrets, never their values.
  */
 export function keyOf({ dictionary, legacy }: KeyNames, secret: (name: string) => string | undefined): string {
   const keys = parse(dictionary, secret(dictionary) || "{}");
@@ -28,7 +28,7 @@ function parse(name: string, text: string): Record<string, unknown> {
       return keys as Record<string, unknown>;
     }
   } catch {
-    // Said below; the parser's own message would show a part of the value.
+    // Reported below: the parser's message would show a part of the value.
   }
-  throw new Error(`the secret ${name} is no JSON object of keys by their names: set it anew`);
+  throw new Error(`the secret ${name} is no JSON object of keys by their names: set it again`);
 }

@@ -5,15 +5,15 @@ import { workerFunction } from "./worker-function.ts";
 
 const RUN_TYPE = { pattern: /^(?:gpu|api)$/, wanted: "gpu or api" };
 
-/** A name for the machine of a caller that gives none: one for each token, so that it gets its own task back. */
+/** A name for the machine of a caller that gives none: the same for the same token, so it gets its open task again. */
 async function machineOf(token: string): Promise<string> {
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)));
   return `token-${Array.from(hash.subarray(0, 6), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
 /**
- * `{worker_id?, run_type?}`, without `worker_id` by personal access token only → 200 with the task and its lease, 204 when
- * there is none to be had.
+ * `{worker_id?, run_type?}` → 200 with the task and its lease, 204 when the queue has no task for this worker. Only a
+ * personal access token may leave out `worker_id`.
  */
 export const claimNextTask: FunctionHandler = workerFunction(
   "claim-next-task",
@@ -26,20 +26,20 @@ export const claimNextTask: FunctionHandler = workerFunction(
     if (typeof task === "object" && task !== null) {
       return Response.json(task);
     }
-    // A worker that is draining finds nothing, and that is an answer; one that nobody booked would wait for ever.
+    // A draining worker gets no task and ends soon. A worker without a row would never get one, so it gets an error.
     if (status !== "unknown") {
       return new Response(null, { status: 204 });
     }
     throw new FunctionFailure(
       409,
       "unknown_worker",
-      `no worker has the id ${workerId}: it has to be booked first`,
+      `no worker has the id ${workerId}: it has to be registered first`,
       "worker_id",
     );
   },
 );
 
-/** `{run_type?}` → `{totals}`: what may be claimed and what runs, of what the caller may see. */
+/** `{run_type?}` → `{totals}`: counts of the claimable and the running tasks that the caller may see. */
 export const taskCounts: FunctionHandler = workerFunction("task-counts", async (body, caller) =>
   Response.json(await callDatabase(caller, "task_counts", { p_run_type: optionalText(body, "run_type", RUN_TYPE) })),
 );
@@ -56,7 +56,7 @@ export const getPredecessorOutput: FunctionHandler = workerFunction("get-predece
   Response.json(await callDatabase(caller, "api_predecessor_output", { p_task_id: text(body, "task_id", UUID) })),
 );
 
-/** The segments of a run, whichever project it is of, in order. Throws a 400 for who may not ask so. */
+/** The segments of a run of any project, in order. Throws a 400 unless the caller has the service key. */
 async function segmentsOfAnyProject(runId: string, caller: FunctionClient): Promise<unknown[]> {
   const { kind } = await callDatabase(caller, "api_caller", {});
   if (kind !== "service") {
@@ -73,7 +73,7 @@ async function segmentsOfAnyProject(runId: string, caller: FunctionClient): Prom
   return segments.toSorted((one, other) => one.segment_index - other.segment_index);
 }
 
-/** `{run_id, project_id?}`, without `project_id` by service key only → `[{segment_index, output_location}]`, in order. */
+/** `{run_id, project_id?}` → `[{segment_index, output_location}]`, in order. Only the service key may omit `project_id`. */
 export const getCompletedSegments: FunctionHandler = workerFunction("get-completed-segments", async (body, caller) => {
   const runId = text(body, "run_id", ANY_TEXT);
   const projectId = optionalText(body, "project_id", UUID);

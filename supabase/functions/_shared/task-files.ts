@@ -12,19 +12,19 @@ const TYPES: Record<string, string> = {
   json: "application/json",
 };
 
-/** A name that carries the attempt, so that a worker whose lease ended overwrites nothing. */
+/** Adds the attempt to a file's name, so that a worker whose lease has ended overwrites nothing. */
 export function attemptName(filename: string, attempt: number): string {
   const dot = filename.lastIndexOf(".");
   return dot > 0 ? `${filename.slice(0, dot)}_a${attempt}${filename.slice(dot)}` : `${filename}_a${attempt}`;
 }
 
-/** The attempt that the caller, who knows no lease token, holds open. Throws a 403 with the reason when it is none. */
+/** The open attempt of a caller without a lease token. Throws a 403 with the reason when it has none. */
 export async function heldAttempt(caller: FunctionClient, taskId: string): Promise<number> {
   const answer = await callDatabase(caller, "api_authorize_upload", { p_task_id: taskId });
   return allowedAttempt("api_authorize_upload", answer);
 }
 
-/** Reads an answer about an upload. Throws a 403 with the reason, or a 502 when the answer says nothing. */
+/** Reads the database's answer about an upload. Throws a 403 with the reason, or a 502 when it cannot be read. */
 export function allowedAttempt(name: string, answer: Record<string, unknown>): number {
   const { allowed, reason, attempt } = answer;
   if (allowed === true && typeof attempt === "number") {
@@ -37,7 +37,7 @@ export function allowedAttempt(name: string, answer: Record<string, unknown>): n
   throw new FunctionFailure(403, "upload_not_allowed", why);
 }
 
-/** Stores bytes under the task's id with the service key; the same name may be sent again. Answers the path. */
+/** Stores bytes under the task's id with the service key, overwriting an object of that name. Returns the path. */
 export async function storeFile(
   context: FunctionContext,
   taskId: string,
@@ -60,8 +60,8 @@ export function publicUrl(context: FunctionContext, path: string): string {
 }
 
 /**
- * The path of an object in the bucket for videos from its public address, whatever host stands before it and however its
- * name is encoded there; else null.
+ * The path of an object in the bucket for videos, read from its public address on any host, with the name encoded or
+ * not; null when it is not such an address.
  */
 export function storedPath(context: FunctionContext, location: string): string | null {
   const marker = `/storage/v1/object/public/${context.videoBucket}/`;

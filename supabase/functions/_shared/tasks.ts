@@ -12,7 +12,7 @@ async function create(request: Request, caller: FunctionClient): Promise<Respons
 async function list(query: URLSearchParams, caller: FunctionClient): Promise<Response> {
   for (const name of query.keys()) {
     if (!FILTERS.includes(name)) {
-      const message = `${name} is no filter: those are ${FILTERS.join(", ")}`;
+      const message = `${name} is no filter; the filters are ${FILTERS.join(", ")}`;
       throw new FunctionFailure(400, "invalid_request", message, name);
     }
   }
@@ -36,13 +36,13 @@ async function one(
   if (request.method === "GET" && action === undefined) {
     return Response.json(await callDatabase(caller, "api_get_task", { p_id: id }));
   }
-  const message = "a task takes GET, DELETE, and POST to its /cancel";
+  const message = "a task accepts GET, DELETE, and POST to its /cancel";
   throw new FunctionFailure(405, "method_not_allowed", message);
 }
 
 async function route(request: Request, caller: FunctionClient): Promise<Response> {
   const { pathname, searchParams } = new URL(request.url);
-  // Whatever stands before it: the gateway's /api, a host's /functions/v1, or nothing.
+  // The prefix may be the gateway's /api, a host's /functions/v1, or nothing.
   const [id, action, ...more] = pathname
     .replace(/^.*?\/tasks(?=\/|$)/, "")
     .split("/")
@@ -59,12 +59,12 @@ async function route(request: Request, caller: FunctionClient): Promise<Response
   if (request.method === "GET") {
     return list(searchParams, caller);
   }
-  throw new FunctionFailure(405, "method_not_allowed", "the tasks take GET and POST");
+  throw new FunctionFailure(405, "method_not_allowed", "/tasks accepts GET and POST");
 }
 
 /**
- * Tasks for people: POST creates one (201), GET lists or, with an id, reads one, DELETE or POST …/cancel ends one. The
- * database judges the caller. Refusals are `{error: {code, message, field?}}`.
+ * The tasks API: POST creates a task (201), GET lists tasks or, with an id, reads one, DELETE or POST …/cancel cancels
+ * one. The database checks the caller's permissions. Refusals are `{error: {code, message, field?}}`.
  */
 export const tasks: FunctionHandler = async (request, context) => {
   try {

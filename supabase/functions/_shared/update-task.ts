@@ -16,8 +16,8 @@ const STATUSES: Record<string, string> = {
 const STATUS_WANTED = "Queued, In Progress, Complete, Failed or Cancelled";
 
 /**
- * `{task_id, status, output_location?, thumbnail_url?, reset_generation_started_at?}` as old workers send it. A failure
- * counts as one attempt: the answer's `status` says whether the task went back to the queue.
+ * `{task_id, status, output_location?, thumbnail_url?, reset_generation_started_at?}`, as workers of the incumbent send
+ * it. A failure counts as one attempt; the answer's `status` says whether the task is in the queue again.
  */
 export const updateTaskStatus: FunctionHandler = workerFunction("update-task-status", async (body, caller, context) => {
   const taskId = text(body, "task_id", UUID);
@@ -55,7 +55,7 @@ export const updateTaskStatus: FunctionHandler = workerFunction("update-task-sta
   return Response.json({ success: true, task_id: taskId, status: reached, message: `Task is ${String(reached)}` });
 });
 
-/** `{task_id, error_message}`: a task error. The answer's `status` says whether the task went back to the queue. */
+/** `{task_id, error_message}`: a task error. The answer's `status` says whether the task is in the queue again. */
 export const markTaskFailed: FunctionHandler = workerFunction("mark-task-failed", async (body, caller) => {
   const taskId = text(body, "task_id", UUID);
   const updated = await callDatabase(caller, "api_update_task", {

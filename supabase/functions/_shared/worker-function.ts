@@ -9,8 +9,8 @@ import {
 } from "./function-context.ts";
 
 /**
- * A function as workers call it: POST with a JSON object. The database judges the caller through `caller`. What is
- * thrown as FunctionFailure becomes `{error, message, field?}` with its status; anything else is the host's to report.
+ * A function for workers: POST with a JSON object. `caller` is the client with which the database checks the caller's
+ * permissions. A FunctionFailure becomes `{error, message, field?}` with its status; the host reports other errors.
  */
 export function workerFunction(
   name: string,
@@ -23,7 +23,7 @@ export function workerFunction(
 ): FunctionHandler {
   return async (request, context) => {
     if (request.method !== "POST") {
-      return refusal(405, "method_not_allowed", `${name} takes POST`);
+      return refusal(405, "method_not_allowed", `${name} accepts only POST`);
     }
     try {
       const headers = callerHeaders(request);

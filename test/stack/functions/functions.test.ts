@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { FUNCTIONS } from "../../../supabase/functions/_shared/functions.ts";
 import { openPeopleApi, type PeopleApi, type Person } from "../../kit/api.ts";
 
-describe("the edge functions as old workers call them", () => {
+describe("the edge functions as workers of the incumbent call them", () => {
   let api: PeopleApi;
   let service: string;
   let ann: Person;
@@ -33,14 +33,14 @@ describe("the edge functions as old workers call them", () => {
     expect(stored.error).toBeNull();
   };
 
-  it("stand each in a folder of both spellings for Deno, and in the settings without a check of JWTs", () => {
+  it("have a folder for Deno under both spellings, and settings without a check of JWTs", () => {
     const config = readFileSync("supabase/config.toml", "utf8");
     const names = Object.keys(FUNCTIONS).flatMap((each) => [each, each.replaceAll("-", "_")]);
     expect(names.filter((name) => !existsSync(`supabase/functions/${name}/index.ts`))).toEqual([]);
     expect(names.filter((name) => !config.includes(`[functions.${name}]\nverify_jwt = false\n`))).toEqual([]);
   });
 
-  it("take a small file with its first frame in the request itself, under names that carry the attempt", async () => {
+  it("accept a small file with its first frame in the request itself, and store them under names with the attempt", async () => {
     const lease = await claimed();
     const answer = await api.call("complete_task", service, {
       task_id: lease.task_id,
@@ -61,7 +61,7 @@ describe("the edge functions as old workers call them", () => {
   });
 
   it.each(["complete-task", "update-task-status"])(
-    "complete by the public address of what is in storage, and of nothing else: %s",
+    "complete a task by the public address of a stored object, and by no other address: %s",
     async (name) => {
       const { task_id: id } = await claimed();
       const complete = (location: string) =>
@@ -79,7 +79,7 @@ describe("the edge functions as old workers call them", () => {
     },
   );
 
-  it("count a failure as an attempt and say where the task went: back to the queue, in the end Failed", async () => {
+  it("count a failure as an attempt, and answer whether the task is in the queue again or Failed", async () => {
     const { task_id: id } = await claimed();
     const failed = { task_id: id, status: "Failed", output_location: "CUDA said no" };
     expect(await api.call("update-task-status", service, failed)).toMatchObject({
@@ -92,7 +92,7 @@ describe("the edge functions as old workers call them", () => {
     await api.queue.lease(worker);
     expect(await api.call("mark_task_failed", service, marked)).toMatchObject({ body: { status: "Failed" } });
     expect(await api.queue.task(id)).toMatchObject({ status: "Failed", error_message: "CUDA said no" });
-    // The answer was lost and the request comes again.
+    // The answer was lost and the request is repeated.
     expect(await api.call("mark-task-failed", service, marked)).toMatchObject({
       status: 200,
       body: { status: "Failed" },
@@ -102,7 +102,7 @@ describe("the edge functions as old workers call them", () => {
     expect((await api.call("update-task-status", service, { task_id: id, status: "Cancelled" })).status).toBe(409);
   });
 
-  it("give a task back without counting, and cancel one", async () => {
+  it("release a task without counting an attempt, and cancel one", async () => {
     const { task_id: id } = await claimed();
     expect(await api.call("update-task-status", service, { task_id: id, status: "queued" })).toMatchObject({
       body: { status: "Queued" },
@@ -113,7 +113,7 @@ describe("the edge functions as old workers call them", () => {
     });
   });
 
-  it("let an orchestrator write its sub-tasks, wait for them without a worker, and end with the last of them", async () => {
+  it("let an orchestrator task create its sub-tasks, wait for them without a worker, and end with the last of them", async () => {
     await api.queue.addTask(pool, { project_id: ann.project, task_type: "travel_orchestrator" });
     const parent = await api.queue.lease(worker);
     const ids = [randomUUID(), randomUUID()];
@@ -182,7 +182,7 @@ describe("the edge functions as old workers call them", () => {
     },
   );
 
-  it("take the task of a user's machine that never came back, after an hour without progress", async () => {
+  it("requeue the task of a user's machine after an hour without progress", async () => {
     await api.call("create-task", ann.token, { task_type: "t2v", params: {}, project_id: ann.project });
     const claim = await api.call("claim-next-task", ann.token, { worker_id: "my-laptop" });
     const id = claim.body.task_id;
@@ -204,14 +204,14 @@ describe("the edge functions as old workers call them", () => {
     expect(await api.queue.one("select cause from task_attempts where task_id = $1", [id])).toEqual({ cause: "stuck" });
     const late = { task_id: id, file_data: video, filename: "x.mp4" };
     expect((await api.call("complete-task", ann.token, late)).status).toBe(403);
-    // Back again, it is given the task anew.
+    // When the machine returns, it gets the task again.
     expect((await api.call("claim-next-task", ann.token, { worker_id: "my-laptop" })).body).toMatchObject({
       task_id: id,
       attempt: 2,
     });
   });
 
-  it("refuse one user everything about another's task and about what they did not claim", async () => {
+  it("refuse a user everything about another user's task and about tasks they did not claim", async () => {
     const lease = await claimed();
     const id = lease.task_id;
     await put(`${id}/out.mp4`);
@@ -242,7 +242,7 @@ describe("the edge functions as old workers call them", () => {
     expect(data!.map(({ name }) => name)).toEqual(["out.mp4"]);
   });
 
-  it("let a pod with its own token do its own tasks, and nothing about another's", async () => {
+  it("let a pod with its own token work on its own tasks, and change nothing of another's", async () => {
     const token = randomBytes(32).toString("base64url");
     await api.giveToken(worker, token);
     const anon = api.keys.anonKey;
@@ -271,7 +271,7 @@ describe("the edge functions as old workers call them", () => {
     expect((await api.call("claim-next-task", anon, { worker_id: worker }, own)).status).toBe(401);
   });
 
-  it("never hand one task to two of a user's machines that claim at once", async () => {
+  it("never give one task to two machines of a user that claim at once", async () => {
     const ids = await api.queue.addTasks(pool, 10, { project_id: ann.project });
     const claims = await Promise.all(
       Array.from({ length: 16 }, (_, index) => api.call("claim-next-task", ann.token, { worker_id: `m-${index}` })),
@@ -282,7 +282,7 @@ describe("the edge functions as old workers call them", () => {
     expect(got.toSorted()).toEqual(ids.toSorted());
   });
 
-  it("book no machine for a user's claim that finds nothing", async () => {
+  it("write no row for the machine of a user whose claim finds nothing", async () => {
     expect((await api.call("claim-next-task", ann.token, { worker_id: "made-up" })).status).toBe(204);
     expect(await api.queue.rows("select 1 from workers where user_id = $1", [ann.userId])).toEqual([]);
   });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openPeopleApi, type PeopleApi, type Person } from "../../kit/api.ts";
 
 const video = Buffer.from("a video").toString("base64");
-/** As wgp.py names its files: the time, the seed, the prompt. */
+/** A file name of wgp.py: the time, the seed, the prompt. */
 const WGP_FILENAME = "2025-09-01-10h05m22s_seed42_A cat, walking… through “a garden”.mp4";
 const STORED_NAME = "2025-09-01-10h05m22s_seed42_A_cat__walking__through__a_garden__a1.mp4";
 
@@ -32,13 +32,13 @@ async function claimed() {
 describe.each([
   ["legacy", "serviceRoleKey"],
   ["opaque", "secretKey"],
-] as const)("an old worker with the project's %s service key", (_kind, keyName) => {
+] as const)("a worker of the incumbent with the project's %s service key", (_kind, keyName) => {
   let service: string;
   beforeAll(() => {
     service = api.keys[keyName];
   });
 
-  it("lives its whole life without knowing of leases, under both spellings, with names full of blanks", async () => {
+  it("works on its tasks without lease tokens, under both spellings, with file names that hold blanks", async () => {
     const task = await api.queue.addTask(pool, { project_id: ann.project });
     const counts = await api.call("task_counts", service, { run_type: "gpu", include_active: true });
     expect(counts.body.totals.queued_only).toBeGreaterThan(0);
@@ -99,14 +99,14 @@ describe.each([
     expect(await (await fetch(body.public_url)).text()).toBe("a video");
   });
 
-  it("is told 401 when it has a key of another project", async () => {
+  it("gets 401 with a key of another project", async () => {
     const foreign = service.startsWith("sb_") ? "sb_secret_of_another_project" : `${service.slice(0, -4)}AAAA`;
     expect(await api.call("task-counts", foreign, {})).toMatchObject({ status: 401, body: { error: "unauthorized" } });
   });
 });
 
 it.each(["complete-task", "update-task-status"])(
-  "A file is found by its public address however its name is encoded there: %s",
+  "A file is found by its public address, in any encoding of its name: %s",
   async (name) => {
     const id = await claimed();
     const files = api.client(api.keys.serviceRoleKey).storage.from("videos");

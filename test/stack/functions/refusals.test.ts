@@ -26,7 +26,7 @@ describe("the edge functions", () => {
     ["update-task-status", { task_id: id, status: "Failed" }],
   ];
 
-  it.each(good)("refuse who is nobody: %s", async (name, body) => {
+  it.each(good)("refuse a caller without a known credential: %s", async (name, body) => {
     const forged = await api.signJwt({ role: "service_role" }, "y".repeat(40));
     for (const bearer of [null, api.keys.anonKey, forged, "gpp_never_given"]) {
       const answer = await api.call(name, bearer, body);
@@ -53,7 +53,7 @@ describe("the edge functions", () => {
     ["task-counts", "run_type", { run_type: "all" }],
     ["update-task-status", "status", { status: "Done" }],
     ["update-task-status", "reset_generation_started_at", { reset_generation_started_at: "yes" }],
-  ])("name the field at fault: %s %s %j", async (name, field, more) => {
+  ])("name the wrong field: %s %s %j", async (name, field, more) => {
     const body = { ...good.find(([each]) => each === name)![1], ...more };
     expect(await api.call(name, service, body)).toMatchObject({
       status: 400,
@@ -61,7 +61,7 @@ describe("the edge functions", () => {
     });
   });
 
-  it("say so when a worker that nobody booked claims, and when a task is not there", async () => {
+  it("refuse the claim of a worker without a row, and a task that does not exist", async () => {
     expect(await api.call("claim-next-task", service, { worker_id: "nobody" })).toMatchObject({
       status: 409,
       body: { error: "unknown_worker", field: "worker_id" },
