@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, Connection } from "@temporalio/client";
-import { pino } from "pino";
+import { type Logger, pino } from "pino";
 import { afterEach, describe, expect, inject, it } from "vitest";
 import { FUSE_MARGIN_SEC } from "../../src/activities/pod-request.ts";
 import { poolWorkflowId } from "../../src/contract/names.ts";
@@ -10,7 +10,7 @@ import { SEARCH_ATTRIBUTES } from "../../src/contract/search-attributes.ts";
 import { freePort } from "../../src/dev/servers/free-port.ts";
 import { startGateway } from "../../src/dev/gateway/gateway.ts";
 import { makeKeys } from "../../src/dev/gateway/auth.ts";
-import { startGuardian } from "../../src/process/guardian.ts";
+import { type Guardian, startGuardian } from "../../src/process/guardian.ts";
 import { startPostgres } from "../../src/dev/servers/postgres.ts";
 import { startPostgrest } from "../../src/dev/servers/postgrest.ts";
 import { projectProgram } from "../../src/process/program.ts";
@@ -92,23 +92,7 @@ async function startMortalStack(settings: Readonly<Record<string, string>>) {
     port: await freePort(),
     searchAttributes: Object.fromEntries(SEARCH_ATTRIBUTES.map(({ name }) => [name, "Keyword"] as const)),
   });
-  const dataDir = join(directory, "postgres");
-  const postgres = await startPostgres({ guardian, logger, dataDir, port: await freePort(), ephemeral: true });
-  await postgres.createDatabase(POOL);
-  const databaseUrl = postgres.databaseUrl(POOL);
-  const keys = await makeKeys();
-  const authenticator = Object.assign(new URL(databaseUrl), { username: "authenticator", password: keys.jwtSecret });
-  await bootstrapSupabase({ databaseUrl, authenticatorPassword: keys.jwtSecret });
-  await migrate(databaseUrl);
-  const sql = openSqlPool(databaseUrl, 10);
-  undo.push(() => sql.end());
-  const { jwtSecret } = keys;
-  const rest = { databaseUrl: authenticator.href, jwtSecret, port: await freePort() };
-  const postgrest = await startPostgrest({ guardian, logger, ...rest });
-  const storageDir = join(directory, "storage");
-  const api = { port: 0, postgrestUrl: postgrest.url, databaseUrl, storageDir, keys, videoBucket: "videos" };
-  const gateway = await startGateway({ ...api, logger });
-  undo.push(() => gateway.close());
+  const { keys, gateway, sql, servers } = await startApi(guardian, logger, directory);
 
   const podKeys = new Map<string, string>();
   const launch = createPodLauncher({ guardian });
@@ -124,8 +108,8 @@ async function startMortalStack(settings: Readonly<Record<string, string>>) {
   undo.push(() => simulator.close());
 
   const { command, args } = projectProgram("worker");
-  const worker = guardian.spawn(command, args, {
-    name: "worker",
+  const temporalWorker = guardian.spawn(command, args, {
+    name: "Temporal worker",
     onLine: () => undefined,
     env: {
       ...process.env,
@@ -150,6 +134,28 @@ async function startMortalStack(settings: Readonly<Record<string, string>>) {
   const rows = async <T>(statement: string, values: readonly unknown[] = []) =>
     (await sql.query(statement, [...values])).rows as T[];
   const count = async (what: string) => (await rows<{ n: number }>(`select count(*)::int as n from ${what}`))[0]?.n;
-  const mortals = [temporal.process, worker, postgrest.process, postgres.process];
+  const mortals = [temporal.process, temporalWorker, ...servers];
   return { directory, simulator, podKeys, rows, count, mortals };
+}
+
+/** A migrated database behind PostgREST and the gateway. */
+async function startApi(guardian: Guardian, logger: Logger, directory: string) {
+  const dataDir = join(directory, "postgres");
+  const postgres = await startPostgres({ guardian, logger, dataDir, port: await freePort(), ephemeral: true });
+  await postgres.createDatabase(POOL);
+  const databaseUrl = postgres.databaseUrl(POOL);
+  const keys = await makeKeys();
+  const authenticator = Object.assign(new URL(databaseUrl), { username: "authenticator", password: keys.jwtSecret });
+  await bootstrapSupabase({ databaseUrl, authenticatorPassword: keys.jwtSecret });
+  await migrate(databaseUrl);
+  const sql = openSqlPool(databaseUrl, 10);
+  undo.push(() => sql.end());
+  const { jwtSecret } = keys;
+  const rest = { databaseUrl: authenticator.href, jwtSecret, port: await freePort() };
+  const postgrest = await startPostgrest({ guardian, logger, ...rest });
+  const storageDir = join(directory, "storage");
+  const api = { port: 0, postgrestUrl: postgrest.url, databaseUrl, storageDir, keys, videoBucket: "videos" };
+  const gateway = await startGateway({ ...api, logger });
+  undo.push(() => gateway.close());
+  return { keys, gateway, sql, servers: [postgrest.process, postgres.process] };
 }

@@ -48,7 +48,7 @@ describe("a Temporal worker that is killed again and again", () => {
   }
 });
 
-/** The mulberry32 generator: numbers from 0 to 1, the same for the same seed. */
+/** The mulberry32 generator: numbers from 0 to 1, the same sequence for the same seed. */
 function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {

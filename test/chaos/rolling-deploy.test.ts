@@ -13,7 +13,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** A line of the policy that the later version changes: its plans hold a new kind of action. */
 const SPAWNING = "return [...drains, {";
 
-describe("a rolling deploy: worker processes of two versions, with different settings, at once", () => {
+describe("a rolling deploy: Temporal workers of two versions with different settings at once", () => {
   let stack: TestStack;
   beforeAll(async () => {
     stack = await startTestStack({ env: { TASKS_PER_GPU_THRESHOLD: "1" } });
@@ -40,7 +40,7 @@ describe("a rolling deploy: worker processes of two versions, with different set
     const { command, args: own } = projectProgram("worker");
     const args = main === undefined ? own : [...own.slice(0, -1), main];
     const env = { ...process.env, ...stack.env, ...settings };
-    return stack.guardian.spawn(command, args, { name: "worker", env, onLine: () => undefined });
+    return stack.guardian.spawn(command, args, { name: "Temporal worker", env, onLine: () => undefined });
   }
 
   const query = async () =>
