@@ -82,7 +82,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** A namespace without these search attributes refuses to start our workflows. On Temporal Cloud they are made by hand. */
+/** Without these search attributes a namespace refuses our workflows. On Temporal Cloud they have to be made by hand. */
 async function ensureSearchAttributes(connection: NativeConnection, namespace: string, logger: Logger): Promise<void> {
   const names = SEARCH_ATTRIBUTES.map(({ name }) => name);
   try {
@@ -96,7 +96,8 @@ async function ensureSearchAttributes(connection: NativeConnection, namespace: s
   } catch (error) {
     logger.warn(
       { namespace, err: error },
-      `search attributes could not be checked; if workflows do not start, add ${names.join(", ")} (Keyword) to the namespace`,
+      `search attributes could not be checked; if workflows do not start, add ${names.join(", ")} (Keyword) ` +
+        "to the namespace",
     );
   }
 }

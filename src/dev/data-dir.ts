@@ -60,7 +60,9 @@ export async function readOrMakeSecrets<T>(dir: string, make: (found: Partial<T>
     found = JSON.parse(await readFile(file, "utf8")) as Partial<T>;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
-      throw new Error(`${file} cannot be read: delete it, or the whole directory, to start afresh`, { cause: error });
+      throw new Error(`${file} cannot be read: delete it, or the whole directory, to start again without data`, {
+        cause: error,
+      });
     }
   }
   const made = await make(found);

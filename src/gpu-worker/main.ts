@@ -143,7 +143,7 @@ function leaveAfter(maxLifetimeSec: number | null, orders: Orders): void {
 
 /**
  * Makes a directory for this run alone, because the encoder of a killed run of the same worker may still be writing
- * into its own. Directories of earlier runs are removed: their tasks are rendered anew.
+ * into its own. Directories of earlier runs are removed: their tasks are rendered again.
  */
 async function openRunDirectory(settings: GpuWorkerSettings): Promise<string> {
   await mkdir(settings.outputDir, { recursive: true });

@@ -24,7 +24,7 @@ export interface GpuWorkerSettings {
   readonly missingForFuse: readonly string[];
 }
 
-/** The environment is wrong. The message names each wrong variable, what is allowed, and its value unless it is secret. */
+/** The environment is wrong. The message names each wrong variable, its value unless it is secret, and what is allowed. */
 export class SettingsError extends Error {
   override readonly name = "SettingsError";
 }

@@ -22,7 +22,7 @@ export interface SimulatorControls {
   claimTasks(taskSec: number, podId?: string): Promise<Record<string, string | null>>;
   /** kill -9 of the pod's process; false when it has none. */
   killPod(id: string): boolean;
-  /** Makes the pod disappear at once, as if somebody else had deleted it; false when it is gone already. */
+  /** Makes the pod disappear at once, as if its host were lost; false when it is gone already. */
   vanishPod(id: string): boolean;
 }
 

@@ -18,7 +18,7 @@ export interface FunctionsOptions {
 
 const BODY_LIMIT_BYTES = 10 * 1024 * 1024;
 
-/** What hosted Supabase gives a function: clients of its project, and the bucket for videos. */
+/** Gives a function what hosted Supabase gives it: clients of its project, and the bucket for videos. */
 export function createFunctionContext(supabaseUrl: string, keys: Keys, videoBucket: string): FunctionContext {
   const client = (key: string, headers: Record<string, string>) =>
     createClient(supabaseUrl, key, {
@@ -96,7 +96,7 @@ export function registerFunctions(app: FastifyInstance, options: FunctionsOption
   app.all("/functions/v1/:name/*", serve);
 }
 
-/** Serves the tasks function at `/api/tasks` too, its OpenAPI document at `/api/openapi.json` and as a page at `/api/docs`. */
+/** Serves the tasks function at `/api/tasks` too, and its OpenAPI document at `/api/openapi.json` and `/api/docs` (HTML). */
 export function registerTasksApi(app: FastifyInstance, options: FunctionsOptions): void {
   takeBodiesAsBytes(app);
   const serve = (request: FastifyRequest, reply: FastifyReply) => run("tasks", tasks, options, request, reply);

@@ -66,12 +66,12 @@ function translated(error: unknown): unknown {
   return error;
 }
 
-/** Runs SQL; throws a StorageError where the caller is to blame. */
+/** Runs SQL. Throws a StorageError when the caller's request is wrong. */
 type Query = <Row extends object>(sql: string, values: unknown[]) => Promise<Row[]>;
 
 export type StorageMetadata = ReturnType<typeof createStorageMetadata>;
 
-/** The rows of `storage.buckets` and `storage.objects`. Its functions throw a StorageError where the caller is to blame. */
+/** Reads and writes the rows of `storage.buckets` and `storage.objects`. */
 export function createStorageMetadata(pool: Pool) {
   const query: Query = async <Row extends object>(sql: string, values: unknown[]) => {
     try {

@@ -34,7 +34,7 @@ export interface FunctionClient {
   };
 }
 
-/** What the host gives to a function. A function uses no globals and no environment, so it runs on Deno and on Node. */
+/** The host gives it to a function, which uses no globals and no environment and so runs on Deno and on Node. */
 export interface FunctionContext {
   readonly videoBucket: string;
   /** A client with the public key and these extra headers, by which the database checks the caller's permissions. */

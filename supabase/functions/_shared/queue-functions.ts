@@ -73,7 +73,7 @@ async function segmentsOfAnyProject(runId: string, caller: FunctionClient): Prom
   return segments.toSorted((one, other) => one.segment_index - other.segment_index);
 }
 
-/** `{run_id, project_id?}` → `[{segment_index, output_location}]`, in order. Only the service key may omit `project_id`. */
+/** `{run_id, project_id?}` → `[{segment_index, output_location}]`, in order. `project_id` is optional with the service key. */
 export const getCompletedSegments: FunctionHandler = workerFunction("get-completed-segments", async (body, caller) => {
   const runId = text(body, "run_id", ANY_TEXT);
   const projectId = optionalText(body, "project_id", UUID);

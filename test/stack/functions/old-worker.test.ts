@@ -121,7 +121,7 @@ it.each(["complete-task", "update-task-status"])(
   },
 );
 
-it("A claim by personal access token that names no worker is one machine's for each token; a service key must name one", async () => {
+it("A claim without worker_id uses one machine for each personal access token, and is refused to a service key", async () => {
   const nameless = { run_type: "gpu" };
   const [first, second] = await api.queue.addTasks(pool, 2, { project_id: ann.project });
   const claim = await api.call("claim-next-task", ann.token, nameless);
@@ -148,7 +148,7 @@ it("A claim by personal access token that names no worker is one machine's for e
   }
 });
 
-it("The segments of a run are given without its project to the service key only", async () => {
+it("Only the service key gets the segments of a run without naming its project", async () => {
   const ids = await api.queue.addTasks(pool, 3, { project_id: ann.project, task_type: "travel_segment" });
   const run = `run of ${pool}`;
   for (const [place, index] of [10, 2, 0].entries()) {

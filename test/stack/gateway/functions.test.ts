@@ -70,7 +70,7 @@ describe("generate-upload-url", () => {
     expect(await (await fetch(url)).text()).toBe("whole");
   });
 
-  it("answers under both spellings, and gives a thumbnail without a name one", async () => {
+  it("answers under both spellings, and makes a name for a thumbnail that has none", async () => {
     const answer = await invoke(
       body({ filename: "x.mp4", generate_thumbnail_url: true }),
       "right",

@@ -139,7 +139,7 @@ describe("an opaque key of the project", () => {
   });
 });
 
-it("A browser from anywhere may send any header, without a key for its preflight", async () => {
+it("A browser of any origin may send any header, and needs no key for its preflight", async () => {
   const preflight = await fetch(`${stack.gateway.url}/rest/v1/notes`, {
     method: "OPTIONS",
     headers: {
@@ -157,7 +157,7 @@ it("A browser from anywhere may send any header, without a key for its preflight
   expect(refused.headers.get("access-control-allow-origin")).toBe("*");
 });
 
-it("A PostgREST that is down is a 503 that says so, for a read and for a write", async () => {
+it("The answer is 503 with the reason while PostgREST is down, for a read and for a write", async () => {
   const { url } = await stack.another({ postgrestUrl: "http://127.0.0.1:1" });
   for (const method of ["GET", "POST"]) {
     const answer = await fetch(`${url}/rest/v1/notes`, {
@@ -173,7 +173,7 @@ it("A PostgREST that is down is a 503 that says so, for a read and for a write",
   }
 });
 
-it("A body of 60 MB reaches PostgREST whole, since nothing on the way holds it", async () => {
+it("A body of 60 MB reaches PostgREST complete, because it is streamed", async () => {
   let received = 0;
   const upstream = createServer((request, answer) => {
     request.on("data", (chunk: Buffer) => (received += chunk.length));
@@ -196,7 +196,7 @@ it("A body of 60 MB reaches PostgREST whole, since nothing on the way holds it",
   }
 });
 
-it("A route that nobody serves is a 404 that names what is served", async () => {
+it("An unknown route is a 404 that names the routes that are served", async () => {
   const answer = await fetch(`${stack.gateway.url}/realtime/v1/websocket`);
   expect(answer.status).toBe(404);
   expect(await answer.json()).toMatchObject({ error: "not_found", message: expect.stringContaining("/rest/v1") });
@@ -207,7 +207,7 @@ it("A gateway whose port is taken fails to start and names the port", async () =
   await expect(stack.another({ port })).rejects.toThrow(String(port));
 });
 
-it("Keys and secrets are in no line of the log", () => {
+it("No line of the log holds a key or a secret", () => {
   for (const secret of Object.values(stack.keys)) {
     expect(stack.log()).not.toContain(secret);
   }

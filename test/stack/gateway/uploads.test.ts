@@ -224,6 +224,6 @@ describe("a signed upload", () => {
   });
 });
 
-it("After all of this every file on disk belongs to a row, and every row has its file", async () => {
+it("After all these tests every file on disk has a row, and every row has a file", async () => {
   expect(await stack.unmatchedVersions()).toEqual([]);
 });

@@ -172,7 +172,7 @@ describe("deleting a pod", () => {
     expect(kit.simulator.ledger().totals.live).toBe(1);
   });
 
-  it("reports a pod deleted by somebody else as absent", async () => {
+  it("reports a pod that another client deleted as absent", async () => {
     const kit = await startKit({ settings: { provisioningMs: 60_000 } });
     const id = await createPod(kit, NAME);
     expect((await raw(kit, "POST", `/_sim/pods/${id}/vanish`)).status).toBe(204);

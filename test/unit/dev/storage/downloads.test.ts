@@ -37,7 +37,7 @@ it("A download whose bytes are replaced after its row was read answers with the 
   expect(answer.headers).toMatchObject({ etag: '"new"', "content-length": "6" });
 });
 
-it("A download whose bytes are gone while the row stays, or goes too, is told so instead of waiting", async () => {
+it("A download is answered at once when its bytes are gone, whether the row is still there or not", async () => {
   const lost = objectOf("lost", "bytes");
   for (const rows of [[lost, lost], [lost]]) {
     expect((await download(rows, {})).json()).toMatchObject({ code: "not_found" });

@@ -17,7 +17,7 @@ async function filesOnDisk(): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
 }
 
-it("A stored stream reads back byte for byte, whole and in part, with its size and md5", async () => {
+it("A stored stream can be read byte for byte, whole and in part, with its size and md5", async () => {
   const files = await openStorageFiles(directory);
   const stored = await files.receive(Readable.from([Buffer.from("hello "), Buffer.from("world")]), 11);
 
