@@ -12,6 +12,7 @@ import type { Simulator } from "../src/simulator/simulator.ts";
 import { startStack } from "../src/dev/stack.ts";
 import { createRunpodClient } from "../src/runpod/client.ts";
 import type { Figure } from "./figure.ts";
+import { poolUpdates } from "../src/contract/pool-api.ts";
 
 export const description =
   "Time from the insert of a task into an empty pool to the create-pod request at the provider";
@@ -100,12 +101,12 @@ async function measureOnce(
   const arrivedAt = creations(simulator, "bench-")[before] ?? Number.NaN;
 
   await database.from("tasks").update({ status: "Cancelled" }).eq("id", data.id);
-  await pool.executeUpdate("drain");
+  await pool.executeUpdate(poolUpdates.drain);
   await until(async () => {
     const living = await database.from("workers").select("id").eq("pool", "bench").is("gone_at", null);
     return living.data?.length === 0;
   }, "the pool to be empty again");
-  await pool.executeUpdate("resume");
+  await pool.executeUpdate(poolUpdates.resume);
   return (arrivedAt - insertedAt) / 1000;
 }
 

@@ -5,6 +5,7 @@ import { WORKER_PHASE } from "../../src/contract/search-attributes.ts";
 import { costsOfAll } from "./actions.ts";
 import { type Bed, until } from "./bed.ts";
 import { cpuSec, peakRssMb } from "./process-use.ts";
+import { poolQueries, poolUpdates } from "../../src/contract/pool-api.ts";
 
 const POOLS = ["left", "right"];
 const SETTLE_MS = 20_000;
@@ -26,11 +27,11 @@ export async function measureBigFleet(bed: Bed, size: number): Promise<BigFleet>
   const config = { minActiveGpus: 0, maxActiveGpus: size };
   const pools = await Promise.all(POOLS.map((pool) => bed.startPool(pool, config)));
   await until("both pools to watch", async () => {
-    const statuses = await Promise.all(pools.map((pool) => pool.query<{ snapshot: unknown }>("status")));
+    const statuses = await Promise.all(pools.map((pool) => pool.query(poolQueries.status)));
     return statuses.every(({ snapshot }) => snapshot !== null);
   });
   const holdAt = (target: number) =>
-    Promise.all(pools.map((pool) => pool.executeUpdate("scale", { args: [{ target }] })));
+    Promise.all(pools.map((pool) => pool.executeUpdate(poolUpdates.scale, { args: [{ target }] })));
 
   const all = POOLS.length * size;
   const up = until(`${all} active workers`, async () => (await bed.count(["active"], POOLS)) === all);

@@ -5,6 +5,7 @@ import { poolWorkflowId, workerWorkflowId } from "../../src/contract/names.ts";
 import { type Cost, costsOf, costsOfAll, sumOfActions } from "./actions.ts";
 import { type Bed, until } from "./bed.ts";
 import { startCountingProxy } from "./counting-proxy.ts";
+import { poolUpdates } from "../../src/contract/pool-api.ts";
 
 const POOL = "quiet";
 const CALM_MS = 15_000;
@@ -52,7 +53,7 @@ export async function measureQuietPool(bed: Bed, size: number): Promise<QuietPoo
     const ofPool = between(await costsOf(bed.client.workflow, poolWorkflowId(POOL)), fromMs);
     const ofWorkers = between((await costsOfAll(bed.client.workflow, workflows)).flat(), restedMs);
 
-    await pool.executeUpdate("drain");
+    await pool.executeUpdate(poolUpdates.drain);
     await until("the last pod to be gone", async () => (await bed.count(["active", "terminating"], [POOL])) === 0);
     await Promise.all(workflows.slice(-10).map((id) => bed.client.workflow.getHandle(id).result()));
     const life = sumOfActions((await costsOfAll(bed.client.workflow, workflows)).flat());

@@ -2,7 +2,7 @@ import { Context } from "@temporalio/activity";
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from "@temporalio/common";
 import type { BulkActivities } from "../contract/activities.ts";
 import { WORKER_WORKFLOW, workerWorkflowId } from "../contract/names.ts";
-import { signalArguments } from "../contract/plan.ts";
+import { sendToWorker } from "../contract/worker-api.ts";
 import { workerStart } from "../contract/worker-start.ts";
 
 const SIGNALLED_AT_ONCE = 50;
@@ -38,7 +38,7 @@ export function createBulkActivities(): BulkActivities {
       await inChunks(actions, SIGNALLED_AT_ONCE, async ({ worker, signal }) => {
         const handle = client.workflow.getHandle(workerWorkflowId(pool, worker));
         try {
-          await handle.signal(signal.name, ...signalArguments(signal));
+          await sendToWorker(handle, signal);
         } catch (error) {
           if (!(error instanceof WorkflowNotFoundError)) {
             throw error;

@@ -3,6 +3,7 @@ import { ApplicationFailure } from "@temporalio/common";
 import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
 import type { CreatedPod, CreatePodResult, PodActivities } from "../contract/activities.ts";
+import { FAILURES } from "../contract/failures.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 import type { RunpodClient } from "../runpod/client.ts";
 import type { ListPodsOutcome, RefusalReason } from "../runpod/outcomes.ts";
@@ -42,7 +43,7 @@ export function createPodActivities(deps: PodDeps): PodActivities {
       beating(async () => {
         const answer = await runpod.getPod(podId);
         if (answer.kind === "unknown") {
-          throw ApplicationFailure.create({ message: answer.detail, type: "ProviderUnknown" });
+          throw ApplicationFailure.create({ message: answer.detail, type: FAILURES.providerUnknown });
         }
         if (answer.kind === "absent") {
           return { status: "absent" };
@@ -126,7 +127,7 @@ async function mustDelete({ runpod }: PodDeps, id: string, podId: string): Promi
   if (answer.kind === "unknown") {
     throw ApplicationFailure.create({
       message: `deleting pod ${podId} of worker ${id}: ${answer.detail}`,
-      type: "ProviderUnknown",
+      type: FAILURES.providerUnknown,
       ...(answer.retryAfterSec === undefined ? {} : { nextRetryDelay: `${answer.retryAfterSec}s` }),
     });
   }
@@ -137,7 +138,7 @@ async function completeList({ listPods }: PodDeps, what: string): Promise<readon
   if (list.kind === "unknown") {
     throw ApplicationFailure.create({
       message: `${what}: the provider's list is unknown: ${list.detail}`,
-      type: "ProviderUnknown",
+      type: FAILURES.providerUnknown,
     });
   }
   return list.pods;

@@ -1,6 +1,7 @@
 import { ApplicationFailure } from "@temporalio/common";
 import { type Config, ConfigError } from "../config/config.ts";
 import { parseOwnSettings, settingsInForce } from "../config/pool-settings.ts";
+import { FAILURES } from "../contract/failures.ts";
 import { POOL_SETTINGS, type PoolSettings } from "../contract/pool-settings.ts";
 import type { PoolActivities } from "../contract/activities.ts";
 import { DatabaseError } from "../supabase/database-error.ts";
@@ -99,5 +100,5 @@ function checked<T>(parse: () => T): T {
 }
 
 function invalid(message: string): ApplicationFailure {
-  return ApplicationFailure.nonRetryable(message, "InvalidConfig");
+  return ApplicationFailure.nonRetryable(message, FAILURES.invalidConfig);
 }

@@ -1,7 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { Context } from "@temporalio/activity";
-import type { PoolActivities } from "../contract/activities.ts";
-import type { Look } from "../contract/messages.ts";
+import type { Look, PoolActivities } from "../contract/activities.ts";
 import type { Plan, Snapshot } from "../contract/plan.ts";
 import type { Decision } from "../policy/decide.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";

@@ -1,4 +1,6 @@
-import type { Look } from "../contract/messages.ts";
+import type { WorkflowHandle } from "@temporalio/client";
+import type { QueryDefinition } from "@temporalio/common";
+import type { Look } from "../contract/activities.ts";
 import { poolWorkflowId } from "../contract/names.ts";
 import type { Connections } from "./connections.ts";
 import type { Context } from "./context.ts";
@@ -15,7 +17,7 @@ export type Asked<T> =
   | { readonly state: "silent" | "not_running" | "unreachable"; readonly reason: string };
 
 /** Asks the running workflow of a pool. One that has ended does not answer, although Temporal could replay it. */
-export async function askPool<T>(connections: Connections, pool: string, query: string): Promise<Asked<T>> {
+export async function askPool<T>(connections: Connections, pool: string, query: QueryDefinition<T>): Promise<Asked<T>> {
   try {
     const { client, within } = await connections.temporal();
     const handle = client.workflow.getHandle(poolWorkflowId(pool));
@@ -24,7 +26,7 @@ export async function askPool<T>(connections: Connections, pool: string, query: 
       return { state: "not_running", reason: `its workflow is ${status.name.toLowerCase()}` };
     }
     try {
-      const answer = await within(QUERY_TIMEOUT_MS, () => handle.query<T>(query));
+      const answer = await within(QUERY_TIMEOUT_MS, () => handle.query(query));
       return { state: "answers", answer, look: lookOf(raw.pendingActivities ?? []) };
     } catch {
       return { state: "silent", reason: "its workflow is open, but no Temporal worker answers" };
@@ -37,8 +39,8 @@ export async function askPool<T>(connections: Connections, pool: string, query: 
 }
 
 /** As askPool, for a command that needs the answer. @throws ClientError */
-export async function requireAnswer<T>(context: Context, pool: string, query: string): Promise<T> {
-  const asked = await askPool<T>(context.connections, pool, query);
+export async function requireAnswer<T>(context: Context, pool: string, query: QueryDefinition<T>): Promise<T> {
+  const asked = await askPool(context.connections, pool, query);
   if (asked.state === "answers") {
     return asked.answer;
   }
@@ -51,28 +53,22 @@ export async function requireAnswer<T>(context: Context, pool: string, query: st
   );
 }
 
-interface Update {
-  /** Name on the wire. */
-  readonly name: string;
-  readonly payload?: unknown;
-  /** What an error calls it; by default its name. */
-  readonly doing?: string;
-}
-
 /**
- * Gives one order to the pool's workflow and waits for what it answers.
- * @throws ClientError: refused, or nobody there to take it
+ * Gives one order to the pool's workflow and waits for the answer.
+ * @param doing what an error calls the order.
+ * @param send sends the update, one of contract/pool-api.ts.
+ * @throws ClientError when the pool refuses, or no workflow or no Temporal worker takes the order
  */
-export async function updatePool<T>(context: Context, pool: string, update: Update): Promise<T> {
-  const { name, payload, doing = name } = update;
+export async function updatePool<T>(
+  context: Context,
+  pool: string,
+  doing: string,
+  send: (workflow: WorkflowHandle) => Promise<T>,
+): Promise<T> {
   const { client, within } = await context.connections.temporal();
   const handle = client.workflow.getHandle(poolWorkflowId(pool));
   try {
-    return await within(UPDATE_TIMEOUT_MS, () =>
-      payload === undefined
-        ? handle.executeUpdate<T, []>(name)
-        : handle.executeUpdate<T, [unknown]>(name, { args: [payload] }),
-    );
+    return await within(UPDATE_TIMEOUT_MS, () => send(handle));
   } catch (error) {
     throw updateError(pool, doing, error);
   }

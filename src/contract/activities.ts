@@ -1,7 +1,8 @@
 import type { Booking, WorkerRow, WorkerTimings } from "./inputs.ts";
-import type { Message, WorkerOrder, WorkerOrderOutcome } from "./messages.ts";
 import type { Intent } from "./intent.ts";
-import type { DrainOrder, Evidence, LeaseCause, Plan, SettingsView, SpawnAction, WorkerAction } from "./plan.ts";
+import type { Plan, SettingsView, SpawnAction, WorkerAction } from "./plan.ts";
+import type { Message, SettingsPatch, WorkerOrder, WorkerOrderOutcome } from "./pool-api.ts";
+import type { DrainOrder, Evidence, LeaseCause } from "./worker-api.ts";
 
 /** Activities on the main task queue. */
 export interface PoolActivities {
@@ -9,7 +10,7 @@ export interface PoolActivities {
   watchPool(pool: string, known: KnownState): Promise<Plan>;
   recordMessage(pool: string, message: Message): Promise<Intent>;
   /** Lays settings over the pool's own; null takes one away. Answers what now rules the pool. */
-  reconfigure(pool: string, patch: Readonly<Record<string, unknown>>): Promise<SettingsView>;
+  reconfigure(pool: string, patch: SettingsPatch): Promise<SettingsView>;
   /** Journals the order and says whether the worker's workflow is to be told. */
   orderWorker(pool: string, order: WorkerOrder): Promise<WorkerOrderOutcome>;
   journalIgnored(pool: string, kind: string, reason: string): Promise<void>;
@@ -18,6 +19,11 @@ export interface PoolActivities {
     decisionId: string,
     action: SpawnAction,
   ): Promise<{ outcome: string; workers: string[]; booked?: Booking }>;
+}
+
+/** What a watch's heartbeats tell: when its process last observed the pool, ISO 8601; null: it tried and could not yet. */
+export interface Look {
+  readonly observedAt: string | null;
 }
 
 /** For many workers at once, on the main task queue. */

@@ -1,7 +1,24 @@
-import type { ActionSummary, CycleSummary, Explanation } from "./messages.ts";
-import type { Action, Plan, Snapshot } from "./plan.ts";
+import type { Action, Plan, Rule, Snapshot } from "./plan.ts";
 
 const SHOWN_WORKERS = 10;
+
+/** A decision as the query `explain` tells it. */
+export interface Explanation {
+  readonly decisionId: string;
+  readonly at: string;
+  readonly rule: Rule | null;
+  readonly reason: string;
+  readonly inputs: Omit<Snapshot, "reason" | "rule" | "observedAt"> | null;
+  readonly actions: readonly ActionSummary[];
+}
+
+export interface ActionSummary {
+  readonly kind: "spawn" | "ready" | "released" | "drain" | "fail" | "terminate";
+  readonly count: number;
+  /** At most ten of them. */
+  readonly workers: readonly string[];
+  readonly reason: string | null;
+}
 
 /** A plan in the words of the query `explain`. */
 export function explain({ decisionId, snapshot, actions }: Plan): Explanation | null {
@@ -49,35 +66,5 @@ function join(group: ActionSummary, part: ActionSummary): ActionSummary {
     ...group,
     count: group.count + part.count,
     workers: [...group.workers, ...part.workers].slice(0, SHOWN_WORKERS),
-  };
-}
-
-/** What one round did, as `gpu-pool cycle` prints it. */
-export function summariseCycle(
-  pool: string,
-  plan: Plan & { readonly snapshot: Snapshot },
-  booked: readonly string[],
-): CycleSummary {
-  const { snapshot, decisionId, actions } = plan;
-  const { intent, spawning, idle, busy, terminating, failing, spend } = snapshot;
-  return {
-    pool,
-    decisionId,
-    at: snapshot.observedAt,
-    mode: intent.mode,
-    hold: intent.hold,
-    holdUntil: intent.holdUntilMs === null ? null : new Date(intent.holdUntilMs).toISOString(),
-    desired: snapshot.desired,
-    rule: snapshot.rule,
-    reason: snapshot.reason,
-    queued: snapshot.queued,
-    workers: { spawning, idle, busy, terminating, failing },
-    breaker: snapshot.breaker,
-    schedule: snapshot.schedule,
-    suspended: snapshot.suspended,
-    costPerHourUsd: snapshot.costPerHourUsd,
-    spend: { hourlyUsd: spend.hourlyUsd, todayUsd: spend.todayUsd },
-    actions: summariseActions(actions),
-    booked,
   };
 }

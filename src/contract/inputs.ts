@@ -1,5 +1,11 @@
-import type { Explanation } from "./messages.ts";
+import type { CycleSummary } from "./cycle-summary.ts";
+import type { Explanation } from "./explanations.ts";
 import type { SettingsView, Snapshot } from "./plan.ts";
+
+/** @returns what the last round did, where the input asks for a number of rounds; nothing after a shutdown. */
+export type GpuPoolWorkflow = (input: GpuPoolInput) => Promise<CycleSummary | undefined>;
+
+export type GpuWorkerWorkflow = (input: GpuWorkerInput) => Promise<GpuWorkerResult>;
 
 export interface GpuPoolInput {
   readonly pool: string;
@@ -41,8 +47,6 @@ export interface GpuWorkerResult {
   readonly status: string;
   readonly reason: string | null;
 }
-
-export type WorkerPhase = "loading" | "creating" | "booting" | "active" | "draining" | "burying" | "gone";
 
 /** A worker's row as its lifecycle workflow sees it; ages count from nowMs, the database's clock. */
 export interface WorkerRow {

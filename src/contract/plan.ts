@@ -1,4 +1,5 @@
 import type { Intent } from "./intent.ts";
+import type { WorkerSignal } from "./worker-api.ts";
 
 /**
  * What one watch decided. Recorded in the history and executed by the workflow, which ignores kinds that it does
@@ -44,48 +45,6 @@ export interface WorkerAction {
   readonly kind: "signal";
   readonly worker: string;
   readonly signal: WorkerSignal;
-}
-
-export type WorkerSignal =
-  | { readonly name: "ready" }
-  | { readonly name: "released" }
-  | { readonly name: "drain"; readonly order: DrainOrder }
-  | { readonly name: "fail"; readonly verdict: Verdict }
-  | { readonly name: "terminate"; readonly order: TerminateOrder };
-
-/** What goes with a signal. */
-export function signalArguments(signal: WorkerSignal): [] | [DrainOrder | TerminateOrder | Verdict] {
-  return "order" in signal ? [signal.order] : "verdict" in signal ? [signal.verdict] : [];
-}
-
-export interface DrainOrder {
-  readonly reason: string;
-  /** A worker that claimed a task in the meantime is let be. */
-  readonly onlyIdle: boolean;
-  /** The running task may take as long as it makes progress: no shutdown deadline ends it. */
-  readonly untilTaskEnds?: boolean;
-}
-
-/** The running task goes back to the queue at once, uncounted. */
-export interface TerminateOrder {
-  readonly reason: string;
-}
-
-/** Why a worker's open lease is closed. Only worker_died and stuck count against the task's attempts. */
-export type LeaseCause = "worker_died" | "stuck" | "host_lost";
-
-/** What a verdict stands on. The provider's word is proof; silence and standstill only raise suspicion. */
-export type Evidence = "provider" | "heartbeat" | "progress";
-
-export interface Verdict {
-  /** Null: a person's word. */
-  readonly evidence: Evidence | null;
-  readonly leaseCause: LeaseCause;
-  readonly reason: string;
-  /** The last heartbeat that the verdict knew, ms since epoch; a later one refuses it. Null: heartbeats do not matter. */
-  readonly heartbeatMs: number | null;
-  /** The last progress that the verdict knew, ms since epoch; a later one refuses it. Left out: progress does not matter. */
-  readonly progressMs?: number;
 }
 
 /** What the queries and the Web UI show: counts as of the last observation. */

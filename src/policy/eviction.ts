@@ -1,4 +1,4 @@
-import type { WorkerSignal } from "../contract/plan.ts";
+import type { WorkerSignal } from "../contract/worker-api.ts";
 import { spendCaps, usd } from "./budget.ts";
 import { type Fleet, hasPendingOrder, longestIdleFirst, newestFirst } from "./fleet.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";

@@ -1,4 +1,4 @@
-import type { Verdict } from "../contract/plan.ts";
+import type { Verdict } from "../contract/worker-api.ts";
 import { hasPendingOrder } from "./fleet.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import { type Suspicion, withinBlastRadius } from "./restraint.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Message, WorkerOrder, WorkerOrderOutcome } from "../contract/messages.ts";
+import type { Message, WorkerOrder, WorkerOrderOutcome } from "../contract/pool-api.ts";
 import type { Intent, Mode } from "../contract/intent.ts";
 import type { BreakerState, SpendCaps } from "../contract/plan.ts";
 import { camelized } from "./camelized.ts";

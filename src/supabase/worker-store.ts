@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { CreatedPod } from "../contract/activities.ts";
 import type { WorkerRow } from "../contract/inputs.ts";
-import type { DrainOrder, Evidence, LeaseCause } from "../contract/plan.ts";
+import type { DrainOrder, Evidence, LeaseCause } from "../contract/worker-api.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 

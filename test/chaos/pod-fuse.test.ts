@@ -5,7 +5,7 @@ import { Client, Connection } from "@temporalio/client";
 import { type Logger, pino } from "pino";
 import { afterEach, describe, expect, inject, it } from "vitest";
 import { FUSE_MARGIN_SEC } from "../../src/activities/pod-request.ts";
-import { poolWorkflowId } from "../../src/contract/names.ts";
+import { POOL_WORKFLOW, poolWorkflowId } from "../../src/contract/names.ts";
 import { SEARCH_ATTRIBUTES } from "../../src/contract/search-attributes.ts";
 import { freePort } from "../../src/dev/servers/free-port.ts";
 import { startGateway } from "../../src/dev/gateway/gateway.ts";
@@ -129,7 +129,7 @@ async function startMortalStack(settings: Readonly<Record<string, string>>) {
   const connection = await Connection.connect({ address: temporal.address });
   undo.push(() => connection.close());
   const start = { workflowId: poolWorkflowId(POOL), taskQueue: POOL, args: [{ pool: POOL }] };
-  await new Client({ connection }).workflow.start("gpuPool", start);
+  await new Client({ connection }).workflow.start(POOL_WORKFLOW, start);
 
   const rows = async <T>(statement: string, values: readonly unknown[] = []) =>
     (await sql.query(statement, [...values])).rows as T[];

@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { poolWorkflowId } from "../../src/contract/names.ts";
+import { POOL_WORKFLOW, poolWorkflowId } from "../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import { countEvents, expectDoneOnce, expectNothingLeft, livingWorkers, setSpawningTimeout } from "../kit/lifecycle.ts";
+import { poolQueries, poolUpdates } from "../../src/contract/pool-api.ts";
 
-async function order(stack: TestStack, name: string, payload?: unknown) {
-  const handle = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
-  return payload === undefined
-    ? await handle.executeUpdate(name)
-    : await handle.executeUpdate<unknown, [unknown]>(name, { args: [payload] });
+function poolOf(stack: TestStack) {
+  return stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
 }
 
 async function active(stack: TestStack) {
@@ -55,7 +53,7 @@ describe("invariant 13: an image that never becomes ready", () => {
     expect(stack.simulator.ledger().pods).toHaveLength(rented);
     expect(await countEvents(stack, "alert.breaker")).toBe(1);
 
-    await order(stack, "resume");
+    await poolOf(stack).executeUpdate(poolUpdates.resume);
     // After the last mute pod, one that boots slowly on a busy machine is no failure.
     await expect.poll(() => stack.simulator.ledger().pods.length).toBeGreaterThanOrEqual(4);
     await setSpawningTimeout(stack, 120);
@@ -74,7 +72,7 @@ describe("invariant 15: a ceiling for the account's money", () => {
     other = `${stack.pool}-other`;
     await stack.serve();
     await stack.startPool();
-    await stack.temporal.workflow.start("gpuPool", {
+    await stack.temporal.workflow.start(POOL_WORKFLOW, {
       workflowId: poolWorkflowId(other),
       taskQueue: stack.config.temporal.taskQueue,
       args: [{ pool: other }],
@@ -89,13 +87,13 @@ describe("invariant 15: a ceiling for the account's money", () => {
   });
 
   it("holds over all pools, whatever size operators ask for, and all tasks are still completed", async () => {
-    await order(stack, "scale", { target: 4 });
+    await poolOf(stack).executeUpdate(poolUpdates.scale, { args: [{ target: 4 }] });
     await expect.poll(() => active(stack)).toBe(1);
     const second = stack.temporal.workflow.getHandle(poolWorkflowId(other));
-    await second.executeUpdate<unknown, [unknown]>("scale", { args: [{ target: 2 }] });
+    await second.executeUpdate(poolUpdates.scale, { args: [{ target: 2 }] });
     await expectDoneOnce(stack, await stack.submit(4));
-    for (const handle of [second, stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool))]) {
-      const status = async () => (await handle.query<{ snapshot: object }>("status")).snapshot;
+    for (const handle of [second, poolOf(stack)]) {
+      const status = async () => (await handle.query(poolQueries.status)).snapshot;
       await expect.poll(status).toMatchObject({
         rule: "budget",
         reason: expect.stringContaining("MAX_HOURLY_SPEND_USD 1"),
@@ -117,7 +115,7 @@ describe("invariant 4: heartbeats that all stop together", () => {
   afterAll(async () => await stack?.close());
 
   it("suspend the verdicts with an alert, because the database may be the cause; when they come again, all goes on", async () => {
-    await order(stack, "scale", { target: 3 });
+    await poolOf(stack).executeUpdate(poolUpdates.scale, { args: [{ target: 3 }] });
     await expect.poll(() => active(stack)).toBe(3);
     const pods = stack.simulator.ledger().pods.filter(({ live }) => live);
     const pids = pods.flatMap(({ pid }) => pid ?? []);
@@ -161,7 +159,7 @@ describe("invariant 4: heartbeats that all stop together", () => {
         )
       ).map(({ pod }) => pod);
     await expect.poll(proven).toEqual(pods.map(({ id }) => id).toSorted());
-    await order(stack, "scale", { target: 0 });
+    await poolOf(stack).executeUpdate(poolUpdates.scale, { args: [{ target: 0 }] });
     await expectNothingLeft(stack);
   });
 });

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { projectProgram } from "../../src/process/program.ts";
 import type { ManagedProcess } from "../../src/process/guardian.ts";
-import type { PoolConfig } from "../../src/contract/messages.ts";
+import { poolQueries, poolUpdates } from "../../src/contract/pool-api.ts";
 import { poolWorkflowId } from "../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import { expectDoneOnce, expectNothingLeft, killHard, livingWorkers } from "../kit/lifecycle.ts";
@@ -44,7 +44,7 @@ describe("a rolling deploy: Temporal workers of two versions with different sett
   }
 
   const query = async () =>
-    await stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool)).query<PoolConfig>("config");
+    await stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool)).query(poolQueries.config);
   const inForce = async () => {
     try {
       return (await query()).settings?.values;
@@ -85,12 +85,12 @@ describe("a rolling deploy: Temporal workers of two versions with different sett
       .poll(async () => {
         // Each decision ends a watch, and either process may run the next one.
         target = 3 - target;
-        await handle.executeUpdate("scale", { args: [{ target }] });
+        await handle.executeUpdate(poolUpdates.scale, { args: [{ target }] });
         await expect.poll(async () => (await livingWorkers(stack)).length).toBe(target);
         return await inForce();
       })
       .toMatchObject({ minActiveGpus: 3, maxActiveGpus: 3, policy: "workload" });
-    await handle.executeUpdate("scale", { args: [{ target: null }] });
+    await handle.executeUpdate(poolUpdates.scale, { args: [{ target: null }] });
     await expect.poll(active).toBe(3);
 
     const before = await booked();
@@ -106,7 +106,7 @@ describe("a rolling deploy: Temporal workers of two versions with different sett
     // The deploy ends the old process with SIGTERM, as an orchestrator does.
     process.kill(old.pid, "SIGTERM");
     await old.exited;
-    await handle.executeUpdate("shutdown");
+    await handle.executeUpdate(poolUpdates.shutdown);
     await handle.result();
     await expectNothingLeft(stack);
     await expectNoSpinning();

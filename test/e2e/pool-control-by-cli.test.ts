@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { PoolConfig, PoolExplanation, WorkerOrderOutcome } from "../../src/contract/messages.ts";
+import type { PoolSettingsAnswer, PoolExplanation, WorkerOrderOutcome } from "../../src/contract/pool-api.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import {
   countEvents,
@@ -38,7 +38,7 @@ describe("orders and queries by the temporal command, beyond size", () => {
   const held = async () => (await livingWorkers(stack)).filter(({ status }) => status === "active");
 
   it("reconfigure changes the pool at once, shows in the query config, and names the error in a wrong setting", async () => {
-    const answer = await updateOk<PoolConfig>("reconfigure", { minActiveGpus: 1, machinesToKeepIdle: 0 });
+    const answer = await updateOk<PoolSettingsAnswer>("reconfigure", { minActiveGpus: 1, machinesToKeepIdle: 0 });
     expect(answer.settings).toMatchObject({
       own: ["machinesToKeepIdle", "minActiveGpus"],
       values: { minActiveGpus: 1, maxActiveGpus: 2 },
@@ -56,8 +56,8 @@ describe("orders and queries by the temporal command, beyond size", () => {
       expect(stderr).toContain(says);
     }
     const { fingerprint, own } = answer.settings ?? {};
-    expect((await query<PoolConfig>("config")).settings).toMatchObject({ fingerprint, own });
-    const after = await updateOk<PoolConfig>("reconfigure", { minActiveGpus: null, machinesToKeepIdle: null });
+    expect((await query<PoolSettingsAnswer>("config")).settings).toMatchObject({ fingerprint, own });
+    const after = await updateOk<PoolSettingsAnswer>("reconfigure", { minActiveGpus: null, machinesToKeepIdle: null });
     expect(after.settings).toMatchObject({ own: [], values: { minActiveGpus: 0 } });
     await expectNothingLeft(stack);
   });
@@ -145,7 +145,7 @@ describe("orders and queries by the temporal command, beyond size", () => {
     await stack.rows("update pools set breaker = 'open', breaker_since = now() where name = $1", [stack.pool]);
     await temporalCliOk(stack, ["workflow", "terminate"]);
     await stack.startPool();
-    const config = async () => (await query<PoolConfig>("config")).settings?.values;
+    const config = async () => (await query<PoolSettingsAnswer>("config")).settings?.values;
     await expect.poll(config).toMatchObject({ scaleDownIdleSec: 2, minWorkersForRateCheck: 3 });
     const { now } = await query<PoolExplanation>("explain");
     expect(now?.inputs).toMatchObject({ intent: { hold: 1 }, breaker: "open" });

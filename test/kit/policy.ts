@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { Schedule } from "../../src/contract/pool-settings.ts";
-import type { Action, DrainOrder, SpawnAction, WorkerAction } from "../../src/contract/plan.ts";
+import type { Action, SpawnAction, WorkerAction } from "../../src/contract/plan.ts";
+import type { DrainOrder } from "../../src/contract/worker-api.ts";
 import type { Observation, ObservedSpend, ObservedTask, ObservedWorker } from "../../src/policy/observation.ts";
 import type { PolicySettings } from "../../src/policy/settings.ts";
 

@@ -7,7 +7,7 @@ import { pino } from "pino";
 import { inject } from "vitest";
 import { createActivities } from "../../src/activities/create-activities.ts";
 import { type Config, loadConfig } from "../../src/config/config.ts";
-import { poolWorkflowId, runpodTaskQueue } from "../../src/contract/names.ts";
+import { POOL_WORKFLOW, poolWorkflowId, runpodTaskQueue } from "../../src/contract/names.ts";
 import { freePort } from "../../src/dev/servers/free-port.ts";
 import { startGateway } from "../../src/dev/gateway/gateway.ts";
 import { type Keys, makeKeys } from "../../src/dev/gateway/auth.ts";
@@ -122,7 +122,11 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
       async startPool(input = {}) {
         const workflowId = poolWorkflowId(pool);
         const { taskQueue } = config.temporal;
-        const handle = await temporal.workflow.start("gpuPool", { workflowId, taskQueue, args: [{ pool, ...input }] });
+        const handle = await temporal.workflow.start(POOL_WORKFLOW, {
+          workflowId,
+          taskQueue,
+          args: [{ pool, ...input }],
+        });
         undo.push(() => handle.terminate("the test is over").catch(() => undefined));
       },
       submit: (count, params = {}) => insertTasks(rows, { pool, count, params }),

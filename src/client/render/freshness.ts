@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Look } from "../../contract/messages.ts";
+import type { Look } from "../../contract/activities.ts";
 import { formatDuration } from "./durations.ts";
 
 /** A healthy watch looks every WATCH_INTERVAL_MS, and reports its looks by heartbeats that arrive within half a minute. */

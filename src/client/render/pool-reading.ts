@@ -1,5 +1,6 @@
 import type { Intent } from "../../contract/intent.ts";
-import type { Look, PoolStatus } from "../../contract/messages.ts";
+import type { Look } from "../../contract/activities.ts";
+import type { PoolStatus } from "../../contract/pool-api.ts";
 import type { BreakerState, Spend, SpendCaps } from "../../contract/plan.ts";
 import type { ObservedWorker } from "../../policy/observation.ts";
 

@@ -1,4 +1,5 @@
-import type { ActionSummary, CycleSummary, Explanation } from "../../contract/messages.ts";
+import type { ActionSummary, Explanation } from "../../contract/explanations.ts";
+import type { CycleSummary } from "../../contract/cycle-summary.ts";
 import { describeIntent } from "./intent.ts";
 import { plain, type Style } from "./output.ts";
 import { headline, labelled } from "./rows.ts";

@@ -1,4 +1,4 @@
-import type { PoolStatus } from "../../contract/messages.ts";
+import type { PoolStatus } from "../../contract/pool-api.ts";
 import type { Snapshot } from "../../contract/plan.ts";
 
 /** What the Web UI shows as the pool's current details, in Markdown. */

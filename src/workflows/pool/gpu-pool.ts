@@ -13,10 +13,14 @@ import {
 } from "@temporalio/workflow";
 import type { PoolActivities } from "../../contract/activities.ts";
 import type { GpuPoolInput } from "../../contract/inputs.ts";
-import type { CycleSummary, Explanation, PoolStatus } from "../../contract/messages.ts";
+import type { CycleSummary } from "../../contract/cycle-summary.ts";
+import type { Explanation } from "../../contract/explanations.ts";
+import type { PoolStatus } from "../../contract/pool-api.ts";
 import type { Plan, SettingsView, Snapshot } from "../../contract/plan.ts";
 import { GPU_POOL } from "../../contract/search-attributes.ts";
-import { explain, summariseCycle } from "../../contract/explanations.ts";
+import { explain } from "../../contract/explanations.ts";
+import { summariseCycle } from "../../contract/cycle-summary.ts";
+import { FAILURES } from "../../contract/failures.ts";
 import { openInbox } from "./inbox.ts";
 import { describePool } from "./details.ts";
 import { handleMessages } from "./handle-messages.ts";
@@ -33,7 +37,7 @@ const UNKNOWN_PLAN_PAUSE = "30s";
 const store = summarised<Omit<PoolActivities, "watchPool">>(
   {
     startToCloseTimeout: "30s",
-    retry: { initialInterval: "250ms", maximumInterval: "30s", nonRetryableErrorTypes: ["InvalidConfig"] },
+    retry: { initialInterval: "250ms", maximumInterval: "30s", nonRetryableErrorTypes: [FAILURES.invalidConfig] },
   },
   {
     openPool: "open the pool's row: who lives?",
@@ -59,7 +63,7 @@ const { watchPool } = proxyActivities<PoolActivities>({
  * One pool of GPU workers, for ever: watch, perform, and meanwhile write down what operators say.
  * @returns what the last round did, where the input asks for a number of rounds; nothing after a shutdown.
  */
-export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void> {
+export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | undefined> {
   const { pool, carried } = input;
   let phase: PoolStatus["phase"] = "starting";
   let snapshot: Snapshot | null = carried?.snapshot ?? null;
@@ -79,7 +83,7 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
   handleMessages({
     pool,
     inbox,
-    store,
+    activities: store,
     status,
     isClosing: () => closing,
     close: () => void (closing = true),
@@ -171,7 +175,7 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | void>
     if (plan.snapshot === null) {
       throw ApplicationFailure.nonRetryable(
         `pool ${pool} could not be observed for as long as a watch lasts: no decision was made`,
-        "NotObserved",
+        FAILURES.notObserved,
       );
     }
     return summariseCycle(pool, { ...plan, snapshot: plan.snapshot }, booked);

@@ -1,139 +1,166 @@
 import {
   ActivityFailure,
   ApplicationFailure,
-  defineQuery,
-  defineUpdate,
   patched,
   setDefaultSignalHandler,
   setHandler,
 } from "@temporalio/workflow";
 import type { PoolActivities } from "../../contract/activities.ts";
-import type {
-  Message,
-  PoolConfig,
-  PoolExplanation,
-  PoolStatus,
-  WorkerOrder,
-  WorkerOrderOutcome,
-} from "../../contract/messages.ts";
+import { FAILURES } from "../../contract/failures.ts";
 import type { Intent } from "../../contract/intent.ts";
 import type { SettingsView } from "../../contract/plan.ts";
+import {
+  type Message,
+  type PoolExplanation,
+  poolQueries,
+  type PoolSettingsAnswer,
+  poolSignals,
+  type PoolStatus,
+  poolUpdates,
+  type SettingsPatch,
+  type WorkerOrder,
+  type WorkerOrderOutcome,
+} from "../../contract/pool-api.ts";
+import type { Parsed } from "../payloads.ts";
 import type { Inbox } from "./inbox.ts";
 import { parseBare, parsePatch, parseScale, parseWorkerOrder } from "./parse-messages.ts";
-import type { Parsed } from "../payloads.ts";
 import { orderWorker } from "./workers.ts";
 
 export interface MessageDeps {
   readonly pool: string;
   readonly inbox: Inbox;
-  readonly store: Pick<PoolActivities, "recordMessage" | "journalIgnored" | "reconfigure" | "orderWorker">;
+  readonly activities: Pick<PoolActivities, "recordMessage" | "journalIgnored" | "reconfigure" | "orderWorker">;
   isClosing(): boolean;
   close(): void;
   reconfigured(settings: SettingsView): void;
   status(): PoolStatus;
   explain(): PoolExplanation;
-  config(): PoolConfig;
+  config(): PoolSettingsAnswer;
 }
 
-/** Messages that are said by their name alone. */
-const BARE_KINDS = ["drain", "resume", "pause"] as const;
+type Parse<T> = (payload: unknown) => Parsed<T>;
+
+const SIGNALS: ReadonlyMap<string, Parse<Message>> = new Map<string, Parse<Message>>([
+  [poolSignals.scale.name, parseScale],
+  [poolSignals.drain.name, (payload) => parseBare("drain", payload)],
+  [poolSignals.resume.name, (payload) => parseBare("resume", payload)],
+  [poolSignals.pause.name, (payload) => parseBare("pause", payload)],
+]);
 
 /** All that operators can say to a pool and ask of it. A signal never throws; an update says what is wrong with it. */
 export function handleMessages(deps: MessageDeps): void {
-  const { pool, inbox, store } = deps;
-
-  setHandler(defineQuery<PoolStatus>("status"), deps.status);
-  setHandler(defineQuery<PoolExplanation>("explain"), deps.explain);
-  setHandler(defineQuery<PoolConfig>("config"), deps.config);
+  setHandler(poolQueries.status, deps.status);
+  setHandler(poolQueries.explain, deps.explain);
+  setHandler(poolQueries.config, deps.config);
 
   // One handler for all: signals that came before the first task would otherwise be sorted by their names.
-  setDefaultSignalHandler(async (name, payload) => await receive(name, parseSignal(name, payload)));
+  setDefaultSignalHandler(async (name, payload) => await receiveSignal(deps, name, payload));
 
-  onUpdate("scale", parseScale, record);
-  for (const kind of BARE_KINDS) {
-    onUpdate(kind, (payload) => parseBare(kind, payload), record);
-  }
-  onUpdate("reconfigure", parsePatch, reconfigure);
-  onUpdate("drainWorker", (payload) => parseWorkerOrder("drain", payload), giveOrder);
-  onUpdate("terminateWorker", (payload) => parseWorkerOrder("terminate", payload), giveOrder);
-  onUpdate("shutdown", (payload) => parseBare("shutdown", payload), shutdown);
-
-  function onUpdate<T, R>(name: string, parse: (payload: unknown) => Parsed<T>, act: (value: T) => Promise<R>): void {
-    const read = (payload: unknown): T => {
-      const parsed = parse(payload);
-      // Who asks for a shutdown twice has it.
-      const refused = parsed.ok ? (name === "shutdown" ? null : refusal()) : parsed.error;
-      if (!parsed.ok || refused !== null) {
-        throw ApplicationFailure.nonRetryable(refused ?? "", "InvalidMessage");
-      }
-      return parsed.value;
-    };
-    const validate = (payload: unknown): void => {
-      read(payload);
-      const parsed = parse(payload);
-      if (parsed.ok && parsed.surplus !== undefined) {
-        throw ApplicationFailure.nonRetryable(parsed.surplus, "InvalidMessage");
-      }
-    };
-    // A replay runs no validator: an update with an unknown field, which older versions took, is still taken there.
-    setHandler(defineUpdate<R, [unknown]>(name), async (payload) => await act(read(payload)), { validator: validate });
-  }
-
-  function refusal(): string | null {
-    return deps.isClosing() ? "the pool is shutting down" : null;
-  }
-
-  async function receive(kind: string, parsed: Parsed<Message>): Promise<void> {
-    const refused = parsed.ok ? (refusal() ?? surplusNow(kind, parsed.surplus)) : parsed.error;
-    if (parsed.ok && refused === null) {
-      await record(parsed.value);
-    } else {
-      await inbox.post(() => store.journalIgnored(pool, kind, refused ?? ""));
-    }
-  }
-
-  /** Older versions took such a signal, which a replay must do too. */
-  function surplusNow(kind: string, surplus: string | undefined): string | null {
-    const change = kind === "scale" ? "unknown-fields-refused" : "fields-of-bare-messages-refused";
-    return surplus !== undefined && patched(change) ? surplus : null;
-  }
-
-  async function record(message: Message): Promise<Intent> {
-    return await inbox.post(() => store.recordMessage(pool, message));
-  }
+  const record = async (message: Message) => await recordMessage(deps, message);
+  const order = async (given: WorkerOrder) => await giveOrder(deps, given);
+  setHandler(poolUpdates.scale, ...whileOpen(deps, parseScale, record));
+  setHandler(poolUpdates.drain, ...whileOpen(deps, (payload) => parseBare("drain", payload), record));
+  setHandler(poolUpdates.resume, ...whileOpen(deps, (payload) => parseBare("resume", payload), record));
+  setHandler(poolUpdates.pause, ...whileOpen(deps, (payload) => parseBare("pause", payload), record));
+  setHandler(poolUpdates.reconfigure, ...whileOpen(deps, parsePatch, async (patch) => await reconfigure(deps, patch)));
+  setHandler(poolUpdates.drainWorker, ...whileOpen(deps, (payload) => parseWorkerOrder("drain", payload), order));
+  setHandler(
+    poolUpdates.terminateWorker,
+    ...whileOpen(deps, (payload) => parseWorkerOrder("terminate", payload), order),
+  );
+  // A second shutdown is answered like the first.
+  setHandler(poolUpdates.shutdown, ...update((payload) => parseBare("shutdown", payload), shutdown));
 
   async function shutdown(message: Message): Promise<Intent> {
     deps.close();
     return await record(message);
   }
+}
 
-  async function reconfigure(patch: Readonly<Record<string, unknown>>): Promise<PoolConfig> {
-    try {
-      deps.reconfigured(await inbox.post(() => store.reconfigure(pool, patch)));
-    } catch (error) {
-      const reason = error instanceof ActivityFailure ? error.cause : error;
-      throw ApplicationFailure.nonRetryable(reason instanceof Error ? reason.message : String(reason), "InvalidConfig");
-    }
-    return deps.config();
-  }
+/** An update that a pool refuses while it shuts down. */
+function whileOpen<T, Answer>(deps: MessageDeps, parse: Parse<T>, act: (value: T) => Promise<Answer>) {
+  return update((payload) => {
+    const parsed = parse(payload);
+    const refused = refusal(deps);
+    return parsed.ok && refused !== null ? { ok: false, error: refused } : parsed;
+  }, act);
+}
 
-  async function giveOrder(given: WorkerOrder): Promise<WorkerOrderOutcome> {
-    const { kind, worker, reason } = given;
-    const answer = await inbox.post(() => store.orderWorker(pool, given));
-    if (answer.outcome === "ordered") {
-      const order = { reason, onlyIdle: false };
-      await orderWorker(pool, worker, kind === "drain" ? { name: kind, order } : { name: kind, order: { reason } });
+/** The handler of an update and its options. The validator refuses it before the history has it. */
+function update<T, Answer>(parse: Parse<T>, act: (value: T) => Promise<Answer>) {
+  const validator = (payload?: unknown): void => {
+    const parsed = parse(payload);
+    if (!parsed.ok || parsed.surplus !== undefined) {
+      throw invalidMessage(parsed.ok ? (parsed.surplus ?? "") : parsed.error);
     }
-    return answer;
+  };
+  // A replay runs no validator: an update with an unknown field that an older version took is still taken here.
+  const handler = async (payload?: unknown): Promise<Answer> => {
+    const parsed = parse(payload);
+    if (!parsed.ok) {
+      throw invalidMessage(parsed.error);
+    }
+    return await act(parsed.value);
+  };
+  return [handler, { validator }] as const;
+}
+
+function invalidMessage(message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, FAILURES.invalidMessage);
+}
+
+function refusal(deps: MessageDeps): string | null {
+  return deps.isClosing() ? "the pool is shutting down" : null;
+}
+
+async function receiveSignal(deps: MessageDeps, name: string, payload: unknown): Promise<void> {
+  const { pool, inbox, activities } = deps;
+  const parsed: Parsed<Message> = SIGNALS.get(name)?.(payload) ?? {
+    ok: false,
+    error: "unknown signal; a pool takes scale, drain, resume and pause",
+  };
+  const refused = parsed.ok ? (refusal(deps) ?? surplusNow(name, parsed.surplus)) : parsed.error;
+  if (parsed.ok && refused === null) {
+    await recordMessage(deps, parsed.value);
+  } else {
+    await inbox.post(() => activities.journalIgnored(pool, name, refused ?? ""));
   }
 }
 
-function parseSignal(name: string, payload: unknown): Parsed<Message> {
-  if (name === "scale") {
-    return parseScale(payload);
+/** Older versions took such a signal, which a replay must do too. */
+function surplusNow(kind: string, surplus: string | undefined): string | null {
+  const change = kind === "scale" ? "unknown-fields-refused" : "fields-of-bare-messages-refused";
+  return surplus !== undefined && patched(change) ? surplus : null;
+}
+
+async function recordMessage({ pool, inbox, activities }: MessageDeps, message: Message): Promise<Intent> {
+  return await inbox.post(() => activities.recordMessage(pool, message));
+}
+
+async function reconfigure(deps: MessageDeps, patch: SettingsPatch): Promise<PoolSettingsAnswer> {
+  const { pool, inbox, activities } = deps;
+  try {
+    deps.reconfigured(await inbox.post(() => activities.reconfigure(pool, patch)));
+  } catch (error) {
+    const reason = error instanceof ActivityFailure ? error.cause : error;
+    const message = reason instanceof Error ? reason.message : String(reason);
+    throw ApplicationFailure.nonRetryable(message, FAILURES.invalidConfig);
   }
-  const kind = BARE_KINDS.find((known) => known === name);
-  return kind === undefined
-    ? { ok: false, error: "unknown signal; a pool takes scale, drain, resume and pause" }
-    : parseBare(kind, payload);
+  return deps.config();
+}
+
+async function giveOrder(deps: MessageDeps, order: WorkerOrder): Promise<WorkerOrderOutcome> {
+  const { pool, inbox, activities } = deps;
+  const { kind, worker, reason } = order;
+  const answer = await inbox.post(() => activities.orderWorker(pool, order));
+  if (answer.outcome === "ordered") {
+    await orderWorker(
+      pool,
+      worker,
+      kind === "drain"
+        ? { name: "drain", order: { reason, onlyIdle: false } }
+        : { name: "terminate", order: { reason } },
+    );
+  }
+  return answer;
 }

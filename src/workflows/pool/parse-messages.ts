@@ -1,4 +1,4 @@
-import type { Message, WorkerOrder } from "../../contract/messages.ts";
+import type { Message, WorkerOrder } from "../../contract/pool-api.ts";
 import { ACCOUNT_SETTINGS, POOL_SETTINGS } from "../../contract/pool-settings.ts";
 import { expected, isRecord, isWhole, type Parsed, show, wrong } from "../payloads.ts";
 

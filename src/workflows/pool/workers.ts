@@ -3,7 +3,8 @@ import { getExternalWorkflowHandle, ParentClosePolicy, patched, startChild } fro
 import type { BulkActivities } from "../../contract/activities.ts";
 import type { Booking } from "../../contract/inputs.ts";
 import { workerWorkflowId } from "../../contract/names.ts";
-import { signalArguments, type WorkerAction, type WorkerSignal } from "../../contract/plan.ts";
+import type { WorkerAction } from "../../contract/plan.ts";
+import { sendToWorker, type WorkerSignal } from "../../contract/worker-api.ts";
 import { workerStart } from "../../contract/worker-start.ts";
 import { gpuWorker } from "../worker/gpu-worker.ts";
 import { summarised } from "../summarised.ts";
@@ -86,5 +87,5 @@ export async function orderWorker(pool: string, worker: string, signal: WorkerSi
 }
 
 async function send(pool: string, worker: string, signal: WorkerSignal): Promise<void> {
-  await getExternalWorkflowHandle(workerWorkflowId(pool, worker)).signal(signal.name, ...signalArguments(signal));
+  await sendToWorker(getExternalWorkflowHandle(workerWorkflowId(pool, worker)), signal);
 }

@@ -2,22 +2,13 @@ import {
   CancellationScope,
   CancelledFailure,
   condition,
-  defineQuery,
-  defineSignal,
   patched,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
 } from "@temporalio/workflow";
-import type {
-  Booking,
-  GpuWorkerInput,
-  GpuWorkerResult,
-  WorkerPhase,
-  WorkerRow,
-  WorkerTimings,
-} from "../../contract/inputs.ts";
-import type { DrainOrder } from "../../contract/plan.ts";
+import type { Booking, GpuWorkerInput, GpuWorkerResult, WorkerRow, WorkerTimings } from "../../contract/inputs.ts";
+import { type DrainOrder, type WorkerPhase, workerQueries, workerSignals } from "../../contract/worker-api.ts";
 import { POD_ID, WORKER_PHASE } from "../../contract/search-attributes.ts";
 import { parseDrainOrder, parseTerminateOrder, parseVerdict } from "./parse-orders.ts";
 import { acquirePod } from "./acquire-pod.ts";
@@ -36,12 +27,12 @@ export async function gpuWorker({ pool, id, booked }: GpuWorkerInput): Promise<G
   /** Its row as the order left it that ended it. */
   let lastRow: WorkerRow | null = null;
 
-  setHandler(defineQuery<WorkerPhase>("phase"), () => phase);
-  setHandler(defineSignal("ready"), () => void (ready = true));
-  setHandler(defineSignal("released"), () => void (released = true));
-  setHandler(defineSignal<[unknown]>("drain"), (payload) => give({ kind: "drain", order: parseDrainOrder(payload) }));
-  setHandler(defineSignal<[unknown]>("fail"), (payload) => give({ kind: "fail", verdict: parseVerdict(payload) }));
-  setHandler(defineSignal<[unknown]>("terminate"), (payload) =>
+  setHandler(workerQueries.phase, () => phase);
+  setHandler(workerSignals.ready, () => void (ready = true));
+  setHandler(workerSignals.released, () => void (released = true));
+  setHandler(workerSignals.drain, (payload?: unknown) => give({ kind: "drain", order: parseDrainOrder(payload) }));
+  setHandler(workerSignals.fail, (payload?: unknown) => give({ kind: "fail", verdict: parseVerdict(payload) }));
+  setHandler(workerSignals.terminate, (payload?: unknown) =>
     give({ kind: "terminate", ...parseTerminateOrder(payload) }),
   );
 

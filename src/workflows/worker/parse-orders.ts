@@ -1,4 +1,4 @@
-import type { DrainOrder, Evidence, LeaseCause, TerminateOrder, Verdict } from "../../contract/plan.ts";
+import type { DrainOrder, Evidence, LeaseCause, TerminateOrder, Verdict } from "../../contract/worker-api.ts";
 import { isRecord } from "../payloads.ts";
 
 /** An order without a readable payload is a graceful one: a drain sent by hand must work. */

@@ -1,7 +1,7 @@
 import { type ActivityOptions, log, proxyActivities, workflowInfo } from "@temporalio/workflow";
 import type { PodActivities, WorkerActivities } from "../../contract/activities.ts";
 import { runpodTaskQueue } from "../../contract/names.ts";
-import type { DrainOrder, Verdict } from "../../contract/plan.ts";
+import type { DrainOrder, Verdict } from "../../contract/worker-api.ts";
 import { summarised } from "../summarised.ts";
 
 /** What a worker was told by its pool or by an operator. */

@@ -1,3 +1,4 @@
+import type { WorkerSignal } from "../../../src/contract/worker-api.ts";
 import type { FakeRow } from "../workflow/fake-fleet.ts";
 import { until } from "../workflow/fake-service.ts";
 
@@ -5,16 +6,12 @@ export function spawn(count: number) {
   return { kind: "spawn", count, max: 4, intentVersion: 1, reason: "work is queued" };
 }
 
-export function signal(row: FakeRow, name: string, payload: Record<string, unknown> = {}) {
-  return {
-    kind: "signal",
-    worker: row.id,
-    signal: { name, ...payload },
-  };
+export function signal(row: FakeRow, message: WorkerSignal) {
+  return { kind: "signal", worker: row.id, signal: message };
 }
 
 export function drain(row: FakeRow) {
-  return signal(row, "drain", { order: { reason: "nothing queued", onlyIdle: true } });
+  return signal(row, { name: "drain", order: { reason: "nothing queued", onlyIdle: true } });
 }
 
 export async function seen(what: string, check: () => boolean | Promise<boolean>): Promise<void> {

@@ -3,6 +3,8 @@ import { created, type FakeRow, lost, lostWithPod, refused } from "../workflow/f
 import { bringUp, type Stage } from "../workflow/fake-service.ts";
 import { drain, seen, signal, spawn } from "./plans.ts";
 import { tellJanitor, tellNotifications } from "./stories-upkeep.ts";
+import { poolSignals, poolUpdates } from "../../../src/contract/pool-api.ts";
+import { workerSignals } from "../../../src/contract/worker-api.ts";
 
 /** Plays one life and answers the runs whose histories are kept. */
 type Story = (stage: Stage) => Promise<readonly WorkflowHandle[]>;
@@ -24,12 +26,12 @@ async function mainJob(stage: Stage, input: { maxHistoryLength?: number } = {}) 
     await stage.worker(row.id).reaches("booting");
     stage.beat(row);
   }
-  await pool.signal("scale", { target: "many" });
+  await pool.signal(poolSignals.scale.name, { target: "many" });
   const current = stage.temporal.workflow.getHandle(pool.workflowId);
-  await current.executeUpdate("pause");
-  await current.signal("resume");
-  await current.executeUpdate("scale", { args: [{ target: 2, for: 60 }] });
-  stage.plans.push(stage.planOf(rows.map((row) => signal(row, "ready"))));
+  await current.executeUpdate(poolUpdates.pause);
+  await current.signal(poolSignals.resume);
+  await current.executeUpdate(poolUpdates.scale, { args: [{ target: 2, for: 60 }] });
+  stage.plans.push(stage.planOf(rows.map((row) => signal(row, { name: "ready" }))));
   for (const row of rows) {
     await stage.worker(row.id).reaches("active");
     row.busy = true;
@@ -39,7 +41,10 @@ async function mainJob(stage: Stage, input: { maxHistoryLength?: number } = {}) 
   stage.plans.push(
     stage.planOf([
       drain(second),
-      signal(first, "fail", { verdict: { leaseCause: "stuck", reason: "no progress", heartbeatMs: null } }),
+      signal(first, {
+        name: "fail",
+        verdict: { evidence: "progress", leaseCause: "stuck", reason: "no progress", heartbeatMs: null },
+      }),
     ]),
   );
   for (const row of rows) {
@@ -100,13 +105,13 @@ export const STORIES: readonly Told[] = [
       ended.row.busy = true;
       stage.plans.push(stage.planOf([{ kind: "dance" }]));
       const pool = await stage.startPool();
-      await pool.executeUpdate("reconfigure", { args: [{ maxActiveGpus: 2 }] });
-      await pool.executeUpdate("reconfigure", { args: [{ maxActiveGpu: 2 }] }).catch(() => undefined);
-      await pool.executeUpdate("drainWorker", { args: [{ worker: drained.row.id }] });
-      await pool.executeUpdate("terminateWorker", { args: [{ worker: ended.row.id, reason: "old driver" }] });
+      await pool.executeUpdate(poolUpdates.reconfigure, { args: [{ maxActiveGpus: 2 }] });
+      await pool.executeUpdate(poolUpdates.reconfigure, { args: [{ maxActiveGpu: 2 }] }).catch(() => undefined);
+      await pool.executeUpdate(poolUpdates.drainWorker, { args: [{ worker: drained.row.id }] });
+      await pool.executeUpdate(poolUpdates.terminateWorker, { args: [{ worker: ended.row.id, reason: "old driver" }] });
       await drained.worker.result();
       await ended.worker.result();
-      await pool.executeUpdate("shutdown");
+      await pool.executeUpdate(poolUpdates.shutdown);
       await pool.result();
       return [pool];
     },
@@ -115,12 +120,12 @@ export const STORIES: readonly Told[] = [
     name: "gpuPool-unknown-field",
     async tell(stage) {
       const pool = await stage.startPool();
-      await pool.signal("scale", { target: 3, forSec: 60 });
-      await pool.signal("pause");
-      await pool.signal("scale", { target: 3, forSec: 60 });
+      await pool.signal(poolSignals.scale.name, { target: 3, forSec: 60 });
+      await pool.signal(poolSignals.pause);
+      await pool.signal(poolSignals.scale.name, { target: 3, forSec: 60 });
       await seen("the pause", () => stage.intent.mode === "paused");
       await seen("both refusals", () => stage.ignored.length === 2);
-      await pool.executeUpdate("scale", { args: [{ target: 2, for: 60 }] });
+      await pool.executeUpdate(poolUpdates.scale, { args: [{ target: 2, for: 60 }] });
       return [pool];
     },
   },
@@ -128,8 +133,8 @@ export const STORIES: readonly Told[] = [
     name: "gpuPool-bare-field",
     async tell(stage) {
       const pool = await stage.startPool();
-      await pool.signal("pause", { for: 600 });
-      await pool.signal("drain");
+      await pool.signal(poolSignals.pause.name, { for: 600 });
+      await pool.signal(poolSignals.drain);
       await seen("the drain", () => stage.intent.mode === "draining");
       await seen("the refusal", () => stage.ignored.length === 1);
       return [pool];
@@ -173,13 +178,13 @@ export const STORIES: readonly Told[] = [
       const worker = stage.worker(row.id);
       await worker.reaches("booting");
       stage.beat(row);
-      await worker.signal("ready");
+      await worker.signal(workerSignals.ready);
       await worker.reaches("active");
       row.busy = true;
-      await worker.signal("drain", { reason: "the budget is spent", onlyIdle: false, untilTaskEnds: true });
+      await worker.signal(workerSignals.drain, { reason: "the budget is spent", onlyIdle: false, untilTaskEnds: true });
       await worker.reaches("draining");
       row.busy = false;
-      await worker.signal("released");
+      await worker.signal(workerSignals.released);
       await worker.result();
       return [worker.handle];
     },
@@ -191,7 +196,7 @@ export const STORIES: readonly Told[] = [
     name: "gpuWorker-drain",
     async tell(stage) {
       const { worker } = await bringUp(stage);
-      await worker.signal("drain", { reason: "nothing queued", onlyIdle: true });
+      await worker.signal(workerSignals.drain, { reason: "nothing queued", onlyIdle: true });
       await worker.result();
       return [worker.handle];
     },
@@ -201,14 +206,14 @@ export const STORIES: readonly Told[] = [
     async tell(stage) {
       const { row, worker } = await bringUp(stage);
       row.busy = true;
-      await worker.signal("drain", { reason: "nothing queued", onlyIdle: true });
+      await worker.signal(workerSignals.drain, { reason: "nothing queued", onlyIdle: true });
       await seen("the refusal", () => stage.called("drainWorker").length === 1);
-      await worker.signal("drain", { reason: "an operator", onlyIdle: false });
+      await worker.signal(workerSignals.drain, { reason: "an operator", onlyIdle: false });
       await worker.reaches("draining");
-      await worker.signal("fail", { leaseCause: "worker_died", reason: "silent", heartbeatMs: 1 });
+      await worker.signal(workerSignals.fail, { leaseCause: "worker_died", reason: "silent", heartbeatMs: 1 });
       await seen("the second refusal", () => stage.called("failWorker").length === 1);
       row.busy = false;
-      await worker.signal("released");
+      await worker.signal(workerSignals.released);
       await worker.result();
       return [worker.handle];
     },
@@ -219,7 +224,7 @@ export const STORIES: readonly Told[] = [
     async tell(stage) {
       const { row, worker } = await bringUp(stage);
       row.busy = true;
-      await worker.signal("drain", { reason: "an operator", onlyIdle: false });
+      await worker.signal(workerSignals.drain, { reason: "an operator", onlyIdle: false });
       await worker.result();
       return [worker.handle];
     },
@@ -228,7 +233,11 @@ export const STORIES: readonly Told[] = [
     name: "gpuWorker-fail",
     async tell(stage) {
       const { row, worker } = await bringUp(stage);
-      await worker.signal("fail", { leaseCause: "worker_died", reason: "silent", heartbeatMs: row.heartbeatMs });
+      await worker.signal(workerSignals.fail, {
+        leaseCause: "worker_died",
+        reason: "silent",
+        heartbeatMs: row.heartbeatMs,
+      });
       await worker.result();
       return [worker.handle];
     },
@@ -238,7 +247,7 @@ export const STORIES: readonly Told[] = [
     async tell(stage) {
       const { row, worker } = await bringUp(stage);
       row.busy = true;
-      await worker.signal("terminate");
+      await worker.signal(workerSignals.terminate);
       await worker.result();
       return [worker.handle];
     },
@@ -273,7 +282,7 @@ export const STORIES: readonly Told[] = [
     async tell(stage) {
       stage.createAnswers.push(lostWithPod);
       const { worker } = await bringUp(stage);
-      await worker.signal("drain", { reason: "nothing queued", onlyIdle: true });
+      await worker.signal(workerSignals.drain, { reason: "nothing queued", onlyIdle: true });
       await worker.result();
       return [worker.handle];
     },
@@ -294,7 +303,7 @@ export const STORIES: readonly Told[] = [
       stage.createAnswers.push(refused("capacity", true), created);
       const worker = await stage.startWorker(stage.book().id);
       await worker.reaches("booting");
-      await worker.signal("terminate");
+      await worker.signal(workerSignals.terminate);
       await worker.result();
       return [worker.handle];
     },
@@ -321,11 +330,11 @@ export const STORIES: readonly Told[] = [
 async function hurry(stage: Stage): Promise<WorkflowHandle[]> {
   const { row, worker } = await bringUp(stage);
   row.busy = true;
-  await worker.signal("drain", { reason: "the budget is spent", onlyIdle: false, untilTaskEnds: true });
+  await worker.signal(workerSignals.drain, { reason: "the budget is spent", onlyIdle: false, untilTaskEnds: true });
   await worker.reaches("draining");
-  await worker.signal("drain", { reason: "draining", onlyIdle: false });
+  await worker.signal(workerSignals.drain, { reason: "draining", onlyIdle: false });
   row.busy = false;
-  await worker.signal("released");
+  await worker.signal(workerSignals.released);
   await worker.result();
   return [worker.handle];
 }

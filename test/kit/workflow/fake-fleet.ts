@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { Context } from "@temporalio/activity";
 import type { CreatedPod, CreatePodResult } from "../../../src/contract/activities.ts";
 import type { WorkerRow, WorkerTimings } from "../../../src/contract/inputs.ts";
-import type { Message, WorkerOrder } from "../../../src/contract/messages.ts";
+import type { Message, WorkerOrder } from "../../../src/contract/pool-api.ts";
 import type { Intent, Mode } from "../../../src/contract/intent.ts";
 import type { Plan, Snapshot } from "../../../src/contract/plan.ts";
 

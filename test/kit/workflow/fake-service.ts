@@ -7,9 +7,16 @@ import {
   type WorkflowHandleWithFirstExecutionRunId,
 } from "@temporalio/client";
 import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime, Worker } from "@temporalio/worker";
-import type { GpuPoolInput, GpuWorkerResult, WorkerPhase } from "../../../src/contract/inputs.ts";
-import type { PoolStatus } from "../../../src/contract/messages.ts";
-import { poolWorkflowId, runpodTaskQueue, workerWorkflowId } from "../../../src/contract/names.ts";
+import type { GpuPoolInput, GpuWorkerResult, GpuWorkerWorkflow } from "../../../src/contract/inputs.ts";
+import { type WorkerPhase, workerQueries, workerSignals } from "../../../src/contract/worker-api.ts";
+import { type PoolStatus, poolQueries } from "../../../src/contract/pool-api.ts";
+import {
+  POOL_WORKFLOW,
+  poolWorkflowId,
+  runpodTaskQueue,
+  WORKER_WORKFLOW,
+  workerWorkflowId,
+} from "../../../src/contract/names.ts";
 import { PATIENCE_MS } from "../patience.ts";
 import {
   type ActivityName,
@@ -46,7 +53,7 @@ export interface WorkerHandle {
   phase(): Promise<WorkerPhase>;
   /** Waits until the worker is in this phase. */
   reaches(phase: WorkerPhase): Promise<void>;
-  signal(name: string, ...args: unknown[]): Promise<void>;
+  readonly signal: WorkflowHandle["signal"];
   result(): Promise<GpuWorkerResult>;
 }
 
@@ -75,7 +82,7 @@ export async function bringUp(
   const worker = await stage.startWorker(row.id);
   await worker.reaches("booting");
   stage.beat(row);
-  await worker.signal("ready");
+  await worker.signal(workerSignals.ready);
   await worker.reaches("active");
   return { row, worker };
 }
@@ -146,8 +153,8 @@ function openStage(
   }
 
   function worker(id: string): WorkerHandle {
-    const handle = temporal.workflow.getHandle(workerWorkflowId(pool, id));
-    const phase = () => handle.query<WorkerPhase>("phase");
+    const handle = temporal.workflow.getHandle<GpuWorkerWorkflow>(workerWorkflowId(pool, id));
+    const phase = () => handle.query(workerQueries.phase);
     return {
       handle,
       phase,
@@ -157,8 +164,8 @@ function openStage(
             throw new Error(`worker ${id} is ${now}; waited for ${wanted}`);
           }
         }),
-      signal: (name, ...args) => handle.signal(name, ...args),
-      result: () => handle.result() as Promise<GpuWorkerResult>,
+      signal: handle.signal.bind(handle),
+      result: () => handle.result(),
     };
   }
 
@@ -169,12 +176,12 @@ function openStage(
     calls,
     worker,
     called: (name: ActivityName) => calls.filter((call) => call.name === name).map(({ args }) => [...args]),
-    startPool: (input: Partial<GpuPoolInput> = {}) => start("gpuPool", poolWorkflowId(pool), [{ pool, ...input }]),
+    startPool: (input: Partial<GpuPoolInput> = {}) => start(POOL_WORKFLOW, poolWorkflowId(pool), [{ pool, ...input }]),
     async startWorker(id: string) {
-      await start("gpuWorker", workerWorkflowId(pool, id), [{ pool, id }]);
+      await start(WORKER_WORKFLOW, workerWorkflowId(pool, id), [{ pool, id }]);
       return worker(id);
     },
-    status: () => temporal.workflow.getHandle(poolWorkflowId(pool)).query<PoolStatus>("status"),
+    status: () => temporal.workflow.getHandle(poolWorkflowId(pool)).query(poolQueries.status),
     async close() {
       // The pool first, so that it gives nothing back that was ended.
       for (const id of [...started, ...[...fleet.rows.keys()].map((row) => workerWorkflowId(pool, row))]) {

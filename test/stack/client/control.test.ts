@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
-import type { PoolStatus } from "../../../src/contract/messages.ts";
+import { poolQueries } from "../../../src/contract/pool-api.ts";
 import { createLightPodLauncher } from "../../../src/simulator/light-pod.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 import { type Ran, runClient } from "../../kit/client.ts";
@@ -255,7 +255,7 @@ describe("with a controller", () => {
       const { observedAt, stale } = (await runJson("status"))["controller"] as { observedAt: string; stale: boolean };
       expect(stale).toBe(false);
       // This was read later, so only the watch's own heartbeat can be newer.
-      const { snapshot } = await handle.query<PoolStatus>("status");
+      const { snapshot } = await handle.query(poolQueries.status);
       return Date.parse(observedAt) - Date.parse(snapshot?.observedAt ?? "");
     };
     await expect.poll(aheadMs).toBeGreaterThan(0);

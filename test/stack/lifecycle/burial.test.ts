@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 import { createPodByHand, expectDoneOnce, expectNothingLeft, livingWorkers } from "../../kit/lifecycle.ts";
+import { poolSignals } from "../../../src/contract/pool-api.ts";
 
 describe("the end of pods", () => {
   let stack: TestStack;
@@ -13,7 +14,7 @@ describe("the end of pods", () => {
   afterAll(async () => await stack?.close());
 
   const hold = async (target: number | null) =>
-    await stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool)).signal("scale", { target });
+    await stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool)).signal(poolSignals.scale, { target });
 
   it("invariant 2: a worker stays terminating until its pod is seen to be gone, through failing deletes and unknown lists", async () => {
     await hold(1);

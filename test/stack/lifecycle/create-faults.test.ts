@@ -10,6 +10,7 @@ import {
   livingWorkers,
   workerStates,
 } from "../../kit/lifecycle.ts";
+import { poolSignals } from "../../../src/contract/pool-api.ts";
 
 describe("create requests without a clear answer", () => {
   let stack: TestStack;
@@ -21,7 +22,7 @@ describe("create requests without a clear answer", () => {
   afterAll(async () => await stack?.close());
 
   const hold = async (target: number) =>
-    await stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool)).signal("scale", { target });
+    await stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool)).signal(poolSignals.scale, { target });
   const statuses = async () => (await livingWorkers(stack)).map(({ status }) => status);
 
   it("invariant 1: adopt the pod that was created nevertheless, also when lists show it late", async () => {

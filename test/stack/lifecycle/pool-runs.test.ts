@@ -1,7 +1,7 @@
 import { WorkflowFailedError } from "@temporalio/client";
 import { CancelledFailure } from "@temporalio/common";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { PoolStatus } from "../../../src/contract/messages.ts";
+import { poolQueries, poolSignals, poolUpdates } from "../../../src/contract/pool-api.ts";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 import {
@@ -25,16 +25,16 @@ describe("the runs of a pool's workflow", () => {
   afterAll(async () => await stack?.close());
 
   const pool = () => stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
-  const status = async () => await pool().query<PoolStatus>("status");
+  const status = async () => await pool().query(poolQueries.status);
 
   it("continue as new through a whole job and lose neither a task, a worker nor a message", async () => {
     const { runId: firstRun } = await pool().describe();
     const ids = await stack.submit(6);
     for (let sent = 0; sent < 12; sent += 1) {
-      await pool().signal("scale", { target: 1 + (sent % 2) });
+      await pool().signal(poolSignals.scale, { target: 1 + (sent % 2) });
     }
     for (let sent = 0; sent < 6; sent += 1) {
-      await pool().executeUpdate("scale", { args: [{ target: sent === 5 ? null : 2 }] });
+      await pool().executeUpdate(poolUpdates.scale, { args: [{ target: sent === 5 ? null : 2 }] });
     }
     await expectDoneOnce(stack, ids);
     await expectNothingLeft(stack);
@@ -55,9 +55,9 @@ describe("the runs of a pool's workflow", () => {
   it("go on after a terminate: the living workers keep their tasks, and hold and mode survive", async () => {
     const podsBefore = stack.simulator.ledger().totals.pods;
     const ids = await stack.submit(4, LONG);
-    await pool().executeUpdate("scale", { args: [{ target: 2 }] });
+    await pool().executeUpdate(poolUpdates.scale, { args: [{ target: 2 }] });
     await expect.poll(() => countTasks(stack, "In Progress")).toBe(2);
-    await pool().executeUpdate("pause");
+    await pool().executeUpdate(poolUpdates.pause);
     const workers = (await livingWorkers(stack)).map(({ id }) => id);
     await temporalCliOk(stack, ["workflow", "terminate", "--reason", "an accident"]);
     expect((await pool().describe()).status.name).toBe("TERMINATED");
@@ -65,14 +65,14 @@ describe("the runs of a pool's workflow", () => {
 
     await expect.poll(async () => (await status()).snapshot?.intent).toMatchObject({ mode: "paused", hold: 2 });
     expect((await livingWorkers(stack)).map(({ id }) => id)).toEqual(workers);
-    await pool().executeUpdate("resume");
+    await pool().executeUpdate(poolUpdates.resume);
     await expectDoneOnce(stack, ids);
     const doers = await stack.rows<{ worker_id: string }>(
       "select distinct worker_id from task_attempts where task_id = any($1) order by 1",
       [ids],
     );
     expect(doers.map(({ worker_id }) => worker_id).sort()).toEqual([...workers].sort());
-    await pool().executeUpdate("scale", { args: [{ target: null }] });
+    await pool().executeUpdate(poolUpdates.scale, { args: [{ target: null }] });
     await expectNothingLeft(stack);
     expect(stack.simulator.ledger().totals.pods).toBe(podsBefore + 2);
   });

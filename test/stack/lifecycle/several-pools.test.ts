@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 import { expectDoneOnce, expectNothingLeft } from "../../kit/lifecycle.ts";
+import { poolUpdates } from "../../../src/contract/pool-api.ts";
 
 interface Workers {
   readonly pool: string;
@@ -82,7 +83,7 @@ describe("several pools side by side in one namespace", () => {
 
   it("an order to one does not reach the other", async () => {
     const handle = stack.temporal.workflow.getHandle(poolWorkflowId(night));
-    await handle.executeUpdate("drain");
+    await handle.executeUpdate(poolUpdates.drain);
     const waiting = await submit(1, night);
     await expectDoneOnce(stack, await submit(2));
     expect(await stack.rows("select status from tasks where id = any($1)", [waiting])).toEqual([{ status: "Queued" }]);
@@ -92,20 +93,24 @@ describe("several pools side by side in one namespace", () => {
         { name: night, mode: "draining" },
       ],
     );
-    await handle.executeUpdate("resume");
+    await handle.executeUpdate(poolUpdates.resume);
     await expectDoneOnce(stack, waiting);
     await expectNothingLeft(stack);
   });
 
   it("the shutdown of one leaves the workers of the other alone", async () => {
-    await stack.temporal.workflow.getHandle(poolWorkflowId(day)).executeUpdate("scale", { args: [{ target: 1 }] });
-    await stack.temporal.workflow.getHandle(poolWorkflowId(night)).executeUpdate("scale", { args: [{ target: 1 }] });
+    await stack.temporal.workflow
+      .getHandle(poolWorkflowId(day))
+      .executeUpdate(poolUpdates.scale, { args: [{ target: 1 }] });
+    await stack.temporal.workflow
+      .getHandle(poolWorkflowId(night))
+      .executeUpdate(poolUpdates.scale, { args: [{ target: 1 }] });
     await expect.poll(living).toEqual([
       { pool: day, n: 1 },
       { pool: night, n: 1 },
     ]);
     const second = stack.temporal.workflow.getHandle(poolWorkflowId(night));
-    await second.executeUpdate("shutdown");
+    await second.executeUpdate(poolUpdates.shutdown);
     await second.result();
     expect(await living()).toEqual([{ pool: day, n: 1 }]);
     expect(

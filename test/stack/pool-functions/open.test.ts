@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createPoolActivities } from "../../../src/activities/pool.ts";
 import { loadConfig } from "../../../src/config/config.ts";
+import { FAILURES } from "../../../src/contract/failures.ts";
 import { connectDatabase } from "../../../src/supabase/client.ts";
 import { type PoolStore, poolStore } from "../../../src/supabase/pool-store.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
@@ -24,7 +25,7 @@ describe("a pool's start with settings of its own", () => {
     const config = loadConfig({ SUPABASE_URL: api.url, ...keys, RUNPOD_WORKER_IMAGE: "any/image", ...env });
     return await createPoolActivities({ config, pools }).openPool(pool, given);
   };
-  const refusal = (message: string) => ({ type: "InvalidConfig", nonRetryable: true, message });
+  const refusal = (message: string) => ({ type: FAILURES.invalidConfig, nonRetryable: true, message });
 
   it("is refused if these and the stored ones leave MIN above MAX: the error names both, and nothing is written", async () => {
     await open({ minActiveGpus: 5 });

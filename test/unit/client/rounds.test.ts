@@ -9,9 +9,11 @@ import { createStyle, visibleWidth } from "../../../src/client/render/output.ts"
 import { renderRound, roundOf } from "../../../src/client/render/round.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import { settingsInForce } from "../../../src/config/pool-settings.ts";
-import type { CycleSummary, Explanation } from "../../../src/contract/messages.ts";
+import type { CycleSummary } from "../../../src/contract/cycle-summary.ts";
+import type { Explanation } from "../../../src/contract/explanations.ts";
 import type { Snapshot } from "../../../src/contract/plan.ts";
-import { explain, summariseCycle } from "../../../src/contract/explanations.ts";
+import { explain } from "../../../src/contract/explanations.ts";
+import { summariseCycle } from "../../../src/contract/cycle-summary.ts";
 
 const bare = createStyle(false);
 const schema = z.fromJSONSchema(

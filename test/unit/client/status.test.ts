@@ -4,7 +4,7 @@ import { describeIntent } from "../../../src/client/render/intent.ts";
 import type { FleetWorker, PoolReading } from "../../../src/client/render/pool-reading.ts";
 import { renderStatus, statusJson } from "../../../src/client/render/status.ts";
 import { lookOf } from "../../../src/client/render/freshness.ts";
-import type { Look } from "../../../src/contract/messages.ts";
+import type { Look } from "../../../src/contract/activities.ts";
 import type { Intent } from "../../../src/contract/intent.ts";
 
 const NOW = Date.parse("2026-01-01T12:00:00Z");

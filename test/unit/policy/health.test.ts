@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Verdict } from "../../../src/contract/plan.ts";
+import type { Verdict } from "../../../src/contract/worker-api.ts";
 import { decide } from "../../../src/policy/decide.ts";
 import { judgeHealth } from "../../../src/policy/health.ts";
 import type { Observation, ObservedWorker } from "../../../src/policy/observation.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { describePool } from "../../../src/workflows/pool/details.ts";
-import type { PoolStatus } from "../../../src/contract/messages.ts";
+import type { PoolStatus } from "../../../src/contract/pool-api.ts";
 import type { Snapshot } from "../../../src/contract/plan.ts";
 
 const snapshot: Snapshot = {

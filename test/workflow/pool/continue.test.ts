@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { GpuPoolInput } from "../../../src/contract/inputs.ts";
-import type { Intent } from "../../../src/contract/intent.ts";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
 import { type Stage, until } from "../../kit/workflow/fake-service.ts";
 import { gate, withKit } from "../../kit/workflow/kit.ts";
+import { poolSignals, poolUpdates } from "../../../src/contract/pool-api.ts";
+import { workerSignals } from "../../../src/contract/worker-api.ts";
 
 /** The ids of all runs that this one went on as, itself first. */
 async function runs(kit: Stage, firstRunId: string): Promise<string[]> {
@@ -42,7 +43,7 @@ describe.concurrent("a pool that continues as new", () => {
         if (row !== undefined) {
           kit.beat(row);
         }
-        await kit.worker(id).signal("ready");
+        await kit.worker(id).signal(workerSignals.ready);
       }
       const childRuns = await Promise.all(ids.map(async (id) => (await kit.worker(id).handle.describe()).runId));
 
@@ -51,10 +52,10 @@ describe.concurrent("a pool that continues as new", () => {
       const answered: number[] = [];
       for (let target = 0; target < 120; target++) {
         if (target % 6 === 5) {
-          const { hold } = await current.executeUpdate<Intent, [unknown]>("scale", { args: [{ target }] });
+          const { hold } = await current.executeUpdate(poolUpdates.scale, { args: [{ target }] });
           answered.push(hold ?? -1);
         } else {
-          await current.signal("scale", { target });
+          await current.signal(poolSignals.scale, { target });
         }
       }
       expect(answered).toEqual(Array.from({ length: 20 }, (_, index) => 6 * index + 5));
@@ -116,7 +117,7 @@ describe.concurrent("a pool that continues as new", () => {
       const database = gate();
       kit.hooks.recordMessage = (_pool, message) => (message.kind === "pause" ? database.passed : undefined);
       const pool = await kit.startPool({ maxHistoryLength: 1 });
-      await pool.signal("pause");
+      await pool.signal(poolSignals.pause);
       await until(
         () => kit.called("recordMessage"),
         (calls) => expect(calls).toHaveLength(1),

@@ -1,15 +1,11 @@
 import type { WorkflowHandle } from "@temporalio/client";
 import { describe, expect, it } from "vitest";
-import type { CycleSummary, PoolConfig, PoolExplanation, WorkerOrderOutcome } from "../../../src/contract/messages.ts";
+import type { CycleSummary } from "../../../src/contract/cycle-summary.ts";
+import { FAILURES } from "../../../src/contract/failures.ts";
+import { poolQueries, poolUpdates } from "../../../src/contract/pool-api.ts";
+import { workerSignals } from "../../../src/contract/worker-api.ts";
 import { bringUp, type Stage, until } from "../../kit/workflow/fake-service.ts";
 import { withKit } from "../../kit/workflow/kit.ts";
-
-async function update<R>(pool: WorkflowHandle, name: string, ...payload: [unknown?]): Promise<R> {
-  const [given] = payload;
-  return given === undefined
-    ? await pool.executeUpdate<R, []>(name)
-    : await pool.executeUpdate<R, [unknown]>(name, { args: [given] });
-}
 
 function spawn(kit: Stage, count: number) {
   return {
@@ -22,8 +18,10 @@ function spawn(kit: Stage, count: number) {
   };
 }
 
-async function refusal(pool: WorkflowHandle, name: string, payload?: unknown): Promise<string> {
-  const error = await update(pool, name, ...(payload === undefined ? [] : [payload])).then(
+/** @param payload of any shape, also of one that the update does not have; undefined: none is sent. */
+async function refusal(pool: WorkflowHandle, { name }: { readonly name: string }, payload?: unknown): Promise<string> {
+  const args = payload === undefined ? [] : [payload];
+  const error = await pool.executeUpdate<unknown, [unknown]>(name, { args: args as [unknown] }).then(
     () => new Error("it was taken"),
     (reason: Error) => reason,
   );
@@ -40,10 +38,12 @@ describe.concurrent("new settings for a pool", () => {
     "are laid over its own, answered as what now holds, and shown by the query config",
     withKit(async (kit) => {
       const pool = await kit.startPool();
-      const answer = await update<PoolConfig>(pool, "reconfigure", { maxActiveGpus: 4, machinesToKeepIdle: null });
+      const answer = await pool.executeUpdate(poolUpdates.reconfigure, {
+        args: [{ maxActiveGpus: 4, machinesToKeepIdle: null }],
+      });
       expect(kit.patches).toEqual([{ maxActiveGpus: 4, machinesToKeepIdle: null }]);
       expect(answer).toMatchObject({ pool: kit.pool, settings: { values: { maxActiveGpus: 4 } } });
-      expect(await pool.query<PoolConfig>("config")).toEqual(answer);
+      expect(await pool.query(poolQueries.config)).toEqual(answer);
     }),
   );
 
@@ -58,7 +58,7 @@ describe.concurrent("new settings for a pool", () => {
         [undefined, "got nothing"],
         [{ schedules: "x".repeat(30_000) }, "longer than"],
       ] as const) {
-        expect(await refusal(pool, "reconfigure", payload)).toContain(says);
+        expect(await refusal(pool, poolUpdates.reconfigure, payload)).toContain(says);
       }
       expect(await acceptedUpdates(pool)).toBe(0);
       expect(kit.patches).toEqual([]);
@@ -70,11 +70,11 @@ describe.concurrent("new settings for a pool", () => {
     withKit(async (kit) => {
       const { ApplicationFailure } = await import("@temporalio/common");
       kit.hooks.reconfigure = () => {
-        throw ApplicationFailure.nonRetryable("maxActiveGpus=-1: expected a whole number", "InvalidConfig");
+        throw ApplicationFailure.nonRetryable("maxActiveGpus=-1: expected a whole number", FAILURES.invalidConfig);
       };
       const pool = await kit.startPool();
-      expect(await refusal(pool, "reconfigure", { maxActiveGpus: -1 })).toContain("maxActiveGpus=-1");
-      expect(await update(pool, "pause")).toMatchObject({ mode: "paused" });
+      expect(await refusal(pool, poolUpdates.reconfigure, { maxActiveGpus: -1 })).toContain("maxActiveGpus=-1");
+      expect(await pool.executeUpdate(poolUpdates.pause)).toMatchObject({ mode: "paused" });
     }),
   );
 });
@@ -86,11 +86,13 @@ describe.concurrent("an order about one worker", () => {
       const { row, worker } = await bringUp(kit);
       row.busy = true;
       const pool = await kit.startPool();
-      const answer = await update<WorkerOrderOutcome>(pool, "drainWorker", { worker: row.id, reason: "old image" });
+      const answer = await pool.executeUpdate(poolUpdates.drainWorker, {
+        args: [{ worker: row.id, reason: "old image" }],
+      });
       expect(answer).toEqual({ outcome: "ordered", status: "active" });
       await worker.reaches("draining");
       row.busy = false;
-      await worker.signal("released");
+      await worker.signal(workerSignals.released);
       expect(await worker.result()).toMatchObject({ status: "terminated", reason: "old image" });
       expect(kit.orders).toEqual([{ kind: "drain", worker: row.id, reason: "old image" }]);
       expect(kit.called("expelWorker")).toEqual([]);
@@ -103,7 +105,7 @@ describe.concurrent("an order about one worker", () => {
       const { row, worker } = await bringUp(kit);
       row.busy = true;
       const pool = await kit.startPool();
-      await update(pool, "terminateWorker", { worker: row.id });
+      await pool.executeUpdate(poolUpdates.terminateWorker, { args: [{ worker: row.id }] });
       expect(await worker.result()).toMatchObject({ status: "terminated", reason: "asked for by an operator" });
       expect(kit.called("expelWorker")).toEqual([[row.id, "asked for by an operator"]]);
     }),
@@ -116,7 +118,9 @@ describe.concurrent("an order about one worker", () => {
       await until(kit.status, ({ phase }) => expect(phase).toBe("watching"));
       const row = kit.book({ status: "active", postState: "posted", podId: "pod-lost", readyMs: Date.now() });
       kit.pods.set("pod-lost", row.id);
-      expect(await update(pool, "drainWorker", { worker: row.id })).toMatchObject({ outcome: "ordered" });
+      expect(await pool.executeUpdate(poolUpdates.drainWorker, { args: [{ worker: row.id }] })).toMatchObject({
+        outcome: "ordered",
+      });
       expect(await kit.worker(row.id).result()).toMatchObject({ status: "terminated" });
     }),
   );
@@ -126,13 +130,20 @@ describe.concurrent("an order about one worker", () => {
     withKit(async (kit) => {
       const gone = kit.book({ status: "terminated", goneMs: Date.now() });
       const pool = await kit.startPool();
-      expect(await update(pool, "drainWorker", { worker: "nobody" })).toEqual({ outcome: "unknown", status: null });
-      expect(await update(pool, "terminateWorker", { worker: gone.id })).toMatchObject({ outcome: "not_living" });
+      expect(await pool.executeUpdate(poolUpdates.drainWorker, { args: [{ worker: "nobody" }] })).toEqual({
+        outcome: "unknown",
+        status: null,
+      });
+      expect(await pool.executeUpdate(poolUpdates.terminateWorker, { args: [{ worker: gone.id }] })).toMatchObject({
+        outcome: "not_living",
+      });
       const accepted = await acceptedUpdates(pool);
-      expect(await refusal(pool, "drainWorker", { id: "x" })).toContain("worker: expected");
-      expect(await refusal(pool, "terminateWorker", { worker: "x", reason: 3 })).toContain("reason: expected");
-      expect(await refusal(pool, "drainWorker")).toContain("got nothing");
-      for (const order of ["drainWorker", "terminateWorker"]) {
+      expect(await refusal(pool, poolUpdates.drainWorker, { id: "x" })).toContain("worker: expected");
+      expect(await refusal(pool, poolUpdates.terminateWorker, { worker: "x", reason: 3 })).toContain(
+        "reason: expected",
+      );
+      expect(await refusal(pool, poolUpdates.drainWorker)).toContain("got nothing");
+      for (const order of [poolUpdates.drainWorker, poolUpdates.terminateWorker]) {
         expect(await refusal(pool, order, { worker: "x", why: "old image" })).toContain(
           'unknown field "why"; known are worker, reason',
         );
@@ -148,9 +159,9 @@ describe.concurrent("a pool that is shut down by an update", () => {
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       const pool = await kit.startPool();
-      expect(await update(pool, "shutdown")).toMatchObject({ mode: "closing" });
-      expect(await refusal(pool, "scale", { target: 3 })).toContain("shutting down");
-      expect(await update(pool, "shutdown")).toMatchObject({ mode: "closing" });
+      expect(await pool.executeUpdate(poolUpdates.shutdown)).toMatchObject({ mode: "closing" });
+      expect(await refusal(pool, poolUpdates.scale, { target: 3 })).toContain("shutting down");
+      expect(await pool.executeUpdate(poolUpdates.shutdown)).toMatchObject({ mode: "closing" });
       expect((await pool.describe()).status.name).toBe("RUNNING");
       const order = { reason: "closing: to zero gracefully", onlyIdle: false };
       kit.plans.push(kit.planOf([{ kind: "signal", worker: row.id, signal: { name: "drain", order } }]));
@@ -179,10 +190,10 @@ describe.concurrent("a pool that is asked why", () => {
       );
       const current = kit.temporal.workflow.getHandle(pool.workflowId);
       await until(
-        () => current.query<PoolExplanation>("explain"),
+        () => current.query(poolQueries.explain),
         ({ decisions }) => expect(decisions).toHaveLength(2),
       );
-      const { decisions, now } = await current.query<PoolExplanation>("explain");
+      const { decisions, now } = await current.query(poolQueries.explain);
       expect(decisions.map(({ actions }) => actions)).toEqual([
         [{ kind: "fail", count: 2, workers: ids, reason: "silent" }],
         [{ kind: "spawn", count: 2, workers: [], reason: "work is queued" }],
@@ -193,7 +204,7 @@ describe.concurrent("a pool that is asked why", () => {
         async () => (await current.describe()).runId,
         (runId) => expect(runId).not.toBe(pool.firstExecutionRunId),
       );
-      expect((await current.query<PoolExplanation>("explain")).decisions).toHaveLength(2);
+      expect((await current.query(poolQueries.explain)).decisions).toHaveLength(2);
     }),
   );
 });

@@ -1,10 +1,11 @@
 import { tmpdir } from "node:os";
 import { describe, expect, inject, it } from "vitest";
-import type { CycleSummary } from "../../../src/contract/messages.ts";
+import type { CycleSummary } from "../../../src/contract/cycle-summary.ts";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
 import { launchClient } from "../../kit/client.ts";
 import { type Stage, until } from "../../kit/workflow/fake-service.ts";
 import { gate, withKit } from "../../kit/workflow/kit.ts";
+import { poolUpdates } from "../../../src/contract/pool-api.ts";
 
 function cycle(kit: Stage, ...args: string[]) {
   const { temporalAddress: TEMPORAL_ADDRESS } = inject("shared");
@@ -70,7 +71,7 @@ describe("gpu-pool cycle, when its pool is shut down meanwhile,", () => {
         () => kit.called("openPool"),
         (calls) => expect(calls).toHaveLength(1),
       );
-      await kit.temporal.workflow.getHandle(poolWorkflowId(kit.pool)).executeUpdate("shutdown");
+      await kit.temporal.workflow.getHandle(poolWorkflowId(kit.pool)).executeUpdate(poolUpdates.shutdown);
       kit.plans.push(kit.planOf([]));
       opened.open();
       const { exitCode, stderr } = await running;

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { poolWorkflowId } from "../../../src/contract/names.ts";
+import { FAILURES } from "../../../src/contract/failures.ts";
+import { POOL_WORKFLOW, poolWorkflowId } from "../../../src/contract/names.ts";
 import { until } from "../../kit/workflow/fake-service.ts";
 import { cli, gate, UNREADABLE, withKit } from "../../kit/workflow/kit.ts";
+import { poolSignals, poolUpdates } from "../../../src/contract/pool-api.ts";
 
 describe.concurrent("what operators say to a pool", () => {
   it(
@@ -13,9 +15,9 @@ describe.concurrent("what operators say to a pool", () => {
         () => kit.called("watchPool"),
         (watches) => expect(watches).toHaveLength(1),
       );
-      const intent = await pool.executeUpdate("scale", { args: [{ target: 3, for: 60 }] });
+      const intent = await pool.executeUpdate(poolUpdates.scale, { args: [{ target: 3, for: 60 }] });
       expect(intent).toMatchObject({ mode: "normal", hold: 3, version: 2 });
-      await pool.signal("pause");
+      await pool.signal(poolSignals.pause);
       await until(
         () => kit.messages,
         (messages) => expect(messages).toEqual([{ kind: "scale", target: 3, forSec: 60 }, { kind: "pause" }]),
@@ -38,13 +40,13 @@ describe.concurrent("what operators say to a pool", () => {
       const updates: Promise<unknown>[] = [];
       for (let target = 0; target < 12; target++) {
         if (target % 3 === 2) {
-          const update = await pool.startUpdate("scale", { args: [{ target }], waitForStage: "ACCEPTED" });
+          const update = await pool.startUpdate(poolUpdates.scale, { args: [{ target }], waitForStage: "ACCEPTED" });
           updates.push(update.result());
         } else {
-          await pool.signal("scale", { target });
+          await pool.signal(poolSignals.scale, { target });
         }
       }
-      await pool.executeUpdate("resume");
+      await pool.executeUpdate(poolUpdates.resume);
       await Promise.all(updates);
       expect(kit.messages.map((message) => (message.kind === "scale" ? message.target : message.kind))).toEqual([
         ...Array.from({ length: 12 }, (_, target) => target),
@@ -59,8 +61,8 @@ describe.concurrent("what operators say to a pool", () => {
       const database = gate();
       kit.hooks.recordMessage = (_pool, message) => (message.kind === "drain" ? database.passed : undefined);
       const pool = await kit.startPool();
-      await pool.signal("drain");
-      const update = await pool.startUpdate("resume", { waitForStage: "ACCEPTED" });
+      await pool.signal(poolSignals.drain);
+      const update = await pool.startUpdate(poolUpdates.resume, { waitForStage: "ACCEPTED" });
       await until(
         () => kit.called("recordMessage"),
         (calls) => expect(calls).toHaveLength(1),
@@ -88,9 +90,9 @@ describe.concurrent("what operators say to a pool", () => {
     await withKit(async (kit) => {
       const pool = await kit.startPool();
       await expect(
-        pool.executeUpdate("scale", { args: args as readonly unknown[] as [unknown] }),
+        pool.executeUpdate(poolUpdates.scale.name, { args: args as readonly unknown[] as [unknown] }),
       ).rejects.toMatchObject({
-        cause: { type: "InvalidMessage", message: expect.stringContaining(says) },
+        cause: { type: FAILURES.invalidMessage, message: expect.stringContaining(says) },
       });
       const { events } = await pool.fetchHistory();
       expect(events?.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes)).toEqual([]);
@@ -114,11 +116,11 @@ describe.concurrent("what operators say to a pool", () => {
     withKit(async (kit) => {
       const pool = await kit.startPool();
       const id = poolWorkflowId(kit.pool);
-      await pool.signal("scale");
-      await pool.signal("scale", { target: "many" });
+      await pool.signal(poolSignals.scale.name);
+      await pool.signal(poolSignals.scale.name, { target: "many" });
       await pool.signal("dance", { partner: null });
-      await pool.signal("scale", { target: 3, forSec: 60 });
-      await pool.signal("pause", { for: 600 });
+      await pool.signal(poolSignals.scale.name, { target: 3, forSec: 60 });
+      await pool.signal(poolSignals.pause.name, { for: 600 });
       await cli("workflow", "signal", "-w", id, "--name", "scale");
       await cli("workflow", "signal", "-w", id, "--name", "scale", "--input", '"garbage"');
       await cli("workflow", "signal", "-w", id, "--name", "rescale", "--input", '{"target":3}');
@@ -140,23 +142,23 @@ describe.concurrent("what operators say to a pool", () => {
         expect.stringContaining('got "garbage"'),
         expect.stringContaining("unknown signal"),
       ]);
-      expect(await pool.executeUpdate("resume")).toMatchObject({ mode: "normal" });
+      expect(await pool.executeUpdate(poolUpdates.resume)).toMatchObject({ mode: "normal" });
     }),
   );
 
   it(
     "counts in the order in which it was sent, also where the pool's code had not begun to run",
     withKit(async (kit) => {
-      const pool = await kit.temporal.workflow.signalWithStart("gpuPool", {
+      const pool = await kit.temporal.workflow.signalWithStart(POOL_WORKFLOW, {
         workflowId: poolWorkflowId(kit.pool),
         taskQueue: kit.taskQueue,
         args: [{ pool: kit.pool }],
-        signal: "resume",
+        signal: poolSignals.resume,
       });
       await pool.signal("dance");
-      await pool.signal("drain");
-      await pool.signal("scale", { target: 1 });
-      await pool.signal("pause");
+      await pool.signal(poolSignals.drain);
+      await pool.signal(poolSignals.scale, { target: 1 });
+      await pool.signal(poolSignals.pause);
       await until(
         () => kit.messages.map(({ kind }) => kind),
         (kinds) => expect(kinds).toEqual(["resume", "drain", "scale", "pause"]),
@@ -181,7 +183,7 @@ describe.concurrent("what operators say to a pool", () => {
       );
       const update = ["workflow", "update", "execute", "-w", id, "--name", "scale"];
       await expect(cli(...update, ...UNREADABLE)).rejects.toThrow(/cannot be decoded/);
-      expect(await pool.executeUpdate("pause")).toMatchObject({ mode: "paused" });
+      expect(await pool.executeUpdate(poolUpdates.pause)).toMatchObject({ mode: "paused" });
     }),
   );
 

@@ -2,6 +2,7 @@ import type { WorkflowHandle } from "@temporalio/client";
 import { historyToJSON } from "@temporalio/common/lib/proto-utils.js";
 import { describe, expect, it } from "vitest";
 import { workerWorkflowId } from "../../../src/contract/names.ts";
+import type { WorkerSignal } from "../../../src/contract/worker-api.ts";
 import { GPU_POOL } from "../../../src/contract/search-attributes.ts";
 import { bringUp, type Stage, until } from "../../kit/workflow/fake-service.ts";
 import { withKit } from "../../kit/workflow/kit.ts";
@@ -15,8 +16,8 @@ function spawn(kit: Stage, count: number) {
   return { kind: "spawn", count, max: 10, intentVersion: kit.intent.version, reason: "work is queued" };
 }
 
-function signal(worker: string, name: string, payload: Record<string, unknown> = {}) {
-  return { kind: "signal", worker, signal: { name, ...payload } };
+function signal(worker: string, message: WorkerSignal) {
+  return { kind: "signal", worker, signal: message };
 }
 
 async function children(pool: WorkflowHandle): Promise<ChildStart[]> {
@@ -123,7 +124,7 @@ describe.concurrent("what a pool does with its plan", () => {
       const { row, worker } = await bringUp(kit);
       const lost = Array.from({ length: 59 }, (_, n) => `${kit.pool}-lost${n}`);
       const order = { reason: "nothing queued", onlyIdle: true };
-      const crowd = [row.id, ...lost].map((id) => signal(id, "drain", { order }));
+      const crowd = [row.id, ...lost].map((id) => signal(id, { name: "drain", order }));
       kit.plans.push(kit.planOf(crowd), kit.planOf([]));
       const pool = await kit.startPool();
       expect(await worker.result()).toMatchObject({ status: "terminated", reason: "nothing queued" });
@@ -148,12 +149,13 @@ describe.concurrent("what a pool does with its plan", () => {
       const worker = await kit.startWorker(booting.id);
       await worker.reaches("booting");
       kit.beat(booting);
-      const verdict = { leaseCause: "worker_died", reason: "silent", heartbeatMs: failed.row.heartbeatMs };
+      const { heartbeatMs } = failed.row;
+      const verdict = { evidence: "heartbeat", leaseCause: "worker_died", reason: "silent", heartbeatMs } as const;
       kit.plans.push(
         kit.planOf([
-          signal(drained.row.id, "drain", { order: { reason: "nothing queued", onlyIdle: true } }),
-          signal(failed.row.id, "fail", { verdict }),
-          signal(booting.id, "ready"),
+          signal(drained.row.id, { name: "drain", order: { reason: "nothing queued", onlyIdle: true } }),
+          signal(failed.row.id, { name: "fail", verdict }),
+          signal(booting.id, { name: "ready" }),
         ]),
       );
       await kit.startPool();
@@ -173,13 +175,17 @@ describe.concurrent("what a pool does with its plan", () => {
       );
       const { row, worker } = await bringUp(kit);
       await worker.handle.terminate("lost");
-      kit.plans.push(kit.planOf([signal(row.id, "drain", { order: { reason: "nothing queued", onlyIdle: true } })]));
+      kit.plans.push(
+        kit.planOf([signal(row.id, { name: "drain", order: { reason: "nothing queued", onlyIdle: true } })]),
+      );
       await until(
         () => worker.handle.describe(),
         ({ status }) => expect(status.name).toBe("RUNNING"),
       );
       await worker.reaches("active");
-      kit.plans.push(kit.planOf([signal(row.id, "drain", { order: { reason: "nothing queued", onlyIdle: true } })]));
+      kit.plans.push(
+        kit.planOf([signal(row.id, { name: "drain", order: { reason: "nothing queued", onlyIdle: true } })]),
+      );
       expect(await worker.result()).toMatchObject({ status: "terminated" });
       expect(kit.called("createPod")).toHaveLength(1);
     }),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { bringUp, until } from "../../kit/workflow/fake-service.ts";
 import { withKit } from "../../kit/workflow/kit.ts";
+import { poolSignals, poolUpdates } from "../../../src/contract/pool-api.ts";
 
 const SHUTDOWN = [{ kind: "shutdown" }];
 
@@ -77,10 +78,10 @@ describe.concurrent("a pool that is cancelled", () => {
         () => kit.messages,
         (messages) => expect(messages).toEqual(SHUTDOWN),
       );
-      await expect(pool.executeUpdate("scale", { args: [{ target: 1 }] })).rejects.toMatchObject({
+      await expect(pool.executeUpdate(poolUpdates.scale, { args: [{ target: 1 }] })).rejects.toMatchObject({
         cause: { message: "the pool is shutting down" },
       });
-      await pool.signal("resume");
+      await pool.signal(poolSignals.resume);
       await until(
         () => kit.ignored,
         (ignored) => expect(ignored).toEqual([{ kind: "resume", reason: "the pool is shutting down" }]),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { until } from "../../kit/workflow/fake-service.ts";
 import { withKit } from "../../kit/workflow/kit.ts";
+import { workerSignals } from "../../../src/contract/worker-api.ts";
 
 const QUICK = { spawningTimeoutSec: 1 };
 
@@ -44,7 +45,7 @@ describe.concurrent("a fired spawn deadline is a question (invariant 8)", () => 
       await worker.reaches("active");
       expect(kit.called("failWorker")).toHaveLength(1);
       expect(row.status).toBe("active");
-      await worker.signal("terminate");
+      await worker.signal(workerSignals.terminate);
       expect(await worker.result()).toMatchObject({ status: "terminated" });
     }, QUICK),
   );
@@ -70,14 +71,14 @@ describe.concurrent("a fired spawn deadline is a question (invariant 8)", () => 
       const worker = await kit.startWorker(row.id);
       await worker.reaches("booting");
       row.heartbeatMs = 2000;
-      await worker.signal("fail", { leaseCause: "worker_died", reason: "silent", heartbeatMs: 1000 });
+      await worker.signal(workerSignals.fail, { leaseCause: "worker_died", reason: "silent", heartbeatMs: 1000 });
       await until(
         () => kit.called("failWorker"),
         (calls) => expect(calls).toHaveLength(1),
       );
       expect(await worker.phase()).toBe("booting");
       kit.beat(row);
-      await worker.signal("ready");
+      await worker.signal(workerSignals.ready);
       await worker.reaches("active");
     }),
   );
@@ -88,7 +89,11 @@ describe.concurrent("a fired spawn deadline is a question (invariant 8)", () => 
       const row = kit.book();
       const worker = await kit.startWorker(row.id);
       await worker.reaches("booting");
-      await worker.signal("fail", { leaseCause: "host_lost", reason: "its pod vanished", heartbeatMs: null });
+      await worker.signal(workerSignals.fail, {
+        leaseCause: "host_lost",
+        reason: "its pod vanished",
+        heartbeatMs: null,
+      });
       expect(await worker.result()).toEqual({ id: row.id, status: "error", reason: "its pod vanished" });
       expect(row.goneMs).not.toBeNull();
     }),

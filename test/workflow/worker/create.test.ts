@@ -10,6 +10,7 @@ import {
 } from "../../kit/workflow/fake-fleet.ts";
 import { until } from "../../kit/workflow/fake-service.ts";
 import { gate, withKit } from "../../kit/workflow/kit.ts";
+import { workerSignals } from "../../../src/contract/worker-api.ts";
 
 describe.concurrent("one billed pod per worker (invariant 1)", () => {
   // The slow ones first: the others run beside them.
@@ -89,7 +90,7 @@ describe.concurrent("one billed pod per worker (invariant 1)", () => {
       await worker.reaches("active");
       expect([...kit.pods]).toEqual([[row.podId, row.id]]);
       expect(kit.called("failWorker")).toEqual([]);
-      await worker.signal("terminate");
+      await worker.signal(workerSignals.terminate);
       expect(await worker.result()).toMatchObject({ status: "terminated" });
       expect(kit.pods.size).toBe(0);
     }),
@@ -195,7 +196,7 @@ describe.concurrent("one billed pod per worker (invariant 1)", () => {
         () => kit.called("createPod"),
         (calls) => expect(calls).toHaveLength(1),
       );
-      await worker.signal("drain", { reason: "not needed", onlyIdle: true });
+      await worker.signal(workerSignals.drain, { reason: "not needed", onlyIdle: true });
       expect(await worker.result()).toEqual({ id: row.id, status: "terminated", reason: "not needed" });
       expect(kit.called("createPod")).toHaveLength(1);
     }),
@@ -252,7 +253,7 @@ describe.concurrent("one billed pod per worker (invariant 1)", () => {
         (state) => expect(state).toBe("posting"),
       );
       await worker.handle.cancel();
-      await worker.signal("terminate");
+      await worker.signal(workerSignals.terminate);
       provider.open();
       await expect(worker.result()).rejects.toMatchObject({ cause: { name: "CancelledFailure" } });
       expect(row).toMatchObject({ postState: "posted", status: "terminated" });

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { POD_ID, WORKER_PHASE } from "../../../src/contract/search-attributes.ts";
 import { bringUp, until } from "../../kit/workflow/fake-service.ts";
 import { withKit } from "../../kit/workflow/kit.ts";
+import { workerSignals } from "../../../src/contract/worker-api.ts";
 
 describe.concurrent("the life of a GPU worker", () => {
   it(
@@ -9,7 +10,7 @@ describe.concurrent("the life of a GPU worker", () => {
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       kit.absences.push(true, false, true, true);
-      await worker.signal("drain", { reason: "not needed", onlyIdle: true });
+      await worker.signal(workerSignals.drain, { reason: "not needed", onlyIdle: true });
       expect(await worker.result()).toEqual({ id: row.id, status: "terminated", reason: "not needed" });
       expect(kit.called("createPod")).toEqual([[kit.pool, row.id, { ...kit.timings }]]);
       expect(kit.called("drainWorker")).toEqual([
@@ -28,7 +29,7 @@ describe.concurrent("the life of a GPU worker", () => {
       const { typedSearchAttributes } = await worker.handle.describe();
       expect(typedSearchAttributes.get(WORKER_PHASE)).toBe("active");
       expect(typedSearchAttributes.get(POD_ID)).toBe(row.podId);
-      await worker.signal("terminate");
+      await worker.signal(workerSignals.terminate);
       await worker.result();
       expect(await worker.phase()).toBe("gone");
     }),
@@ -62,7 +63,7 @@ describe.concurrent("the life of a GPU worker", () => {
         }
       };
       const { row, worker } = await bringUp(kit);
-      await worker.signal("terminate");
+      await worker.signal(workerSignals.terminate);
       expect(await worker.result()).toMatchObject({ status: "terminated" });
       expect(kit.called("removePod")).toHaveLength(4);
       expect(kit.pods.size).toBe(0);
@@ -75,12 +76,12 @@ describe.concurrent("the life of a GPU worker", () => {
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       row.busy = true;
-      await worker.signal("drain", { reason: "shrinking", onlyIdle: false });
+      await worker.signal(workerSignals.drain, { reason: "shrinking", onlyIdle: false });
       await worker.reaches("draining");
       expect(row.status).toBe("terminating");
       expect(kit.called("removePod")).toEqual([]);
       row.busy = false;
-      await worker.signal("released");
+      await worker.signal(workerSignals.released);
       expect(await worker.result()).toEqual({ id: row.id, status: "terminated", reason: "shrinking" });
       expect(kit.called("expelWorker")).toEqual([]);
     }),
@@ -92,7 +93,7 @@ describe.concurrent("the life of a GPU worker", () => {
       async (kit) => {
         const { row, worker } = await bringUp(kit);
         row.busy = true;
-        await worker.signal("drain", { reason: "shrinking", onlyIdle: false });
+        await worker.signal(workerSignals.drain, { reason: "shrinking", onlyIdle: false });
         expect(await worker.result()).toMatchObject({ status: "terminated" });
         expect(kit.called("expelWorker")).toEqual([[row.id, "still busy 1 s after the drain"]]);
         const order = kit.calls.map(({ name }) => name);
@@ -124,7 +125,7 @@ describe.concurrent("the life of a GPU worker", () => {
       await worker.reaches("draining");
       expect(kit.pods.size).toBe(1);
       row.busy = false;
-      await worker.signal("released");
+      await worker.signal(workerSignals.released);
       await expect(worker.result()).rejects.toMatchObject({ cause: { name: "CancelledFailure" } });
       expect(kit.called("expelWorker")).toEqual([]);
       await until(

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { bringUp, until } from "../../kit/workflow/fake-service.ts";
 import { cli, gate, UNREADABLE, withKit } from "../../kit/workflow/kit.ts";
+import { workerSignals } from "../../../src/contract/worker-api.ts";
 
 describe.concurrent("orders to a GPU worker", () => {
   it(
@@ -8,7 +9,7 @@ describe.concurrent("orders to a GPU worker", () => {
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       row.busy = true;
-      await worker.signal("drain", { reason: "nothing queued", onlyIdle: true });
+      await worker.signal(workerSignals.drain, { reason: "nothing queued", onlyIdle: true });
       await until(
         () => kit.called("drainWorker"),
         (calls) => expect(calls).toHaveLength(1),
@@ -16,7 +17,7 @@ describe.concurrent("orders to a GPU worker", () => {
       expect(await worker.phase()).toBe("active");
       expect(row.status).toBe("active");
       row.busy = false;
-      await worker.signal("drain", { reason: "nothing queued", onlyIdle: true });
+      await worker.signal(workerSignals.drain, { reason: "nothing queued", onlyIdle: true });
       expect(await worker.result()).toMatchObject({ status: "terminated", reason: "nothing queued" });
     }),
   );
@@ -26,7 +27,12 @@ describe.concurrent("orders to a GPU worker", () => {
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       const heartbeatMs = (row.heartbeatMs ?? 0) - 1;
-      await worker.signal("fail", { evidence: "heartbeat", leaseCause: "worker_died", reason: "silent", heartbeatMs });
+      await worker.signal(workerSignals.fail, {
+        evidence: "heartbeat",
+        leaseCause: "worker_died",
+        reason: "silent",
+        heartbeatMs,
+      });
       await until(
         () => kit.called("failWorker"),
         (calls) => expect(calls).toEqual([[row.id, "worker_died", "silent", { evidence: "heartbeat", heartbeatMs }]]),
@@ -40,7 +46,11 @@ describe.concurrent("orders to a GPU worker", () => {
     "ends a silent worker through error",
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
-      await worker.signal("fail", { leaseCause: "worker_died", reason: "silent", heartbeatMs: row.heartbeatMs });
+      await worker.signal(workerSignals.fail, {
+        leaseCause: "worker_died",
+        reason: "silent",
+        heartbeatMs: row.heartbeatMs,
+      });
       expect(await worker.result()).toEqual({ id: row.id, status: "error", reason: "silent" });
       expect(row.status).toBe("error");
       expect(kit.pods.size).toBe(0);
@@ -52,9 +62,9 @@ describe.concurrent("orders to a GPU worker", () => {
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       row.busy = true;
-      await worker.signal("drain", { reason: "shrinking", onlyIdle: false });
+      await worker.signal(workerSignals.drain, { reason: "shrinking", onlyIdle: false });
       await worker.reaches("draining");
-      await worker.signal("fail", {
+      await worker.signal(workerSignals.fail, {
         evidence: "progress",
         leaseCause: "stuck",
         reason: "no progress",
@@ -73,10 +83,15 @@ describe.concurrent("orders to a GPU worker", () => {
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       row.busy = true;
-      await worker.signal("drain", { reason: "shrinking", onlyIdle: false });
+      await worker.signal(workerSignals.drain, { reason: "shrinking", onlyIdle: false });
       await worker.reaches("draining");
       const heartbeatMs = (row.heartbeatMs ?? 0) - 1;
-      await worker.signal("fail", { evidence: "heartbeat", leaseCause: "worker_died", reason: "silent", heartbeatMs });
+      await worker.signal(workerSignals.fail, {
+        evidence: "heartbeat",
+        leaseCause: "worker_died",
+        reason: "silent",
+        heartbeatMs,
+      });
       await until(
         () => kit.called("failWorker"),
         (calls) => expect(calls).toHaveLength(1),
@@ -84,7 +99,7 @@ describe.concurrent("orders to a GPU worker", () => {
       expect(await worker.phase()).toBe("draining");
       expect(kit.called("removePod")).toEqual([]);
       row.busy = false;
-      await worker.signal("released");
+      await worker.signal(workerSignals.released);
       expect(await worker.result()).toEqual({ id: row.id, status: "terminated", reason: "shrinking" });
       expect(kit.called("expelWorker")).toEqual([]);
     }),
@@ -95,7 +110,7 @@ describe.concurrent("orders to a GPU worker", () => {
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       row.busy = true;
-      await worker.signal("terminate");
+      await worker.signal(workerSignals.terminate);
       expect(await worker.result()).toMatchObject({ status: "terminated", reason: "terminated by an operator" });
       expect(kit.called("expelWorker")).toEqual([[row.id, "terminated by an operator"]]);
     }),
@@ -106,9 +121,9 @@ describe.concurrent("orders to a GPU worker", () => {
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       row.busy = true;
-      await worker.signal("drain", { reason: "shrinking", onlyIdle: false });
+      await worker.signal(workerSignals.drain, { reason: "shrinking", onlyIdle: false });
       await worker.reaches("draining");
-      await worker.signal("terminate");
+      await worker.signal(workerSignals.terminate);
       expect(await worker.result()).toMatchObject({ status: "terminated" });
       expect(kit.called("expelWorker")).toEqual([[row.id, "terminated by an operator"]]);
     }),
@@ -122,8 +137,8 @@ describe.concurrent("orders to a GPU worker", () => {
       const row = kit.book();
       const worker = await kit.startWorker(row.id);
       await worker.reaches("creating");
-      await worker.signal("terminate");
-      await worker.signal("drain", { reason: "shrinking", onlyIdle: false });
+      await worker.signal(workerSignals.terminate);
+      await worker.signal(workerSignals.drain, { reason: "shrinking", onlyIdle: false });
       provider.open();
       expect(await worker.result()).toMatchObject({ reason: "terminated by an operator" });
     }),
@@ -137,7 +152,7 @@ describe.concurrent("orders to a GPU worker", () => {
   ] as const)("takes a drain with %s as a graceful one", async ([, payload]) => {
     await withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
-      await worker.signal("drain", ...payload);
+      await worker.signal(workerSignals.drain.name, ...payload);
       expect(await worker.result()).toMatchObject({ status: "terminated", reason: "drain asked for by signal" });
       expect(kit.called("drainWorker")).toEqual([
         [row.id, { reason: "drain asked for by signal", onlyIdle: false, untilTaskEnds: false }],
@@ -152,7 +167,7 @@ describe.concurrent("orders to a GPU worker", () => {
   ] as const)("takes a verdict with %s as the loss of the host", async ([, payload]) => {
     await withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
-      await worker.signal("fail", ...payload);
+      await worker.signal(workerSignals.fail.name, ...payload);
       expect(await worker.result()).toMatchObject({ status: "error", reason: "failed by signal" });
       expect(kit.called("failWorker")).toEqual([
         [row.id, "host_lost", "failed by signal", { evidence: null, heartbeatMs: null }],
@@ -168,16 +183,20 @@ describe.concurrent("orders to a GPU worker", () => {
         const hurried = await bringUp(kit);
         for (const { row, worker } of [patient, hurried]) {
           row.busy = true;
-          await worker.signal("drain", { reason: "the budget is spent", onlyIdle: false, untilTaskEnds: true });
+          await worker.signal(workerSignals.drain, {
+            reason: "the budget is spent",
+            onlyIdle: false,
+            untilTaskEnds: true,
+          });
           await worker.reaches("draining");
         }
-        await hurried.worker.signal("drain", { reason: "now", onlyIdle: false });
+        await hurried.worker.signal(workerSignals.drain, { reason: "now", onlyIdle: false });
         expect(await hurried.worker.result()).toMatchObject({ status: "terminated" });
         expect(hurried.row.drainsWithoutDeadline).toBe(false);
         expect(kit.called("expelWorker").map(([id]) => id)).toEqual([hurried.row.id]);
         expect(await patient.worker.phase()).toBe("draining");
         patient.row.busy = false;
-        await patient.worker.signal("released");
+        await patient.worker.signal(workerSignals.released);
         expect(await patient.worker.result()).toMatchObject({ status: "terminated", reason: "the budget is spent" });
         expect(kit.called("expelWorker")).toHaveLength(1);
         // Once at the start of each workflow: later the orders' answers tell what is to be known.

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { until } from "../../kit/workflow/fake-service.ts";
 import { withKit } from "../../kit/workflow/kit.ts";
+import { workerSignals } from "../../../src/contract/worker-api.ts";
 
 describe.concurrent("a worker workflow that starts for an existing row", () => {
   it(
@@ -37,7 +38,7 @@ describe.concurrent("a worker workflow that starts for an existing row", () => {
       const worker = await kit.startWorker(row.id);
       await worker.reaches("active");
       expect(kit.called("createPod")).toEqual([]);
-      await worker.signal("drain", { reason: "not needed", onlyIdle: true });
+      await worker.signal(workerSignals.drain, { reason: "not needed", onlyIdle: true });
       expect(await worker.result()).toMatchObject({ status: "terminated" });
       expect(kit.called("removePod")[0]).toEqual([row.id, "pod-1"]);
     }),
@@ -50,7 +51,7 @@ describe.concurrent("a worker workflow that starts for an existing row", () => {
       const worker = await kit.startWorker(row.id);
       await worker.reaches("booting");
       kit.beat(row);
-      await worker.signal("ready");
+      await worker.signal(workerSignals.ready);
       await worker.reaches("active");
       expect(kit.called("createPod")).toEqual([]);
     }),
@@ -92,7 +93,7 @@ describe.concurrent("a worker workflow that starts for an existing row", () => {
       await worker.reaches("draining");
       expect(kit.called("drainWorker")).toEqual([]);
       row.busy = false;
-      await worker.signal("released");
+      await worker.signal(workerSignals.released);
       expect(await worker.result()).toMatchObject({ status: "terminated" });
       expect(kit.called("expelWorker")).toEqual([]);
     }),
@@ -108,7 +109,7 @@ describe.concurrent("a worker workflow that starts for an existing row", () => {
         const worker = await kit.startWorker(row.id);
         await worker.reaches("draining");
         expect(kit.called("expelWorker")).toEqual([]);
-        await worker.signal("drain", { reason: "shutdown", onlyIdle: false });
+        await worker.signal(workerSignals.drain, { reason: "shutdown", onlyIdle: false });
         expect(await worker.result()).toMatchObject({ status: "terminated" });
         expect(kit.called("expelWorker")).toHaveLength(1);
         expect((row.terminatingMs ?? 0) - terminatingMs).toBeGreaterThanOrEqual(60_000);

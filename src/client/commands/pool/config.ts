@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { PoolConfig } from "../../../contract/messages.ts";
+import { poolQueries, poolUpdates, type PoolSettingsAnswer, type SettingsPatch } from "../../../contract/pool-api.ts";
 import type { SettingsView } from "../../../contract/plan.ts";
 import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
@@ -15,7 +15,7 @@ export function addConfigCommand(program: Command, context: Context): void {
     .addOption(jsonOption())
     .action(async (options: PoolOptions) => {
       const pool = poolName(context, options);
-      show(context, options, await requireAnswer<PoolConfig>(context, pool, "config"), null);
+      show(context, options, await requireAnswer(context, pool, poolQueries.config), null);
     });
   const set = config
     .command("set")
@@ -45,18 +45,21 @@ export function addConfigCommand(program: Command, context: Context): void {
   ]);
 }
 
-async function reconfigure(
-  context: Context,
-  options: PoolOptions,
-  patch: Readonly<Record<string, unknown>>,
-): Promise<void> {
+async function reconfigure(context: Context, options: PoolOptions, patch: SettingsPatch): Promise<void> {
   const pool = poolName(context, options);
-  const update = { name: "reconfigure", payload: patch, doing: "config" };
-  show(context, options, await updatePool<PoolConfig>(context, pool, update), Object.keys(patch));
+  const answer = await updatePool(context, pool, "config", (workflow) =>
+    workflow.executeUpdate(poolUpdates.reconfigure, { args: [patch] }),
+  );
+  show(context, options, answer, Object.keys(patch));
 }
 
 /** @param names of the settings to show; null: all. */
-function show({ output }: Context, { json }: PoolOptions, config: PoolConfig, names: readonly string[] | null): void {
+function show(
+  { output }: Context,
+  { json }: PoolOptions,
+  config: PoolSettingsAnswer,
+  names: readonly string[] | null,
+): void {
   const { pool, settings } = config;
   if (json) {
     output.printJson(config);

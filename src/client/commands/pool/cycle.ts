@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Command } from "commander";
-import type { GpuPoolInput } from "../../../contract/inputs.ts";
-import type { CycleSummary, PoolExplanation } from "../../../contract/messages.ts";
+import type { GpuPoolInput, GpuPoolWorkflow } from "../../../contract/inputs.ts";
+import type { CycleSummary } from "../../../contract/cycle-summary.ts";
+import { poolQueries } from "../../../contract/pool-api.ts";
 import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { requireAnswer } from "../../pool-workflow.ts";
@@ -17,7 +18,7 @@ const POLL_MS = 250;
 const READ_TIMEOUT_MS = 15_000;
 
 type Run = Pick<StartedPool, "workflowId" | "runId">;
-type PoolConfig = NonNullable<GpuPoolInput["config"]>;
+type GivenSettings = NonNullable<GpuPoolInput["config"]>;
 
 export function addCycleCommand(program: Command, context: Context): void {
   const cycle = program
@@ -74,7 +75,7 @@ async function inputOf(context: Context, execution: Run): Promise<Partial<GpuPoo
 }
 
 /** The same settings, as of a cron job whose last run is late, were applied. @throws ClientError when others were given */
-function refuseOtherConfig(pool: string, config: PoolConfig, applied: PoolConfig): void {
+function refuseOtherConfig(pool: string, config: GivenSettings, applied: GivenSettings): void {
   if (Object.keys(config).length > 0 && !isDeepStrictEqual(JSON.parse(JSON.stringify(config)), applied)) {
     throw new ClientError(
       EXIT.failed,
@@ -86,10 +87,10 @@ function refuseOtherConfig(pool: string, config: PoolConfig, applied: PoolConfig
 
 async function endOfRound(context: Context, pool: string, { workflowId, runId }: Run): Promise<CycleSummary> {
   const { client, within } = await context.connections.temporal();
-  const handle = client.workflow.getHandle(workflowId, runId);
+  const handle = client.workflow.getHandle<GpuPoolWorkflow>(workflowId, runId);
   let round: CycleSummary | undefined;
   try {
-    round = await within(ROUND_TIMEOUT_MS, () => handle.result() as Promise<CycleSummary | undefined>);
+    round = await within(ROUND_TIMEOUT_MS, () => handle.result());
   } catch (error) {
     const { name, message, cause } = error instanceof Error ? error : new Error(String(error));
     if (name === "WorkflowFailedError") {
@@ -117,7 +118,7 @@ function innermost(error: Error): Error {
 async function latestRound(context: Context, pool: string): Promise<CycleSummary> {
   const deadlineMs = Date.now() + FIRST_LOOK_MS;
   for (;;) {
-    const { now } = await requireAnswer<PoolExplanation>(context, pool, "explain");
+    const { now } = await requireAnswer(context, pool, poolQueries.explain);
     const round = now && roundOf(pool, now);
     if (round !== null) {
       return round;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import type { PoolStatus } from "../../../contract/messages.ts";
+import { poolQueries, poolUpdates } from "../../../contract/pool-api.ts";
 import type { Intent } from "../../../contract/intent.ts";
 import { poolWorkflowId } from "../../../contract/names.ts";
 import type { Snapshot } from "../../../contract/plan.ts";
@@ -44,13 +44,18 @@ export function addShutdownCommand(program: Command, context: Context): void {
 
 /** A pool that is shutting down already refuses every order, this one too: it is joined. */
 async function orderShutdown(context: Context, pool: string): Promise<Intent> {
-  const asked = await askPool<PoolStatus>(context.connections, pool, "status");
+  const asked = await askPool(context.connections, pool, poolQueries.status);
   if (asked.state === "not_running") {
     const advice = `If gpu-pool status still shows its workers, start it (${startCommand(pool)}) and shut it down again.`;
     throw new ClientError(EXIT.unreachable, `shutdown: pool ${pool} does not run: ${asked.reason}`, advice);
   }
   const intent = asked.state === "answers" ? asked.answer.snapshot?.intent : undefined;
-  return intent?.mode === "closing" ? intent : await updatePool<Intent>(context, pool, { name: "shutdown" });
+  if (intent?.mode === "closing") {
+    return intent;
+  }
+  return await updatePool(context, pool, poolUpdates.shutdown.name, (workflow) =>
+    workflow.executeUpdate(poolUpdates.shutdown),
+  );
 }
 
 /** @throws ClientError when the workflow ended in another way than by its own shutdown */
@@ -70,7 +75,7 @@ async function waitForEnd(context: Context, pool: string): Promise<void> {
         "Start the pool again and repeat the shutdown: its row knows every worker.",
       );
     }
-    const asked = await askPool<PoolStatus>(context.connections, pool, "status");
+    const asked = await askPool(context.connections, pool, poolQueries.status);
     const line =
       asked.state === "answers"
         ? describeLeft(pool, asked.answer.snapshot)

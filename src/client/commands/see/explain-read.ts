@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Explanation } from "../../../contract/messages.ts";
+import type { Explanation } from "../../../contract/explanations.ts";
 import type { Action, Snapshot } from "../../../contract/plan.ts";
 import type { Database } from "../../../supabase/client.ts";
 import { type JournaledDecision, journalStore } from "../../../supabase/journal-store.ts";

@@ -1,5 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
-import type { Explanation, Look, PoolExplanation } from "../../../contract/messages.ts";
+import type { Explanation } from "../../../contract/explanations.ts";
+import type { Look } from "../../../contract/activities.ts";
+import { type PoolExplanation, poolQueries } from "../../../contract/pool-api.ts";
 import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
 import { formatDuration } from "../../render/durations.ts";
 import { describeStale, type Freshness, freshnessOf } from "../../render/freshness.ts";
@@ -42,7 +44,7 @@ interface Explained extends PoolExplanation {
 }
 
 async function read(context: Context, pool: string, count: number): Promise<Explained> {
-  const asked = await askPool<PoolExplanation>(context.connections, pool, "explain");
+  const asked = await askPool(context.connections, pool, poolQueries.explain);
   if (asked.state === "answers" && count <= KEPT_BY_WORKFLOW) {
     return { ...asked.answer, decisions: asked.answer.decisions.slice(0, count), seen: seenAt(asked) };
   }

@@ -4,7 +4,7 @@ import { journalStore } from "../../../supabase/journal-store.ts";
 import type { DetailedReading } from "../../../supabase/observation.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
 import { type TaskCount, taskStore } from "../../../supabase/task-store.ts";
-import type { PoolStatus } from "../../../contract/messages.ts";
+import { poolQueries } from "../../../contract/pool-api.ts";
 import type { Connections } from "../../connections.ts";
 import { askPool } from "../../pool-workflow.ts";
 import type { Controller, FleetWorker, PoolReading, QueueCounts } from "../../render/pool-reading.ts";
@@ -91,7 +91,7 @@ async function readLastDecision(database: Database, pool: string): Promise<PoolR
 }
 
 async function askController(connections: Connections, pool: string): Promise<Controller> {
-  const asked = await askPool<PoolStatus>(connections, pool, "status");
+  const asked = await askPool(connections, pool, poolQueries.status);
   return asked.state === "answers" ? { state: "answers", status: asked.answer, look: asked.look } : asked;
 }
 

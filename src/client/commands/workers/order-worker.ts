@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { WorkerOrder, WorkerOrderOutcome } from "../../../contract/messages.ts";
+import { poolUpdates, type WorkerOrder, type WorkerOrderOutcome } from "../../../contract/pool-api.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
 import { type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
@@ -47,9 +47,10 @@ interface Answer {
 async function give(context: Context, pool: string, given: WorkerOrder): Promise<Answer> {
   const { kind, worker, reason } = given;
   try {
-    const payload = { worker, reason };
-    const doing = `worker ${kind}`;
-    const answer = await updatePool<WorkerOrderOutcome>(context, pool, { name: `${kind}Worker`, payload, doing });
+    const update = kind === "drain" ? poolUpdates.drainWorker : poolUpdates.terminateWorker;
+    const answer = await updatePool(context, pool, `worker ${kind}`, (workflow) =>
+      workflow.executeUpdate(update, { args: [{ worker, reason }] }),
+    );
     // A pool cannot end an external worker, it can only drain it.
     return kind === "terminate" && answer.outcome === "external" ? await orderExternal(context, given) : answer;
   } catch (error) {

@@ -1,0 +1,11 @@
+/** Types of the failures that workflows and activities raise: `type` of an ApplicationFailure. */
+export const FAILURES = {
+  /** A pool's update that cannot be read, or comes while the pool shuts down. */
+  invalidMessage: "InvalidMessage",
+  /** Settings that a pool cannot have. */
+  invalidConfig: "InvalidConfig",
+  /** A round that had to end without an observation of its pool. */
+  notObserved: "NotObserved",
+  /** The provider gave no readable answer, so nothing is known. */
+  providerUnknown: "ProviderUnknown",
+} as const;

@@ -1,0 +1,95 @@
+import { query, signal, update } from "./definitions.ts";
+import type { Explanation } from "./explanations.ts";
+import type { Intent } from "./intent.ts";
+import type { SettingsView, Snapshot } from "./plan.ts";
+
+/**
+ * What operators can say to a pool's workflow, and what it answers. The payloads are what the documentation promises;
+ * the workflow reads them as unknown JSON, since any client may send anything.
+ */
+
+/** A signal that the pool cannot read is journaled and ignored. */
+export const poolSignals = {
+  scale: signal<[ScaleRequest]>("scale"),
+  drain: signal("drain"),
+  resume: signal("resume"),
+  pause: signal("pause"),
+};
+
+/** Refused with FAILURES.invalidMessage, before it is in the history; reconfigure also with FAILURES.invalidConfig. */
+export const poolUpdates = {
+  scale: update<Intent, [ScaleRequest]>("scale"),
+  drain: update<Intent>("drain"),
+  resume: update<Intent>("resume"),
+  pause: update<Intent>("pause"),
+  shutdown: update<Intent>("shutdown"),
+  reconfigure: update<PoolSettingsAnswer, [SettingsPatch]>("reconfigure"),
+  drainWorker: update<WorkerOrderOutcome, [WorkerRequest]>("drainWorker"),
+  terminateWorker: update<WorkerOrderOutcome, [WorkerRequest]>("terminateWorker"),
+};
+
+export const poolQueries = {
+  status: query<PoolStatus>("status"),
+  explain: query<PoolExplanation>("explain"),
+  config: query<PoolSettingsAnswer>("config"),
+};
+
+export interface ScaleRequest {
+  /** Number of workers; null gives control back to the policy. */
+  readonly target: number | null;
+  /** Seconds; without it the hold has no end. */
+  readonly for?: number;
+}
+
+/** Settings of the pool by name (docs/configuration.md); null takes one away. */
+export type SettingsPatch = Readonly<Record<string, unknown>>;
+
+export interface WorkerRequest {
+  /** Its id. */
+  readonly worker: string;
+  readonly reason?: string;
+}
+
+/** A message of an operator as the workflow read it. */
+export type Message =
+  | { readonly kind: "scale"; readonly target: number | null; readonly forSec: number | null }
+  | { readonly kind: "drain" }
+  | { readonly kind: "resume" }
+  | { readonly kind: "pause" }
+  | { readonly kind: "shutdown" };
+
+/** An operator's order about one worker as the workflow read it. */
+export interface WorkerOrder {
+  readonly kind: "drain" | "terminate";
+  /** Its id. */
+  readonly worker: string;
+  readonly reason: string;
+}
+
+/** What became of the order. external: not ours to delete, so it was drained in its row. */
+export interface WorkerOrderOutcome {
+  readonly outcome: "ordered" | "external" | "already_leaving" | "not_living" | "unknown";
+  readonly status: string | null;
+}
+
+export interface PoolStatus {
+  readonly pool: string;
+  readonly phase: "starting" | "watching" | "performing" | "closing";
+  readonly snapshot: Snapshot | null;
+  readonly lastDecision: { readonly id: string; readonly actions: number; readonly reason: string } | null;
+  readonly watches: number;
+  readonly messages: number;
+}
+
+/** The latest state, then the last decisions that held actions, newest first. */
+export interface PoolExplanation {
+  readonly pool: string;
+  readonly now: Explanation | null;
+  readonly decisions: readonly Explanation[];
+}
+
+export interface PoolSettingsAnswer {
+  readonly pool: string;
+  /** Null: not read yet. */
+  readonly settings: SettingsView | null;
+}
