@@ -5,38 +5,24 @@ import {
   setDefaultSignalHandler,
   setHandler,
 } from "@temporalio/workflow";
-import type { PoolActivities } from "../../contract/activities.ts";
 import { FAILURES } from "../../contract/failures.ts";
 import type { Intent } from "../../contract/intent.ts";
-import type { SettingsView } from "../../contract/plan.ts";
 import {
   type Message,
   type PoolExplanation,
   poolQueries,
   type PoolSettingsAnswer,
   poolSignals,
-  type PoolStatus,
   poolUpdates,
   type SettingsPatch,
   type WorkerOrder,
   type WorkerOrderOutcome,
 } from "../../contract/pool-api.ts";
 import type { Parsed } from "../payloads.ts";
-import type { Inbox } from "./inbox.ts";
+import { poolActivities } from "./activities.ts";
 import { parseBare, parsePatch, parseScale, parseWorkerOrder } from "./parse-messages.ts";
+import { type PoolState, statusOf } from "./state.ts";
 import { orderWorker } from "./workers.ts";
-
-export interface MessageDeps {
-  readonly pool: string;
-  readonly inbox: Inbox;
-  readonly activities: Pick<PoolActivities, "recordMessage" | "journalIgnored" | "reconfigure" | "orderWorker">;
-  isClosing(): boolean;
-  close(): void;
-  reconfigured(settings: SettingsView): void;
-  status(): PoolStatus;
-  explain(): PoolExplanation;
-  config(): PoolSettingsAnswer;
-}
 
 type Parse<T> = (payload: unknown) => Parsed<T>;
 
@@ -48,40 +34,51 @@ const SIGNALS: ReadonlyMap<string, Parse<Message>> = new Map<string, Parse<Messa
 ]);
 
 /** All that operators can say to a pool and ask of it. A signal never throws; an update says what is wrong with it. */
-export function handleMessages(deps: MessageDeps): void {
-  setHandler(poolQueries.status, deps.status);
-  setHandler(poolQueries.explain, deps.explain);
-  setHandler(poolQueries.config, deps.config);
+export function handleMessages(state: PoolState): void {
+  setHandler(poolQueries.status, () => statusOf(state));
+  setHandler(poolQueries.explain, () => explanationOf(state));
+  setHandler(poolQueries.config, () => settingsOf(state));
 
   // One handler for all: signals that came before the first task would otherwise be sorted by their names.
-  setDefaultSignalHandler(async (name, payload) => await receiveSignal(deps, name, payload));
+  setDefaultSignalHandler(async (name, payload) => await receiveSignal(state, name, payload));
 
-  const record = async (message: Message) => await recordMessage(deps, message);
-  const order = async (given: WorkerOrder) => await giveOrder(deps, given);
-  setHandler(poolUpdates.scale, ...whileOpen(deps, parseScale, record));
-  setHandler(poolUpdates.drain, ...whileOpen(deps, (payload) => parseBare("drain", payload), record));
-  setHandler(poolUpdates.resume, ...whileOpen(deps, (payload) => parseBare("resume", payload), record));
-  setHandler(poolUpdates.pause, ...whileOpen(deps, (payload) => parseBare("pause", payload), record));
-  setHandler(poolUpdates.reconfigure, ...whileOpen(deps, parsePatch, async (patch) => await reconfigure(deps, patch)));
-  setHandler(poolUpdates.drainWorker, ...whileOpen(deps, (payload) => parseWorkerOrder("drain", payload), order));
+  const record = async (message: Message) => await recordMessage(state, message);
+  const order = async (given: WorkerOrder) => await giveOrder(state, given);
+  setHandler(poolUpdates.scale, ...whileOpen(state, parseScale, record));
+  setHandler(poolUpdates.drain, ...whileOpen(state, (payload) => parseBare("drain", payload), record));
+  setHandler(poolUpdates.resume, ...whileOpen(state, (payload) => parseBare("resume", payload), record));
+  setHandler(poolUpdates.pause, ...whileOpen(state, (payload) => parseBare("pause", payload), record));
+  setHandler(
+    poolUpdates.reconfigure,
+    ...whileOpen(state, parsePatch, async (patch) => await reconfigure(state, patch)),
+  );
+  setHandler(poolUpdates.drainWorker, ...whileOpen(state, (payload) => parseWorkerOrder("drain", payload), order));
   setHandler(
     poolUpdates.terminateWorker,
-    ...whileOpen(deps, (payload) => parseWorkerOrder("terminate", payload), order),
+    ...whileOpen(state, (payload) => parseWorkerOrder("terminate", payload), order),
   );
   // A second shutdown is answered like the first.
   setHandler(poolUpdates.shutdown, ...update((payload) => parseBare("shutdown", payload), shutdown));
 
   async function shutdown(message: Message): Promise<Intent> {
-    deps.close();
+    state.closing = true;
     return await record(message);
   }
 }
 
+function explanationOf({ pool, latest, decisions }: PoolState): PoolExplanation {
+  return { pool, now: latest ?? decisions[0] ?? null, decisions };
+}
+
+function settingsOf({ pool, settings }: PoolState): PoolSettingsAnswer {
+  return { pool, settings };
+}
+
 /** An update that a pool refuses while it shuts down. */
-function whileOpen<T, Answer>(deps: MessageDeps, parse: Parse<T>, act: (value: T) => Promise<Answer>) {
+function whileOpen<T, Answer>(state: PoolState, parse: Parse<T>, act: (value: T) => Promise<Answer>) {
   return update((payload) => {
     const parsed = parse(payload);
-    const refused = refusal(deps);
+    const refused = refusal(state);
     return parsed.ok && refused !== null ? { ok: false, error: refused } : parsed;
   }, act);
 }
@@ -109,21 +106,21 @@ function invalidMessage(message: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(message, FAILURES.invalidMessage);
 }
 
-function refusal(deps: MessageDeps): string | null {
-  return deps.isClosing() ? "the pool is shutting down" : null;
+function refusal(state: PoolState): string | null {
+  return state.closing ? "the pool is shutting down" : null;
 }
 
-async function receiveSignal(deps: MessageDeps, name: string, payload: unknown): Promise<void> {
-  const { pool, inbox, activities } = deps;
+async function receiveSignal(state: PoolState, name: string, payload: unknown): Promise<void> {
+  const { pool, inbox } = state;
   const parsed: Parsed<Message> = SIGNALS.get(name)?.(payload) ?? {
     ok: false,
     error: "unknown signal; a pool takes scale, drain, resume and pause",
   };
-  const refused = parsed.ok ? (refusal(deps) ?? surplusNow(name, parsed.surplus)) : parsed.error;
+  const refused = parsed.ok ? (refusal(state) ?? surplusNow(name, parsed.surplus)) : parsed.error;
   if (parsed.ok && refused === null) {
-    await recordMessage(deps, parsed.value);
+    await recordMessage(state, parsed.value);
   } else {
-    await inbox.post(() => activities.journalIgnored(pool, name, refused ?? ""));
+    await inbox.post(() => poolActivities.journalIgnored(pool, name, refused ?? ""));
   }
 }
 
@@ -133,26 +130,26 @@ function surplusNow(kind: string, surplus: string | undefined): string | null {
   return surplus !== undefined && patched(change) ? surplus : null;
 }
 
-async function recordMessage({ pool, inbox, activities }: MessageDeps, message: Message): Promise<Intent> {
-  return await inbox.post(() => activities.recordMessage(pool, message));
+async function recordMessage({ pool, inbox }: PoolState, message: Message): Promise<Intent> {
+  return await inbox.post(() => poolActivities.recordMessage(pool, message));
 }
 
-async function reconfigure(deps: MessageDeps, patch: SettingsPatch): Promise<PoolSettingsAnswer> {
-  const { pool, inbox, activities } = deps;
+async function reconfigure(state: PoolState, patch: SettingsPatch): Promise<PoolSettingsAnswer> {
+  const { pool, inbox } = state;
   try {
-    deps.reconfigured(await inbox.post(() => activities.reconfigure(pool, patch)));
+    state.settings = await inbox.post(() => poolActivities.reconfigure(pool, patch));
   } catch (error) {
     const reason = error instanceof ActivityFailure ? error.cause : error;
     const message = reason instanceof Error ? reason.message : String(reason);
     throw ApplicationFailure.nonRetryable(message, FAILURES.invalidConfig);
   }
-  return deps.config();
+  return settingsOf(state);
 }
 
-async function giveOrder(deps: MessageDeps, order: WorkerOrder): Promise<WorkerOrderOutcome> {
-  const { pool, inbox, activities } = deps;
+async function giveOrder(state: PoolState, order: WorkerOrder): Promise<WorkerOrderOutcome> {
+  const { pool, inbox } = state;
   const { kind, worker, reason } = order;
-  const answer = await inbox.post(() => activities.orderWorker(pool, order));
+  const answer = await inbox.post(() => poolActivities.orderWorker(pool, order));
   if (answer.outcome === "ordered") {
     await orderWorker(
       pool,

@@ -1,27 +1,17 @@
 import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
 import { getExternalWorkflowHandle, ParentClosePolicy, patched, startChild } from "@temporalio/workflow";
-import type { BulkActivities } from "../../contract/activities.ts";
 import type { Booking } from "../../contract/inputs.ts";
 import { workerWorkflowId } from "../../contract/names.ts";
 import type { WorkerAction } from "../../contract/plan.ts";
 import { sendToWorker, type WorkerSignal } from "../../contract/worker-api.ts";
 import { workerStart } from "../../contract/worker-start.ts";
 import { gpuWorker } from "../worker/gpu-worker.ts";
-import { summarised } from "../summarised.ts";
+import { bulkActivities } from "./activities.ts";
 
 /** Below the server's limit of events buffered during one workflow task. */
 const CHUNK = 50;
 /** More than a child each: a crowd's children would fill the pool's history, and wake it when they start and end. */
 const STARTED_AS_CHILDREN = 20;
-
-const crowd = summarised<BulkActivities>(
-  {
-    startToCloseTimeout: "5m",
-    heartbeatTimeout: "30s",
-    retry: { initialInterval: "250ms", maximumInterval: "30s" },
-  },
-  { startWorkers: "start many workers", signalWorkers: "tell many workers" },
-);
 
 /**
  * Starts the lifecycle workflow of each worker; one that runs already is left alone. A crowd is started by one activity.
@@ -29,7 +19,7 @@ const crowd = summarised<BulkActivities>(
  */
 export async function startWorkers(pool: string, ids: readonly string[], booked?: Booking): Promise<void> {
   if (ids.length > STARTED_AS_CHILDREN && patched("crowds-started-by-an-activity")) {
-    await crowd.startWorkers(pool, ids, ...(booked === undefined ? [] : [booked]));
+    await bulkActivities.startWorkers(pool, ids, ...(booked === undefined ? [] : [booked]));
     return;
   }
   const atOnce =
@@ -59,7 +49,7 @@ export async function startWorkers(pool: string, ids: readonly string[], booked?
  */
 export async function signalWorkers(pool: string, actions: readonly WorkerAction[]): Promise<void> {
   if (actions.length > CHUNK) {
-    const { missing } = await crowd.signalWorkers(pool, actions);
+    const { missing } = await bulkActivities.signalWorkers(pool, actions);
     await startWorkers(pool, missing);
     return;
   }

@@ -2,30 +2,62 @@ import { condition, proxyActivities, sleep, workflowInfo } from "@temporalio/wor
 import type { CreatePodResult, PodActivities } from "../../contract/activities.ts";
 import type { WorkerRow, WorkerTimings } from "../../contract/inputs.ts";
 import { runpodTaskQueue } from "../../contract/names.ts";
-import { podActivities, workerStore } from "./worker-life.ts";
+import { podActivities } from "./activities.ts";
+import type { Life } from "./life.ts";
 
 const FIRST_BACKOFF_MS = 5_000;
 const LONGEST_BACKOFF_MS = 60_000;
 const SETTLE_PROBE_MS = 5_000;
-
-interface Acquisition {
-  readonly pool: string;
-  readonly row: WorkerRow;
-  readonly timings: WorkerTimings;
-  /** An order ends the waiting between two tries, never a request that is under way. */
-  hasOrder(): boolean;
-}
 
 type Acquired = Pick<WorkerRow, "status" | "podId">;
 
 /**
  * One billed pod per worker: its name is posted again only after a definite refusal. After anything unclear the
  * provider's list decides: found → adopted; not found until settled → the name is burned and the worker ends.
+ * An order ends the waiting between two tries, never a request that is under way.
  * @returns status spawning with the pod's id (null: an order came first), or the status that the row has by now.
  */
-export async function acquirePod({ pool, row, timings, hasOrder }: Acquisition): Promise<Acquired> {
-  const { id } = row;
-  const store = workerStore();
+export async function acquirePod(life: Life, row: WorkerRow, timings: WorkerTimings): Promise<Acquired> {
+  const { id, activities } = life;
+  const backoff = createBackoff(life, Date.now() + timings.spawningTimeoutSec * 1000);
+  let current = row;
+  for (;;) {
+    // Also when the pod's first heartbeat came before the answer to its request: an active row needs its pod's id.
+    if (current.postState === "posting" && (current.status === "spawning" || current.status === "active")) {
+      return await settle(life, current, timings);
+    }
+    if (current.status !== "spawning" || current.postState === "posted") {
+      return current;
+    }
+    if (current.postState === "burned") {
+      return await giveUp(life, "its name was burned");
+    }
+    if (life.order !== null) {
+      return current;
+    }
+    const result = await post(life, timings);
+    if (result.kind === "created") {
+      if (!result.recorded) {
+        await activities.recordPod(id, result.pod, false);
+      }
+      return { status: "spawning", podId: result.pod.podId };
+    }
+    if (result.kind === "refused") {
+      const { reason, detail, retryable, retryAfterSec } = result;
+      if (!retryable || !(await backoff(`try again after refusal: ${reason}`, (retryAfterSec ?? 0) * 1000))) {
+        return await giveUp(life, `the provider refused its pod: ${reason}: ${detail}`);
+      }
+    }
+    current = (await activities.loadWorker(id)).row ?? current;
+    if (result.kind === "ambiguous" && current.postState === null) {
+      if (!(await backoff("the request never left; try again"))) {
+        return await giveUp(life, `its create request could not be sent: ${result.detail}`);
+      }
+    }
+  }
+}
+
+async function post({ pool, id }: Life, timings: WorkerTimings): Promise<CreatePodResult> {
   const { createPod } = proxyActivities<PodActivities>({
     taskQueue: runpodTaskQueue(workflowInfo().taskQueue),
     startToCloseTimeout: "2m",
@@ -34,81 +66,59 @@ export async function acquirePod({ pool, row, timings, hasOrder }: Acquisition):
     retry: { maximumAttempts: 1 },
     summary: `create pod ${id}`,
   });
-
-  let current = row;
-  let backoffMs = FIRST_BACKOFF_MS;
-  const deadlineMs = Date.now() + timings.spawningTimeoutSec * 1000;
-  for (;;) {
-    // Also when the pod's first heartbeat came before the answer to its request: an active row needs its pod's id.
-    if (current.postState === "posting" && (current.status === "spawning" || current.status === "active")) {
-      return await settle(current);
-    }
-    if (current.status !== "spawning" || current.postState === "posted") {
-      return current;
-    }
-    if (current.postState === "burned") {
-      return await giveUp("its name was burned");
-    }
-    if (hasOrder()) {
-      return current;
-    }
-    const result = await createPod(pool, id, timings).catch((): CreatePodResult => ({
-      kind: "ambiguous",
-      detail: "no answer",
-    }));
-    if (result.kind === "created") {
-      if (!result.recorded) {
-        await store.recordPod(id, result.pod, false);
-      }
-      return { status: "spawning", podId: result.pod.podId };
-    }
-    if (result.kind === "refused") {
-      const waitMs = Math.max(backoffMs, (result.retryAfterSec ?? 0) * 1000);
-      if (!result.retryable || Date.now() + waitMs > deadlineMs) {
-        return await giveUp(`the provider refused its pod: ${result.reason}: ${result.detail}`);
-      }
-      await condition(hasOrder, waitMs, { summary: `try again after refusal: ${result.reason}` });
-      backoffMs = Math.min(2 * backoffMs, LONGEST_BACKOFF_MS);
-    }
-    current = (await store.loadWorker(id)).row ?? current;
-    if (result.kind === "ambiguous" && current.postState === null) {
-      if (Date.now() + backoffMs > deadlineMs) {
-        return await giveUp(`its create request could not be sent: ${result.detail}`);
-      }
-      await condition(hasOrder, backoffMs, { summary: "the request never left; try again" });
-      backoffMs = Math.min(2 * backoffMs, LONGEST_BACKOFF_MS);
-    }
+  try {
+    return await createPod(pool, id, timings);
+  } catch {
+    return { kind: "ambiguous", detail: "no answer" };
   }
+}
 
-  async function settle(posting: WorkerRow): Promise<Acquired> {
-    const { findPod } = podActivities({ summary: `is there a pod named ${id}?` });
-    const settledAtMs = Date.now() + (posting.postedMs ?? posting.nowMs) + timings.podSettleSec * 1000 - posting.nowMs;
-    for (;;) {
-      const { pod } = await findPod(id);
-      if (pod !== null) {
-        await store.recordPod(id, pod, true);
-        const { row: adopted } = await store.loadWorker(id);
-        return { status: adopted?.status ?? "spawning", podId: pod.podId };
-      }
-      const { row: now } = await store.loadWorker(id);
-      if (now !== null && now.postState !== "posting") {
+/** @returns a wait, each longer than the one before, that ends with an order. It answers false, at once, beyond the deadline. */
+function createBackoff(life: Life, deadlineMs: number) {
+  let backoffMs = FIRST_BACKOFF_MS;
+  return async (summary: string, atLeastMs = 0): Promise<boolean> => {
+    const waitMs = Math.max(backoffMs, atLeastMs);
+    if (Date.now() + waitMs > deadlineMs) {
+      return false;
+    }
+    await condition(() => life.order !== null, waitMs, { summary });
+    backoffMs = Math.min(2 * backoffMs, LONGEST_BACKOFF_MS);
+    return true;
+  };
+}
+
+/** Looks for the pod of a request without a clear answer, until its name shows or the settle time has passed. */
+async function settle(life: Life, posting: WorkerRow, timings: WorkerTimings): Promise<Acquired> {
+  const { id, activities } = life;
+  const { findPod } = podActivities({ summary: `is there a pod named ${id}?` });
+  const settledAtMs = Date.now() + (posting.postedMs ?? posting.nowMs) + timings.podSettleSec * 1000 - posting.nowMs;
+  for (;;) {
+    const { pod } = await findPod(id);
+    if (pod !== null) {
+      await activities.recordPod(id, pod, true);
+      const { row: adopted } = await activities.loadWorker(id);
+      return { status: adopted?.status ?? "spawning", podId: pod.podId };
+    }
+    const { row: now } = await activities.loadWorker(id);
+    if (now !== null && now.postState !== "posting") {
+      return now;
+    }
+    if (Date.now() >= settledAtMs) {
+      if (now?.status === "active") {
         return now;
       }
-      if (Date.now() >= settledAtMs) {
-        if (now?.status === "active") {
-          return now;
-        }
-        await store.burnName(id, `no pod of this name within ${timings.podSettleSec} s of an unclear create request`);
-        return await giveUp("its create request had no clear answer and no pod of its name appeared");
-      }
-      await sleep(Math.min(SETTLE_PROBE_MS, Math.max(250, settledAtMs - Date.now())), {
-        summary: "let the create request settle",
-      });
+      const reason = `no pod of this name within ${timings.podSettleSec} s of an unclear create request`;
+      await activities.burnName(id, reason);
+      return await giveUp(life, "its create request had no clear answer and no pod of its name appeared");
     }
+    await sleep(Math.min(SETTLE_PROBE_MS, Math.max(250, settledAtMs - Date.now())), {
+      summary: "let the create request settle",
+    });
   }
+}
 
-  async function giveUp(reason: string): Promise<Acquired> {
-    const { outcome } = await store.failWorker(id, "host_lost", reason, { onlyIfSpawning: true });
-    return { status: outcome === "refused_ready" ? "active" : "error", podId: null };
-  }
+/** A worker whose first heartbeat came meanwhile is not given up. */
+async function giveUp({ id, activities }: Life, reason: string): Promise<Acquired> {
+  const { outcome } = await activities.failWorker(id, "host_lost", reason, { onlyIfSpawning: true });
+  return { status: outcome === "refused_ready" ? "active" : "error", podId: null };
 }

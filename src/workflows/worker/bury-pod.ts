@@ -1,6 +1,7 @@
 import { sleep } from "@temporalio/workflow";
-import type { WorkerRow, WorkerTimings } from "../../contract/inputs.ts";
-import { podActivities, workerStore } from "./worker-life.ts";
+import type { WorkerTimings } from "../../contract/inputs.ts";
+import { podActivities } from "./activities.ts";
+import { enter, type Life, show } from "./life.ts";
 
 /** Two complete lists, a lag apart, must lack the pod. */
 const NEEDED_ABSENCES = 2;
@@ -8,31 +9,39 @@ const NEEDED_ABSENCES = 2;
 /**
  * Gone means seen gone: deletes whatever carries this worker's name until the provider shows nothing, then ends the
  * row. A name that was posted but never shown is watched for the whole settle time.
- * @param known the row, where it was read just now.
- * @returns the row as it was when its burial began.
+ * @returns why the worker ended, as its row says.
  */
-export async function buryPod(id: string, timings: WorkerTimings, known: WorkerRow | null): Promise<WorkerRow | null> {
-  const store = workerStore();
-  const { removePod } = podActivities({ summary: `remove pod ${id} and look whether it is gone` });
-  const row = known ?? (await store.loadWorker(id)).row;
+export async function bury(life: Life, timings: WorkerTimings): Promise<string | null> {
+  const { id, activities } = life;
+  enter(life, "burying");
+  // A pod whose id came while the task ended must be found by it.
+  const known = life.row?.busy === true && life.row.podId === null ? null : life.row;
+  const row = known ?? (await activities.loadWorker(id)).row;
   if (row !== null && row.goneMs === null) {
     if (row.postState !== null) {
       const settleMs = row.podId === null ? (row.postedMs ?? 0) + timings.podSettleSec * 1000 - row.nowMs : 0;
-      await untilGone(row.podId, Date.now() + settleMs);
+      await untilGone(life, row.podId, Date.now() + settleMs, timings);
     }
-    await store.workerGone(id);
+    await activities.workerGone(id);
   }
-  return row;
+  show(life, "gone");
+  return row?.statusReason ?? null;
+}
 
-  async function untilGone(podId: string | null, settledAtMs: number): Promise<void> {
-    let absences = 0;
-    for (;;) {
-      const { absent } = await removePod(id, podId);
-      absences = absent ? absences + 1 : 0;
-      if (absences >= NEEDED_ABSENCES && Date.now() >= settledAtMs) {
-        return;
-      }
-      await sleep(Math.max(250, timings.podListLagSec * 1000), { summary: "a lag between two lists" });
+async function untilGone(
+  { id }: Life,
+  podId: string | null,
+  settledAtMs: number,
+  timings: WorkerTimings,
+): Promise<void> {
+  const { removePod } = podActivities({ summary: `remove pod ${id} and look whether it is gone` });
+  let absences = 0;
+  for (;;) {
+    const { absent } = await removePod(id, podId);
+    absences = absent ? absences + 1 : 0;
+    if (absences >= NEEDED_ABSENCES && Date.now() >= settledAtMs) {
+      return;
     }
+    await sleep(Math.max(250, timings.podListLagSec * 1000), { summary: "a lag between two lists" });
   }
 }

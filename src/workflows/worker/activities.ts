@@ -1,16 +1,10 @@
 import { type ActivityOptions, log, proxyActivities, workflowInfo } from "@temporalio/workflow";
 import type { PodActivities, WorkerActivities } from "../../contract/activities.ts";
 import { runpodTaskQueue } from "../../contract/names.ts";
-import type { DrainOrder, Verdict } from "../../contract/worker-api.ts";
 import { summarised } from "../summarised.ts";
 
-/** What a worker was told by its pool or by an operator. */
-export type Order =
-  | { readonly kind: "drain"; readonly order: DrainOrder }
-  | { readonly kind: "fail"; readonly verdict: Verdict }
-  | { readonly kind: "terminate"; readonly reason: string };
-
-export function workerStore(): WorkerActivities {
+/** Calls that read and write the worker's row. */
+export function workerActivities(): WorkerActivities {
   const options: ActivityOptions = {
     startToCloseTimeout: "30s",
     retry: { initialInterval: "250ms", maximumInterval: "30s" },

@@ -1,0 +1,39 @@
+import { condition } from "@temporalio/workflow";
+import { explain } from "../../contract/explanations.ts";
+import type { Plan } from "../../contract/plan.ts";
+import { workerSignals } from "../../contract/worker-api.ts";
+import { poolActivities } from "./activities.ts";
+import type { PoolState } from "./state.ts";
+import { signalWorkers, startWorkers } from "./workers.ts";
+
+/** Decisions kept for the query `explain`; the journal has them all. */
+const EXPLAINED_DECISIONS = 20;
+/** Before the next watch when a plan holds nothing that this code knows: it would come back with the same at once. */
+const UNKNOWN_PLAN_PAUSE = "30s";
+
+/** Executes what it knows of a plan. @returns the ids of the workers that were booked. */
+export async function perform(state: PoolState, plan: Plan): Promise<readonly string[]> {
+  const { pool } = state;
+  if (plan.actions.length === 0) {
+    return [];
+  }
+  const signals = plan.actions
+    .filter((action) => action.kind === "signal")
+    .filter(({ signal }) => Object.hasOwn(workerSignals, signal.name));
+  const spawns = plan.actions.filter((action) => action.kind === "spawn");
+  const explanation = explain(plan);
+  if (explanation !== null) {
+    state.decisions = [explanation, ...state.decisions].slice(0, EXPLAINED_DECISIONS);
+  }
+  await signalWorkers(pool, signals);
+  const booked: string[] = [];
+  for (const action of spawns) {
+    const { workers, booked: booking } = await poolActivities.reserveWorkers(pool, plan.decisionId, action);
+    await startWorkers(pool, workers, booking);
+    booked.push(...workers);
+  }
+  if (signals.length + spawns.length === 0) {
+    await condition(() => state.closing, UNKNOWN_PLAN_PAUSE);
+  }
+  return booked;
+}

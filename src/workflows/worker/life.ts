@@ -1,0 +1,59 @@
+import { setCurrentDetails, upsertSearchAttributes } from "@temporalio/workflow";
+import type { WorkerActivities } from "../../contract/activities.ts";
+import type { WorkerRow } from "../../contract/inputs.ts";
+import { POD_ID, WORKER_PHASE } from "../../contract/search-attributes.ts";
+import type { WorkerPhase, WorkerSignal } from "../../contract/worker-api.ts";
+import { workerActivities } from "./activities.ts";
+
+export type WorkerStatus = WorkerRow["status"];
+
+/** A signal that ends the worker, if its row agrees. */
+export type Order = Exclude<WorkerSignal, { readonly name: "ready" | "released" }>;
+
+/** Everything that the phases of one worker's life share and change. */
+export interface Life {
+  readonly pool: string;
+  readonly id: string;
+  readonly activities: WorkerActivities;
+  phase: WorkerPhase;
+  podId: string | null;
+  /** The next one to carry out. */
+  order: Order | null;
+  /** Its first heartbeat came. */
+  ready: boolean;
+  /** It holds no task any more. */
+  released: boolean;
+  /** Its task may take as long as it makes progress. */
+  drainsWithoutDeadline: boolean;
+  /** Its row as the last order left it; null: it must be read. */
+  row: WorkerRow | null;
+}
+
+export function beginLife(pool: string, id: string): Life {
+  return {
+    pool,
+    id,
+    activities: workerActivities(),
+    phase: "loading",
+    podId: null,
+    order: null,
+    ready: false,
+    released: false,
+    drainsWithoutDeadline: false,
+    row: null,
+  };
+}
+
+/** Shows the phase to the query and as current details. */
+export function show(life: Life, phase: WorkerPhase, podId: string | null = null): void {
+  life.phase = phase;
+  const pod = podId === null ? "" : `, pod ${podId}`;
+  setCurrentDetails(`### Worker ${life.id} of pool ${life.pool}\n\n**${phase}**${pod}`);
+}
+
+/** As show, and in the search attributes, each of which costs an event. */
+export function enter(life: Life, phase: WorkerPhase, podId: string | null = null): void {
+  show(life, phase, podId);
+  const pod = podId === null ? [] : [{ key: POD_ID, value: podId }];
+  upsertSearchAttributes([{ key: WORKER_PHASE, value: phase }, ...pod]);
+}

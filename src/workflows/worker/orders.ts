@@ -1,0 +1,79 @@
+import { setHandler } from "@temporalio/workflow";
+import {
+  type DrainOrder,
+  type TerminateOrder,
+  type Verdict,
+  workerQueries,
+  workerSignals,
+} from "../../contract/worker-api.ts";
+import type { Life, Order, WorkerStatus } from "./life.ts";
+import { parseDrainOrder, parseTerminateOrder, parseVerdict } from "./parse-orders.ts";
+
+/** Everything that the pool or an operator can say to a worker's workflow and ask of it. */
+export function handleSignals(life: Life): void {
+  setHandler(workerQueries.phase, () => life.phase);
+  setHandler(workerSignals.ready, () => void (life.ready = true));
+  setHandler(workerSignals.released, () => void (life.released = true));
+  setHandler(workerSignals.drain, (payload?: unknown) =>
+    giveOrder(life, { name: "drain", order: parseDrainOrder(payload) }),
+  );
+  setHandler(workerSignals.fail, (payload?: unknown) =>
+    giveOrder(life, { name: "fail", verdict: parseVerdict(payload) }),
+  );
+  setHandler(workerSignals.terminate, (payload?: unknown) =>
+    giveOrder(life, { name: "terminate", order: parseTerminateOrder(payload) }),
+  );
+}
+
+/** The stronger order wins: a drain never replaces an end that waits to be carried out. */
+export function giveOrder(life: Life, order: Order): void {
+  if (life.order === null || life.order.name === "drain") {
+    life.order = order;
+  }
+}
+
+export function takeOrder(life: Life): Order | null {
+  const { order } = life;
+  life.order = null;
+  return order;
+}
+
+/** @returns the worker's new status, or null when its row refused the order. */
+export async function carryOut(life: Life, order: Order): Promise<WorkerStatus | null> {
+  switch (order.name) {
+    case "fail":
+      return await fail(life, order.verdict);
+    case "drain":
+      return (await drain(life, order.order)).status;
+    case "terminate":
+      return await terminate(life, order.order);
+  }
+}
+
+async function fail(life: Life, verdict: Verdict): Promise<WorkerStatus | null> {
+  const { leaseCause, reason, ...ground } = verdict;
+  const { outcome, row = null } = await life.activities.failWorker(life.id, leaseCause, reason, ground);
+  life.row = row;
+  return outcome === "refused_recovered" ? null : "error";
+}
+
+async function drain(life: Life, order: DrainOrder): Promise<{ status: WorkerStatus | null; busy: boolean }> {
+  const { outcome, busy, row = null } = await life.activities.drainWorker(life.id, order);
+  life.row = row;
+  life.drainsWithoutDeadline = row?.drainsWithoutDeadline ?? order.untilTaskEnds === true;
+  if (outcome === "refused_busy") {
+    return { status: null, busy };
+  }
+  life.released ||= !busy;
+  return { status: outcome === "not_living" ? "error" : "terminating", busy };
+}
+
+/** Drained first: a task must not go back to the queue while its worker can claim another. */
+async function terminate(life: Life, { reason }: TerminateOrder): Promise<WorkerStatus | null> {
+  const { status, busy } = await drain(life, { reason, onlyIdle: false });
+  if (status !== null && busy) {
+    await life.activities.expelWorker(life.id, reason);
+    life.released = true;
+  }
+  return status;
+}
