@@ -11,12 +11,12 @@ import { lookOf } from "./render/freshness.ts";
 const UPDATE_TIMEOUT_MS = 15_000;
 const QUERY_TIMEOUT_MS = 3_000;
 
-/** What a pool's workflow says to a query, or why there is no answer. */
+/** The answer of a pool's workflow to a query, or why there is none. */
 export type Asked<T> =
   | { readonly state: "answers"; readonly answer: T; readonly look: Look | null }
   | { readonly state: "silent" | "not_running" | "unreachable"; readonly reason: string };
 
-/** Asks the running workflow of a pool. One that has ended does not answer, although Temporal could replay it. */
+/** Queries a pool's workflow, if it runs: Temporal could answer for one that has ended, but nothing in it holds any more. */
 export async function askPool<T>(connections: Connections, pool: string, query: QueryDefinition<T>): Promise<Asked<T>> {
   try {
     const { client, within } = await connections.temporal();

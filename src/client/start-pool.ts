@@ -27,7 +27,7 @@ export async function startPool(
   const workflowId = poolWorkflowId(pool);
   const args: [GpuPoolInput] = [{ pool, ...input }];
   try {
-    // Refused while a run is open, so that the answer to "did it run already?" is the server's own.
+    // The server refuses the start while a run is open, and so answers whether the pool ran already.
     const handle = await within(START_TIMEOUT_MS, () =>
       client.workflow.start(POOL_WORKFLOW, {
         workflowId,

@@ -9,9 +9,9 @@ export interface PoolActivities {
   openPool(pool: string, config: Readonly<Record<string, unknown>>): Promise<{ living: string[] }>;
   watchPool(pool: string, known: KnownState): Promise<Plan>;
   recordMessage(pool: string, message: Message): Promise<Intent>;
-  /** Lays settings over the pool's own; null takes one away. Answers what now rules the pool. */
+  /** Adds settings to the pool's own; null takes one away. Answers the settings now in force. */
   reconfigure(pool: string, patch: SettingsPatch): Promise<SettingsView>;
-  /** Journals the order and says whether the worker's workflow is to be told. */
+  /** Journals the order. Answers ordered where the worker's workflow must be signalled. */
   orderWorker(pool: string, order: WorkerOrder): Promise<WorkerOrderOutcome>;
   journalIgnored(pool: string, kind: string, reason: string): Promise<void>;
   reserveWorkers(
@@ -21,27 +21,29 @@ export interface PoolActivities {
   ): Promise<{ outcome: string; workers: string[]; booked?: Booking }>;
 }
 
-/** What a watch's heartbeats tell: when its process last observed the pool, ISO 8601; null: it tried and could not yet. */
+/** Details of a watch's heartbeat. */
 export interface Look {
+  /** When its process last observed the pool, ISO 8601; null: it tried and could not yet. */
   readonly observedAt: string | null;
 }
 
 /** For many workers at once, on the main task queue. */
 export interface BulkActivities {
-  /** Starts the lifecycle workflow of each; one that runs already is left alone. */
+  /** Starts the workflow of each worker; one that runs already is left alone. */
   startWorkers(pool: string, ids: readonly string[], booked?: Booking): Promise<void>;
   /** Answers the workers whose workflow is missing. */
   signalWorkers(pool: string, actions: readonly WorkerAction[]): Promise<{ missing: string[] }>;
 }
 
-/** What the workflow has to show already. */
+/** Knowledge of the workflow that a watch need not return for. */
 export interface KnownState {
-  /** Without a snapshot the first good observation is returned. */
+  /** It has a snapshot; without one the watch returns its first good observation. */
   readonly shown: boolean;
-  /** Of the plan whose snapshot is shown. */
+  /** Fingerprint of the plan that brought its snapshot. */
   readonly state?: string | undefined;
+  /** Fingerprint of the settings that it knows. */
   readonly settings: string | null;
-  /** Whether health verdicts were held back when it last heard. */
+  /** Whether health verdicts were held back in its last snapshot. */
   readonly suspended?: boolean;
   /** Return the first good observation, whatever it holds. */
   readonly once?: boolean;
@@ -49,7 +51,7 @@ export interface KnownState {
 
 export interface WorkerActivities {
   loadWorker(id: string): Promise<{ row: WorkerRow | null; timings: WorkerTimings }>;
-  /** Answers the row too, as it then is, if it leaves. */
+  /** Answers also the row as it is then, unless the drain was refused. */
   drainWorker(
     id: string,
     order: DrainOrder,
@@ -87,7 +89,7 @@ export type CreatePodResult =
 
 /** Activities on the task queue of the provider (contract/names.ts: runpodTaskQueue). */
 export interface PodActivities {
-  /** @param timings those of the worker's life, for its credential and its own fuse. */
+  /** @param timings of the worker's life; its credential and its fuse end with its maximum lifetime. */
   createPod(pool: string, id: string, timings?: WorkerTimings): Promise<CreatePodResult>;
   findPod(id: string): Promise<{ readonly pod: CreatedPod | null }>;
   checkBoot(id: string, podId: string): Promise<{ readonly status: string }>;

@@ -2,7 +2,7 @@ import { type ActionSummary, summariseActions } from "./explanations.ts";
 import type { Mode } from "./intent.ts";
 import type { BreakerState, Plan, Rule, Snapshot } from "./plan.ts";
 
-/** What one round did: the result of a workflow that was started for a number of rounds. Schema: docs/cycle-summary.schema.json. */
+/** Result of a workflow that was started for a number of rounds: its last round. Schema: docs/cycle-summary.schema.json. */
 export interface CycleSummary {
   readonly pool: string;
   readonly decisionId: string;
@@ -34,7 +34,7 @@ export interface CycleSummary {
   readonly booked: readonly string[];
 }
 
-/** What one round did, as `gpu-pool cycle` prints it. */
+/** The summary of a round that ended with this plan. */
 export function summariseCycle(
   pool: string,
   plan: Plan & { readonly snapshot: Snapshot },

@@ -2,7 +2,7 @@ import type { Action, Plan, Rule, Snapshot } from "./plan.ts";
 
 const SHOWN_WORKERS = 10;
 
-/** A decision as the query `explain` tells it. */
+/** A decision as the query `explain` answers it. */
 export interface Explanation {
   readonly decisionId: string;
   readonly at: string;
@@ -15,12 +15,12 @@ export interface Explanation {
 export interface ActionSummary {
   readonly kind: "spawn" | "ready" | "released" | "drain" | "fail" | "terminate";
   readonly count: number;
-  /** At most ten of them. */
+  /** Ids, at most ten. */
   readonly workers: readonly string[];
   readonly reason: string | null;
 }
 
-/** A plan in the words of the query `explain`. */
+/** A plan as the query `explain` answers it; null: it was made without an observation. */
 export function explain({ decisionId, snapshot, actions }: Plan): Explanation | null {
   if (snapshot === null) {
     return null;
@@ -29,7 +29,7 @@ export function explain({ decisionId, snapshot, actions }: Plan): Explanation | 
   return { decisionId, at: observedAt, rule, reason, inputs, actions: summariseActions(actions) };
 }
 
-/** Equal actions as one: a decision about hundreds of workers stays readable and small. */
+/** Joins equal actions into one, so that a decision about hundreds of workers stays readable and small. */
 export function summariseActions(actions: readonly Action[]): ActionSummary[] {
   const groups = new Map<string, ActionSummary>();
   for (const action of actions) {

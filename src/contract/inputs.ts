@@ -2,18 +2,18 @@ import type { CycleSummary } from "./cycle-summary.ts";
 import type { Explanation } from "./explanations.ts";
 import type { SettingsView, Snapshot } from "./plan.ts";
 
-/** @returns what the last round did, where the input asks for a number of rounds; nothing after a shutdown. */
+/** @returns the last round's summary, where the input asks for a number of rounds; nothing after a shutdown. */
 export type GpuPoolWorkflow = (input: GpuPoolInput) => Promise<CycleSummary | undefined>;
 
 export type GpuWorkerWorkflow = (input: GpuWorkerInput) => Promise<GpuWorkerResult>;
 
 export interface GpuPoolInput {
   readonly pool: string;
-  /** Partial settings of this pool, laid over the stored ones (keys as in docs/configuration.md). */
+  /** Settings of this pool (keys as in docs/configuration.md); they override the stored ones. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** Continue as new after this many events instead of after the usual number. */
+  /** Events after which the workflow continues as new; default 1,000. */
   readonly maxHistoryLength?: number;
-  /** End after this many observations, instead of never, with a CycleSummary as the result. */
+  /** Observations after which the workflow ends; default: it goes on. */
   readonly rounds?: number;
   /** Carried by continue-as-new. */
   readonly carried?: {
@@ -21,7 +21,7 @@ export interface GpuPoolInput {
     readonly state?: string | undefined;
     readonly settings?: SettingsView | null;
     readonly decisions?: readonly Explanation[];
-    /** Of the latest observation, also where nothing was to be done. */
+    /** Explains the latest observation, also where nothing was to be done. */
     readonly latest?: Explanation | null;
     readonly watches: number;
     readonly messages: number;
@@ -31,11 +31,11 @@ export interface GpuPoolInput {
 export interface GpuWorkerInput {
   readonly pool: string;
   readonly id: string;
-  /** Given where its row was booked just now, so that it need not be read. */
+  /** Given when the row was booked just now, so that it need not be read. */
   readonly booked?: Booking;
 }
 
-/** What the rows of one reservation have in common. */
+/** Common to the rows of one reservation. */
 export interface Booking {
   /** By the database's clock. */
   readonly atMs: number;
@@ -61,14 +61,14 @@ export interface WorkerRow {
   readonly bootStage: string;
   readonly bootStageMs: number;
   readonly terminatingMs: number | null;
-  /** It leaves after its task, which no deadline ends. */
+  /** It drains until its task ends, and no shutdown deadline ends the task. */
   readonly drainsWithoutDeadline: boolean;
   readonly goneMs: number | null;
   readonly statusReason: string | null;
   readonly busy: boolean;
 }
 
-/** Deadlines of a worker's life, from the configuration at the time it is read. */
+/** Deadlines of a worker's life as the settings had them when its workflow began. */
 export interface WorkerTimings {
   readonly spawningTimeoutSec: number;
   readonly gracefulShutdownTimeoutSec: number;

@@ -1,7 +1,7 @@
-/** closing: draining, and the workflow ends once no pod is left; a new start begins as normal. */
+/** closing: the pool drains, and its workflow ends when no pod is left; a new start begins as normal. */
 export type Mode = "normal" | "draining" | "paused" | "closing";
 
-/** What operators want of a pool, as its row holds it. */
+/** The operators' wishes for a pool, as its row holds them. */
 export interface Intent {
   readonly mode: Mode;
   /** Fixed size; null: the policy decides. */

@@ -2,16 +2,16 @@ import type { Intent } from "./intent.ts";
 import type { WorkerSignal } from "./worker-api.ts";
 
 /**
- * What one watch decided. Recorded in the history and executed by the workflow, which ignores kinds that it does
- * not know: a new policy never breaks the replay of a living pool.
+ * The decision of one watch. It is recorded in the history, and the workflow ignores actions of kinds that it does not
+ * know: so a new policy never breaks the replay of a living pool.
  */
 export interface Plan {
   readonly decisionId: string;
   readonly actions: readonly Action[];
   readonly snapshot: Snapshot | null;
-  /** Fingerprint of the snapshot and the settings: the next watch compares what it observes with what is shown. */
+  /** Fingerprint of the snapshot and the settings: the next watch returns when its own observation differs. */
   readonly state?: string;
-  /** What now rules the pool, where the workflow does not know it yet. */
+  /** The settings in force, if the workflow does not know them yet. */
   readonly settings?: SettingsView;
 }
 
@@ -19,7 +19,7 @@ export interface Plan {
 export interface SettingsView {
   readonly fingerprint: string;
   readonly values: Readonly<Record<string, unknown>>;
-  /** The pool's own part of them, laid over the environment's. */
+  /** Names of the settings that the pool has of its own; they override the environment's. */
   readonly own: readonly string[];
 }
 
@@ -34,7 +34,7 @@ export interface SpawnAction {
   readonly reason: string;
 }
 
-/** Ceilings of the account, over all pools; null: none. */
+/** Spending limits of the account, over all pools; null: no limit. */
 export interface SpendCaps {
   readonly maxHourlySpendUsd: number | null;
   readonly dailyBudgetUsd: number | null;
@@ -47,7 +47,7 @@ export interface WorkerAction {
   readonly signal: WorkerSignal;
 }
 
-/** What the queries and the Web UI show: counts as of the last observation. */
+/** A pool as it was last observed, for queries and the Web UI. */
 export interface Snapshot {
   readonly observedAt: string;
   readonly intent: Intent;
@@ -60,14 +60,14 @@ export interface Snapshot {
   readonly terminating: number;
   readonly failing: number;
   readonly costPerHourUsd: number;
-  /** Of the account, over all pools. */
+  /** Spend of the account, over all pools. */
   readonly spend: Spend;
   readonly breaker: BreakerState;
   /** Name of the schedule's window that changes the settings now. */
   readonly schedule: string | null;
   /** Why health verdicts are held back, if they are. */
   readonly suspended: string | null;
-  /** The rule that won. */
+  /** The rule that set the desired size. */
   readonly rule: Rule;
   /** One sentence: how the rule came to its size, and what bounded it. */
   readonly reason: string;

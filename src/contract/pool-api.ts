@@ -4,8 +4,8 @@ import type { Intent } from "./intent.ts";
 import type { SettingsView, Snapshot } from "./plan.ts";
 
 /**
- * What operators can say to a pool's workflow, and what it answers. The payloads are what the documentation promises;
- * the workflow reads them as unknown JSON, since any client may send anything.
+ * Signals, updates and queries of a pool's workflow. The payloads are those of the documentation; the workflow reads them
+ * as unknown JSON, since any client may send anything.
  */
 
 /** A signal that the pool cannot read is journaled and ignored. */
@@ -66,7 +66,7 @@ export interface WorkerOrder {
   readonly reason: string;
 }
 
-/** What became of the order. external: not ours to delete, so it was drained in its row. */
+/** The result of a worker order. external: the pool did not spawn the worker, so it is only drained, in its row. */
 export interface WorkerOrderOutcome {
   readonly outcome: "ordered" | "external" | "already_leaving" | "not_living" | "unknown";
   readonly status: string | null;

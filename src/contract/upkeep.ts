@@ -1,9 +1,9 @@
-/** The workflows beside the pools: one each for a task queue, whose name begins their ids. No pool can have such an id. */
+/** The workflows beside the pools: one of each per task queue, whose name begins their ids. No pool can have such an id. */
 
 export const JANITOR_WORKFLOW = "janitor";
 export const NOTIFICATIONS_WORKFLOW = "notifications";
 
-/** Of the Schedule that starts the janitor: `gpu-pool-janitor` on the default task queue. */
+/** Id of the Schedule that starts the janitor: `gpu-pool-janitor` on the default task queue. */
 export function janitorScheduleId(taskQueue: string): string {
   return `${taskQueue}-janitor`;
 }
@@ -14,13 +14,14 @@ export function notificationsWorkflowId(taskQueue: string): string {
 
 export interface DeliveryCounts {
   readonly delivered: number;
-  /** Attempts that failed and will be made again. */
+  /** Failed attempts that will be made again. */
   readonly failed: number;
+  /** Notifications that were given up. */
   readonly dead: number;
 }
 
 export interface JanitorInput {
-  /** Of this deployment. In the input, because a replay does not know on which one the workflow ran. */
+  /** The deployment's task queue. It is an input because a replay does not know on which one the workflow ran. */
   readonly taskQueue: string;
 }
 
@@ -35,7 +36,7 @@ export interface NotificationActivities {
   deliverNotifications(): Promise<DeliveryCounts>;
 }
 
-/** One activity a repair; each may run at any time and twice. They answer what they did. */
+/** One activity for each repair. Each may run at any time and twice, and answers what it did. */
 export interface JanitorActivities {
   cleanUpLogs(): Promise<{ deleted: number }>;
   cleanUpOutbox(): Promise<{ deleted: number }>;

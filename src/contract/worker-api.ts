@@ -1,7 +1,7 @@
 import type { BaseWorkflowHandle, Workflow } from "@temporalio/common";
 import { query, signal } from "./definitions.ts";
 
-/** What is said to a GPU worker's workflow, by its pool or by hand; by hand also without a payload. */
+/** Signals and queries of a GPU worker's workflow, from its pool or by hand; by hand also without a payload. */
 
 export const workerSignals = {
   /** Its first heartbeat came. */
@@ -46,7 +46,7 @@ export interface Verdict {
 /** Why a worker's open lease is closed. Only worker_died and stuck count against the task's attempts. */
 export type LeaseCause = "worker_died" | "stuck" | "host_lost";
 
-/** What a verdict stands on. The provider's word is proof; silence and standstill only raise suspicion. */
+/** Evidence of a verdict. The provider's word is proof; silence and standstill only raise suspicion. */
 export type Evidence = "provider" | "heartbeat" | "progress";
 
 /** A signal with its payload, as a plan holds it. */

@@ -2,12 +2,12 @@ import type { Booking, GpuWorkerInput } from "./inputs.ts";
 import { workerWorkflowId } from "./names.ts";
 import { GPU_POOL, WORKER_PHASE } from "./search-attributes.ts";
 
-/** Below the pool's own, which is 3: what operators say and what the watch decides goes before a crowd of workers. */
+/** Lower than the pool's, which is 3: operators' messages and the watch's decisions do not wait behind many workers. */
 const WORKER_PRIORITY = 4;
 
 /**
- * How a worker's lifecycle workflow is started, whoever starts it.
- * @param booked where it was booked just now.
+ * Options for the start of a worker's workflow, the same for every caller.
+ * @param booked given when the row was booked just now.
  */
 export function workerStart(pool: string, id: string, booked?: Booking) {
   const input: GpuWorkerInput = booked === undefined ? { pool, id } : { pool, id, booked };

@@ -9,7 +9,7 @@ const { cleanUpLogs, cleanUpOutbox } = proxyActivities<JanitorActivities>({
   retry: { initialInterval: "1s", maximumInterval: "30s", maximumAttempts: 3 },
 });
 
-/** What the janitor looks after, in this order. A repair that fails stops no other. */
+/** Run in this order. A repair that fails stops no other. */
 const REPAIRS: readonly { readonly name: string; readonly run: (input: JanitorInput) => Promise<string> }[] = [
   { name: "notifications", run: restartNotifications },
   { name: "logs", run: async () => `${(await cleanUpLogs()).deleted} old lines deleted` },
@@ -33,7 +33,7 @@ export async function janitor(input: JanitorInput): Promise<Record<string, strin
   return done;
 }
 
-/** It is started with the Temporal worker; whoever terminated it, or whatever failed then, it comes back here. */
+/** The Temporal worker starts it too, once; here it comes back after a termination or a failed start. */
 async function restartNotifications({ taskQueue }: JanitorInput): Promise<string> {
   try {
     await startChild(notifications, {

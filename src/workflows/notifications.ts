@@ -15,7 +15,7 @@ const { deliverNotifications } = proxyActivities<NotificationActivities>({
   summary: "deliver what is due, and wait for more",
 });
 
-/** Delivers the outbox, for ever. Addresses, secrets and payloads stay in the activity: here are counts only. */
+/** Delivers the outbox, without end. Addresses, secrets and payloads stay in the activity; the history has counts only. */
 export async function notifications(input: NotificationsInput = {}): Promise<void> {
   let total: DeliveryCounts = input.carried ?? { delivered: 0, failed: 0, dead: 0 };
   for (;;) {

@@ -1,6 +1,6 @@
 import { defaultPayloadConverter, type PayloadConverter } from "@temporalio/common";
 
-/** What came with a message where its bytes could not be decoded. */
+/** Stands for a payload whose bytes could not be decoded. */
 export class Undecodable {
   readonly reason: string;
 
@@ -10,9 +10,8 @@ export class Undecodable {
 }
 
 /**
- * Decodes what is sent to a workflow even where that is impossible: an error of the default converter would fail the
- * workflow task, again and again, and one signal would block a pool for good. Results of activities are our own and
- * decoded as ever.
+ * Never throws for a payload that is sent to a workflow. An error would fail the workflow task again and again, so one
+ * signal could block a pool without end. Results of activities are our own; for them the default converter's error holds.
  */
 export const payloadConverter: PayloadConverter = {
   toPayload: (value, context, hint) => defaultPayloadConverter.toPayload(value, context, hint),

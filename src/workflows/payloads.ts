@@ -1,8 +1,8 @@
 import { Undecodable } from "./payload-converter.ts";
 
-/** Messages come from any client as plain JSON: nothing is believed before it is read here, and nothing here throws. */
+/** Any client can send any JSON to a workflow. A parser checks every field and never throws. */
 export type Parsed<T> =
-  // surplus: it can be read, but for a field that nobody knows; an error's text.
+  // surplus: the error's text for an unknown field; the known ones can be read.
   { readonly ok: true; readonly value: T; readonly surplus?: string } | { readonly ok: false; readonly error: string };
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -32,7 +32,7 @@ export const { watchPool } = proxyActivities<Pick<PoolActivities, "watchPool">>(
   startToCloseTimeout: "6m",
   heartbeatTimeout: "30s",
   cancellationType: ActivityCancellationType.TRY_CANCEL,
-  // Else the process that runs the workflow would keep every watch, and a new version beside it would get none.
+  // With eager dispatch the process that runs the workflow keeps every watch, and a new version beside it gets none.
   allowEagerDispatch: false,
   retry: { initialInterval: "250ms", maximumInterval: "30s" },
   summary: "watch queue and fleet until there is something to do",

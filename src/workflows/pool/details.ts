@@ -1,7 +1,7 @@
 import type { PoolStatus } from "../../contract/pool-api.ts";
 import type { Snapshot } from "../../contract/plan.ts";
 
-/** What the Web UI shows as the pool's current details, in Markdown. */
+/** The pool's current details for the Web UI, in Markdown. */
 export function describePool({ pool, snapshot, lastDecision, watches, messages }: PoolStatus): string {
   if (snapshot === null) {
     return `### Pool ${pool}\n\nNot observed yet.`;

@@ -20,19 +20,19 @@ import { perform } from "./perform.ts";
 import { beginPool, carriedOn, messagesSettled, type PoolState, settledWhileOpen, statusOf } from "./state.ts";
 import { startWorkers } from "./workers.ts";
 
-/** Events. The server suggests it much later; but each replay, as after an eviction from the cache, begins at the first. */
+/** Events. The server suggests a new run much later, but a replay reads all of them, as after an eviction from the cache. */
 const LONG_HISTORY = 1_000;
 
 /**
- * One pool of GPU workers, without end: watch, perform, and meanwhile write down what operators say.
- * @returns what the last round did, where the input asks for a number of rounds; nothing after a shutdown.
+ * One pool of GPU workers: watch, perform, watch again, and meanwhile write operators' messages to the pool's row.
+ * @returns the last round's summary, where the input asks for a number of rounds; nothing after a shutdown.
  */
 export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | undefined> {
   const { pool } = input;
   const state = beginPool(input);
   handleMessages(state);
 
-  // A cancelled pool is shut down first: pods must not outlive the workflow that would have buried them.
+  // A cancelled pool is shut down first, so that no pod outlives the workflow that removes it.
   let cancelled = false;
   CancellationScope.current().cancelRequested.catch(async () => {
     state.closing = true;
@@ -70,7 +70,7 @@ async function run(state: PoolState, input: GpuPoolInput): Promise<CycleSummary 
 }
 
 async function open(pool: string, { config = {} }: GpuPoolInput): Promise<void> {
-  // A start from the plain CLI need not know about search attributes.
+  // A start from the temporal CLI sets no search attributes.
   upsertSearchAttributes([{ key: GPU_POOL, value: pool }]);
   const { living } = await poolActivities.openPool(pool, config);
   await startWorkers(pool, living);
@@ -113,7 +113,7 @@ function isHistoryLong({ maxHistoryLength }: GpuPoolInput): boolean {
   return info.continueAsNewSuggested || info.historyLength >= (maxHistoryLength ?? LONG_HISTORY);
 }
 
-/** Also the row says that it closes: an observation from before the shutdown was written down does not count. */
+/** The row must say closing: an observation from before the shutdown was written down does not count. */
 function isShutDown(snapshot: Snapshot | null): boolean {
   if (snapshot === null || snapshot.intent.mode !== "closing") {
     return false;

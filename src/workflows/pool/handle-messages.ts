@@ -33,13 +33,13 @@ const SIGNALS: ReadonlyMap<string, Parse<Message>> = new Map<string, Parse<Messa
   [poolSignals.pause.name, (payload) => parseBare("pause", payload)],
 ]);
 
-/** All that operators can say to a pool and ask of it. A signal never throws; an update says what is wrong with it. */
+/** Serves contract/pool-api.ts. A signal never throws; an update answers what is wrong with it. */
 export function handleMessages(state: PoolState): void {
   setHandler(poolQueries.status, () => statusOf(state));
   setHandler(poolQueries.explain, () => explanationOf(state));
   setHandler(poolQueries.config, () => settingsOf(state));
 
-  // One handler for all: signals that came before the first task would otherwise be sorted by their names.
+  // One handler for all names keeps the order of signals that came before the workflow's first task.
   setDefaultSignalHandler(async (name, payload) => await receiveSignal(state, name, payload));
 
   const record = async (message: Message) => await recordMessage(state, message);
@@ -83,7 +83,7 @@ function whileOpen<T, Answer>(state: PoolState, parse: Parse<T>, act: (value: T)
   }, act);
 }
 
-/** The handler of an update and its options. The validator refuses it before the history has it. */
+/** The handler of an update and its options. What the validator refuses is never in the history. */
 function update<T, Answer>(parse: Parse<T>, act: (value: T) => Promise<Answer>) {
   const validator = (payload?: unknown): void => {
     const parsed = parse(payload);
@@ -91,7 +91,7 @@ function update<T, Answer>(parse: Parse<T>, act: (value: T) => Promise<Answer>) 
       throw invalidMessage(parsed.ok ? (parsed.surplus ?? "") : parsed.error);
     }
   };
-  // A replay runs no validator: an update with an unknown field that an older version took is still taken here.
+  // A replay runs no validator, so the handler accepts an unknown field, as an older version may have done.
   const handler = async (payload?: unknown): Promise<Answer> => {
     const parsed = parse(payload);
     if (!parsed.ok) {

@@ -1,16 +1,16 @@
 import { CancellationScope, condition } from "@temporalio/workflow";
 
 export interface Inbox {
-  /** @returns what the job answers, once all that came before it has been written down. */
+  /** Runs the job after those posted before it. @returns its answer. */
   post<T>(job: () => Promise<T>): Promise<T>;
-  /** Whether everything that came has been written down. */
+  /** Whether no job waits or runs. */
   isEmpty(): boolean;
   received(): number;
 }
 
 /**
- * Writes what operators say to the pool's row, in the order in which it came, beside the running watch, which meets
- * it there. Nothing is cancelled for a message, and no message can be slept over.
+ * Writes operators' messages to the pool's row, one after the other, in the order in which they came. The running watch
+ * is not cancelled for a message: it reads the row at its next look.
  */
 export function openInbox(received: number): Inbox {
   const jobs: (() => Promise<void>)[] = [];
@@ -25,7 +25,7 @@ export function openInbox(received: number): Inbox {
       busy = false;
     }
   }
-  // Messages are written down even while the pool is being cancelled.
+  // A cancelled pool still writes messages down.
   void CancellationScope.nonCancellable(pump);
 
   return {
@@ -35,7 +35,7 @@ export function openInbox(received: number): Inbox {
         jobs.push(async () => {
           const answer = job();
           resolve(answer);
-          // Whoever posted it hears of a failure; the next message must not wait for ever.
+          // The caller of post gets the error; the next job must not wait for it.
           await answer.catch(() => undefined);
         });
       });

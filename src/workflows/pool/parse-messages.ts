@@ -23,7 +23,7 @@ export function parseScale(payload: unknown): Parsed<Message> {
   return { ok: true, value, ...surplusIn(payload, ["target", "for"]) };
 }
 
-/** What is said by its name alone; only a field is refused, such as an expiry that nobody would keep. */
+/** A message without payload. A field is refused, such as an expiry, because nothing would act on it. */
 export function parseBare<K extends "drain" | "resume" | "pause" | "shutdown">(
   kind: K,
   payload: unknown,
@@ -32,14 +32,14 @@ export function parseBare<K extends "drain" | "resume" | "pause" | "shutdown">(
 }
 
 /**
- * Part of the pool's settings; null takes one away. Only the names are read here: an unknown one is refused before the
- * history has it, since what is typed under a wrong name may be a secret.
+ * Settings by name; null takes one away. An unknown name is refused before the history has it, since its value may be a
+ * secret that was typed under a wrong name. The activity checks the values.
  */
 export function parsePatch(payload: unknown): Parsed<Readonly<Record<string, unknown>>> {
   if (!isRecord(payload) || Object.keys(payload).length === 0) {
     return wrong(expected(`an object of settings such as {"maxActiveGpus": 4}, null to take one away`, payload));
   }
-  // What a newer version left behind can be taken away: whether it is there, the row knows.
+  // An unknown name may be taken away: a newer version may have written it. The activity looks whether the row has it.
   const given = Object.keys(payload).filter((name) => payload[name] !== null);
   const unknown = given.find((name) => !POOL_SETTINGS.includes(name));
   if (unknown !== undefined && ACCOUNT_SETTINGS.includes(unknown)) {
@@ -69,7 +69,7 @@ export function parseWorkerOrder(kind: WorkerOrder["kind"], payload: unknown): P
   return { ok: true, value: { kind, worker, reason: said }, ...surplusIn(payload, ["worker", "reason"]) };
 }
 
-/** A field under a wrong name would be missed in silence: `forSec` instead of `for` is a hold without an end. */
+/** An unknown field must not be ignored: `forSec` instead of `for` would make a hold without an end. */
 function surplusIn(payload: Record<string, unknown>, known: readonly string[]): { readonly surplus?: string } {
   const unknown = Object.keys(payload).find((name) => !known.includes(name));
   const rest = known.length === 0 ? "none is known" : `known are ${known.join(", ")}`;

@@ -8,10 +8,10 @@ import { signalWorkers, startWorkers } from "./workers.ts";
 
 /** Decisions kept for the query `explain`; the journal has them all. */
 const EXPLAINED_DECISIONS = 20;
-/** Before the next watch when a plan holds nothing that this code knows: it would come back with the same at once. */
+/** Pause after a plan of unknown actions alone: the next watch would return the same plan at once. */
 const UNKNOWN_PLAN_PAUSE = "30s";
 
-/** Executes what it knows of a plan. @returns the ids of the workers that were booked. */
+/** Executes the actions that this version knows. @returns the ids of the workers that were booked. */
 export async function perform(state: PoolState, plan: Plan): Promise<readonly string[]> {
   const { pool } = state;
   if (plan.actions.length === 0) {

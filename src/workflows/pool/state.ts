@@ -5,7 +5,7 @@ import type { SettingsView, Snapshot } from "../../contract/plan.ts";
 import type { PoolStatus } from "../../contract/pool-api.ts";
 import { type Inbox, openInbox } from "./inbox.ts";
 
-/** Everything that a pool's workflow remembers and changes. */
+/** State of a pool's workflow. */
 export interface PoolState {
   readonly pool: string;
   readonly inbox: Inbox;
@@ -15,9 +15,9 @@ export interface PoolState {
   /** Of the plan that brought the snapshot: the next watch compares it with what it observes. */
   fingerprint: string | undefined;
   settings: SettingsView | null;
-  /** The last ones that held actions, newest first. */
+  /** The last decisions that held actions, newest first. */
   decisions: readonly Explanation[];
-  /** Of the latest observation, also where nothing was to be done. */
+  /** Explains the latest observation, also where nothing was to be done. */
   latest: Explanation | null;
   watches: number;
   /** A shutdown was asked for, or the workflow was cancelled. */
@@ -39,7 +39,7 @@ export function beginPool({ pool, carried }: GpuPoolInput): PoolState {
   };
 }
 
-/** What the next run of this pool begins with. */
+/** State for the next run of this pool. */
 export function carriedOn(state: PoolState): NonNullable<GpuPoolInput["carried"]> {
   const { snapshot, fingerprint, settings, decisions, latest, watches, inbox } = state;
   return { snapshot, state: fingerprint, settings, decisions, latest, watches, messages: inbox.received() };
@@ -57,12 +57,12 @@ function outline(decision: Explanation | undefined): PoolStatus["lastDecision"] 
   return { id, reason, actions: actions.reduce((sum, { count }) => sum + count, 0) };
 }
 
-/** Until every message has been written down and answered. */
+/** Waits until every message has been written down and answered. */
 export async function messagesSettled({ inbox }: PoolState): Promise<void> {
   await condition(() => inbox.isEmpty() && allHandlersFinished());
 }
 
-/** As messagesSettled. @returns false, at once, when the pool begins to close: its run must not end then. */
+/** As messagesSettled, but answers false as soon as the pool closes: then its run must not end. */
 export async function settledWhileOpen(state: PoolState): Promise<boolean> {
   await condition(() => state.closing || (state.inbox.isEmpty() && allHandlersFinished()));
   return !state.closing;

@@ -8,14 +8,14 @@ import { workerStart } from "../../contract/worker-start.ts";
 import { gpuWorker } from "../worker/gpu-worker.ts";
 import { bulkActivities } from "./activities.ts";
 
-/** Below the server's limit of events buffered during one workflow task. */
+/** The server limits the events that it buffers during one workflow task. */
 const CHUNK = 50;
-/** More than a child each: a crowd's children would fill the pool's history, and wake it when they start and end. */
+/** More workers are started by an activity: as children they would fill the pool's history and wake it at start and end. */
 const STARTED_AS_CHILDREN = 20;
 
 /**
- * Starts the lifecycle workflow of each worker; one that runs already is left alone. A crowd is started by one activity.
- * @param booked where they were booked just now.
+ * Starts the workflow of each worker; one that runs already is left alone.
+ * @param booked given when their rows were booked just now.
  */
 export async function startWorkers(pool: string, ids: readonly string[], booked?: Booking): Promise<void> {
   if (ids.length > STARTED_AS_CHILDREN && patched("crowds-started-by-an-activity")) {
@@ -32,7 +32,7 @@ export async function startWorkers(pool: string, ids: readonly string[], booked?
     try {
       await startChild(gpuWorker, {
         ...workerStart(pool, id, booked),
-        // Workers outlive every run of their pool; continue-as-new would otherwise kill them.
+        // Workers must outlive every run of their pool, also one that continues as new.
         parentClosePolicy: ParentClosePolicy.ABANDON,
       });
     } catch (error) {
@@ -44,8 +44,8 @@ export async function startWorkers(pool: string, ids: readonly string[], booked?
 }
 
 /**
- * Signals workers; one whose workflow is missing gets it back, and the signal with the next decision. A crowd is told by
- * one activity: signals from here cost the pool's history two events each, and wait for the crowd that they wake.
+ * Signals workers. A missing workflow is started again; its signal comes with the next decision. Many workers are
+ * signalled by one activity: a signal from here costs the pool's history two events.
  */
 export async function signalWorkers(pool: string, actions: readonly WorkerAction[]): Promise<void> {
   if (actions.length > CHUNK) {
@@ -66,7 +66,7 @@ export async function signalWorkers(pool: string, actions: readonly WorkerAction
   await startWorkers(pool, missing);
 }
 
-/** Tells one worker what an operator ordered, whether or not its workflow was still there. */
+/** Signals one worker for an operator; a missing workflow is started first. */
 export async function orderWorker(pool: string, worker: string, signal: WorkerSignal): Promise<void> {
   try {
     await send(pool, worker, signal);

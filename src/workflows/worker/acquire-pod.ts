@@ -12,17 +12,17 @@ const SETTLE_PROBE_MS = 5_000;
 type Acquired = Pick<WorkerRow, "status" | "podId">;
 
 /**
- * One billed pod per worker: its name is posted again only after a definite refusal. After anything unclear the
- * provider's list decides: found → adopted; not found until settled → the name is burned and the worker ends.
- * An order ends the waiting between two tries, never a request that is under way.
- * @returns status spawning with the pod's id (null: an order came first), or the status that the row has by now.
+ * One billed pod per worker: a name is posted again only after a definite refusal. After an unclear answer the
+ * provider's list decides. A pod that it shows is adopted; if none appears in time, the name is burned and the worker
+ * ends. An order ends the wait between two requests, but no request that is under way.
+ * @returns status spawning with the pod's id (null: an order came first), or another status that the row has now.
  */
 export async function acquirePod(life: Life, row: WorkerRow, timings: WorkerTimings): Promise<Acquired> {
   const { id, activities } = life;
   const backoff = createBackoff(life, Date.now() + timings.spawningTimeoutSec * 1000);
   let current = row;
   for (;;) {
-    // Also when the pod's first heartbeat came before the answer to its request: an active row needs its pod's id.
+    // An active row too: the first heartbeat came before the answer, and the row still needs its pod's id.
     if (current.postState === "posting" && (current.status === "spawning" || current.status === "active")) {
       return await settle(life, current, timings);
     }
@@ -73,7 +73,7 @@ async function post({ pool, id }: Life, timings: WorkerTimings): Promise<CreateP
   }
 }
 
-/** @returns a wait, each longer than the one before, that ends with an order. It answers false, at once, beyond the deadline. */
+/** @returns a function that waits, each time longer, until an order comes; it answers false if the deadline is too near. */
 function createBackoff(life: Life, deadlineMs: number) {
   let backoffMs = FIRST_BACKOFF_MS;
   return async (summary: string, atLeastMs = 0): Promise<boolean> => {
@@ -87,7 +87,7 @@ function createBackoff(life: Life, deadlineMs: number) {
   };
 }
 
-/** Looks for the pod of a request without a clear answer, until its name shows or the settle time has passed. */
+/** Looks for the pod of an unclear request until its name appears or the settle time has passed. */
 async function settle(life: Life, posting: WorkerRow, timings: WorkerTimings): Promise<Acquired> {
   const { id, activities } = life;
   const { findPod } = podActivities({ summary: `is there a pod named ${id}?` });
@@ -117,7 +117,7 @@ async function settle(life: Life, posting: WorkerRow, timings: WorkerTimings): P
   }
 }
 
-/** A worker whose first heartbeat came meanwhile is not given up. */
+/** Not if the first heartbeat has come meanwhile. */
 async function giveUp({ id, activities }: Life, reason: string): Promise<Acquired> {
   const { outcome } = await activities.failWorker(id, "host_lost", reason, { onlyIfSpawning: true });
   return { status: outcome === "refused_ready" ? "active" : "error", podId: null };

@@ -11,16 +11,16 @@ export function workerActivities(): WorkerActivities {
   };
   return summarised<WorkerActivities>(options, {
     loadWorker: "read its row",
-    drainWorker: "drain: claims refuse it from now on",
-    failWorker: "fail it, if the ground still holds; its task goes back to the queue",
+    drainWorker: "drain it: from now on it can claim no task",
+    failWorker: "fail it, if the reason still holds; its task goes back to the queue",
     expelWorker: "give its unfinished task back to the queue",
     recordPod: "record its pod",
-    burnName: "burn its name: no pod may ever have it",
-    workerGone: "its pod was seen to be gone: end the row, book the cost",
+    burnName: "burn its name: no pod may have it",
+    workerGone: "its pod is gone: end the row, book the cost",
   });
 }
 
-/** Asks the provider how far the boot is. Without an answer there is no evidence of a later stage. */
+/** Asks the provider how far the boot is. Without an answer the last known stage holds. */
 export async function checkBoot(id: string, podId: string): Promise<void> {
   try {
     await podActivities({ summary: "how far is the boot?", maximumAttempts: 3 }).checkBoot(id, podId);

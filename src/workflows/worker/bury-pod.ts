@@ -3,18 +3,18 @@ import type { WorkerTimings } from "../../contract/inputs.ts";
 import { podActivities } from "./activities.ts";
 import { enter, type Life, show } from "./life.ts";
 
-/** Two complete lists, a lag apart, must lack the pod. */
+/** Complete lists, a lag apart, that must lack the pod. */
 const NEEDED_ABSENCES = 2;
 
 /**
- * Gone means seen gone: deletes whatever carries this worker's name until the provider shows nothing, then ends the
- * row. A name that was posted but never shown is watched for the whole settle time.
+ * Deletes every pod of this worker's name until the provider shows none, then ends the row. A name that was posted but
+ * never shown is watched for the whole settle time.
  * @returns why the worker ended, as its row says.
  */
 export async function bury(life: Life, timings: WorkerTimings): Promise<string | null> {
   const { id, activities } = life;
   enter(life, "burying");
-  // A pod whose id came while the task ended must be found by it.
+  // The pod's id may have come while the task ended: read it.
   const known = life.row?.busy === true && life.row.podId === null ? null : life.row;
   const row = known ?? (await activities.loadWorker(id)).row;
   if (row !== null && row.goneMs === null) {
@@ -42,6 +42,8 @@ async function untilGone(
     if (absences >= NEEDED_ABSENCES && Date.now() >= settledAtMs) {
       return;
     }
-    await sleep(Math.max(250, timings.podListLagSec * 1000), { summary: "a lag between two lists" });
+    await sleep(Math.max(250, timings.podListLagSec * 1000), {
+      summary: "wait between two looks at the provider's list",
+    });
   }
 }

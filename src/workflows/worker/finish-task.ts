@@ -4,7 +4,7 @@ import { enter, type Life, type Order, type WorkerStatus } from "./life.ts";
 import { carryOut, takeOrder } from "./orders.ts";
 
 /**
- * A drained worker may finish its task, in most cases until a deadline; then the task goes back to the queue.
+ * Lets a drained worker finish its task, unless a deadline passes first; then the task goes back to the queue.
  * @returns terminating, or error when the worker failed meanwhile.
  */
 export async function finishTask(life: Life, timings: WorkerTimings): Promise<WorkerStatus> {

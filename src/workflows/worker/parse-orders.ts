@@ -1,7 +1,7 @@
 import type { DrainOrder, Evidence, LeaseCause, TerminateOrder, Verdict } from "../../contract/worker-api.ts";
 import { isRecord } from "../payloads.ts";
 
-/** An order without a readable payload is a graceful one: a drain sent by hand must work. */
+/** A drain without a readable payload is a graceful one, so that a drain sent by hand works. */
 export function parseDrainOrder(payload: unknown): DrainOrder {
   const given = isRecord(payload) ? payload : {};
   return {

@@ -23,7 +23,7 @@ export interface Call {
 
 const WATCH_PROBE_MS = 10;
 
-/** The activities over a fake fleet: every call is noted, then meets its hook, then acts as the SQL functions do. */
+/** The activities over a fake fleet: each call is noted, runs its hook, then does what the SQL functions do. */
 export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call[]): FakeActivities {
   const { rows, pods, intent } = fleet;
   const named = (id: string) => rows.get(id) ?? null;

@@ -11,10 +11,10 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** A worker's row as the fake database holds it. */
 export type FakeRow = Mutable<Omit<WorkerRow, "nowMs">> & { heartbeatMs: number | null };
 
-/** What one create request does, and what the activity answers. */
+/** Acts as one create request does, and answers as the activity. */
 export type CreateAnswer = (row: FakeRow, launch: () => CreatedPod) => CreatePodResult | Promise<CreatePodResult>;
 
-/** The state of one pool in memory: its rows, its provider's pods, what was said, and what the next watches will plan. */
+/** The state of one pool in memory: its rows, its provider's pods, the messages it got, and the plans of the next watches. */
 export interface FakeFleet {
   readonly pool: string;
   readonly timings: Mutable<WorkerTimings>;
@@ -30,11 +30,11 @@ export interface FakeFleet {
   readonly plans: Plan[];
   /** Answers to the next create requests; none left: the pod is created. */
   readonly createAnswers: CreateAnswer[];
-  /** What the next looks for a pod that was deleted say; none left: it is absent. */
+  /** Answers to the next looks for a deleted pod; none left: it is absent. */
   readonly absences: boolean[];
   /** After this long a watch returns without a plan. */
   watchMs: number;
-  /** Books a row; spawning unless told otherwise. */
+  /** Books a row, by default spawning. */
   book(overrides?: Partial<FakeRow>): FakeRow;
   /** The first heartbeat. */
   beat(row: FakeRow): void;
@@ -140,7 +140,7 @@ export function createFakeFleet(): FakeFleet {
   };
 }
 
-/** Writes down what an operator said. */
+/** Writes an operator's message to the intent. */
 export function applyMessage(intent: Mutable<Intent>, message: Message): void {
   intent.version += 1;
   if (message.kind === "scale") {

@@ -40,9 +40,9 @@ export interface Stage extends FakeFleet {
   /** The arguments of each call so far. */
   called(name: ActivityName): readonly unknown[][];
   startPool(input?: Partial<GpuPoolInput>): Promise<WorkflowHandleWithFirstExecutionRunId>;
-  /** Starts the lifecycle of a row's worker by hand. */
+  /** Starts the workflow of a row's worker by hand. */
   startWorker(id: string): Promise<WorkerHandle>;
-  /** The lifecycle that something else started. */
+  /** A worker whose workflow something else started. */
   worker(id: string): WorkerHandle;
   status(): Promise<PoolStatus>;
   close(): Promise<void>;
@@ -73,7 +73,7 @@ export async function until<T>(read: () => T | Promise<T>, check: (value: T) => 
   }
 }
 
-/** A worker that has its pod and has beaten once. */
+/** A worker that has its pod and has sent its first heartbeat. */
 export async function bringUp(
   stage: Stage,
   overrides: Partial<FakeRow> = {},
@@ -88,14 +88,14 @@ export async function bringUp(
 }
 
 export interface FakeService {
-  /** @param timings over those of the fake fleet, in seconds. */
+  /** @param timings override those of the fake fleet; seconds. */
   open(timings?: Partial<FakeFleet["timings"]>): Stage;
   close(): Promise<void>;
 }
 
 /**
- * Serves workflows and fake activities on both task queues. One service stages many pools, side by side: starting its
- * workers takes longer than most lives do.
+ * Serves workflows and fake activities on both task queues. One service stages many pools at once, since its own start
+ * takes longer than most tests.
  */
 export async function startFakeService(options: {
   readonly address: string;
@@ -183,12 +183,12 @@ function openStage(
     },
     status: () => temporal.workflow.getHandle(poolWorkflowId(pool)).query(poolQueries.status),
     async close() {
-      // The pool first, so that it gives nothing back that was ended.
+      // The pool first, so that it does not start an ended worker again.
       for (const id of [...started, ...[...fleet.rows.keys()].map((row) => workerWorkflowId(pool, row))]) {
         const handle = temporal.workflow.getHandle(id);
         await handle.terminate("its stage is closed").catch(() => undefined);
       }
-      // The server would tell a watch only with its next heartbeat that its workflow is gone.
+      // A watch learns only from its next heartbeat that its workflow is gone.
       fleet.watchMs = 0;
     },
   });

@@ -32,7 +32,7 @@ export async function cli(...args: string[]): Promise<string> {
   return stdout;
 }
 
-/** For `cli`: a payload in an encoding that nobody knows. */
+/** For `cli`: a payload in an unknown encoding. */
 export const UNREADABLE = ["--input-base64", "--input", "AAE=", "--input-meta", "encoding=binary/unknown"] as const;
 
 /** A gate that a hook waits at until the test opens it. */

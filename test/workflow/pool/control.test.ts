@@ -35,7 +35,7 @@ async function acceptedUpdates(pool: WorkflowHandle): Promise<number> {
 
 describe.concurrent("new settings for a pool", () => {
   it(
-    "are laid over its own, answered as what now holds, and shown by the query config",
+    "override its own, are answered as what now holds, and are shown by the query config",
     withKit(async (kit) => {
       const pool = await kit.startPool();
       const answer = await pool.executeUpdate(poolUpdates.reconfigure, {
@@ -66,7 +66,7 @@ describe.concurrent("new settings for a pool", () => {
   );
 
   it(
-    "that the activity finds wrong are refused with its words, and the messages after it are still written down",
+    "are refused in the activity's words when it finds them wrong, and later messages are still written down",
     withKit(async (kit) => {
       const { ApplicationFailure } = await import("@temporalio/common");
       kit.hooks.reconfigure = () => {
@@ -112,7 +112,7 @@ describe.concurrent("an order about one worker", () => {
   );
 
   it(
-    "reaches a worker whose workflow is missing: it gets it back first",
+    "reaches a worker whose workflow is missing: it is started again first",
     withKit(async (kit) => {
       const pool = await kit.startPool();
       await until(kit.status, ({ phase }) => expect(phase).toBe("watching"));
@@ -126,7 +126,7 @@ describe.concurrent("an order about one worker", () => {
   );
 
   it(
-    "says so when there is no such worker or it lives no more, and names a wrong field",
+    "is answered with unknown or not living where it has no worker, and names a wrong field",
     withKit(async (kit) => {
       const gone = kit.book({ status: "terminated", goneMs: Date.now() });
       const pool = await kit.startPool();
@@ -174,7 +174,7 @@ describe.concurrent("a pool that is shut down by an update", () => {
 
 describe.concurrent("a pool that is asked why", () => {
   it(
-    "tells its last decisions, newest first, with inputs, rule and actions, also after it continued as new",
+    "answers its last decisions, newest first, with inputs, rule and actions, also after it continued as new",
     withKit(async (kit) => {
       kit.plans.push(kit.planOf([spawn(kit, 2)]));
       const pool = await kit.startPool({ maxHistoryLength: 20 });

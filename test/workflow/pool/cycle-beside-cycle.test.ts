@@ -42,7 +42,7 @@ describe("gpu-pool cycle beside another one", () => {
   );
 
   it(
-    "takes the other's settings where they are its own",
+    "accepts the other's settings when they equal its own",
     withKit(async (kit) => {
       const config = { minActiveGpus: 1, maxActiveGpus: 2 };
       const ran = await beside(kit, { config }, "--config", '{"maxActiveGpus":2,"minActiveGpus":1}');
@@ -51,7 +51,7 @@ describe("gpu-pool cycle beside another one", () => {
   );
 
   it(
-    "says that its settings were not applied where they are others",
+    "says that its settings were not applied when the other had different ones",
     withKit(async (kit) => {
       const ran = await beside(kit, {}, "--config", '{"maxActiveGpus":2}');
       expect(ran).toMatchObject({ exitCode: 1, shown: ran.summary });
@@ -60,9 +60,9 @@ describe("gpu-pool cycle beside another one", () => {
   );
 });
 
-describe("gpu-pool cycle, when its pool is shut down meanwhile,", () => {
+describe("gpu-pool cycle while its pool is shut down", () => {
   it(
-    "ends with that instead of a summary",
+    "ends with an error instead of a summary",
     withKit(async (kit) => {
       const opened = gate();
       kit.hooks.openPool = () => opened.passed;
@@ -85,7 +85,7 @@ describe("gpu-pool cycle, when its pool is shut down meanwhile,", () => {
 
 describe("gpu-pool cycle beside a controller", () => {
   it(
-    "prints that one's latest decision",
+    "prints the controller's latest decision",
     withKit(async (kit) => {
       kit.plans.push(kit.planOf([]));
       await kit.startPool();

@@ -5,7 +5,7 @@ import { until } from "../../kit/workflow/fake-service.ts";
 import { cli, gate, UNREADABLE, withKit } from "../../kit/workflow/kit.ts";
 import { poolSignals, poolUpdates } from "../../../src/contract/pool-api.ts";
 
-describe.concurrent("what operators say to a pool", () => {
+describe.concurrent("an operator's message to a pool", () => {
   it(
     "is written down while a watch is running, and answered with what now holds",
     withKit(async (kit) => {
@@ -112,7 +112,7 @@ describe.concurrent("what operators say to a pool", () => {
   });
 
   it(
-    "is journaled and ignored when nobody can read it, whoever sends it, and the pool goes on (a handler never throws)",
+    "is journaled and ignored when the pool cannot read it, and the pool goes on (a handler never throws)",
     withKit(async (kit) => {
       const pool = await kit.startPool();
       const id = poolWorkflowId(kit.pool);
@@ -188,7 +188,7 @@ describe.concurrent("what operators say to a pool", () => {
   );
 
   it(
-    "can be asked and said with the temporal command alone",
+    "can be sent with the temporal command alone",
     withKit(async (kit) => {
       await kit.startPool();
       const id = poolWorkflowId(kit.pool);
@@ -227,7 +227,7 @@ describe.concurrent("the status of a pool", () => {
         lastDecision: { id: plan.decisionId, actions: 1, reason: "the test says so" },
       });
       expect(kit.called("openPool")).toEqual([[kit.pool, { minActiveGpus: 1 }]]);
-      // Only the first watch has to hurry: nothing is shown yet.
+      // Only the first watch returns at once: there is no snapshot yet.
       await until(
         () => kit.called("watchPool"),
         (watches) =>

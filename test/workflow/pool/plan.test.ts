@@ -29,7 +29,7 @@ async function children(pool: WorkflowHandle): Promise<ChildStart[]> {
 
 describe.concurrent("what a pool does with its plan", () => {
   it(
-    "reserves the workers first and starts one lifecycle for each, which is abandoned when the pool's run ends",
+    "reserves the workers first and starts one workflow for each, which outlives the pool's run",
     withKit(async (kit) => {
       const plan = kit.planOf([spawn(kit, 3)]);
       kit.plans.push(plan);
@@ -54,7 +54,7 @@ describe.concurrent("what a pool does with its plan", () => {
   );
 
   it(
-    "starts a crowd by one activity, each with what was booked",
+    "starts many workers by one activity, each with what was booked",
     withKit(async (kit) => {
       kit.plans.push(kit.planOf([spawn(kit, 21)]), kit.planOf([]));
       const pool = await kit.startPool();
@@ -69,24 +69,24 @@ describe.concurrent("what a pool does with its plan", () => {
       const { typedSearchAttributes, staticSummary } = await kit.worker((ids as string[])[0] ?? "").handle.describe();
       expect(typedSearchAttributes.get(GPU_POOL)).toBe(kit.pool);
       expect(await staticSummary()).toMatch(/^GPU worker .+ of pool /);
-      // Nobody had to read the row that was booked a moment before.
+      // The row that was booked a moment before need not be read.
       expect(kit.called("loadWorker")).toEqual([]);
     }),
   );
 
   it(
-    "leaves alone whoever of a crowd has its workflow",
+    "leaves alone each of many workers whose workflow runs",
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       const before = await worker.handle.describe();
-      const crowd = [row.id, ...Array.from({ length: 24 }, () => kit.book().id)];
+      const many = [row.id, ...Array.from({ length: 24 }, () => kit.book().id)];
       kit.plans.push(kit.planOf([]));
       await kit.startPool();
       await until(kit.status, ({ watches }) => expect(watches).toBe(1));
-      for (const id of crowd.slice(1)) {
+      for (const id of many.slice(1)) {
         await kit.worker(id).reaches("booting");
       }
-      expect(kit.called("startWorkers")).toEqual([[kit.pool, crowd]]);
+      expect(kit.called("startWorkers")).toEqual([[kit.pool, many]]);
       expect((await worker.handle.describe()).runId).toBe(before.runId);
       expect(await worker.phase()).toBe("active");
     }),
@@ -119,17 +119,17 @@ describe.concurrent("what a pool does with its plan", () => {
   );
 
   it(
-    "tells a crowd by one activity, and whoever's workflow is missing gets it back",
+    "signals many workers by one activity, and starts missing workflows again",
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       const lost = Array.from({ length: 59 }, (_, n) => `${kit.pool}-lost${n}`);
       const order = { reason: "nothing queued", onlyIdle: true };
-      const crowd = [row.id, ...lost].map((id) => signal(id, { name: "drain", order }));
-      kit.plans.push(kit.planOf(crowd), kit.planOf([]));
+      const many = [row.id, ...lost].map((id) => signal(id, { name: "drain", order }));
+      kit.plans.push(kit.planOf(many), kit.planOf([]));
       const pool = await kit.startPool();
       expect(await worker.result()).toMatchObject({ status: "terminated", reason: "nothing queued" });
       await until(kit.status, ({ watches }) => expect(watches).toBe(2));
-      expect(kit.called("signalWorkers")).toEqual([[kit.pool, crowd]]);
+      expect(kit.called("signalWorkers")).toEqual([[kit.pool, many]]);
       const [[, started] = [], ...more] = kit.called("startWorkers");
       expect((started as string[]).toSorted()).toEqual(lost.toSorted());
       expect(more).toEqual([]);
@@ -166,7 +166,7 @@ describe.concurrent("what a pool does with its plan", () => {
   );
 
   it(
-    "gives a worker that is told something its lost lifecycle back",
+    "starts the lost workflow of a worker again when it signals the worker",
     withKit(async (kit) => {
       await kit.startPool();
       await until(
@@ -211,7 +211,7 @@ describe.concurrent("what a pool does with its plan", () => {
   );
 
   it(
-    "starts the lifecycles that living rows lack, and leaves those alone that run",
+    "starts the workflows that living rows lack, and leaves alone those that run",
     withKit(async (kit) => {
       const running = await bringUp(kit);
       const orphan = kit.book({ status: "active", postState: "posted", podId: "pod-1", readyMs: Date.now() });

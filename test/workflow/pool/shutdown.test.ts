@@ -69,7 +69,7 @@ describe.concurrent("a pool that is cancelled", () => {
   );
 
   it(
-    "refuses what else operators say, and why",
+    "refuses other messages and answers why",
     withKit(async (kit) => {
       const { row } = await bringUp(kit);
       const pool = await kit.startPool();

@@ -7,7 +7,7 @@ const QUICK = { spawningTimeoutSec: 1 };
 
 describe.concurrent("a fired spawn deadline is a question (invariant 8)", () => {
   it(
-    "does not end a worker whose row became active while nobody looked",
+    "does not end a worker whose row became active before the process looked",
     withKit(async (kit) => {
       const row = kit.book();
       kit.hooks.checkBoot = () => kit.beat(row);

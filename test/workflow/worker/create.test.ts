@@ -78,7 +78,7 @@ describe.concurrent("one billed pod per worker (invariant 1)", () => {
   );
 
   it(
-    "gives a worker its pod that beat before its create request was answered",
+    "records the pod of a worker whose heartbeat came before the answer to its create request",
     withKit(async (kit) => {
       kit.createAnswers.push((row, launch) => {
         launch();
@@ -226,7 +226,7 @@ describe.concurrent("one billed pod per worker (invariant 1)", () => {
   );
 
   it(
-    "goes on with the pod of another poster that was elected before it",
+    "goes on with the pod of another request that was elected before it",
     withKit(async (kit) => {
       const row = kit.book();
       kit.hooks.createPod = () => {

@@ -6,7 +6,7 @@ import { workerSignals } from "../../../src/contract/worker-api.ts";
 
 describe.concurrent("the life of a GPU worker", () => {
   it(
-    "goes from its reservation over ready and drain to a burial that two absences in a row prove (invariant 2)",
+    "goes from its reservation through ready and drain to a burial, proven by two absences in a row (invariant 2)",
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       kit.absences.push(true, false, true, true);

@@ -5,7 +5,7 @@ import { workerSignals } from "../../../src/contract/worker-api.ts";
 
 describe.concurrent("orders to a GPU worker", () => {
   it(
-    "lets a worker be that claimed a task before its drain came (invariant 6)",
+    "leaves alone a worker that claimed a task before its drain came (invariant 6)",
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       row.busy = true;
@@ -23,7 +23,7 @@ describe.concurrent("orders to a GPU worker", () => {
   );
 
   it(
-    "keeps a worker whose heart beat again before its verdict came",
+    "keeps a worker that sent a heartbeat before its verdict came",
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       const heartbeatMs = (row.heartbeatMs ?? 0) - 1;
@@ -176,12 +176,12 @@ describe.concurrent("orders to a GPU worker", () => {
   });
 
   it(
-    "lets a task take as long as it needs when the drain says so, until a drain comes that does not",
+    "lets a task take as long as it needs after a drain without a deadline, until a drain with one comes",
     withKit(
       async (kit) => {
         const patient = await bringUp(kit);
-        const hurried = await bringUp(kit);
-        for (const { row, worker } of [patient, hurried]) {
+        const ended = await bringUp(kit);
+        for (const { row, worker } of [patient, ended]) {
           row.busy = true;
           await worker.signal(workerSignals.drain, {
             reason: "the budget is spent",
@@ -190,16 +190,16 @@ describe.concurrent("orders to a GPU worker", () => {
           });
           await worker.reaches("draining");
         }
-        await hurried.worker.signal(workerSignals.drain, { reason: "now", onlyIdle: false });
-        expect(await hurried.worker.result()).toMatchObject({ status: "terminated" });
-        expect(hurried.row.drainsWithoutDeadline).toBe(false);
-        expect(kit.called("expelWorker").map(([id]) => id)).toEqual([hurried.row.id]);
+        await ended.worker.signal(workerSignals.drain, { reason: "now", onlyIdle: false });
+        expect(await ended.worker.result()).toMatchObject({ status: "terminated" });
+        expect(ended.row.drainsWithoutDeadline).toBe(false);
+        expect(kit.called("expelWorker").map(([id]) => id)).toEqual([ended.row.id]);
         expect(await patient.worker.phase()).toBe("draining");
         patient.row.busy = false;
         await patient.worker.signal(workerSignals.released);
         expect(await patient.worker.result()).toMatchObject({ status: "terminated", reason: "the budget is spent" });
         expect(kit.called("expelWorker")).toHaveLength(1);
-        // Once at the start of each workflow: later the orders' answers tell what is to be known.
+        // Once at the start of each workflow: later the answers to the orders hold the row.
         expect(kit.called("loadWorker")).toHaveLength(2);
       },
       { gracefulShutdownTimeoutSec: 1 },

@@ -100,7 +100,7 @@ describe.concurrent("a worker workflow that starts for an existing row", () => {
   );
 
   it(
-    "lets the task of one that drainsWithoutDeadline end, however long it has been terminating, until it is told to hurry",
+    "lets the task of one that drains without a deadline end, however long it has been terminating, until a drain with a deadline comes",
     withKit(
       async (kit) => {
         const terminatingMs = Date.now() - 60_000;
@@ -119,7 +119,7 @@ describe.concurrent("a worker workflow that starts for an existing row", () => {
   );
 
   it(
-    "gives the task of a terminating one back whose deadline passed while nobody looked",
+    "gives back the task of a terminating one whose deadline passed before its workflow ran",
     withKit(async (kit) => {
       const terminatingMs = Date.now() - 60_000;
       const row = kit.book({ status: "terminating", postState: "posted", podId: "pod-1", busy: true, terminatingMs });

@@ -12,7 +12,7 @@ import { type StartedPool, startPool } from "../../start-pool.ts";
 import { renderRound, roundOf } from "../../render/round.ts";
 
 const ROUND_TIMEOUT_MS = 120_000;
-/** A controller that has just been started observes its pool within this long. */
+/** Within this time a controller that has just been started observes its pool. */
 const FIRST_LOOK_MS = 10_000;
 const POLL_MS = 250;
 const READ_TIMEOUT_MS = 15_000;
@@ -58,7 +58,7 @@ export function addCycleCommand(program: Command, context: Context): void {
   ]);
 }
 
-/** What a run was started with, as its first event has it; null where that is nothing that a pool could read. */
+/** The input that a run was started with, from its first event; null if it cannot be decoded. */
 async function inputOf(context: Context, execution: Run): Promise<Partial<GpuPoolInput> | null> {
   const { client, namespace, within } = await context.connections.temporal();
   const { history } = await within(READ_TIMEOUT_MS, () =>
@@ -74,7 +74,7 @@ async function inputOf(context: Context, execution: Run): Promise<Partial<GpuPoo
   }
 }
 
-/** The same settings, as of a cron job whose last run is late, were applied. @throws ClientError when others were given */
+/** Equal settings were applied, as of a cron job whose last run is late. @throws ClientError when others were given */
 function refuseOtherConfig(pool: string, config: GivenSettings, applied: GivenSettings): void {
   if (Object.keys(config).length > 0 && !isDeepStrictEqual(JSON.parse(JSON.stringify(config)), applied)) {
     throw new ClientError(
@@ -110,7 +110,7 @@ async function endOfRound(context: Context, pool: string, { workflowId, runId }:
   return round;
 }
 
-/** An activity's own words come wrapped in Temporal's. */
+/** Temporal wraps an activity's error in errors of its own. */
 function innermost(error: Error): Error {
   return error.cause instanceof Error ? innermost(error.cause) : error;
 }

@@ -52,7 +52,7 @@ export function parsePoolConfig(text: string): OwnSettings {
   return parseOwnSettings(given);
 }
 
-/** A pool reads `--config` at its start only. @throws ClientError when there was any */
+/** A pool reads `--config` only when it starts. @throws ClientError when settings were given */
 export function refuseLateConfig(pool: string, config: OwnSettings): void {
   const pairs = Object.entries(config).map(([key, value]) => `${key}=${shellWord(value)}`);
   if (pairs.length > 0) {

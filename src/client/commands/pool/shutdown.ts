@@ -42,7 +42,7 @@ export function addShutdownCommand(program: Command, context: Context): void {
   ]);
 }
 
-/** A pool that is shutting down already refuses every order, this one too: it is joined. */
+/** A pool that shuts down already takes no second order: its intent is answered. */
 async function orderShutdown(context: Context, pool: string): Promise<Intent> {
   const asked = await askPool(context.connections, pool, poolQueries.status);
   if (asked.state === "not_running") {
