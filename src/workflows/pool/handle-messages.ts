@@ -1,10 +1,4 @@
-import {
-  ActivityFailure,
-  ApplicationFailure,
-  patched,
-  setDefaultSignalHandler,
-  setHandler,
-} from "@temporalio/workflow";
+import { ActivityFailure, ApplicationFailure, setDefaultSignalHandler, setHandler } from "@temporalio/workflow";
 import { FAILURES } from "../../contract/failures.ts";
 import type { Intent } from "../../contract/intent.ts";
 import {
@@ -116,18 +110,12 @@ async function receiveSignal(state: PoolState, name: string, payload: unknown): 
     ok: false,
     error: "unknown signal; a pool takes scale, drain, resume and pause",
   };
-  const refused = parsed.ok ? (refusal(state) ?? surplusNow(name, parsed.surplus)) : parsed.error;
+  const refused = parsed.ok ? (refusal(state) ?? parsed.surplus ?? null) : parsed.error;
   if (parsed.ok && refused === null) {
     await recordMessage(state, parsed.value);
   } else {
     await inbox.post(() => poolActivities.journalIgnored(pool, name, refused ?? ""));
   }
-}
-
-/** Older versions took such a signal, which a replay must do too. */
-function surplusNow(kind: string, surplus: string | undefined): string | null {
-  const change = kind === "scale" ? "unknown-fields-refused" : "fields-of-bare-messages-refused";
-  return surplus !== undefined && patched(change) ? surplus : null;
 }
 
 async function recordMessage({ pool, inbox }: PoolState, message: Message): Promise<Intent> {

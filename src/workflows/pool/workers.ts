@@ -1,5 +1,5 @@
 import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
-import { getExternalWorkflowHandle, ParentClosePolicy, patched, startChild } from "@temporalio/workflow";
+import { getExternalWorkflowHandle, ParentClosePolicy, startChild } from "@temporalio/workflow";
 import type { Booking } from "../../contract/inputs.ts";
 import { workerWorkflowId } from "../../contract/names.ts";
 import type { WorkerAction } from "../../contract/plan.ts";
@@ -9,7 +9,7 @@ import { gpuWorker } from "../worker/gpu-worker.ts";
 import { bulkActivities } from "./activities.ts";
 
 /** The server limits the events that it buffers during one workflow task. */
-const CHUNK = 50;
+const SIGNALLED_ONE_BY_ONE = 50;
 /** More workers are started by an activity: as children they would fill the pool's history and wake it at start and end. */
 const STARTED_AS_CHILDREN = 20;
 
@@ -18,15 +18,11 @@ const STARTED_AS_CHILDREN = 20;
  * @param booked given when their rows were booked just now.
  */
 export async function startWorkers(pool: string, ids: readonly string[], booked?: Booking): Promise<void> {
-  if (ids.length > STARTED_AS_CHILDREN && patched("crowds-started-by-an-activity")) {
+  if (ids.length > STARTED_AS_CHILDREN) {
     await bulkActivities.startWorkers(pool, ids, ...(booked === undefined ? [] : [booked]));
     return;
   }
-  const atOnce =
-    ids.length > STARTED_AS_CHILDREN && patched("workers-started-by-twenties") ? STARTED_AS_CHILDREN : CHUNK;
-  for (let start = 0; start < ids.length; start += atOnce) {
-    await Promise.all(ids.slice(start, start + atOnce).map(startWorker));
-  }
+  await Promise.all(ids.map(startWorker));
 
   async function startWorker(id: string): Promise<void> {
     try {
@@ -48,7 +44,7 @@ export async function startWorkers(pool: string, ids: readonly string[], booked?
  * signalled by one activity: a signal from here costs the pool's history two events.
  */
 export async function signalWorkers(pool: string, actions: readonly WorkerAction[]): Promise<void> {
-  if (actions.length > CHUNK) {
+  if (actions.length > SIGNALLED_ONE_BY_ONE) {
     const { missing } = await bulkActivities.signalWorkers(pool, actions);
     await startWorkers(pool, missing);
     return;

@@ -1,4 +1,4 @@
-import { condition, patched } from "@temporalio/workflow";
+import { condition } from "@temporalio/workflow";
 import type { WorkerTimings } from "../../contract/inputs.ts";
 import { enter, type Life, type Order, type WorkerStatus } from "./life.ts";
 import { carryOut, takeOrder } from "./orders.ts";
@@ -23,9 +23,7 @@ export async function finishTask(life: Life, timings: WorkerTimings): Promise<Wo
     }
     const order = takeOrder(life);
     if (order?.name === "drain" && life.drainsWithoutDeadline) {
-      if (!patched("hurried-in-its-row")) {
-        life.drainsWithoutDeadline = order.order.untilTaskEnds === true;
-      } else if ((await carryOut(life, order)) === "error") {
+      if ((await carryOut(life, order)) === "error") {
         return "error";
       }
       deadlineMs = Date.now() + graceMs;

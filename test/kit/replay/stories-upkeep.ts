@@ -3,7 +3,7 @@ import { JANITOR_WORKFLOW, NOTIFICATIONS_WORKFLOW, notificationsWorkflowId } fro
 import { type Stage, until } from "../workflow/fake-service.ts";
 
 /** Deliveries until the history is too long, and the run after it takes over. */
-export async function tellNotifications({ temporal, taskQueue }: Stage): Promise<readonly WorkflowHandle[]> {
+export async function playNotifications({ temporal, taskQueue }: Stage): Promise<readonly WorkflowHandle[]> {
   const workflowId = notificationsWorkflowId(taskQueue);
   const started = await temporal.workflow.start(NOTIFICATIONS_WORKFLOW, {
     workflowId,
@@ -19,12 +19,12 @@ export async function tellNotifications({ temporal, taskQueue }: Stage): Promise
       }
     },
   );
-  await temporal.workflow.getHandle(workflowId).terminate("its story is told");
+  await temporal.workflow.getHandle(workflowId).terminate("its story is over");
   return [first];
 }
 
 /** Two rounds: the first starts the sender, the second finds it running. */
-export async function tellJanitor({ temporal, taskQueue }: Stage): Promise<readonly WorkflowHandle[]> {
+export async function playJanitor({ temporal, taskQueue }: Stage): Promise<readonly WorkflowHandle[]> {
   const rounds: WorkflowHandle[] = [];
   for (const round of ["first", "second"]) {
     const workflowId = `${taskQueue}/janitor-${round}`;
@@ -32,6 +32,6 @@ export async function tellJanitor({ temporal, taskQueue }: Stage): Promise<reado
     await handle.result();
     rounds.push(handle);
   }
-  await temporal.workflow.getHandle(notificationsWorkflowId(taskQueue)).terminate("its story is told");
+  await temporal.workflow.getHandle(notificationsWorkflowId(taskQueue)).terminate("its story is over");
   return rounds;
 }

@@ -2,18 +2,16 @@ import type { WorkflowHandle } from "@temporalio/client";
 import { created, type FakeRow, lost, lostWithPod, refused } from "../workflow/fake-fleet.ts";
 import { bringUp, type Stage } from "../workflow/fake-service.ts";
 import { drain, seen, signal, spawn } from "./plans.ts";
-import { tellJanitor, tellNotifications } from "./stories-upkeep.ts";
+import { playJanitor, playNotifications } from "./stories-upkeep.ts";
 import { poolSignals, poolUpdates } from "../../../src/contract/pool-api.ts";
 import { workerSignals } from "../../../src/contract/worker-api.ts";
 
-/** Plays one life and answers the runs whose histories are kept. */
-type Story = (stage: Stage) => Promise<readonly WorkflowHandle[]>;
-
-interface Told {
+interface Story {
   /** File name: <workflow>-<story>. */
   readonly name: string;
   readonly timings?: Partial<Stage["timings"]>;
-  readonly tell: Story;
+  /** Plays it on a stage. @returns the runs whose histories are kept. */
+  readonly play: (stage: Stage) => Promise<readonly WorkflowHandle[]>;
 }
 
 /** One booking of two workers, their work, and the way back to none, with operators talking meanwhile. */
@@ -55,14 +53,14 @@ async function mainJob(stage: Stage, input: { maxHistoryLength?: number } = {}) 
   return { pool, rows };
 }
 
-export const STORIES: readonly Told[] = [
+export const STORIES: readonly Story[] = [
   {
     name: "gpuPool-main-job",
-    tell: async (stage) => [(await mainJob(stage)).pool],
+    play: async (stage) => [(await mainJob(stage)).pool],
   },
   {
     name: "gpuPool-continue-as-new",
-    async tell(stage) {
+    async play(stage) {
       stage.watchMs = 50;
       const { pool } = await mainJob(stage, { maxHistoryLength: 60 });
       const runOf = (runId: string) => stage.temporal.workflow.getHandle(pool.workflowId, runId);
@@ -74,7 +72,7 @@ export const STORIES: readonly Told[] = [
   },
   {
     name: "gpuPool-restart",
-    async tell(stage) {
+    async play(stage) {
       const { row } = await bringUp(stage);
       const orphan = stage.book({ status: "active", postState: "posted", podId: "pod-1", readyMs: Date.now() });
       const pool = await stage.startPool();
@@ -88,7 +86,7 @@ export const STORIES: readonly Told[] = [
   },
   {
     name: "gpuPool-shutdown",
-    async tell(stage) {
+    async play(stage) {
       const { row } = await bringUp(stage);
       const pool = await stage.startPool();
       await pool.cancel();
@@ -100,7 +98,7 @@ export const STORIES: readonly Told[] = [
   },
   {
     name: "gpuPool-control",
-    async tell(stage) {
+    async play(stage) {
       const [drained, ended] = [await bringUp(stage), await bringUp(stage)];
       ended.row.busy = true;
       stage.plans.push(stage.planOf([{ kind: "dance" }]));
@@ -118,7 +116,7 @@ export const STORIES: readonly Told[] = [
   },
   {
     name: "gpuPool-unknown-field",
-    async tell(stage) {
+    async play(stage) {
       const pool = await stage.startPool();
       await pool.signal(poolSignals.scale.name, { target: 3, forSec: 60 });
       await pool.signal(poolSignals.pause);
@@ -131,7 +129,7 @@ export const STORIES: readonly Told[] = [
   },
   {
     name: "gpuPool-bare-field",
-    async tell(stage) {
+    async play(stage) {
       const pool = await stage.startPool();
       await pool.signal(poolSignals.pause.name, { for: 600 });
       await pool.signal(poolSignals.drain);
@@ -141,18 +139,18 @@ export const STORIES: readonly Told[] = [
     },
   },
   {
-    name: "gpuPool-crowd",
-    async tell(stage) {
-      const nobody = Array.from({ length: 51 }, (_, n) => ({ id: `${stage.pool}-${n}` }) as FakeRow);
-      stage.plans.push(stage.planOf(nobody.map(drain)), stage.planOf([]));
+    name: "gpuPool-signal-many",
+    async play(stage) {
+      const unknown = Array.from({ length: 51 }, (_, n) => ({ id: `${stage.pool}-${n}` }) as FakeRow);
+      stage.plans.push(stage.planOf(unknown.map(drain)), stage.planOf([]));
       const pool = await stage.startPool();
       await seen("the second watch", async () => (await stage.status()).watches === 2);
       return [pool];
     },
   },
   {
-    name: "gpuPool-crowd-by-activity",
-    async tell(stage) {
+    name: "gpuPool-spawn-many",
+    async play(stage) {
       stage.plans.push(stage.planOf([spawn(45)]), stage.planOf([]));
       const pool = await stage.startPool();
       await seen("the second watch", async () => (await stage.status()).watches === 2);
@@ -161,7 +159,7 @@ export const STORIES: readonly Told[] = [
   },
   {
     name: "gpuPool-round",
-    async tell(stage) {
+    async play(stage) {
       stage.plans.push(stage.planOf([spawn(2)]));
       const pool = await stage.startPool({ rounds: 1 });
       await pool.result();
@@ -170,7 +168,7 @@ export const STORIES: readonly Told[] = [
   },
   {
     name: "gpuWorker-booked",
-    async tell(stage) {
+    async play(stage) {
       stage.plans.push(stage.planOf([spawn(1)]));
       await stage.startPool();
       await seen("a worker", () => stage.rows.size === 1);
@@ -189,12 +187,24 @@ export const STORIES: readonly Told[] = [
       return [worker.handle];
     },
   },
-  // The first was recorded before a row knew that its worker drainsWithoutDeadline.
-  { name: "gpuWorker-hurried", tell: hurry },
-  { name: "gpuWorker-hurried-in-row", tell: hurry },
+  {
+    name: "gpuWorker-deadline-after-drain",
+    async play(stage) {
+      const { row, worker } = await bringUp(stage);
+      row.busy = true;
+      const reason = "the budget is spent";
+      await worker.signal(workerSignals.drain, { reason, onlyIdle: false, untilTaskEnds: true });
+      await worker.reaches("draining");
+      await worker.signal(workerSignals.drain, { reason: "draining", onlyIdle: false });
+      row.busy = false;
+      await worker.signal(workerSignals.released);
+      await worker.result();
+      return [worker.handle];
+    },
+  },
   {
     name: "gpuWorker-drain",
-    async tell(stage) {
+    async play(stage) {
       const { worker } = await bringUp(stage);
       await worker.signal(workerSignals.drain, { reason: "nothing queued", onlyIdle: true });
       await worker.result();
@@ -203,7 +213,7 @@ export const STORIES: readonly Told[] = [
   },
   {
     name: "gpuWorker-refused-drain",
-    async tell(stage) {
+    async play(stage) {
       const { row, worker } = await bringUp(stage);
       row.busy = true;
       await worker.signal(workerSignals.drain, { reason: "nothing queued", onlyIdle: true });
@@ -221,7 +231,7 @@ export const STORIES: readonly Told[] = [
   {
     name: "gpuWorker-graceful-deadline",
     timings: { gracefulShutdownTimeoutSec: 1 },
-    async tell(stage) {
+    async play(stage) {
       const { row, worker } = await bringUp(stage);
       row.busy = true;
       await worker.signal(workerSignals.drain, { reason: "an operator", onlyIdle: false });
@@ -231,7 +241,7 @@ export const STORIES: readonly Told[] = [
   },
   {
     name: "gpuWorker-fail",
-    async tell(stage) {
+    async play(stage) {
       const { row, worker } = await bringUp(stage);
       await worker.signal(workerSignals.fail, {
         leaseCause: "worker_died",
@@ -244,7 +254,7 @@ export const STORIES: readonly Told[] = [
   },
   {
     name: "gpuWorker-terminate",
-    async tell(stage) {
+    async play(stage) {
       const { row, worker } = await bringUp(stage);
       row.busy = true;
       await worker.signal(workerSignals.terminate);
@@ -255,7 +265,7 @@ export const STORIES: readonly Told[] = [
   {
     name: "gpuWorker-lifetime",
     timings: { workerMaxLifetimeSec: 2 },
-    async tell(stage) {
+    async play(stage) {
       const { worker } = await bringUp(stage);
       await worker.result();
       return [worker.handle];
@@ -263,7 +273,7 @@ export const STORIES: readonly Told[] = [
   },
   {
     name: "gpuWorker-cancel",
-    async tell(stage) {
+    async play(stage) {
       const { worker } = await bringUp(stage);
       await worker.handle.cancel();
       await worker.result().catch(() => undefined);
@@ -272,14 +282,14 @@ export const STORIES: readonly Told[] = [
   },
   {
     name: "gpuWorker-active",
-    async tell(stage) {
+    async play(stage) {
       const { worker } = await bringUp(stage);
       return [worker.handle];
     },
   },
   {
     name: "gpuWorker-adopt",
-    async tell(stage) {
+    async play(stage) {
       stage.createAnswers.push(lostWithPod);
       const { worker } = await bringUp(stage);
       await worker.signal(workerSignals.drain, { reason: "nothing queued", onlyIdle: true });
@@ -290,7 +300,7 @@ export const STORIES: readonly Told[] = [
   {
     name: "gpuWorker-burn",
     timings: { podSettleSec: 2 },
-    async tell(stage) {
+    async play(stage) {
       stage.createAnswers.push(lost);
       const worker = await stage.startWorker(stage.book().id);
       await worker.result();
@@ -299,7 +309,7 @@ export const STORIES: readonly Told[] = [
   },
   {
     name: "gpuWorker-no-capacity",
-    async tell(stage) {
+    async play(stage) {
       stage.createAnswers.push(refused("capacity", true), created);
       const worker = await stage.startWorker(stage.book().id);
       await worker.reaches("booting");
@@ -311,7 +321,7 @@ export const STORIES: readonly Told[] = [
   {
     name: "gpuWorker-spawn-deadline",
     timings: { spawningTimeoutSec: 1 },
-    async tell(stage) {
+    async play(stage) {
       const row = stage.book();
       stage.hooks.checkBoot = () => {
         if (row.bootStage !== "running") {
@@ -323,18 +333,6 @@ export const STORIES: readonly Told[] = [
       return [worker.handle];
     },
   },
-  { name: "notifications-continue-as-new", tell: tellNotifications },
-  { name: "janitor-rounds", tell: tellJanitor },
+  { name: "notifications-continue-as-new", play: playNotifications },
+  { name: "janitor-rounds", play: playJanitor },
 ];
-
-async function hurry(stage: Stage): Promise<WorkflowHandle[]> {
-  const { row, worker } = await bringUp(stage);
-  row.busy = true;
-  await worker.signal(workerSignals.drain, { reason: "the budget is spent", onlyIdle: false, untilTaskEnds: true });
-  await worker.reaches("draining");
-  await worker.signal(workerSignals.drain, { reason: "draining", onlyIdle: false });
-  row.busy = false;
-  await worker.signal(workerSignals.released);
-  await worker.result();
-  return [worker.handle];
-}
