@@ -1,4 +1,4 @@
--- What a GPU worker may do with its own credential: the opaque token in the header x-worker-token.
+-- Functions that a GPU worker calls with its own credential, the opaque token in the header x-worker-token.
 
 -- Returns the lease of this call and locks its worker's row first. Everywhere the order of locks is: workers, attempts,
 -- tasks.

@@ -1,4 +1,4 @@
--- What the pool's activities may do (service role only). Each function checks its conditions again in one transaction
+-- Functions that the pool's activities call (service role only). Each function checks its conditions again in one transaction
 -- and journals the outcome.
 
 -- Creates the pool's row on its first start. A given config overrides the stored one. A pool that was shut down starts

@@ -1,6 +1,6 @@
--- What a decision is made from: the spend, the fleet and the queue at one moment (service role only).
+-- The observation behind each decision: the spend, the fleet and the queue at one moment (service role only).
 
--- What the pods of the account cost: of all pools, every pod that was not seen gone. A pod of unknown price counts with
+-- The cost of the account's pods: of all pools, every pod that was not seen gone. A pod of unknown price counts with
 -- the last price of its pool, or with the highest of the other pools if its pool has none. today_usd counts from
 -- midnight UTC: the part of each worker's life that lies in this day.
 create or replace function account_spend(

@@ -1,4 +1,4 @@
--- What workers of the old protocol, and the programs that supervise them, call about workers.
+-- Functions about workers that workers of the old protocol, and the programs that supervise them, call.
 
 -- Puts back the tasks of workers that have ended or have never sent a heartbeat. Other workers keep their tasks.
 -- Answers how many leases ended.

@@ -1,10 +1,10 @@
 -- The callers of PostgREST and the edge functions: the service key, a user's JWT, a personal access token (header
 -- x-api-token) or a worker's token (x-worker-token). Every api_* function checks its caller itself.
 
--- What a user may see.
+-- The rows that a user may see.
 create index if not exists projects_user on projects (user_id) where user_id is not null;
 
--- Who calls: {kind, user_id, worker_id}, with kind service, user, pat, worker or anon.
+-- The caller: {kind, user_id, worker_id}, with kind service, user, pat, worker or anon.
 create or replace function api_caller() returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare

@@ -1,4 +1,4 @@
--- What people may do with tasks: create, read, list and cancel them.
+-- Functions with which people create, read, list and cancel tasks.
 
 -- List of tasks, newest first.
 create index if not exists tasks_recent on tasks (project_id, created_at desc, id desc);

@@ -1,4 +1,4 @@
--- What workers of any kind may do through the edge functions. Those of the old protocol know no leases.
+-- Functions that workers of any kind call through the edge functions. Workers of the old protocol know no leases.
 
 -- Segments of one run.
 create index if not exists tasks_run on tasks ((params ->> 'orchestrator_run_id'))

@@ -41,7 +41,7 @@ export async function livingWorkers(stack: TestStack): Promise<WorkerState[]> {
   return (await workerStates(stack)).filter(({ gone }) => !gone);
 }
 
-/** Those of the named tasks that are not complete, or not by one lease, or hold one still. */
+/** The named tasks that are not complete, or not by exactly one lease, or still hold one. */
 export async function notDoneOnce(stack: TestStack, ids: readonly string[]): Promise<unknown[]> {
   return await stack.rows(
     `select t.id, t.status, t.error_message, count(a.task_id)::int as attempts,

@@ -18,7 +18,7 @@ type SimWorker = { -readonly [K in keyof ObservedWorker]: ObservedWorker[K] } & 
   failedOn: string | null;
 };
 
-/** What happens to the pool from outside. Times are ms since epoch. */
+/** Events that happen to the pool from outside. Times are ms since epoch. */
 export interface Script {
   arrivals(nowMs: number): number;
   readonly bootSec: number;
@@ -29,7 +29,7 @@ export interface Script {
   dies(nowMs: number, index: number): boolean;
   /** Whether no heartbeat reaches the database at this moment. */
   isDeaf(nowMs: number): boolean;
-  /** What the account's other pools cost, USD an hour. */
+  /** Cost of the account's other pools, USD an hour. */
   elsewhereUsd(nowMs: number): number;
 }
 

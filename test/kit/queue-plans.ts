@@ -5,6 +5,8 @@ import { type Claim, leaseArgs, openQueue, type Queue } from "./queue.ts";
 /** After this many calls Postgres keeps one plan for each statement of a function. */
 const CALLS = 8;
 
+/* oxlint-disable max-lines-per-function -- a test file for two sizes of the queue: each case is short */
+
 /** Tests of the query plans of the queue's functions, for any size of the queue. */
 export function describePlans(size: { readonly queued: number; readonly ended: number }): void {
   describe(`with ${size.queued} tasks queued`, () => {

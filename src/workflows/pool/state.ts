@@ -12,7 +12,7 @@ export interface PoolState {
   phase: PoolStatus["phase"];
   /** The last good observation. */
   snapshot: Snapshot | null;
-  /** Of the plan that brought the snapshot: the next watch compares it with what it observes. */
+  /** Fingerprint that came with the snapshot. The next watch compares it with what it observes. */
   fingerprint: string | undefined;
   settings: SettingsView | null;
   /** The last decisions that held actions, newest first. */

@@ -24,6 +24,7 @@ export interface Call {
 const WATCH_PROBE_MS = 10;
 
 /** The activities over a fake fleet: each call is noted, runs its hook, then does what the SQL functions do. */
+// oxlint-disable-next-line max-lines-per-function -- a factory: each function that it returns is short
 export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call[]): FakeActivities {
   const { rows, pods, intent } = fleet;
   const named = (id: string) => rows.get(id) ?? null;

@@ -50,6 +50,7 @@ const MODE_OF: Readonly<Record<Exclude<Message["kind"], "scale">, Mode>> = {
   shutdown: "closing",
 };
 
+// oxlint-disable-next-line max-lines-per-function -- a factory: each function that it returns is short
 export function createFakeFleet(): FakeFleet {
   const pool = `p${randomBytes(4).toString("hex")}`;
   const rows = new Map<string, FakeRow>();

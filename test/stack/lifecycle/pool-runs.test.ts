@@ -41,7 +41,7 @@ describe("the runs of a pool's workflow", () => {
 
     expect(await countEvents(stack, "message.scale")).toBe(18);
     expect((await pool().describe()).runId).not.toBe(firstRun);
-    // What is shown may be ten seconds older than the rows.
+    // The shown state may be ten seconds older than the rows.
     const intent = async () => (await status()).snapshot?.intent;
     await expect.poll(intent).toMatchObject({ mode: "normal", hold: null, version: 18 });
     const shown = await status();

@@ -87,7 +87,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: ["activities", "config", "contract", "dev", "logger", "policy", "process", "runpod", "supabase"],
 };
 
-/** What dependency-cruiser holds. */
+/** Rules that dependency-cruiser holds. */
 const imports: readonly Case[] = [
   ...["workflows", "policy", "contract"].flatMap((room) =>
     outsideModules.map((name) =>
@@ -140,7 +140,7 @@ const imports: readonly Case[] = [
 
 const environment = "node(no-process-env)";
 
-/** What oxlint holds. */
+/** Rules that oxlint holds. */
 const code: readonly Case[] = [
   ...["src/activities", "src/client", "src/gpu-worker", "src"].map((folder) =>
     forbidden(folder, `export const y = process.env["X"];`, environment),
