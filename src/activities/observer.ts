@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
 import { environmentSettings, settingsInForce } from "../config/pool-settings.ts";
 import type { SettingsView } from "../contract/plan.ts";
+import type { PoolSettings } from "../contract/pool-settings.ts";
 import { decide, type Decision } from "../policy/decide.ts";
 import type { ObservedSpend } from "../policy/observation.ts";
 import type { ListPodsOutcome } from "../runpod/outcomes.ts";
@@ -28,11 +29,9 @@ export interface ProviderView {
   listAt: number;
 }
 
-export type SettingsInForce = ReturnType<typeof settingsInForce>;
-
 export interface Observed {
   readonly decision: Decision;
-  readonly settings: SettingsInForce;
+  readonly settings: PoolSettings;
   readonly view: SettingsView;
 }
 
@@ -53,7 +52,7 @@ interface ObserverState {
   fleetHash: string | null;
   fullAt: number;
   spend: ObservedSpend | null;
-  settings: SettingsInForce;
+  settings: PoolSettings;
   /** The stored settings that `settings` was made from. */
   settingsFrom: string | null;
   last: { readonly grounds: string; readonly nowMs: number; readonly observed: Observed } | null;
@@ -120,7 +119,7 @@ async function read({ config, pools }: ObserverDeps, watch: ObservingWatch, stat
   return reading;
 }
 
-function hasCap({ maxHourlySpendUsd, dailyBudgetUsd }: SettingsInForce): boolean {
+function hasCap({ maxHourlySpendUsd, dailyBudgetUsd }: PoolSettings): boolean {
   return maxHourlySpendUsd !== undefined || dailyBudgetUsd !== undefined;
 }
 
@@ -172,13 +171,13 @@ function decideOn(reading: Reading, provider: ProviderView, state: ObserverState
  * Heartbeat and progress times are copied only in a full pass, so in between they are as old as the last pass. A quarter
  * of the shorter timeout keeps that error small.
  */
-function fullPassSec({ pollSec, gpuIdleTimeoutSec, taskStuckTimeoutSec }: SettingsInForce): number {
+function fullPassSec({ pollSec, gpuIdleTimeoutSec, taskStuckTimeoutSec }: PoolSettings): number {
   return Math.min(pollSec, gpuIdleTimeoutSec / 4, taskStuckTimeoutSec / 4);
 }
 
 /** @param own the settings that are stored with the pool. */
-export function viewOf(settings: SettingsInForce, own: Readonly<Record<string, unknown>>): SettingsView {
-  const values = JSON.parse(JSON.stringify(settings)) as Record<string, unknown>;
+export function viewOf(settings: PoolSettings, own: Readonly<Record<string, unknown>>): SettingsView {
+  const values = JSON.parse(JSON.stringify(settings)) as PoolSettings;
   const names = Object.keys(own).toSorted();
   const fingerprint = createHash("sha256")
     .update(JSON.stringify([values, names]))

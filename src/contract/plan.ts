@@ -1,4 +1,5 @@
 import type { Intent } from "./intent.ts";
+import type { PoolSettings } from "./pool-settings.ts";
 import type { WorkerSignal } from "./worker-api.ts";
 
 /**
@@ -15,10 +16,10 @@ export interface Plan {
   readonly settings?: SettingsView;
 }
 
-/** Settings in force, as the query `config` shows them: name → value, no secrets. */
+/** Settings in force, as the query `config` shows them, without secrets. A setting that is not set is left out. */
 export interface SettingsView {
   readonly fingerprint: string;
-  readonly values: Readonly<Record<string, unknown>>;
+  readonly values: PoolSettings;
   /** Names of the settings that the pool has of its own; they override the environment's. */
   readonly own: readonly string[];
 }

@@ -13,10 +13,10 @@ const formatters = new Map<string, Intl.DateTimeFormat>();
  * MIN is never above MAX.
  * @returns also the names of the open windows; null: none is open.
  */
-export function settingsAt(
-  settings: PolicySettings,
+export function settingsAt<Settings extends PolicySettings>(
+  settings: Settings,
   nowMs: number,
-): { readonly settings: PolicySettings; readonly schedule: string | null } {
+): { readonly settings: Settings; readonly schedule: string | null } {
   const open = settings.schedules.filter((window) => isOpen(window, nowMs));
   if (open.length === 0) {
     return { settings, schedule: null };

@@ -4,6 +4,7 @@ import { buffer } from "node:stream/consumers";
 import { expect } from "vitest";
 import type { ManagedProcess } from "../../src/process/guardian.ts";
 import { poolWorkflowId } from "../../src/contract/names.ts";
+import { poolUpdates } from "../../src/contract/pool-api.ts";
 import type { TestStack } from "./stack.ts";
 import { type CliAnswer, runTemporal } from "./temporal-cli.ts";
 
@@ -83,7 +84,7 @@ export function expectNoTwins(stack: TestStack, foreignPods: readonly string[] =
 /** For the workers that are booked from now on. */
 export async function setSpawningTimeout(stack: TestStack, spawningTimeoutSec: number): Promise<void> {
   const pool = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
-  await pool.executeUpdate("reconfigure", { args: [{ spawningTimeoutSec }] });
+  await pool.executeUpdate(poolUpdates.reconfigure, { args: [{ spawningTimeoutSec }] });
 }
 
 /** Kills the process without warning, like a power cut. */

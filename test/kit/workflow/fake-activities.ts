@@ -1,3 +1,4 @@
+import type { PoolSettings } from "../../../src/contract/pool-settings.ts";
 import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
 import { createBulkActivities } from "../../../src/activities/bulk.ts";
@@ -58,7 +59,7 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
     },
     async reconfigure(_pool, patch) {
       fleet.patches.push(patch);
-      const values = Object.assign({}, ...fleet.patches) as Record<string, unknown>;
+      const values = Object.assign({}, ...fleet.patches) as PoolSettings;
       return { fingerprint: JSON.stringify(values), values, own: Object.keys(values) };
     },
     async orderWorker(_pool, order) {

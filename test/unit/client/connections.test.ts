@@ -2,6 +2,8 @@ import { createServer, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { expect, it, onTestFinished } from "vitest";
 import { openConnections } from "../../../src/client/connections.ts";
+import { poolWorkflowId } from "../../../src/contract/names.ts";
+import { poolSignals } from "../../../src/contract/pool-api.ts";
 
 const GRPC = { ":status": 200, "content-type": "application/grpc" };
 /** A gRPC frame of a message without fields. */
@@ -41,6 +43,6 @@ it("a call to Temporal about a workflow that is busy is made again until it is t
   const connections = openConnections({ TEMPORAL_ADDRESS: address });
   onTestFinished(() => connections.close());
   const { client, within } = await connections.temporal();
-  await within(15_000, () => client.workflow.getHandle("gpu-pool/main").signal("pause"));
+  await within(15_000, () => client.workflow.getHandle(poolWorkflowId("main")).signal(poolSignals.pause));
   expect(signals).toHaveLength(2);
 });

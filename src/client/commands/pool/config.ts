@@ -79,14 +79,15 @@ interface Setting {
 
 /** A table of settings. @param names of those to show; null: all. */
 export function renderSettings(
-  { values, own }: Pick<SettingsView, "values" | "own">,
+  { values, own }: { readonly values: object; readonly own: SettingsView["own"] },
   names: readonly string[] | null,
   width: number,
   style: Style,
 ): string[] {
-  const rows = (names ?? Object.keys(values)).map((name): Setting => ({
+  const byName = new Map<string, unknown>(Object.entries(values));
+  const rows = (names ?? [...byName.keys()]).map((name): Setting => ({
     name,
-    value: values[name],
+    value: byName.get(name),
     isOwn: own.includes(name),
   }));
   return renderTable(

@@ -1,7 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { poolQueries, poolUpdates, type ScaleRequest } from "../../../contract/pool-api.ts";
 import { settingsAt } from "../../../policy/schedule.ts";
-import type { PolicySettings } from "../../../policy/settings.ts";
 import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
 import { parseDurationSec } from "../../render/durations.ts";
 import { askPool, updatePool } from "../../pool-workflow.ts";
@@ -51,9 +50,7 @@ async function giveOrder(context: Context, options: PoolOptions, request: ScaleR
 async function maxInForce(context: Context, pool: string): Promise<number | null> {
   const asked = await askPool(context.connections, pool, poolQueries.config);
   const values = asked.state === "answers" ? asked.answer.settings?.values : undefined;
-  return values === undefined
-    ? null
-    : settingsAt(values as unknown as PolicySettings, Date.now()).settings.maxActiveGpus;
+  return values === undefined ? null : settingsAt(values, Date.now()).settings.maxActiveGpus;
 }
 
 export function parseTarget(text: string): number | "auto" {
