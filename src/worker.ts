@@ -20,7 +20,7 @@ import { createLogger, temporalLogger } from "./logger.ts";
 import { createRunpodClient } from "./runpod/client.ts";
 import { connectDatabase } from "./supabase/client.ts";
 import { logStore } from "./supabase/log-store.ts";
-import { ensureUpkeep } from "./worker/upkeep.ts";
+import { ensureUpkeep } from "./worker/janitor-schedule.ts";
 import { bundleWorkflows } from "./worker/workflow-bundle.ts";
 
 const EX_CONFIG = 78;

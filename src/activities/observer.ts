@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
-import { environmentSettings, settingsInForce } from "../config/pool-settings.ts";
+import { environmentSettings, settingsInForce } from "../config/settings-in-force.ts";
 import type { SettingsView } from "../contract/plan.ts";
 import type { PoolSettings } from "../contract/pool-settings.ts";
 import { decide, type Decision } from "../policy/decide.ts";

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from "@temporalio/common";
 import { type Config, ConfigError } from "../config/config.ts";
-import { parseOwnSettings, settingsInForce } from "../config/pool-settings.ts";
+import { parseOwnSettings, settingsInForce } from "../config/settings-in-force.ts";
 import { FAILURES } from "../contract/failures.ts";
 import { POOL_SETTINGS, type PoolSettings } from "../contract/pool-settings.ts";
 import type { PoolActivities } from "../contract/activities.ts";

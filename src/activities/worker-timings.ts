@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.ts";
-import { settingsInForce } from "../config/pool-settings.ts";
+import { settingsInForce } from "../config/settings-in-force.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 
 /** Deadlines of a worker's life, by the pool's settings now in force. */

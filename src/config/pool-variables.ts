@@ -1,6 +1,6 @@
 import { type AccountSettingGroups, type OwnSettingGroups, SCALING_POLICIES } from "../contract/pool-settings.ts";
 import { decimal, defaulted, flag, oneOf, optional, seconds, type Variable, whole } from "./kinds.ts";
-import { schedules } from "./schedules.ts";
+import { schedules } from "./scaling-schedules.ts";
 
 /** One variable for each setting of each group, of the setting's type. */
 export type VariablesOf<Groups> = {

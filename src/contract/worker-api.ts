@@ -1,7 +1,10 @@
 import type { BaseWorkflowHandle, Workflow } from "@temporalio/common";
 import { query, signal } from "./definitions.ts";
 
-/** Signals and queries of a GPU worker's workflow, from its pool or by hand; by hand also without a payload. */
+/**
+ * Signals and queries of a GPU worker's workflow, from its pool or by hand; by hand also without a payload. The updates
+ * drainWorker and terminateWorker go to the pool's workflow (pool-api.ts).
+ */
 
 export const workerSignals = {
   /** Its first heartbeat came. */

@@ -1,5 +1,6 @@
 import type { Rule } from "../contract/plan.ts";
-import { type Fleet, idleSinceMs, longestIdleFirst } from "./fleet.ts";
+import type { Fleet } from "./fleet.ts";
+import { drainableIdle, wasJustBusy } from "./idle-drain.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 import { type Wanted, wantedByThreshold } from "./threshold.ts";
@@ -43,7 +44,7 @@ export function demandedSize(settings: PolicySettings, observation: Observation,
     rule: uncapped > max ? "max" : winner(),
     reason: explain(),
     capped: uncapped > max ? `; capped by MAX ${max}: ${uncapped} → ${max}` : "",
-    drain: drainable(settings, observation, fleet.idle).slice(0, surplus),
+    drain: drainableIdle(settings, observation, fleet.idle).slice(0, surplus),
     onlyIdle: true,
   };
 
@@ -76,18 +77,4 @@ function wantedBy(settings: PolicySettings, { queued }: Observation, fleet: Flee
     case "workload":
       return wantedByWorkload(queued, working, settings);
   }
-}
-
-function wasJustBusy(settings: PolicySettings, { nowMs }: Observation, { releasedMs }: ObservedWorker): boolean {
-  return releasedMs !== null && nowMs - releasedMs < settings.scaleDownIdleSec * 1000;
-}
-
-function drainable(
-  settings: PolicySettings,
-  { nowMs }: Observation,
-  idle: readonly ObservedWorker[],
-): ObservedWorker[] {
-  return longestIdleFirst(idle)
-    .filter((worker) => nowMs - (worker.readyMs ?? nowMs) >= settings.workerGracePeriodSec * 1000)
-    .filter((worker) => nowMs - idleSinceMs(worker) >= settings.scaleDownIdleSec * 1000);
 }

@@ -1,6 +1,7 @@
 import type { WorkerSignal } from "../contract/worker-api.ts";
 import { spendCaps, usd } from "./budget.ts";
-import { type Fleet, hasPendingOrder, longestIdleFirst, newestFirst } from "./fleet.ts";
+import { type Fleet, hasPendingOrder, newestFirst } from "./fleet.ts";
+import { longestIdleFirst } from "./idle-drain.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 

@@ -57,17 +57,7 @@ export function hasPendingOrder(worker: ObservedWorker, nowMs: number): boolean 
   return ORDERS.has(worker.signal) && nowMs - (worker.signalMs ?? 0) < SIGNAL_PENDING_MS;
 }
 
-/** Idle time counts from when the worker became ready, or from when its last task was released. */
-export function idleSinceMs(worker: ObservedWorker): number {
-  return Math.max(worker.readyMs ?? worker.createdMs, worker.releasedMs ?? 0);
-}
-
 /** The pool's own workers among these, the latest booked first. */
 export function newestFirst(workers: readonly ObservedWorker[]): ObservedWorker[] {
   return workers.filter(({ origin }) => origin === "pool").sort((a, b) => b.createdMs - a.createdMs);
-}
-
-/** The pool's own workers among these, the longest idle first. */
-export function longestIdleFirst(idle: readonly ObservedWorker[]): ObservedWorker[] {
-  return idle.filter(({ origin }) => origin === "pool").sort((a, b) => idleSinceMs(a) - idleSinceMs(b));
 }

@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { endGuarded, type Guarded } from "./end-guarded.ts";
+import { endGuarded, type Guarded } from "./end-process.ts";
 import type { GuardianMessage } from "./guardian.ts";
 
 const guarded = new Map<number, Guarded>();

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Logger } from "pino";
-import { type Guarded, signalSafely } from "./end-guarded.ts";
+import { type Guarded, signalSafely } from "./end-process.ts";
 import { processStartTime } from "./process-identity.ts";
 
 const TAIL_LINES = 50;

@@ -8,7 +8,7 @@ import { explanationOf } from "../../../src/client/commands/see/explain-read.ts"
 import { createStyle, visibleWidth } from "../../../src/client/render/output.ts";
 import { renderRound, roundOf } from "../../../src/client/render/round.ts";
 import { loadConfig } from "../../../src/config/config.ts";
-import { settingsInForce } from "../../../src/config/pool-settings.ts";
+import { settingsInForce } from "../../../src/config/settings-in-force.ts";
 import type { CycleSummary } from "../../../src/contract/cycle-summary.ts";
 import type { Explanation } from "../../../src/contract/explanations.ts";
 import type { Snapshot } from "../../../src/contract/plan.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { defaulted, flag, seconds } from "../../../src/config/kinds.ts";
-import type { PoolGroups } from "../../../src/config/pool-settings.ts";
+import type { PoolGroups } from "../../../src/config/settings-in-force.ts";
 import { accountVariables, ownVariables, type VariablesOf } from "../../../src/config/pool-variables.ts";
 import {
   ACCOUNT_SETTINGS,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { decide } from "../../../src/policy/decide.ts";
-import { hasPendingOrder, idleSinceMs, sortFleet } from "../../../src/policy/fleet.ts";
+import { hasPendingOrder, sortFleet } from "../../../src/policy/fleet.ts";
+import { idleSinceMs } from "../../../src/policy/idle-drain.ts";
 import {
   busy,
   idle,

@@ -10,7 +10,7 @@ import {
   NOTIFICATIONS_WORKFLOW,
   notificationsWorkflowId,
 } from "../../../src/contract/upkeep.ts";
-import { ensureUpkeep } from "../../../src/worker/upkeep.ts";
+import { ensureUpkeep } from "../../../src/worker/janitor-schedule.ts";
 
 const taskQueue = `upkeep-${randomBytes(4).toString("hex")}`;
 const workflowId = notificationsWorkflowId(taskQueue);

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { parseOwnSettings } from "../../../config/pool-settings.ts";
+import { parseOwnSettings } from "../../../config/settings-in-force.ts";
 import type { OwnSettings } from "../../../contract/pool-settings.ts";
 import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { podEvidenceBook } from "../../../activities/pod-evidence.ts";
 import { loadConfig } from "../../../config/config.ts";
-import { settingsInForce } from "../../../config/pool-settings.ts";
+import { settingsInForce } from "../../../config/settings-in-force.ts";
 import type { CycleSummary } from "../../../contract/cycle-summary.ts";
 import type { PoolSettings } from "../../../contract/pool-settings.ts";
 import { decide, type Decision } from "../../../policy/decide.ts";

@@ -8,7 +8,7 @@ import type { Stack } from "../../../dev/stack.ts";
 import { createLogger } from "../../../logger.ts";
 import { addExamples, type Context, jsonOption, poolName, poolOption } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
-import { isSdkChatter, prettyLogLine } from "../../render/log-lines.ts";
+import { isSdkChatter, prettyLogLine } from "../../render/pino-lines.ts";
 import { createStyle } from "../../render/output.ts";
 import { SearchAttributesMissing, startPool } from "../../start-pool.ts";
 

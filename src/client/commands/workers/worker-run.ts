@@ -6,7 +6,7 @@ import { projectProgram } from "../../../process/program.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
 import { addExamples, type Context, poolName } from "../../context.ts";
 import { EXIT } from "../../errors.ts";
-import { prettyLogLine } from "../../render/log-lines.ts";
+import { prettyLogLine } from "../../render/pino-lines.ts";
 import { type ExternalWorkerOptions, registerExternalWorker, withExternalWorkerOptions } from "./external-worker.ts";
 
 export function addWorkerRunCommand(worker: Command, context: Context): void {

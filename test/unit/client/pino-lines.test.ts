@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isSdkChatter, prettyLogLine } from "../../../src/client/render/log-lines.ts";
+import { isSdkChatter, prettyLogLine } from "../../../src/client/render/pino-lines.ts";
 import { createStyle } from "../../../src/client/render/output.ts";
 
 const bare = createStyle(false);

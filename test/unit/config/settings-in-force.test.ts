@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError, loadConfig } from "../../../src/config/config.ts";
-import { environmentSettings, parseOwnSettings, settingsInForce } from "../../../src/config/pool-settings.ts";
+import { environmentSettings, parseOwnSettings, settingsInForce } from "../../../src/config/settings-in-force.ts";
 import { POOL_SETTINGS } from "../../../src/contract/pool-settings.ts";
 
 function load(env: Record<string, string> = {}) {
