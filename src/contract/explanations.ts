@@ -1,4 +1,4 @@
-import type { Action, Plan, Rule, Snapshot } from "./plan.ts";
+import { type Action, isKnown, type Plan, type Rule, type Snapshot } from "./plan.ts";
 
 const SHOWN_WORKERS = 10;
 
@@ -47,8 +47,7 @@ function summarise(action: Action): ActionSummary | null {
   if (action.kind === "spawn") {
     return { kind: "spawn", count: action.count, workers: [], reason: action.reason };
   }
-  // A newer policy may plan what this code does not know.
-  if (action.kind !== "signal") {
+  if (!isKnown(action)) {
     return null;
   }
   const { worker, signal } = action;

@@ -1,6 +1,6 @@
 import type { Intent } from "./intent.ts";
 import type { PoolSettings } from "./pool-settings.ts";
-import type { WorkerSignal } from "./worker-api.ts";
+import { type WorkerSignal, workerSignals } from "./worker-api.ts";
 
 /**
  * The decision of one watch. It is recorded in the history, and the workflow ignores actions of kinds that it does not
@@ -25,6 +25,11 @@ export interface SettingsView {
 }
 
 export type Action = SpawnAction | WorkerAction;
+
+/** Whether this version can perform an action. A newer policy may plan an action or a signal that it does not know. */
+export function isKnown(action: Action): boolean {
+  return action.kind === "spawn" || (action.kind === "signal" && Object.hasOwn(workerSignals, action.signal.name));
+}
 
 export interface SpawnAction {
   readonly kind: "spawn";

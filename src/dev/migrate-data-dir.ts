@@ -1,4 +1,4 @@
-import { migrate, misplacedMigrations, schemaDrift } from "../supabase/migrate.ts";
+import { appliedMigrations, migrate, misplacedMigrations, schemaDrift } from "../supabase/migrate.ts";
 
 /**
  * Migrates the database of a data directory.
@@ -11,7 +11,13 @@ export async function migrateDataDir(databaseUrl: string, dataDir: string): Prom
   if (misplaced !== undefined) {
     throw otherText(dataDir, `it records ${misplaced}`);
   }
-  const applied = await migrate(databaseUrl);
+  const before = await appliedMigrations(databaseUrl);
+  const applied = await migrate(databaseUrl).catch((error: unknown) => {
+    // A new migration fails on tables that an older text of an earlier one made.
+    throw before.length === 0
+      ? error
+      : otherText(dataDir, error instanceof Error ? error.message : String(error), error);
+  });
   const [difference] = await schemaDrift(databaseUrl);
   if (difference !== undefined) {
     throw otherText(dataDir, `${difference.kind}: ${difference.object}`);
@@ -19,9 +25,10 @@ export async function migrateDataDir(databaseUrl: string, dataDir: string): Prom
   return applied;
 }
 
-function otherText(dataDir: string, evidence: string): Error {
+function otherText(dataDir: string, evidence: string, cause?: unknown): Error {
   return new Error(
     `the database in ${dataDir} is not what the migrations of this version make (${evidence}): another version made it, ` +
       "or it was changed by hand; delete that directory, with the tasks in it, or choose another one with --data-dir",
+    { cause },
   );
 }

@@ -5,13 +5,16 @@ import type { Schema } from "./generated-types.ts";
 import { answerOf, shaped } from "./requests.ts";
 import { TABLES } from "./tables.ts";
 
-/** No request to the database takes longer: after it there is no answer (DatabaseError, status 0). */
-const DEADLINE_MS = 15_000;
+/**
+ * No request to the database takes longer: after it there is no answer (DatabaseError, status 0). The database itself
+ * ends a statement after 8 s.
+ */
+const DEADLINE_MS = 10_000;
 
 export interface Database {
   /** For the stores of this room alone. */
   readonly [TABLES]: SupabaseClient<Schema>;
-  /** Calls a database function once and checks the shape of its answer. @throws DatabaseError, also after 15 s */
+  /** Calls a database function once and checks the shape of its answer. @throws DatabaseError, also after 10 s */
   call<T>(name: string, args: Readonly<Record<string, unknown>>, answer: z.ZodType<T>): Promise<T>;
 }
 

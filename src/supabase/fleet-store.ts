@@ -78,9 +78,13 @@ export function fleetStore(database: Database): FleetStore {
     },
     async living(pool) {
       const columns = "id, pod_created_at, deleted_at, cost_per_hr_usd, task_attempts(tasks(task_type))";
-      const rows = await readAll<unknown>("read workers", (from, to) => {
+      const rows = await readAll<{ id: string }>("read workers", (from, to, last) => {
         const living = client.from("workers").select(columns).eq("pool", pool).is("gone_at", null);
-        return living.is("task_attempts.ended_at", null).order("id").range(from, to);
+        const after = last === undefined ? living : living.gt("id", last.id);
+        return after
+          .is("task_attempts.ended_at", null)
+          .order("id")
+          .limit(to - from + 1);
       });
       return shaped("read workers", livingWorkers, rows);
     },

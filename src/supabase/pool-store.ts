@@ -6,7 +6,7 @@ import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 import { DatabaseError } from "./database-error.ts";
 import { type DetailedReading, intent, type ObserveRequest, poolObservation, type Reading } from "./observation.ts";
-import { readOne } from "./requests.ts";
+import { readOne, shaped } from "./requests.ts";
 import { TABLES } from "./tables.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
@@ -173,17 +173,14 @@ function steering(database: Database): PoolSteering {
   };
 }
 
+const settings = z.record(z.string(), z.unknown());
+const poolRecord = camelized(z.object({ own: settings, environment: settings, observed_at: z.string().nullable() }));
+
 async function find(database: Database, pool: string): Promise<PoolRecord | null> {
-  const columns = "config, environment, observed_at";
+  const columns = "own:config, environment, observed_at";
   const request = () => database[TABLES].from("pools").select(columns).eq("name", pool).maybeSingle();
   const row = await readOne("settings", request);
-  return (
-    row && {
-      own: row.config as Settings,
-      environment: row.environment as Settings,
-      observedAt: row.observed_at,
-    }
-  );
+  return row && shaped("settings", poolRecord, row);
 }
 
 function observeArguments(pool: string, request: ObserveRequest): Record<string, unknown> {

@@ -6,10 +6,11 @@ import { DatabaseError } from "./database-error.ts";
 const PAGE = 1_000;
 const PAUSES_MS = [250, 1_000] as const;
 /** A read that failed after this time is not tried again: it has used up its deadline. */
-const TRY_AGAIN_WITHIN_MS = 10_000;
+const TRY_AGAIN_WITHIN_MS = 5_000;
 /** No answer, too many requests, or a service that cannot work now. */
 const TRANSIENT = new Set([0, 429, 502, 503, 504]);
 const FOREIGN_KEY_VIOLATION = "23503";
+const SCHEMA_HINT = "The database may be older than this program: gpu-pool db status.";
 
 interface Refusal {
   readonly message: string;
@@ -81,7 +82,7 @@ export async function readAll<T>(
 export function shaped<T>(operation: string, shape: z.ZodType<T>, value: unknown): T {
   const parsed = shape.safeParse(value ?? null);
   if (!parsed.success) {
-    throw new DatabaseError(operation, 200, "", `unexpected answer: ${parsed.error.message}`, null);
+    throw new DatabaseError(operation, 200, "", `unexpected answer: ${parsed.error.message}`, SCHEMA_HINT);
   }
   return parsed.data;
 }
@@ -93,7 +94,7 @@ async function succeeded<T>(operation: string, request: Request<T>): Promise<Suc
   }
   const { message, code, details, hint } = answer.error;
   // Only the details of a broken reference name the value; the answer of a count has no body, so no reason either.
-  const text = (code === FOREIGN_KEY_VIOLATION ? details : message) || message || "no reason given";
+  const text = (code === FOREIGN_KEY_VIOLATION && details) || message || "no reason given";
   throw new DatabaseError(operation, answer.status, code ?? "", text, hint);
 }
 

@@ -1,7 +1,6 @@
 import { condition } from "@temporalio/workflow";
 import { explain } from "../../contract/explanations.ts";
-import type { Plan } from "../../contract/plan.ts";
-import { workerSignals } from "../../contract/worker-api.ts";
+import { isKnown, type Plan } from "../../contract/plan.ts";
 import { poolActivities } from "./activities.ts";
 import type { PoolState } from "./state.ts";
 import { signalWorkers, startWorkers } from "./workers.ts";
@@ -17,10 +16,9 @@ export async function perform(state: PoolState, plan: Plan): Promise<readonly st
   if (plan.actions.length === 0) {
     return [];
   }
-  const signals = plan.actions
-    .filter((action) => action.kind === "signal")
-    .filter(({ signal }) => Object.hasOwn(workerSignals, signal.name));
-  const spawns = plan.actions.filter((action) => action.kind === "spawn");
+  const known = plan.actions.filter(isKnown);
+  const signals = known.filter((action) => action.kind === "signal");
+  const spawns = known.filter((action) => action.kind === "spawn");
   const explanation = explain(plan);
   if (explanation !== null) {
     state.decisions = [explanation, ...state.decisions].slice(0, EXPLAINED_DECISIONS);
@@ -32,7 +30,7 @@ export async function perform(state: PoolState, plan: Plan): Promise<readonly st
     await startWorkers(pool, workers, booking);
     booked.push(...workers);
   }
-  if (signals.length + spawns.length === 0) {
+  if (known.length === 0) {
     await condition(() => state.closing, UNKNOWN_PLAN_PAUSE);
   }
   return booked;

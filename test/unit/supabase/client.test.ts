@@ -72,7 +72,7 @@ describe("a call to a database function", () => {
     const deadline = vi.spyOn(AbortSignal, "timeout").mockImplementation(() => AbortSignal.abort(new Error("late")));
     const database = await listen(() => undefined);
     const error = await database.call("pool_observe", {}, z.unknown()).catch((e: unknown) => e);
-    expect(deadline).toHaveBeenCalledExactlyOnceWith(15_000);
+    expect(deadline).toHaveBeenCalledExactlyOnceWith(10_000);
     expect(error).toMatchObject({ name: "DatabaseError", status: 0 });
     deadline.mockRestore();
   });
