@@ -6,6 +6,7 @@ import { projectProgram } from "../../src/process/program.ts";
 import type { ManagedProcess } from "../../src/process/guardian.ts";
 import { poolQueries, poolUpdates } from "../../src/contract/pool-api.ts";
 import { poolWorkflowId } from "../../src/contract/names.ts";
+import { PATIENCE_MS } from "../kit/patience.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import { expectDoneOnce, expectNothingLeft, killHard, livingWorkers } from "../kit/lifecycle.ts";
 
@@ -86,7 +87,9 @@ describe("a rolling deploy: Temporal workers of two versions with different sett
         // Each decision ends a watch, and either process may run the next one.
         target = 3 - target;
         await handle.executeUpdate(poolUpdates.scale, { args: [{ target }] });
-        await expect.poll(async () => (await livingWorkers(stack)).length).toBe(target);
+        const size = async () => (await livingWorkers(stack)).length;
+        // Shorter than the condition around it, so that a size that does not come is reported as such.
+        await expect.poll(size, { timeout: PATIENCE_MS / 2 }).toBe(target);
         return await inForce();
       })
       .toMatchObject({ minActiveGpus: 3, maxActiveGpus: 3, policy: "workload" });

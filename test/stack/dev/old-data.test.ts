@@ -50,6 +50,12 @@ describe("the database of a data directory", () => {
     );
   });
 
+  it("is refused with the same advice when a newer migration fails on tables that an older text made", async () => {
+    await database.sql.query(`delete from ${MIGRATIONS_TABLE} where name >= '20261122000800'`);
+    await database.sql.query("alter table workers rename column cost_usd to cost");
+    await expect(start()).rejects.toThrow(/cost_usd.*; delete that directory, with the tasks/s);
+  });
+
   it("is refused untouched when it records migrations of other names", async () => {
     const names = await migrationNames();
     const old = names.map((name) => name.replace("_queue", "_old_queue"));

@@ -22,7 +22,7 @@ async function query(connectionString: string, sql: string): Promise<Record<stri
   }
 }
 
-describe("the embedded Postgres", { timeout: 120_000 }, () => {
+describe("the embedded Postgres", () => {
   let dataDir: string;
   let guardian: Guardian;
   let port: number;
@@ -35,7 +35,7 @@ describe("the embedded Postgres", { timeout: 120_000 }, () => {
     dataDir = await mkdtemp(join(tmpdir(), "postgres-test-"));
     port = await freePort();
     postgres = await start(true);
-  }, 120_000);
+  });
   afterAll(async () => {
     await guardian.close();
     await rm(dataDir, { recursive: true, force: true });

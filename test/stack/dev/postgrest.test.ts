@@ -36,7 +36,7 @@ function token(role: string, claims: Record<string, string> = {}): Promise<strin
     .sign(new TextEncoder().encode(jwtSecret));
 }
 
-describe("a bootstrapped database behind PostgREST", { timeout: 120_000 }, () => {
+describe("a bootstrapped database behind PostgREST", () => {
   let dataDir: string;
   let guardian: Guardian;
   let postgres: Postgres;
@@ -68,7 +68,7 @@ describe("a bootstrapped database behind PostgREST", { timeout: 120_000 }, () =>
     const login = `authenticator:${encodeURIComponent(authenticatorPassword)}`;
     const databaseUrl = `postgres://${login}@127.0.0.1:${postgres.port}/app`;
     postgrest = await startPostgrest({ guardian, databaseUrl, jwtSecret, port: await freePort(), logger });
-  }, 120_000);
+  });
   afterAll(async () => {
     await guardian.close();
     await rm(dataDir, { recursive: true, force: true });

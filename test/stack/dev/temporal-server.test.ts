@@ -12,7 +12,7 @@ import { startTemporalServer } from "../../../src/dev/servers/temporal-server.ts
 
 const logger = pino({ level: "silent" });
 
-describe("the embedded Temporal server", { timeout: 120_000 }, () => {
+describe("the embedded Temporal server", () => {
   let dir: string;
   let guardian: Guardian;
   let binary: string;

@@ -22,7 +22,7 @@ describe("generate-upload-url", () => {
       end $$;
       grant execute on function public.authorize_upload(uuid, uuid) to anon, authenticated, service_role;
     `);
-  }, 120_000);
+  });
   afterAll(() => stack?.close());
 
   const body = (more: object = {}) => ({

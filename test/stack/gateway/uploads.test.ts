@@ -9,7 +9,7 @@ import { type GatewayStack, startGatewayStack } from "../../kit/gateway.ts";
 let stack: GatewayStack;
 beforeAll(async () => {
   stack = await startGatewayStack("");
-}, 120_000);
+});
 afterAll(() => stack?.close());
 
 const bytes = randomBytes(300_000);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
-import { expectDoneOnce, expectNothingLeft, LONG, workerStates } from "../../kit/lifecycle.ts";
+import { countTasks, expectDoneOnce, expectNothingLeft, LONG, workerStates } from "../../kit/lifecycle.ts";
 
 describe("a worker that reaches its maximum lifetime", () => {
   let stack: TestStack;
@@ -12,8 +12,14 @@ describe("a worker that reaches its maximum lifetime", () => {
   afterAll(async () => await stack?.close());
 
   it("finishes its task before it goes, while its replacement takes the next one", async () => {
-    const [long = ""] = await stack.submit(1, { ...LONG, frames: 1000, width: 768, height: 576 });
+    const [long = ""] = await stack.submit(1, LONG);
     const [next = ""] = await stack.submit(1);
+    await expect.poll(() => countTasks(stack, "In Progress")).toBe(1);
+    const pod = stack.simulator.ledger().pods.find(({ live }) => live)?.pid;
+    // Halted until it is drained, so that its task ends after that however fast this machine renders.
+    process.kill(-(pod ?? 0), "SIGSTOP");
+    await expect.poll(async () => (await workerStates(stack))[0]?.status).toBe("terminating");
+    process.kill(-(pod ?? 0), "SIGCONT");
     await expectDoneOnce(stack, [long, next]);
     await expectNothingLeft(stack);
 

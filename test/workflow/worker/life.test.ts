@@ -44,7 +44,7 @@ describe.concurrent("the life of a GPU worker", () => {
         await worker.reaches("booting");
         // It is active for no longer than a moment: its lifetime counts from its booking.
         kit.beat(row);
-        await worker.signal("ready");
+        await worker.signal(workerSignals.ready);
         const reason = "maximum lifetime of 1 s reached";
         expect(await worker.result()).toEqual({ id: row.id, status: "terminated", reason });
         expect(kit.called("drainWorker")).toEqual([[row.id, { reason, onlyIdle: false }]]);
