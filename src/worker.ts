@@ -25,7 +25,10 @@ import { bundleWorkflows } from "./worker/workflow-bundle.ts";
 
 const EX_CONFIG = 78;
 const SHUTDOWN_GRACE = "5s";
-/** About 0.2 MB each. A worker workflow sleeps nearly all its life and is quickly replayed, so few need to be cached. */
+/**
+ * A cached workflow takes about 0.2 MB. A worker workflow sleeps nearly all its life and is quickly replayed, so few
+ * need to be cached.
+ */
 const MAX_CACHED_WORKFLOWS = 120;
 /** Gzip, the default, holds about 40 MB of buffers for messages of a few kB. */
 const UNCOMPRESSED: GrpcCompressionConfig = { codec: "none" };

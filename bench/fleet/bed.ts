@@ -14,7 +14,7 @@ import { startStack } from "../../src/dev/stack.ts";
 
 const SOON_MS = 300_000;
 
-/** The provider is as fast as possible, so that the figures show the pool's time. */
+/** The provider answers at once, so that the figures show only the pool's time. */
 const PROVIDER = { provisioningMs: 100, startingMs: 100, deleteLagSec: 0 };
 
 /** On a machine with much memory, Node and the allocator would take more memory than the process needs. */

@@ -7,8 +7,8 @@ import { workerStart } from "../contract/worker-start.ts";
 
 const SIGNALLED_AT_ONCE = 50;
 /**
- * An eager start brings the first workflow task along while this process has a free slot for it. More starts at once
- * would only queue in the Temporal server.
+ * With an eager start the server gives the first workflow task to this process, if it has a free slot. More starts at
+ * once would only wait in the server.
  */
 const STARTED_AT_ONCE = 3;
 

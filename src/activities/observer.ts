@@ -13,7 +13,7 @@ import type { PodEvidenceBook } from "./pod-evidence.ts";
 
 /** When this process began. The settings of the Temporal worker that began last are in force. */
 const STARTED_AT_MS = Date.now();
-/** A decision is reused for this long while only the clock moves: every deadline is many seconds long. */
+/** Without new data a decision is reused for this long. Deadlines are many seconds long, so no deadline is missed. */
 const REUSE_MS = 2_000;
 
 export interface ObserverDeps {
@@ -80,7 +80,7 @@ async function observe(deps: ObserverDeps, watch: ObservingWatch, state: Observe
   }
   const reading = await read(deps, watch, state);
   if (state.fleet.length > 0 && Date.now() >= watch.provider.listAt) {
-    // A slow provider must not slow the watch, so only a patient watch waits.
+    // A slow provider must not slow the watch, so the watch waits for the list only if the caller asked for it.
     const listed = listProvider(deps, watch, state.fleet);
     if (watch.patient) {
       await listed;

@@ -28,7 +28,7 @@ interface Watch {
   readonly memory: PoolMemory;
   readonly observe: () => Promise<Observed>;
   readonly refreshAt: number;
-  /** Fingerprint of the state that the workflow shows, or, if it shows none, of the state that the first look found. */
+  /** Fingerprint to compare with: that of the workflow's snapshot, or of the first look if it has none. */
   shown: string | undefined;
   latest: Observed | null;
 }
@@ -164,7 +164,7 @@ function planOf(decisionId: string, observed: Observed, knownSettings: string | 
   };
 }
 
-/** The day's spend grows with every look, so a change of it is no news. */
+/** The day's spend grows with every look, so a change of it does not end the watch. */
 function fingerprintOf({ decision, view }: Observed): string {
   const state = { ...decision.snapshot, observedAt: null, spend: null, settings: view.fingerprint };
   return createHash("sha256").update(JSON.stringify(state)).digest("hex").slice(0, 16);

@@ -8,7 +8,7 @@ import { ClientError, EXIT } from "./errors.ts";
 import { type Output, plain } from "./render/output.ts";
 
 export interface Context {
-  /** Complete, with the variables from files, when a command's action runs. */
+  /** The environment; complete (with files) once a command's action runs. */
   readonly env: Environment;
   readonly output: Output;
   readonly connections: Connections;

@@ -16,7 +16,7 @@ export type Asked<T> =
   | { readonly state: "answers"; readonly answer: T; readonly look: Look | null }
   | { readonly state: "silent" | "not_running" | "unreachable"; readonly reason: string };
 
-/** Queries a pool's workflow, if it runs: Temporal could answer for one that has ended, but nothing in it holds any more. */
+/** Queries a pool's workflow, if it runs. Temporal may answer for an ended one, but that answer is out of date. */
 export async function askPool<T>(connections: Connections, pool: string, query: QueryDefinition<T>): Promise<Asked<T>> {
   try {
     const { client, within } = await connections.temporal();

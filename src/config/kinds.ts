@@ -1,6 +1,5 @@
 import { z } from "zod";
 
-/** How the environment writes a value, and which values are valid. */
 export interface Kind<T> {
   /** Completes "expected …" in an error. */
   readonly allowed: string;

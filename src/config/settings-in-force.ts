@@ -34,7 +34,10 @@ export function parseOwnSettings(given: unknown): OwnSettings {
   return Object.freeze(object.data);
 }
 
-/** This process's settings for every pool, as `pools.environment` holds them: JSON without secrets, null for one not set. */
+/**
+ * This process's settings for every pool, as `pools.environment` holds them: JSON without secrets, null where a setting
+ * is not set.
+ */
 export function environmentSettings(config: PoolGroups): Readonly<Record<string, unknown>> {
   const values: Record<string, unknown> = { ...valuesIn(config) };
   return Object.fromEntries(Object.keys(all).map((name) => [name, values[name] ?? null]));
@@ -99,7 +102,7 @@ function knownEntries(known: Variables, given: unknown): Entries {
   return Object.entries(object.data ?? {}).filter(([name]) => entryOf(known, name));
 }
 
-// A plain look-up would find "constructor".
+// A plain look-up would also find inherited names such as "constructor".
 function entryOf(known: Variables, name: string): Variable | undefined {
   return Object.hasOwn(known, name) ? known[name] : undefined;
 }

@@ -35,7 +35,7 @@ export interface BulkActivities {
   signalWorkers(pool: string, actions: readonly WorkerAction[]): Promise<{ missing: string[] }>;
 }
 
-/** Knowledge of the workflow that a watch need not return for. */
+/** State that the workflow already knows; a watch does not return for it. */
 export interface KnownState {
   /** It has a snapshot; without one the watch returns its first good observation. */
   readonly shown: boolean;
@@ -51,7 +51,7 @@ export interface KnownState {
 
 export interface WorkerActivities {
   loadWorker(id: string): Promise<{ row: WorkerRow | null; timings: WorkerTimings }>;
-  /** Answers also the row as it is then, unless the drain was refused. */
+  /** The answer includes the row after the drain, unless the drain was refused. */
   drainWorker(
     id: string,
     order: DrainOrder,

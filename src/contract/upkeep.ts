@@ -1,4 +1,7 @@
-/** The workflows beside the pools: one of each per task queue, whose name begins their ids. No pool can have such an id. */
+/**
+ * Workflows beside the pools, one of each per task queue. Their ids begin with the queue's name. No pool can have such
+ * an id.
+ */
 
 export const JANITOR_WORKFLOW = "janitor";
 export const NOTIFICATIONS_WORKFLOW = "notifications";

@@ -36,7 +36,7 @@ export interface TerminateOrder {
 }
 
 export interface Verdict {
-  /** Null: a person's word. */
+  /** Null: an operator ordered it. */
   readonly evidence: Evidence | null;
   readonly leaseCause: LeaseCause;
   readonly reason: string;

@@ -2,7 +2,10 @@ import type { Booking, GpuWorkerInput } from "./inputs.ts";
 import { workerWorkflowId } from "./names.ts";
 import { GPU_POOL, WORKER_PHASE } from "./search-attributes.ts";
 
-/** Lower than the pool's, which is 3: operators' messages and the watch's decisions do not wait behind many workers. */
+/**
+ * The pool's priority is 3, and a lower number goes first: operators' messages and decisions never wait behind many
+ * workers.
+ */
 const WORKER_PRIORITY = 4;
 
 /**

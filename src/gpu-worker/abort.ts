@@ -27,7 +27,9 @@ export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Prom
   }
 }
 
-/** A signal that aborts `graceMs` after the given one, with its reason: in between a last write can be answered. */
+/**
+ * A signal that aborts `graceMs` after the given one, with its reason, so that a write under way can still be answered.
+ */
 export function withGrace(signal: AbortSignal, graceMs: number): AbortSignal {
   const late = new AbortController();
   const start = () => setTimeout(() => late.abort(signal.reason), graceMs).unref();

@@ -54,7 +54,7 @@ export async function runClaimLoop(deps: ClaimLoopDeps): Promise<number> {
   return orders.exitCode();
 }
 
-/** An order to leave does not abort a claim: its answer may be a task, and nobody would work on that one. */
+/** An order to leave does not abort a claim: its answer may be a task, and that task would be left without a worker. */
 async function tryClaim(queue: Queue, orders: Orders, logger: Logger): Promise<Claim | null> {
   try {
     return await queue.claim();

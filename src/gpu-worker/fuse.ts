@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { backOffMs } from "./retry.ts";
 
-/** setTimeout overflows at 24.8 days; and an adjusted clock is noticed within a minute. */
+/** Checked every minute: setTimeout overflows after 24.8 days, and the clock may be adjusted. */
 const LONGEST_WAIT_MS = 60_000;
 const FIRST_RETRY_MS = 1_000;
 const SLOWEST_RETRY_MS = 60_000;
@@ -34,7 +34,7 @@ interface FuseDeps {
 
 /**
  * Deletes this process's own pod at a given instant, at once if that is past. It needs neither database nor Temporal,
- * so no pod bills for ever. It keeps the process alive and tries without end.
+ * so no pod bills without end. It keeps the process alive and tries without end.
  */
 export function lightFuse(settings: FuseSettings, { logger, onEnd }: FuseDeps): Fuse {
   const { endsAtMs, podId } = settings;

@@ -107,7 +107,7 @@ async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promi
     heartbeatMs: settings.heartbeatMs,
     sendLogs: logSender.send,
   });
-  // Fails when a result that could not be delivered is still in it: that file is kept.
+  // The directory stays if it still holds a result that could not be delivered.
   await rmdir(outputDir).catch(() => undefined);
   logger.info({ exit_code: exitCode }, "GPU worker ends");
   await logSender.close();

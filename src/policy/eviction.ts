@@ -72,7 +72,7 @@ function findExcess(settings: PolicySettings, observation: Observation, fleet: F
   if (spend === null) {
     return null;
   }
-  // The account's sum counts a worker of unknown price at the last known price; this must match it.
+  // The account's sum counts a worker of unknown price at the last known price, so this function uses the same price.
   const priceOf = ({ costPerHourUsd }: ObservedWorker) => costPerHourUsd ?? spend.priceUsd ?? 0;
   if (daily !== null && spend.todayUsd >= daily) {
     return { usdPerHour: Infinity, priceOf, reason: `DAILY_BUDGET_USD ${daily} reached, ${usd(spend.todayUsd)} today` };

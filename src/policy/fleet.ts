@@ -37,8 +37,8 @@ export function sortFleet(observation: Observation, ending: ReadonlySet<string>)
 }
 
 /**
- * Whether a worker counts in a decision. The pool cannot end an external worker, so one counts only while its heartbeats
- * come, and not in a pool that goes to zero, which would wait for it without end.
+ * Whether a worker counts in a decision. The pool cannot end an external worker. It counts only while its heartbeats
+ * come. It never counts in a pool that goes to zero, because that pool would wait for it without end.
  */
 export function isCapacity(settings: PolicySettings, observation: Observation, worker: ObservedWorker): boolean {
   if (worker.origin === "pool") {

@@ -14,7 +14,7 @@ export interface HealthVerdict {
 
 export interface Health {
   readonly verdicts: readonly HealthVerdict[];
-  /** Why some verdicts are held back; null: none is. */
+  /** Why some verdicts are held back; null: no verdict is held back. */
   readonly suspended: string | null;
 }
 

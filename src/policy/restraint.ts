@@ -12,7 +12,7 @@ export interface Suspicion {
 
 export interface Restrained {
   readonly verdicts: readonly Suspicion[];
-  /** Why the other suspicions wait; null: none does. */
+  /** Why the other verdicts are held back; null: no verdict is held back. */
   readonly held: string | null;
 }
 

@@ -25,9 +25,9 @@ export function isLate(settings: PolicySettings, observation: Observation, worke
 }
 
 /**
- * A sentence if most of the fleet is late together, else null: then the cause is not the workers. Half of the limit
- * counts as late, because last heartbeats lie apart: with the whole limit, the first worker would be ended alone, just
- * before the others become silent.
+ * Null, or a sentence if most of the fleet is late. Then the database or network is the cause. Half of the limit
+ * already counts as late: last heartbeats differ in time, so at the full limit the first worker would be ended before
+ * the others count.
  */
 export function massLateness(settings: PolicySettings, observation: Observation): string | null {
   const most = mostUnheard(observation, (worker) => isLate(settings, observation, worker));
@@ -53,10 +53,9 @@ export function afterMassSilence(settings: PolicySettings, seen: Observation): O
 }
 
 /**
- * A mass silence begins when most workers are silent for three quarters of GPU_IDLE_TIMEOUT_SEC, and ends when fewer are
- * late. Its end restarts every age, so a shorter silence must not begin one: lateness between two heartbeats would give
- * a dead worker its whole time again, each time. Workers that come back sooner are not ended: they are heard before the
- * limit.
+ * A mass silence begins after three quarters of GPU_IDLE_TIMEOUT_SEC and ends when fewer workers are late. Its end
+ * restarts all ages. A shorter silence must not do that, because a dead worker would get its full time again after each
+ * one.
  */
 export function massSilenceChange(settings: PolicySettings, seen: Observation): MassSilenceChange | null {
   if (seen.massSilenceSinceMs !== null) {

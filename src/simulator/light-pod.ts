@@ -65,7 +65,7 @@ function startLightPod(settings: GpuWorkerSettings, sharedFetch: typeof globalTh
       clearTimeout(timer);
     },
     kill() {
-      // Must come before the order, which would end the pod with an exit code instead of the signal.
+      // Set before the order: after it the pod would end with an exit code, not with the signal.
       end({ code: null, signal: "SIGKILL" });
       orders.stop("abandon", "the pod received SIGKILL");
     },

@@ -39,7 +39,7 @@ export function createPodLauncher({
       await rm(folder, { recursive: true, force: true }).catch(() => undefined);
       return exit;
     });
-    // After its end, another process may have the same pid.
+    // The pid may belong to another process by then.
     const signal = (pid: number, name: "SIGTERM" | "SIGKILL"): void => {
       if (startTime !== null && processStartTime(managed.pid) === startTime) {
         trySignal(pid, name);

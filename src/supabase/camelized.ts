@@ -5,7 +5,7 @@ export type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}
   ? `${Head}${Capitalize<CamelCase<Tail>>}`
   : S;
 
-/** The type that a schema answers once its declared fields have names in camelCase. */
+/** The output type of a schema, with its declared fields in camelCase. */
 export type Camelized<S> =
   S extends z.ZodObject<infer Shape>
     ? { readonly [K in keyof Shape as CamelCase<K & string>]: Camelized<Shape[K]> }

@@ -25,7 +25,7 @@ export interface LivingWorker {
   readonly taskType: string | null;
   /** Null: it has no pod that bills. */
   readonly billedFromMs: number | null;
-  /** Null: its pod bills still. */
+  /** Null: its pod still bills. */
   readonly billedToMs: number | null;
   readonly costPerHourUsd: number;
 }
@@ -34,7 +34,7 @@ export interface FleetStore {
   /** By age, the oldest first, past the server's limit of rows per answer. */
   getWorkers(filter?: WorkerFilter): Promise<WorkerRecord[]>;
   living(pool: string): Promise<LivingWorker[]>;
-  /** USD that a pool's pods have cost which no longer bill. */
+  /** Cost in USD of the pool's pods that no longer bill. */
   bookedCost(pool: string): Promise<number>;
   /** Books an external worker, which becomes active by its first heartbeat. Pods are booked by the pool alone. */
   createWorkerRecord(id: string, instanceType: string, pool?: string): Promise<WorkerRecord>;
@@ -64,7 +64,7 @@ const livingWorkers = z.array(
   })),
 );
 
-/** Workers as everyone but their lifecycle reads and reports them. Reads, writes and errors are as in taskStore. */
+/** Workers for every caller but their own workflow. Reads, writes and errors are as in taskStore. */
 export function fleetStore(database: Database): FleetStore {
   const client = database[TABLES];
   return {

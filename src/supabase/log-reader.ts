@@ -20,7 +20,7 @@ export interface LogFilter {
 export type LogRow = Omit<Row<"system_logs">, "metadata"> & { readonly metadata: Readonly<Record<string, unknown>> };
 
 const COLUMNS = "id, timestamp, source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata";
-/** A line with a lower id may become visible later, when its batch commits: so long the same ids are read again. */
+/** A batch may commit late, so lines with lower ids can appear. Ids are therefore read again for this long. */
 const LATE_MS = 10_000;
 
 export interface LogReader {

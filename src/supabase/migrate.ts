@@ -70,7 +70,7 @@ export async function appliedMigrations(databaseUrl: string): Promise<string[]> 
 }
 
 /**
- * The applied migrations that this program does not have at their place: another version of it made the database.
+ * Applied migrations that this program lacks or has in another position: another version of it made the database.
  * @returns their names; none where only the newest migrations are pending.
  */
 export async function misplacedMigrations(databaseUrl: string): Promise<string[]> {

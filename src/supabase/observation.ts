@@ -94,7 +94,7 @@ export interface ObserveRequest {
   readonly pollSec: number;
   /** The breaker's counts go back this far, and never beyond its last change. */
   readonly failureWindowMin: number;
-  /** Where there were fewer boots, the last so many of a day are counted instead. */
+  /** If the window has fewer boots, the newest boots of the last 24 hours are counted, up to this number. */
   readonly minBoots: number;
   /** Brings the account's spend; without it, and without `full`, the spend is null. */
   readonly spend: boolean;

@@ -142,7 +142,7 @@ function steering(database: Database): PoolSteering {
       return { own, environment };
     },
     async look(pool) {
-      // The length of a full pass and the breaker's window matter to no figure that people look at.
+      // Callers show figures that depend on none of these values.
       const unused = { pollSec: 30, failureWindowMin: 5, minBoots: 0 };
       const args = observeArguments(pool, { knownFleetHash: null, full: false, spend: true, ...unused });
       try {

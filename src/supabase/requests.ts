@@ -93,7 +93,7 @@ async function succeeded<T>(operation: string, request: Request<T>): Promise<Suc
     return answer;
   }
   const { message, code, details, hint } = answer.error;
-  // Only the details of a broken reference name the value; the answer of a count has no body, so no reason either.
+  // Only a broken reference's details name the value. A count has no body, hence no reason.
   const text = (code === FOREIGN_KEY_VIOLATION && details) || message || "no reason given";
   throw new DatabaseError(operation, answer.status, code ?? "", text, hint);
 }

@@ -21,7 +21,6 @@ export function lineOf(sourceId: string, level: Severity, message: string, metad
   return { timestamp, level, message, source_type: "orchestrator_gpu", source_id: sourceId, metadata };
 }
 
-/** Reads a line of pino's log. */
 export function readLine(sourceId: string, text: string): Line {
   let entry: Record<string, unknown>;
   try {

@@ -33,7 +33,7 @@ export async function janitor(input: JanitorInput): Promise<Record<string, strin
   return done;
 }
 
-/** The Temporal worker starts it too, once; here it comes back after a termination or a failed start. */
+/** Every Temporal worker starts it once. This call starts it again after a termination or a failed start. */
 async function restartNotifications({ taskQueue }: JanitorInput): Promise<string> {
   try {
     await startChild(notifications, {

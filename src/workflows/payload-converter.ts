@@ -11,7 +11,7 @@ export class Undecodable {
 
 /**
  * Never throws for a payload that is sent to a workflow. An error would fail the workflow task again and again, so one
- * signal could block a pool without end. Results of activities are our own; for them the default converter's error holds.
+ * signal could block a pool without end. Results of our activities still fail as usual.
  */
 export const payloadConverter: PayloadConverter = {
   toPayload: (value, context, hint) => defaultPayloadConverter.toPayload(value, context, hint),

@@ -2,7 +2,7 @@ import { Undecodable } from "./payload-converter.ts";
 
 /** Any client can send any JSON to a workflow. A parser checks every field and never throws. */
 export type Parsed<T> =
-  // surplus: the error's text for an unknown field; the known ones can be read.
+  // surplus: the error for an unknown field; the known fields could be read.
   { readonly ok: true; readonly value: T; readonly surplus?: string } | { readonly ok: false; readonly error: string };
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -13,7 +13,7 @@ describe("a Temporal worker that is killed again and again", () => {
   });
   afterAll(async () => await stack?.close());
 
-  it("invariant 1: loses no task and leaves no pod, between whatever writes it is killed", async () => {
+  it("invariant 1: loses no task and leaves no pod, whenever it is killed", async () => {
     const seed = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
     const steps = Array.from({ length: KILLS }, randomFrom(seed)).map((random) => 1 + Math.floor(random * 7));
     try {

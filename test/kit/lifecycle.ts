@@ -81,7 +81,7 @@ export function expectNoTwins(stack: TestStack, foreignPods: readonly string[] =
   expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
 }
 
-/** For the workers that are booked from now on. */
+/** Changes the spawn deadline of workers that are booked from now on. */
 export async function setSpawningTimeout(stack: TestStack, spawningTimeoutSec: number): Promise<void> {
   const pool = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
   await pool.executeUpdate(poolUpdates.reconfigure, { args: [{ spawningTimeoutSec }] });

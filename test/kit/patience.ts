@@ -1,5 +1,5 @@
 /**
- * How long a test waits for one condition before it fails and says which; far longer than a busy machine needs, and
+ * How long a test waits for one condition; then it fails and names it. Far longer than a busy machine needs, and
  * shorter than a test may take. expect.poll has it by default (vitest.config.ts).
  */
 export const PATIENCE_MS = 90_000;

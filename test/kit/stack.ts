@@ -72,7 +72,6 @@ export interface TestStack {
   startPool(input?: Readonly<Record<string, unknown>>): Promise<void>;
   /** Inserts tasks for this pool and returns their ids. */
   submit(count: number, params?: Readonly<Record<string, unknown>>): Promise<string[]>;
-  /** Rows of one SQL statement. */
   rows<T>(statement: string, values?: readonly unknown[]): Promise<T[]>;
   close(): Promise<void>;
 }

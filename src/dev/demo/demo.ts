@@ -41,11 +41,11 @@ export interface DemoOptions {
 
 export interface DemoScreen {
   line(text: string): void;
-  /** Shown in place where the terminal allows it. */
+  /** Overwrites its last line on a terminal. */
   progress(text: string): void;
 }
 
-/** Runs the main job from an empty queue to an empty fleet. @returns the exit code: 0 only if all of it is true. */
+/** Runs the main job from an empty queue to an empty fleet. @returns the exit code: 0 only if every check passed. */
 export async function runDemo({ keep, dataDir, signal, show }: DemoOptions): Promise<number> {
   const startedAt = Date.now();
   show.line("The demo's settings, as the environment variables that they are:");

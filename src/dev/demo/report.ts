@@ -8,7 +8,7 @@ import type { Simulator } from "../../simulator/simulator.ts";
 
 export interface DemoReport {
   readonly text: string;
-  /** Promises that the run did not keep; empty: all is well. */
+  /** Checks that failed; empty: none. */
   readonly faults: readonly string[];
 }
 

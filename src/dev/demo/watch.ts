@@ -62,7 +62,7 @@ function countWorkers(rows: readonly WorkerRecord[]): DemoView["workers"] {
   };
 }
 
-/** The one line that shows where everything stands. */
+/** The one line with tasks, workers and cost. */
 export function renderView(view: DemoView, total: number, elapsedSec: number): string {
   const { tasks, workers } = view;
   const done = tasks["Complete"] ?? 0;

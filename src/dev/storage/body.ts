@@ -22,7 +22,7 @@ function parseUserMetadata(text: string | null): Record<string, unknown> | null 
       return value as Record<string, unknown>;
     }
   } catch {
-    // Refused below, as is JSON that is no object.
+    // JSON that is no object is refused below, and so is this value.
   }
   throw storageErrors.invalidRequest("metadata must be a JSON object");
 }

@@ -20,7 +20,9 @@ import { perform } from "./perform.ts";
 import { beginPool, carriedOn, messagesSettled, type PoolState, settledWhileOpen, statusOf } from "./state.ts";
 import { startWorkers } from "./workers.ts";
 
-/** Events. The server suggests a new run much later, but a replay reads all of them, as after an eviction from the cache. */
+/**
+ * Continue as new after this many events. The server suggests it much later, but each replay reads the whole history.
+ */
 const LONG_HISTORY = 1_000;
 
 /**

@@ -68,7 +68,7 @@ function settingsOf({ pool, settings }: PoolState): PoolSettingsAnswer {
   return { pool, settings };
 }
 
-/** An update that a pool refuses while it shuts down. */
+/** Registers an update that is refused during a shutdown. */
 function whileOpen<T, Answer>(state: PoolState, parse: Parse<T>, act: (value: T) => Promise<Answer>) {
   return update((payload) => {
     const parsed = parse(payload);

@@ -62,7 +62,7 @@ export async function messagesSettled({ inbox }: PoolState): Promise<void> {
   await condition(() => inbox.isEmpty() && allHandlersFinished());
 }
 
-/** As messagesSettled, but answers false as soon as the pool closes: then its run must not end. */
+/** Like messagesSettled, but false once the pool closes, because then the run must not end. */
 export async function settledWhileOpen(state: PoolState): Promise<boolean> {
   await condition(() => state.closing || (state.inbox.isEmpty() && allHandlersFinished()));
   return !state.closing;

@@ -14,7 +14,7 @@ type Acquired = Pick<WorkerRow, "status" | "podId">;
 /**
  * One billed pod per worker: a name is posted again only after a definite refusal. After an unclear answer the
  * provider's list decides. A pod that it shows is adopted; if none appears in time, the name is burned and the worker
- * ends. An order ends the wait between two requests, but no request that is under way.
+ * ends. An order ends the pause between two requests. It does not cancel a running request.
  * @returns status spawning with the pod's id (null: an order came first), or another status that the row has now.
  */
 export async function acquirePod(life: Life, row: WorkerRow, timings: WorkerTimings): Promise<Acquired> {
@@ -22,7 +22,7 @@ export async function acquirePod(life: Life, row: WorkerRow, timings: WorkerTimi
   const backoff = createBackoff(life, Date.now() + timings.spawningTimeoutSec * 1000);
   let current = row;
   for (;;) {
-    // An active row too: the first heartbeat came before the answer, and the row still needs its pod's id.
+    // An active row also comes here: its first heartbeat preceded the answer, so its pod's id is missing.
     if (current.postState === "posting" && (current.status === "spawning" || current.status === "active")) {
       return await settle(life, current, timings);
     }
@@ -117,7 +117,7 @@ async function settle(life: Life, posting: WorkerRow, timings: WorkerTimings): P
   }
 }
 
-/** Not if the first heartbeat has come meanwhile. */
+/** The deadline has no effect if the first heartbeat came meanwhile. */
 async function giveUp({ id, activities }: Life, reason: string): Promise<Acquired> {
   const { outcome } = await activities.failWorker(id, "host_lost", reason, { onlyIfSpawning: true });
   return { status: outcome === "refused_ready" ? "active" : "error", podId: null };

@@ -20,7 +20,7 @@ export async function boot(life: Life, timings: WorkerTimings): Promise<WorkerSt
     if (woken) {
       return "active";
     }
-    // A fired timer is a question: this process may have been away while the pod booted.
+    // The timer alone proves nothing: this process may have been away while the pod booted.
     if (life.podId !== null) {
       await checkBoot(life.id, life.podId);
     }

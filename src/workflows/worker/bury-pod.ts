@@ -3,7 +3,7 @@ import type { WorkerTimings } from "../../contract/inputs.ts";
 import { podActivities } from "./activities.ts";
 import { enter, type Life, show } from "./life.ts";
 
-/** Complete lists, a lag apart, that must lack the pod. */
+/** How many complete lists in a row, a lag apart, must not contain the pod. */
 const NEEDED_ABSENCES = 2;
 
 /**

@@ -17,15 +17,15 @@ export interface Life {
   readonly activities: WorkerActivities;
   phase: WorkerPhase;
   podId: string | null;
-  /** The next one to carry out. */
+  /** The order to carry out next. */
   order: Order | null;
-  /** Its first heartbeat came. */
+  /** The first heartbeat has come. */
   ready: boolean;
-  /** It holds no task any more. */
+  /** The worker holds no task any more. */
   released: boolean;
-  /** Its task may take as long as it makes progress. */
+  /** The drained worker's task may take as long as it makes progress. */
   drainsWithoutDeadline: boolean;
-  /** Its row as the last order left it; null: it must be read. */
+  /** The worker's row as the last order left it; null: it must be read. */
   row: WorkerRow | null;
 }
 

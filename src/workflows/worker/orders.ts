@@ -9,7 +9,7 @@ import {
 import type { Life, Order, WorkerStatus } from "./life.ts";
 import { parseDrainOrder, parseTerminateOrder, parseVerdict } from "./parse-orders.ts";
 
-/** Everything that the pool or an operator can say to a worker's workflow and ask of it. */
+/** Handlers of all signals and queries of a worker's workflow. */
 export function handleSignals(life: Life): void {
   setHandler(workerQueries.phase, () => life.phase);
   setHandler(workerSignals.ready, () => void (life.ready = true));

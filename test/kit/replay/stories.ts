@@ -14,7 +14,7 @@ interface Story {
   readonly play: (stage: Stage) => Promise<readonly WorkflowHandle[]>;
 }
 
-/** One booking of two workers, their work, and the way back to none, with operators talking meanwhile. */
+/** One booking of two workers, their work, and the way back to none, while operators send messages. */
 async function mainJob(stage: Stage, input: { maxHistoryLength?: number } = {}) {
   stage.plans.push(stage.planOf([spawn(2)]));
   const pool = await stage.startPool(input);

@@ -23,7 +23,10 @@ export function withKit(
   };
 }
 
-/** Runs the real `temporal` command and answers what it printed. @throws Error with what it said, when it fails */
+/**
+ * Runs the real `temporal` command and answers what it printed.
+ * @throws Error with the command's output, if it fails
+ */
 export async function cli(...args: string[]): Promise<string> {
   const { exitCode, stdout, stderr } = await runTemporal(args);
   if (exitCode !== 0) {

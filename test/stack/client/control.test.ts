@@ -134,7 +134,7 @@ describe("without a controller", () => {
     });
   });
 
-  it("explain reads the journal, and says that", async () => {
+  it("explain reads the journal and reports it", async () => {
     const { stdout, stderr } = await runOk("explain");
     expect(stderr).toContain(`pool ${stack.pool} does not answer: its workflow is completed; this is its journal`);
     expect(stdout).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ {2}min: .*\n {22}spawn 1$/m);

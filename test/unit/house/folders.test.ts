@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
 const MAX_FILES = 25;
-/** Lists that only grow: nobody looks for a file there by its name alone. */
+/** Lists that only grow: files there are not looked for by name. */
 const EXEMPT = new Set(["sql", "test/replay/histories"]);
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));

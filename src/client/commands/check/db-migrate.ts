@@ -30,7 +30,7 @@ export function addDbCommand(program: Command, context: Context): void {
         };
       });
       if (drift.length > 0) {
-        // An older text of an applied migration, or a change by hand: both would go unseen.
+        // Without this check, an edited migration or a change by hand would not be noticed.
         notices.push(
           `the schema is not what the migrations make, differences: ${drift.length}; see gpu-pool db verify`,
         );

@@ -77,7 +77,7 @@ interface Setting {
   readonly isOwn: boolean;
 }
 
-/** A table of settings. @param names of those to show; null: all. */
+/** @param names of the settings to show; null: all. */
 export function renderSettings(
   { values, own }: { readonly values: object; readonly own: SettingsView["own"] },
   names: readonly string[] | null,

@@ -74,7 +74,10 @@ async function inputOf(context: Context, execution: Run): Promise<Partial<GpuPoo
   }
 }
 
-/** Equal settings were applied, as of a cron job whose last run is late. @throws ClientError when others were given */
+/**
+ * If the other round has the same settings, they were applied, as with a late cron job.
+ * @throws ClientError when others were given
+ */
 function refuseOtherConfig(pool: string, config: GivenSettings, applied: GivenSettings): void {
   if (Object.keys(config).length > 0 && !isDeepStrictEqual(JSON.parse(JSON.stringify(config)), applied)) {
     throw new ClientError(

@@ -5,7 +5,7 @@ import { type Context, poolName, type PoolOptions } from "../../context.ts";
 import { updatePool } from "../../pool-workflow.ts";
 import { describeIntent } from "../../render/intent.ts";
 
-/** Gives a subcommand that takes nothing but the pool's name its action: the order, and what holds from now on. */
+/** Gives a subcommand without arguments its action: it sends the order and prints the new intent. */
 export function orderAction(command: Command, context: Context, order: UpdateDefinition<Intent>): void {
   command.action(async (options: PoolOptions) => {
     const pool = poolName(context, options);

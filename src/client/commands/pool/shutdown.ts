@@ -42,7 +42,7 @@ export function addShutdownCommand(program: Command, context: Context): void {
   ]);
 }
 
-/** A pool that shuts down already takes no second order: its intent is answered. */
+/** A pool that shuts down refuses a second order, so its intent is printed instead. */
 async function orderShutdown(context: Context, pool: string): Promise<Intent> {
   const asked = await askPool(context.connections, pool, poolQueries.status);
   if (asked.state === "not_running") {
