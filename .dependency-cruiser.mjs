@@ -5,23 +5,23 @@ const ROOMS = {
   workflows: ["contract"],
   config: ["contract"],
   logger: [],
-  process: ["logger"],
-  runpod: ["config", "contract", "logger", "policy"],
-  supabase: ["config", "contract", "logger", "policy"],
-  activities: ["config", "contract", "logger", "policy", "runpod", "supabase"],
+  process: [],
+  runpod: [],
+  supabase: ["contract", "policy"],
+  activities: ["config", "contract", "policy", "runpod", "supabase"],
   // The room and its entry, src/worker.ts. It bundles the workflows by their path and never imports them.
-  worker: ["activities", "config", "contract", "logger", "policy", "runpod", "supabase"],
+  worker: ["activities", "config", "contract", "logger", "runpod", "supabase"],
   // It runs alone in a pod.
   "gpu-worker": [],
   simulator: ["gpu-worker", "process"],
-  dev: ["config", "contract", "gpu-worker", "logger", "process", "simulator", "supabase"],
+  dev: ["contract", "gpu-worker", "process", "simulator", "supabase"],
   client: ["activities", "config", "contract", "dev", "logger", "policy", "process", "runpod", "supabase"],
 };
 
 /** Rooms within rooms, by path below src/: what they may import of their own house. */
 const INNER_ROOMS = {
   "client/render": ["client/render", "contract", "policy"],
-  "dev/servers": ["dev/servers", "logger", "process"],
+  "dev/servers": ["dev/servers", "process"],
   "dev/storage": ["dev/storage", "dev/gateway/auth"],
   "dev/gateway": ["dev/gateway", "dev/storage"],
   "workflows/pool": ["workflows/pool", "workflows/worker", "workflows/summarised", "workflows/payloads", "contract"],
@@ -30,7 +30,7 @@ const INNER_ROOMS = {
 
 /** Packages that a room without I/O may use. */
 const PURE_ROOMS = {
-  contract: ["@temporalio/common", "@temporalio/workflow"],
+  contract: ["@temporalio/common"],
   policy: [],
   workflows: ["@temporalio/common", "@temporalio/workflow"],
 };
@@ -118,6 +118,13 @@ export default {
       from: { path: below([room]) },
       to: { pathNot: ["^src/", ...packages.map((name) => `(^|/)node_modules/${name}/`)] },
     })),
+    {
+      name: "edge-functions-stand-alone",
+      comment: "Edge functions run at Supabase, without the sources of src/.",
+      severity: "error",
+      from: { path: "^supabase/functions/" },
+      to: { path: "^src/" },
+    },
     {
       name: "tests-stand-alone",
       comment: "What several tests share is in test/kit/.",

@@ -1,6 +1,6 @@
 // An oxlint plugin, because the rule func-style cannot be limited to the top level.
 
-/** @param {any} declaration */
+/** A constant with a type of its own is exempt, because the type is its contract. @param {any} declaration */
 function isArrow({ id, init }) {
   return init?.type === "ArrowFunctionExpression" && id.typeAnnotation == null;
 }

@@ -55,7 +55,7 @@ describe("a GPU worker that dies in the middle of a task", () => {
   /** Submits one task and waits until a pod works on it. */
   async function meetAtWork() {
     // Long enough to find the worker busy between its first progress report, after two seconds, and its end.
-    const ids = await stack.submit(1, { ...LONG, frames: 1000, width: 1024, height: 768 });
+    const ids = await stack.submit(1, { ...LONG, frames: 1000, width: 640, height: 576 });
     const holder = async () =>
       (
         await stack.rows<{ worker_id: string }>(
