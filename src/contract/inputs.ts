@@ -48,11 +48,14 @@ export interface GpuWorkerResult {
   readonly reason: string | null;
 }
 
+export const WORKER_STATUSES = ["spawning", "active", "terminating", "terminated", "error"] as const;
+export type WorkerStatus = (typeof WORKER_STATUSES)[number];
+
 /** A worker's row as its lifecycle workflow sees it; ages count from nowMs, the database's clock. */
 export interface WorkerRow {
   readonly nowMs: number;
   readonly id: string;
-  readonly status: "spawning" | "active" | "terminating" | "terminated" | "error";
+  readonly status: WorkerStatus;
   readonly podId: string | null;
   readonly postState: "posting" | "posted" | "burned" | null;
   readonly postedMs: number | null;

@@ -1,5 +1,6 @@
 /** closing: the pool drains, and its workflow ends when no pod is left; a new start begins as normal. */
-export type Mode = "normal" | "draining" | "paused" | "closing";
+export const MODES = ["normal", "draining", "paused", "closing"] as const;
+export type Mode = (typeof MODES)[number];
 
 /** The operators' wishes for a pool, as its row holds them. */
 export interface Intent {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { WorkerStatus } from "../contract/inputs.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 import { DatabaseError } from "./database-error.ts";
@@ -6,7 +7,6 @@ import { answerOf, readAll, shaped } from "./requests.ts";
 import { type Change, type Row, TABLES } from "./tables.ts";
 
 export type WorkerRecord = Row<"workers">;
-export type WorkerStatus = "spawning" | "active" | "terminating" | "terminated" | "error";
 
 export interface WorkerFilter {
   readonly status?: readonly WorkerStatus[];

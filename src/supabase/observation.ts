@@ -1,11 +1,12 @@
 import { z } from "zod";
-import type { Intent } from "../contract/intent.ts";
+import { WORKER_STATUSES } from "../contract/inputs.ts";
+import { type Intent, MODES } from "../contract/intent.ts";
 import type { Observation, ObservedWorker } from "../policy/observation.ts";
 import { camelized } from "./camelized.ts";
 
 export const intent: z.ZodType<Intent> = camelized(
   z.object({
-    mode: z.enum(["normal", "draining", "paused", "closing"]),
+    mode: z.enum(MODES),
     hold: z.number().nullable(),
     hold_until_ms: z.number().nullable(),
     version: z.number(),
@@ -14,7 +15,7 @@ export const intent: z.ZodType<Intent> = camelized(
 
 const worker = z.object({
   id: z.string(),
-  status: z.enum(["spawning", "active", "terminating", "terminated", "error"]),
+  status: z.enum(WORKER_STATUSES),
   origin: z.enum(["pool", "external"]),
   pod_id: z.string().nullable(),
   boot_stage: z.string(),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { CreatedPod } from "../contract/activities.ts";
-import type { WorkerRow } from "../contract/inputs.ts";
+import { WORKER_STATUSES, type WorkerRow } from "../contract/inputs.ts";
 import type { DrainOrder, Evidence, LeaseCause } from "../contract/worker-api.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
@@ -9,7 +9,7 @@ const row: z.ZodType<LoadedWorker> = camelized(
   z.object({
     now_ms: z.number(),
     id: z.string(),
-    status: z.enum(["spawning", "active", "terminating", "terminated", "error"]),
+    status: z.enum(WORKER_STATUSES),
     pod_id: z.string().nullable(),
     post_state: z.enum(["posting", "posted", "burned"]).nullable(),
     posted_ms: z.number().nullable(),

@@ -1,7 +1,8 @@
 import { condition } from "@temporalio/workflow";
 import type { WorkerTimings } from "../../contract/inputs.ts";
 import { checkBoot } from "./activities.ts";
-import type { Life, WorkerStatus } from "./life.ts";
+import type { Life } from "./life.ts";
+import type { WorkerStatus } from "../../contract/inputs.ts";
 import { carryOut, takeOrder } from "./orders.ts";
 
 /** Waits for the first heartbeat, an order, or the spawn deadline, which counts from the last boot stage. */

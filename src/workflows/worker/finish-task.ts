@@ -1,6 +1,7 @@
 import { condition } from "@temporalio/workflow";
 import type { WorkerTimings } from "../../contract/inputs.ts";
-import { enter, type Life, type Order, type WorkerStatus } from "./life.ts";
+import { enter, type Life, type Order } from "./life.ts";
+import type { WorkerStatus } from "../../contract/inputs.ts";
 import { carryOut, takeOrder } from "./orders.ts";
 
 /**

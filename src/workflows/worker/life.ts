@@ -5,8 +5,6 @@ import { POD_ID, WORKER_PHASE } from "../../contract/search-attributes.ts";
 import type { WorkerPhase, WorkerSignal } from "../../contract/worker-api.ts";
 import { workerActivities } from "./activities.ts";
 
-export type WorkerStatus = WorkerRow["status"];
-
 /** A signal that ends the worker, if its row agrees. */
 export type Order = Exclude<WorkerSignal, { readonly name: "ready" | "released" }>;
 

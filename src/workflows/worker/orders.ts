@@ -6,7 +6,8 @@ import {
   workerQueries,
   workerSignals,
 } from "../../contract/worker-api.ts";
-import type { Life, Order, WorkerStatus } from "./life.ts";
+import type { Life, Order } from "./life.ts";
+import type { WorkerStatus } from "../../contract/inputs.ts";
 import { parseDrainOrder, parseTerminateOrder, parseVerdict } from "./parse-orders.ts";
 
 /** Handlers of all signals and queries of a worker's workflow. */

@@ -1,6 +1,7 @@
 import { condition } from "@temporalio/workflow";
 import type { WorkerRow, WorkerTimings } from "../../contract/inputs.ts";
-import type { Life, Order, WorkerStatus } from "./life.ts";
+import type { Life, Order } from "./life.ts";
+import type { WorkerStatus } from "../../contract/inputs.ts";
 import { carryOut, takeOrder } from "./orders.ts";
 
 /** Sleeps until an order comes that the row does not refuse, or the maximum lifetime has passed. */
