@@ -1,16 +1,32 @@
--- How every function, table and view of this project gets its rights: by one call directly under its definition. Each
--- call revokes first, because hosted projects may grant everything on new objects to anon and authenticated. An object
--- without a call is closed in our own stack, and test/stack/security/catalog.test.ts fails where it is open elsewhere.
+-- Each function, table and view gets its rights by one call directly under its definition. Each call revokes first,
+-- because hosted projects may grant everything on new objects to anon and authenticated. An object without a call is
+-- closed in our own stack, and test/stack/security/catalog.test.ts fails where it is open elsewhere.
 
--- Lets the service role execute a function, and nobody else.
+-- Grants the function to the service role alone. Its comment marks it as ours: a function with the same name and without
+-- the mark is an older orchestrator's, and a call might reach it, so it is closed.
 create or replace function grant_to_service(p_function regprocedure) returns void
 language plpgsql set search_path = public, pg_temp as $$
+declare
+  mark constant text := 'Function of gpu-pool.';
+  old regprocedure;
 begin
   execute format('revoke all on function %s from public, anon, authenticated, service_role', p_function);
   execute format('grant execute on function %s to service_role', p_function);
+  execute format('comment on function %s is %L', p_function, mark);
+  for old in
+    select o.oid::regprocedure
+    from pg_proc own join pg_proc o on o.proname = own.proname and o.pronamespace = own.pronamespace
+    where own.oid = p_function and obj_description(o.oid, 'pg_proc') is distinct from mark
+      and pg_has_role(o.proowner, 'usage')
+      and (has_function_privilege('anon', o.oid, 'execute') or has_function_privilege('authenticated', o.oid, 'execute'))
+    order by 1
+  loop
+    execute format('revoke all on routine %s from public, anon, authenticated', old);
+    raise notice 'function % was closed to public, anon and authenticated: it has the name of one of ours', old;
+  end loop;
 end $$;
 
--- Lets every caller execute a function, also with the public key. Such a function checks its caller's credential itself.
+-- Grants the function to every caller, also with the public key. Such a function checks its caller's credential itself.
 create or replace function grant_to_everyone(p_function regprocedure) returns void
 language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -18,7 +34,7 @@ begin
   execute format('grant execute on function %s to anon, authenticated', p_function);
 end $$;
 
--- Lets the service role read and write a table, and nobody else.
+-- Grants reading and writing the table to the service role alone.
 create or replace function secure_table(p_table regclass) returns void
 language plpgsql set search_path = public, pg_temp as $$
 declare
@@ -36,7 +52,7 @@ begin
   end loop;
 end $$;
 
--- Lets the service role read a view, and nobody else.
+-- Grants reading the view to the service role alone.
 create or replace function secure_view(p_view regclass) returns void
 language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -44,7 +60,7 @@ begin
   execute format('grant select on table %s to service_role', p_view);
 end $$;
 
--- They run with the rights of their caller, and only migrations call them.
+-- Only migrations call these functions; no role may.
 revoke all on function grant_to_service(regprocedure), grant_to_everyone(regprocedure), secure_table(regclass),
   secure_view(regclass) from public, anon, authenticated, service_role;
 

@@ -82,11 +82,13 @@ const FORGOTTEN = `
   create sequence forgotten_sequence;
   create function forgotten_function() returns int language sql security definer as 'select 1';`;
 
+const RELATION_RIGHTS = ["select", "insert", "update", "delete", "truncate", "references", "trigger", "maintain"];
+
 /** A role's rights on the objects that no migration granted, in words. */
 function rightsOnForgotten(role: string): string {
   return `
   select c.relname || ' ' || r.name as name
-  from pg_class c, unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger', 'maintain']) as r (name)
+  from pg_class c, unnest(array['${RELATION_RIGHTS.join("', '")}']) as r (name)
   where c.relname in ('forgotten_table', 'forgotten_view') and has_table_privilege('${role}', c.oid, r.name)
   union all
   select c.relname || ' usage' from pg_class c
@@ -95,6 +97,15 @@ function rightsOnForgotten(role: string): string {
   union all
   select 'forgotten_function execute' where has_function_privilege('${role}', 'forgotten_function()', 'execute')`;
 }
+
+const ALL_RIGHTS_ON_FORGOTTEN = [
+  ...["forgotten_table", "forgotten_view"].flatMap((relation) =>
+    RELATION_RIGHTS.map((right) => `${relation} ${right}`),
+  ),
+  "forgotten_function execute",
+  "forgotten_sequence usage",
+  "forgotten_table_id_seq usage",
+].toSorted();
 
 describe.each([
   { where: "of our own stack", open: createTestDatabase },
@@ -139,7 +150,7 @@ describe.each([
     expect(loose).toEqual([]);
     const definers = await names(`${SIGNATURE} ${OUR_FUNCTIONS} and p.prosecdef`);
     expect(definers).toEqual(expect.arrayContaining(WORKER_FUNCTIONS));
-    expect(definers).not.toEqual(expect.arrayContaining(GRANTING_FUNCTIONS.slice(0, 1)));
+    expect(definers.filter((name) => GRANTING_FUNCTIONS.includes(name))).toEqual([]);
   });
 
   it("put row-level security on every table, and let views read with the caller's rights", async () => {
@@ -190,11 +201,21 @@ describe.each([
     ).toEqual([]);
   });
 
+  it("let the service role select from every view, and do nothing else with it", async () => {
+    const views = `select relname as name ${OUR_RELATIONS} and relkind in ('v', 'm')`;
+    expect((await names(views)).length).toBeGreaterThan(8);
+    expect(await names(`${views} and not has_table_privilege('service_role', c.oid, 'select')`)).toEqual([]);
+    const more = await names(`${views}
+      and (has_table_privilege('service_role', c.oid, 'insert, update, delete, truncate, references, trigger, maintain')
+        or has_any_column_privilege('service_role', c.oid, 'insert, update, references'))`);
+    expect(more).toEqual([]);
+  });
+
   it("are closed on a new object without grants in our own stack, and open in a project with automatic grants", async () => {
     await database.sql.query(FORGOTTEN);
-    const isOpen = open === databaseWithAutomaticGrants;
+    const expected = open === databaseWithAutomaticGrants ? ALL_RIGHTS_ON_FORGOTTEN : [];
     for (const role of ["anon", "authenticated"]) {
-      expect((await names(rightsOnForgotten(role))).length > 0).toBe(isOpen);
+      expect(await names(rightsOnForgotten(role))).toEqual(expected);
     }
     await database.sql.query(
       `select grant_to_service('forgotten_function()'), secure_table('forgotten_table'), secure_view('forgotten_view');
@@ -203,5 +224,45 @@ describe.each([
     for (const role of ["anon", "authenticated"]) {
       expect(await names(rightsOnForgotten(role))).toEqual([]);
     }
+  });
+});
+
+describe("a function of an older orchestrator that has the name of one of ours", () => {
+  const OLDER = ["claim_task(uuid)", "journal(text)", "worker_heartbeat(text)"];
+  const ROLES = ["anon", "authenticated", "public"];
+  let database: TestDatabase;
+  const notices: string[] = [];
+  beforeAll(async () => {
+    database = await createEmptyDatabase();
+    await database.sql.query(AUTOMATIC_GRANTS);
+    for (const signature of [...OLDER, "their_own(text)"]) {
+      await database.sql.query(`create function ${signature} returns int language sql as 'select 1';
+        grant execute on function ${signature} to public, anon, authenticated, service_role`);
+    }
+    await migrate(database.databaseUrl, (notice) => notices.push(notice));
+  });
+  afterAll(() => database?.drop());
+
+  const allowed = async (signature: string, roles: readonly string[]) => {
+    const { rows } = await database.sql.query<{ role: string }>(
+      `select role from unnest($2::text[]) as r (role) where has_function_privilege(role, $1, 'execute')`,
+      [signature, roles],
+    );
+    return rows.map(({ role }) => role);
+  };
+
+  it.each(OLDER)("is closed to all but the service role, and a notice names it: %s", async (signature) => {
+    expect(await allowed(signature, ROLES)).toEqual([]);
+    expect(await allowed(signature, ["service_role"])).toEqual(["service_role"]);
+    expect(notices.filter((notice) => notice.includes(signature))).toEqual([
+      `function ${signature} was closed to public, anon and authenticated: it has the name of one of ours`,
+    ]);
+  });
+
+  it("leaves our own signatures and the functions of other names as they are", async () => {
+    for (const signature of ["claim_task(text)", "func_claim_available_task(text)", "their_own(text)"]) {
+      expect(await allowed(signature, ["anon", "authenticated"])).toEqual(["anon", "authenticated"]);
+    }
+    expect(notices.filter((notice) => notice.startsWith("function"))).toHaveLength(OLDER.length);
   });
 });
