@@ -37,7 +37,7 @@ exception when foreign_key_violation then
   execute clause || ' not valid';
 end $$;
 
--- The last block of this file reads the answer, when the column exists in any case.
+-- Asked before this file adds the column gate. The last block of this file reads the answer.
 select set_config('gpu_pool.adopting', (to_regclass('public.tasks') is not null and not exists (
   select from pg_attribute where attrelid = to_regclass('public.tasks') and attname = 'gate' and not attisdropped))::text, true);
 
@@ -221,8 +221,8 @@ comment on column tasks.attempts is
   'Attempts that count. A claim raises it; it is lowered again when the task did not cause the end of the attempt.';
 select secure_table('tasks');
 
--- Every CHECK of tasks and task_attempts makes claims and completions slower: Postgres parses it again in each
--- statement that writes. It parses a domain once per session. The triggers of tasks check the values of tasks.
+-- Postgres parses a CHECK again in each statement that writes, which slows claims and completions; a domain is parsed
+-- once per session. So triggers check tasks, and a domain checks causes.
 do $$
 begin
   if to_regtype('attempt_cause') is null then

@@ -1,5 +1,5 @@
--- Where notifications are sent, and which are due. A trigger writes a notification in the transaction in which the
--- event happens; a workflow delivers it.
+-- Where notifications are sent, which are due, and what writes them. A trigger writes a notification in the transaction
+-- in which the event happens; a workflow delivers it.
 
 create table if not exists notification_endpoints (
   id uuid primary key default gen_random_uuid(),
@@ -69,3 +69,29 @@ language sql security definer set search_path = public, pg_temp as $$
       'error', left(p_task.error_message, 2000)))
 $$;
 select grant_to_service('notify_task_ended(tasks)');
+
+-- A task whose parent has failed is inserted as Failed, so tasks_stopped never sees it.
+create or replace function tasks_born_failed() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  perform notify_task_ended(new);
+  return null;
+end $$;
+select grant_to_service('tasks_born_failed()');
+create or replace trigger tasks_born_failed after insert on tasks for each row
+when (new.status = 'Failed')
+execute function tasks_born_failed();
+
+-- An event of the journal is an alert of its pool if its kind is alert or begins with "alert.".
+create or replace function pool_events_notify() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  perform notify_endpoints('pool.alert', null, new.pool, jsonb_build_object(
+    'pool', new.pool, 'alert', new.kind, 'reason', new.reason, 'at', new.at, 'worker_id', new.worker_id,
+    'task_id', new.task_id, 'details', new.details));
+  return null;
+end $$;
+select grant_to_service('pool_events_notify()');
+create or replace trigger pool_events_notify after insert on pool_events for each row
+when (new.kind = 'alert' or starts_with(new.kind, 'alert.'))
+execute function pool_events_notify();

@@ -2,7 +2,7 @@
 -- follow the rules of leases, of ended tasks and of a worker's status. Our own functions run as the owner and are not
 -- affected.
 
--- Keeps a status that a program reports of a worker as evidence, and journals it when it is new.
+-- If a status that a program reports about a worker is new, stores it as evidence and journals it.
 create or replace function note_reported_status(p_worker_id text, p_status text) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -90,8 +90,8 @@ begin
 end $$;
 select grant_to_service('lease_directly(tasks, text)');
 
--- A task that does not exist yet has no lease. If it began In Progress, nothing would ever release it. A task that
--- exists is the update of an upsert.
+-- A new task has no lease, so nothing would ever release it if it began In Progress. An existing row here is an upsert;
+-- its update trigger decides.
 create or replace function tasks_added_directly() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
@@ -172,11 +172,11 @@ begin
     p_new.worker_id := null;
     p_new.generation_started_at := null;
     if p_new.error_details is distinct from p_old.error_details or p_new.error_message is distinct from p_old.error_message then
-      -- Given back with an error: one failed attempt. The third one fails the task.
+      -- Given back with an error: one failed attempt. The last one that may fail ends the task.
       p_new.error_message := coalesce(nullif(p_new.error_message, p_old.error_message), p_new.error_details);
       update task_attempts set ended_at = now(), cause = 'task_error', error = left(p_new.error_message, 4000)
       where task_id = p_old.id and attempt = lease.attempt;
-      if p_old.attempts >= 3 then
+      if p_old.attempts >= attempt_limit() then
         p_new.status := 'Failed';
         p_new.worker_id := p_old.worker_id;
       end if;

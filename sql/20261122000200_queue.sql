@@ -1,8 +1,7 @@
 -- Admission is decided at each write, so that a claim only takes the first entry of one index.
 
--- Whether a project has a limit or a pause, so that its row must be locked to decide about a gate. The answer false
--- stays true until this transaction ends, because a change of limit or pause waits for it. During such a change the
--- answer is true.
+-- True if the project has a limit or a pause, or if one is being changed; then a gate may only be decided with its row
+-- locked. The answer false stays right until the transaction ends, because a change of limit or pause waits for it.
 create or replace function project_is_gated(p_project uuid) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -155,8 +154,8 @@ end $$;
 select grant_to_service('tasks_guard()');
 create or replace trigger tasks_guard before update on tasks for each row execute function tasks_guard();
 
--- Ends a delegated parent when all its sub-tasks have ended. Its row is locked first, and a later statement looks at
--- its sub-tasks: so if two sub-tasks end at the same time, one of the two transactions sees both.
+-- Ends a delegated parent when all its sub-tasks have ended. The parent is locked before its sub-tasks are read, so of
+-- two transactions that end at once, the later one sees both.
 create or replace function settle_parent(p_parent uuid) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -193,8 +192,8 @@ end $$;
 select grant_to_service('settle_parent(uuid)');
 
 -- Runs in the transaction that ends a task, gives it back or makes it wait for its sub-tasks. It ends the lease, opens
--- or fails the tasks that waited, passes the task's place in a limit on, and writes notifications. One query finds what
--- there is to do; for most tasks it is nothing.
+-- or fails the tasks that waited, gives the task's place in the limit to the next held task, and writes notifications.
+-- One query finds what there is to do; for most tasks it is nothing.
 create or replace function tasks_stopped() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -320,7 +319,7 @@ begin
   end if;
   select count(distinct worker_id) into killed from task_attempts
   where task_id = lease.task_id and cause = 'worker_died';
-  if p_permanent or (counts and task.attempts >= 3) or killed >= 2 then
+  if p_permanent or (counts and task.attempts >= attempt_limit()) or killed >= 2 then
     update tasks
     set status = 'Failed', generation_processed_at = now(),
       error_message = case when killed >= 2 and p_cause = 'worker_died'

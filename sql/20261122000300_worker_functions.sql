@@ -1,7 +1,7 @@
 -- Functions that a GPU worker calls with its own credential, the opaque token in the header x-worker-token.
 
--- Returns the lease of this call and locks its worker's row first. Everywhere the order of locks is: workers, attempts,
--- tasks.
+-- Returns the lease of this call and locks its worker's row first. Lock order in all functions of workers and of the
+-- pool: workers, attempts, tasks.
 create or replace function lock_lease(p_task_id uuid, p_lease_token uuid) returns task_attempts
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare

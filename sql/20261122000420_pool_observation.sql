@@ -49,7 +49,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('pool_fleet_hash(text)');
 
--- Everything a decision is made from, at one time of one clock. p_full also renews the pool's record of unbroken
+-- All inputs of a decision, read in one call and timed by one clock. p_full also renews the pool's record of unbroken
 -- observation. Without it, the answer omits the fleet if its hash equals p_known_fleet, and the spend unless p_spend
 -- asks for it. The breaker's counts are those of the last p_failure_window_min minutes, or of the last p_min_boots
 -- boots within a day where these are more: in a small pool, boots fail one after the other, each at its spawn deadline.

@@ -39,7 +39,7 @@ select secure_table('worker_diagnostics');
 -- Diagnostics of one worker, newest first.
 create index if not exists worker_diagnostics_worker on worker_diagnostics (worker_id, id desc);
 
--- The time of a log line. The time of arrival replaces one that is unreadable or in the future.
+-- The time of a log line. An unreadable or future time becomes the time of arrival.
 create or replace function log_time(p_text text) returns timestamptz
 language plpgsql stable set search_path = public, pg_temp as $$
 begin

@@ -34,7 +34,8 @@ left join (
 left join worker_costs c on c.worker_id = a.worker_id
 group by t.id;
 comment on view task_costs is
-  'What each task has cost, in USD: its share, by time, of the cost of each worker that held it, idle time included.';
+  'Cost of each task in USD: for each worker that held it, the part of the worker''s cost in proportion to the time held. '
+  'Idle time is shared out too.';
 comment on column task_costs.busy_sec is 'Seconds for which workers held it, over all attempts.';
 comment on column task_costs.cost_usd is 'Grows while one of its workers lives; null where a price is not known.';
 select secure_view('task_costs');
@@ -84,6 +85,7 @@ where t.updated_at > now() - interval '24 hours'
 order by t.updated_at desc;
 comment on view recent_task_activity is 'Tasks that changed in the last 24 hours, latest first.';
 select secure_view('recent_task_activity');
+
 create view active_workers_health with (security_invoker = true) as
 select w.id as worker_id, w.pool, w.origin, w.status, w.boot_stage,
   extract(epoch from now() - w.last_heartbeat) as heartbeat_age_sec,
@@ -100,7 +102,7 @@ where w.status in ('spawning', 'active', 'terminating') and w.gone_at is null;
 comment on view active_workers_health is
   'Living workers: heartbeat, GPU memory and current task. Ages in seconds, by the database''s clock.';
 comment on column active_workers_health.reported_status is
-  'The last status that its program, or another one, reported. It is evidence and does not change the status.';
+  'The last status that the worker''s program or another program reported. It does not change the status.';
 select secure_view('active_workers_health');
 
 create view worker_performance with (security_invoker = true) as

@@ -922,6 +922,10 @@ export interface Schema {
         };
         Returns: string;
       };
+      attempt_limit: {
+        Args: Record<PropertyKey, never>;
+        Returns: number;
+      };
       authorize_upload: {
         Args: {
           p_task_id: string | null;

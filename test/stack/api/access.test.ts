@@ -93,7 +93,7 @@ describe("access through PostgREST", () => {
     const old = `old-${randomUUID()}`;
     await api.queue.rows("insert into user_api_tokens (user_id, token) values ($1, $2)", [ann.userId, old]);
     for (const name of [
-      "20261122000170_callers",
+      "20261122000170_credentials",
       "20261122000900_api",
       "20261122000920_api_tasks",
       "20261122000950_api_workers",

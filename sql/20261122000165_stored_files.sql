@@ -1,0 +1,56 @@
+-- Whether the file of a result is in storage.
+
+-- Decodes a percent-encoded address. Returns an address with a wrong encoding unchanged.
+create or replace function percent_decoded(p_text text) returns text
+language plpgsql immutable set search_path = public, pg_temp as $$
+begin
+  if position('%' in p_text) = 0 then
+    return p_text;
+  end if;
+  begin
+    return (
+      select convert_from(string_agg(case when part[1] is null then convert_to(part[2], 'utf8')
+        else decode(part[1], 'hex') end, '' order by place), 'utf8')
+      from regexp_matches(p_text, '%([0-9a-fA-F]{2})|([^%]+|%)', 'g') with ordinality as piece (part, place));
+  exception when character_not_in_repertoire then
+    return p_text;
+  end;
+end $$;
+select grant_to_service('percent_decoded(text)');
+
+-- Whether an object lies below the id of this task or of one of its sub-tasks. An orchestrator task may pass on the
+-- file of a sub-task.
+create or replace function is_own_object(p_task_id uuid, p_name text) returns boolean
+language sql stable security definer set search_path = public, pg_temp as $$
+  select starts_with(p_name, p_task_id || '/')
+    or exists (select from tasks where parent_id = p_task_id and starts_with(p_name, id || '/'))
+$$;
+select grant_to_service('is_own_object(uuid, text)');
+
+-- Whether the file at a public address of this storage exists; null: the text is no such address.
+create or replace function is_stored(p_location text) returns boolean
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  part text[] := regexp_match(p_location, '/storage/v1/object/public/([^/?]+)/([^?]+)');
+  found_file boolean;
+begin
+  if part is null or to_regclass('storage.objects') is null then
+    return null;
+  end if;
+  select exists (
+    select from storage.objects
+    where bucket_id in (part[1], percent_decoded(part[1])) and name in (part[2], percent_decoded(part[2]))
+      and (metadata ->> 'size')::bigint > 0) into found_file;
+  return found_file;
+end $$;
+select grant_to_service('is_stored(text)');
+
+create or replace function require_stored(p_task_id uuid, p_location text) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+begin
+  if is_stored(p_location) = false then
+    raise exception 'task % cannot complete: % is not in storage', p_task_id, one_line(p_location)
+      using errcode = 'PT409', hint = 'Upload the file first.';
+  end if;
+end $$;
+select grant_to_service('require_stored(uuid, text)');
