@@ -28,13 +28,9 @@ grant usage on schema extensions to anon, authenticated, service_role;
 create extension if not exists pgcrypto with schema extensions;
 create extension if not exists "uuid-ossp" with schema extensions;
 
--- A new object is closed until it is granted. The revocations undo the grants that an earlier version of this file made.
 -- Postgres lets everybody execute a new function: only a revocation without a schema changes that. It stands below the
 -- extensions, whose functions are for everybody.
 grant usage on schema public to anon, authenticated, service_role;
-alter default privileges in schema public revoke all on tables from anon, authenticated, service_role;
-alter default privileges in schema public revoke all on functions from anon, authenticated, service_role;
-alter default privileges in schema public revoke all on sequences from anon, authenticated, service_role;
 alter default privileges revoke execute on functions from public;
 
 create schema if not exists auth;

@@ -68,6 +68,17 @@ describe("the SQL files", () => {
     expect(functions.length).toBeGreaterThan(100);
   });
 
+  it("secure each table and view in the file that creates it, below its definition", () => {
+    const created = sqlFiles("sql").flatMap(({ name, text }) =>
+      [...text.matchAll(/^create (?:or replace )?(table|view) (?:if not exists )?(\w+)/gm)].map((match) => ({
+        name: `${basename(name)}: ${match[2]}`,
+        isSecured: text.includes(`\nselect secure_${match[1]}('${match[2]}');\n`, match.index),
+      })),
+    );
+    expect(created.filter(({ isSecured }) => !isSecured)).toEqual([]);
+    expect(created.length).toBeGreaterThan(20);
+  });
+
   it("grant each function directly under its definition", () => {
     const forgotten = sqlFiles("sql").flatMap(({ name, text }) => {
       const parts = text.split(/^(?=create or replace function \w+\()/m).slice(1);
