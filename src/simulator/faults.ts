@@ -23,7 +23,8 @@ export const faultSchema = z.union([
   z.strictObject({ ...onCreate, ...reset, ...hidden }),
   z.strictObject({ ...onCreate, ...garbage, ...hidden }),
   z.strictObject({ ...onCreate, ...rateLimited }),
-  z.strictObject({ ...onCreate, kind: z.enum(["no-capacity", "no-funds", "mute"]), times }),
+  z.strictObject({ ...onCreate, kind: z.enum(["no-capacity", "no-funds"]), times }),
+  z.strictObject({ ...onCreate, kind: z.literal("mute"), podName: z.string().optional(), times }),
   z.strictObject({ ...onCreate, kind: z.literal("list-lag"), listLagMs: ms, times }),
   z.strictObject({ ...onRead, ...error }),
   z.strictObject({ ...onRead, ...reset }),
@@ -40,22 +41,29 @@ export type FaultyCall = Fault["on"];
 
 export interface Faults {
   add(fault: Fault): void;
-  /** The fault that applies to the current request; counts it as used once. */
-  take(on: FaultyCall): Fault | undefined;
+  /**
+   * The fault that applies to the current request; counts it as used once.
+   * @param podName of a create request. A fault with another pod's name does not apply to it.
+   */
+  take(on: FaultyCall, podName?: string): Fault | undefined;
 }
 
 export function createFaults(): Faults {
   const queue: { readonly fault: Fault; left: number }[] = [];
   return {
     add: (fault) => void queue.push({ fault, left: fault.times }),
-    take(on) {
-      const next = queue.find((entry) => entry.fault.on === on);
+    take(on, podName) {
+      const next = queue.find(({ fault }) => fault.on === on && isFor(fault, podName));
       if (next && --next.left === 0) {
         queue.splice(queue.indexOf(next), 1);
       }
       return next?.fault;
     },
   };
+}
+
+function isFor(fault: Fault, podName: string | undefined): boolean {
+  return !("podName" in fault) || fault.podName === undefined || fault.podName === podName;
 }
 
 /** How a create request varies under the fault; null when no pod is made. */

@@ -40,7 +40,7 @@ async function createPod(state: SimulatorState, body: unknown, reply: FastifyRep
   if (wanted.gpu && wanted.gpu.count === undefined) {
     return sendProblem(reply, 400, "create pod: There are no instances currently available");
   }
-  const fault = faults.take("create");
+  const fault = faults.take("create", wanted.name);
   const variation = creationUnder(fault);
   const pod = variation && fleet.create(wanted, { dataCenterId, costPerHour }, variation);
   if (await answerFault(fault, reply, closing)) {

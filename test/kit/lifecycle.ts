@@ -108,7 +108,8 @@ export async function temporalCliOk(stack: TestStack, args: readonly string[]): 
 /** Rents a pod that the pool does not know; it runs no program. @param mark the deployment in its environment; null: none. */
 export async function createPodByHand(stack: TestStack, name: string, mark: string | null): Promise<string> {
   const { apiUrl, apiKey } = stack.simulator;
-  stack.simulator.addFault({ on: "create", kind: "mute" });
+  // By its name, for the pool may create a pod at the same moment.
+  stack.simulator.addFault({ on: "create", kind: "mute", podName: name });
   const answer = await fetch(`${apiUrl}/pods`, {
     method: "POST",
     headers: { authorization: `Bearer ${apiKey}`, "user-agent": "test", "content-type": "application/json" },
