@@ -34,6 +34,11 @@ export function registerControlRoutes(app: FastifyInstance, controls: SimulatorC
     return reply.code(201).send(parsed.data);
   });
 
+  app.delete("/faults", async (_request, reply) => {
+    controls.clearFaults();
+    return reply.code(204).send();
+  });
+
   const claim = async (body: unknown, reply: FastifyReply, podId?: string) => {
     const parsed = claimSchema.safeParse(body ?? {});
     if (!parsed.success) {

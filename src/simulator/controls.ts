@@ -14,6 +14,8 @@ export interface SimulatorControls {
   configure(changes: { readonly [K in keyof SimulatorSettings]?: SimulatorSettings[K] | undefined }): SimulatorSettings;
   /** Adds a fault for the next matching requests. */
   addFault(fault: FaultInput): void;
+  /** Removes the faults that no request has used up. Pods under a fault keep it. */
+  clearFaults(): void;
   /**
    * Makes one light pod, or all that run, claim a task each, work on it for `taskSec` and complete it without a file.
    * @returns pod id → task id, null where the queue had none for it; pods with a process are left out.
@@ -41,6 +43,7 @@ export function createControls(
       return settings();
     },
     addFault: (fault) => faults.add(faultSchema.parse(fault)),
+    clearFaults: () => faults.clear(),
     async claimTasks(taskSec, podId) {
       const pods = fleet.all().filter(({ id, process }) => process?.claimTask && (podId === undefined || id === podId));
       const claims = pods.map(async ({ id, process }) => [id, (await process?.claimTask?.(taskSec)) ?? null] as const);

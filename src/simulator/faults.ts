@@ -11,6 +11,12 @@ const reset = { kind: z.literal("reset"), afterMs: ms.default(0), times };
 const garbage = { kind: z.literal("garbage"), times };
 const rateLimited = { kind: z.literal("rate-limited"), retryAfterSec: z.number().min(0).default(1), times };
 
+/** What every later answer shows in place of the pod's true fields. */
+const fields = z.record(z.string(), z.unknown());
+
+/** The fault waits for the pod of this name. */
+const named = { podName: z.string().optional() };
+
 const onCreate = { on: z.literal("create") };
 /** `created`: whether the pod exists although the answer does not say so; `listLagMs`: time until lists show it. */
 const hidden = { created: z.boolean(), listLagMs: ms.optional() };
@@ -24,8 +30,17 @@ export const faultSchema = z.union([
   z.strictObject({ ...onCreate, ...garbage, ...hidden }),
   z.strictObject({ ...onCreate, ...rateLimited }),
   z.strictObject({ ...onCreate, kind: z.enum(["no-capacity", "no-funds"]), times }),
-  z.strictObject({ ...onCreate, kind: z.literal("mute"), podName: z.string().optional(), times }),
+  z.strictObject({ ...onCreate, kind: z.literal("mute"), ...named, times }),
   z.strictObject({ ...onCreate, kind: z.literal("list-lag"), listLagMs: ms, times }),
+  z.strictObject({
+    ...onCreate,
+    kind: z.literal("odd-fields"),
+    fields,
+    ...named,
+    mute: z.boolean().default(false),
+    times,
+  }),
+  z.strictObject({ on: z.literal("list"), kind: z.literal("odd-entries"), entries: z.array(z.unknown()), times }),
   z.strictObject({ ...onRead, ...error }),
   z.strictObject({ ...onRead, ...reset }),
   z.strictObject({ ...onRead, ...garbage }),
@@ -41,6 +56,7 @@ export type FaultyCall = Fault["on"];
 
 export interface Faults {
   add(fault: Fault): void;
+  clear(): void;
   /**
    * The fault that applies to the current request; counts it as used once.
    * @param podName of a create request. A fault with another pod's name does not apply to it.
@@ -52,6 +68,7 @@ export function createFaults(): Faults {
   const queue: { readonly fault: Fault; left: number }[] = [];
   return {
     add: (fault) => void queue.push({ fault, left: fault.times }),
+    clear: () => void queue.splice(0),
     take(on, podName) {
       const next = queue.find(({ fault }) => fault.on === on && isFor(fault, podName));
       if (next && --next.left === 0) {
@@ -76,6 +93,9 @@ export function creationUnder(fault: Fault | undefined): CreateVariation | null 
   }
   if (fault.kind === "list-lag") {
     return { listLagMs: fault.listLagMs };
+  }
+  if (fault.kind === "odd-fields") {
+    return { oddFields: fault.fields, mute: fault.mute };
   }
   return "created" in fault && fault.created ? { listLagMs: fault.listLagMs } : null;
 }

@@ -8,6 +8,8 @@ export interface CreateVariation {
   /** Time in ms until lists show the pod. */
   readonly listLagMs?: number | undefined;
   readonly mute?: boolean;
+  /** Fields that every answer shows in place of the true ones. */
+  readonly oddFields?: Readonly<Record<string, unknown>>;
 }
 
 export interface Placement {
@@ -75,7 +77,7 @@ export function createFleet(fleetDeps: FleetDeps): Fleet {
 function newPod(
   request: CreateRequest,
   placement: Placement,
-  { listLagMs = 0, mute = false }: CreateVariation,
+  { listLagMs = 0, mute = false, oddFields = {} }: CreateVariation,
   sequence: number,
   nowMs: number,
 ): SimulatedPod {
@@ -88,6 +90,7 @@ function newPod(
     createdAtMs: nowMs,
     listedFromMs: nowMs + listLagMs,
     mute,
+    oddFields,
     billed: [],
     systemLog: [],
     status: "PROVISIONING",

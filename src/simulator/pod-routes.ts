@@ -52,7 +52,8 @@ async function createPod(state: SimulatorState, body: unknown, reply: FastifyRep
 function registerListRoute(app: FastifyInstance, { fleet, faults, now, closing, settings }: SimulatorState): void {
   const pager = createPager();
   app.get("/pods", async (request, reply) => {
-    if (await answerFault(faults.take("list"), reply, closing)) {
+    const fault = faults.take("list");
+    if (await answerFault(fault, reply, closing)) {
       return reply;
     }
     const page = pager.page(fleet.listed(), request.query, settings().pageSize);
@@ -61,7 +62,7 @@ function registerListRoute(app: FastifyInstance, { fleet, faults, now, closing, 
     }
     const { pods, nextCursor } = page;
     return {
-      pods: pods.map((pod) => podBody(pod, now())),
+      pods: [...(fault?.kind === "odd-entries" ? fault.entries : []), ...pods.map((pod) => podBody(pod, now()))],
       pagination: { nextCursor, hasNextPage: nextCursor !== null },
     };
   });

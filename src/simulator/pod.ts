@@ -17,6 +17,8 @@ export interface SimulatedPod {
   readonly listedFromMs: number;
   /** The pod becomes RUNNING without a process. */
   readonly mute: boolean;
+  /** Fields that every answer shows in place of the true ones. */
+  readonly oddFields: Readonly<Record<string, unknown>>;
   readonly billed: BilledSpan[];
   readonly systemLog: string[];
   status: PodStatus;
@@ -81,6 +83,7 @@ export function podBody(pod: SimulatedPod, nowMs: number): Record<string, unknow
     runtime: pod.status === "RUNNING" && pod.runningAtMs !== null ? runtimeBody(pod, pod.runningAtMs, nowMs) : null,
     createdAt: new Date(pod.createdAtMs).toISOString(),
     startedAt: pod.runningAtMs === null ? null : new Date(pod.runningAtMs).toISOString(),
+    ...pod.oddFields,
   };
 }
 

@@ -105,11 +105,20 @@ export async function temporalCliOk(stack: TestStack, args: readonly string[]): 
   return stdout;
 }
 
-/** Rents a pod that the pool does not know; it runs no program. @param mark the deployment in its environment; null: none. */
-export async function createPodByHand(stack: TestStack, name: string, mark: string | null): Promise<string> {
+/**
+ * Rents a pod that the pool does not know; it runs no program.
+ * @param mark the deployment in its environment; null: none.
+ * @param fields what the provider's answers show in place of the pod's true fields.
+ */
+export async function createPodByHand(
+  stack: TestStack,
+  name: string,
+  mark: string | null,
+  fields: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
   const { apiUrl, apiKey } = stack.simulator;
   // By its name, for the pool may create a pod at the same moment.
-  stack.simulator.addFault({ on: "create", kind: "mute", podName: name });
+  stack.simulator.addFault({ on: "create", kind: "odd-fields", podName: name, fields, mute: true });
   const answer = await fetch(`${apiUrl}/pods`, {
     method: "POST",
     headers: { authorization: `Bearer ${apiKey}`, "user-agent": "test", "content-type": "application/json" },

@@ -183,6 +183,26 @@ describe("the control routes", () => {
     expect((await raw(kit, "GET", "/v2/pods")).status).toBe(200);
   });
 
+  it("show odd fields of a pod and odd entries of a list, and can be cleared", async () => {
+    const kit = await startKit(HELD);
+    await raw(kit, "POST", "/_sim/faults", {
+      on: "create",
+      kind: "odd-fields",
+      fields: { name: null, cost: 0 },
+      times: 9,
+    });
+    await raw(kit, "POST", "/_sim/faults", { on: "list", kind: "odd-entries", entries: [null, { id: 7 }], times: 9 });
+    const odd = (await (await raw(kit, "POST", "/v2/pods", podRequest("main-00000001"))).json()) as { id: string };
+    const shown = { id: odd.id, name: null, cost: 0, status: "PROVISIONING" };
+    expect(odd).toMatchObject(shown);
+    expect(await (await raw(kit, "GET", "/v2/pods")).json()).toMatchObject({ pods: [null, { id: 7 }, shown] });
+    expect((await raw(kit, "DELETE", "/_sim/faults")).status).toBe(204);
+    expect(await (await raw(kit, "GET", "/v2/pods")).json()).toMatchObject({ pods: [shown] });
+    const plain = await (await raw(kit, "POST", "/v2/pods", podRequest("main-00000002"))).json();
+    expect(plain).toMatchObject({ name: "main-00000002", cost: 0.69 });
+    expect(kit.simulator.ledger().pods[0]).toMatchObject({ name: "main-00000001", costPerHour: 0.69 });
+  });
+
   it("list each request with its status and pod name, and never an environment value", async () => {
     const kit = await startKit(HELD);
     await createPod(kit, "main-00000001", { TOKEN: "very-secret-token" });
