@@ -1,10 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Config } from "../config/config.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
+import { DEPLOYMENT_MARK } from "../runpod/read-pod.ts";
 import type { CreatePodRequest, Pod } from "../runpod/types.ts";
-
-/** The environment variable that marks a pod as this deployment's. */
-const DEPLOYMENT_MARK = "GPU_POOL_DEPLOYMENT";
 
 /** Seconds by which the pod's own end comes later, so that the worker workflow can rotate the worker and delete the pod first. */
 export const FUSE_MARGIN_SEC = 300;

@@ -7,6 +7,7 @@ import { FAILURES } from "../contract/failures.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 import type { RunpodClient } from "../runpod/client.ts";
 import type { ListPodsOutcome, RefusalReason } from "../runpod/outcomes.ts";
+import { plausiblePrice } from "../runpod/plausible.ts";
 import type { Pod } from "../runpod/types.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
 import { workerTimings } from "./worker-timings.ts";
@@ -125,12 +126,19 @@ async function removeAndLook(deps: PodDeps, id: string, podId: string | null): R
 async function mustDelete({ runpod }: PodDeps, id: string, podId: string): Promise<void> {
   const answer = await runpod.deletePod(podId);
   if (answer.kind === "unknown") {
+    const { retryAfterSec = 0 } = answer;
     throw ApplicationFailure.create({
       message: `deleting pod ${podId} of worker ${id}: ${answer.detail}`,
       type: FAILURES.providerUnknown,
-      ...(answer.retryAfterSec === undefined ? {} : { nextRetryDelay: `${answer.retryAfterSec}s` }),
+      // This delay replaces our own pause, so a header may lengthen the pause but never shorten it.
+      ...(retryAfterSec > ownPauseSec() ? { nextRetryDelay: `${retryAfterSec}s` } : {}),
     });
   }
+}
+
+/** At least the pause after this attempt that the workflow's retry policy sets. */
+function ownPauseSec(): number {
+  return 2 ** (Context.current().info.attempt - 1);
 }
 
 async function completeList({ listPods }: PodDeps, what: string): Promise<readonly Pod[]> {
@@ -145,7 +153,8 @@ async function completeList({ listPods }: PodDeps, what: string): Promise<readon
 }
 
 function isOurs({ config }: PodDeps, pod: Pod, id: string): boolean {
-  return pod.name === id && carriesMark(config, pod);
+  // The environment repeats the name. A pod whose name the provider does not show must not be lost.
+  return (pod.name ?? pod.env?.["WORKER_ID"]) === id && carriesMark(config, pod);
 }
 
 /** The longest life of a worker, which needs its credential until its last task is finished. */
@@ -164,5 +173,6 @@ async function beating<T>(work: () => Promise<T>): Promise<T> {
 }
 
 function described(pod: Pod): CreatedPod {
-  return { podId: pod.id, costPerHourUsd: pod.costPerHour, createdAt: pod.createdAt };
+  // An ended pod shows 0, which is not the price of its life.
+  return { podId: pod.id, costPerHourUsd: plausiblePrice(pod.costPerHour), createdAt: pod.createdAt };
 }

@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import type { WorkerActivities } from "../contract/activities.ts";
 import type { WorkerRow, WorkerTimings } from "../contract/inputs.ts";
+import { plausiblePrice, plausibleTime } from "../runpod/plausible.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
 import { workerTimings } from "./worker-timings.ts";
 
@@ -41,7 +42,10 @@ export function createWorkerActivities({ workers, config }: WorkerDeps): WorkerA
       return await workers.expel(id, reason);
     },
     async recordPod(id, pod, adopted) {
-      await workers.recordPod(id, pod, adopted);
+      // A workflow's history may hold values that an older version took from the provider unchecked.
+      const costPerHourUsd = plausiblePrice(pod.costPerHourUsd);
+      const createdAt = plausibleTime(pod.createdAt, Date.now());
+      await workers.recordPod(id, { podId: pod.podId, costPerHourUsd, createdAt }, adopted);
     },
     async burnName(id, reason) {
       await workers.burnName(id, reason);

@@ -3,7 +3,7 @@ import { type Answer, exchange, type NoAnswer } from "./exchange.ts";
 import type { CreatePodOutcome, DeletePodOutcome, GetPodOutcome, ListPodsOutcome, Unknown } from "./outcomes.ts";
 import { describeAnswer, isHtml, parseJson } from "./problem.ts";
 import { retryAfterSec } from "./rate-limit.ts";
-import { readPod, readPodPage } from "./read-pod.ts";
+import { readPod, readPodPage, UNKNOWN_STATUS } from "./read-pod.ts";
 import { redact } from "./redact.ts";
 import { refusalReason } from "./refusal.ts";
 import type { CreatePodRequest, Pod } from "./types.ts";
@@ -116,9 +116,12 @@ async function getPod(api: Api, id: string, signal: AbortSignal | undefined): Pr
   if (answer.status !== 200) {
     return unknown(api, what, answer);
   }
-  const pod = readPod(parseJson(answer.text));
+  const pod = readPod(parseJson(answer.text), Date.now());
   if (!pod.ok) {
     return unknown(api, what, answer, pod.detail);
+  }
+  if (pod.value.status === UNKNOWN_STATUS) {
+    return unknown(api, what, answer, "no status");
   }
   return pod.value.id === id ? { kind: "found", pod: pod.value } : unknown(api, what, answer, "another pod's data");
 }
@@ -134,7 +137,7 @@ async function listPods(api: Api, signal: AbortSignal | undefined): Promise<List
     if (answer.kind === "no-answer" || answer.status !== 200) {
       return unknown(api, what, answer);
     }
-    const read = readPodPage(parseJson(answer.text), PAGE_SIZE);
+    const read = readPodPage(parseJson(answer.text), PAGE_SIZE, Date.now());
     if (!read.ok) {
       return unknown(api, what, answer, read.detail);
     }
@@ -189,7 +192,7 @@ function createOutcome(name: string, answer: Answer | NoAnswer): CreatePodOutcom
       : { kind: "refused", reason: "unreachable", status: null, detail };
   }
   if (answer.status === 200 || answer.status === 201) {
-    const pod = readPod(parseJson(answer.text));
+    const pod = readPod(parseJson(answer.text), Date.now());
     if (pod.ok) {
       return { kind: "created", pod: pod.value };
     }

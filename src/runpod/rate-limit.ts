@@ -1,10 +1,16 @@
 /**
- * Seconds to wait before the next call: the longest of `Retry-After` and every exhausted window of the `RateLimit`
- * header, because `Retry-After` may cover only one of the windows. Undefined: the answer names no time.
+ * No remote answer makes us wait longer. A pod whose delete is put off bills meanwhile, and a request that comes too early
+ * costs only one more refusal.
+ */
+const LONGEST_REMOTE_WAIT_SEC = 60;
+
+/**
+ * Seconds to wait before the next call, at most 60: the longest of `Retry-After` and every exhausted window of the
+ * `RateLimit` header, because `Retry-After` may cover only one of the windows. Undefined: the answer names no time.
  */
 export function retryAfterSec(headers: Readonly<Record<string, string>>, nowMs: number): number | undefined {
   const waits = [...retryAfter(headers["retry-after"], nowMs), ...exhaustedWindows(headers["ratelimit"])];
-  return waits.length === 0 ? undefined : Math.max(...waits);
+  return waits.length === 0 ? undefined : Math.min(LONGEST_REMOTE_WAIT_SEC, Math.max(...waits));
 }
 
 function retryAfter(value: string | undefined, nowMs: number): number[] {

@@ -12,18 +12,20 @@ export type PodStatus =
  * A pod as the provider shows it.
  *
  * `env` holds secrets in clear text: read only the deployment mark from it. It must reach no log, no error text and no
- * workflow history. `null` means that the provider did not show it, which is not the same as empty.
+ * workflow history. `null` means that the provider did not show it or showed something that cannot be true. This is not
+ * the same as empty.
  */
 export interface Pod {
   readonly id: string;
-  readonly name: string;
+  readonly name: string | null;
+  /** `UNKNOWN` if the provider shows none. */
   readonly status: PodStatus;
   readonly gpuTypeId: string | null;
-  /** US dollars per hour; 0 after the pod has exited or terminated; null: the provider does not say. */
+  /** US dollars per hour, 0.001 to 1,000; 0 only after the pod has exited or terminated. */
   readonly costPerHour: number | null;
-  /** ISO 8601. */
+  /** ISO 8601 in UTC. */
   readonly createdAt: string | null;
-  /** ISO 8601. */
+  /** ISO 8601 in UTC. */
   readonly startedAt: string | null;
   /** Seconds since the container started; null before that, and when telemetry is missing. */
   readonly uptimeSec: number | null;

@@ -1,11 +1,9 @@
-import { createServer, type RequestListener } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { createRunpodClient, type RunpodClient } from "../../../src/runpod/client.ts";
+import { createRunpodClient } from "../../../src/runpod/client.ts";
 import type { CreatePodRequest } from "../../../src/runpod/types.ts";
+import { API_KEY, clientFor, POD, script, type Scripted, serve } from "../../kit/runpod-answers.ts";
 
-const API_KEY = "rpa_key_of_this_test";
-const POD = { id: "p1", name: "main-1", status: "RUNNING" };
 const REQUEST: CreatePodRequest = {
   name: "main-1",
   image: "example/worker:1",
@@ -14,44 +12,6 @@ const REQUEST: CreatePodRequest = {
   disk: 20,
   env: { WORKER_TOKEN: "token-of-the-worker" },
 };
-
-function clientFor(apiUrl: string, timeoutMs = 5000): RunpodClient {
-  const client = createRunpodClient({ apiUrl, apiKey: API_KEY, userAgent: "gpu-pool-test/1", timeoutMs });
-  onTestFinished(() => client.close());
-  return client;
-}
-
-async function serve(listener: RequestListener): Promise<RunpodClient> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return clientFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v2/`);
-}
-
-interface Scripted {
-  status: number;
-  body?: unknown;
-  headers?: Record<string, string>;
-}
-
-/** Answers the n-th request with the n-th given answer, and later requests with the last one. */
-async function script(...answers: Scripted[]): Promise<{ client: RunpodClient; seen: string[] }> {
-  const seen: string[] = [];
-  const client = await serve((request, response) => {
-    const answer = answers[Math.min(seen.length, answers.length - 1)];
-    seen.push(`${request.method} ${request.url}`);
-    const json = typeof answer?.body !== "string";
-    response.writeHead(answer?.status ?? 500, {
-      "content-type": json ? "application/json" : "text/plain",
-      ...answer?.headers,
-    });
-    response.end(json ? JSON.stringify(answer?.body) : (answer?.body as string));
-  });
-  return { client, seen };
-}
 
 describe("every request", () => {
   it("carries the key, a User-Agent and, for a create request, the given body", async () => {
@@ -175,9 +135,47 @@ describe("a create request", () => {
   });
 
   it("names the longest wait of all exhausted windows after a 429", async () => {
-    const headers = { "retry-after": "3", ratelimit: '"minute";r=0;t=12, "hour";r=0;t=1200' };
+    const headers = { "retry-after": "3", ratelimit: '"minute";r=0;t=12, "hour";r=0;t=48' };
     const { client } = await script({ status: 429, body: {}, headers });
-    expect(await client.createPod(REQUEST)).toMatchObject({ reason: "rate_limited", retryAfterSec: 1200 });
+    expect(await client.createPod(REQUEST)).toMatchObject({ reason: "rate_limited", retryAfterSec: 48 });
+  });
+
+  it.each([201, 200])(
+    "invariant 17: is created after a %i with an id, however odd the other fields are",
+    async (status) => {
+      const body = {
+        id: "p1",
+        name: 7,
+        status: {},
+        cost: { usd: 1 },
+        createdAt: ["x"],
+        gpu: 1,
+        runtime: "up",
+        env: [1],
+      };
+      const { client } = await script({ status, body });
+      expect(await client.createPod(REQUEST)).toEqual({
+        kind: "created",
+        pod: {
+          id: "p1",
+          name: null,
+          status: "UNKNOWN",
+          gpuTypeId: null,
+          costPerHour: null,
+          createdAt: null,
+          startedAt: null,
+          uptimeSec: null,
+          env: null,
+        },
+      });
+    },
+  );
+
+  it("invariant 17: makes storable text of a refusal", async () => {
+    const { client } = await script({ status: 400, body: { detail: `no \u0000 \ud800 ${"🎬".repeat(600)}` } });
+    const outcome = await client.createPod(REQUEST);
+    expect(outcome).toMatchObject({ kind: "refused", detail: expect.stringMatching(/no \ufffd \ufffd 🎬🎬/u) });
+    expect(outcome.kind === "refused" && outcome.detail).not.toMatch(/\0|[\ud800-\udfff]/u);
   });
 });
 
@@ -223,50 +221,14 @@ describe("reading a pod", () => {
   });
 });
 
-describe("listing pods", () => {
-  const page = (ids: string[], pagination?: unknown): Scripted => ({
-    status: 200,
-    body: { pods: ids.map((id) => ({ ...POD, id })), ...(pagination ? { pagination } : {}) },
-  });
-
-  it("counts a pod only once if it moved to the next page while the list was read", async () => {
-    const { client } = await script(
-      page(["c", "b"], { nextCursor: "x", hasNextPage: true }),
-      page(["b", "a"], { nextCursor: null, hasNextPage: false }),
-    );
-    const list = await client.listPods();
-    expect(list.kind === "complete" && list.pods.map((pod) => pod.id)).toEqual(["c", "b", "a"]);
-  });
-
-  it("takes a short page without pagination as the whole list", async () => {
-    const { client, seen } = await script(page(["a"]));
-    expect(await client.listPods()).toMatchObject({ kind: "complete", pods: [{ id: "a" }] });
-    expect(seen).toEqual(["GET /v2/pods?limit=1000"]);
-  });
-
-  it("stops when a cursor is repeated", async () => {
-    const { client, seen } = await script(page(["a"], { nextCursor: "x", hasNextPage: true }));
-    expect(await client.listPods()).toMatchObject({ kind: "unknown", detail: expect.stringContaining("circle") });
-    expect(seen).toEqual(["GET /v2/pods?limit=1000", "GET /v2/pods?limit=1000&cursor=x"]);
-  });
-
-  const more = { nextCursor: "x", hasNextPage: true };
-  it.each([
-    ["a later page fails", [page(["a"], more), { status: 502, body: {} }]],
-    ["a later page is unreadable", [page(["a"], more), { status: 200, body: "?" }]],
-    [
-      "the cursor leads in a circle",
-      [page(["a"], more), page(["b"], { nextCursor: "y", hasNextPage: true }), page(["c"], more)],
-    ],
-    ["more pods are announced without a cursor", [page(["a"], { nextCursor: null, hasNextPage: true })]],
-    ["a full page comes without pagination", [page(Array.from({ length: 1000 }, (_, index) => `p${index}`))]],
-    ["one pod of many is unreadable", [{ status: 200, body: { pods: [POD, { id: "p2" }] } }]],
-    ["the answer is a bare array", [{ status: 200, body: [POD] }]],
-    ["the answer is an error with status 200", [{ status: 200, body: { error: "try later" } }]],
-  ] as [string, Scripted[]][])("is unknown, never short, when %s", async (_, answers) => {
-    const { client } = await script(...answers);
-    expect(await client.listPods()).toMatchObject({ kind: "unknown", detail: expect.stringContaining("listing pods") });
-  });
+describe("deleting a pod", () => {
+  it.each(["3600", "1e300", "Fri, 31 Dec 2100 00:00:00 GMT"])(
+    "invariant 17: names a wait of a minute at most after Retry-After %s",
+    async (value) => {
+      const { client } = await script({ status: 503, body: {}, headers: { "retry-after": value } });
+      expect(await client.deletePod("p1")).toMatchObject({ kind: "unknown", retryAfterSec: 60 });
+    },
+  );
 });
 
 describe("building a client", () => {
