@@ -1,8 +1,8 @@
 -- The observation behind each decision: the spend, the fleet and the queue at one moment (service role only).
 
 -- The cost of the account's pods: of all pools, every pod that was not seen gone. A pod of unknown price counts with
--- the last price of its pool, or with the highest of the other pools if its pool has none. today_usd counts from
--- midnight UTC: the part of each worker's life that lies in this day.
+-- the last price of its pool, or with the highest of the other pools if its pool has none. A price of 0 is an unknown
+-- price: no pod is free. today_usd counts from midnight UTC: the part of each worker's life that lies in this day.
 create or replace function account_spend(
   p_pool text, out hourly_usd numeric, out today_usd numeric, out price_usd numeric, out unpriced bigint)
 language sql stable security definer set search_path = public, pg_temp as $$
@@ -10,24 +10,25 @@ language sql stable security definer set search_path = public, pg_temp as $$
   paid as (
     select p.name, (
       select w.cost_per_hr_usd from workers w
-      where w.pool = p.name and w.origin = 'pool' and w.cost_per_hr_usd is not null order by w.created_at desc limit 1) as usd
+      where w.pool = p.name and w.origin = 'pool' and w.cost_per_hr_usd > 0 order by w.created_at desc limit 1) as usd
     from pools p
   ),
   prices as materialized (select name, coalesce(usd, max(usd) over ()) as usd from paid),
   living as (
-    select coalesce(sum(coalesce(w.cost_per_hr_usd, p.usd, 0)), 0) as hourly,
-      coalesce(sum(w.cost_per_hr_usd::float8 / 3600 * greatest(0,
-        date_part('epoch', now() - greatest(w.pod_created_at, midnight.at)))), 0) as today,
-      count(*) filter (where w.cost_per_hr_usd is null and p.usd is null) as unpriced
+    select coalesce(sum(coalesce(nullif(w.cost_per_hr_usd, 0), p.usd, 0)), 0) as hourly,
+      coalesce(sum(coalesce(nullif(w.cost_per_hr_usd, 0), p.usd)::float8 / 3600 * greatest(0,
+        date_part('epoch', now() - greatest(w.pod_created_at, midnight.at))))
+        filter (where w.pod_created_at is not null), 0) as today,
+      count(*) filter (where coalesce(w.cost_per_hr_usd, 0) = 0 and p.usd is null) as unpriced
     from workers w join prices p on p.name = w.pool cross join midnight
     where w.gone_at is null and w.origin = 'pool'
   ),
   gone as (
     -- Floating point is many times faster when thousands of workers end in a day.
-    select coalesce(sum(cost_per_hr_usd::float8 / 3600 * greatest(0,
-      date_part('epoch', coalesce(deleted_at, gone_at) - greatest(pod_created_at, midnight.at)))), 0) as today
-    from workers cross join midnight
-    where gone_at >= midnight.at and gone_at is not null and origin = 'pool'
+    select coalesce(sum(coalesce(nullif(w.cost_per_hr_usd, 0), p.usd)::float8 / 3600 * greatest(0,
+      date_part('epoch', coalesce(w.deleted_at, w.gone_at) - greatest(w.pod_created_at, midnight.at)))), 0) as today
+    from workers w join prices p on p.name = w.pool cross join midnight
+    where w.gone_at >= midnight.at and w.gone_at is not null and w.origin = 'pool' and w.pod_created_at is not null
   )
   select round(living.hourly, 4), round((living.today + gone.today)::numeric, 6),
     (select usd from prices where name = p_pool), living.unpriced

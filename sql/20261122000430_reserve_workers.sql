@@ -42,9 +42,9 @@ begin
     select * into spend from account_spend(p_pool);
     room := least(room, case
       when spend.today_usd >= p_daily_usd or spend.hourly_usd >= p_max_hourly_usd then 0
-      when p_max_hourly_usd is null then room
       when spend.price_usd is null then case when spend.unpriced > 0 then 0 else 1 end
-      else floor((p_max_hourly_usd - spend.hourly_usd) / nullif(spend.price_usd, 0)) end)::integer;
+      when p_max_hourly_usd is null then room
+      else floor((p_max_hourly_usd - spend.hourly_usd) / spend.price_usd) end)::integer;
     figures := to_jsonb(spend) || jsonb_build_object('max_hourly_usd', p_max_hourly_usd, 'daily_usd', p_daily_usd);
     outcome := case when room <= 0 then 'over_budget' else outcome end;
     note := concat_ws(', ', '$' || round(spend.hourly_usd, 2) || ' an hour' || coalesce(' of at most $' || p_max_hourly_usd, ''),

@@ -34,14 +34,15 @@ declare
   worker workers;
 begin
   update workers set post_state = 'posted', pod_id = p_pod_id, cost_per_hr_usd = p_cost_per_hr_usd,
-    pod_created_at = coalesce(p_created_at, posted_at, now()),
+    -- The provider's clock may differ: a pod is no older than the request for it, and none begins in the future.
+    pod_created_at = least(now(), greatest(coalesce(p_created_at, posted_at, now()), posted_at)),
     boot_stage = case when ready_at is null then 'created' else boot_stage end,
     boot_stage_at = case when ready_at is null then now() else boot_stage_at end
   where id = p_worker_id and pod_id is distinct from p_pod_id
   returning * into worker;
   if found then
     perform journal(worker.pool, case when p_adopted then 'pod.adopted' else 'pod.created' end,
-      format('pod %s at $%s an hour', p_pod_id, p_cost_per_hr_usd), p_worker_id);
+      format('pod %s %s', p_pod_id, coalesce('at $' || p_cost_per_hr_usd || ' an hour', 'of unknown price')), p_worker_id);
   end if;
 end $$;
 select grant_to_service('worker_record_pod(text, text, numeric, timestamptz, boolean)');
@@ -236,8 +237,8 @@ begin
   where id = p_worker_id and gone_at is null
   returning * into worker;
   if found then
-    perform journal(worker.pool, 'worker.gone', format('%s after %s s; cost $%s', worker.status,
-      round(extract(epoch from now() - worker.created_at)), coalesce(worker.cost_usd, 0)), p_worker_id);
+    perform journal(worker.pool, 'worker.gone', format('%s after %s s; cost %s', worker.status,
+      round(extract(epoch from now() - worker.created_at)), coalesce('$' || worker.cost_usd, 'unknown')), p_worker_id);
   end if;
   return jsonb_build_object('cost_usd', worker.cost_usd);
 end $$;

@@ -24,23 +24,30 @@ export function budgetBounds(settings: PolicySettings, { spend }: Observation): 
   }
   return [
     ...(hourly === null ? [] : [hourlyBound(hourly, spend)]),
-    ...(daily !== null && spend.todayUsd >= daily ? [dailyBound(daily)] : []),
+    ...(daily === null ? [] : dailyBounds(daily, spend)),
   ];
 }
 
-function dailyBound(daily: number): Bound {
-  return { rule: "budget", room: 0, reason: `DAILY_BUDGET_USD ${daily} reached` };
+function dailyBounds(daily: number, { todayUsd, priceUsd, unpriced }: ObservedSpend): Bound[] {
+  if (todayUsd >= daily) {
+    return [{ rule: "budget", room: 0, reason: `DAILY_BUDGET_USD ${daily} reached` }];
+  }
+  // Without a price the day's sum does not grow, so it would never reach the budget.
+  return priceUsd === null ? [oneAtATime(`DAILY_BUDGET_USD ${daily}`, unpriced === 0)] : [];
 }
 
 function hourlyBound(cap: number, { hourlyUsd, priceUsd, unpriced }: ObservedSpend): Bound {
   const now = `MAX_HOURLY_SPEND_USD ${cap}, ${usd(hourlyUsd)} now`;
   const left = cap - hourlyUsd;
   if (priceUsd === null) {
-    const room = left > ROUNDING && unpriced === 0 ? 1 : 0;
-    return { rule: "budget", room, reason: `${now}, one at a time until a price is known` };
+    return oneAtATime(now, left > ROUNDING && unpriced === 0);
   }
   const room = left > ROUNDING ? Math.floor(left / priceUsd + ROUNDING) : 0;
   return { rule: "budget", room, reason: `${now}, ${usd(priceUsd)} each` };
+}
+
+function oneAtATime(cap: string, mayStart: boolean): Bound {
+  return { rule: "budget", room: mayStart ? 1 : 0, reason: `${cap}, one at a time until a price is known` };
 }
 
 export function usd(amount: number): string {

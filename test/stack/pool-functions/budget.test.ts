@@ -163,9 +163,41 @@ describe("reserve_workers under the account's ceilings", () => {
     expect((await reserve(pool, 3, {})).workers).toHaveLength(3);
   });
 
-  it("accepts a price of zero", async () => {
-    await remember(pool, 0);
-    expect((await reserve(pool, 3, { p_max_hourly_usd: 1 })).workers).toHaveLength(3);
+  it.each([{ p_max_hourly_usd: 1 }, { p_daily_usd: 1 }, { p_max_hourly_usd: 1, p_daily_usd: 1 }])(
+    "invariant 17: a price of zero is no price: one worker at a time under %o",
+    async (caps) => {
+      await remember(pool, 0);
+      const { workers: booked } = await reserve(pool, 3, caps);
+      expect(booked).toHaveLength(1);
+      await queue.rows("update workers set cost_per_hr_usd = 0, pod_created_at = now() where id = any($1)", [booked]);
+      expect(await spend()).toMatchObject({ hourly_usd: 0, price_usd: null, unpriced: 1 });
+      expect(await reserve(pool, 3, caps)).toMatchObject({ outcome: "over_budget", workers: [] });
+      await remember(other, 0.4);
+      expect(await spend()).toMatchObject({ hourly_usd: 0.4, price_usd: 0.4, unpriced: 0 });
+    },
+  );
+
+  it("a worker that never had a pod is not in the day's sum", async () => {
+    await remember(pool, 1_000);
+    await queue.newWorker(pool, { status: "spawning" });
+    await queue.newWorker(pool, { status: "error", gone_at: new Date() });
+    expect(await spend()).toMatchObject({ hourly_usd: 1_000, today_usd: 0 });
+  });
+
+  it("invariant 17: a pod of unknown price counts in the day's sum at the last known price", async () => {
+    const midnight = await queue.one<{ at: Date }>("select date_trunc('day', now(), 'UTC') as at");
+    await remember(pool, 1_000);
+    for (const price of [0, null]) {
+      await queue.newWorker(pool, { cost_per_hr_usd: price, pod_created_at: midnight.at });
+      const ended = { status: "terminated", pod_created_at: midnight.at, gone_at: new Date() };
+      await queue.newWorker(other, { cost_per_hr_usd: price, ...ended });
+    }
+    const { sec } = await queue.one<{ sec: number }>("select extract(epoch from now() - $1)::float8 as sec", [
+      midnight.at,
+    ]);
+    const { today_usd: today } = await spend();
+    expect(today).toBeGreaterThan((4 * 1_000 * (sec - 60)) / 3600);
+    expect(today).toBeLessThan((4 * 1_000 * (sec + 60)) / 3600);
   });
 
   it("invariant 15: two pools that reserve at once never exceed the account's rate together", async () => {

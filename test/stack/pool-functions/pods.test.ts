@@ -69,6 +69,19 @@ describe("invariant 1: one billed pod per worker", () => {
     },
   );
 
+  it("invariant 17: a pod begins between the request for it and now, whatever the provider's clock says", async () => {
+    for (const said of ["2021-01-01T00:00:00Z", "2099-01-01T00:00:00Z", null]) {
+      const worker = await spawning();
+      await beginPost(worker);
+      const pod = { p_worker_id: worker, p_pod_id: randomUUID(), p_adopted: false };
+      await queue.call("worker_record_pod", { ...pod, p_cost_per_hr_usd: null, p_created_at: said });
+      const plausible = "select pod_created_at between posted_at and now() as plausible from workers where id = $1";
+      expect(await queue.one(plausible, [worker])).toEqual({ plausible: true });
+      const journaled = "select reason from pool_events where worker_id = $1 and kind = 'pod.created'";
+      expect(await queue.one(journaled, [worker])).toEqual({ reason: `pod ${pod.p_pod_id} of unknown price` });
+    }
+  });
+
   it("a definite refusal re-arms the name: the credential becomes invalid, and one more may post", async () => {
     const worker = await spawning();
     await beginPost(worker);

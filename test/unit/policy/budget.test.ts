@@ -45,6 +45,12 @@ describe("the room that the caps leave (invariant 15)", () => {
     expect(spawned(HOURLY, spend({ hourlyUsd, priceUsd, unpriced })).count).toBe(count);
   });
 
+  it("invariant 17: is one worker under a daily budget while no price is known, because the day's sum cannot grow", () => {
+    expect(spawned(DAILY, spend({ priceUsd: null }))).toMatchObject({ count: 1, desired: 1, rule: "budget" });
+    expect(spawned(DAILY, spend({ priceUsd: null, unpriced: 1 })).count).toBe(0);
+    expect(spawned(DAILY, spend({ priceUsd: null })).reason).toContain("; DAILY_BUDGET_USD 10, one at a time");
+  });
+
   it("is not lowered by the errors of binary fractions", () => {
     expect(spawned({ ...SETTINGS, maxHourlySpendUsd: 0.3 }, spend({ hourlyUsd: 0.1, priceUsd: 0.1 })).count).toBe(2);
   });
