@@ -13,10 +13,13 @@ const UNSTORABLE = /\0|\p{Surrogate}/gu;
 export class UnstorableError extends Error {
   override readonly name = "UnstorableError";
   readonly field: string;
+  /** Such as `is nested too deeply`. */
+  readonly why: string;
 
   constructor(field: string, why: string) {
     super(`${field} ${why}`);
     this.field = field;
+    this.why = why;
   }
 }
 
