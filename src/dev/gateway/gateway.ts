@@ -6,7 +6,6 @@ import type { Logger } from "pino";
 import { FUNCTIONS } from "../../../supabase/functions/_shared/functions.ts";
 import { createFunctionContext, registerFunctions, registerTasksApi } from "./functions-host.ts";
 import { createGatewayAuth, type GatewayAuth, type Keys } from "./auth.ts";
-import { mendHeartbeatLogs } from "./heartbeat-logs.ts";
 import { registerStorage } from "../storage/storage.ts";
 
 export interface GatewayOptions {
@@ -60,7 +59,6 @@ async function registerRest(app: FastifyInstance, upstream: string, auth: Gatewa
       return reply.code(401).send(problem);
     }
   });
-  mendHeartbeatLogs(app);
   await app.register(httpProxy, {
     upstream,
     prefix: "/rest/v1",
