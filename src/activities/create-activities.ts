@@ -9,7 +9,6 @@ import { outboxStore } from "../supabase/outbox-store.ts";
 import { poolStore } from "../supabase/pool-store.ts";
 import { workerStore } from "../supabase/worker-store.ts";
 import { createBulkActivities } from "./bulk.ts";
-import { withFinalRefusals } from "./final-refusals.ts";
 import { createJanitorActivities } from "./janitor.ts";
 import { createOutboxActivities } from "./outbox.ts";
 import { sharedPodList } from "./pod-list.ts";
@@ -36,10 +35,9 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
   const listPods = sharedPodList(() => runpod.listPods());
   return {
     main: {
-      ...withFinalRefusals(createPoolActivities({ config, pools })),
+      ...createPoolActivities({ config, pools }),
       ...createBulkActivities(),
       ...createWatchActivity({ config, pools, listPods, logger }),
-      // Never final: a worker workflow that failed would leave its pod.
       ...createWorkerActivities({ workers, config }),
       ...createJanitorActivities({ logs: logStore(database), outbox }),
       ...createOutboxActivities({ outbox, logger }),

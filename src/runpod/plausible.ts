@@ -1,5 +1,3 @@
-import { cut, storableText } from "../../supabase/functions/_shared/text.ts";
-
 /** A lower price would be stored as 0, because the database keeps four decimals. */
 const LOWEST_USD_PER_HOUR = 0.001;
 /** Ten times the dearest machines, and far above the 80 dollars an hour that an account may spend by default. */
@@ -35,7 +33,7 @@ export function plausibleTime(raw: unknown, nowMs: number): string | null {
     : null;
 }
 
-/** The text as the database can store it, shortened. */
+/** The text as the database can store it: without NUL and lone surrogates, and not cut within a character. */
 export function plainText(text: string, longest: number): string {
-  return storableText(cut(text, longest));
+  return text.slice(0, longest).replace(/\0|[\ud800-\udfff]/gu, "\ufffd");
 }

@@ -1,5 +1,4 @@
 import { defaultPayloadConverter, type PayloadConverter } from "@temporalio/common";
-import { cut } from "../../supabase/functions/_shared/text.ts";
 
 /** Stands for a payload whose bytes could not be decoded. */
 export class Undecodable {
@@ -24,7 +23,7 @@ export const payloadConverter: PayloadConverter = {
         throw error;
       }
       const reason = error instanceof Error ? error.message : String(error);
-      return new Undecodable(cut(reason, 200)) as T;
+      return new Undecodable(reason.slice(0, 200)) as T;
     }
   },
 };

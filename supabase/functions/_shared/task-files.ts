@@ -1,4 +1,3 @@
-import { storableText } from "./text.ts";
 import { callDatabase, FunctionFailure } from "./failure.ts";
 import type { FunctionClient, FunctionContext } from "./function-context.ts";
 
@@ -57,8 +56,7 @@ export async function storeFile(
 
 /** The public address of an object of the bucket for videos. */
 export function publicUrl(context: FunctionContext, path: string): string {
-  // Half a character cannot be encoded in a URL.
-  return context.asService().storage.from(context.videoBucket).getPublicUrl(storableText(path)).data.publicUrl;
+  return context.asService().storage.from(context.videoBucket).getPublicUrl(path).data.publicUrl;
 }
 
 /**
