@@ -11,7 +11,7 @@ const reset = { kind: z.literal("reset"), afterMs: ms.default(0), times };
 const garbage = { kind: z.literal("garbage"), times };
 const rateLimited = { kind: z.literal("rate-limited"), retryAfterSec: z.number().min(0).default(1), times };
 
-/** What every later answer shows in place of the pod's true fields. */
+/** Fields that every later answer shows in place of the true ones. */
 const fields = z.record(z.string(), z.unknown());
 
 /** The fault waits for the pod of this name. */

@@ -1,11 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { poolWorkflowId, workerWorkflowId } from "../../../src/contract/names.ts";
-import { poolSignals } from "../../../src/contract/pool-api.ts";
+import { poolQueries, poolSignals } from "../../../src/contract/pool-api.ts";
 import { countEvents, createPodByHand, deletions, expectNothingLeft, livingWorkers } from "../../kit/lifecycle.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
-
-/** More decisions than a pool needs to start four workers. */
-const SEVERAL_DECISIONS_MS = 3_000;
 
 describe("invariant 17: what the provider cannot mean", () => {
   let stack: TestStack;
@@ -16,8 +13,8 @@ describe("invariant 17: what the provider cannot mean", () => {
   });
   afterAll(async () => await stack?.close());
 
-  const hold = async (target: number) =>
-    await stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool)).signal(poolSignals.scale, { target });
+  const pool = () => stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
+  const hold = async (target: number) => await pool().signal(poolSignals.scale, { target });
   const firstPodIs = async (id: string) =>
     await stack.rows(
       "select status, cost_per_hr_usd as price, pod_created_at between posted_at and now() as in_time from workers where pod_id = $1",
@@ -35,7 +32,9 @@ describe("invariant 17: what the provider cannot mean", () => {
     stack.simulator.addFault({ on: "create", kind: "odd-fields", fields, times: 4 });
     await hold(4);
     await expect.poll(async () => (await livingWorkers(stack))[0]?.status).toBe("active");
-    await new Promise((resolve) => setTimeout(resolve, SEVERAL_DECISIONS_MS));
+    // This decision saw the active worker, and the cap held back the other three.
+    const decided = async () => (await pool().query(poolQueries.status)).snapshot;
+    await expect.poll(decided).toMatchObject({ rule: "budget", idle: 1, spawning: 0 });
     const { pods } = stack.simulator.ledger();
     expect(pods).toHaveLength(1);
     expect(await firstPodIs(pods[0]?.id ?? "")).toEqual([{ status: "active", price: null, in_time: true }]);
