@@ -45,11 +45,12 @@ create index if not exists outbox_due on outbox (endpoint_id, next_attempt_at) w
 -- outbox_clean: notifications that were delivered long ago.
 create index if not exists outbox_delivered on outbox (delivered_at) where delivered_at is not null;
 
+-- A null pool means every pool: the endpoints of single pools are notified too.
 create or replace function notify_endpoints(p_kind text, p_project_id uuid, p_pool text, p_payload jsonb) returns void
 language sql security definer set search_path = public, pg_temp as $$
   insert into outbox (kind, project_id, pool, payload, endpoint_id)
   select p_kind, p_project_id, p_pool, p_payload, id from notification_endpoints
-  where enabled and p_kind = any (kinds) and (pool is null or pool = p_pool)
+  where enabled and p_kind = any (kinds) and (pool is null or p_pool is null or pool = p_pool)
     and (project_id is null or project_id = p_project_id)
 $$;
 select grant_to_service('notify_endpoints(text, uuid, text, jsonb)');
@@ -81,17 +82,3 @@ select grant_to_service('tasks_born_failed()');
 create or replace trigger tasks_born_failed after insert on tasks for each row
 when (new.status = 'Failed')
 execute function tasks_born_failed();
-
--- An event of the journal is an alert of its pool if its kind is alert or begins with "alert.".
-create or replace function pool_events_notify() returns trigger
-language plpgsql security definer set search_path = public, pg_temp as $$
-begin
-  perform notify_endpoints('pool.alert', null, new.pool, jsonb_build_object(
-    'pool', new.pool, 'alert', new.kind, 'reason', new.reason, 'at', new.at, 'worker_id', new.worker_id,
-    'task_id', new.task_id, 'details', new.details));
-  return null;
-end $$;
-select grant_to_service('pool_events_notify()');
-create or replace trigger pool_events_notify after insert on pool_events for each row
-when (new.kind = 'alert' or starts_with(new.kind, 'alert.'))
-execute function pool_events_notify();

@@ -30,8 +30,8 @@ language sql stable set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('pool_intent(pools)');
 
--- Changes the state of the breaker, if the new state may follow the present one. The first opening raises an alert; a
--- failed probe does not.
+-- Changes the state of the breaker, if the new state may follow the present one. The alert stays open until the breaker
+-- is closed; a failed probe does not open another one.
 create or replace function pool_turn_breaker(p_pool text, p_state text, p_reason text, p_decision_id text) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -42,7 +42,9 @@ begin
     update pools set breaker = p_state, breaker_since = clock_timestamp(), updated_at = now() where name = p_pool;
     perform journal(p_pool, 'breaker.' || p_state, p_reason, null, p_decision_id, jsonb_build_object('before', before));
     if before = 'closed' then
-      perform journal(p_pool, 'alert.breaker', p_reason, null, p_decision_id);
+      perform open_alert('breaker_open', p_pool, p_pool, p_reason);
+    elsif p_state = 'closed' then
+      perform close_alert('breaker_open', p_pool);
     end if;
     return true;
   end if;
@@ -86,6 +88,7 @@ begin
   if breaker_before <> row.breaker then
     perform journal(p_pool, 'breaker.closed', 'an operator resumed the pool', null, null,
       jsonb_build_object('before', breaker_before));
+    perform close_alert('breaker_open', p_pool);
   end if;
   return intent;
 end $$;

@@ -4,6 +4,7 @@ import type { BulkActivities, PodActivities, PoolActivities, WorkerActivities } 
 import type { JanitorActivities, NotificationActivities } from "../contract/upkeep.ts";
 import type { RunpodClient } from "../runpod/client.ts";
 import type { Database } from "../supabase/client.ts";
+import { alertStore } from "../supabase/alert-store.ts";
 import { logStore } from "../supabase/log-store.ts";
 import { outboxStore } from "../supabase/outbox-store.ts";
 import { poolStore } from "../supabase/pool-store.ts";
@@ -37,7 +38,7 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
     main: {
       ...createPoolActivities({ config, pools }),
       ...createBulkActivities(),
-      ...createWatchActivity({ config, pools, listPods, logger }),
+      ...createWatchActivity({ config, pools, alerts: alertStore(database), listPods, logger }),
       ...createWorkerActivities({ workers, config }),
       ...createJanitorActivities({ logs: logStore(database), outbox }),
       ...createOutboxActivities({ outbox, logger }),

@@ -3,6 +3,7 @@ import { Context } from "@temporalio/activity";
 import type { Look, PoolActivities } from "../contract/activities.ts";
 import type { Plan, Snapshot } from "../contract/plan.ts";
 import type { Decision } from "../policy/decide.ts";
+import type { AlertStore } from "../supabase/alert-store.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import { createObserver, type Observed, type ObserverDeps, type ProviderView, Superseded } from "./observer.ts";
 import { podEvidenceBook } from "./pod-evidence.ts";
@@ -12,6 +13,10 @@ const WATCH_MS = 5 * 60_000;
 /** Queries and the Web UI show changed counts after at most this long. */
 const REFRESH_MS = 10_000;
 const OUTAGE_LOG_MS = 60_000;
+
+export interface WatchDeps extends ObserverDeps {
+  readonly alerts: AlertStore;
+}
 
 /** The state of a pool that this process keeps from one watch to the next. */
 interface PoolMemory extends ProviderView {
@@ -37,7 +42,7 @@ interface Watch {
  * The long poll: looks at the database until a decision holds an action, the status has changed, or five minutes have
  * passed. A failed look yields no decision.
  */
-export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "watchPool"> {
+export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watchPool"> {
   const memories = new Map<string, PoolMemory>();
   return {
     async watchPool(pool, known) {
@@ -62,7 +67,8 @@ export function createWatchActivity(deps: ObserverDeps): Pick<PoolActivities, "w
   };
 }
 
-async function watchUntilNews({ pools, config, logger }: ObserverDeps, watch: Watch): Promise<Plan> {
+async function watchUntilNews(deps: WatchDeps, watch: Watch): Promise<Plan> {
+  const { config, logger } = deps;
   const context = Context.current();
   const { pool, memory } = watch;
   const endAt = Date.now() + WATCH_MS;
@@ -70,7 +76,7 @@ async function watchUntilNews({ pools, config, logger }: ObserverDeps, watch: Wa
   while (Date.now() < endAt) {
     context.heartbeat(...(memory.look === null ? [] : [memory.look]));
     try {
-      const plan = await look(pools, watch);
+      const plan = await look(deps, watch);
       if (plan !== null) {
         return plan;
       }
@@ -90,7 +96,7 @@ async function watchUntilNews({ pools, config, logger }: ObserverDeps, watch: Wa
 }
 
 /** One look at the pool. Null: there is no action and no news, so the watch goes on. */
-async function look(pools: PoolStore, watch: Watch): Promise<Plan | null> {
+async function look({ pools, alerts }: WatchDeps, watch: Watch): Promise<Plan | null> {
   const { pool, memory, known } = watch;
   const latest = await watch.observe();
   watch.latest = latest;
@@ -98,7 +104,7 @@ async function look(pools: PoolStore, watch: Watch): Promise<Plan | null> {
   if (decision.massSilence !== null) {
     await pools.markMassSilence(pool, decision.massSilence === "begun");
   }
-  await noteChanges(pools, watch, decision);
+  await noteChanges(pools, alerts, watch, decision);
   const decisionId = await recorded(pools, watch, latest);
   memory.look = { observedAt: decision.snapshot.observedAt };
   if (decision.actions.length > 0) {
@@ -132,12 +138,18 @@ async function recorded(
   return id;
 }
 
-/** Journals the start and end of held back verdicts, and each new warning, once and not with every look. */
-async function noteChanges(pools: PoolStore, { pool, memory }: Watch, decision: Decision): Promise<void> {
+/** Writes the start and end of held back verdicts, and each new warning, once and not with every look. */
+async function noteChanges(
+  pools: PoolStore,
+  alerts: AlertStore,
+  { pool, memory }: Watch,
+  decision: Decision,
+): Promise<void> {
   const { suspended } = decision.snapshot;
   if ((suspended !== null) !== memory.isSuspended) {
-    const ended = "health verdicts on heartbeats are given again";
-    await pools.journal(pool, suspended === null ? "health.resumed" : "alert.health_suspended", suspended ?? ended);
+    await (suspended === null
+      ? alerts.close("workers_stale", pool)
+      : alerts.open({ kind: "workers_stale", subject: pool, message: suspended }, pool));
   }
   memory.isSuspended = suspended !== null;
   for (const { worker, kind, reason } of decision.warnings) {

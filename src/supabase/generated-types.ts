@@ -8,6 +8,57 @@ export type JsonInput = string | number | boolean | null | object;
 export interface Schema {
   public: {
     Tables: {
+      alert_kinds: {
+        Row: {
+          kind: string;
+          what_to_do: string;
+        };
+        Insert: {
+          kind: string;
+          what_to_do: string;
+        };
+        Update: {
+          kind?: string | undefined;
+          what_to_do?: string | undefined;
+        };
+        Relationships: [];
+      };
+      alerts: {
+        Row: {
+          closed_at: string | null;
+          id: number;
+          kind: string;
+          message: string;
+          opened_at: string;
+          pool: string | null;
+          subject: string;
+        };
+        Insert: {
+          closed_at?: string | null | undefined;
+          kind: string;
+          message: string;
+          opened_at?: string | undefined;
+          pool?: string | null | undefined;
+          subject: string;
+        };
+        Update: {
+          closed_at?: string | null | undefined;
+          kind?: string | undefined;
+          message?: string | undefined;
+          opened_at?: string | undefined;
+          pool?: string | null | undefined;
+          subject?: string | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "alerts_kind_fkey";
+            columns: ["kind"];
+            isOneToOne: false;
+            referencedRelation: "alert_kinds";
+            referencedColumns: ["kind"];
+          },
+        ];
+      };
       notification_endpoints: {
         Row: {
           created_at: string;
@@ -939,6 +990,13 @@ export interface Schema {
         };
         Returns: Json;
       };
+      close_alert: {
+        Args: {
+          p_kind: string | null;
+          p_subject: string | null;
+        };
+        Returns: boolean;
+      };
       close_attempt: {
         Args: {
           p_task_id: string | null;
@@ -1259,6 +1317,15 @@ export interface Schema {
         };
         Returns: string;
       };
+      open_alert: {
+        Args: {
+          p_kind: string | null;
+          p_subject: string | null;
+          p_pool: string | null;
+          p_message: string | null;
+        };
+        Returns: boolean;
+      };
       open_claim: {
         Args: {
           p_worker_id: string | null;
@@ -1508,6 +1575,14 @@ export interface Schema {
           p_daily_usd?: number | null;
         };
         Returns: Json;
+      };
+      settle_alerts: {
+        Args: {
+          p_pool: string | null;
+          p_kinds: string[] | null;
+          p_current: JsonInput | null;
+        };
+        Returns: undefined;
       };
       settle_parent: {
         Args: {

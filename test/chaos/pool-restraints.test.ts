@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { POOL_WORKFLOW, poolWorkflowId } from "../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
-import { countEvents, expectDoneOnce, expectNothingLeft, livingWorkers, setSpawningTimeout } from "../kit/lifecycle.ts";
+import {
+  countAlerts,
+  countEvents,
+  expectDoneOnce,
+  expectNothingLeft,
+  livingWorkers,
+  setSpawningTimeout,
+} from "../kit/lifecycle.ts";
 import { poolQueries, poolUpdates } from "../../src/contract/pool-api.ts";
 
 function poolOf(stack: TestStack) {
@@ -38,10 +45,8 @@ describe("invariant 13: an image that never becomes ready", () => {
     const rented = stack.simulator.ledger().pods.length;
     // Three failures open it; one more pod may have been requested by then.
     expect(rented).toBeLessThanOrEqual(4);
-    const [opened] = await stack.rows<{ reason: string }>(
-      "select reason from pool_events where kind = 'alert.breaker'",
-    );
-    expect(opened?.reason).toContain("MAX_WORKER_FAILURE_RATE");
+    const [opened] = await stack.rows<{ message: string }>("select message from alerts where kind = 'breaker_open'");
+    expect(opened?.message).toContain("MAX_WORKER_FAILURE_RATE");
     const passes = new Set<string>();
     const passesSeen = async () => {
       const [row] = await stack.rows<{ at: string }>("select observed_at::text as at from pools where name = $1", [
@@ -51,7 +56,7 @@ describe("invariant 13: an image that never becomes ready", () => {
     };
     await expect.poll(passesSeen).toBe(3);
     expect(stack.simulator.ledger().pods).toHaveLength(rented);
-    expect(await countEvents(stack, "alert.breaker")).toBe(1);
+    expect(await countAlerts(stack, "breaker_open")).toBe(1);
 
     await poolOf(stack).executeUpdate(poolUpdates.resume);
     // After the last mute pod, one that boots slowly on a busy machine is no failure.
@@ -122,7 +127,7 @@ describe("invariant 4: heartbeats that all stop together", () => {
     expect(pids).toHaveLength(3);
     pids.forEach((pid) => process.kill(-pid, "SIGSTOP"));
     try {
-      await expect.poll(() => countEvents(stack, "alert.health_suspended")).toBe(1);
+      await expect.poll(() => countAlerts(stack, "workers_stale")).toBe(1);
       const silent = async () =>
         (
           await stack.rows(
@@ -136,9 +141,9 @@ describe("invariant 4: heartbeats that all stop together", () => {
       pids.slice(1).forEach((pid) => process.kill(-pid, "SIGCONT"));
     }
     // Heartbeats come back one by one, and the last worker must not be ended for the outage.
-    await expect.poll(() => countEvents(stack, "health.resumed")).toBe(1);
+    await expect.poll(() => countEvents(stack, "alert.closed")).toBe(1);
     pids.slice(0, 1).forEach((pid) => process.kill(-pid, "SIGCONT"));
-    expect(await countEvents(stack, "alert.health_suspended")).toBe(1);
+    expect(await countAlerts(stack, "workers_stale")).toBe(1);
     const ids = await stack.submit(3);
     await expectDoneOnce(stack, ids);
     expect(stack.simulator.ledger().pods).toHaveLength(3);

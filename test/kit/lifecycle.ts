@@ -21,6 +21,12 @@ export async function countEvents(stack: TestStack, kind: string): Promise<numbe
   return row?.n ?? 0;
 }
 
+/** How many alerts of a kind were opened so far. */
+export async function countAlerts(stack: TestStack, kind: string): Promise<number> {
+  const [row] = await stack.rows<{ n: number }>("select count(*)::int as n from alerts where kind = $1", [kind]);
+  return row?.n ?? 0;
+}
+
 export interface WorkerState {
   readonly id: string;
   readonly status: string;

@@ -24,7 +24,7 @@ const inhabitants = `
   insert into tasks (task_type, dependant_on) select 'generate_video', id from tasks limit 1;
   select claim_task('main-0a1b2c3d');
   update tasks set status = 'Cancelled' where status = 'Queued' and gate = 'open' and project_id <> '00000000-0000-0000-0000-000000000000';
-  select fail_worker('box', 'worker_died', 'for its diagnostics'), journal('main', 'alert.test', 'for its notification');
+  select fail_worker('box', 'worker_died', 'for its diagnostics'), open_alert('pool_silent', 'main', 'main', 'for its notification');
   select store_logs('[{"level": "INFO", "message": "hello", "source_type": "worker"}]', p_worker_id => 'box');`;
 
 describe("the state of a database", () => {

@@ -174,19 +174,16 @@ describe("the outbox", () => {
     }
   });
 
-  it("delivers an alert that is journaled for a pool", async () => {
+  it("delivers an alert of a pool, once when it opens and once when it closes", async () => {
     await newEndpoint("/ok/alerts", { pool: "alerted", kinds: ["pool.alert"] });
-    await stack.rows(`insert into pool_events (pool, kind, reason) values
-      ('alerted', 'alert.silent', 'no decision for an hour'), ('alerted', 'decision', 'not an alert'),
-      ('quiet', 'alert.silent', 'another pool')`);
-    await expect.poll(() => receiver.at("/ok/alerts").length).toBe(1);
-    const body = JSON.parse(receiver.at("/ok/alerts")[0]!.body) as object;
-    expect(body).toMatchObject({
-      event: "pool.alert",
-      pool: "alerted",
-      alert: "alert.silent",
-      reason: "no decision for an hour",
-    });
+    const open = (pool: string) => `open_alert('pool_silent', '${pool}', '${pool}', 'no decision for an hour')`;
+    await stack.rows(`select ${open("alerted")}, ${open("quiet")}`);
+    await stack.rows(`select ${open("alerted")}, close_alert('pool_silent', 'alerted')`);
+    await expect.poll(() => receiver.at("/ok/alerts").length).toBe(2);
+    const bodies = receiver.at("/ok/alerts").map(({ body }) => JSON.parse(body) as { state: string });
+    const told = { event: "pool.alert", pool: "alerted", alert: "pool_silent", message: "no decision for an hour" };
+    expect(bodies.find(({ state }) => state === "opened")).toMatchObject({ ...told, closed_at: null });
+    expect(bodies.find(({ state }) => state === "closed")).toMatchObject(told);
   });
 
   it("retries a delivery that an endpoint did not accept, with the same delivery id, and follows no redirect", async () => {

@@ -132,7 +132,7 @@ describe("the breaker's count", () => {
 });
 
 describe("the breaker's state", () => {
-  it("changes as decided; each change is journaled with its reason, and only the opening is an alert", async () => {
+  it("changes as decided; each change is journaled with its reason, and one alert lasts from the opening to the end", async () => {
     await queue.rows("insert into notification_endpoints (url, kinds) values ('http://127.0.0.1:9/', '{pool.alert}')");
     await turn("open", "5 of 5 failed");
     await turn("half_open", "5 minutes are over");
@@ -146,8 +146,12 @@ describe("the breaker's state", () => {
       { kind: "breaker.half_open", reason: "again" },
       { kind: "breaker.closed", reason: "the probe is ready" },
     ]);
-    const alerts = "select payload ->> 'reason' as reason from outbox where pool = $1 and kind = 'pool.alert'";
-    expect(await queue.rows(alerts, [pool])).toEqual([{ reason: "5 of 5 failed" }]);
+    const told = `select payload ->> 'alert' as alert, payload ->> 'state' as state, payload ->> 'message' as message
+      from outbox where pool = $1 and kind = 'pool.alert' order by id`;
+    expect(await queue.rows(told, [pool])).toEqual([
+      { alert: "breaker_open", state: "opened", message: "5 of 5 failed" },
+      { alert: "breaker_open", state: "closed", message: "5 of 5 failed" },
+    ]);
   });
 
   it("ignores a change that does not follow from the present state, because an older state was observed", async () => {

@@ -5,6 +5,7 @@ import { createWatchActivity } from "../../../src/activities/watch.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import type { Intent } from "../../../src/contract/intent.ts";
 import type { Plan } from "../../../src/contract/plan.ts";
+import type { AlertStore } from "../../../src/supabase/alert-store.ts";
 import type { PoolStore } from "../../../src/supabase/pool-store.ts";
 import { observe, SEC } from "../../kit/policy.ts";
 
@@ -27,9 +28,11 @@ function createWatches() {
     observe: async () => ({ ...observe([], { intent }), fleetHash: "hash", config: {}, environment: {}, watchId }),
     expireExternal: async () => undefined,
   };
+  const alerts: Partial<AlertStore> = { open: async () => true, close: async () => true };
   const { watchPool } = createWatchActivity({
     config,
     pools: pools as PoolStore,
+    alerts: alerts as AlertStore,
     listPods: async () => ({ kind: "unknown", detail: "not asked" }),
     logger: pino({ level: "silent" }),
   });

@@ -5,6 +5,7 @@ import { createWatchActivity } from "../../../src/activities/watch.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import type { Plan } from "../../../src/contract/plan.ts";
 import type { Reading } from "../../../src/supabase/observation.ts";
+import type { AlertStore } from "../../../src/supabase/alert-store.ts";
 import type { PoolStore } from "../../../src/supabase/pool-store.ts";
 import { busy, observe, SEC, spawnOf } from "../../kit/policy.ts";
 
@@ -43,9 +44,11 @@ async function watched(
     journal: async () => undefined,
     ...overrides,
   };
+  const alerts: Partial<AlertStore> = { open: async () => true, close: async () => true };
   const { watchPool } = createWatchActivity({
     config,
     pools: pools as PoolStore,
+    alerts: alerts as AlertStore,
     listPods: async () => ({ kind: "unknown", detail: "not asked" }),
     logger: pino({ level: "silent" }),
   });

@@ -5,6 +5,7 @@ import { createWatchActivity } from "../../../src/activities/watch.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import type { ObservedWorker } from "../../../src/policy/observation.ts";
 import type { Reading } from "../../../src/supabase/observation.ts";
+import type { AlertStore } from "../../../src/supabase/alert-store.ts";
 import type { PoolStore } from "../../../src/supabase/pool-store.ts";
 import { busy, idle, NOW, observe, SEC, times } from "../../kit/policy.ts";
 
@@ -49,9 +50,15 @@ async function watches(
     markMassSilence: async (_pool, lasts) => void marks.push(lasts),
     journal: async (_pool, kind, reason, details) => void lines.at(-1)?.push({ kind, reason, details }),
   };
+  const note = (kind: string, reason: string) => lines.at(-1)?.push({ kind, reason, details: {} });
+  const alerts: Partial<AlertStore> = {
+    open: async ({ kind, message }) => Boolean(note(`${kind} opened`, message)),
+    close: async (kind) => Boolean(note(`${kind} closed`, "")),
+  };
   const { watchPool } = createWatchActivity({
     config,
     pools: pools as PoolStore,
+    alerts: alerts as AlertStore,
     listPods: async () => ({ kind: "unknown", detail: "not asked" }),
     logger: pino({ level: "silent" }),
   });
@@ -71,12 +78,12 @@ async function journaled(fleet: readonly ObservedWorker[], suspended?: boolean):
 }
 
 describe("a suspension of verdicts", () => {
-  it("is journaled as an alert when it begins, and again when it is over", async () => {
-    expect(await journaled(times(2, silent), false)).toEqual(["alert.health_suspended"]);
-    expect(await journaled(times(2, busy), true)).toEqual(["health.resumed"]);
+  it("opens an alert when it begins, and closes it when it is over", async () => {
+    expect(await journaled(times(2, silent), false)).toEqual(["workers_stale opened"]);
+    expect(await journaled(times(2, busy), true)).toEqual(["workers_stale closed"]);
   });
 
-  it("is journaled once, also if another process watched when it began or ended", async () => {
+  it("is told once, also if another process watched when it began or ended", async () => {
     expect(await journaled(times(2, silent), true)).toEqual([]);
     expect(await journaled(times(2, busy), false)).toEqual([]);
   });
@@ -93,9 +100,9 @@ it("invariant 4: a mass silence is marked in the pool's row when it begins and w
   expect(marks).toEqual([true, false]);
   expect(seen.map((lines) => lines.map(({ kind }) => kind))).toEqual([
     [],
-    ["alert.health_suspended"],
+    ["workers_stale opened"],
     [],
-    ["health.resumed"],
+    ["workers_stale closed"],
     [],
   ]);
 });

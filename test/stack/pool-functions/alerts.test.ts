@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { ACCOUNT } from "../../../src/contract/alerts.ts";
+import { type AlertStore, alertStore } from "../../../src/supabase/alert-store.ts";
+import { connectDatabase } from "../../../src/supabase/client.ts";
+import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
+
+describe("an alert", () => {
+  let api: QueueApi;
+  let alerts: AlertStore;
+  let pool: string;
+  let other: string;
+  beforeAll(async () => {
+    api = await openQueueApi();
+    alerts = alertStore(connectDatabase({ url: api.url, serviceRoleKey: api.keys.serviceRoleKey }));
+  });
+  beforeEach(async () => {
+    [pool, other] = [await api.queue.newPool(), await api.queue.newPool()];
+    await api.queue.rows("delete from notification_endpoints");
+    await api.queue.rows("delete from alerts");
+    await api.queue.rows("insert into notification_endpoints (url, pool, kinds) values ($1, $2, '{pool.alert}')", [
+      "http://127.0.0.1:9/",
+      pool,
+    ]);
+  });
+  afterAll(() => api?.close());
+
+  const silent = (subject: string, message = "no decision for an hour") => ({ kind: "pool_silent", subject, message });
+  const opened = async (of = pool) => (await alerts.list({ pool: of })).map(({ subject }) => subject).toSorted();
+  const told = () =>
+    api.queue.rows<{ state: string; subject: string }>(
+      "select payload ->> 'state' as state, payload ->> 'subject' as subject from outbox order by id",
+    );
+  const journaled = (of = pool) =>
+    api.queue.rows<{ kind: string; reason: string; details: object }>(
+      "select kind, reason, details from pool_events where pool = $1 order by id",
+      [of],
+    );
+
+  it("opens once and closes once, however often it is asked for; each is journaled and notified once", async () => {
+    expect([await alerts.open(silent(pool), pool), await alerts.open(silent(pool), pool)]).toEqual([true, false]);
+    expect(await alerts.open(silent(pool, "no decision for two hours"), pool)).toBe(false);
+    expect(await alerts.list({ pool })).toEqual([
+      {
+        kind: "pool_silent",
+        subject: pool,
+        pool,
+        message: "no decision for two hours",
+        whatToDo: expect.stringContaining("Temporal worker") as string,
+        openedAt: expect.any(String) as string,
+        closedAt: null,
+      },
+    ]);
+    expect([await alerts.close("pool_silent", pool), await alerts.close("pool_silent", pool)]).toEqual([true, false]);
+    expect(await alerts.list({ pool })).toEqual([]);
+    expect(await alerts.list({ pool, closed: true })).toMatchObject([{ closedAt: expect.any(String) as string }]);
+    expect(await told()).toEqual([
+      { state: "opened", subject: pool },
+      { state: "closed", subject: pool },
+    ]);
+    const details = { alert: "pool_silent", subject: pool };
+    expect(await journaled()).toEqual([
+      { kind: "alert.opened", reason: `pool_silent of ${pool}: no decision for an hour`, details },
+      { kind: "alert.closed", reason: `pool_silent of ${pool}: no decision for two hours`, details },
+    ]);
+    expect(await alerts.open(silent(pool), pool)).toBe(true);
+    expect(await told()).toHaveLength(3);
+  });
+
+  it("opens once for many callers at the same time", async () => {
+    const answers = await Promise.all(Array.from({ length: 8 }, () => alerts.open(silent(pool), pool)));
+    expect(answers.filter(Boolean)).toHaveLength(1);
+    expect(await told()).toHaveLength(1);
+  });
+
+  it("that concerns every pool is shown, journaled and notified for each of them", async () => {
+    await alerts.open({ kind: "no_funds", subject: ACCOUNT, message: "HTTP 402" }, null);
+    await alerts.open(silent(other), other);
+    expect(await opened()).toEqual([ACCOUNT]);
+    expect(await opened(other)).toEqual([ACCOUNT, other].toSorted());
+    expect(await alerts.list({})).toHaveLength(2);
+    expect(await told()).toEqual([{ state: "opened", subject: ACCOUNT }]);
+    expect([await journaled(), (await journaled(other))[0]].flat()).toMatchObject([
+      { kind: "alert.opened", reason: "no_funds of account: HTTP 402" },
+      { kind: "alert.opened", reason: "no_funds of account: HTTP 402" },
+    ]);
+  });
+
+  it("of conditions that are found anew opens, stays or closes with them, and touches no other pool or kind", async () => {
+    const kinds = ["pool_silent", "task_stuck"];
+    await alerts.open(silent(other), other);
+    await alerts.open({ kind: "queue_waiting", subject: pool, message: "another kind" }, pool);
+    await alerts.settle(pool, kinds, [silent("a"), silent("b")]);
+    expect(await opened()).toEqual(["a", "b", pool].toSorted());
+    await alerts.settle(pool, kinds, [silent("b", "longer now"), { kind: "task_stuck", subject: "c", message: "c" }]);
+    expect(await opened()).toEqual(["b", "c", pool].toSorted());
+    expect(await alerts.list({ pool })).toContainEqual(
+      expect.objectContaining({ subject: "b", message: "longer now" }),
+    );
+    await alerts.settle(pool, kinds, []);
+    expect([await opened(), await opened(other)]).toEqual([[pool], [other]]);
+    const changes = (await told()).map(({ state, subject }) => `${subject} ${state}`);
+    expect(changes.slice(1)).toEqual(["a opened", "b opened", "c opened", "a closed", "b closed", "c closed"]);
+  });
+
+  it("of an unknown kind is refused", async () => {
+    await expect(alerts.open({ kind: "pool_sad", subject: pool, message: "" }, pool)).rejects.toThrow("alert_kinds");
+  });
+});
