@@ -10,6 +10,7 @@ import { outboxStore } from "../supabase/outbox-store.ts";
 import { poolStore } from "../supabase/pool-store.ts";
 import { workerStore } from "../supabase/worker-store.ts";
 import { createBulkActivities } from "./bulk.ts";
+import { withFinalRefusals } from "./final-refusals.ts";
 import { createJanitorActivities } from "./janitor.ts";
 import { createOutboxActivities } from "./outbox.ts";
 import { sharedPodList } from "./pod-list.ts";
@@ -36,9 +37,10 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
   const listPods = sharedPodList(() => runpod.listPods());
   return {
     main: {
-      ...createPoolActivities({ config, pools }),
+      ...withFinalRefusals(createPoolActivities({ config, pools })),
       ...createBulkActivities(),
       ...createWatchActivity({ config, pools, alerts: alertStore(database), listPods, logger }),
+      // Never final: a worker workflow that failed would leave its pod.
       ...createWorkerActivities({ workers, config }),
       ...createJanitorActivities({ logs: logStore(database), outbox }),
       ...createOutboxActivities({ outbox, logger }),

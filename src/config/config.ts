@@ -1,3 +1,4 @@
+import { cut } from "../../supabase/functions/_shared/text.ts";
 import { complaintAbout, type Variable } from "./kinds.ts";
 import { table } from "./variables.ts";
 
@@ -102,7 +103,7 @@ function show({ name, value }: { name: string; value: string }, { secret: isSecr
   if (isSecret) {
     return `${name}=(secret of ${value.length} characters)`;
   }
-  return `${name}=${value.length > 64 ? `${value.slice(0, 16)}… (${value.length} characters)` : value}`;
+  return `${name}=${value.length > 64 ? `${cut(value, 16)}… (${value.length} characters)` : value}`;
 }
 
 /** The problem of a MIN above MAX, or none. `minName` and `maxName` are the names that its message uses. */

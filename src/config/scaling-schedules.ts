@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { cut } from "../../supabase/functions/_shared/text.ts";
 import type { Schedule } from "../contract/pool-settings.ts";
 import type { Kind } from "./kinds.ts";
 
@@ -67,7 +68,7 @@ export function schedules(): Kind<readonly Schedule[]> {
 function complaint({ path: [index, field], message, ...issue }: z.core.$ZodIssue, value: unknown): string {
   const entry: unknown = Array.isArray(value) ? value[Number(index)] : undefined;
   const name = z.looseObject({ name: z.string() }).safeParse(entry).data?.name;
-  const where = `entry ${Number(index) + 1}${name ? ` (${name.slice(0, 64)})` : ""}`;
+  const where = `entry ${Number(index) + 1}${name ? ` (${cut(name, 64)})` : ""}`;
   if (issue.code === "unrecognized_keys") {
     return `${where}: unknown field ${issue.keys.join(", ")}`;
   }

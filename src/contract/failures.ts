@@ -8,4 +8,6 @@ export const FAILURES = {
   notObserved: "NotObserved",
   /** The provider gave no readable answer, so nothing is known. */
   providerUnknown: "ProviderUnknown",
+  /** The database refused the request, and would refuse it again. */
+  databaseRefusal: "DatabaseRefusal",
 } as const;

@@ -1,5 +1,6 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import type { DestinationStream } from "pino";
+import { cut, storable, storableText } from "../../supabase/functions/_shared/text.ts";
 
 /** Lines kept while the database does not answer. */
 const CAPACITY_LINES = 2_000;
@@ -157,7 +158,7 @@ function droppedLine(dropped: number): Line {
 
 function readLine(text: string): Line {
   try {
-    const entry = JSON.parse(text.slice(0, LONGEST_LINE), storable) as Record<string, unknown>;
+    const entry = storable(JSON.parse(cut(text, LONGEST_LINE))) as Record<string, unknown>;
     const { level, time, msg, worker_id: _worker, task_id: taskId, ...metadata } = entry;
     return {
       timestamp: new Date(typeof time === "number" ? time : Date.now()).toISOString(),
@@ -168,12 +169,7 @@ function readLine(text: string): Line {
     };
   } catch {
     const level = LEVELS[Number(/"level":(\d+)/.exec(text)?.[1])] ?? "INFO";
-    const message = String(storable("", text.trim().slice(0, 2_000)));
+    const message = storableText(cut(text.trim(), 2_000));
     return { timestamp: new Date().toISOString(), level, message, metadata: {} };
   }
-}
-
-/** Postgres refuses NUL and lone surrogates in JSON; one of them would lose the whole batch. */
-function storable(_key: string, value: unknown): unknown {
-  return typeof value === "string" ? value.replace(/\0|[\ud800-\udfff]/gu, "\ufffd") : value;
 }

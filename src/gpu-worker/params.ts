@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { shortJson } from "../../supabase/functions/_shared/text.ts";
 
 export interface VideoParams {
   readonly prompt: string;
@@ -29,6 +30,7 @@ const TASK_TYPES: ReadonlyMap<string, "generate_video"> = new Map([
   ["video_generation", "generate_video"],
 ]);
 
+const SHOWN_CHARS = 80;
 const DEFAULTS = { frames: 49, fps: 16, width: 512, height: 512, seed: -1 } as const;
 
 const frames = z.int().min(1).max(1_000);
@@ -141,6 +143,5 @@ function agree(name: string, value: number | undefined, alias: string, aliased: 
 }
 
 function quote(value: unknown): string {
-  const text = value === undefined ? "nothing" : JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  return shortJson(value, SHOWN_CHARS);
 }

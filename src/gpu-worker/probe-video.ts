@@ -1,4 +1,5 @@
 import { execa } from "execa";
+import { cutToEnd } from "../../supabase/functions/_shared/text.ts";
 
 export interface VideoFacts {
   readonly codec: string;
@@ -25,7 +26,7 @@ export async function probeVideo(source: string, ffmpegPath: string): Promise<Vi
   );
   const facts = exitCode === 0 ? parseFfmpegReport(stderr) : null;
   if (facts === null) {
-    throw new Error(`${source} is not a readable video: ${stderr.trim().slice(-300)}`);
+    throw new Error(`${source} is not a readable video: ${cutToEnd(stderr.trim(), 300)}`);
   }
   return facts;
 }

@@ -1,3 +1,5 @@
+import { cut } from "../../supabase/functions/_shared/text.ts";
+
 /**
  * - `unreachable`: no answer (network, timeout). Try again.
  * - `unavailable`: an answer that says "not now" (5xx, 408, 429). Try again.
@@ -15,7 +17,7 @@ export class QueueError extends Error {
   readonly status: number;
 
   constructor(kind: QueueErrorKind, operation: string, status: number, detail: string, cause?: unknown) {
-    super(`${operation} ${WORDS[kind]}${status > 0 ? ` (HTTP ${status})` : ""}: ${detail.slice(0, 500)}`, { cause });
+    super(`${operation} ${WORDS[kind]}${status > 0 ? ` (HTTP ${status})` : ""}: ${cut(detail, 500)}`, { cause });
     this.kind = kind;
     this.operation = operation;
     this.status = status;
@@ -49,6 +51,11 @@ export function kindOf(status: number, code: string): QueueErrorKind {
 /** Whether the same call may succeed later. */
 export function isTransient(error: unknown): error is QueueError {
   return error instanceof QueueError && (error.kind === "unreachable" || error.kind === "unavailable");
+}
+
+/** Whether the same call would be declined again. */
+export function isRejected(error: unknown): error is QueueError {
+  return error instanceof QueueError && error.kind === "rejected";
 }
 
 /** Whether the worker's credential was refused. */

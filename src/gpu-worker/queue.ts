@@ -1,5 +1,6 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { z } from "zod";
+import { cut, storable, UnstorableError } from "../../supabase/functions/_shared/text.ts";
 import type { Outages } from "./outages.ts";
 import { QueueError, kindOf } from "./queue-error.ts";
 import type { Vram } from "./vram.ts";
@@ -59,10 +60,19 @@ const finishAnswer = z.object({ outcome: z.enum(["completed", "already_completed
 const failAnswer = z.object({ outcome: z.enum(["requeued", "failed", "lease_lost"]) });
 const releaseAnswer = z.object({ outcome: z.enum(["released", "lease_lost"]) });
 
+/** Arguments as the database takes them. @throws QueueError when they are nested too deeply or too long */
+function sendable(name: string, args: object): object {
+  try {
+    return storable(args);
+  } catch (error) {
+    throw error instanceof UnstorableError ? new QueueError("rejected", name, 0, error.message, error) : error;
+  }
+}
+
 /** The task queue by the database functions (`sql/`), called over PostgREST. */
 export function createQueue(client: SupabaseClient, workerId: string, outages: Outages): Queue {
   async function call<T>(name: string, args: object, answer: z.ZodType<T>): Promise<T> {
-    const { data, error, status } = await client.rpc(name, args);
+    const { data, error, status } = await client.rpc(name, sendable(name, args));
     if (error) {
       const cause = status === 0 ? /Caused by: (.*)/.exec(error.details)?.[1] : undefined;
       const detail = [error.message, error.hint, cause].filter(Boolean).join("; ");
@@ -102,7 +112,7 @@ export function createQueue(client: SupabaseClient, workerId: string, outages: O
       return (await call("finish_task", { ...leaseArgs(lease), ...where, p_result: result }, finishAnswer)).outcome;
     },
     async fail(lease, message, permanent) {
-      const args = { ...leaseArgs(lease), p_error: message.slice(0, MAX_ERROR_CHARS), p_permanent: permanent };
+      const args = { ...leaseArgs(lease), p_error: cut(message, MAX_ERROR_CHARS), p_permanent: permanent };
       return (await call("fail_task", args, failAnswer)).outcome;
     },
     async release(lease, reason) {

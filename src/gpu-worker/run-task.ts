@@ -8,7 +8,7 @@ import { Interruption, type Orders, stopRefused } from "./orders.ts";
 import { ParamsError, chooseSeed, parseVideoParams, resolveTaskType } from "./params.ts";
 import { probeVideo } from "./probe-video.ts";
 import { type Progress, createProgress } from "./progress.ts";
-import { QueueError, isRefused, isTransient } from "./queue-error.ts";
+import { QueueError, isRefused, isRejected, isTransient } from "./queue-error.ts";
 import type { ClaimedTask, Queue } from "./queue.ts";
 import { buildResult } from "./result.ts";
 import { withRetry } from "./retry.ts";
@@ -79,9 +79,8 @@ export async function runTask(deps: TaskDeps, task: ClaimedTask): Promise<TaskEn
     const permanent =
       error instanceof ParamsError || (error instanceof QueueError && error.status === PAYLOAD_TOO_LARGE);
     logger.warn({ permanent }, `task failed: ${message}`);
-    return await withRetry(() => queue.fail(task, message, permanent), {
-      signal: withGrace(signal, LAST_WRITE_MS),
-    });
+    const fail = (text: string) => queue.fail(task, text, permanent);
+    return await withRetry(() => inFullOrShort(fail, message), { signal: withGrace(signal, LAST_WRITE_MS) });
   }
 
   async function breakOff(reason: Interruption): Promise<TaskEnd> {
@@ -92,10 +91,23 @@ export async function runTask(deps: TaskDeps, task: ClaimedTask): Promise<TaskEn
     if (reason.kind === "abandon") {
       return "abandoned";
     }
-    return await withRetry(() => queue.release(task, reason.message), {
+    const release = (text: string) => queue.release(task, text);
+    return await withRetry(() => inFullOrShort(release, reason.message), {
       signal: AbortSignal.timeout(RELEASE_MS),
       firstDelayMs: 200,
     });
+  }
+}
+
+/** The last word about a task is always sent: a lease that it does not end is claimed again by this worker. */
+async function inFullOrShort<T>(write: (text: string) => Promise<T>, text: string): Promise<T> {
+  try {
+    return await write(text);
+  } catch (error) {
+    if (!isRejected(error)) {
+      throw error;
+    }
+    return await write("the database did not take the reason's text; the worker's log has it");
   }
 }
 

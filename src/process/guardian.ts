@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Logger } from "pino";
+import { cut, cutToEnd } from "../../supabase/functions/_shared/text.ts";
 import { type Guarded, signalSafely } from "./end-process.ts";
 import { processStartTime } from "./process-identity.ts";
 
@@ -75,7 +76,7 @@ async function launchGuardianProcess(): Promise<ChildProcess> {
   });
   child.stdin.on("error", () => undefined);
   let errors = "";
-  child.stderr.on("data", (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-TAIL_LINE_CHARACTERS)));
+  child.stderr.on("data", (chunk: Buffer) => (errors = cutToEnd(errors + chunk.toString(), TAIL_LINE_CHARACTERS)));
   await new Promise<void>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (code, signal) =>
@@ -97,7 +98,7 @@ function collectTail(child: ChildProcess, onLine: SpawnOptions["onLine"]): strin
       continue;
     }
     createInterface({ input: stream }).on("line", (line) => {
-      tail.push(line.slice(0, TAIL_LINE_CHARACTERS));
+      tail.push(cut(line, TAIL_LINE_CHARACTERS));
       if (tail.length > TAIL_LINES) {
         tail.shift();
       }

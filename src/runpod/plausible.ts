@@ -1,3 +1,5 @@
+import { cut, storableText } from "../../supabase/functions/_shared/text.ts";
+
 /** A lower price would be stored as 0, because the database keeps four decimals. */
 const LOWEST_USD_PER_HOUR = 0.001;
 /** Ten times the dearest machines, and far above the 80 dollars an hour that an account may spend by default. */
@@ -33,7 +35,7 @@ export function plausibleTime(raw: unknown, nowMs: number): string | null {
     : null;
 }
 
-/** The text as the database can store it: without NUL and lone surrogates, and not cut within a character. */
+/** The text as the database can store it, shortened. */
 export function plainText(text: string, longest: number): string {
-  return text.slice(0, longest).replace(/\0|[\ud800-\udfff]/gu, "\ufffd");
+  return storableText(cut(text, longest));
 }

@@ -3,7 +3,7 @@ import type { WorkerStatus } from "../contract/inputs.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 import { DatabaseError } from "./database-error.ts";
-import { answerOf, readAll, shaped } from "./requests.ts";
+import { answerOf, readAll, sendable, shaped } from "./requests.ts";
 import { type Change, type Row, TABLES } from "./tables.ts";
 
 export type WorkerRecord = Row<"workers">;
@@ -95,12 +95,13 @@ export function fleetStore(database: Database): FleetStore {
       return rows.reduce((sum, { cost_usd: usd }) => sum + (usd ?? 0), 0);
     },
     async createWorkerRecord(id, instanceType, pool = "main") {
-      const request = client.from("workers").insert({ id, instance_type: instanceType, pool }).select();
-      const [row] = await answerOf("createWorkerRecord", request);
-      if (row === undefined) {
+      const row = { id, instance_type: instanceType, pool };
+      const request = client.from("workers").insert(sendable("createWorkerRecord", row)).select();
+      const [created] = await answerOf("createWorkerRecord", request);
+      if (created === undefined) {
         throw new DatabaseError("createWorkerRecord", 200, "", `the new row of worker ${id} was not answered`, null);
       }
-      return row;
+      return created;
     },
     updateWorkerStatus: (id, status) => report(database, "updateWorkerStatus", id, { status }),
     markWorkerError: (id, reason) =>
@@ -116,7 +117,7 @@ async function report(
   id: string,
   columns: Change<"workers">,
 ): Promise<StatusAnswer> {
-  const request = database[TABLES].from("workers").update(columns).eq("id", id).select("status");
+  const request = database[TABLES].from("workers").update(sendable(operation, columns)).eq("id", id).select("status");
   const [row] = await answerOf(operation, request);
   if (row === undefined) {
     throw new DatabaseError(operation, 404, "", `worker ${id} does not exist`, "See getWorkers.");

@@ -1,5 +1,5 @@
 import type { Database } from "./client.ts";
-import { answerOf, countOf, readOne } from "./requests.ts";
+import { answerOf, countOf, readOne, sendable } from "./requests.ts";
 import { type NewRow, type Row, TABLES } from "./tables.ts";
 
 const SHOWN = 200;
@@ -24,7 +24,8 @@ export interface NotificationStore {
 export function notificationStore({ [TABLES]: client }: Database): NotificationStore {
   return {
     async addEndpoint(endpoint) {
-      const request = client.from("notification_endpoints").insert(endpoint).select("id, secret").single();
+      const row = sendable("notification_endpoints", endpoint);
+      const request = client.from("notification_endpoints").insert(row).select("id, secret").single();
       return await answerOf("notification_endpoints", request);
     },
     async endpoints() {

@@ -136,7 +136,13 @@ function steering(database: Database): PoolSteering {
     async settings(pool) {
       const found = await find(database, pool);
       if (found === null) {
-        throw new DatabaseError("settings", 404, "", `pool ${pool} does not exist`, "Start it: gpu-pool pool start.");
+        throw new DatabaseError(
+          "settings",
+          404,
+          "PT404",
+          `pool ${pool} does not exist`,
+          "Start it: gpu-pool pool start.",
+        );
       }
       const { own, environment } = found;
       return { own, environment };

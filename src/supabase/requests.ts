@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { z } from "zod";
+import { storable, UnstorableError } from "../../supabase/functions/_shared/text.ts";
 import { DatabaseError } from "./database-error.ts";
 
 /** The server answers at most this many rows. */
@@ -76,6 +77,18 @@ export async function readAll<T>(
     }
   }
   return rows;
+}
+
+/** Arguments or rows as the database takes them. @throws DatabaseError PT400 when they cannot be made storable. */
+export function sendable<T>(operation: string, value: T): T {
+  try {
+    return storable(value);
+  } catch (error) {
+    if (error instanceof UnstorableError) {
+      throw new DatabaseError(operation, 400, "PT400", error.message, null);
+    }
+    throw error;
+  }
 }
 
 /** The value in its declared shape. @throws DatabaseError */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
-import { answerOf, readAll, readCount, readOne, shaped } from "./requests.ts";
+import { answerOf, readAll, readCount, readOne, sendable, shaped } from "./requests.ts";
 import { type NewRow, type Row, TABLES } from "./tables.ts";
 
 /** Keeps a request's URL below 8 KB. */
@@ -148,7 +148,8 @@ const states = z.array(
 function writes(database: Database): TaskWrites {
   return {
     async submit(tasks) {
-      await answerOf("submit", database[TABLES].from("tasks").insert([...tasks], { defaultToNull: false }));
+      const rows = sendable("submit", [...tasks]);
+      await answerOf("submit", database[TABLES].from("tasks").insert(rows, { defaultToNull: false }));
     },
     async claimTask(workerId) {
       const args = { worker_id_param: workerId };

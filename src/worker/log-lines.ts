@@ -1,3 +1,4 @@
+import { cut, storable, storableText } from "../../supabase/functions/_shared/text.ts";
 import type { LogLine } from "../supabase/log-store.ts";
 
 const LONGEST_LINE = 32_000;
@@ -24,11 +25,11 @@ export function lineOf(sourceId: string, level: Severity, message: string, metad
 export function readLine(sourceId: string, text: string): Line {
   let entry: Record<string, unknown>;
   try {
-    entry = JSON.parse(text.slice(0, LONGEST_LINE), storable) as Record<string, unknown>;
+    entry = storable(JSON.parse(cut(text, LONGEST_LINE))) as Record<string, unknown>;
   } catch {
     // The line is too long or not JSON: its first 2,000 characters are the message.
     const level = SEVERITY_OF[/"level":"(\w+)"/.exec(text)?.[1] ?? ""] ?? "INFO";
-    return lineOf(sourceId, level, String(storable("", text.trim().slice(0, 2_000))), {});
+    return lineOf(sourceId, level, storableText(cut(text.trim(), 2_000)), {});
   }
   const { level, time, msg, name: _name, taskId, workerId, worker, ...fields } = entry;
   const ofWorker = workerId ?? worker;
@@ -38,9 +39,4 @@ export function readLine(sourceId: string, text: string): Line {
     ...(typeof taskId === "string" && { task_id: taskId }),
     ...(typeof ofWorker === "string" && { worker_id: ofWorker }),
   };
-}
-
-/** Postgres refuses NUL and lone surrogates in JSON; one of them would lose the whole batch. */
-function storable(_key: string, value: unknown): unknown {
-  return typeof value === "string" ? value.replace(/\0|[\ud800-\udfff]/gu, "\ufffd") : value;
 }

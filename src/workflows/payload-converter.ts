@@ -1,4 +1,5 @@
 import { defaultPayloadConverter, type PayloadConverter } from "@temporalio/common";
+import { cut } from "../../supabase/functions/_shared/text.ts";
 
 /** Stands for a payload whose bytes could not be decoded. */
 export class Undecodable {
@@ -23,7 +24,7 @@ export const payloadConverter: PayloadConverter = {
         throw error;
       }
       const reason = error instanceof Error ? error.message : String(error);
-      return new Undecodable(reason.slice(0, 200)) as T;
+      return new Undecodable(cut(reason, 200)) as T;
     }
   },
 };

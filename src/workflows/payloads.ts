@@ -1,4 +1,7 @@
+import { shortJson } from "../../supabase/functions/_shared/text.ts";
 import { Undecodable } from "./payload-converter.ts";
+
+const SHOWN_CHARS = 100;
 
 /** Any client can send any JSON to a workflow. A parser checks every field and never throws. */
 export type Parsed<T> =
@@ -24,6 +27,5 @@ export function expected(shape: string, payload: unknown): string {
 }
 
 export function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+  return shortJson(value, SHOWN_CHARS);
 }

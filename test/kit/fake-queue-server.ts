@@ -30,6 +30,8 @@ export interface FakeState {
   readonly calls: Call[];
   /** Answers that replace the normal ones, by call name: an HTTP status, or "hang" for no answer. */
   readonly faults: Map<string, number | "hang">;
+  /** A text in any call that is answered 400, as a text that Postgres does not store. */
+  refusedText: string | null;
 }
 
 export interface FakeServer {
@@ -44,7 +46,14 @@ const PUBLIC = "/storage/v1/object/public/videos/";
 
 /** The database functions, the edge function and the storage routes that a GPU worker uses, in memory. */
 export async function startFakeServer(): Promise<FakeServer> {
-  const state: FakeState = { workerStatus: "active", tasks: [], objects: new Map(), calls: [], faults: new Map() };
+  const state: FakeState = {
+    workerStatus: "active",
+    tasks: [],
+    objects: new Map(),
+    calls: [],
+    faults: new Map(),
+    refusedText: null,
+  };
   const app = Fastify({ forceCloseConnections: true });
   app.addContentTypeParser(/^multipart\/form-data/, { parseAs: "buffer", bodyLimit: 2 ** 26 }, (_request, body, done) =>
     done(null, body),
@@ -56,6 +65,9 @@ export async function startFakeServer(): Promise<FakeServer> {
     const token = request.headers["x-worker-token"];
     const body = Buffer.isBuffer(request.body) ? {} : ((request.body ?? {}) as Record<string, unknown>);
     state.calls.push({ name, body, token: Array.isArray(token) ? token[0] : token });
+    if (isUnstorable(state, body)) {
+      return reply.code(400).send({ code: "PGRST102", message: "Empty or invalid json", details: null, hint: null });
+    }
     const fault = state.faults.get(name);
     if (fault === "hang") {
       await new Promise(() => undefined);
@@ -92,6 +104,12 @@ export async function startFakeServer(): Promise<FakeServer> {
     calls: (name) => state.calls.filter((call) => call.name === name),
     close: () => app.close(),
   };
+}
+
+function isUnstorable({ refusedText }: FakeState, body: object): boolean {
+  const json = JSON.stringify(body);
+  const isOdd = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/.test(json);
+  return isOdd || (refusedText !== null && json.includes(refusedText));
 }
 
 type Args = Record<string, unknown>;

@@ -1,3 +1,5 @@
+import { cut } from "../../../supabase/functions/_shared/text.ts";
+
 /** An error in an answer to a caller of storage: an HTTP status and the code that storage-api gives it. */
 export class StorageError extends Error {
   readonly status: number;
@@ -21,9 +23,9 @@ export const storageErrors = {
   forbidden: () => new StorageError(403, "Unauthorized", "new row violates row-level security policy"),
   badToken: (reason: string) => new StorageError(403, "Unauthorized", `The access token was refused: ${reason}`),
   badSignature: (reason: string) => new StorageError(400, "InvalidSignature", `The signed URL was refused: ${reason}`),
-  invalidKey: (name: string) => new StorageError(400, "InvalidKey", `Invalid key: ${name.slice(0, 200)}`),
+  invalidKey: (name: string) => new StorageError(400, "InvalidKey", `Invalid key: ${cut(name, 200)}`),
   invalidBucketName: (name: string) =>
-    new StorageError(400, "InvalidBucketName", `Bucket name invalid: ${name.slice(0, 200)}`),
+    new StorageError(400, "InvalidBucketName", `Bucket name invalid: ${cut(name, 200)}`),
   invalidRequest: (message: string) => new StorageError(400, "InvalidRequest", message),
   mimeType: (type: string) => new StorageError(415, "invalid_mime_type", `mime type ${type} is not supported`),
 };

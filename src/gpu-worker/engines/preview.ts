@@ -2,6 +2,7 @@ import { rename, rm } from "node:fs/promises";
 import { constants, setPriority } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
+import { cutToEnd } from "../../../supabase/functions/_shared/text.ts";
 import type { VideoParams } from "../params.ts";
 import type { Engine, NotHonoured } from "./engine.ts";
 import { pictureGraph } from "./preview-picture.ts";
@@ -78,7 +79,7 @@ async function runFfmpeg(
   const { failed, stderr, shortMessage } = await ffmpeg;
   signal.throwIfAborted();
   if (failed) {
-    throw new Error(`ffmpeg (${ffmpegPath}) failed: ${(stderr || (shortMessage ?? "")).trim().slice(-500)}`);
+    throw new Error(`ffmpeg (${ffmpegPath}) failed: ${cutToEnd((stderr || (shortMessage ?? "")).trim(), 500)}`);
   }
   return frame;
 }

@@ -17,6 +17,7 @@ import { poolActivities, watchPool } from "./activities.ts";
 import { describePool } from "./details.ts";
 import { handleMessages } from "./handle-messages.ts";
 import { perform } from "./perform.ts";
+import { writeDown } from "./refusals.ts";
 import { beginPool, carriedOn, messagesSettled, type PoolState, settledWhileOpen, statusOf } from "./state.ts";
 import { startWorkers } from "./workers.ts";
 
@@ -39,7 +40,7 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | undef
   CancellationScope.current().cancelRequested.catch(async () => {
     state.closing = true;
     cancelled = true;
-    await state.inbox.post(() => poolActivities.recordMessage(pool, { kind: "shutdown" }));
+    await writeDown(state, "shutdown", () => poolActivities.recordMessage(pool, { kind: "shutdown" }));
   });
   const summary = await CancellationScope.nonCancellable(async () => await run(state, input));
   if (cancelled) {

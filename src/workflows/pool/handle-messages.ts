@@ -12,9 +12,11 @@ import {
   type WorkerOrder,
   type WorkerOrderOutcome,
 } from "../../contract/pool-api.ts";
+import { storableText } from "../../../supabase/functions/_shared/text.ts";
 import type { Parsed } from "../payloads.ts";
 import { poolActivities } from "./activities.ts";
 import { parseBare, parsePatch, parseScale, parseWorkerOrder } from "./parse-messages.ts";
+import { reasonOfRefusal, writeDown } from "./refusals.ts";
 import { type PoolState, statusOf } from "./state.ts";
 import { orderWorker } from "./workers.ts";
 
@@ -91,13 +93,18 @@ function update<T, Answer>(parse: Parse<T>, act: (value: T) => Promise<Answer>) 
     if (!parsed.ok) {
       throw invalidMessage(parsed.error);
     }
-    return await act(parsed.value);
+    try {
+      return await act(parsed.value);
+    } catch (error) {
+      throw reasonOfRefusal(error);
+    }
   };
   return [handler, { validator }] as const;
 }
 
 function invalidMessage(message: string): ApplicationFailure {
-  return ApplicationFailure.nonRetryable(message, FAILURES.invalidMessage);
+  // A failure's message is no JSON: half a character in it could not be encoded.
+  return ApplicationFailure.nonRetryable(storableText(message), FAILURES.invalidMessage);
 }
 
 function refusal(state: PoolState): string | null {
@@ -105,17 +112,18 @@ function refusal(state: PoolState): string | null {
 }
 
 async function receiveSignal(state: PoolState, name: string, payload: unknown): Promise<void> {
-  const { pool, inbox } = state;
+  const { pool } = state;
   const parsed: Parsed<Message> = SIGNALS.get(name)?.(payload) ?? {
     ok: false,
     error: "unknown signal; a pool takes scale, drain, resume and pause",
   };
   const refused = parsed.ok ? (refusal(state) ?? parsed.surplus ?? null) : parsed.error;
-  if (parsed.ok && refused === null) {
-    await recordMessage(state, parsed.value);
-  } else {
-    await inbox.post(() => poolActivities.journalIgnored(pool, name, refused ?? ""));
-  }
+  const kind = SIGNALS.has(name) ? name : "unknown signal";
+  await writeDown(state, kind, () =>
+    parsed.ok && refused === null
+      ? poolActivities.recordMessage(pool, parsed.value)
+      : poolActivities.journalIgnored(pool, name, refused ?? ""),
+  );
 }
 
 async function recordMessage({ pool, inbox }: PoolState, message: Message): Promise<Intent> {

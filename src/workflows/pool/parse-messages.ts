@@ -48,8 +48,8 @@ export function parsePatch(payload: unknown): Parsed<Readonly<Record<string, unk
   if (unknown !== undefined) {
     return wrong(`${unknown}: no setting that a pool may have; known are ${POOL_SETTINGS.join(", ")}`);
   }
-  if (JSON.stringify(payload).length > MAX_PATCH_CHARS) {
-    return wrong(`the settings are longer than ${MAX_PATCH_CHARS} characters`);
+  if (!isShort(payload)) {
+    return wrong(`the settings are longer than ${MAX_PATCH_CHARS} characters, or nested too deeply`);
   }
   return { ok: true, value: payload };
 }
@@ -67,6 +67,14 @@ export function parseWorkerOrder(kind: WorkerOrder["kind"], payload: unknown): P
   }
   const said = typeof reason === "string" && reason !== "" ? reason : "asked for by an operator";
   return { ok: true, value: { kind, worker, reason: said }, ...surplusIn(payload, ["worker", "reason"]) };
+}
+
+function isShort(patch: Record<string, unknown>): boolean {
+  try {
+    return JSON.stringify(patch).length <= MAX_PATCH_CHARS;
+  } catch {
+    return false;
+  }
 }
 
 /** An unknown field must not be ignored: `forSec` instead of `for` would make a hold without an end. */

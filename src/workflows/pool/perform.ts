@@ -1,14 +1,15 @@
-import { condition } from "@temporalio/workflow";
+import { condition, log } from "@temporalio/workflow";
 import { explain } from "../../contract/explanations.ts";
 import { isKnown, type Plan } from "../../contract/plan.ts";
 import { poolActivities } from "./activities.ts";
+import { reasonOfRefusal } from "./refusals.ts";
 import type { PoolState } from "./state.ts";
 import { signalWorkers, startWorkers } from "./workers.ts";
 
 /** Decisions kept for the query `explain`; the journal has them all. */
 const EXPLAINED_DECISIONS = 20;
-/** Pause after a plan of unknown actions alone: the next watch would return the same plan at once. */
-const UNKNOWN_PLAN_PAUSE = "30s";
+/** Pause after a plan that cannot be carried out: the next watch would return the same plan at once. */
+const USELESS_PLAN_PAUSE = "30s";
 
 /** Executes the actions that this version knows. @returns the ids of the workers that were booked. */
 export async function perform(state: PoolState, plan: Plan): Promise<readonly string[]> {
@@ -25,13 +26,19 @@ export async function perform(state: PoolState, plan: Plan): Promise<readonly st
   }
   await signalWorkers(pool, signals);
   const booked: string[] = [];
+  let useless = known.length === 0;
   for (const action of spawns) {
-    const { workers, booked: booking } = await poolActivities.reserveWorkers(pool, plan.decisionId, action);
-    await startWorkers(pool, workers, booking);
-    booked.push(...workers);
+    try {
+      const { workers, booked: booking } = await poolActivities.reserveWorkers(pool, plan.decisionId, action);
+      await startWorkers(pool, workers, booking);
+      booked.push(...workers);
+    } catch (error) {
+      log.error("the database refuses to book workers", { pool, reason: reasonOfRefusal(error).message });
+      useless = true;
+    }
   }
-  if (known.length === 0) {
-    await condition(() => state.closing, UNKNOWN_PLAN_PAUSE);
+  if (useless) {
+    await condition(() => state.closing, USELESS_PLAN_PAUSE);
   }
   return booked;
 }

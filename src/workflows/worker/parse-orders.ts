@@ -1,5 +1,5 @@
 import type { DrainOrder, Evidence, LeaseCause, TerminateOrder, Verdict } from "../../contract/worker-api.ts";
-import { isRecord } from "../payloads.ts";
+import { isRecord, isWhole } from "../payloads.ts";
 
 /** A drain without a readable payload is a graceful one, so that a drain sent by hand works. */
 export function parseDrainOrder(payload: unknown): DrainOrder {
@@ -23,8 +23,8 @@ export function parseVerdict(payload: unknown): Verdict {
     evidence: isEvidence(evidence) ? evidence : null,
     leaseCause: isLeaseCause(leaseCause) ? leaseCause : "host_lost",
     reason: typeof reason === "string" ? reason : "failed by signal",
-    heartbeatMs: typeof heartbeatMs === "number" ? heartbeatMs : null,
-    ...(typeof progressMs === "number" ? { progressMs } : {}),
+    heartbeatMs: isWhole(heartbeatMs) ? heartbeatMs : null,
+    ...(isWhole(progressMs) ? { progressMs } : {}),
   };
 }
 

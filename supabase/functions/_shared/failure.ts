@@ -1,3 +1,4 @@
+import { storable, UnstorableError } from "./text.ts";
 import type { ClientAnswer, FunctionClient } from "./function-context.ts";
 
 /** A refusal that becomes the answer: HTTP status, code for programs, and the wrong field if there is one. */
@@ -41,19 +42,35 @@ export function databaseFailure(
   if (code === "42501") {
     return new FunctionFailure(403, "forbidden", message);
   }
-  if (code.startsWith("22")) {
+  if (code === "PGRST102" || code.startsWith("22") || code.startsWith("54")) {
     return new FunctionFailure(400, "invalid_request", message);
   }
   return new FunctionFailure(503, "database_error", `${name} failed (${code || "no answer"}): ${message}`);
 }
 
-/** Calls a function of the database. @throws FunctionFailure with the reason when it refuses or fails. */
+/** Arguments as the database takes them. @throws FunctionFailure 400 that names the field, as the caller knows it. */
+function sendable(args: Record<string, unknown>): Record<string, unknown> {
+  try {
+    return storable(args);
+  } catch (error) {
+    if (error instanceof UnstorableError) {
+      const field = error.field.replace(/^p_(?:task\.)?/, "");
+      throw new FunctionFailure(400, "invalid_request", `${field} ${error.why}`, field);
+    }
+    throw error;
+  }
+}
+
+/**
+ * Calls a function of the database; texts are made storable. @throws FunctionFailure with the reason when it refuses
+ * or fails.
+ */
 export async function callDatabase(
   client: FunctionClient,
   name: string,
   args: Record<string, unknown>,
 ): Promise<Record<string, unknown>> {
-  const { data, error, status } = await client.rpc(name, args);
+  const { data, error, status } = await client.rpc(name, sendable(args));
   if (error !== null) {
     throw databaseFailure(name, error, status);
   }

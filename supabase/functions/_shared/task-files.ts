@@ -1,3 +1,4 @@
+import { storableText } from "./text.ts";
 import { callDatabase, FunctionFailure } from "./failure.ts";
 import type { FunctionClient, FunctionContext } from "./function-context.ts";
 
@@ -56,7 +57,8 @@ export async function storeFile(
 
 /** The public address of an object of the bucket for videos. */
 export function publicUrl(context: FunctionContext, path: string): string {
-  return context.asService().storage.from(context.videoBucket).getPublicUrl(path).data.publicUrl;
+  // Half a character cannot be encoded in a URL.
+  return context.asService().storage.from(context.videoBucket).getPublicUrl(storableText(path)).data.publicUrl;
 }
 
 /**

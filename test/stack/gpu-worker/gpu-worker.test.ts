@@ -117,6 +117,29 @@ describe("the GPU worker", () => {
     expect(unknown.error).toContain('"make_tea" is not supported');
   });
 
+  it("invariant 16: fails a task whose wrong parameter would be cut through a character, at once and by its name", async () => {
+    const tasks = ["🎬".repeat(60), `x${"🎬".repeat(60)}`, "\0\ud83c"].map((resolution) =>
+      server.addTask({ prompt: "x", resolution }),
+    );
+    startWorker();
+    await eventually(() => {
+      for (const { status, permanent, attempt, error } of tasks) {
+        expect({ status, permanent, attempt }).toEqual({ status: "Failed", permanent: true, attempt: 1 });
+        expect(error).toMatch(/^params\.resolution: expected a text such as/);
+      }
+    });
+    expect(server.calls("fail_task")).toHaveLength(3);
+  });
+
+  it("invariant 16: says the last word about a task in short when the database does not take it in full", async () => {
+    server.state.refusedText = "params.frames";
+    const task = server.addTask({ ...SMALL, frames: 0 });
+    startWorker();
+    const error = "the database did not take the reason's text; the worker's log has it";
+    await eventually(() => expect(task).toMatchObject({ status: "Failed", permanent: true, error, attempt: 1 }));
+    expect(server.calls("fail_task")).toHaveLength(2);
+  });
+
   it("finishes its task when it is drained in mid-task, claims no other, and exits with 0", async () => {
     const task = server.addTask(SMALL);
     server.state.faults.set("generate-upload-url", 503);

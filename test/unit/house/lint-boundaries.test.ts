@@ -129,6 +129,10 @@ const imports: readonly Case[] = [
   forbidden("src/activities", importing("supabase", "import", "requests"), "stores-only"),
   allowed("src/supabase", importing("supabase", "import", "tables")),
   forbidden("supabase/functions/_shared", importing("policy"), "edge-functions-stand-alone"),
+  ...["src/workflows/pool", "src/contract", "src/gpu-worker", "src/supabase"].map((folder) =>
+    allowed(folder, `import { stub } from "ROOT/supabase/functions/_shared/text.ts";\nexport const y = stub;`),
+  ),
+  forbidden("src/gpu-worker", `import "ROOT/supabase/functions/_shared/other.ts";`, "room-gpu-worker"),
   allowed("test/unit", importing("dev")),
   forbidden("test/unit", `import "ROOT/test/unit/other.test.ts";`, "tests-stand-alone"),
   forbidden("src/activities", `import "./nowhere.ts";`, "nothing-unresolved"),
@@ -180,7 +184,8 @@ async function writeCases(copy: string, cases: readonly Case[]): Promise<void> {
 async function writeStubs(copy: string): Promise<void> {
   const rooms = [...ROOMS.filter((room) => room !== "logger"), ...INNER, ...WORKFLOW_ROOMS];
   const others = ["src/logger.ts", "test/unit/other.test.ts", "src/supabase/tables.ts", "src/supabase/requests.ts"];
-  const files = [...others, ...rooms.map((room) => `src/${room}/stub.ts`)];
+  const shared = ["supabase/functions/_shared/text.ts", "supabase/functions/_shared/other.ts"];
+  const files = [...others, ...shared, ...rooms.map((room) => `src/${room}/stub.ts`)];
   for (const file of files) {
     await mkdir(dirname(join(copy, file)), { recursive: true });
     await writeFile(join(copy, file), "export const stub = 1;\nexport interface Stub {}\n");

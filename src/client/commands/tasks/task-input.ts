@@ -1,7 +1,9 @@
 import { z } from "zod";
+import { shortJson } from "../../../../supabase/functions/_shared/text.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 
 const MAX_PRIORITY = 1_000_000;
+const SHOWN_CHARS = 60;
 const SHOWN_PROBLEMS = 3;
 
 const task = z.strictObject({
@@ -105,8 +107,7 @@ function complaint(issue: z.core.$ZodIssue, value: unknown): string {
 }
 
 function show(value: unknown): string {
-  const text = value === undefined ? "nothing" : JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  return shortJson(value, SHOWN_CHARS);
 }
 
 function refused(source: string, message: string, advice: string): ClientError {

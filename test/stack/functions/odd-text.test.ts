@@ -1,0 +1,85 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openPeopleApi, type PeopleApi } from "../../kit/api.ts";
+
+const odd = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.constantFrom("\0", "\ud83c", "\udfac\0", "\u202emirrored", "🎬"),
+);
+const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+const ID = "11111111-1111-4111-8111-111111111111";
+
+describe("invariant 16: the edge functions, given text that Postgres does not store,", () => {
+  let api: PeopleApi;
+  let service: string;
+  beforeAll(async () => {
+    api = await openPeopleApi();
+    service = api.keys.serviceRoleKey;
+  });
+  afterAll(() => api?.close());
+
+  const lease = async () => {
+    const pool = await api.queue.newPool();
+    const worker = await api.queue.newWorker(pool);
+    await api.queue.addTask(pool);
+    return await api.queue.lease(worker);
+  };
+
+  it.each([
+    ["mark-task-failed", (id: string, text: string) => ({ task_id: id, error_message: text })],
+    ["update-task-status", (id: string, text: string) => ({ task_id: id, status: "Failed", output_location: text })],
+  ])("end a failed task: %s", async (name, bodyOf) => {
+    const { task_id: id } = await lease();
+    expect(await api.call(name, service, bodyOf(id, "lost \0 and \ud83c"))).toMatchObject({ status: 200 });
+    expect(await api.queue.one("select error from task_attempts where task_id = $1", [id])).toEqual({
+      error: "lost \ufffd and \ufffd",
+    });
+  });
+
+  it.each([
+    ["create-task", "/functions/v1/create-task"],
+    ["tasks", "/api/tasks"],
+  ])("create a task with the replacement character in its place: %s", async (_name, path) => {
+    const body = { task_type: "odd", params: { "pro\0mpt": "\ud83c 🎬" } };
+    const answer = await api.ask("POST", path, service, body);
+    expect(answer.status).toBeLessThan(300);
+    const { id, task_id: created = id } = answer.body as { id: string; task_id?: string };
+    expect(await api.queue.one("select params from tasks where id = $1", [created])).toEqual({
+      params: { "pro\ufffdmpt": "\ufffd 🎬" },
+    });
+  });
+
+  it.each(["/functions/v1/create-task", "/api/tasks"])("refuse JSON that is nested too deeply: %s", async (path) => {
+    const answer = await api.ask("POST", path, service, `{"task_type": "deep", "params": {"a": ${deep}}}`);
+    expect(answer.status).toBe(400);
+    const refusal =
+      (answer.body as { error: { field?: string } }).error.field ?? (answer.body as { field: string }).field;
+    expect(refusal).toBe("params");
+  });
+
+  it("answer by what was asked, or by a refusal that names the field, whatever the text", async () => {
+    const requests: ((text: string) => [string, Record<string, unknown>])[] = [
+      (text) => ["claim-next-task", { worker_id: text }],
+      (text) => ["create-task", { task_type: text }],
+      (text) => ["create-task", { task_type: "t", project_id: text }],
+      (text) => ["create-task", { task_type: "t", dependant_on: text }],
+      (text) => ["create-task", { task_type: "t", params: { [text]: [text] } }],
+      (text) => ["generate-upload-url", { task_id: ID, filename: text, content_type: "video/mp4" }],
+      (text) => ["get-completed-segments", { run_id: text }],
+      (text) => ["get-completed-segments", { run_id: text, project_id: ID }],
+      (text) => ["mark-task-failed", { task_id: ID, error_message: text }],
+      (text) => ["complete-task", { task_id: ID, storage_path: text }],
+      (text) => ["complete-task", { task_id: ID, storage_path: "x", thumbnail_storage_path: text }],
+    ];
+    await fc.assert(
+      fc.asyncProperty(odd, fc.constantFrom(...requests), async (text, request) => {
+        const [name, body] = request(text);
+        const { status, body: answer } = await api.call(name, service, body);
+        expect(status, `${name} ${JSON.stringify(body)} ${JSON.stringify(answer)}`).toBeLessThan(500);
+        const named = status !== 400 || typeof (answer as { field?: unknown }).field === "string";
+        expect(named, `${name} ${JSON.stringify(body)} ${JSON.stringify(answer)}`).toBe(true);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
