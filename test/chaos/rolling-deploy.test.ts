@@ -25,7 +25,7 @@ describe("a rolling deploy: Temporal workers of two versions with different sett
   async function laterVersion(): Promise<string> {
     const root = join(stack.directory, "later");
     await mkdir(root);
-    for (const part of ["src", "package.json", "tsconfig.json"]) {
+    for (const part of ["src", "supabase/functions/_shared", "package.json", "tsconfig.json"]) {
       await cp(join(ROOT, part), join(root, part), { recursive: true });
     }
     await symlink(join(ROOT, "node_modules"), join(root, "node_modules"));
