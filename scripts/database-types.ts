@@ -186,6 +186,12 @@ function signatureType({ args, returnsSet, returns, returnsRelation, outputs }: 
         ? typeOf(returns)
         : object(found)
       : `Schema["public"]["Tables"][${JSON.stringify(returnsRelation)}]["Row"]`;
-  const argsType = given.length === 0 ? "Record<PropertyKey, never>" : object(given);
+  // A parameter without a name is the body of the request.
+  const isBody = args.length === 1 && args[0]?.name === "";
+  const argsType = isBody
+    ? "Record<string, JsonInput>"
+    : given.length === 0
+      ? "Record<PropertyKey, never>"
+      : object(given);
   return `{\n${indent}  Args: ${argsType};\n${indent}  Returns: ${returnsSet ? `${row}[]` : row};\n${indent}}`;
 }

@@ -15,6 +15,38 @@ begin
 end $$;
 select grant_to_service('refuse_argument(text, text, text)');
 
+-- Refuses JSON that is nested too deeply. Postgres itself reads some thousand levels. What it can just store it may not be
+-- able to read in a function, so that a task could be stored that no claim could answer.
+create or replace function refuse_deep(p_column text) returns void
+language plpgsql immutable set search_path = public, pg_temp as $$
+begin
+  raise exception '%: nested too deeply', one_line(p_column) using errcode = 'PT400', detail = p_column,
+    hint = 'At most 500 levels of JSON can be stored.';
+end $$;
+select grant_to_service('refuse_deep(text)');
+
+-- The argument is the column. The functions tasks_admit and tasks_guard check what is not checked here, because a
+-- trigger's condition is parsed again in each statement.
+create or replace function refuse_deep_json() returns trigger
+language plpgsql set search_path = public, pg_temp as $$
+begin
+  perform refuse_deep(tg_argv[0]);
+  return null;
+end $$;
+select grant_to_service('refuse_deep_json()');
+create or replace trigger tasks_params_depth before update of params on tasks for each row
+when (new.params @? 'strict $.**{501}') execute function refuse_deep_json('params');
+create or replace trigger workers_metadata_depth before insert or update of metadata on workers for each row
+when (new.metadata @? 'strict $.**{501}') execute function refuse_deep_json('metadata');
+create or replace trigger pools_config_depth before insert or update of config on pools for each row
+when (new.config @? 'strict $.**{501}') execute function refuse_deep_json('config');
+create or replace trigger pools_environment_depth before insert or update of environment on pools for each row
+when (new.environment @? 'strict $.**{501}') execute function refuse_deep_json('environment');
+create or replace trigger pool_events_depth before insert or update of details on pool_events for each row
+when (new.details @? 'strict $.**{501}') execute function refuse_deep_json('details');
+create or replace trigger outbox_payload_depth before insert or update of payload on outbox for each row
+when (new.payload @? 'strict $.**{501}') execute function refuse_deep_json('payload');
+
 -- Whether the caller is the service role or the database's owner.
 create or replace function is_service() returns boolean
 language sql stable set search_path = public, pg_temp as $$

@@ -68,6 +68,9 @@ declare
 begin
   new.status := task_status_named(new.status::text);
   perform require_task_state(new.status::text, new.gate);
+  if new.params @? 'strict $.**{501}' or new.result_data @? 'strict $.**{501}' then
+    perform refuse_deep(case when new.params @? 'strict $.**{501}' then 'params' else 'result_data' end);
+  end if;
   select * into kind from task_types where name = new.task_type;
   if kind.alias_of is not null then
     select * into kind from task_types where name = kind.alias_of;
@@ -138,6 +141,9 @@ begin
     new := update_directly(old, new);
   end if;
   perform require_task_state(new.status::text, new.gate);
+  if new.result_data @? 'strict $.**{501}' then
+    perform refuse_deep('result_data');
+  end if;
   if old.status in ('Complete', 'Failed', 'Cancelled') and new.status <> old.status then
     raise exception 'task % is % and stays so: it cannot become %', old.id, old.status, new.status
       using errcode = 'PT409';

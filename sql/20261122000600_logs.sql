@@ -24,6 +24,9 @@ create index if not exists system_logs_task on system_logs (task_id, id desc) wh
 -- Recent errors of any source.
 create index if not exists system_logs_errors on system_logs (timestamp desc) where log_level in ('ERROR', 'CRITICAL');
 
+create or replace trigger system_logs_metadata_depth before insert or update of metadata on system_logs for each row
+when (new.metadata @? 'strict $.**{501}') execute function refuse_deep_json('metadata');
+
 create table if not exists worker_diagnostics (
   id bigint generated always as identity primary key,
   worker_id text not null,
@@ -79,6 +82,7 @@ begin
     case
       when jsonb_typeof(line -> 'metadata') is distinct from 'object' then '{}'
       when length(line ->> 'metadata') > 16000 then jsonb_build_object('left_out', 'longer than 16000 characters')
+      when line -> 'metadata' @? 'strict $.**{501}' then jsonb_build_object('left_out', 'nested deeper than 500 levels')
       else line -> 'metadata' end
   from jsonb_array_elements(p_logs) with ordinality as item (line, place),
     lateral (select upper(coalesce(line ->> 'level', line ->> 'log_level')) as said,

@@ -49,42 +49,87 @@ begin
 end $$;
 select grant_to_everyone('func_update_worker_heartbeat(text, integer, integer)');
 
--- Records a heartbeat with up to 1,000 log lines {timestamp, level, message, task_id, metadata}. Lines about the task
--- that the worker holds count as progress of the task. status_param crashed is no heartbeat: it is stored as evidence
--- and does not change the status. Answers {success, heartbeat_updated, logs_inserted, log_errors, worker_status};
--- log_errors counts the lines that were not stored.
-create or replace function func_worker_heartbeat_with_logs(
-  worker_id_param text, vram_total_mb_param integer default null, vram_used_mb_param integer default null,
-  logs_param jsonb default '[]', current_task_id_param uuid default null, status_param text default null)
-returns jsonb
+-- The number that a text says, without its fraction. Null: it says none that an integer can hold.
+create or replace function whole_number(p_text text) returns integer
+language plpgsql immutable set search_path = public, pg_temp as $$
+begin
+  return trunc(p_text::numeric)::integer;
+exception when others then
+  return null;
+end $$;
+select grant_to_service('whole_number(text)');
+
+-- Log lines as the database can store them, one for each. A line that it cannot store becomes null: it has a number that is
+-- too large, or is nested too deeply.
+create or replace function storable_lines(p_lines json) returns jsonb
+language plpgsql immutable set search_path = public, pg_temp as $$
+declare
+  line json;
+  lines jsonb := '[]';
+begin
+  begin
+    return p_lines::jsonb;
+  exception when others then
+    null;
+  end;
+  for line in select value from json_array_elements(p_lines) limit 1000 loop
+    begin
+      lines := lines || jsonb_build_array(line::jsonb);
+    exception when others then
+      lines := lines || jsonb 'null';
+    end;
+  end loop;
+  return lines;
+end $$;
+select grant_to_service('storable_lines(json)');
+
+-- Records a heartbeat. The body of the request is {worker_id_param, vram_total_mb_param?, vram_used_mb_param?,
+-- logs_param?, current_task_id_param?, status_param?}, with up to 1,000 log lines {timestamp, level, message, task_id,
+-- metadata}. Lines about the task that the worker holds count as progress of the task. status_param crashed is no
+-- heartbeat: it is stored as evidence and does not change the status. Answers {success, heartbeat_updated,
+-- logs_inserted, log_errors, worker_status}; log_errors counts the lines that were not stored.
+-- One parameter without a name gets the body as it was sent. With named parameters PostgREST would unpack the body first,
+-- and one NUL in a log line would make Postgres refuse all of it.
+drop function if exists func_worker_heartbeat_with_logs(text, integer, integer, jsonb, uuid, text);
+create or replace function func_worker_heartbeat_with_logs(json) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
+  -- The escape of NUL, unless its backslash is itself escaped.
+  body json := regexp_replace($1::text, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g')::json;
+  worker text := body ->> 'worker_id_param';
+  reported text := body ->> 'status_param';
+  logs json := coalesce(body -> 'logs_param', '[]');
+  task uuid;
   lines jsonb := '[]';
+  given integer := 0;
   answer jsonb;
   inserted integer := 0;
 begin
-  if jsonb_typeof(logs_param) not in ('array', 'null') then
-    perform refuse_argument('logs_param', format('a list is expected, not %s', jsonb_typeof(logs_param)));
+  if json_typeof(logs) not in ('array', 'null') then
+    perform refuse_argument('logs_param', format('a list is expected, not %s', json_typeof(logs)));
   end if;
-  if status_param = 'crashed' then
-    perform require_known_worker('worker_id_param', worker_id_param);
-    perform note_reported_status(worker_id_param, status_param);
-    select jsonb_build_object('success', true, 'worker_status', status) into answer from workers where id = worker_id_param;
+  if reported = 'crashed' then
+    perform require_known_worker('worker_id_param', worker);
+    perform note_reported_status(worker, reported);
+    select jsonb_build_object('success', true, 'worker_status', status) into answer from workers where id = worker;
   else
-    answer := func_update_worker_heartbeat(worker_id_param, vram_total_mb_param, vram_used_mb_param);
+    answer := func_update_worker_heartbeat(worker, whole_number(body ->> 'vram_total_mb_param'),
+      whole_number(body ->> 'vram_used_mb_param'));
   end if;
-  if jsonb_typeof(logs_param) = 'array' and jsonb_array_length(logs_param) > 0 then
-    select coalesce(jsonb_agg(jsonb_build_object('task_id', current_task_id_param) || line order by place), '[]')
-    into lines from jsonb_array_elements(logs_param) with ordinality as l (line, place)
+  if json_typeof(logs) = 'array' and json_array_length(logs) > 0 then
+    given := json_array_length(logs);
+    if body ->> 'current_task_id_param' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+      task := body ->> 'current_task_id_param';
+    end if;
+    select coalesce(jsonb_agg(jsonb_build_object('task_id', task) || line order by place), '[]')
+    into lines from jsonb_array_elements(storable_lines(logs)) with ordinality as l (line, place)
     where jsonb_typeof(line) = 'object' and place <= 1000;
     update task_attempts a set progress_at = now()
-    where a.worker_id = worker_id_param and a.ended_at is null
+    where a.worker_id = worker and a.ended_at is null
       and exists (select from jsonb_array_elements(lines) as l (line) where lower(line ->> 'task_id') = a.task_id::text);
-    inserted := (worker_logs(worker_id_param, lines) ->> 'inserted')::integer;
+    inserted := coalesce((worker_logs(worker, lines) ->> 'inserted')::integer, 0);
   end if;
-  return answer || jsonb_build_object('logs_inserted', coalesce(inserted, 0),
-    'log_errors', case jsonb_typeof(logs_param)
-      when 'array' then jsonb_array_length(logs_param) - coalesce(inserted, 0) else 0 end,
-    'heartbeat_updated', status_param is distinct from 'crashed' and (answer ->> 'success')::boolean);
+  return answer || jsonb_build_object('logs_inserted', inserted, 'log_errors', given - inserted,
+    'heartbeat_updated', reported is distinct from 'crashed' and (answer ->> 'success')::boolean);
 end $$;
-select grant_to_everyone('func_worker_heartbeat_with_logs(text, integer, integer, jsonb, uuid, text)');
+select grant_to_everyone('func_worker_heartbeat_with_logs(json)');

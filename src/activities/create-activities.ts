@@ -34,14 +34,15 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
   const pools = poolStore(database);
   const workers = workerStore(database);
   const outbox = outboxStore(database);
+  const alerts = alertStore(database);
   const listPods = sharedPodList(() => runpod.listPods());
   return {
     main: {
       ...withFinalRefusals(createPoolActivities({ config, pools })),
       ...createBulkActivities(),
-      ...createWatchActivity({ config, pools, alerts: alertStore(database), listPods, logger }),
+      ...createWatchActivity({ config, pools, alerts, listPods, logger }),
       // Never final: a worker workflow that failed would leave its pod.
-      ...createWorkerActivities({ workers, config }),
+      ...createWorkerActivities({ workers, alerts, config }),
       ...createJanitorActivities({ logs: logStore(database), outbox }),
       ...createOutboxActivities({ outbox, logger }),
     },

@@ -1,17 +1,24 @@
+import { Context } from "@temporalio/activity";
 import type { Config } from "../config/config.ts";
-import type { WorkerActivities } from "../contract/activities.ts";
+import type { CreatedPod, WorkerActivities } from "../contract/activities.ts";
 import type { WorkerRow, WorkerTimings } from "../contract/inputs.ts";
 import { plausiblePrice, plausibleTime } from "../runpod/plausible.ts";
+import type { AlertStore } from "../supabase/alert-store.ts";
+import { isFinal } from "../supabase/database-error.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
 import { workerTimings } from "./worker-timings.ts";
 
+/** From this attempt on there is an alert: a pod that its row does not know may be billing. */
+const ALARM_ATTEMPT = 5;
+
 export interface WorkerDeps {
   readonly workers: WorkerStore;
+  readonly alerts: Pick<AlertStore, "open" | "close">;
   readonly config: Config;
 }
 
 /** Activities by which a worker workflow reads and writes its worker's row. */
-export function createWorkerActivities({ workers, config }: WorkerDeps): WorkerActivities {
+export function createWorkerActivities({ workers, alerts, config }: WorkerDeps): WorkerActivities {
   async function read(id: string): Promise<{ row: WorkerRow | null; timings: WorkerTimings }> {
     const loaded = await workers.load(id);
     if (loaded === null) {
@@ -41,12 +48,7 @@ export function createWorkerActivities({ workers, config }: WorkerDeps): WorkerA
     async expelWorker(id, reason) {
       return await workers.expel(id, reason);
     },
-    async recordPod(id, pod, adopted) {
-      // A workflow's history may hold values that an older version took from the provider unchecked.
-      const costPerHourUsd = plausiblePrice(pod.costPerHourUsd);
-      const createdAt = plausibleTime(pod.createdAt, Date.now());
-      await workers.recordPod(id, { podId: pod.podId, costPerHourUsd, createdAt }, adopted);
-    },
+    recordPod: (id, pod, adopted) => recordPod({ workers, alerts }, id, pod, adopted),
     async burnName(id, reason) {
       await workers.burnName(id, reason);
     },
@@ -54,4 +56,37 @@ export function createWorkerActivities({ workers, config }: WorkerDeps): WorkerA
       await workers.gone(id);
     },
   };
+}
+
+async function recordPod(
+  { workers, alerts }: Pick<WorkerDeps, "workers" | "alerts">,
+  id: string,
+  { podId, ...said }: CreatedPod,
+  adopted: boolean,
+): Promise<void> {
+  // A workflow's history may hold values that an older version took from the provider unchecked.
+  const costPerHourUsd = plausiblePrice(said.costPerHourUsd);
+  const createdAt = plausibleTime(said.createdAt, Date.now());
+  const { attempt, workflowExecution } = Context.current().info;
+  const mayBeOpen = attempt >= ALARM_ATTEMPT;
+  try {
+    await workers.recordPod(id, { podId, costPerHourUsd, createdAt }, adopted).catch(async (error: unknown) => {
+      if (!isFinal(error)) {
+        throw error;
+      }
+      // No pod is lost because of its price or its time.
+      await workers.recordPod(id, { podId, costPerHourUsd: null, createdAt: null }, adopted);
+    });
+  } catch (error) {
+    if (mayBeOpen) {
+      const message = `pod ${podId} cannot be recorded and may be billing; it is tried again: ${String(error)}`;
+      const pool = workflowExecution?.workflowId.split("/").at(-3) ?? null;
+      // What the database does not take now may be taken at the next attempt.
+      await alerts.open({ kind: "record_failing", subject: id, message }, pool).catch(() => undefined);
+    }
+    throw error;
+  }
+  if (mayBeOpen) {
+    await alerts.close("record_failing", id);
+  }
 }

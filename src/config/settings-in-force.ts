@@ -1,8 +1,11 @@
 import { z } from "zod";
+import { shortJson } from "../../supabase/functions/_shared/text.ts";
 import type { Merged, OwnSettings, PoolSettings } from "../contract/pool-settings.ts";
 import { type Config, ConfigError, type ConfigProblem, minAboveMax } from "./config.ts";
 import { complaintAbout, type Variable } from "./kinds.ts";
 import { accountVariables, ownVariables } from "./pool-variables.ts";
+
+const SHOWN_CHARS = 500;
 
 type Variables = Readonly<Record<string, Variable>>;
 type Entries = readonly (readonly [string, unknown])[];
@@ -21,7 +24,7 @@ export type PoolGroups = Pick<Config, keyof typeof groups>;
 export function parseOwnSettings(given: unknown): OwnSettings {
   const object = z.record(z.string(), z.unknown()).safeParse(given);
   if (!object.success) {
-    const message = `expected an object of settings, got ${JSON.stringify(given)}`;
+    const message = `expected an object of settings, got ${shortJson(given, SHOWN_CHARS)}`;
     throw ownSettingsError([{ variable: "config", message }]);
   }
   const problems = problemsOf(Object.entries(object.data));
@@ -93,7 +96,7 @@ function problemsOf(given: Entries): ConfigProblem[] {
       return [];
     }
     const complaint = complaintAbout(entry.kind, error, value);
-    return [{ variable: name, message: `${name}=${JSON.stringify(value)}: ${complaint}` }];
+    return [{ variable: name, message: `${name}=${shortJson(value, SHOWN_CHARS)}: ${complaint}` }];
   });
 }
 

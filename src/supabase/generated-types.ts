@@ -1230,14 +1230,7 @@ export interface Schema {
         Returns: Json;
       };
       func_worker_heartbeat_with_logs: {
-        Args: {
-          worker_id_param: string | null;
-          vram_total_mb_param?: number | null;
-          vram_used_mb_param?: number | null;
-          logs_param?: JsonInput | null;
-          current_task_id_param?: string | null;
-          status_param?: string | null;
-        };
+        Args: Record<string, JsonInput>;
         Returns: Json;
       };
       is_own_object: {
@@ -1492,6 +1485,12 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      refuse_deep: {
+        Args: {
+          p_column: string | null;
+        };
+        Returns: undefined;
+      };
       register_external_worker: {
         Args: {
           p_worker_id: string | null;
@@ -1590,6 +1589,12 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      storable_lines: {
+        Args: {
+          p_lines: JsonInput | null;
+        };
+        Returns: Json;
+      };
       store_logs: {
         Args: {
           p_logs: JsonInput | null;
@@ -1614,6 +1619,12 @@ export interface Schema {
       to_ms: {
         Args: {
           p_at: string | null;
+        };
+        Returns: number;
+      };
+      whole_number: {
+        Args: {
+          p_text: string | null;
         };
         Returns: number;
       };

@@ -16,6 +16,7 @@ import { GPU_POOL } from "../../contract/search-attributes.ts";
 import { poolActivities, watchPool } from "./activities.ts";
 import { describePool } from "./details.ts";
 import { handleMessages } from "./handle-messages.ts";
+import { tooLong } from "./parse-messages.ts";
 import { perform } from "./perform.ts";
 import { writeDown } from "./refusals.ts";
 import { beginPool, carriedOn, messagesSettled, type PoolState, settledWhileOpen, statusOf } from "./state.ts";
@@ -75,6 +76,11 @@ async function run(state: PoolState, input: GpuPoolInput): Promise<CycleSummary 
 async function open(pool: string, { config = {} }: GpuPoolInput): Promise<void> {
   // A start from the temporal CLI sets no search attributes.
   upsertSearchAttributes([{ key: GPU_POOL, value: pool }]);
+  // An input that cannot be handed on would fail each workflow task, without end.
+  const long = tooLong(config);
+  if (long !== null) {
+    throw ApplicationFailure.nonRetryable(`config: ${long}`, FAILURES.invalidConfig);
+  }
   const { living } = await poolActivities.openPool(pool, config);
   await startWorkers(pool, living);
 }

@@ -48,8 +48,9 @@ export function parsePatch(payload: unknown): Parsed<Readonly<Record<string, unk
   if (unknown !== undefined) {
     return wrong(`${unknown}: no setting that a pool may have; known are ${POOL_SETTINGS.join(", ")}`);
   }
-  if (!isShort(payload)) {
-    return wrong(`the settings are longer than ${MAX_PATCH_CHARS} characters, or nested too deeply`);
+  const long = tooLong(payload);
+  if (long !== null) {
+    return wrong(long);
   }
   return { ok: true, value: payload };
 }
@@ -69,12 +70,15 @@ export function parseWorkerOrder(kind: WorkerOrder["kind"], payload: unknown): P
   return { ok: true, value: { kind, worker, reason: said }, ...surplusIn(payload, ["worker", "reason"]) };
 }
 
-function isShort(patch: Record<string, unknown>): boolean {
+/** What is wrong with settings that cannot be handed to an activity; null: nothing. */
+export function tooLong(settings: Readonly<Record<string, unknown>>): string | null {
+  let chars: number;
   try {
-    return JSON.stringify(patch).length <= MAX_PATCH_CHARS;
+    ({ length: chars } = JSON.stringify(settings));
   } catch {
-    return false;
+    return "the settings are nested too deeply";
   }
+  return chars <= MAX_PATCH_CHARS ? null : `the settings are longer than ${MAX_PATCH_CHARS} characters`;
 }
 
 /** An unknown field must not be ignored: `forSec` instead of `for` would make a hold without an end. */

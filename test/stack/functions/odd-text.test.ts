@@ -57,6 +57,35 @@ describe("invariant 16: the edge functions, given text that Postgres does not st
     expect(refusal).toBe("params");
   });
 
+  it("refuse JSON that is nested too deeply in any field of any function", async () => {
+    const fields = Object.entries({
+      "claim-next-task": ["worker_id"],
+      "complete-task": ["task_id", "storage_path", "file_data", "thumbnail_storage_path"],
+      "create-task": ["task_id", "task_type", "params", "project_id", "dependant_on"],
+      "generate-upload-url": ["task_id", "filename", "content_type"],
+      "get-completed-segments": ["run_id", "project_id"],
+      "get-predecessor-output": ["task_id"],
+      "mark-task-failed": ["task_id", "error_message"],
+      "task-counts": ["run_type"],
+      "update-task-status": ["task_id", "status", "output_location"],
+    });
+    for (const [name, names] of fields) {
+      for (const field of names) {
+        const rest = names.filter((each) => each !== field).map((each) => `"${each}": "${ID}"`);
+        const answer = await api.ask(
+          "POST",
+          `/functions/v1/${name}`,
+          service,
+          `{${[...rest, `"${field}": ${deep}`].join()}}`,
+        );
+        const refusal = { name, field, isRefused: answer.status >= 400 && answer.status < 500 };
+        expect({ ...refusal, body: answer.body }).toMatchObject({ name, field, isRefused: true });
+      }
+      const whole = await api.ask("POST", `/functions/v1/${name}`, service, deep);
+      expect([name, whole.status]).toEqual([name, 400]);
+    }
+  });
+
   it("answer by what was asked, or by a refusal that names the field, whatever the text", async () => {
     const requests: ((text: string) => [string, Record<string, unknown>])[] = [
       (text) => ["claim-next-task", { worker_id: text }],

@@ -15,7 +15,7 @@ const WORKER_FUNCTIONS = [
   "func_mark_task_complete(uuid,jsonb,uuid,uuid,jsonb)",
   "func_mark_task_failed(uuid,text,uuid,uuid,text)",
   "func_update_worker_heartbeat(text,integer,integer)",
-  "func_worker_heartbeat_with_logs(text,integer,integer,jsonb,uuid,text)",
+  "func_worker_heartbeat_with_logs(json)",
   "release_task(uuid,uuid,text)",
   "report_progress(uuid,uuid,real,text)",
   "worker_heartbeat(text,integer,integer)",

@@ -130,6 +130,15 @@ describe("SCALING_SCHEDULES", () => {
 });
 
 describe("settingsInForce", () => {
+  it("refuses a number that is none of this world, and leaves it out where another process wrote it", () => {
+    for (const odd of [1e300, -1e300, 1e-300, 2 ** 53, Number.NaN]) {
+      expect(() => parseOwnSettings({ spawningTimeoutSec: odd, maxActiveGpus: odd })).toThrow(
+        /spawningTimeoutSec=.*maxActiveGpus=/s,
+      );
+      expect(settingsInForce(own, { spawningTimeoutSec: odd }, {})).toEqual(settingsInForce(own, {}, {}));
+    }
+  });
+
   const own = load({ MAX_ACTIVE_GPUS: "4", DAILY_BUDGET_USD: "30", RUNPOD_API_KEY: "rk-secret" });
 
   it("is what this process says where neither the newest process nor the pool says anything", () => {

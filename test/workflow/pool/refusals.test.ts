@@ -1,10 +1,17 @@
 import { ApplicationFailure } from "@temporalio/common";
 import { describe, expect, it } from "vitest";
 import { FAILURES } from "../../../src/contract/failures.ts";
-import { poolWorkflowId } from "../../../src/contract/names.ts";
+import { POOL_WORKFLOW, poolWorkflowId } from "../../../src/contract/names.ts";
 import { poolSignals, poolUpdates } from "../../../src/contract/pool-api.ts";
 import { until } from "../../kit/workflow/fake-service.ts";
 import { cli, withKit } from "../../kit/workflow/kit.ts";
+
+const DEEP = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+
+/** A payload as a client of any language may send it; this process could not write JSON of so many levels. */
+function payloads(json: string) {
+  return { payloads: [{ metadata: { encoding: Buffer.from("json/plain") }, data: Buffer.from(json) }] };
+}
 
 function refusal(): ApplicationFailure {
   return ApplicationFailure.nonRetryable("the row does not take it", FAILURES.databaseRefusal);
@@ -33,13 +40,36 @@ describe.concurrent("a message that the database does not take", () => {
   );
 
   it(
-    "may be nested deeper than this process can show",
+    "invariant 16: may be nested deeper than this process can write, also in the settings of a start",
     withKit(async (kit) => {
       const pool = await kit.startPool();
-      const input = `{"target":${"[".repeat(9_000)}${"]".repeat(9_000)}}`;
-      await cli("workflow", "signal", "-w", poolWorkflowId(kit.pool), "--name", "scale", "--input", input);
+      const { workflowService } = kit.temporal;
+      const request = { namespace: "default", identity: "test" };
+      const workflowExecution = { workflowId: pool.workflowId };
+      for (const json of [
+        DEEP,
+        `{"target":${DEEP}}`,
+        `{"target":1,"for":${DEEP}}`,
+        `{${JSON.stringify("x")}:${DEEP}}`,
+      ]) {
+        const signal = { ...request, workflowExecution, signalName: "scale", input: payloads(json) };
+        await workflowService.signalWorkflowExecution(signal);
+      }
       expect(await pool.executeUpdate(poolUpdates.pause)).toMatchObject({ mode: "paused" });
-      expect(kit.ignored).toHaveLength(1);
+      expect(kit.ignored).toHaveLength(4);
+
+      const workflowId = `${pool.workflowId}-deep`;
+      await workflowService.startWorkflowExecution({
+        ...request,
+        workflowId,
+        workflowType: { name: POOL_WORKFLOW },
+        taskQueue: { name: kit.taskQueue },
+        requestId: workflowId,
+        input: payloads(`{"pool":"${kit.pool}","config":{"schedules":${DEEP}}}`),
+      });
+      await expect(kit.temporal.workflow.getHandle(workflowId).result()).rejects.toMatchObject({
+        cause: { type: FAILURES.invalidConfig, message: "config: the settings are nested too deeply" },
+      });
     }),
   );
 

@@ -43,6 +43,20 @@ describe.concurrent("orders to a GPU worker", () => {
   );
 
   it(
+    "invariant 17: a verdict with times that no clock shows gives no times as its evidence",
+    withKit(async (kit) => {
+      const { row, worker } = await bringUp(kit);
+      const said = { leaseCause: "worker_died", reason: "silent" };
+      await worker.signal(workerSignals.fail.name, { ...said, heartbeatMs: 1e300, progressMs: -0.5 });
+      await until(
+        () => kit.called("failWorker"),
+        (calls) => expect(calls).toEqual([[row.id, "worker_died", "silent", { evidence: null, heartbeatMs: null }]]),
+      );
+      expect(await worker.result()).toMatchObject({ status: "error" });
+    }),
+  );
+
+  it(
     "ends a silent worker through error",
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
