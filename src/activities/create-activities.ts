@@ -13,6 +13,7 @@ import { createBulkActivities } from "./bulk.ts";
 import { withFinalRefusals } from "./final-refusals.ts";
 import { createJanitorActivities } from "./janitor.ts";
 import { createOutboxActivities } from "./outbox.ts";
+import { withReadableErrors } from "./readable-errors.ts";
 import { sharedPodList } from "./pod-list.ts";
 import { createPodActivities } from "./pods.ts";
 import { createPoolActivities } from "./pool.ts";
@@ -37,7 +38,7 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
   const alerts = alertStore(database);
   const listPods = sharedPodList(() => runpod.listPods());
   return {
-    main: {
+    main: withReadableErrors({
       ...withFinalRefusals(createPoolActivities({ config, pools })),
       ...createBulkActivities(),
       ...createWatchActivity({ config, pools, alerts, listPods, logger }),
@@ -45,7 +46,7 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
       ...createWorkerActivities({ workers, alerts, config }),
       ...createJanitorActivities({ logs: logStore(database), outbox }),
       ...createOutboxActivities({ outbox, logger }),
-    },
-    provider: createPodActivities({ config, runpod, listPods, workers, logger }),
+    }),
+    provider: withReadableErrors(createPodActivities({ config, runpod, listPods, workers, logger })),
   };
 }
