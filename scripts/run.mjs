@@ -59,4 +59,6 @@ const [program = ""] = process.argv.splice(2, 1);
 process.argv[1] = resolve(root, program);
 const { register } = await import("tsx/esm/api");
 register();
+const { endWithNpm } = await import("../src/process/end-with-npm.ts");
+endWithNpm(process.env);
 await import(pathToFileURL(resolve(root, program)).href);

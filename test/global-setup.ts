@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import type { TestProject } from "vitest/node";
 import { SEARCH_ATTRIBUTES } from "../src/contract/search-attributes.ts";
-import { freePort } from "../src/dev/servers/free-port.ts";
+import { startOnFreePort } from "../src/dev/servers/free-port.ts";
 import { type Guardian, startGuardian } from "../src/process/guardian.ts";
 import { startPostgres } from "../src/dev/servers/postgres.ts";
 import { bootstrapSupabase } from "../src/dev/servers/supabase-roles.ts";
@@ -64,13 +64,11 @@ async function start(): Promise<{ shared: Shared; guardian: Guardian }> {
 }
 
 async function startDatabase(guardian: Guardian, logger: pino.Logger, directory: string) {
-  const postgres = await startPostgres({
-    guardian,
-    logger,
-    dataDir: join(directory, "postgres"),
-    port: await freePort(),
-    ephemeral: true,
-  });
+  const dataDir = join(directory, "postgres");
+  const postgres = await startOnFreePort(
+    undefined,
+    async (port) => await startPostgres({ guardian, logger, dataDir, port, ephemeral: true }),
+  );
   const templateDatabase = "gpu_pool_template";
   await postgres.createDatabase(templateDatabase);
   const authenticatorPassword = randomUUID();
@@ -82,13 +80,11 @@ async function startDatabase(guardian: Guardian, logger: pino.Logger, directory:
 
 async function startTemporal(guardian: Guardian, logger: pino.Logger) {
   const binary = await findTemporalBinary({ logger });
-  const server = await startTemporalServer({
-    guardian,
-    logger,
-    binary: binary.path,
-    port: await freePort(),
-    searchAttributes: Object.fromEntries(SEARCH_ATTRIBUTES.map(({ name }) => [name, "Keyword"] as const)),
-  });
+  const searchAttributes = Object.fromEntries(SEARCH_ATTRIBUTES.map(({ name }) => [name, "Keyword"] as const));
+  const server = await startOnFreePort(
+    undefined,
+    async (port) => await startTemporalServer({ guardian, logger, binary: binary.path, port, searchAttributes }),
+  );
   return { temporalAddress: server.address, temporalBinary: binary.path };
 }
 

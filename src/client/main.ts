@@ -21,6 +21,7 @@ import { addShutdownCommand } from "./commands/pool/shutdown.ts";
 import { addStatusCommand } from "./commands/see/status.ts";
 import { addSubmitCommand } from "./commands/tasks/submit.ts";
 import { addWorkerCommand } from "./commands/workers/worker.ts";
+import { endWithNpm } from "../process/end-with-npm.ts";
 
 const output = createOutput(process, process.env);
 const context: Context = { env: process.env, output, connections: openConnections(process.env) };
@@ -60,6 +61,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(error.code === "EPIPE" ? EXIT.ok : EXIT.failed);
 });
 
+endWithNpm(process.env);
 try {
   await program.parseAsync();
   await context.connections.close();

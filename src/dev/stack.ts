@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import { SEARCH_ATTRIBUTES } from "../contract/search-attributes.ts";
 import { claimDataDir, readOrMakeSecrets } from "./data-dir.ts";
 import { migrateDataDir } from "./migrate-data-dir.ts";
-import { freePort } from "./servers/free-port.ts";
+import { startOnFreePort } from "./servers/free-port.ts";
 import { startGateway } from "./gateway/gateway.ts";
 import { type Keys, makeKeys } from "./gateway/auth.ts";
 import { type Guardian, type ManagedProcess, startGuardian } from "../process/guardian.ts";
@@ -22,7 +22,7 @@ import { startTemporalServer } from "./servers/temporal-server.ts";
 
 const DATABASE = "gpu_pool";
 const DUPLICATE_DATABASE = "42P04";
-const BUCKET = "videos";
+const DEFAULT_BUCKET = "videos";
 /** The ports that people expect. A port in use is replaced by any free one. */
 const PORTS = { temporal: 7233, temporalUi: 8233, api: 54321, postgres: 54322, simulator: 54390 };
 
@@ -113,15 +113,20 @@ async function temporalPart(parts: Parts): Promise<{ env: Record<string, string>
     logger,
     onProgress: ({ source, receivedBytes }) => onPart?.("Temporal", `${source}: ${Math.round(receivedBytes / 1e6)} MB`),
   });
-  const server = await startTemporalServer({
-    guardian,
-    logger,
-    binary: binary.path,
-    ...(fresh ? {} : { dataDir: join(parts.dataDir, "temporal") }),
-    port: await freePort(PORTS.temporal),
-    uiPort: await freePort(PORTS.temporalUi),
-    searchAttributes: Object.fromEntries(SEARCH_ATTRIBUTES.map(({ name }) => [name, "Keyword"] as const)),
-  });
+  const start = async (port: number, uiPort: number) =>
+    await startTemporalServer({
+      guardian,
+      logger,
+      binary: binary.path,
+      ...(fresh ? {} : { dataDir: join(parts.dataDir, "temporal") }),
+      port,
+      uiPort,
+      searchAttributes: Object.fromEntries(SEARCH_ATTRIBUTES.map(({ name }) => [name, "Keyword"] as const)),
+    });
+  const server = await startOnFreePort(
+    PORTS.temporal,
+    async (port) => await startOnFreePort(PORTS.temporalUi, async (uiPort) => await start(port, uiPort)),
+  );
   onPart?.("Temporal", `${server.address}, Web UI ${server.uiUrl}; binary: ${binary.source}`);
   return { env: { TEMPORAL_ADDRESS: server.address }, uiUrl: server.uiUrl };
 }
@@ -146,29 +151,31 @@ async function supabasePart(parts: Parts): Promise<Record<string, string>> {
   authenticator.username = "authenticator";
   authenticator.password = secrets.authenticatorPassword;
   const { jwtSecret, anonKey, serviceRoleKey } = secrets.keys;
-  const postgrest = await startPostgrest({
-    guardian,
-    logger,
-    databaseUrl: authenticator.href,
-    jwtSecret,
-    port: await freePort(),
-  });
-  const gateway = await startGateway({
-    port: await freePort(PORTS.api),
-    postgrestUrl: postgrest.url,
-    databaseUrl,
-    storageDir: join(dataDir, "storage"),
-    keys: secrets.keys,
-    videoBucket: BUCKET,
-    logger,
-  });
+  const videoBucket = env["SUPABASE_VIDEO_BUCKET"]?.trim() || DEFAULT_BUCKET;
+  const postgrest = await startOnFreePort(
+    undefined,
+    async (port) => await startPostgrest({ guardian, logger, databaseUrl: authenticator.href, jwtSecret, port }),
+  );
+  const gateway = await startOnFreePort(
+    PORTS.api,
+    async (port) =>
+      await startGateway({
+        port,
+        postgrestUrl: postgrest.url,
+        databaseUrl,
+        storageDir: join(dataDir, "storage"),
+        keys: secrets.keys,
+        videoBucket,
+        logger,
+      }),
+  );
   parts.closeLater(() => gateway.close());
   onPart?.("API", `${gateway.url} (REST, storage, functions)`);
   return {
     SUPABASE_URL: gateway.url,
     SUPABASE_ANON_KEY: anonKey,
     SUPABASE_SERVICE_ROLE_KEY: serviceRoleKey,
-    SUPABASE_VIDEO_BUCKET: BUCKET,
+    SUPABASE_VIDEO_BUCKET: videoBucket,
     SUPABASE_DB_URL: databaseUrl,
   };
 }
@@ -176,14 +183,11 @@ async function supabasePart(parts: Parts): Promise<Record<string, string>> {
 /** Starts Postgres with the migrated database; returns the superuser's URL of it. */
 async function startDatabase(parts: Parts, authenticatorPassword: string): Promise<string> {
   const { guardian, logger, dataDir, onPart, fresh = false } = parts;
-  const port = await freePort(PORTS.postgres);
-  const postgres = await startPostgres({
-    guardian,
-    logger,
-    dataDir: join(dataDir, "postgres"),
-    port,
-    ephemeral: fresh,
-  });
+  const postgres = await startOnFreePort(
+    PORTS.postgres,
+    async (port) =>
+      await startPostgres({ guardian, logger, dataDir: join(dataDir, "postgres"), port, ephemeral: fresh }),
+  );
   if (fresh) {
     await postgres.dropDatabase(DATABASE);
   }
@@ -195,7 +199,7 @@ async function startDatabase(parts: Parts, authenticatorPassword: string): Promi
   const databaseUrl = postgres.databaseUrl(DATABASE);
   await bootstrapSupabase({ databaseUrl, authenticatorPassword });
   const applied = await migrateDataDir(databaseUrl, dataDir);
-  onPart?.("Postgres", `127.0.0.1:${port}, ${applied.length} migrations applied`);
+  onPart?.("Postgres", `127.0.0.1:${postgres.port}, ${applied.length} migrations applied`);
   return databaseUrl;
 }
 
@@ -205,12 +209,16 @@ async function runpodPart(parts: Parts): Promise<{ env: Record<string, string>; 
     onPart?.("Runpod", "the real one: pods cost money");
     return { env: {}, simulator: null };
   }
-  const simulator = await startSimulator({
-    launch: parts.pods === "light" ? createLightPodLauncher() : createPodLauncher({ guardian }),
-    dataDir,
-    port: await freePort(PORTS.simulator),
-    ...(parts.simulator === undefined ? {} : { settings: parts.simulator }),
-  });
+  const simulator = await startOnFreePort(
+    PORTS.simulator,
+    async (port) =>
+      await startSimulator({
+        launch: parts.pods === "light" ? createLightPodLauncher() : createPodLauncher({ guardian }),
+        dataDir,
+        port,
+        ...(parts.simulator === undefined ? {} : { settings: parts.simulator }),
+      }),
+  );
   parts.closeLater(() => simulator.close());
   onPart?.("Runpod", `simulator at ${simulator.url}`);
   return { env: { RUNPOD_API_URL: simulator.apiUrl, RUNPOD_API_KEY: simulator.apiKey }, simulator };

@@ -19,3 +19,14 @@ export function processStartTime(pid: number): string | null {
     return null;
   }
 }
+
+/** The parent's pid and the command line of the process that has this pid now; null when there is none. */
+export function describeProcess(pid: number): { readonly parent: number; readonly command: string } | null {
+  try {
+    const line = execFileSync("ps", ["-o", "ppid=,args=", "-p", String(pid)], { encoding: "utf8" }).trim();
+    const [, parent = "", command = ""] = /^(\d+)\s+(.*)$/.exec(line) ?? [];
+    return line === "" ? null : { parent: Number(parent), command };
+  } catch {
+    return null;
+  }
+}

@@ -6,7 +6,7 @@ import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import type pg from "pg";
 import { type Logger, pino } from "pino";
 import { WebSocket } from "undici";
-import { freePort } from "../../src/dev/servers/free-port.ts";
+import { startOnFreePort } from "../../src/dev/servers/free-port.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../../src/dev/gateway/gateway.ts";
 import { type Keys, makeKeys } from "../../src/dev/gateway/auth.ts";
 import { type Guardian, startGuardian } from "../../src/process/guardian.ts";
@@ -33,7 +33,10 @@ export interface GatewayStack {
 
 /** Starts Postgres with a bootstrapped database; returns the URLs of the superuser and of the role `authenticator`. */
 async function startDatabase(guardian: Guardian, dataDir: string, logger: Logger) {
-  const postgres = await startPostgres({ guardian, dataDir, port: await freePort(), ephemeral: true, logger });
+  const postgres = await startOnFreePort(
+    undefined,
+    async (port) => await startPostgres({ guardian, dataDir, port, ephemeral: true, logger }),
+  );
   await postgres.createDatabase("gateway");
   const databaseUrl = postgres.databaseUrl("gateway");
   const authenticatorPassword = randomUUID();
@@ -78,13 +81,8 @@ export async function startGatewayStack(schemaSql: string): Promise<GatewayStack
     const database = openSqlPool(databaseUrl, 2);
     undo.push(() => database.end());
     await database.query(schemaSql);
-    const postgrest = await startPostgrest({
-      guardian,
-      databaseUrl: authenticatorUrl,
-      jwtSecret: keys.jwtSecret,
-      port: await freePort(),
-      logger,
-    });
+    const rest = { guardian, databaseUrl: authenticatorUrl, jwtSecret: keys.jwtSecret, logger };
+    const postgrest = await startOnFreePort(undefined, async (port) => await startPostgrest({ ...rest, port }));
 
     const common = { port: 0, postgrestUrl: postgrest.url, databaseUrl, keys, videoBucket: "videos", logger };
     const start = async (into: string, options: Partial<GatewayOptions>): Promise<Gateway> => {

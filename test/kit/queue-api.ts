@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import { pino } from "pino";
 import { WebSocket } from "undici";
-import { freePort } from "../../src/dev/servers/free-port.ts";
+import { startOnFreePort } from "../../src/dev/servers/free-port.ts";
 import { startGateway } from "../../src/dev/gateway/gateway.ts";
 import { type Keys, makeKeys } from "../../src/dev/gateway/auth.ts";
 import { startGuardian } from "../../src/process/guardian.ts";
@@ -41,13 +41,8 @@ export async function openQueueApi(): Promise<QueueApi> {
     const queue = await openQueue();
     undo.push(() => queue.close());
     const keys = await makeKeys();
-    const postgrest = await startPostgrest({
-      guardian,
-      logger,
-      databaseUrl: queue.database.authenticatorUrl,
-      jwtSecret: keys.jwtSecret,
-      port: await freePort(),
-    });
+    const rest = { guardian, logger, databaseUrl: queue.database.authenticatorUrl, jwtSecret: keys.jwtSecret };
+    const postgrest = await startOnFreePort(undefined, async (port) => await startPostgrest({ ...rest, port }));
     const gateway = await startGateway({
       port: 0,
       postgrestUrl: postgrest.url,

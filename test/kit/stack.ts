@@ -8,7 +8,7 @@ import { inject } from "vitest";
 import { createActivities } from "../../src/activities/create-activities.ts";
 import { type Config, loadConfig } from "../../src/config/config.ts";
 import { POOL_WORKFLOW, poolWorkflowId, runpodTaskQueue } from "../../src/contract/names.ts";
-import { freePort } from "../../src/dev/servers/free-port.ts";
+import { startOnFreePort } from "../../src/dev/servers/free-port.ts";
 import { startGateway } from "../../src/dev/gateway/gateway.ts";
 import { type Keys, makeKeys } from "../../src/dev/gateway/auth.ts";
 import { type Guardian, type ManagedProcess, startGuardian } from "../../src/process/guardian.ts";
@@ -162,13 +162,8 @@ async function startServices(options: TestStackOptions, logger: pino.Logger, und
   const database = await createTestDatabase();
   undo.push(() => database.drop());
   const keys = await makeKeys();
-  const postgrest = await startPostgrest({
-    guardian,
-    logger,
-    databaseUrl: database.authenticatorUrl,
-    jwtSecret: keys.jwtSecret,
-    port: await freePort(),
-  });
+  const rest = { guardian, logger, databaseUrl: database.authenticatorUrl, jwtSecret: keys.jwtSecret };
+  const postgrest = await startOnFreePort(undefined, async (port) => await startPostgrest({ ...rest, port }));
   const gateway = await startGateway({
     port: 0,
     postgrestUrl: postgrest.url,

@@ -24,6 +24,33 @@ export async function freePort(preferred?: number): Promise<number> {
   return tryPort(preferred).catch(() => tryPort(0));
 }
 
+const START_ATTEMPTS = 5;
+
+/**
+ * Starts a server on a free port: `preferred` if it is free, else one that the system picks. If another process takes the
+ * port before the server binds it, the start is repeated on another port.
+ * @throws what `start` threw, when its port was not the reason or the last attempt failed too.
+ */
+export async function startOnFreePort<T>(
+  preferred: number | undefined,
+  start: (port: number) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await freePort(attempt === 1 ? preferred : undefined);
+    try {
+      return await start(port);
+    } catch (error) {
+      const taken = await tryPort(port).then(
+        () => false,
+        () => true,
+      );
+      if (!taken || attempt === START_ATTEMPTS) {
+        throw error;
+      }
+    }
+  }
+}
+
 /**
  * Resolves when 127.0.0.1:`port` is free; throws, naming `purpose`, when it is in use. Without this check, a server
  * that fails to bind would seem to be up, because the other program on its port answers.

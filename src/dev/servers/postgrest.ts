@@ -137,7 +137,8 @@ export async function startPostgrest(options: PostgrestOptions): Promise<Postgre
   void server.exited.then(() => (ended = true));
   const giveUpMs = Date.now() + START_TIMEOUT_MS;
   const adminUrl = `http://127.0.0.1:${adminPort}`;
-  while (!(await isReady(adminUrl))) {
+  // Another PostgREST may hold the admin port and answer, so this one's own word is needed too.
+  while (!(await isReady(adminUrl)) || loads === 0 || ended) {
     if (ended || Date.now() > giveUpMs) {
       const [why, tail] = [ended ? "it ended" : `not ready in ${START_TIMEOUT_MS} ms`, server.outputTail()];
       await server.stop();

@@ -112,7 +112,10 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
   const address = `127.0.0.1:${port}`;
   const giveUpMs = Date.now() + START_TIMEOUT_MS;
   let lastError: unknown;
-  while (!(await isReady(port, namespace, searchAttributes).catch((error: unknown) => void (lastError = error)))) {
+  const answers = async () =>
+    await isReady(port, namespace, searchAttributes).catch((error: unknown) => void (lastError = error));
+  // A server that has ended lost its port to another one, and then that one answers.
+  while (!(await answers()) || ended) {
     if (!ended && Date.now() < giveUpMs) {
       await delay(POLL_MS);
       continue;

@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, realpath, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { processStartTime } from "../../../src/process/process-identity.ts";
 import { withClient } from "../../../src/supabase/migrate.ts";
 import { launchClient, runClient } from "../../kit/client.ts";
 
@@ -34,7 +35,7 @@ async function isListening(url: string): Promise<boolean> {
 
 describe("gpu-pool dev", () => {
   it("runs everything, serves the other commands, restarts its Temporal worker, and stops in order", async () => {
-    const dev = launchClient(["dev", "--json"], { cwd, env });
+    const dev = launchClient(["dev", "--json"], { cwd, env: { ...env, SUPABASE_VIDEO_BUCKET: "clips" } });
     let stdout = "";
     let stderr = "";
     dev.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
@@ -64,6 +65,7 @@ describe("gpu-pool dev", () => {
       const done = await runClient(["submit", "--prompt", "a cat", ...small, "--wait"], { cwd, env });
       expect(done).toMatchObject({ exitCode: 0 });
       expect(done.stderr).toContain(`using the stack that runs here (${STACK_ENV})`);
+      expect(done.stdout).toContain("/storage/v1/object/public/clips/");
       expect(await isListening(done.stdout)).toBe(true);
       const status = await runClient(["status", "--json", "--env-file", STACK_ENV], { cwd, env });
       expect(JSON.parse(status.stdout)).toMatchObject({
@@ -80,6 +82,21 @@ describe("gpu-pool dev", () => {
     } finally {
       dev.kill("SIGKILL");
     }
+  });
+
+  it("ends with the npm that runs it, also when that is killed", async () => {
+    const script = `${process.execPath} ${join(import.meta.dirname, "../../../bin/gpu-pool.js")} dev --json --no-worker --no-pool`;
+    const home = await mkdtemp(join(cwd, "npm-"));
+    await writeFile(join(home, "package.json"), JSON.stringify({ private: true, scripts: { stack: script } }));
+    const npm = execa("npm", ["run", "--silent", "stack"], { cwd: home, env, reject: false });
+    let stdout = "";
+    npm.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    await expect.poll(() => stdout).toContain("\n");
+    const { pid, api } = JSON.parse(stdout) as { pid: number; api: string };
+    npm.kill("SIGKILL");
+    await expect.poll(() => processStartTime(pid)).toBeNull();
+    await expect.poll(() => isListening(api)).toBe(false);
+    await npm;
   });
 
   it("reports wrong settings before it starts anything", async () => {
