@@ -125,18 +125,18 @@ function hasCap({ maxHourlySpendUsd, dailyBudgetUsd }: PoolSettings): boolean {
 
 async function listProvider(
   { config, listPods, logger }: ObserverDeps,
-  { pool, provider }: ObservingWatch,
+  { provider }: ObservingWatch,
   fleet: readonly ReadWorker[],
 ): Promise<void> {
   provider.listAt = Date.now() + config.provider.podListSec * 1000;
   try {
     const list = await listPods();
     if (list.kind === "unknown") {
-      logger.warn({ pool, detail: list.detail }, "the provider's list is unknown: no evidence from it");
+      logger.warn({ detail: list.detail }, "the provider's list is unknown: no evidence from it");
     }
     provider.book.note(fleet, list);
   } catch (error) {
-    logger.warn({ pool, err: error }, "the provider's pods cannot be listed: no evidence from it");
+    logger.warn({ err: error }, "the provider's pods cannot be listed: no evidence from it");
   }
 }
 

@@ -51,9 +51,11 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
       // Another process may have watched in between and have journaled the change already.
       memory.isSuspended = known.suspended ?? memory.isSuspended;
       const id = randomUUID();
-      const observe = createObserver(deps, { pool, id, provider: memory, patient: known.once === true });
+      const logger = deps.logger.child({ pool, cycle: known.cycle });
+      const watchDeps = { ...deps, logger };
+      const observe = createObserver(watchDeps, { pool, id, provider: memory, patient: known.once === true });
       const refreshAt = Date.now() + REFRESH_MS;
-      return await watchUntilNews(deps, {
+      return await watchUntilNews(watchDeps, {
         pool,
         id,
         known,
@@ -70,7 +72,7 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
 async function watchUntilNews(deps: WatchDeps, watch: Watch): Promise<Plan> {
   const { config, logger } = deps;
   const context = Context.current();
-  const { pool, memory } = watch;
+  const { memory } = watch;
   const endAt = Date.now() + WATCH_MS;
   let outageLoggedAt = 0;
   while (Date.now() < endAt) {
@@ -87,7 +89,7 @@ async function watchUntilNews(deps: WatchDeps, watch: Watch): Promise<Plan> {
       memory.look ??= { observedAt: null };
       if (Date.now() - outageLoggedAt > OUTAGE_LOG_MS) {
         outageLoggedAt = Date.now();
-        logger.warn({ pool, err: error }, "observation failed: no decision until the next good one");
+        logger.warn({ err: error }, "observation failed: no decision until the next good one");
       }
     }
     await context.sleep(watch.latest?.settings.watchIntervalMs ?? config.scaling.watchIntervalMs);
@@ -96,7 +98,8 @@ async function watchUntilNews(deps: WatchDeps, watch: Watch): Promise<Plan> {
 }
 
 /** One look at the pool. Null: there is no action and no news, so the watch goes on. */
-async function look({ pools, alerts }: WatchDeps, watch: Watch): Promise<Plan | null> {
+async function look(deps: WatchDeps, watch: Watch): Promise<Plan | null> {
+  const { pools, alerts } = deps;
   const { pool, memory, known } = watch;
   const latest = await watch.observe();
   watch.latest = latest;
@@ -105,7 +108,7 @@ async function look({ pools, alerts }: WatchDeps, watch: Watch): Promise<Plan | 
     await pools.markMassSilence(pool, decision.massSilence === "begun");
   }
   await noteChanges(pools, alerts, watch, decision);
-  const decisionId = await recorded(pools, watch, latest);
+  const decisionId = await recorded(deps, watch, latest);
   memory.look = { observedAt: decision.snapshot.observedAt };
   if (decision.actions.length > 0) {
     return planOf(decisionId, latest, known.settings);
@@ -119,7 +122,7 @@ async function look({ pools, alerts }: WatchDeps, watch: Watch): Promise<Plan | 
 
 /** Journals the decision before the workflow gets it: a decision that cannot be journaled is not carried out. */
 async function recorded(
-  pools: PoolStore,
+  { pools, logger }: Pick<ObserverDeps, "pools" | "logger">,
   { pool, id: watchId }: Watch,
   { decision, settings }: Observed,
 ): Promise<string> {
@@ -134,6 +137,7 @@ async function recorded(
       signals: actions.flatMap((a) => (a.kind === "signal" ? [{ worker: a.worker, signal: a.signal.name }] : [])),
       ...(breaker === null ? {} : { breaker }),
     });
+    logger.info({ decision: id, actions: actions.length, desired: snapshot.desired }, `decided: ${snapshot.reason}`);
   }
   return id;
 }

@@ -156,7 +156,7 @@ export const table = {
     databaseEnabled: defaulted(
       "ENABLE_DB_LOGGING",
       flag(),
-      "false",
+      "true",
       "Whether the Temporal worker also writes its log to the table system_logs.",
     ),
     databaseLevel: defaulted("DB_LOG_LEVEL", logLevel(), "info", "Lowest severity that goes to system_logs."),

@@ -47,6 +47,8 @@ export interface KnownState {
   readonly suspended?: boolean;
   /** Return the first good observation, whatever it holds. */
   readonly once?: boolean;
+  /** The number of this watch in the life of its pool's workflow; log lines carry it. */
+  readonly cycle?: number;
 }
 
 export interface WorkerActivities {

@@ -10,6 +10,7 @@ export interface LogLine {
   readonly source_id: string;
   readonly task_id?: string;
   readonly worker_id?: string;
+  readonly cycle_number?: number;
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 

@@ -31,12 +31,13 @@ export function readLine(sourceId: string, text: string): Line {
     const level = SEVERITY_OF[/"level":"(\w+)"/.exec(text)?.[1] ?? ""] ?? "INFO";
     return lineOf(sourceId, level, storableText(cut(text.trim(), 2_000)), {});
   }
-  const { level, time, msg, name: _name, taskId, workerId, worker, ...fields } = entry;
+  const { level, time, msg, name: _name, taskId, workerId, worker, cycle, ...fields } = entry;
   const ofWorker = workerId ?? worker;
   return {
     ...lineOf(sourceId, SEVERITY_OF[String(level)] ?? "INFO", typeof msg === "string" ? msg : "(no message)", fields),
     ...(typeof time === "string" && { timestamp: time }),
     ...(typeof taskId === "string" && { task_id: taskId }),
     ...(typeof ofWorker === "string" && { worker_id: ofWorker }),
+    ...(typeof cycle === "number" && { cycle_number: cycle }),
   };
 }

@@ -94,6 +94,7 @@ async function watch(state: PoolState, { rounds }: GpuPoolInput): Promise<Plan> 
     state: fingerprint,
     settings: settings?.fingerprint ?? null,
     suspended,
+    cycle: state.watches + 1,
   };
   const plan = await watchPool(state.pool, rounds === undefined ? known : { ...known, once: true });
   state.watches += 1;

@@ -9,7 +9,6 @@ describe("the processes with logs in the database", () => {
   beforeAll(async () => {
     stack = await startTestStack({
       env: {
-        ENABLE_DB_LOGGING: "true",
         DB_LOG_FLUSH_INTERVAL: "0.2",
         LOG_LEVEL: "warn",
         ORCHESTRATOR_INSTANCE_ID: "one",
@@ -41,6 +40,10 @@ describe("the processes with logs in the database", () => {
     expect(ended?.worker_id).toMatch(new RegExp(`^${stack.pool}-[0-9a-f]{8}$`));
     const [own] = await lines("orchestrator_gpu");
     expect(own?.source_id).toBe("one");
+    const decided = await stack.rows(
+      "select cycle_number from system_logs where message like 'decided: %' order by id",
+    );
+    expect(decided[0]).toMatchObject({ cycle_number: expect.any(Number) });
   });
 
   it("include the upkeep: the janitor is scheduled and the workflow that delivers notifications runs", async () => {

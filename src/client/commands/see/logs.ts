@@ -56,7 +56,7 @@ export function addLogsCommand(program: Command, context: Context): void {
       if (follow) {
         await followUntilStopped(context, reader, show);
       } else if (rows.length === 0) {
-        context.output.note("no log lines match; the Temporal worker's own are kept with ENABLE_DB_LOGGING=true");
+        context.output.note("no log lines match; the Temporal worker's own are kept unless ENABLE_DB_LOGGING=false");
       }
     });
   addExamples(logs, [
