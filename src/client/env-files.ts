@@ -1,17 +1,51 @@
 import { readFile } from "node:fs/promises";
 import { parseEnv } from "node:util";
+import { variables } from "../config/variables.ts";
 import { livingStackEnvFile } from "../dev/stack-env-file.ts";
 import { ClientError, EXIT } from "./errors.ts";
 
 export type Environment = Record<string, string | undefined>;
 
-/** Adds a file's variables to those that are set. A variable that is set to an empty text counts as unset. */
-export function addMissing(env: Environment, text: string): void {
-  for (const [name, value] of Object.entries(parseEnv(text))) {
-    if (!env[name] && value !== undefined) {
-      env[name] = value;
-    }
+/** Which services a command speaks with, and as whom. */
+const CONNECTIONS: ReadonlySet<string> = new Set([
+  "SUPABASE_URL",
+  "SUPABASE_ANON_KEY",
+  "SUPABASE_SERVICE_ROLE_KEY",
+  "SUPABASE_DB_URL",
+  "TEMPORAL_ADDRESS",
+  "TEMPORAL_NAMESPACE",
+  "TEMPORAL_API_KEY",
+  "RUNPOD_API_URL",
+  "RUNPOD_API_KEY",
+]);
+
+/**
+ * Adds a file's variables to those that are set. A variable that is set to an empty text counts as unset.
+ * @param before what the errors call the place of the variables that are set.
+ * @throws ClientError when the connections would come from both places although these name different services
+ */
+export function addMissing(env: Environment, text: string, file: string, before: string): void {
+  const given = Object.entries(parseEnv(text)).filter((entry): entry is [string, string] => Boolean(entry[1]));
+  const missing = given.filter(([name]) => !env[name] || saysNothing(name, env[name]));
+  const contrary = given.filter(
+    ([name, value]) => CONNECTIONS.has(name) && !missing.some(([each]) => each === name) && env[name] !== value,
+  );
+  if (contrary.some(([name, value]) => !saysNothing(name, value)) && missing.some(([name]) => CONNECTIONS.has(name))) {
+    const names = contrary.map(([name]) => name).join(", ");
+    throw new ClientError(
+      EXIT.badConfig,
+      `${names}: one value ${before}, another in ${file}, so this command would mix two installations`,
+      `Unset what is set ${before}, or set every connection there; --env-file <path> names the file to use.`,
+    );
   }
+  for (const [name, value] of missing) {
+    env[name] = value;
+  }
+}
+
+/** A copied .env.example holds the defaults of connections, but nobody has chosen them. */
+function saysNothing(name: string, value: string): boolean {
+  return CONNECTIONS.has(name) && variables.some((each) => each.name === name && each.defaultText === value);
 }
 
 interface EnvFileChoice {
@@ -30,14 +64,14 @@ interface EnvFileChoice {
 export async function completeEnvironment(env: Environment, choice: EnvFileChoice): Promise<void> {
   const text = await readEnvFile(choice.envFile);
   if (text !== null) {
-    addMissing(env, text);
+    addMissing(env, text, choice.envFile ?? ".env", "in the environment");
   }
   if (!choice.useStack || choice.envFile !== undefined || env["SUPABASE_URL"]) {
     return;
   }
   const stack = await livingStackEnvFile();
   if (stack !== null) {
-    addMissing(env, stack.text);
+    addMissing(env, stack.text, stack.file, "in the environment or in .env");
     choice.say(`gpu-pool: using the stack that runs here (${stack.file})`);
   }
 }

@@ -9,6 +9,9 @@ import { ClientError, EXIT } from "./errors.ts";
 import { lookOf } from "./render/freshness.ts";
 
 const UPDATE_TIMEOUT_MS = 15_000;
+/** A busy server refuses calls for some seconds, in which the SDK repeats them. */
+const NEEDED_ANSWER_TIMEOUT_MS = 15_000;
+/** For a command that says what it knows without the answer. */
 const QUERY_TIMEOUT_MS = 3_000;
 
 /** The answer of a pool's workflow to a query, or why there is none. */
@@ -17,16 +20,21 @@ export type Asked<T> =
   | { readonly state: "silent" | "not_running" | "unreachable"; readonly reason: string };
 
 /** Queries a pool's workflow, if it runs. Temporal may answer for an ended one, but that answer is out of date. */
-export async function askPool<T>(connections: Connections, pool: string, query: QueryDefinition<T>): Promise<Asked<T>> {
+export async function askPool<T>(
+  connections: Connections,
+  pool: string,
+  query: QueryDefinition<T>,
+  timeoutMs = QUERY_TIMEOUT_MS,
+): Promise<Asked<T>> {
   try {
     const { client, within } = await connections.temporal();
     const handle = client.workflow.getHandle(poolWorkflowId(pool));
-    const { status, raw } = await within(QUERY_TIMEOUT_MS, () => handle.describe());
+    const { status, raw } = await within(timeoutMs, () => handle.describe());
     if (status.name !== "RUNNING") {
       return { state: "not_running", reason: `its workflow is ${status.name.toLowerCase()}` };
     }
     try {
-      const answer = await within(QUERY_TIMEOUT_MS, () => handle.query(query));
+      const answer = await within(timeoutMs, () => handle.query(query));
       return { state: "answers", answer, look: lookOf(raw.pendingActivities ?? []) };
     } catch {
       return { state: "silent", reason: "its workflow is open, but no Temporal worker answers" };
@@ -40,7 +48,7 @@ export async function askPool<T>(connections: Connections, pool: string, query: 
 
 /** As askPool, for a command that needs the answer. @throws ClientError */
 export async function requireAnswer<T>(context: Context, pool: string, query: QueryDefinition<T>): Promise<T> {
-  const asked = await askPool(context.connections, pool, query);
+  const asked = await askPool(context.connections, pool, query, NEEDED_ANSWER_TIMEOUT_MS);
   if (asked.state === "answers") {
     return asked.answer;
   }

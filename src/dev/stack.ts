@@ -103,11 +103,16 @@ type Parts = StackOptions & {
   closeLater(end: () => Promise<void>): void;
 };
 
+/** The addresses of real services stand in the stack's file too, so that a reader of it never takes another service. */
+function chosen(env: NonNullable<StackOptions["env"]>, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
+}
+
 async function temporalPart(parts: Parts): Promise<{ env: Record<string, string>; uiUrl: string | null }> {
   const { env = {}, guardian, logger, onPart, fresh = false } = parts;
   if (env["TEMPORAL_ADDRESS"]) {
     onPart?.("Temporal", `yours, at ${env["TEMPORAL_ADDRESS"]}`);
-    return { env: {}, uiUrl: null };
+    return { env: chosen(env, ["TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"]), uiUrl: null };
   }
   const binary = await findTemporalBinary({
     logger,
@@ -140,7 +145,7 @@ async function supabasePart(parts: Parts): Promise<Record<string, string>> {
   const { env = {}, guardian, logger, dataDir, onPart } = parts;
   if (env["SUPABASE_URL"]) {
     onPart?.("Supabase", `yours, at ${env["SUPABASE_URL"]}`);
-    return {};
+    return chosen(env, ["SUPABASE_URL"]);
   }
   const secrets = await readOrMakeSecrets<Secrets>(dataDir, async ({ keys, authenticatorPassword }) => ({
     keys: await makeKeys(keys),
@@ -207,7 +212,7 @@ async function runpodPart(parts: Parts): Promise<{ env: Record<string, string>; 
   const { env = {}, guardian, dataDir, onPart } = parts;
   if (env["RUNPOD_API_KEY"]) {
     onPart?.("Runpod", "the real one: pods cost money");
-    return { env: {}, simulator: null };
+    return { env: chosen(env, ["RUNPOD_API_URL"]), simulator: null };
   }
   const simulator = await startOnFreePort(
     PORTS.simulator,

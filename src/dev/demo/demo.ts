@@ -4,6 +4,7 @@ import { Client, Connection } from "@temporalio/client";
 import { pino } from "pino";
 import { POOL_WORKFLOW, poolWorkflowId } from "../../contract/names.ts";
 import { GPU_POOL } from "../../contract/search-attributes.ts";
+import { shellCommand } from "../../process/shell-command.ts";
 import { connectDatabase } from "../../supabase/client.ts";
 import { taskStore } from "../../supabase/task-store.ts";
 import { reportDemo } from "./report.ts";
@@ -142,7 +143,7 @@ async function keepUp(stack: Stack, signal: AbortSignal, show: DemoScreen): Prom
   show.line(`  Web UI     ${workflow}`);
   show.line(`  API        ${stack.env["SUPABASE_URL"]}`);
   show.line(`  Simulator  ${stack.simulator?.url}/_sim/ledger`);
-  show.line(`  Command    npx gpu-pool --env-file ${stack.envFile} status`);
+  show.line(`  Command    ${shellCommand(process.env, "--env-file", stack.envFile, "status")}`);
   await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
 }
 

@@ -11,7 +11,7 @@ import { ClientError, EXIT } from "../../errors.ts";
 import { isSdkChatter, prettyLogLine } from "../../render/pino-lines.ts";
 import { createStyle } from "../../render/output.ts";
 import { SearchAttributesMissing, startPool } from "../../start-pool.ts";
-
+import { shellCommand } from "../../../process/shell-command.ts";
 import { supervise } from "../../../process/supervise.ts";
 
 /** Defaults of this command. With MIN_ACTIVE_GPUS 0 no pod runs and nothing is paid until there is a task. */
@@ -178,13 +178,15 @@ function announce({ output, env }: Context, { stack, pool, options }: Announceme
   line("Web UI", urls.webUi);
   line("Simulator", urls.simulator);
   line("Temporal", urls.temporal);
-  const elsewhere = `--env-file ${stack.envFile}`;
+  const status = ["status", ...(pool === null || pool === "main" ? [] : ["--pool", pool])];
+  const elsewhere = shellCommand(env, ...status, "--env-file", stack.envFile);
   output.print("");
-  output.print(
-    options.dataDir === DEFAULT_DATA_DIR
-      ? `In another terminal: ${style("cyan", "npx gpu-pool status")} (from other folders with ${elsewhere})`
-      : `In another terminal: ${style("cyan", `npx gpu-pool status ${elsewhere}`)}`,
-  );
+  if (options.dataDir === DEFAULT_DATA_DIR) {
+    output.print(`In another terminal: ${style("cyan", shellCommand(env, ...status))}`);
+    output.print(`From other folders:  ${style("cyan", elsewhere)}`);
+  } else {
+    output.print(`In another terminal: ${style("cyan", elsewhere)}`);
+  }
   output.print(style("dim", "Ctrl-C stops everything."));
   output.print("");
 }
