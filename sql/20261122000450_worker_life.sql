@@ -74,12 +74,19 @@ begin
 end $$;
 select grant_to_service('worker_burn_name(text, text)');
 
-create or replace function worker_boot_stage(p_worker_id text, p_stage text) returns void
+-- The stage began at p_began_at, the provider's own time, as far as it can be true: not before the stage before it, not
+-- longer ago than p_within_sec, and not later than now. Without that time it begins now.
+create or replace function worker_boot_stage(
+  p_worker_id text, p_stage text, p_began_at timestamptz default null, p_within_sec double precision default null)
+returns void
 language sql security definer set search_path = public, pg_temp as $$
+  update workers set boot_stage = p_stage,
+    boot_stage_at = greatest(boot_stage_at, now() - make_interval(secs => p_within_sec), least(p_began_at, now()))
+  where id = p_worker_id and status = 'spawning' and boot_stage <> p_stage and p_began_at is not null;
   update workers set boot_stage = p_stage, boot_stage_at = now()
   where id = p_worker_id and status = 'spawning' and boot_stage <> p_stage
 $$;
-select grant_to_service('worker_boot_stage(text, text)');
+select grant_to_service('worker_boot_stage(text, text, timestamptz, double precision)');
 
 -- From now on claims refuse the worker. Its row is locked first, and a later statement looks for its leases: so it sees
 -- a claim that this lock waited for. Answers drained, refused_busy or not_living. p_until_task_ends: no deadline ends

@@ -41,7 +41,7 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
     main: withReadableErrors({
       ...withFinalRefusals(createPoolActivities({ config, pools })),
       ...createBulkActivities(),
-      ...createWatchActivity({ config, pools, alerts, listPods, logger }),
+      ...createWatchActivity({ config, pools, workers, alerts, listPods, logger }),
       // Never final: a worker workflow that failed would leave its pod.
       ...createWorkerActivities({ workers, alerts, config }),
       ...createJanitorActivities({ logs: logStore(database), outbox }),

@@ -7,8 +7,10 @@ import type { PoolSettings } from "../contract/pool-settings.ts";
 import { decide, type Decision } from "../policy/decide.ts";
 import type { ObservedSpend } from "../policy/observation.ts";
 import type { ListPodsOutcome } from "../runpod/outcomes.ts";
-import type { Reading, ReadWorker } from "../supabase/observation.ts";
+import type { Reading, ReadWorkerInBoot } from "../supabase/observation.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
+import type { WorkerStore } from "../supabase/worker-store.ts";
+import { recordBootStages } from "./boot-stages.ts";
 import type { PodEvidenceBook } from "./pod-evidence.ts";
 
 /** When this process began. The settings of the Temporal worker that began last are in force. */
@@ -20,6 +22,7 @@ export interface ObserverDeps {
   readonly config: Config;
   readonly pools: PoolStore;
   readonly listPods: () => Promise<ListPodsOutcome>;
+  readonly workers: Pick<WorkerStore, "recordBootStage">;
   readonly logger: Logger;
 }
 
@@ -27,6 +30,8 @@ export interface ObserverDeps {
 export interface ProviderView {
   readonly book: PodEvidenceBook;
   listAt: number;
+  /** When the last complete list was asked for. */
+  completeListMs: number | null;
 }
 
 export interface Observed {
@@ -48,7 +53,7 @@ export interface ObservingWatch {
 
 interface ObserverState {
   begun: boolean;
-  fleet: readonly ReadWorker[];
+  fleet: readonly ReadWorkerInBoot[];
   fleetHash: string | null;
   fullAt: number;
   spend: ObservedSpend | null;
@@ -124,19 +129,23 @@ function hasCap({ maxHourlySpendUsd, dailyBudgetUsd }: PoolSettings): boolean {
 }
 
 async function listProvider(
-  { config, listPods, logger }: ObserverDeps,
+  { config, listPods, workers, logger }: ObserverDeps,
   { provider }: ObservingWatch,
-  fleet: readonly ReadWorker[],
+  fleet: readonly ReadWorkerInBoot[],
 ): Promise<void> {
   provider.listAt = Date.now() + config.provider.podListSec * 1000;
+  const askedMs = Date.now();
   try {
     const list = await listPods();
+    provider.book.note(fleet, list);
     if (list.kind === "unknown") {
       logger.warn({ detail: list.detail }, "the provider's list is unknown: no evidence from it");
+      return;
     }
-    provider.book.note(fleet, list);
+    await recordBootStages(workers, fleet, list.pods, provider.completeListMs);
+    provider.completeListMs = askedMs;
   } catch (error) {
-    logger.warn({ err: error }, "the provider's pods cannot be listed: no evidence from it");
+    logger.warn({ err: error }, "the provider's pods cannot be listed, or what the list shows cannot be recorded");
   }
 }
 

@@ -10,6 +10,7 @@ import type { ListPodsOutcome, RefusalReason } from "../runpod/outcomes.ts";
 import { plausiblePrice } from "../runpod/plausible.ts";
 import type { Pod } from "../runpod/types.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
+import { bootStageOf } from "./boot-stages.ts";
 import { workerTimings } from "./worker-timings.ts";
 import { carriesMark, makeCredential, podRequest } from "./pod-request.ts";
 
@@ -49,7 +50,7 @@ export function createPodActivities(deps: PodDeps): PodActivities {
         if (answer.kind === "absent") {
           return { status: "absent" };
         }
-        await workers.recordBootStage(id, answer.pod.status.toLowerCase());
+        await workers.recordBootStage(id, bootStageOf(answer.pod, null));
         return { status: answer.pod.status };
       }),
 

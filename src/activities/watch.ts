@@ -165,7 +165,14 @@ async function noteChanges(
 }
 
 function newMemory(): PoolMemory {
-  return { book: podEvidenceBook(), listAt: 0, isSuspended: false, warned: new Set(), look: null };
+  return {
+    book: podEvidenceBook(),
+    listAt: 0,
+    completeListMs: null,
+    isSuspended: false,
+    warned: new Set(),
+    look: null,
+  };
 }
 
 function planOf(decisionId: string, observed: Observed, knownSettings: string | null): Plan {

@@ -1640,6 +1640,8 @@ export interface Schema {
         Args: {
           p_worker_id: string | null;
           p_stage: string | null;
+          p_began_at?: string | null;
+          p_within_sec?: number | null;
         };
         Returns: undefined;
       };

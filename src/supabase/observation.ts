@@ -76,6 +76,8 @@ export type DetailedReading = z.infer<typeof poolObservation>;
 
 export type ReadWorker = Omit<ObservedWorker, "pod">;
 
+export type ReadWorkerInBoot = ReadWorker & { readonly bootStage: string };
+
 /** An observation as it is read: the provider is not asked. */
 export interface Reading extends Omit<Observation, "fleet"> {
   /** The pool's own settings. */
@@ -85,7 +87,7 @@ export interface Reading extends Omit<Observation, "fleet"> {
   readonly watchId: string | null;
   readonly fleetHash: string;
   /** Null where it equals the known one. */
-  readonly fleet: readonly ReadWorker[] | null;
+  readonly fleet: readonly ReadWorkerInBoot[] | null;
 }
 
 export interface ObserveRequest {

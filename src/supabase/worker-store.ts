@@ -33,6 +33,13 @@ export interface LoadedWorker extends WorkerRow {
   readonly environment: Readonly<Record<string, unknown>>;
 }
 
+export interface BootStage {
+  readonly name: string;
+  /** The provider's own time, ISO 8601; null: it shows none. */
+  readonly beganAt: string | null;
+  readonly withinSec: number | null;
+}
+
 export interface WorkerStore {
   load(id: string): Promise<LoadedWorker | null>;
   /** Asks for the right to post the pod of this name. @returns false when a request for it was already sent. */
@@ -40,7 +47,8 @@ export interface WorkerStore {
   recordPod(id: string, pod: CreatedPod, adopted: boolean): Promise<void>;
   rearmPost(id: string, reason: string): Promise<void>;
   burnName(id: string, reason: string): Promise<void>;
-  recordBootStage(id: string, stage: string): Promise<void>;
+  /** @param stage.withinSec the stage began at most this long ago; null: after the stage before it. */
+  recordBootStage(id: string, stage: BootStage): Promise<void>;
   drain(id: string, order: DrainOrder): Promise<{ outcome: "drained" | "refused_busy" | "not_living"; busy: boolean }>;
   fail(
     id: string,
@@ -84,7 +92,13 @@ export function workerStore(database: Database): WorkerStore {
       }),
     rearmPost: (id, reason) => run("worker_rearm_post", { p_worker_id: id, p_reason: reason }),
     burnName: (id, reason) => run("worker_burn_name", { p_worker_id: id, p_reason: reason }),
-    recordBootStage: (id, stage) => run("worker_boot_stage", { p_worker_id: id, p_stage: stage }),
+    recordBootStage: (id, { name, beganAt, withinSec }) =>
+      run("worker_boot_stage", {
+        p_worker_id: id,
+        p_stage: name,
+        ...(beganAt === null ? {} : { p_began_at: beganAt }),
+        ...(withinSec === null ? {} : { p_within_sec: withinSec }),
+      }),
     drain: (id, { reason, onlyIdle, untilTaskEnds = false }) =>
       database.call(
         "drain_worker",

@@ -30,7 +30,16 @@ describe("a new worker", () => {
     expect(mute).toMatchObject({ status: "error", status_reason: expect.stringContaining("no heartbeat 5 s after") });
     expect(replacement?.status).toBe("terminated");
     const pods = stack.simulator.ledger().pods;
-    expect(pods.find(({ name }) => name === mute?.id)).toMatchObject({ endCause: "deleted", pid: null });
+    const pod = pods.find(({ name }) => name === mute?.id);
+    expect(pod).toMatchObject({ endCause: "deleted", pid: null });
+    // Its last stage began when the provider says, and not when the deadline looked: else it would bill for two deadlines.
+    const [stage] = await stack.rows<{ boot_stage: string; began: Date; created: Date }>(
+      `select boot_stage, date_trunc('milliseconds', boot_stage_at) as began, date_trunc('milliseconds', e.at) as created
+       from workers w join pool_events e on e.worker_id = w.id and e.kind = 'pod.created' where w.id = $1`,
+      [mute?.id],
+    );
+    const began = Math.max(Date.parse(pod?.runningAt ?? ""), Number(stage?.created));
+    expect(stage).toMatchObject({ boot_stage: "running", began: new Date(began) });
     const [attempt] = await stack.rows<{ worker_id: string }>("select worker_id from task_attempts");
     expect(attempt?.worker_id).toBe(replacement?.id);
   });

@@ -58,8 +58,24 @@ describe("the stores read the functions' answers over HTTP", () => {
     await workers.rearmPost(id, "no capacity");
     expect(await workers.beginPost(id, token, 60)).toBe(true);
     await workers.recordPod(id, { podId: "pod-1", costPerHourUsd: 0.34, createdAt: null }, false);
-    await workers.recordBootStage(id, "running");
+    await workers.recordBootStage(id, { name: "running", beganAt: null, withinSec: null });
     expect(await workers.load(id)).toMatchObject({ podId: "pod-1", postState: "posted", bootStage: "running" });
+
+    // A stage began at the provider's time: not before the stage before it or the last list without it, not in the future.
+    const stageAge = async (name: string, agoSec: number, withinSec: number | null) => {
+      await api.queue.rows("update workers set boot_stage_at = now() - interval '60 s' where id = $1", [id]);
+      const beganAt = new Date(Date.now() - agoSec * 1000).toISOString();
+      await workers.recordBootStage(id, { name, beganAt, withinSec });
+      const { age } = await api.queue.one<{ age: number }>(
+        "select round(extract(epoch from now() - boot_stage_at))::int as age from workers where id = $1",
+        [id],
+      );
+      return age;
+    };
+    expect(await stageAge("a", 3_600, null)).toBeGreaterThanOrEqual(60);
+    expect(await stageAge("b", 30, 1_000)).toBeLessThan(60);
+    expect(await stageAge("c", 3_600, 0)).toBeLessThan(30);
+    expect(await stageAge("d", -3_600, null)).toBeLessThan(30);
 
     await api.queue.call("worker_heartbeat", { p_worker_id: id });
     const task = await api.queue.addTask(pool);

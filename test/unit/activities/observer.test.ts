@@ -5,7 +5,8 @@ import { podEvidenceBook } from "../../../src/activities/pod-evidence.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import type { Reading } from "../../../src/supabase/observation.ts";
 import type { PoolStore } from "../../../src/supabase/pool-store.ts";
-import { idle, NOW, observe, SEC, spawnOf, signalled } from "../../kit/policy.ts";
+import { idle, NOW, SEC, spawnOf, signalled } from "../../kit/policy.ts";
+import { noBootStages, readingOf } from "../../kit/reading.ts";
 
 const config = loadConfig({
   SUPABASE_URL: "http://127.0.0.1:1",
@@ -20,18 +21,16 @@ const config = loadConfig({
 /** One watch over a pool of one worker; each look takes the next of `readings`. */
 async function looks(readings: readonly Partial<Reading>[]): Promise<Observed[]> {
   const worker = idle({ heartbeatMs: NOW - 299 * SEC });
+  const read = readingOf([worker]);
   const watch = { pool: "main", id: "watch", patient: false } as const;
   let look = 0;
   const pools: Partial<PoolStore> = {
     beginWatch: async () => undefined,
     expireExternal: async () => undefined,
     observe: async (_pool, { full }) => ({
-      ...observe([worker]),
-      fleetHash: "hash",
-      config: {},
-      environment: {},
+      ...read,
       watchId: watch.id,
-      fleet: full ? [worker] : null,
+      fleet: full ? read.fleet : null,
       ...readings[look++],
     }),
   };
@@ -40,9 +39,10 @@ async function looks(readings: readonly Partial<Reading>[]): Promise<Observed[]>
       config,
       pools: pools as PoolStore,
       listPods: async () => ({ kind: "unknown", detail: "not asked" }),
+      workers: noBootStages,
       logger: pino({ level: "silent" }),
     },
-    { ...watch, provider: { book: podEvidenceBook(), listAt: Number.POSITIVE_INFINITY } },
+    { ...watch, provider: { book: podEvidenceBook(), listAt: Number.POSITIVE_INFINITY, completeListMs: null } },
   );
   const seen: Observed[] = [];
   for (const _reading of readings) {

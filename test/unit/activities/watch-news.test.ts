@@ -7,7 +7,8 @@ import type { Intent } from "../../../src/contract/intent.ts";
 import type { Plan } from "../../../src/contract/plan.ts";
 import type { AlertStore } from "../../../src/supabase/alert-store.ts";
 import type { PoolStore } from "../../../src/supabase/pool-store.ts";
-import { observe, SEC } from "../../kit/policy.ts";
+import { SEC } from "../../kit/policy.ts";
+import { noBootStages, readingOf } from "../../kit/reading.ts";
 
 const NORMAL = { mode: "normal", hold: null, holdUntilMs: null, version: 1 } as const;
 const PAUSED = { ...NORMAL, mode: "paused", version: 2 } as const;
@@ -25,7 +26,7 @@ function createWatches() {
   let intent: Intent = NORMAL;
   const pools: Partial<PoolStore> = {
     beginWatch: async (_pool, id) => void (watchId = id),
-    observe: async () => ({ ...observe([], { intent }), fleetHash: "hash", config: {}, environment: {}, watchId }),
+    observe: async () => ({ ...readingOf([], { intent }), watchId }),
     expireExternal: async () => undefined,
   };
   const alerts: Partial<AlertStore> = { open: async () => true, close: async () => true };
@@ -34,6 +35,7 @@ function createWatches() {
     pools: pools as PoolStore,
     alerts: alerts as AlertStore,
     listPods: async () => ({ kind: "unknown", detail: "not asked" }),
+    workers: noBootStages,
     logger: pino({ level: "silent" }),
   });
   const context: Partial<Context> = {

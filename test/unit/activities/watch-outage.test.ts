@@ -7,7 +7,8 @@ import type { Plan } from "../../../src/contract/plan.ts";
 import type { Reading } from "../../../src/supabase/observation.ts";
 import type { AlertStore } from "../../../src/supabase/alert-store.ts";
 import type { PoolStore } from "../../../src/supabase/pool-store.ts";
-import { busy, observe, SEC, spawnOf } from "../../kit/policy.ts";
+import { busy, SEC, spawnOf } from "../../kit/policy.ts";
+import { noBootStages, readingOf } from "../../kit/reading.ts";
 
 const BETWEEN_LOOKS_MS = 10 * SEC;
 async function unreachable(): Promise<never> {
@@ -37,7 +38,7 @@ async function watched(
       if (full) {
         fullAtSec.push((Date.now() - begunMs) / 1000);
       }
-      return { ...observe(fleet), fleetHash: "hash", config: {}, environment: {}, watchId };
+      return { ...readingOf(fleet), watchId };
     },
     expireExternal: async () => undefined,
     recordDecision: async () => undefined,
@@ -50,6 +51,7 @@ async function watched(
     pools: pools as PoolStore,
     alerts: alerts as AlertStore,
     listPods: async () => ({ kind: "unknown", detail: "not asked" }),
+    workers: noBootStages,
     logger: pino({ level: "silent" }),
   });
   const context: Partial<Context> = {

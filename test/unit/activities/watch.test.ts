@@ -7,7 +7,8 @@ import type { ObservedWorker } from "../../../src/policy/observation.ts";
 import type { Reading } from "../../../src/supabase/observation.ts";
 import type { AlertStore } from "../../../src/supabase/alert-store.ts";
 import type { PoolStore } from "../../../src/supabase/pool-store.ts";
-import { busy, idle, NOW, observe, SEC, times } from "../../kit/policy.ts";
+import { busy, idle, NOW, SEC, times } from "../../kit/policy.ts";
+import { noBootStages, readingOf } from "../../kit/reading.ts";
 
 const config = loadConfig({
   SUPABASE_URL: "http://127.0.0.1:1",
@@ -36,10 +37,7 @@ async function watches(
   let fleet: readonly ObservedWorker[] = [];
   let watchId: string | null = null;
   const reading = (): Reading => ({
-    ...observe(fleet, { massSilenceSinceMs: marks.at(-1) === true ? NOW : null }),
-    fleetHash: "hash",
-    config: {},
-    environment: {},
+    ...readingOf(fleet, { massSilenceSinceMs: marks.at(-1) === true ? NOW : null }),
     watchId,
   });
   const pools: Partial<PoolStore> = {
@@ -60,6 +58,7 @@ async function watches(
     pools: pools as PoolStore,
     alerts: alerts as AlertStore,
     listPods: async () => ({ kind: "unknown", detail: "not asked" }),
+    workers: noBootStages,
     logger: pino({ level: "silent" }),
   });
   const known = { shown: true, settings: null, once: true, ...(suspended === undefined ? {} : { suspended }) };
