@@ -177,7 +177,8 @@ comment on column workers.drains_without_deadline is
   'The worker leaves after its task. No deadline ends the task as long as it makes progress.';
 comment on column workers.vram_at is 'When a heartbeat last contained VRAM figures.';
 comment on column workers.failed_on is
-  'Which evidence ended the worker; null also where a deadline of its own workflow ended it.';
+  'Which evidence ended the worker; null also where a deadline of its own workflow ended it. funds: its pod was refused, '
+  'because the account has no funds.';
 comment on column workers.gone_at is 'When the provider was seen to have no such pod. Until then the pod may cost money.';
 comment on column workers.token_hash is 'SHA-256 of the worker''s own credential.';
 comment on column workers.origin is
@@ -338,7 +339,8 @@ begin
     'status in (''spawning'', ''active'', ''terminating'', ''terminated'', ''error'')');
   perform pg_temp.ensure_check('workers', 'workers_origin_check', 'origin in (''pool'', ''external'')');
   perform pg_temp.ensure_check('workers', 'workers_post_state_check', 'post_state in (''posting'', ''posted'', ''burned'')');
-  perform pg_temp.ensure_check('workers', 'workers_failed_on_check', 'failed_on in (''provider'', ''heartbeat'', ''progress'')');
+  perform pg_temp.ensure_check('workers', 'workers_failed_on_check',
+    'failed_on in (''provider'', ''heartbeat'', ''progress'', ''funds'')');
   perform pg_temp.ensure_reference('workers', 'pool', 'pools (name)');
   perform pg_temp.ensure_reference('tasks', 'worker_id', 'workers (id)');
   perform pg_temp.ensure_reference('tasks', 'project_id', 'projects (id)');

@@ -85,7 +85,8 @@ begin
     select from tasks where status = 'Queued' and gate = 'open' and pool = p_pool limit 10000) as head;
   counting_from := greatest(row.breaker_since, now() - make_interval(secs => p_failure_window_min * 60));
   select count(*) into boots_failed from workers
-  where pool = p_pool and origin = 'pool' and failed_at > counting_from and ready_at is null;
+  where pool = p_pool and origin = 'pool' and failed_at > counting_from and ready_at is null
+    and failed_on is distinct from 'funds';
   select count(*) into boots_ready from workers where pool = p_pool and origin = 'pool' and ready_at > counting_from;
   if boots_failed + boots_ready < p_min_boots then
     counting_from := greatest(row.breaker_since, now() - interval '1 day');
@@ -93,6 +94,7 @@ begin
       select failed from (
         (select true as failed, failed_at as ended_at from workers
           where pool = p_pool and origin = 'pool' and failed_at > counting_from and ready_at is null
+            and failed_on is distinct from 'funds'
           order by failed_at desc limit p_min_boots)
         union all
         (select false, ready_at from workers where pool = p_pool and origin = 'pool' and ready_at > counting_from
@@ -138,6 +140,7 @@ begin
     'queued', queued,
     'breaker', jsonb_build_object('state', row.breaker, 'since_ms', to_ms(row.breaker_since),
       'failed', boots_failed, 'ready', boots_ready),
+    'no_funds', (select jsonb_build_object('since_ms', to_ms(since), 'tried_ms', to_ms(tried_at)) from no_funds),
     'launched_last_minute', (select count(*) from workers
       where pool = p_pool and origin = 'pool' and created_at > now() - interval '1 minute'),
     'failed_recently', (select count(*) from workers

@@ -1,11 +1,12 @@
 -- How spawning workers are booked (service role only).
 
 -- Reserves up to p_count spawning workers within p_max, within the account's ceilings, as far as the breaker allows,
--- and only under the intent that the decision saw. The same decision reserves once. Answers reserved, already_reserved,
--- stale_intent, breaker_open, breaker_half_open (a probe is under way) or over_budget.
+-- and only under the intent that the decision saw. The same decision reserves once. While the account has no funds, one
+-- worker is reserved over all pools in p_no_funds_probe_min minutes. Answers reserved, already_reserved, stale_intent,
+-- breaker_open, breaker_half_open (a probe is under way), no_funds or over_budget.
 create or replace function reserve_workers(
   p_pool text, p_decision_id text, p_count integer, p_max integer, p_intent_version bigint, p_instance_type text,
-  p_max_hourly_usd numeric default null, p_daily_usd numeric default null)
+  p_max_hourly_usd numeric default null, p_daily_usd numeric default null, p_no_funds_probe_min numeric default 5)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -13,6 +14,7 @@ declare
   present integer;
   spawning integer;
   spend record;
+  last_try timestamptz;
   room integer := p_count;
   booked text[];
   outcome text := 'reserved';
@@ -38,6 +40,12 @@ begin
     room := least(room, 1 - spawning);
     outcome := case when room <= 0 then 'breaker_half_open' else outcome end;
   end if;
+  select tried_at into last_try from no_funds for update;
+  if outcome = 'reserved' and last_try is not null then
+    room := least(room, 1);
+    outcome := case when last_try > now() - make_interval(secs => p_no_funds_probe_min::float8 * 60) then 'no_funds'
+      else outcome end;
+  end if;
   if outcome = 'reserved' and (p_max_hourly_usd is not null or p_daily_usd is not null) then
     select * into spend from account_spend(p_pool);
     room := least(room, case
@@ -60,6 +68,7 @@ begin
       returning id
     )
     select coalesce(array_agg(id order by id), '{}') into booked from added;
+    update no_funds set tried_at = now() where cardinality(booked) > 0;
   end if;
   perform journal(p_pool, 'workers.reserved', format('%s of %s asked (%s): %s', cardinality(booked), p_count,
     concat_ws('; ', format('%s present, at most %s', present, p_max), note), outcome), null, p_decision_id,
@@ -67,4 +76,4 @@ begin
       'spend', figures)));
   return jsonb_build_object('outcome', outcome, 'workers', to_jsonb(booked), 'now_ms', to_ms(now()));
 end $$;
-select grant_to_service('reserve_workers(text, text, integer, integer, bigint, text, numeric, numeric)');
+select grant_to_service('reserve_workers(text, text, integer, integer, bigint, text, numeric, numeric, numeric)');

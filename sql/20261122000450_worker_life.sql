@@ -15,14 +15,20 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('worker_load(text)');
 
--- Elects the only caller that may post this name. Stores the credential's hash before the pod can exist.
-create or replace function worker_begin_post(p_worker_id text, p_token_hash text, p_lifetime_sec integer) returns boolean
+-- Elects the only caller that may post this name. Stores the credential's hash before the pod can exist. While the
+-- account has no funds, only the worker that was booked to try it may post. Answers elected, not_elected or no_funds.
+create or replace function worker_begin_post(p_worker_id text, p_token_hash text, p_lifetime_sec integer) returns text
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
+  update workers w set failed_on = 'funds' from no_funds n
+  where w.id = p_worker_id and w.status = 'spawning' and w.post_state is null and w.created_at < n.tried_at;
+  if found then
+    return 'no_funds';
+  end if;
   update workers set post_state = 'posting', posted_at = now(), token_hash = p_token_hash,
     token_expires_at = now() + make_interval(secs => p_lifetime_sec), boot_stage = 'posting', boot_stage_at = now()
   where id = p_worker_id and status = 'spawning' and post_state is null and gone_at is null;
-  return found;
+  return case when found then 'elected' else 'not_elected' end;
 end $$;
 select grant_to_service('worker_begin_post(text, text, integer)');
 
@@ -43,6 +49,7 @@ begin
   if found then
     perform journal(worker.pool, case when p_adopted then 'pod.adopted' else 'pod.created' end,
       format('pod %s %s', p_pod_id, coalesce('at $' || p_cost_per_hr_usd || ' an hour', 'of unknown price')), p_worker_id);
+    perform note_funds(worker.posted_at);
   end if;
 end $$;
 select grant_to_service('worker_record_pod(text, text, numeric, timestamptz, boolean)');
@@ -167,7 +174,7 @@ begin
     update workers set last_signal = 'ready' where id = p_worker_id;
   else
     update workers set status = 'error', status_reason = p_reason, terminating_at = coalesce(terminating_at, now()),
-      failed_at = now(), failed_on = p_evidence
+      failed_at = now(), failed_on = coalesce(p_evidence, failed_on)
     where id = p_worker_id;
     closed := close_worker_leases(p_worker_id, p_lease_cause, p_reason);
   end if;

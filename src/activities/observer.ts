@@ -166,6 +166,7 @@ function decideOn(reading: Reading, provider: ProviderView, state: ObserverState
     intent,
     queued,
     breaker,
+    noFunds: reading.noFunds,
     spend,
     launchedLastMinute: reading.launchedLastMinute,
     failedRecently: reading.failedRecently,

@@ -11,6 +11,7 @@ import { plausiblePrice } from "../runpod/plausible.ts";
 import type { Pod } from "../runpod/types.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
 import { bootStageOf } from "./boot-stages.ts";
+import { type Lesson, slowStart } from "./slow-start.ts";
 import { workerTimings } from "./worker-timings.ts";
 import { carriesMark, makeCredential, podRequest } from "./pod-request.ts";
 
@@ -31,8 +32,11 @@ export interface PodDeps {
 /** Creates, finds, checks and removes one worker's pod. It touches only pods of the worker's name or recorded pod id. */
 export function createPodActivities(deps: PodDeps): PodActivities {
   const { config, runpod, workers } = deps;
+  // An account without funds is then asked once, and not by every worker of a burst.
+  const inTurn = slowStart(lessonOf);
   return {
-    createPod: (pool, id, timings = workerTimings(config, {}, {})) => beating(() => createPod(deps, pool, id, timings)),
+    createPod: (pool, id, timings = workerTimings(config, {}, {})) =>
+      beating(() => inTurn(() => createPod(deps, pool, id, timings))),
 
     findPod: (id) =>
       beating(async () => {
@@ -66,17 +70,26 @@ async function createPod(
 ): Promise<CreatePodResult> {
   const credential = makeCredential();
   const elected = await workers.beginPost(id, credential.hash, credentialLifetimeSec(timings));
-  if (!elected) {
+  if (elected === "not_elected") {
     return { kind: "not_elected" };
+  }
+  if (elected === "no_funds") {
+    return refusedForFunds("the account has no funds, so the provider was not asked");
   }
   // No cancellation signal: a request that was sent must be answered or settled, never dropped.
   const outcome = await runpod.createPod(podRequest(config, pool, id, credential, timings, Date.now()));
   if (outcome.kind === "ambiguous") {
+    if (outcome.lacksFunds === true) {
+      await workers.noteNoFunds(id, outcome.detail);
+    }
     logger.warn({ worker: id, detail: outcome.detail }, "create request without a clear answer; settling by name");
-    return outcome;
+    return { kind: "ambiguous", detail: outcome.detail };
   }
   if (outcome.kind === "refused") {
     const { reason, detail } = outcome;
+    if (reason === "funds") {
+      await workers.noteNoFunds(id, detail);
+    }
     await workers.rearmPost(id, `${reason}: ${detail}`);
     const retryAfterSec = outcome.retryAfterSec ?? null;
     return { kind: "refused", reason, detail, retryable: RETRYABLE.has(reason), retryAfterSec };
@@ -91,6 +104,17 @@ async function createPod(
     },
   );
   return { kind: "created", pod, recorded };
+}
+
+function refusedForFunds(detail: string): CreatePodResult {
+  return { kind: "refused", reason: "funds", detail, retryable: false, retryAfterSec: null };
+}
+
+function lessonOf(result: CreatePodResult): Lesson {
+  if (result.kind === "refused" && result.reason === "funds") {
+    return "begin anew";
+  }
+  return result.kind === "ambiguous" || result.kind === "not_elected" ? "unclear" : "go on";
 }
 
 async function removePod(deps: PodDeps, id: string, podId: string | null): ReturnType<PodActivities["removePod"]> {

@@ -140,5 +140,11 @@ export const accountVariables = {
       "false",
       "Whether a budget also ends busy workers; their tasks go back to the queue.",
     ),
+    noFundsProbeMinutes: defaulted(
+      "NO_FUNDS_PROBE_MINUTES",
+      decimal(0.01, 1440),
+      "5",
+      "Time between two attempts to start a worker while the account has no funds, in minutes.",
+    ),
   },
 } satisfies VariablesOf<AccountSettingGroups>;

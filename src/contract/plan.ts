@@ -44,6 +44,8 @@ export interface SpawnAction {
 export interface SpendCaps {
   readonly maxHourlySpendUsd: number | null;
   readonly dailyBudgetUsd: number | null;
+  /** While the account has no funds, one worker is booked in this time. */
+  readonly noFundsProbeMinutes?: number;
 }
 
 /** A signal to one worker's workflow. */
@@ -99,4 +101,5 @@ export type Rule =
   | "closing"
   | "breaker"
   | "budget"
+  | "funds"
   | "launch_rate";

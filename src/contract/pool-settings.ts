@@ -72,6 +72,7 @@ const ofAccount = {
     maxHourlySpendUsd: "number or unset",
     dailyBudgetUsd: "number or unset",
     budgetHard: "boolean",
+    noFundsProbeMinutes: "number",
   },
 } as const satisfies Groups;
 

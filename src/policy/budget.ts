@@ -10,6 +10,7 @@ export function spendCaps(settings: PolicySettings): SpendCaps {
   return {
     maxHourlySpendUsd: settings.maxHourlySpendUsd ?? null,
     dailyBudgetUsd: settings.dailyBudgetUsd ?? null,
+    noFundsProbeMinutes: settings.noFundsProbeMinutes,
   };
 }
 

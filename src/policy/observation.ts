@@ -14,6 +14,8 @@ export interface Observation {
   readonly queued: number;
   readonly fleet: readonly ObservedWorker[];
   readonly breaker: ObservedBreaker;
+  /** Null: as far as is known, the account has funds. */
+  readonly noFunds: ObservedNoFunds | null;
   /** The account's spend over all pools. Null: not read yet, so a pool with a cap spawns nothing. */
   readonly spend: ObservedSpend | null;
   /** How many workers of this pool were booked in the last sixty seconds. */
@@ -33,6 +35,12 @@ export interface ObservedBreaker {
   readonly failed: number;
   /** How many of the same boots succeeded. */
   readonly ready: number;
+}
+
+export interface ObservedNoFunds {
+  readonly sinceMs: number;
+  /** When the last attempt was refused, or when the next one was booked. */
+  readonly triedMs: number;
 }
 
 export interface ObservedSpend extends Spend {

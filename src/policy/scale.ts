@@ -3,6 +3,7 @@ import { launchRateBound, leavingBound, narrow } from "./bounds.ts";
 import { breakerBounds } from "./breaker.ts";
 import { budgetBounds } from "./budget.ts";
 import { demandedSize, type Size } from "./demand.ts";
+import { fundsBounds } from "./funds.ts";
 import { type Fleet, newestFirst } from "./fleet.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
@@ -69,7 +70,11 @@ function bounded(
   wanted: Size,
 ): Scaling {
   const growth = Math.max(0, wanted.size - fleet.present);
-  const allowed = narrow(growth, [...budgetBounds(settings, observation), ...breakerBounds(breaker, observation)]);
+  const allowed = narrow(growth, [
+    ...fundsBounds(settings, observation),
+    ...budgetBounds(settings, observation),
+    ...breakerBounds(breaker, observation),
+  ]);
   const paced = narrow(allowed.count, [leavingBound(settings, fleet), launchRateBound(settings, observation)]);
   const { drain, onlyIdle } = wanted;
   const result = effect(paced.count, drain.length, onlyIdle);

@@ -5,7 +5,7 @@ import { describeAnswer, isHtml, parseJson } from "./problem.ts";
 import { retryAfterSec } from "./rate-limit.ts";
 import { readPod, readPodPage, UNKNOWN_STATUS } from "./read-pod.ts";
 import { redact } from "./redact.ts";
-import { refusalReason } from "./refusal.ts";
+import { lacksFunds, refusalReason } from "./refusal.ts";
 import type { CreatePodRequest, Pod } from "./types.ts";
 
 const PAGE_SIZE = 1000;
@@ -202,7 +202,7 @@ function createOutcome(name: string, answer: Answer | NoAnswer): CreatePodOutcom
   const detail = `${what}: ${said}`;
   const reason = isHtml(answer) ? undefined : refusalReason(answer.status, said);
   if (reason === undefined) {
-    return { kind: "ambiguous", detail };
+    return { kind: "ambiguous", detail, ...(!isHtml(answer) && lacksFunds(said) ? { lacksFunds: true } : {}) };
   }
   const waitSec = retryAfterSec(answer.headers, Date.now());
   return {

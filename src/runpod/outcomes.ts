@@ -25,7 +25,12 @@ export type CreatePodOutcome =
       readonly detail: string;
       readonly retryAfterSec?: number;
     }
-  | { readonly kind: "ambiguous"; readonly detail: string };
+  | {
+      readonly kind: "ambiguous";
+      readonly detail: string;
+      /** The answer speaks of a lack of funds, but its status does not prove that no pod was created. */
+      readonly lacksFunds?: boolean;
+    };
 
 /** The provider could not be read. This must never be taken for "there is nothing". */
 export interface Unknown {

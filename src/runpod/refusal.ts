@@ -9,13 +9,18 @@ const CAPACITY_TEXTS = [
   /supply_constraint/i,
 ];
 
-const FUNDS_TEXTS = [/balance is too low/i, /insufficient[ _](balance|funds)/i, /spend(ing)?[ _-]?(limit|cap|rate)/i];
+const FUNDS_TEXTS = [
+  /(balance|funds|credits?) (is|are) (too low|insufficient|exhausted|used up)/i,
+  /(insufficient|not enough)[ _-](account[ _-])?(balance|funds|credits?)/i,
+  /(please|must) add (more )?(funds|credits?)/i,
+  /spend(ing)?[ _-]?(limit|cap|rate)/i,
+];
 
 /**
  * The reason of a failed POST. Undefined: the status does not prove the refusal, so a pod may exist.
  *
- * Status 400 means a stock-out or a rule violation, and refusals for lack of money have been seen with it. So its text
- * decides.
+ * A lack of funds is told by status 402, or by the text of another refusal. Status 400 means a stock-out or a rule
+ * violation, so its text decides too.
  */
 export function refusalReason(status: number, detail: string): RefusalReason | undefined {
   switch (status) {
@@ -24,12 +29,9 @@ export function refusalReason(status: number, detail: string): RefusalReason | u
     case 402:
       return "funds";
     case 403:
-      return matches(FUNDS_TEXTS, detail) ? "funds" : "forbidden";
+      return lacksFunds(detail) ? "funds" : "forbidden";
     case 400:
-      if (matches(FUNDS_TEXTS, detail)) {
-        return "funds";
-      }
-      return matches(CAPACITY_TEXTS, detail) ? "capacity" : "invalid";
+      return lacksFunds(detail) ? "funds" : matches(CAPACITY_TEXTS, detail) ? "capacity" : "invalid";
     case 408:
     case 409:
     case 425:
@@ -37,8 +39,13 @@ export function refusalReason(status: number, detail: string): RefusalReason | u
     case 429:
       return "rate_limited";
     default:
-      return status >= 400 && status < 500 ? "invalid" : undefined;
+      return status >= 400 && status < 500 ? (lacksFunds(detail) ? "funds" : "invalid") : undefined;
   }
+}
+
+/** Whether an answer speaks of a lack of funds or of a reached spend limit. */
+export function lacksFunds(detail: string): boolean {
+  return matches(FUNDS_TEXTS, detail);
 }
 
 function matches(patterns: readonly RegExp[], text: string): boolean {

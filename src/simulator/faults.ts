@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import type { CreateVariation } from "./fleet.ts";
-import { sendProblem } from "./problems.ts";
+import { sendNoFunds, sendProblem } from "./problems.ts";
 
 const ms = z.number().int().min(0);
 const times = z.number().int().min(1).default(1);
@@ -124,7 +124,7 @@ export async function answerFault(
       );
       return true;
     case "no-funds":
-      sendProblem(reply, 402, "Your account balance is too low to rent a pod. Please add funds to your account.");
+      sendNoFunds(reply, 402);
       return true;
     case "rate-limited":
       reply.headers({ "retry-after": fault.retryAfterSec, ratelimit: `"minute";r=0;t=${fault.retryAfterSec}` });

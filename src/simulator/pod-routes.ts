@@ -5,7 +5,7 @@ import { createRequestSchema } from "./create-request.ts";
 import { answerFault, creationUnder } from "./faults.ts";
 import { createPager } from "./pager.ts";
 import { allowedActions, chooseDataCenter, podBody, type SimulatedPod } from "./pod.ts";
-import { sendInvalid, sendProblem } from "./problems.ts";
+import { sendInvalid, sendNoFunds, sendProblem } from "./problems.ts";
 import type { SimulatorState } from "./state.ts";
 
 const actionSchema = z.strictObject({ action: z.enum(["start", "stop", "restart", "terminate"]) });
@@ -22,7 +22,7 @@ export function registerPodRoutes(app: FastifyInstance, state: SimulatorState): 
 }
 
 async function createPod(state: SimulatorState, body: unknown, reply: FastifyReply): Promise<FastifyReply> {
-  const { fleet, faults, now, closing } = state;
+  const { fleet, faults, now, closing, settings } = state;
   const parsed = createRequestSchema.safeParse(body);
   if (!parsed.success) {
     return sendInvalid(reply, parsed.error, "body");
@@ -39,6 +39,10 @@ async function createPod(state: SimulatorState, body: unknown, reply: FastifyRep
   // Runpod answers a request without a count as if nothing were in stock.
   if (wanted.gpu && wanted.gpu.count === undefined) {
     return sendProblem(reply, 400, "create pod: There are no instances currently available");
+  }
+  const { noFundsStatus } = settings();
+  if (noFundsStatus !== null) {
+    return sendNoFunds(reply, noFundsStatus);
   }
   const fault = faults.take("create", wanted.name);
   const variation = creationUnder(fault);

@@ -31,6 +31,10 @@ export function sendProblem(
     .send({ title: TITLES[status] ?? "Error", status, detail, ...(errors ? { errors } : {}) });
 }
 
+export function sendNoFunds(reply: FastifyReply, status: number): FastifyReply {
+  return sendProblem(reply, status, "Your account balance is too low to rent a pod. Please add funds to your account.");
+}
+
 /** Answers 422 and names each wrong field, without its value. */
 export function sendInvalid(reply: FastifyReply, error: z.ZodError, root: "body" | "query"): FastifyReply {
   const errors = error.issues.flatMap((issue) =>

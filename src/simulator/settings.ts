@@ -12,6 +12,8 @@ export const settingsSchema = z.strictObject({
   stopGraceMs: ms,
   /** Largest page of a list, even when the request's limit is higher. */
   pageSize: z.number().int().min(1).max(1000),
+  /** The account has no funds: the status with which every create request is refused. Null: it has funds. */
+  noFundsStatus: z.union([z.literal(400), z.literal(402), z.literal(403), z.literal(500)]).nullable(),
 });
 
 export type SimulatorSettings = z.infer<typeof settingsSchema>;
@@ -22,4 +24,5 @@ export const DEFAULT_SETTINGS: SimulatorSettings = {
   deleteLagSec: 5,
   stopGraceMs: 5000,
   pageSize: 1000,
+  noFundsStatus: null,
 };

@@ -59,6 +59,24 @@ export interface Schema {
           },
         ];
       };
+      no_funds: {
+        Row: {
+          account: string;
+          since: string;
+          tried_at: string;
+        };
+        Insert: {
+          account?: string | undefined;
+          since?: string | undefined;
+          tried_at?: string | undefined;
+        };
+        Update: {
+          account?: string | undefined;
+          since?: string | undefined;
+          tried_at?: string | undefined;
+        };
+        Relationships: [];
+      };
       notification_endpoints: {
         Row: {
           created_at: string;
@@ -1288,6 +1306,19 @@ export interface Schema {
         };
         Returns: string;
       };
+      note_funds: {
+        Args: {
+          p_posted_at: string | null;
+        };
+        Returns: undefined;
+      };
+      note_no_funds: {
+        Args: {
+          p_worker_id: string | null;
+          p_reason: string | null;
+        };
+        Returns: undefined;
+      };
       note_reported_status: {
         Args: {
           p_worker_id: string | null;
@@ -1572,6 +1603,7 @@ export interface Schema {
           p_instance_type: string | null;
           p_max_hourly_usd?: number | null;
           p_daily_usd?: number | null;
+          p_no_funds_probe_min?: number | null;
         };
         Returns: Json;
       };
@@ -1634,7 +1666,7 @@ export interface Schema {
           p_token_hash: string | null;
           p_lifetime_sec: number | null;
         };
-        Returns: boolean;
+        Returns: string;
       };
       worker_boot_stage: {
         Args: {

@@ -64,6 +64,7 @@ export const poolObservation = camelized(
         unpriced: z.number(),
       })
       .nullable(),
+    no_funds: z.object({ since_ms: z.number(), tried_ms: z.number() }).nullable(),
     launched_last_minute: z.number(),
     failed_recently: z.number(),
     fleet_hash: z.string(),

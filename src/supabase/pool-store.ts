@@ -118,6 +118,10 @@ function watching(database: Database): PoolWatching {
           p_instance_type: request.instanceType,
           p_max_hourly_usd: request.caps.maxHourlySpendUsd,
           p_daily_usd: request.caps.dailyBudgetUsd,
+          // A plan of an older version does not have it.
+          ...(request.caps.noFundsProbeMinutes === undefined
+            ? {}
+            : { p_no_funds_probe_min: request.caps.noFundsProbeMinutes }),
         },
         camelized(z.object({ outcome: z.string(), workers: z.array(z.string()), now_ms: z.number() })),
       ),

@@ -42,8 +42,13 @@ export interface BootStage {
 
 export interface WorkerStore {
   load(id: string): Promise<LoadedWorker | null>;
-  /** Asks for the right to post the pod of this name. @returns false when a request for it was already sent. */
-  beginPost(id: string, tokenHash: string, lifetimeSec: number): Promise<boolean>;
+  /**
+   * Asks for the right to post the pod of this name.
+   * @returns not_elected: a request for it was already sent; no_funds: the account has none, and another worker tries it.
+   */
+  beginPost(id: string, tokenHash: string, lifetimeSec: number): Promise<"elected" | "not_elected" | "no_funds">;
+  /** The provider refused its pod for lack of funds. */
+  noteNoFunds(id: string, reason: string): Promise<void>;
   recordPod(id: string, pod: CreatedPod, adopted: boolean): Promise<void>;
   rearmPost(id: string, reason: string): Promise<void>;
   burnName(id: string, reason: string): Promise<void>;
@@ -80,8 +85,9 @@ export function workerStore(database: Database): WorkerStore {
       database.call(
         "worker_begin_post",
         { p_worker_id: id, p_token_hash: tokenHash, p_lifetime_sec: lifetimeSec },
-        z.boolean(),
+        z.enum(["elected", "not_elected", "no_funds"]),
       ),
+    noteNoFunds: (id, reason) => run("note_no_funds", { p_worker_id: id, p_reason: reason }),
     recordPod: (id, pod, adopted) =>
       run("worker_record_pod", {
         p_worker_id: id,

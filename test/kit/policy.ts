@@ -29,6 +29,7 @@ export const SETTINGS: PolicySettings = {
   maxHourlySpendUsd: undefined,
   dailyBudgetUsd: undefined,
   budgetHard: false,
+  noFundsProbeMinutes: 5,
 };
 
 let workers = 0;
@@ -85,6 +86,7 @@ export function observe(fleet: readonly ObservedWorker[], overrides: Partial<Obs
     queued: 0,
     fleet,
     breaker: { state: "closed", sinceMs: NOW - 24 * 3600 * SEC, failed: 0, ready: 0 },
+    noFunds: null,
     spend: { hourlyUsd: 0, todayUsd: 0, priceUsd: 0.5, unpriced: 0 },
     launchedLastMinute: 0,
     failedRecently: 0,
@@ -199,6 +201,7 @@ export const anySettings: fc.Arbitrary<PolicySettings> = fc
     maxHourlySpendUsd: fc.option(fc.constantFrom(0.3, 2, 10), { nil: undefined }),
     dailyBudgetUsd: fc.option(fc.constantFrom(5, 50), { nil: undefined }),
     budgetHard: fc.boolean(),
+    noFundsProbeMinutes: fc.constantFrom(0.1, 5, 60),
   })
   .map(({ above, ...drawn }) => ({ ...drawn, maxActiveGpus: drawn.minActiveGpus + above }));
 
@@ -228,15 +231,16 @@ export const anyObservation: fc.Arbitrary<Observation> = fc.record({
       unpriced: fc.constantFrom(0, 0, 1, 4),
     }),
   ),
+  noFunds: fc.option(fc.record({ sinceMs: anytime, triedMs: anytime }), { freq: 1 }),
   launchedLastMinute: fc.integer({ min: 0, max: 70 }),
   failedRecently: fc.integer({ min: 0, max: 4 }),
 });
 
-/** Only demand decides: no operator, no breaker, no schedule, no launch rate. Caps that are set are far from reached. */
+/** Only demand decides: no operator, no breaker, funds, no schedule, no launch rate. Caps that are set are far from reached. */
 export function undisturbed(settings: PolicySettings, seen: Observation): [PolicySettings, Observation] {
   return [
     { ...withCapsFarOff(settings), schedules: [], maxLaunchesPerMinute: 10_000 },
-    { ...seen, ...intent({}), ...breaker({}), ...spend({ ...seen.spend, priceUsd: 0.5, unpriced: 0 }) },
+    { ...seen, ...intent({}), ...breaker({}), noFunds: null, ...spend({ ...seen.spend, priceUsd: 0.5, unpriced: 0 }) },
   ];
 }
 

@@ -30,7 +30,7 @@ function spawning() {
 
 describe("invariant 1: one billed pod per worker", () => {
   const beginPost = (worker: string, token: string = randomUUID()) =>
-    queue.call<boolean>("worker_begin_post", {
+    queue.call<string>("worker_begin_post", {
       p_worker_id: worker,
       p_token_hash: sha256(token),
       p_lifetime_sec: 3600,
@@ -51,11 +51,11 @@ describe("invariant 1: one billed pod per worker", () => {
       const worker = await spawning();
       const tokens = Array.from({ length: 20 }, () => randomUUID());
       const elected = await Promise.all(tokens.map((token) => beginPost(worker, token)));
-      expect(elected.filter(Boolean)).toHaveLength(1);
+      expect(elected.filter((answer) => answer === "elected")).toHaveLength(1);
       expect(await row(worker)).toMatchObject({
         post_state: "posting",
         boot_stage: "posting",
-        token_hash: sha256(tokens[elected.indexOf(true)]!),
+        token_hash: sha256(tokens[elected.indexOf("elected")]!),
       });
     }
   });
@@ -64,7 +64,7 @@ describe("invariant 1: one billed pod per worker", () => {
     "no name is posted for a worker that is %s",
     async (status) => {
       const worker = await queue.newWorker(pool, { status });
-      expect(await beginPost(worker)).toBe(false);
+      expect(await beginPost(worker)).toBe("not_elected");
       expect(await row(worker)).toMatchObject({ post_state: null, token_hash: null });
     },
   );
@@ -87,7 +87,7 @@ describe("invariant 1: one billed pod per worker", () => {
     await beginPost(worker);
     await rearm(worker);
     expect(await row(worker)).toMatchObject({ post_state: null, token_hash: null });
-    expect(await beginPost(worker)).toBe(true);
+    expect(await beginPost(worker)).toBe("elected");
     expect(await queue.journalOf(worker)).toEqual(["pod.refused"]);
   });
 
@@ -96,7 +96,7 @@ describe("invariant 1: one billed pod per worker", () => {
     await beginPost(worker);
     await burn(worker);
     await rearm(worker);
-    expect(await beginPost(worker)).toBe(false);
+    expect(await beginPost(worker)).toBe("not_elected");
     expect(await row(worker)).toMatchObject({ post_state: "burned", token_hash: null });
     expect(await queue.journalOf(worker)).toEqual(["pod.name_burned"]);
   });
@@ -108,7 +108,7 @@ describe("invariant 1: one billed pod per worker", () => {
     await recordPod(worker, "pod-1");
     await rearm(worker);
     await burn(worker);
-    expect(await beginPost(worker)).toBe(false);
+    expect(await beginPost(worker)).toBe("not_elected");
     expect(await row(worker)).toMatchObject({ post_state: "posted", pod_id: "pod-1", boot_stage: "created" });
     expect(await queue.journalOf(worker)).toEqual(["pod.created"]);
     const adopted = await spawning();

@@ -53,10 +53,10 @@ describe("the stores read the functions' answers over HTTP", () => {
     expect(await workers.load("nobody")).toBeNull();
 
     const token = sha256(randomUUID());
-    expect(await workers.beginPost(id, token, 60)).toBe(true);
-    expect(await workers.beginPost(id, token, 60)).toBe(false);
+    expect(await workers.beginPost(id, token, 60)).toBe("elected");
+    expect(await workers.beginPost(id, token, 60)).toBe("not_elected");
     await workers.rearmPost(id, "no capacity");
-    expect(await workers.beginPost(id, token, 60)).toBe(true);
+    expect(await workers.beginPost(id, token, 60)).toBe("elected");
     await workers.recordPod(id, { podId: "pod-1", costPerHourUsd: 0.34, createdAt: null }, false);
     await workers.recordBootStage(id, { name: "running", beganAt: null, withinSec: null });
     expect(await workers.load(id)).toMatchObject({ podId: "pod-1", postState: "posted", bootStage: "running" });

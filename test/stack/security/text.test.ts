@@ -142,7 +142,7 @@ describe("text in a parameter is data, whatever characters it has", () => {
       })
     ).workers;
     const post = { p_worker_id: spawned, p_token_hash: `${pool} ${text}`, p_lifetime_sec: 60 };
-    expect(await asService("worker_begin_post", post)).toBe(true);
+    expect(await asService("worker_begin_post", post)).toBe("elected");
     await asService("worker_boot_stage", { p_worker_id: spawned, p_stage: text });
     const pod = { p_pod_id: text, p_cost_per_hr_usd: 1, p_created_at: null, p_adopted: false };
     expect(await api.queue.one("select * from workers where id = $1", [spawned])).toMatchObject({

@@ -51,7 +51,12 @@ describe("loadConfig", () => {
       workerMaxLifetimeSec: 86_400,
     });
     expect(config.breaker).toEqual({ maxWorkerFailureRate: 0.8, failureWindowMinutes: 5, minWorkersForRateCheck: 5 });
-    expect(config.budget).toEqual({ maxHourlySpendUsd: undefined, dailyBudgetUsd: undefined, budgetHard: false });
+    expect(config.budget).toEqual({
+      maxHourlySpendUsd: undefined,
+      dailyBudgetUsd: undefined,
+      budgetHard: false,
+      noFundsProbeMinutes: 5,
+    });
     expect(config.provider).toEqual({ podListSec: 25, podListLagSec: 10, podSettleSec: 120, maxCallsPerSec: 10 });
     expect(config.worker).toMatchObject({ dbType: "supabase", tableName: "tasks", heartbeatMs: 20_000, pollMs: 1000 });
     expect(config.supabase.videoBucket).toBe("videos");

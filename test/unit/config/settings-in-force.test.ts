@@ -53,7 +53,7 @@ describe("parseOwnSettings", () => {
   });
 
   it("refuses a budget, and says whose it is", () => {
-    for (const key of ["maxHourlySpendUsd", "dailyBudgetUsd", "budgetHard"]) {
+    for (const key of ["maxHourlySpendUsd", "dailyBudgetUsd", "budgetHard", "noFundsProbeMinutes"]) {
       expect(problemsOf(() => parseOwnSettings({ [key]: 5 })).message).toContain(
         `${key} is not a setting that a pool may override: it is the account's`,
       );
@@ -168,7 +168,7 @@ describe("settingsInForce", () => {
     const stored: unknown = JSON.parse(JSON.stringify(environmentSettings(newest)));
     expect(settingsInForce(own, stored, {})).toEqual(settingsInForce(newest, {}, {}));
     expect(Object.keys(environmentSettings(own)).toSorted()).toEqual(
-      [...POOL_SETTINGS, "budgetHard", "dailyBudgetUsd", "maxHourlySpendUsd"].toSorted(),
+      [...POOL_SETTINGS, "budgetHard", "dailyBudgetUsd", "maxHourlySpendUsd", "noFundsProbeMinutes"].toSorted(),
     );
   });
 

@@ -87,7 +87,7 @@ describe("the room that the caps leave (invariant 15)", () => {
 
   it("is sent with the spawn action, because the reservation checks the caps again", () => {
     const { actions } = decide({ ...HOURLY, dailyBudgetUsd: 10 }, observe([], { queued: 3 }));
-    expect(spawnOf(actions)?.caps).toEqual({ maxHourlySpendUsd: 2, dailyBudgetUsd: 10 });
+    expect(spawnOf(actions)?.caps).toMatchObject({ maxHourlySpendUsd: 2, dailyBudgetUsd: 10 });
   });
 
   it("is applied in the order MAX, budget, breaker, launch rate; the last bound that lowers the count is the rule", () => {

@@ -233,7 +233,7 @@ describe("for every observation, a decision", () => {
     });
   });
 
-  it("spawns within the caps and within the launch rate", () => {
+  it("spawns within the caps, within the launch rate, and one worker at a time while there are no funds", () => {
     always((settings, observation) => {
       const { actions } = decide(settings, observation);
       const spawn = spawnOf(actions);
@@ -241,7 +241,11 @@ describe("for every observation, a decision", () => {
         return;
       }
       const { maxHourlySpendUsd: hourly, dailyBudgetUsd: daily } = settings;
-      expect(spawn.caps).toEqual({ maxHourlySpendUsd: hourly ?? null, dailyBudgetUsd: daily ?? null });
+      expect(spawn.caps).toMatchObject({ maxHourlySpendUsd: hourly ?? null, dailyBudgetUsd: daily ?? null });
+      const { noFunds } = observation;
+      const untriedMs = noFunds === null ? Infinity : NOW - noFunds.triedMs;
+      expect(noFunds === null || spawn.count === 1).toBe(true);
+      expect(untriedMs).toBeGreaterThanOrEqual(settings.noFundsProbeMinutes * 60_000);
       expect(spawn.count + observation.launchedLastMinute).toBeLessThanOrEqual(settings.maxLaunchesPerMinute);
       const { spend } = observation;
       expect(spend !== null || (hourly === undefined && daily === undefined)).toBe(true);

@@ -121,7 +121,7 @@ describe("growing", () => {
 
   it("sends MAX and the version of the intent along with the spawn action", () => {
     const { actions, snapshot } = decide(SETTINGS, observe([], { queued: 7, ...intent({ version: 42 }) }));
-    const caps = { maxHourlySpendUsd: null, dailyBudgetUsd: null };
+    const caps = { maxHourlySpendUsd: null, dailyBudgetUsd: null, noFundsProbeMinutes: 5 };
     const { reason } = snapshot;
     expect(spawnOf(actions)).toEqual({ kind: "spawn", count: 3, max: 10, intentVersion: 42, caps, reason });
     expect(snapshot.reason).toBe("7 queued / threshold 3 → 3 wanted, no worker yet → spawn 3");

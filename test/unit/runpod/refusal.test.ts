@@ -14,9 +14,11 @@ it.each([
   [402, "", "funds"],
   [403, "GPU type not allowed", "forbidden"],
   [403, "hourly spend limit reached", "funds"],
+  [403, "insufficient_balance", "funds"],
   [404, "", "invalid"],
   [410, "", "invalid"],
   [422, "", "invalid"],
+  [422, "You do not have enough credits: your funds are exhausted", "funds"],
   [429, "", "rate_limited"],
 ] as const)("status %i with the text %j is a refusal for: %s", (status, detail, reason) => {
   expect(refusalReason(status, detail)).toBe(reason);
