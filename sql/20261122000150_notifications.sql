@@ -10,6 +10,8 @@ create table if not exists notification_endpoints (
     check (length(secret) >= 16),
   kinds text[] not null default '{task.completed,task.failed}'
     check (kinds <@ array['task.completed', 'task.failed', 'pool.alert'] and cardinality(kinds) > 0),
+  format text not null default 'json' check (format in ('json', 'slack')),
+  setting text unique,
   enabled boolean not null default true,
   created_at timestamptz not null default now()
 );
@@ -17,6 +19,8 @@ comment on table notification_endpoints is
   'Addresses for notifications. Only the service role writes here, because the Temporal worker sends requests to url.';
 comment on column notification_endpoints.project_id is 'Null: every project.';
 comment on column notification_endpoints.pool is 'Null: every pool.';
+comment on column notification_endpoints.format is 'json: all fields; slack: {"text": …}.';
+comment on column notification_endpoints.setting is 'The environment variable that made it; null: it was added by hand.';
 comment on column notification_endpoints.secret is 'Key of the signature (HMAC-SHA256).';
 select secure_table('notification_endpoints');
 -- End of every task.

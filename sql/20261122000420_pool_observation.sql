@@ -52,8 +52,10 @@ select grant_to_service('pool_fleet_hash(text)');
 
 -- All inputs of a decision, read in one call and timed by one clock. p_full also renews the pool's record of unbroken
 -- observation. Without it, the answer omits the fleet if its hash equals p_known_fleet, and the spend unless p_spend
--- asks for it. The breaker's counts are those of the last p_failure_window_min minutes, or of the last p_min_boots
--- boots within a day where these are more: in a small pool, boots fail one after the other, each at its spawn deadline.
+-- asks for it. Only p_full brings the pool's open alerts, and since when a task of the first 1,000 in line waits: its
+-- last change made it claimable. The breaker's counts are those of the last p_failure_window_min minutes, or of the
+-- last p_min_boots boots within a day where these are more: in a small pool, boots fail one after the other, each at
+-- its spawn deadline.
 create or replace function pool_observe(
   p_pool text, p_known_fleet text, p_full boolean, p_poll_sec numeric, p_failure_window_min numeric default 5,
   p_spend boolean default false, p_min_boots integer default 0)
@@ -141,6 +143,13 @@ begin
     'breaker', jsonb_build_object('state', row.breaker, 'since_ms', to_ms(row.breaker_since),
       'failed', boots_failed, 'ready', boots_ready),
     'no_funds', (select jsonb_build_object('since_ms', to_ms(since), 'tried_ms', to_ms(tried_at)) from no_funds),
+    'waiting_since_ms', case when p_full then (select to_ms(min(since)) from (
+      select coalesce(updated_at, created_at) as since from tasks
+      where status = 'Queued' and gate = 'open' and pool = p_pool
+      order by priority desc, vtime, id limit 1000) as head) end,
+    'alerts', case when p_full then (
+      select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'subject', subject, 'message', message)), '[]')
+      from alerts where closed_at is null and pool = p_pool) end,
     'launched_last_minute', (select count(*) from workers
       where pool = p_pool and origin = 'pool' and created_at > now() - interval '1 minute'),
     'failed_recently', (select count(*) from workers

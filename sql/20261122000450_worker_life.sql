@@ -230,11 +230,21 @@ begin
 end $$;
 select grant_to_service('expel_worker(text, text)');
 
-create or replace function worker_deleted(p_worker_id text) returns void
-language sql security definer set search_path = public, pg_temp as $$
-  update workers set deleted_at = now() where id = p_worker_id and deleted_at is null
-$$;
+-- Answers how many seconds ago the provider first accepted the deletion.
+create or replace function worker_deleted(p_worker_id text) returns numeric
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  update workers set deleted_at = now() where id = p_worker_id and deleted_at is null;
+  return (select extract(epoch from now() - deleted_at) from workers where id = p_worker_id);
+end $$;
 select grant_to_service('worker_deleted(text)');
+
+-- The pod may cost money. The alert closes when the pod is seen to be gone.
+create or replace function worker_delete_failing(p_worker_id text, p_message text) returns void
+language sql security definer set search_path = public, pg_temp as $$
+  select open_alert('delete_failing', id, pool, p_message) from workers where id = p_worker_id and gone_at is null
+$$;
+select grant_to_service('worker_delete_failing(text, text)');
 
 -- The provider was seen to have no such pod. Ends the row, invalidates the credential and books the cost.
 create or replace function worker_gone(p_worker_id text) returns jsonb
@@ -253,6 +263,7 @@ begin
   if found then
     perform journal(worker.pool, 'worker.gone', format('%s after %s s; cost %s', worker.status,
       round(extract(epoch from now() - worker.created_at)), coalesce('$' || worker.cost_usd, 'unknown')), p_worker_id);
+    perform close_alert('delete_failing', p_worker_id);
   end if;
   return jsonb_build_object('cost_usd', worker.cost_usd);
 end $$;

@@ -4,11 +4,12 @@
 -- at most five of one endpoint, so that a slow endpoint does not delay the others.
 create or replace function outbox_take(p_limit integer)
 returns table (
-  id bigint, kind text, payload jsonb, created_at timestamptz, attempts integer, endpoint_id uuid, url text, secret text)
+  id bigint, kind text, payload jsonb, created_at timestamptz, attempts integer, endpoint_id uuid, url text, secret text,
+  format text)
 language sql security definer set search_path = public, pg_temp as $$
   update outbox o set attempts = o.attempts + 1, next_attempt_at = now() + interval '1 minute'
   from (
-    select due.id, e.url, e.secret
+    select due.id, e.url, e.secret, e.format
     from notification_endpoints e, lateral (
       select id, next_attempt_at from outbox
       where endpoint_id = e.id and delivered_at is null and dead_at is null and next_attempt_at <= now()
@@ -18,9 +19,26 @@ language sql security definer set search_path = public, pg_temp as $$
     where e.enabled order by due.next_attempt_at limit greatest(0, least(p_limit, 100))
   ) as taken
   where o.id = taken.id
-  returning o.id, o.kind, o.payload, o.created_at, o.attempts, o.endpoint_id, taken.url, taken.secret
+  returning o.id, o.kind, o.payload, o.created_at, o.attempts, o.endpoint_id, taken.url, taken.secret,
+    taken.format
 $$;
 select grant_to_service('outbox_take(integer)');
+
+-- The endpoint that the setting ALERT_WEBHOOK_URL of the Temporal workers makes: one that gets the alerts of all pools.
+-- Another address replaces it, and null removes it with what waits for it.
+create or replace function set_alert_webhook(p_url text, p_format text) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if p_url is null then
+    delete from notification_endpoints where setting = 'ALERT_WEBHOOK_URL';
+    return;
+  end if;
+  insert into notification_endpoints as e (url, format, kinds, setting)
+  values (p_url, p_format, '{pool.alert}', 'ALERT_WEBHOOK_URL')
+  on conflict (setting) do update set url = excluded.url, format = excluded.format
+  where (e.url, e.format) is distinct from (excluded.url, excluded.format);
+end $$;
+select grant_to_service('set_alert_webhook(text, text)');
 
 create or replace function outbox_delivered(p_id bigint) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$

@@ -20,6 +20,8 @@ import { createLogger, temporalLogger } from "./logger.ts";
 import { createRunpodClient } from "./runpod/client.ts";
 import { connectDatabase } from "./supabase/client.ts";
 import { logStore } from "./supabase/log-store.ts";
+import { notificationStore } from "./supabase/notification-store.ts";
+import { ensureAlertWebhook } from "./worker/alert-webhook.ts";
 import { ensureUpkeep } from "./worker/janitor-schedule.ts";
 import { bundleWorkflows } from "./worker/workflow-bundle.ts";
 
@@ -74,6 +76,7 @@ async function main(): Promise<void> {
     }),
   ]);
   logger.info({ taskQueue, namespace, address: connectionOptions.address }, "serving");
+  void ensureAlertWebhook(notificationStore(database), config.notifications, logger);
   void ensureUpkeep(new Client({ connection, namespace }), taskQueue, logger);
   try {
     await Promise.all(temporalWorkers.map((temporalWorker) => temporalWorker.run()));

@@ -38,6 +38,8 @@ export interface Observed {
   readonly decision: Decision;
   readonly settings: PoolSettings;
   readonly view: SettingsView;
+  /** The pool's open alerts; null: it was no full pass. */
+  readonly openAlerts: Reading["alerts"];
 }
 
 /** Another watch decides for this pool now: this one's workflow has ended, or the Temporal server gave this one up. */
@@ -57,6 +59,7 @@ interface ObserverState {
   fleetHash: string | null;
   fullAt: number;
   spend: ObservedSpend | null;
+  waitingSinceMs: number | null;
   settings: PoolSettings;
   /** The stored settings that `settings` was made from. */
   settingsFrom: string | null;
@@ -71,6 +74,7 @@ export function createObserver(deps: ObserverDeps, watch: ObservingWatch): () =>
     fleetHash: null,
     fullAt: 0,
     spend: null,
+    waitingSinceMs: null,
     settings: settingsInForce(deps.config, {}, {}),
     settingsFrom: null,
     last: null,
@@ -117,6 +121,7 @@ async function read({ config, pools }: ObserverDeps, watch: ObservingWatch, stat
   state.fleet = reading.fleet ?? state.fleet;
   state.fleetHash = reading.fleetHash;
   if (full) {
+    state.waitingSinceMs = reading.waitingSinceMs;
     const { gpuIdleTimeoutSec, taskStuckTimeoutSec } = state.settings;
     state.fullAt = Date.now() + fullPassSec(state.settings) * 1000;
     await pools.expireExternal(watch.pool, gpuIdleTimeoutSec, taskStuckTimeoutSec);
@@ -150,14 +155,15 @@ async function listProvider(
 }
 
 function decideOn(reading: Reading, provider: ProviderView, state: ObserverState): Observed {
-  const { fleet, settings, spend, last } = state;
+  const { fleet, settings, spend, waitingSinceMs, last } = state;
   const { nowMs, observingSinceMs, massSilenceSinceMs, intent, queued, breaker } = reading;
   // A changed fleet shows in its hash. The spend grows with every reading, so only whether it is known counts.
-  const grounds = JSON.stringify({ ...reading, nowMs: null, fleet: null, spend: spend === null });
+  const same = { nowMs: null, fleet: null, spend: spend === null, alerts: null, waitingSinceMs };
+  const grounds = JSON.stringify({ ...reading, ...same });
   if (reading.fleet === null && last?.grounds === grounds && nowMs - last.nowMs < REUSE_MS) {
     const { decision } = last.observed;
     const snapshot = { ...decision.snapshot, observedAt: new Date(nowMs).toISOString() };
-    return { ...last.observed, decision: { ...decision, snapshot } };
+    return { ...last.observed, decision: { ...decision, snapshot }, openAlerts: null };
   }
   const decision = decide(settings, {
     nowMs,
@@ -165,6 +171,7 @@ function decideOn(reading: Reading, provider: ProviderView, state: ObserverState
     massSilenceSinceMs,
     intent,
     queued,
+    waitingSinceMs,
     breaker,
     noFunds: reading.noFunds,
     spend,
@@ -172,7 +179,7 @@ function decideOn(reading: Reading, provider: ProviderView, state: ObserverState
     failedRecently: reading.failedRecently,
     fleet: fleet.map((worker) => ({ ...worker, pod: provider.book.of(worker) })),
   });
-  const observed = { decision, settings, view: viewOf(settings, reading.config) };
+  const observed = { decision, settings, view: viewOf(settings, reading.config), openAlerts: reading.alerts };
   state.last = { grounds, nowMs, observed };
   return observed;
 }

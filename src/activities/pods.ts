@@ -18,8 +18,10 @@ import { carriesMark, makeCredential, podRequest } from "./pod-request.ts";
 /** Longer than the interval to which heartbeats are throttled, and much shorter than their timeout in the workflow. */
 const HEARTBEAT_MS = 2_000;
 const RETRYABLE: ReadonlySet<RefusalReason> = new Set(["capacity", "rate_limited", "unreachable"]);
-/** From this attempt on a pod that cannot be removed is logged as an error: it may be billing. */
+/** From this attempt on an alert says that a pod cannot be removed: it may be billing. */
 const ALARM_ATTEMPT = 5;
+/** A pod that is listed for this long after its deletion was accepted may be billing too. */
+const ALARM_LISTED_SEC = 120;
 
 export interface PodDeps {
   readonly config: Config;
@@ -125,6 +127,7 @@ async function removePod(deps: PodDeps, id: string, podId: string | null): Retur
     if (attempt >= ALARM_ATTEMPT) {
       const fields = { worker: id, podId, attempt, err: error };
       deps.logger.error(fields, "pod cannot be removed and may be billing; retrying");
+      await alarm(deps, id, (error as Error).message);
     }
     throw error;
   }
@@ -132,9 +135,10 @@ async function removePod(deps: PodDeps, id: string, podId: string | null): Retur
 
 async function removeAndLook(deps: PodDeps, id: string, podId: string | null): ReturnType<PodActivities["removePod"]> {
   const { workers, logger } = deps;
+  let deletedSec = 0;
   if (podId !== null) {
     await mustDelete(deps, id, podId);
-    await workers.recordDeleted(id);
+    deletedSec = await workers.recordDeleted(id);
   }
   const pods = await completeList(deps, `looking whether pod ${podId ?? id} is gone`);
   const shown = pods.filter((pod) => pod.status !== "TERMINATED" && (pod.id === podId || isOurs(deps, pod, id)));
@@ -142,10 +146,18 @@ async function removeAndLook(deps: PodDeps, id: string, podId: string | null): R
     logger.warn({ worker: id, podId: twin.id }, "another pod has the name of this worker; deleting it");
     await mustDelete(deps, id, twin.id);
   }
-  return {
-    absent: shown.length === 0,
-    detail: shown.map((pod) => `${pod.id} ${pod.status}`).join(", ") || "no list shows it",
-  };
+  const detail = shown.map((pod) => `${pod.id} ${pod.status}`).join(", ");
+  if (shown.length > 0 && deletedSec > ALARM_LISTED_SEC) {
+    await alarm(deps, id, `still listed ${ALARM_LISTED_SEC} s after the deletion was accepted: ${detail}`);
+  }
+  return { absent: shown.length === 0, detail: detail || "no list shows it" };
+}
+
+/** The removal itself goes on, whether or not the alert could be written. */
+async function alarm({ workers, logger }: PodDeps, id: string, message: string): Promise<void> {
+  await workers.deleteFails(id, message).catch((error: unknown) => {
+    logger.warn({ worker: id, err: error }, "the alert delete_failing could not be written");
+  });
 }
 
 async function mustDelete({ runpod }: PodDeps, id: string, podId: string): Promise<void> {

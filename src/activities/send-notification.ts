@@ -1,16 +1,21 @@
 import { createHmac } from "node:crypto";
 import { request } from "undici";
+import { slackText } from "./slack-text.ts";
 import type { Notification } from "../supabase/outbox-store.ts";
 
 const TIMEOUT_MS = 10_000;
 
 /**
- * One attempt to deliver: a signed POST of JSON. Redirects are not followed.
+ * One attempt to deliver: a signed POST of JSON, in the endpoint's format. Redirects are not followed.
  * @returns null if the endpoint accepted it (2xx), else the problem, without the address, which may hold a secret.
  */
 export async function sendNotification(notification: Notification, signal: AbortSignal): Promise<string | null> {
-  const { id, kind, payload, createdAt, url, secret } = notification;
-  const body = JSON.stringify({ event: kind, delivery: String(id), created_at: createdAt, ...payload });
+  const { id, kind, payload, createdAt, url, secret, format } = notification;
+  const body = JSON.stringify(
+    format === "slack"
+      ? { text: slackText(kind, payload) }
+      : { event: kind, delivery: String(id), created_at: createdAt, ...payload },
+  );
   const headers = {
     "content-type": "application/json",
     "user-agent": "gpu-pool",

@@ -6,6 +6,7 @@ import type { Decision } from "../policy/decide.ts";
 import type { AlertStore } from "../supabase/alert-store.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import { createObserver, type Observed, type ObserverDeps, type ProviderView, Superseded } from "./observer.ts";
+import { type AlertMemory, settleAlerts } from "./observed-alerts.ts";
 import { podEvidenceBook } from "./pod-evidence.ts";
 
 /** A watch without an action returns after this long: the workflow's history then grows by a dozen events an hour. */
@@ -19,8 +20,7 @@ export interface WatchDeps extends ObserverDeps {
 }
 
 /** The state of a pool that this process keeps from one watch to the next. */
-interface PoolMemory extends ProviderView {
-  isSuspended: boolean;
+interface PoolMemory extends ProviderView, AlertMemory {
   warned: ReadonlySet<string>;
   /** Null: the pool was not looked at yet. */
   look: Look | null;
@@ -48,8 +48,6 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
     async watchPool(pool, known) {
       const memory = memories.get(pool) ?? newMemory();
       memories.set(pool, memory);
-      // Another process may have watched in between and have journaled the change already.
-      memory.isSuspended = known.suspended ?? memory.isSuspended;
       const id = randomUUID();
       const logger = deps.logger.child({ pool, cycle: known.cycle });
       const watchDeps = { ...deps, logger };
@@ -99,7 +97,7 @@ async function watchUntilNews(deps: WatchDeps, watch: Watch): Promise<Plan> {
 
 /** One look at the pool. Null: there is no action and no news, so the watch goes on. */
 async function look(deps: WatchDeps, watch: Watch): Promise<Plan | null> {
-  const { pools, alerts } = deps;
+  const { pools } = deps;
   const { pool, memory, known } = watch;
   const latest = await watch.observe();
   watch.latest = latest;
@@ -107,7 +105,9 @@ async function look(deps: WatchDeps, watch: Watch): Promise<Plan | null> {
   if (decision.massSilence !== null) {
     await pools.markMassSilence(pool, decision.massSilence === "begun");
   }
-  await noteChanges(pools, alerts, watch, decision);
+  await noteWarnings(pools, watch, decision);
+  const conditions = decision.conditions.map((condition) => ({ ...condition, subject: pool }));
+  await settleAlerts(deps, pool, memory, conditions, latest.openAlerts);
   const decisionId = await recorded(deps, watch, latest);
   memory.look = { observedAt: decision.snapshot.observedAt };
   if (decision.actions.length > 0) {
@@ -142,20 +142,8 @@ async function recorded(
   return id;
 }
 
-/** Writes the start and end of held back verdicts, and each new warning, once and not with every look. */
-async function noteChanges(
-  pools: PoolStore,
-  alerts: AlertStore,
-  { pool, memory }: Watch,
-  decision: Decision,
-): Promise<void> {
-  const { suspended } = decision.snapshot;
-  if ((suspended !== null) !== memory.isSuspended) {
-    await (suspended === null
-      ? alerts.close("workers_stale", pool)
-      : alerts.open({ kind: "workers_stale", subject: pool, message: suspended }, pool));
-  }
-  memory.isSuspended = suspended !== null;
+/** Journals each new warning once, and not with every look. */
+async function noteWarnings(pools: PoolStore, { pool, memory }: Watch, decision: Decision): Promise<void> {
   for (const { worker, kind, reason } of decision.warnings) {
     if (!memory.warned.has(worker)) {
       await pools.journal(pool, kind, `${worker}: ${reason}`, { worker });
@@ -169,7 +157,8 @@ function newMemory(): PoolMemory {
     book: podEvidenceBook(),
     listAt: 0,
     completeListMs: null,
-    isSuspended: false,
+    open: null,
+    over: new Set(),
     warned: new Set(),
     look: null,
   };

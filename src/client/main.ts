@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { openConnections } from "./connections.ts";
 import type { Context } from "./context.ts";
+import { addAlertsCommand } from "./commands/see/alerts.ts";
 import { addCycleCommand } from "./commands/pool/cycle.ts";
 import { addDbCommand } from "./commands/check/db-migrate.ts";
 import { addDecideCommand } from "./commands/see/decide.ts";
@@ -42,6 +43,7 @@ addDevCommand(program, context);
 addDbCommand(program, context);
 addPoolCommand(program, context);
 addStatusCommand(program, context);
+addAlertsCommand(program, context);
 addSubmitCommand(program, context);
 addLogsCommand(program, context);
 addNotificationsCommand(program, context);

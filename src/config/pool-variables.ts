@@ -99,6 +99,14 @@ export const ownVariables = {
       "Age at which a worker is rotated, in seconds. A pod that is then not deleted ends itself.",
     ),
   },
+  alerts: {
+    queueWaitAlertMinutes: defaulted(
+      "QUEUE_WAIT_ALERT_MINUTES",
+      decimal(0.01, 100_000),
+      "60",
+      "Time that a claimable task waits until the alert queue_waiting opens, in minutes.",
+    ),
+  },
   breaker: {
     maxWorkerFailureRate: defaulted(
       "MAX_WORKER_FAILURE_RATE",

@@ -97,6 +97,19 @@ export const table = {
   },
   ...ownVariables,
   ...accountVariables,
+  notifications: {
+    alertWebhookUrl: optional(
+      "ALERT_WEBHOOK_URL",
+      webAddress(),
+      "Address that gets the alerts of all pools; unset removes the one that was set before.",
+      secret,
+    ),
+    alertWebhookFormat: optional(
+      "ALERT_WEBHOOK_FORMAT",
+      oneOf(["json", "slack"]),
+      "Form of what ALERT_WEBHOOK_URL gets; unset means slack for hooks.slack.com, json for others.",
+    ),
+  },
   provider: {
     podListSec: defaulted(
       "POD_LIST_SEC",

@@ -43,8 +43,6 @@ export interface KnownState {
   readonly state?: string | undefined;
   /** Fingerprint of the settings that it knows. */
   readonly settings: string | null;
-  /** Whether health verdicts were held back in its last snapshot. */
-  readonly suspended?: boolean;
   /** Return the first good observation, whatever it holds. */
   readonly once?: boolean;
   /** The number of this watch in the life of its pool's workflow; log lines carry it. */

@@ -8,5 +8,15 @@ export interface Condition {
   readonly message: string;
 }
 
+/** An alert as people see it; times are ISO 8601. */
+export interface Alert extends Condition {
+  /** Null: it concerns every pool. */
+  readonly pool: string | null;
+  readonly openedAt: string;
+  /** Null: it is open. */
+  readonly closedAt: string | null;
+  readonly whatToDo: string;
+}
+
 /** Subject of what concerns the whole account of the provider. */
 export const ACCOUNT = "account";

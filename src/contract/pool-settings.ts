@@ -59,6 +59,9 @@ const ofPool = {
     gracefulShutdownTimeoutSec: "number",
     workerMaxLifetimeSec: "number",
   },
+  alerts: {
+    queueWaitAlertMinutes: "number",
+  },
   breaker: {
     maxWorkerFailureRate: "number",
     failureWindowMinutes: "number",

@@ -1,4 +1,5 @@
 import type { Action, Snapshot, Spend, WorkerAction } from "../contract/plan.ts";
+import { conditionsOf, type Judgement } from "./alerts.ts";
 import { type BreakerChange, breakerChange } from "./breaker.ts";
 import { spendCaps } from "./budget.ts";
 import { endDrainsWithoutDeadline, evict } from "./eviction.ts";
@@ -24,6 +25,8 @@ export interface Decision {
   readonly massSilence: MassSilenceChange | null;
   /** Each is journaled once per worker. */
   readonly warnings: readonly Warning[];
+  /** What a person should know of. */
+  readonly conditions: readonly Judgement[];
 }
 
 /**
@@ -61,7 +64,14 @@ export function decide(configured: PolicySettings, seen: Observation): Decision 
     reason: evictions.reason === null ? scaling.reason : `${scaling.reason}; ${evictions.reason}`,
   };
   const massSilence = massSilenceChange(settings, seen);
-  return { actions, snapshot, breaker, massSilence, warnings: staleVram(settings, observation) };
+  return {
+    actions,
+    snapshot,
+    breaker,
+    massSilence,
+    warnings: staleVram(settings, observation),
+    conditions: conditionsOf(settings, observation, snapshot),
+  };
 }
 
 function signal(worker: string, signal: WorkerAction["signal"]): WorkerAction {

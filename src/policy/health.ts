@@ -83,24 +83,38 @@ function suspectSilence(settings: PolicySettings, observation: Observation, work
   };
 }
 
-function suspectStandstill(
+function suspectStandstill(settings: PolicySettings, observation: Observation, worker: ObservedWorker): Suspicion[] {
+  const stuck = stuckTask(settings, observation, worker);
+  if (stuck === null) {
+    return [];
+  }
+  const { id, sinceMs, progressMs, limitSec } = stuck;
+  const reason = `task ${id} made no progress for ${seconds(observation.nowMs - sinceMs)} (stuck after ${limitSec} s)`;
+  const verdict: Verdict = { evidence: "progress", leaseCause: "stuck", reason, heartbeatMs: null, progressMs };
+  return [{ worker: worker.id, sinceMs, verdict }];
+}
+
+interface StuckTask {
+  readonly id: string;
+  readonly sinceMs: number;
+  readonly progressMs: number;
+  readonly limitSec: number;
+}
+
+/** The worker's task, if it made no progress for longer than it may. */
+export function stuckTask(
   settings: PolicySettings,
   { nowMs, observingSinceMs }: Observation,
-  { id, task }: ObservedWorker,
-): Suspicion[] {
+  { task }: ObservedWorker,
+): StuckTask | null {
   if (task === null) {
-    return [];
+    return null;
   }
   const limitSec = task.stuckTimeoutSec ?? settings.taskStuckTimeoutSec;
   const progressMs = task.progressMs ?? task.startedMs;
   // Progress cannot be seen while observations fail, so that time does not count.
   const sinceMs = Math.max(progressMs, observingSinceMs);
-  if (nowMs - sinceMs <= limitSec * 1000) {
-    return [];
-  }
-  const reason = `task ${task.id} made no progress for ${seconds(nowMs - sinceMs)} (stuck after ${limitSec} s)`;
-  const verdict: Verdict = { evidence: "progress", leaseCause: "stuck", reason, heartbeatMs: null, progressMs };
-  return [{ worker: id, sinceMs, verdict }];
+  return nowMs - sinceMs <= limitSec * 1000 ? null : { id: task.id, sinceMs, progressMs, limitSec };
 }
 
 function seconds(ms: number): string {

@@ -12,6 +12,8 @@ export interface Observation {
   readonly intent: Intent;
   /** Claimable tasks, counted up to 10,000. */
   readonly queued: number;
+  /** Since when a task waits that a worker could claim, as the last full pass saw it; null: none does. */
+  readonly waitingSinceMs: number | null;
   readonly fleet: readonly ObservedWorker[];
   readonly breaker: ObservedBreaker;
   /** Null: as far as is known, the account has funds. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Condition } from "../contract/alerts.ts";
+import type { Alert, Condition } from "../contract/alerts.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 import { readOne, shaped } from "./requests.ts";
@@ -7,7 +7,7 @@ import { TABLES } from "./tables.ts";
 
 const SHOWN = 200;
 
-const alert = camelized(
+const alert: z.ZodType<Alert> = camelized(
   z.object({
     kind: z.string(),
     subject: z.string(),
@@ -18,9 +18,6 @@ const alert = camelized(
     what_to_do: z.string(),
   }),
 );
-
-/** ISO 8601 times; closedAt null: open; pool null: it concerns every pool. */
-export type Alert = z.infer<typeof alert>;
 
 export interface AlertStore {
   /**

@@ -81,31 +81,37 @@ export interface Schema {
         Row: {
           created_at: string;
           enabled: boolean;
+          format: string;
           id: string;
           kinds: string[];
           pool: string | null;
           project_id: string | null;
           secret: string;
+          setting: string | null;
           url: string;
         };
         Insert: {
           created_at?: string | undefined;
           enabled?: boolean | undefined;
+          format?: string | undefined;
           id?: string | undefined;
           kinds?: string[] | undefined;
           pool?: string | null | undefined;
           project_id?: string | null | undefined;
           secret?: string | undefined;
+          setting?: string | null | undefined;
           url: string;
         };
         Update: {
           created_at?: string | undefined;
           enabled?: boolean | undefined;
+          format?: string | undefined;
           id?: string | undefined;
           kinds?: string[] | undefined;
           pool?: string | null | undefined;
           project_id?: string | null | undefined;
           secret?: string | undefined;
+          setting?: string | null | undefined;
           url?: string | undefined;
         };
         Relationships: [
@@ -1412,6 +1418,7 @@ export interface Schema {
           endpoint_id: string;
           url: string;
           secret: string;
+          format: string;
         }[];
       };
       percent_decoded: {
@@ -1607,6 +1614,13 @@ export interface Schema {
         };
         Returns: Json;
       };
+      set_alert_webhook: {
+        Args: {
+          p_url: string | null;
+          p_format: string | null;
+        };
+        Returns: undefined;
+      };
       settle_alerts: {
         Args: {
           p_pool: string | null;
@@ -1684,11 +1698,18 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      worker_delete_failing: {
+        Args: {
+          p_worker_id: string | null;
+          p_message: string | null;
+        };
+        Returns: undefined;
+      };
       worker_deleted: {
         Args: {
           p_worker_id: string | null;
         };
-        Returns: undefined;
+        Returns: number;
       };
       worker_gone: {
         Args: {

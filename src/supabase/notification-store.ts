@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { Database } from "./client.ts";
 import { answerOf, countOf, readOne, sendable } from "./requests.ts";
 import { type NewRow, type Row, TABLES } from "./tables.ts";
@@ -5,12 +6,15 @@ import { type NewRow, type Row, TABLES } from "./tables.ts";
 const SHOWN = 200;
 
 export type Endpoint = Omit<Row<"notification_endpoints">, "secret">;
+export type Format = "json" | "slack";
 export type GivenUp = Omit<Row<"outbox">, "next_attempt_at" | "delivered_at">;
 
 export interface NotificationStore {
   /** @returns the endpoint's id, and the key that signs what is sent to it. */
   addEndpoint(endpoint: NewRow<"notification_endpoints">): Promise<{ readonly id: string; readonly secret: string }>;
-  /** At most 200, the oldest first, without their keys. */
+  /** Makes, replaces or (null) removes the endpoint that gets all alerts by the setting ALERT_WEBHOOK_URL. */
+  setAlertWebhook(url: string | null, format: Format): Promise<void>;
+  /** At most 200, the oldest first, without their keys. A setting's address may be a secret: only its host is shown. */
   endpoints(): Promise<Endpoint[]>;
   /** Notifications that wait for it are dropped. @returns false when there was no such endpoint. */
   removeEndpoint(id: string): Promise<boolean>;
@@ -21,18 +25,23 @@ export interface NotificationStore {
 }
 
 /** The tables notification_endpoints and outbox, as operators use them. Every call throws DatabaseError. */
-export function notificationStore({ [TABLES]: client }: Database): NotificationStore {
+export function notificationStore(database: Database): NotificationStore {
+  const { [TABLES]: client } = database;
   return {
+    async setAlertWebhook(url, format) {
+      await database.call("set_alert_webhook", { p_url: url, p_format: format }, z.null());
+    },
     async addEndpoint(endpoint) {
       const row = sendable("notification_endpoints", endpoint);
       const request = client.from("notification_endpoints").insert(row).select("id, secret").single();
       return await answerOf("notification_endpoints", request);
     },
     async endpoints() {
-      const columns = "id, project_id, pool, kinds, enabled, url, created_at";
-      return await readOne("notification_endpoints", () =>
+      const columns = "id, project_id, pool, kinds, format, setting, enabled, url, created_at";
+      const rows = await readOne("notification_endpoints", () =>
         client.from("notification_endpoints").select(columns).order("created_at").limit(SHOWN),
       );
+      return rows.map((row) => (row.setting === null ? row : { ...row, url: `${new URL(row.url).origin}/…` }));
     },
     async removeEndpoint(id) {
       const request = client.from("notification_endpoints").delete().eq("id", id).select("id");

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Condition } from "../contract/alerts.ts";
 import { WORKER_STATUSES } from "../contract/inputs.ts";
 import { type Intent, MODES } from "../contract/intent.ts";
 import type { Observation, ObservedWorker } from "../policy/observation.ts";
@@ -65,6 +66,8 @@ export const poolObservation = camelized(
       })
       .nullable(),
     no_funds: z.object({ since_ms: z.number(), tried_ms: z.number() }).nullable(),
+    waiting_since_ms: z.number().nullable(),
+    alerts: z.array(z.object({ kind: z.string(), subject: z.string(), message: z.string() })).nullable(),
     launched_last_minute: z.number(),
     failed_recently: z.number(),
     fleet_hash: z.string(),
@@ -86,6 +89,8 @@ export interface Reading extends Omit<Observation, "fleet"> {
   /** Settings of the newest Temporal worker process, as it gave them in beginWatch. */
   readonly environment: Readonly<Record<string, unknown>>;
   readonly watchId: string | null;
+  /** The pool's open alerts; null: it was no full pass. */
+  readonly alerts: readonly Condition[] | null;
   readonly fleetHash: string;
   /** Null where it equals the known one. */
   readonly fleet: readonly ReadWorkerInBoot[] | null;

@@ -12,6 +12,7 @@ const notification = camelized(
     endpoint_id: z.string(),
     url: z.string(),
     secret: z.string(),
+    format: z.enum(["json", "slack"]),
   }),
 );
 

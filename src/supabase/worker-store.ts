@@ -60,7 +60,10 @@ export interface WorkerStore {
     request: FailRequest,
   ): Promise<{ outcome: "failed" | "refused_ready" | "refused_recovered" | "not_living" }>;
   expel(id: string, reason: string): Promise<number>;
-  recordDeleted(id: string): Promise<void>;
+  /** @returns how many seconds ago the provider first accepted the deletion. */
+  recordDeleted(id: string): Promise<number>;
+  /** Opens an alert until the pod is seen to be gone. */
+  deleteFails(id: string, message: string): Promise<void>;
   gone(id: string): Promise<void>;
 }
 
@@ -126,7 +129,8 @@ export function workerStore(database: Database): WorkerStore {
         z.object({ outcome: z.enum(["failed", "refused_ready", "refused_recovered", "not_living"]) }),
       ),
     expel: (id, reason) => database.call("expel_worker", { p_worker_id: id, p_reason: reason }, z.number()),
-    recordDeleted: (id) => run("worker_deleted", { p_worker_id: id }),
+    recordDeleted: (id) => database.call("worker_deleted", { p_worker_id: id }, z.number()),
+    deleteFails: (id, message) => run("worker_delete_failing", { p_worker_id: id, p_message: message }),
     gone: (id) => run("worker_gone", { p_worker_id: id }),
   };
 }

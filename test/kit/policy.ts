@@ -30,6 +30,7 @@ export const SETTINGS: PolicySettings = {
   dailyBudgetUsd: undefined,
   budgetHard: false,
   noFundsProbeMinutes: 5,
+  queueWaitAlertMinutes: 60,
 };
 
 let workers = 0;
@@ -84,6 +85,7 @@ export function observe(fleet: readonly ObservedWorker[], overrides: Partial<Obs
     massSilenceSinceMs: null,
     intent: { mode: "normal", hold: null, holdUntilMs: null, version: 1 },
     queued: 0,
+    waitingSinceMs: null,
     fleet,
     breaker: { state: "closed", sinceMs: NOW - 24 * 3600 * SEC, failed: 0, ready: 0 },
     noFunds: null,
@@ -202,6 +204,7 @@ export const anySettings: fc.Arbitrary<PolicySettings> = fc
     dailyBudgetUsd: fc.option(fc.constantFrom(5, 50), { nil: undefined }),
     budgetHard: fc.boolean(),
     noFundsProbeMinutes: fc.constantFrom(0.1, 5, 60),
+    queueWaitAlertMinutes: fc.constantFrom(1, 60),
   })
   .map(({ above, ...drawn }) => ({ ...drawn, maxActiveGpus: drawn.minActiveGpus + above }));
 
@@ -216,6 +219,7 @@ export const anyObservation: fc.Arbitrary<Observation> = fc.record({
     version: fc.integer({ min: 1, max: 9 }),
   }),
   queued: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 200 })),
+  waitingSinceMs: fc.option(anytime),
   fleet: fc.array(anyWorker, { maxLength: 15 }),
   breaker: fc.record({
     state: fc.constantFrom("closed", "closed", "open", "half_open"),

@@ -8,6 +8,7 @@ export function readingOf(fleet: readonly ObservedWorker[], overrides: Partial<O
   return {
     ...observe(fleet, overrides),
     fleetHash: "hash",
+    alerts: [],
     config: {},
     environment: {},
     watchId: null,

@@ -1,4 +1,5 @@
 import type { Intent } from "../../contract/intent.ts";
+import type { Alert } from "../../contract/alerts.ts";
 import type { Look } from "../../contract/activities.ts";
 import type { PoolStatus } from "../../contract/pool-api.ts";
 import type { BreakerState, Spend, SpendCaps } from "../../contract/plan.ts";
@@ -36,8 +37,10 @@ export interface PoolReading {
   /** The cost of all pods of this pool so far, living ones included. */
   readonly costUsd: number;
   /** The account's spend over all pools, and its caps. Null: the pool was never started. */
-  readonly account: (Spend & SpendCaps) | null;
+  readonly account: (Spend & Omit<SpendCaps, "noFundsProbeMinutes">) | null;
   readonly breaker: { readonly state: BreakerState; readonly sinceMs: number } | null;
   readonly lastDecision: { readonly atMs: number; readonly reason: string } | null;
+  /** Open ones, of this pool and of the account, newest first. */
+  readonly alerts: readonly Alert[];
   readonly controller: Controller;
 }

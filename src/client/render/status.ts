@@ -1,5 +1,6 @@
 import type { Intent } from "../../contract/intent.ts";
 import { startCommand } from "./start-command.ts";
+import { alertColumns } from "./alerts.ts";
 import { formatDuration } from "./durations.ts";
 import { describeStale, type Freshness, freshnessOf } from "./freshness.ts";
 import { describeIntent } from "./intent.ts";
@@ -20,7 +21,7 @@ const HEARTBEAT_LATE_MS = 60_000;
 
 /** One screen about a pool, in lines of at most `width` characters. */
 export function renderStatus(reading: PoolReading, width: number, style: Style): string[] {
-  const { pool, intent, nowMs, fleet, queue, costUsd, lastDecision } = reading;
+  const { pool, intent, nowMs, fleet, queue, costUsd, lastDecision, alerts } = reading;
   const wish = intent === null ? describeMissingRow(reading) : describeWish(reading, intent);
   const row = labelled(width, style);
   const seen = freshness(reading);
@@ -40,6 +41,9 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
         : `${formatDuration(nowMs - lastDecision.atMs)} ago: ${plain(lastDecision.reason)}`,
     ),
   ];
+  if (alerts.length > 0) {
+    lines.push("", ...renderTable(alertColumns(nowMs), alerts, width, style));
+  }
   if (fleet.length > 0) {
     const workers = [...fleet].sort((a, b) => a.createdMs - b.createdMs || a.id.localeCompare(b.id));
     lines.push("", ...renderTable(columns(nowMs), workers, width, style));
@@ -49,7 +53,7 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
 
 /** The same facts as renderStatus, for `--json`. */
 export function statusJson(reading: PoolReading): Record<string, unknown> {
-  const { pool, nowMs, intent, fleet, queue, costUsd, account, breaker, lastDecision, controller } = reading;
+  const { pool, nowMs, intent, fleet, queue, costUsd, account, breaker, lastDecision, alerts, controller } = reading;
   const answer = controller.state === "answers" ? controller.status : null;
   const { state, reason } = { reason: undefined, ...controller };
   const seen = freshness(reading);
@@ -69,6 +73,7 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     schedule: answer?.snapshot?.schedule ?? null,
     suspended: answer?.snapshot?.suspended ?? null,
     breaker: breaker && { state: breaker.state, since: new Date(breaker.sinceMs).toISOString() },
+    alerts,
     workerCounts: countWorkers(fleet),
     queue,
     cost: { perHourUsd: hourlyUsd(fleet), soFarUsd: Math.round(costUsd * 1e6) / 1e6 },

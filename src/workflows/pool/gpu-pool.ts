@@ -88,12 +88,10 @@ async function open(pool: string, { config = {} }: GpuPoolInput): Promise<void> 
 async function watch(state: PoolState, { rounds }: GpuPoolInput): Promise<Plan> {
   state.phase = state.closing ? "closing" : "watching";
   const { snapshot, fingerprint, settings } = state;
-  const suspended = snapshot !== null && snapshot.suspended !== null;
   const known = {
     shown: snapshot !== null,
     state: fingerprint,
     settings: settings?.fingerprint ?? null,
-    suspended,
     cycle: state.watches + 1,
   };
   const plan = await watchPool(state.pool, rounds === undefined ? known : { ...known, once: true });

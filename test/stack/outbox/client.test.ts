@@ -2,7 +2,11 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { notificationStore } from "../../../src/supabase/notification-store.ts";
+import { connectDatabase } from "../../../src/supabase/client.ts";
+import { ensureAlertWebhook } from "../../../src/worker/alert-webhook.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 import { runClient } from "../../kit/client.ts";
 
@@ -18,8 +22,9 @@ describe("gpu-pool notifications", () => {
     await rm(cwd, { recursive: true, force: true });
   });
 
-  const run = (...args: string[]) =>
-    runClient(["notifications", ...args], {
+  const run = (...args: string[]) => gpuPool("notifications", ...args);
+  const gpuPool = (...args: string[]) =>
+    runClient(args, {
       cwd,
       env: {
         SUPABASE_URL: api.url,
@@ -46,6 +51,45 @@ describe("gpu-pool notifications", () => {
     expect(await run("remove", added.id)).toMatchObject({ exitCode: 0 });
     expect(await json("list")).toEqual([]);
     expect(await run("remove", added.id)).toMatchObject({ exitCode: 1 });
+  });
+
+  it("keeps one endpoint for ALERT_WEBHOOK_URL: it is made, replaced and removed with the setting, and shown by its host", async () => {
+    const database = connectDatabase({ url: api.url, serviceRoleKey: api.keys.serviceRoleKey });
+    const logged: string[] = [];
+    const logger = pino({}, { write: (line: string) => void logged.push(line) });
+    const set = async (alertWebhookUrl?: string, alertWebhookFormat?: "json" | "slack") =>
+      await ensureAlertWebhook(notificationStore(database), { alertWebhookUrl, alertWebhookFormat }, logger);
+    const stored = () => api.queue.rows("select url, format, kinds, pool from notification_endpoints order by url");
+    const made = { kinds: ["pool.alert"], pool: null };
+    await set("https://hooks.slack.com/services/hidden");
+    await set("https://hooks.slack.com/services/hidden");
+    expect(await stored()).toEqual([{ url: "https://hooks.slack.com/services/hidden", format: "slack", ...made }]);
+    expect((await run("list")).stdout).toContain("https://hooks.slack.com/…");
+    expect(JSON.stringify(await json("list"))).not.toContain("hidden");
+    await set("https://example.com/hidden");
+    expect(await stored()).toEqual([{ url: "https://example.com/hidden", format: "json", ...made }]);
+    await set("https://example.com/hidden", "slack");
+    expect(await stored()).toMatchObject([{ format: "slack" }]);
+    await json("add", "https://example.com/own", "--format", "slack");
+    await set();
+    expect(await stored()).toMatchObject([{ url: "https://example.com/own", format: "slack" }]);
+    await api.queue.rows("delete from notification_endpoints");
+    expect(logged).toEqual([]);
+  });
+
+  it("shows the alerts of a pool, also those that are over", async () => {
+    const pool = await api.queue.newPool();
+    const alerts = (...args: string[]) => gpuPool("alerts", "--pool", pool, ...args);
+    expect(await alerts()).toMatchObject({ exitCode: 0, stderr: `no alert is open for pool ${pool}` });
+    await api.queue.rows("select open_alert('queue_waiting', $1, $1, 'a task waits')", [pool]);
+    expect((await alerts()).stdout).toMatch(
+      new RegExp(`^queue_waiting ${pool}, since .* UTC, for .*\n  a task waits\n  → `),
+    );
+    await api.queue.rows("select close_alert('queue_waiting', $1)", [pool]);
+    expect((await alerts()).stdout).toBe("");
+    expect(JSON.parse((await alerts("--all", "--json")).stdout)).toMatchObject([
+      { kind: "queue_waiting", message: "a task waits" },
+    ]);
   });
 
   it("shows notifications that were given up, and sends them again", async () => {

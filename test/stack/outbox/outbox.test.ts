@@ -186,6 +186,22 @@ describe("the outbox", () => {
     expect(bodies.find(({ state }) => state === "closed")).toMatchObject(told);
   });
 
+  it("sends an endpoint of the format slack one text, signed like any other", async () => {
+    const endpoint = await newEndpoint("/ok/slack", { pool: "slacked", kinds: ["pool.alert", "task.failed"] });
+    await stack.rows("update notification_endpoints set format = 'slack' where id = $1", [endpoint]);
+    await stack.rows("select open_alert('queue_waiting', 'slacked', 'slacked', 'a task waits for <5> & more minutes')");
+    await expect.poll(() => receiver.at("/ok/slack")).toHaveLength(1);
+    const { body, headers } = receiver.at("/ok/slack")[0]!;
+    const [advice] = await stack.rows<{ what_to_do: string }>(
+      "select what_to_do from alert_kinds where kind = 'queue_waiting'",
+    );
+    expect(JSON.parse(body)).toEqual({
+      text: `gpu-pool: queue_waiting opened (slacked)\na task waits for &lt;5&gt; &amp; more minutes\n${advice!.what_to_do}`,
+    });
+    const [, at = "", mac] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(headers["x-gpupool-signature"])) ?? [];
+    expect(mac).toBe(createHmac("sha256", SECRET).update(`${at}.${body}`).digest("hex"));
+  });
+
   it("retries a delivery that an endpoint did not accept, with the same delivery id, and follows no redirect", async () => {
     const project = await newProject();
     const endpoints = [await newEndpoint("/broken", { project }), await newEndpoint("/moved", { project })];

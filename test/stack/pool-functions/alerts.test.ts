@@ -102,6 +102,41 @@ describe("an alert", () => {
     expect(changes.slice(1)).toEqual(["a opened", "b opened", "c opened", "a closed", "b closed", "c closed"]);
   });
 
+  it("of a deletion that fails lasts until the pod is gone", async () => {
+    const worker = await api.queue.newWorker(pool, { status: "terminating", pod_id: "p1" });
+    for (const _attempt of [5, 6]) {
+      await api.queue.call("worker_delete_failing", { p_worker_id: worker, p_message: "HTTP 500" });
+    }
+    expect(await alerts.list({ pool })).toMatchObject([{ kind: "delete_failing", subject: worker, pool }]);
+    expect(Number(await api.queue.call("worker_deleted", { p_worker_id: worker }))).toBe(0);
+    await api.queue.rows("update workers set deleted_at = now() - interval '1 minute' where id = $1", [worker]);
+    expect(Number(await api.queue.call("worker_deleted", { p_worker_id: worker }))).toBeGreaterThanOrEqual(60);
+    await api.queue.call("worker_gone", { p_worker_id: worker });
+    expect(await alerts.list({ pool })).toEqual([]);
+    await api.queue.call("worker_delete_failing", { p_worker_id: worker, p_message: "late" });
+    expect(await alerts.list({ pool })).toEqual([]);
+  });
+
+  it("and the longest wait are read by a full pass", async () => {
+    const [task] = await api.queue.addTasks(pool, 2);
+    await alerts.open({ kind: "queue_waiting", subject: pool, message: "waits" }, pool);
+    const look = (full: boolean) =>
+      api.queue.call<{ waiting_since_ms: number | null; alerts: object[] | null }>("pool_observe", {
+        p_pool: pool,
+        p_known_fleet: null,
+        p_full: full,
+        p_poll_sec: 30,
+      });
+    const { since } = await api.queue.one<{ since: number }>(
+      "select extract(epoch from updated_at) * 1000 as since from tasks where id = $1",
+      [task],
+    );
+    const full = await look(true);
+    expect(full.alerts).toEqual([{ kind: "queue_waiting", subject: pool, message: "waits" }]);
+    expect(Math.abs((full.waiting_since_ms ?? 0) - since)).toBeLessThan(1_000);
+    expect(await look(false)).toMatchObject({ alerts: null, waiting_since_ms: null });
+  });
+
   it("of an unknown kind is refused", async () => {
     await expect(alerts.open({ kind: "pool_sad", subject: pool, message: "" }, pool)).rejects.toThrow("alert_kinds");
   });

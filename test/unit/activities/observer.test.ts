@@ -29,6 +29,7 @@ async function looks(readings: readonly Partial<Reading>[]): Promise<Observed[]>
     expireExternal: async () => undefined,
     observe: async (_pool, { full }) => ({
       ...read,
+      alerts: full ? [] : null,
       watchId: watch.id,
       fleet: full ? read.fleet : null,
       ...readings[look++],

@@ -29,7 +29,7 @@ function createWatches() {
     observe: async () => ({ ...readingOf([], { intent }), watchId }),
     expireExternal: async () => undefined,
   };
-  const alerts: Partial<AlertStore> = { open: async () => true, close: async () => true };
+  const alerts: Partial<AlertStore> = { settle: async () => undefined };
   const { watchPool } = createWatchActivity({
     config,
     pools: pools as PoolStore,

@@ -45,7 +45,7 @@ async function watched(
     journal: async () => undefined,
     ...overrides,
   };
-  const alerts: Partial<AlertStore> = { open: async () => true, close: async () => true };
+  const alerts: Partial<AlertStore> = { settle: async () => undefined };
   const { watchPool } = createWatchActivity({
     config,
     pools: pools as PoolStore,

@@ -3,6 +3,7 @@ import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { createWatchActivity } from "../../../src/activities/watch.ts";
 import { loadConfig } from "../../../src/config/config.ts";
+import type { Condition } from "../../../src/contract/alerts.ts";
 import type { ObservedWorker } from "../../../src/policy/observation.ts";
 import type { Reading } from "../../../src/supabase/observation.ts";
 import type { AlertStore } from "../../../src/supabase/alert-store.ts";
@@ -28,16 +29,14 @@ interface Line {
 }
 
 /** One watch of each fleet, by one process that never watched before. @returns what each watch journaled. */
-async function watches(
-  fleets: readonly (readonly ObservedWorker[])[],
-  suspended?: boolean,
-  marks: boolean[] = [],
-): Promise<Line[][]> {
+async function watches(fleets: readonly (readonly ObservedWorker[])[], marks: boolean[] = []): Promise<Line[][]> {
   const lines: Line[][] = [];
   let fleet: readonly ObservedWorker[] = [];
   let watchId: string | null = null;
+  let open: readonly Condition[] = [];
   const reading = (): Reading => ({
     ...readingOf(fleet, { massSilenceSinceMs: marks.at(-1) === true ? NOW : null }),
+    alerts: open,
     watchId,
   });
   const pools: Partial<PoolStore> = {
@@ -48,10 +47,11 @@ async function watches(
     markMassSilence: async (_pool, lasts) => void marks.push(lasts),
     journal: async (_pool, kind, reason, details) => void lines.at(-1)?.push({ kind, reason, details }),
   };
-  const note = (kind: string, reason: string) => lines.at(-1)?.push({ kind, reason, details: {} });
   const alerts: Partial<AlertStore> = {
-    open: async ({ kind, message }) => Boolean(note(`${kind} opened`, message)),
-    close: async (kind) => Boolean(note(`${kind} closed`, "")),
+    async settle(_pool, _kinds, current) {
+      open = current;
+      lines.at(-1)?.push({ kind: `open: ${current.map(({ kind }) => kind).join()}`, reason: "", details: current });
+    },
   };
   const { watchPool } = createWatchActivity({
     config,
@@ -61,7 +61,7 @@ async function watches(
     workers: noBootStages,
     logger: pino({ level: "silent" }),
   });
-  const known = { shown: true, settings: null, once: true, ...(suspended === undefined ? {} : { suspended }) };
+  const known = { shown: true, settings: null, once: true };
   const context: Partial<Context> = { heartbeat: () => undefined };
   for (const seen of fleets) {
     fleet = seen;
@@ -71,39 +71,37 @@ async function watches(
   return lines;
 }
 
-/** One watch by a process that never watched before. @returns the kinds of what it journaled. */
-async function journaled(fleet: readonly ObservedWorker[], suspended?: boolean): Promise<string[]> {
-  return (await watches([fleet], suspended)).flat().map(({ kind }) => kind);
+/** The kinds of what each watch wrote. */
+async function written(fleets: readonly (readonly ObservedWorker[])[], marks: boolean[] = []): Promise<string[][]> {
+  return (await watches(fleets, marks)).map((lines) => lines.map(({ kind }) => kind));
 }
 
-describe("a suspension of verdicts", () => {
-  it("opens an alert when it begins, and closes it when it is over", async () => {
-    expect(await journaled(times(2, silent), false)).toEqual(["workers_stale opened"]);
-    expect(await journaled(times(2, busy), true)).toEqual(["workers_stale closed"]);
+describe("the alerts that an observation shows", () => {
+  const well = times(2, busy);
+  const quiet = times(2, silent);
+
+  it("are written when one opens, and no more while it lasts", async () => {
+    expect(await written([well, quiet, quiet, quiet])).toEqual([[], ["open: workers_stale"], [], []]);
   });
 
-  it("is told once, also if another process watched when it began or ended", async () => {
-    expect(await journaled(times(2, silent), true)).toEqual([]);
-    expect(await journaled(times(2, busy), false)).toEqual([]);
+  it("close when two full passes in a row do not show them, so that what comes and goes is told of once", async () => {
+    expect(await written([quiet, well, quiet, well, well, well])).toEqual([
+      ["open: workers_stale"],
+      [],
+      [],
+      [],
+      ["open: "],
+      [],
+    ]);
   });
 });
 
 it("invariant 4: a mass silence is marked in the pool's row when it begins and when it is over", async () => {
   const marks: boolean[] = [];
   const quiet = times(3, silent);
-  const seen = await watches(
-    [times(3, busy), quiet, quiet, [silent(), ...times(2, busy)], times(3, busy)],
-    undefined,
-    marks,
-  );
+  const seen = await written([times(3, busy), quiet, quiet, [silent(), ...times(2, busy)], times(3, busy)], marks);
   expect(marks).toEqual([true, false]);
-  expect(seen.map((lines) => lines.map(({ kind }) => kind))).toEqual([
-    [],
-    ["workers_stale opened"],
-    [],
-    ["workers_stale closed"],
-    [],
-  ]);
+  expect(seen).toEqual([[], ["open: workers_stale"], [], [], ["open: "]]);
 });
 
 describe("a warning of missing VRAM figures", () => {

@@ -53,6 +53,7 @@ function reading(overrides: Partial<PoolReading> = {}): PoolReading {
     account: { hourlyUsd: 4.14, todayUsd: 12.3, maxHourlySpendUsd: null, dailyBudgetUsd: null },
     breaker: { state: "closed", sinceMs: NOW - 125_000 },
     lastDecision: { atMs: NOW - 14_000, reason: "12 queued → spawn 1" },
+    alerts: [],
     controller: {
       state: "answers",
       look: { observedAt: "2026-01-01T11:59:57Z" },
@@ -199,6 +200,24 @@ describe("status", () => {
   it("says what a pool waits for if its row is not written yet", () => {
     const waiting = reading({ intent: null, fleet: [], controller: { state: "silent", reason: "x" } });
     expect(renderStatus(waiting, 120, bare)[0]).toBe("pool main: starting; waits for a Temporal worker");
+  });
+
+  it("shows the open alerts with what to do, only if there are any", () => {
+    const alert = {
+      kind: "no_funds",
+      subject: "account",
+      pool: null,
+      message: "HTTP 402",
+      openedAt: "2026-01-01T11:55:00Z",
+      closedAt: null,
+      whatToDo: "Add funds.",
+    };
+    const lines = renderStatus(reading({ alerts: [alert] }), 120, bare);
+    expect(lines.slice(9, 11)).toEqual([
+      "ALERT     SUBJECT  SINCE  WHAT TO DO",
+      "no_funds  account  5m00s  Add funds.",
+    ]);
+    expect(statusJson(reading({ alerts: [alert] }))).toMatchObject({ alerts: [alert] });
   });
 
   it("removes control characters from the database's texts", () => {

@@ -145,6 +145,7 @@ describe("settingsInForce", () => {
     expect(settingsInForce(own, {}, {})).toEqual({
       ...own.scaling,
       ...own.timeouts,
+      ...own.alerts,
       ...own.breaker,
       ...own.budget,
     });

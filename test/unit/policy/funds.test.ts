@@ -3,7 +3,10 @@ import { decide } from "../../../src/policy/decide.ts";
 import { breaker, busy, NOW, observe, SEC, SETTINGS, spawnOf, times } from "../../kit/policy.ts";
 
 const settings = { ...SETTINGS, maxActiveGpus: 9, noFundsProbeMinutes: 5 };
-const refused = (agoSec: number) => ({ noFunds: { sinceMs: NOW - 3600 * SEC, triedMs: NOW - agoSec * SEC } });
+
+function refused(agoSec: number) {
+  return { noFunds: { sinceMs: NOW - 3600 * SEC, triedMs: NOW - agoSec * SEC } };
+}
 
 describe("an account without funds", () => {
   it("gets no worker until NO_FUNDS_PROBE_MINUTES have passed, then one; the reason says since when", () => {

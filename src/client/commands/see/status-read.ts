@@ -1,3 +1,4 @@
+import { alertStore } from "../../../supabase/alert-store.ts";
 import type { Database } from "../../../supabase/client.ts";
 import { fleetStore, type LivingWorker } from "../../../supabase/fleet-store.ts";
 import { journalStore } from "../../../supabase/journal-store.ts";
@@ -21,12 +22,13 @@ export function createStatusReader(connections: Connections, pool: string): () =
   const bookedCost = cached(KEEP_COST_MS, (database: Database) => fleetStore(database).bookedCost(pool));
   return async () => {
     const database = await connections.database();
-    const [observed, queue, living, booked, lastDecision, controller] = await Promise.all([
+    const [observed, queue, living, booked, lastDecision, alerts, controller] = await Promise.all([
       poolStore(database).look(pool),
       countQueue(database, pool),
       fleetStore(database).living(pool),
       bookedCost(database),
       readLastDecision(database, pool),
+      alertStore(database).list({ pool }),
       askController(connections, pool),
     ]);
     const nowMs = observed?.nowMs ?? Date.now();
@@ -41,6 +43,7 @@ export function createStatusReader(connections: Connections, pool: string): () =
       account: observed && toAccount(observed),
       breaker: observed && observed.breaker,
       lastDecision,
+      alerts,
       controller,
     };
   };

@@ -1,10 +1,11 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Endpoint, type GivenUp, notificationStore } from "../../../supabase/notification-store.ts";
 import { addExamples, type Context, jsonOption } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { plain } from "../../render/output.ts";
 import { type Column, renderTable } from "../../render/table.ts";
 
+const FORMATS = ["json", "slack"];
 const KINDS = ["task.completed", "task.failed", "pool.alert"];
 
 interface Json {
@@ -34,20 +35,24 @@ function addAdd(notifications: Command, context: Context): void {
     .option("--project <id>", "only of this project's tasks", parseUuid)
     .option("--pool <name>", "only of this pool")
     .option("--kinds <kinds>", `separated by commas, of ${KINDS.join(", ")}`, parseKinds, KINDS.slice(0, 2))
+    .addOption(new Option("--format <format>", 'slack: {"text": …}').choices(FORMATS).default("json"))
     .addOption(jsonOption())
-    .action(async (url: string, options: Json & { project?: string; pool?: string; kinds: string[] }) => {
-      const { json, kinds, project = null, pool = null } = options;
-      const store = await storeOf(context);
-      const endpoint = await store.addEndpoint({ url, kinds, project_id: project, pool });
-      if (json) {
-        context.output.printJson(endpoint);
-      } else {
-        context.output.print(`endpoint ${endpoint.id}\nsecret   ${endpoint.secret}`);
-      }
-    });
+    .action(
+      async (url: string, options: Json & { project?: string; pool?: string; kinds: string[]; format: string }) => {
+        const { json, kinds, format, project = null, pool = null } = options;
+        const store = await storeOf(context);
+        const endpoint = await store.addEndpoint({ url, kinds, format, project_id: project, pool });
+        if (json) {
+          context.output.printJson(endpoint);
+        } else {
+          context.output.print(`endpoint ${endpoint.id}\nsecret   ${endpoint.secret}`);
+        }
+      },
+    );
   addExamples(add, [
     ["gpu-pool notifications add https://example.com/hook", "every completed and failed task"],
     ["gpu-pool notifications add https://example.com/ops --kinds pool.alert", "what needs a person"],
+    ["gpu-pool notifications add https://hooks.slack.com/… --kinds pool.alert --format slack", "the same, in Slack"],
   ]);
 }
 
@@ -63,6 +68,7 @@ function addList(notifications: Command, context: Context): void {
         { title: "KINDS", value: ({ kinds }) => kinds.join(",") },
         { title: "PROJECT", value: ({ project_id: project }) => project ?? "all", dropOrder: 1 },
         { title: "POOL", value: ({ pool }) => plain(pool ?? "all"), dropOrder: 2 },
+        { title: "FORMAT", value: ({ format }) => format, dropOrder: 3 },
         { title: "URL", value: ({ url, enabled }) => plain(enabled ? url : `${url} (disabled)`) },
       ]);
     });

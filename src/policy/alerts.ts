@@ -1,0 +1,94 @@
+import type { Rule } from "../contract/plan.ts";
+import { spendCaps, usd } from "./budget.ts";
+import { stuckTask } from "./health.ts";
+import type { Observation, ObservedWorker } from "./observation.ts";
+import type { PolicySettings } from "./settings.ts";
+import { isSilent } from "./silence.ts";
+
+/** The kinds of alerts that an observation alone shows to be open or over. */
+export const OBSERVED_KINDS = ["workers_stale", "task_stuck", "queue_waiting", "budget_reached"] as const;
+
+/** A condition of the observed pool. */
+export interface Judgement {
+  readonly kind: (typeof OBSERVED_KINDS)[number];
+  readonly message: string;
+}
+
+/** In a message; the other ones are counted. */
+const NAMED = 5;
+
+export interface Judged {
+  /** Why health verdicts are held back; null: none is. */
+  readonly suspended: string | null;
+  /** The rule that set the pool's size. */
+  readonly rule: Rule;
+}
+
+/** What a person should know of, as far as this observation shows it. At most one of each kind. */
+export function conditionsOf(settings: PolicySettings, observation: Observation, judged: Judged): Judgement[] {
+  const messages: Readonly<Record<(typeof OBSERVED_KINDS)[number], string | null>> = {
+    workers_stale: staleWorkers(settings, observation, judged),
+    task_stuck: stuckTasks(settings, observation, judged),
+    queue_waiting: waitingQueue(settings, observation),
+    budget_reached: reachedBudget(settings, observation, judged),
+  };
+  return OBSERVED_KINDS.flatMap((kind) => {
+    const message = messages[kind];
+    return message === null ? [] : [{ kind, message }];
+  });
+}
+
+function staleWorkers(settings: PolicySettings, observation: Observation, { suspended }: Judged): string | null {
+  const stale = atWork(observation).filter((worker) => isSilent(settings, observation, worker));
+  const limit = `no heartbeat for GPU_IDLE_TIMEOUT_SEC ${settings.gpuIdleTimeoutSec}`;
+  return stale.length === 0 ? null : `${named(stale.map(({ id }) => id))}: ${limit}; ${fate(suspended)}`;
+}
+
+function stuckTasks(settings: PolicySettings, observation: Observation, { suspended }: Judged): string | null {
+  const stuck = atWork(observation).flatMap((worker) => {
+    const task = isSilent(settings, observation, worker) ? null : stuckTask(settings, observation, worker);
+    return task === null ? [] : [`task ${task.id} on ${worker.id} (limit ${task.limitSec} s)`];
+  });
+  return stuck.length === 0 ? null : `no progress: ${named(stuck)}; ${fate(suspended)}`;
+}
+
+function fate(suspended: string | null): string {
+  return suspended === null ? "the pool ends what does not recover" : `held back: ${suspended}`;
+}
+
+/** The pool's own workers that could hold a task. */
+function atWork({ fleet }: Observation): ObservedWorker[] {
+  return fleet.filter(
+    ({ status, origin, task }) =>
+      origin === "pool" && (status === "active" || (status === "terminating" && task !== null)),
+  );
+}
+
+function named(names: readonly string[]): string {
+  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : "";
+  return `${names.slice(0, NAMED).join(", ")}${more}`;
+}
+
+function waitingQueue({ queueWaitAlertMinutes }: PolicySettings, observation: Observation): string | null {
+  const { waitingSinceMs, queued, nowMs } = observation;
+  if (waitingSinceMs === null || queued === 0 || nowMs - waitingSinceMs < queueWaitAlertMinutes * 60_000) {
+    return null;
+  }
+  const since = `${new Date(waitingSinceMs).toISOString().slice(0, 19)}Z`;
+  return `a task waits for a worker since ${since} (QUEUE_WAIT_ALERT_MINUTES ${queueWaitAlertMinutes})`;
+}
+
+/** A spent day counts always, the hourly rate only where it keeps the pool smaller than it should be. */
+function reachedBudget(settings: PolicySettings, { spend }: Observation, { rule }: Judged): string | null {
+  const { maxHourlySpendUsd: hourly, dailyBudgetUsd: daily } = spendCaps(settings);
+  if (spend === null) {
+    return null;
+  }
+  if (daily !== null && spend.todayUsd >= daily) {
+    return `DAILY_BUDGET_USD ${daily} is spent`;
+  }
+  const isFull = hourly !== null && spend.priceUsd !== null && spend.hourlyUsd + spend.priceUsd > hourly;
+  return isFull && rule === "budget"
+    ? `MAX_HOURLY_SPEND_USD ${hourly} leaves no room for another worker at ${usd(spend.priceUsd)} an hour`
+    : null;
+}
