@@ -18,7 +18,10 @@ begin
   if found_default is not null then
     execute format('alter table public.%I alter column %I drop default', p_table, p_column);
   end if;
-  execute format('alter table public.%I alter column %I type %s using %I::text::%s', p_table, p_column, p_type, p_column, p_type);
+  -- An empty text and an empty list are no id. A list of one id is read as that id.
+  execute format('alter table public.%I alter column %I type %s using %s::%s', p_table, p_column, p_type,
+    case p_type when 'uuid' then format('nullif(nullif(%I::text, ''''), ''{}'')', p_column) else format('%I::text', p_column) end,
+    p_type);
 exception when others then
   raise exception 'cannot adopt %.%: it is of type % and must become %: %', p_table, p_column, found_type, p_type, sqlerrm
     using hint = 'Convert the column, or drop what depends on its type, then migrate again. Nothing was changed.';

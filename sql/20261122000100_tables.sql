@@ -206,15 +206,17 @@ alter table tasks
   add column if not exists generation_created boolean,
   add column if not exists created_at timestamptz,
   add column if not exists updated_at timestamptz,
-  add column if not exists parent_id uuid references tasks (id) on delete set null,
+  add column if not exists parent_id uuid,
   add column if not exists delegated_at timestamptz,
   add column if not exists error_details text;
 comment on table tasks is 'The queue and its results: one row per task. Clients insert rows as Queued.';
 comment on column tasks.gate is
-  'open: may be claimed; held: its project is paused or at its limit; blocked: waits for the task in dependant_on.';
+  'open: may be claimed; held: its project is paused or at its limit; blocked: waits for the task in dependant_on; '
+  'delayed: was handed back without progress and waits until delayed_until.';
 comment on column tasks.vtime is 'Place in line among tasks of equal priority (start-time fair queuing between projects).';
 comment on column tasks.parent_id is
-  'The orchestrator task that created this one: params.orchestrator_task_id_ref, if that task is of the same project.';
+  'The orchestrator task that created this one: params.orchestrator_task_id_ref, if that task is of the same project. It '
+  'may have been deleted: no foreign key, because its deletion would then wait for sub-tasks that wait for it.';
 comment on column tasks.delegated_at is
   'Since when this task waits for its sub-tasks. It is In Progress then, but no worker holds it.';
 comment on column tasks.error_details is 'Workers of the old protocol write it when they return a task after a fatal error.';

@@ -74,15 +74,3 @@ language sql security definer set search_path = public, pg_temp as $$
       'error', left(p_task.error_message, 2000)))
 $$;
 select grant_to_service('notify_task_ended(tasks)');
-
--- A task whose parent has failed is inserted as Failed, so tasks_stopped never sees it.
-create or replace function tasks_born_failed() returns trigger
-language plpgsql security definer set search_path = public, pg_temp as $$
-begin
-  perform notify_task_ended(new);
-  return null;
-end $$;
-select grant_to_service('tasks_born_failed()');
-create or replace trigger tasks_born_failed after insert on tasks for each row
-when (new.status = 'Failed')
-execute function tasks_born_failed();

@@ -63,6 +63,44 @@ create or replace function to_ms(p_at timestamptz) returns bigint
 language sql immutable set search_path = public, pg_temp as $$ select (extract(epoch from p_at) * 1000)::bigint $$;
 select grant_to_service('to_ms(timestamptz)');
 
+-- Whether the text of a JSON value holds a number beyond 2^53 - 1, which programs in JavaScript would round. The first test
+-- is fast, and most values end there.
+create or replace function has_long_number(p_value jsonb) returns boolean
+language sql immutable set search_path = public, pg_temp as $$
+  select p_value::text ~ '[0-9]{16}' and jsonb_path_exists(p_value,
+    '$.** ? (@.type() == "number" && (@ > 9007199254740991 || @ < -9007199254740991))')
+$$;
+select grant_to_service('has_long_number(jsonb)');
+
+create or replace function require_exact_numbers(p_field text, p_value jsonb) returns void
+language plpgsql immutable set search_path = public, pg_temp as $$
+declare
+  name text;
+begin
+  if not has_long_number(p_value) then
+    return;
+  end if;
+  if jsonb_typeof(p_value) = 'object' then
+    select '.' || key into name from jsonb_each(p_value) where has_long_number(value) limit 1;
+  end if;
+  raise exception '%: numbers from -9007199254740991 to 9007199254740991 are expected', one_line(p_field || coalesce(name, ''))
+    using errcode = 'PT400', detail = p_field,
+      hint = 'A longer number would be rounded by programs on its way. Send it as a text, or choose one within the limit.';
+end $$;
+select grant_to_service('require_exact_numbers(text, jsonb)');
+
+-- The value for a reader that rounds long numbers: those are texts in it, with all their digits.
+create or replace function exact_numbers(p_value jsonb) returns jsonb
+language sql immutable set search_path = public, pg_temp as $$
+  select case
+    when not coalesce(has_long_number(p_value), false) then p_value
+    when jsonb_typeof(p_value) = 'number' then to_jsonb(p_value::text)
+    when jsonb_typeof(p_value) = 'array' then
+      (select jsonb_agg(exact_numbers(item) order by place) from jsonb_array_elements(p_value) with ordinality as i (item, place))
+    else (select jsonb_object_agg(key, exact_numbers(value)) from jsonb_each(p_value)) end
+$$;
+select grant_to_service('exact_numbers(jsonb)');
+
 -- The status that a name means: the status itself, or one of its other names. An unknown name is returned unchanged,
 -- and the triggers refuse it.
 create or replace function task_status_named(p_name text) returns text

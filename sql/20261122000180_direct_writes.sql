@@ -122,6 +122,8 @@ begin
   p_new.attempts := p_old.attempts;
   p_new.delegated_at := p_old.delegated_at;
   p_new.parent_id := p_old.parent_id;
+  p_new.hand_backs := p_old.hand_backs;
+  p_new.delayed_until := p_old.delayed_until;
 
   if p_old.status in ('Complete', 'Failed', 'Cancelled') then
     if p_new.status = p_old.status and (p_new.output_location is distinct from p_old.output_location
@@ -182,6 +184,7 @@ begin
       end if;
     elsif lease.task_id is not null then
       p_new.attempts := p_old.attempts - 1;
+      p_new := handed_back(p_new);
     end if;
   elsif p_new.status = 'Complete' then
     perform require_stored(p_old.id, p_new.output_location);

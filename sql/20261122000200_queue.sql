@@ -1,47 +1,5 @@
 -- Admission is decided at each write, so that a claim only takes the first entry of one index.
 
--- True if the project has a limit or a pause, or if one is being changed; then a gate may only be decided with its row
--- locked. The answer false stays right until the transaction ends, because a change of limit or pause waits for it.
-create or replace function project_is_gated(p_project uuid) returns boolean
-language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  gated boolean;
-begin
-  select paused or max_running is not null into gated from projects where id = p_project;
-  if not gated and pg_try_advisory_xact_lock_shared(hashtextextended(p_project::text, 0)) then
-    select paused or max_running is not null into gated from projects where id = p_project;
-    return gated;
-  end if;
-  return true;
-end $$;
-select grant_to_service('project_is_gated(uuid)');
-
--- Opens as many held tasks of a project as its limit allows. The lock on the project's row lets one caller at a time do
--- so.
-create or replace function open_held_tasks(p_project uuid) returns void
-language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  project projects;
-  room bigint;
-begin
-  select * into project from projects where id = p_project for no key update;
-  if project.paused then
-    return;
-  end if;
-  room := project.max_running
-    - (select count(*) from tasks where project_id = p_project and status = 'In Progress' and delegated_at is null)
-    - (select count(*) from tasks where project_id = p_project and status = 'Queued' and gate = 'open');
-  update tasks set gate = 'open'
-  where id in (
-    select id from tasks
-    where project_id = p_project and status = 'Queued' and gate = 'held'
-    order by priority desc, vtime, id
-    limit case when project.max_running is not null then greatest(room, 0) end
-    for update
-  );
-end $$;
-select grant_to_service('open_held_tasks(uuid)');
-
 create or replace function require_task_state(p_status text, p_gate text) returns void
 language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -49,8 +7,8 @@ begin
     raise exception 'status % is none of Queued, In Progress, Complete, Failed and Cancelled', left(p_status, 200)
       using errcode = 'check_violation', table = 'tasks', column = 'status';
   end if;
-  if p_gate not in ('open', 'held', 'blocked') then
-    raise exception 'gate % is none of open, held and blocked', left(p_gate, 200)
+  if p_gate not in ('open', 'held', 'blocked', 'delayed') then
+    raise exception 'gate % is none of open, held, blocked and delayed', left(p_gate, 200)
       using errcode = 'check_violation', table = 'tasks', column = 'gate';
   end if;
 end $$;
@@ -62,8 +20,6 @@ declare
   kind task_types;
   project projects;
   parent_status text;
-  line_now bigint;
-  project_last bigint;
   parent_ref text := coalesce(new.parent_id::text, new.params ->> 'orchestrator_task_id_ref');
 begin
   new.status := task_status_named(new.status::text);
@@ -80,6 +36,9 @@ begin
   new.project_id := coalesce(new.project_id, '00000000-0000-0000-0000-000000000000');
   new.parent_id := null;
   new.delegated_at := null;
+  new.hand_backs := 0;
+  new.delayed_until := null;
+  perform require_exact_numbers('params', new.params);
   if parent_ref ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
     -- The parent must be of the same project, because a sub-task that fails also fails its parent.
     select id, status into new.parent_id, parent_status from tasks
@@ -93,19 +52,13 @@ begin
     return new;
   end if;
 
-  -- Start-time fair queuing. An empty line starts at the clock, which is later than any earlier place.
-  select vtime into line_now from tasks
-  where status = 'Queued' and gate = 'open' and pool = new.pool and priority = new.priority
-  order by vtime limit 1;
-  select max(last) into project_last from unnest(array['open', 'held', 'blocked']) as g(gate), lateral (
-    select vtime as last from tasks
-    where project_id = new.project_id and status = 'Queued' and tasks.gate = g.gate and priority = new.priority
-    order by vtime desc limit 1
-  ) as line;
-  new.vtime := greatest(
-    coalesce(line_now, (extract(epoch from clock_timestamp()) * 1000000)::bigint), coalesce(project_last, 0)) + 1;
+  new.vtime := next_place(new.pool, new.priority, new.project_id);
 
   if new.dependant_on is not null then
+    -- A new task can only close a circle if an earlier row of the same statement waits for it.
+    if new.dependant_on = new.id or exists (select from tasks where dependant_on = new.id) then
+      perform refuse_circle(new.id, new.dependant_on);
+    end if;
     select status into parent_status from tasks where id = new.dependant_on for share;
     if parent_status in ('Failed', 'Cancelled') then
       new.status := 'Failed';
@@ -193,9 +146,27 @@ begin
       generation_created = true, result_data = coalesce(child.result_data, '{}') || coalesce(parent.result_data, '{}')
         || jsonb_build_object('result_task_id', child.id)
     where id = p_parent;
+  else
+    update tasks set status = 'Failed', error_message = 'all its sub-tasks were deleted, so it has no result'
+    where id = p_parent;
   end if;
 end $$;
 select grant_to_service('settle_parent(uuid)');
+
+-- Cancels the unfinished sub-tasks of an ended orchestrator task. A sub-task that another transaction is writing is
+-- skipped: that transaction may be waiting for the orchestrator task's row. The project's row is locked first, as
+-- everywhere where held tasks are opened.
+create or replace function cancel_sub_tasks(p_parent uuid, p_project uuid, p_how text) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if project_is_gated(p_project) then
+    perform from projects where id = p_project for no key update;
+  end if;
+  update tasks set status = 'Cancelled', error_message = format('its orchestrator task %s %s', p_parent, p_how)
+  where id in (select id from tasks where parent_id = p_parent and status in ('Queued', 'In Progress')
+    for no key update skip locked);
+end $$;
+select grant_to_service('cancel_sub_tasks(uuid, uuid, text)');
 
 -- Runs in the transaction that ends a task, gives it back or makes it wait for its sub-tasks. It ends the lease, opens
 -- or fails the tasks that waited, gives the task's place in the limit to the next held task, and writes notifications.
@@ -207,8 +178,6 @@ declare
   awaited boolean;
   has_children boolean;
   watched boolean;
-  waiting_project uuid;
-  gated boolean;
 begin
   select exists (select from task_attempts where task_id = new.id and ended_at is null),
     exists (select from tasks where dependant_on = new.id and status = 'Queued' and gate = 'blocked'),
@@ -232,38 +201,17 @@ begin
   if new.status = 'Queued' then
     -- The present limit and pause count, not those of the first admission.
     if project_is_gated(new.project_id) then
-      update tasks set gate = 'held' where id = new.id;
+      update tasks set gate = 'held' where id = new.id and gate <> 'delayed';
       perform open_held_tasks(new.project_id);
     end if;
     return null;
   end if;
 
-  if awaited and new.status = 'Complete' then
-    for waiting_project in
-      select distinct project_id from tasks
-      where dependant_on = new.id and status = 'Queued' and gate = 'blocked' order by project_id
-    loop
-      gated := project_is_gated(waiting_project);
-      update tasks set gate = case when gated then 'held' else 'open' end
-      where dependant_on = new.id and status = 'Queued' and gate = 'blocked' and project_id = waiting_project;
-      if gated then
-        perform open_held_tasks(waiting_project);
-      end if;
-    end loop;
-  elsif awaited then
-    update tasks
-    set status = 'Failed', error_message = format('depends on task %s, which is %s', new.id, new.status)
-    where dependant_on = new.id and status = 'Queued' and gate = 'blocked';
+  if awaited then
+    perform settle_dependants(new.id, 'is ' || new.status);
   end if;
   if has_children then
-    -- A sub-task that another transaction is writing is skipped: that transaction may be waiting for this row. The
-    -- project's row is locked first, as everywhere where held tasks are opened.
-    if project_is_gated(new.project_id) then
-      perform from projects where id = new.project_id for no key update;
-    end if;
-    update tasks set status = 'Cancelled', error_message = format('its orchestrator task %s is %s', new.id, new.status)
-    where id in (select id from tasks where parent_id = new.id and status in ('Queued', 'In Progress')
-      for no key update skip locked);
+    perform cancel_sub_tasks(new.id, new.project_id, 'is ' || new.status);
   end if;
   if new.parent_id is not null then
     perform settle_parent(new.parent_id);
@@ -281,6 +229,23 @@ select grant_to_service('tasks_stopped()');
 create or replace trigger tasks_stopped after update on tasks for each row
 when (new.status <> old.status and new.status <> 'In Progress' or new.delegated_at is not null and old.delegated_at is null)
 execute function tasks_stopped();
+
+-- tasks_stopped never sees a task that is inserted with an end. Rows of the same statement may already wait for it.
+create or replace function tasks_born_ended() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if exists (select from tasks where dependant_on = new.id and status = 'Queued' and gate = 'blocked') then
+    perform settle_dependants(new.id, 'is ' || new.status);
+  end if;
+  if new.status = 'Failed' then
+    perform notify_task_ended(new);
+  end if;
+  return null;
+end $$;
+select grant_to_service('tasks_born_ended()');
+create or replace trigger tasks_born_ended after insert on tasks for each row
+when (new.status <> 'Queued' and new.status <> 'In Progress')
+execute function tasks_born_ended();
 
 -- Applies a changed limit or pause to all waiting tasks of the project.
 create or replace function projects_regate() returns trigger
@@ -302,9 +267,11 @@ when (old.max_running is distinct from new.max_running or old.paused is distinct
 execute function projects_regate();
 
 -- Ends a lease. What happens to its task depends on the cause: only task errors, stuck tasks and unexplained deaths of
--- workers count. A task that kills a second worker is poison and fails. The caller has locked the worker's row.
+-- workers count. A task that kills a second worker is poison and fails. p_handed_back: the worker itself gave the task back.
+-- The caller has locked the worker's row.
 create or replace function close_attempt(
-  p_task_id uuid, p_attempt integer, p_cause text, p_error text, p_permanent boolean default false)
+  p_task_id uuid, p_attempt integer, p_cause text, p_error text, p_permanent boolean default false,
+  p_handed_back boolean default false)
 returns text
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -333,10 +300,14 @@ begin
     where id = task.id;
     return 'failed';
   end if;
+  if p_handed_back then
+    task := handed_back(task);
+  end if;
   update tasks
   set status = 'Queued', worker_id = null, generation_started_at = null, error_message = p_error,
-    attempts = attempts - case when counts then 0 else 1 end
+    attempts = attempts - case when counts then 0 else 1 end, gate = task.gate, vtime = task.vtime,
+    hand_backs = task.hand_backs, delayed_until = task.delayed_until
   where id = task.id;
   return 'requeued';
 end $$;
-select grant_to_service('close_attempt(uuid, integer, text, text, boolean)');
+select grant_to_service('close_attempt(uuid, integer, text, text, boolean, boolean)');

@@ -29,6 +29,24 @@ begin
 end $$;
 select grant_to_service('open_claim(text)');
 
+-- The task that a worker gets again because it holds it already; null: none. A worker that claims while it holds an
+-- orchestrator task without sub-tasks has handed that task back. The caller has locked the worker's row.
+create or replace function resume_claim(p_worker_id text) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  claimed jsonb := open_claim(p_worker_id);
+begin
+  if claimed ->> 'task_type' like '%orchestrator%' and not exists (
+    select from tasks where parent_id = (claimed ->> 'task_id')::uuid)
+  then
+    perform close_attempt((claimed ->> 'task_id')::uuid, (claimed ->> 'attempt')::integer, 'released',
+      'its worker claimed again before it had created a sub-task', p_handed_back => true);
+    return null;
+  end if;
+  return claimed;
+end $$;
+select grant_to_service('resume_claim(text)');
+
 -- Gives a queued task to this worker. The caller has locked both rows, and the worker holds no other task.
 create or replace function lease_task(p_task_id uuid, p_worker_id text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -55,11 +73,15 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   next_id uuid;
 begin
-  select id into next_id from tasks
-  where status = 'Queued' and gate = 'open' and pool = p_pool
-  order by priority desc, vtime, id
-  limit 1
-  for update skip locked;
+  loop
+    select id into next_id from tasks
+    where status = 'Queued' and gate = 'open' and pool = p_pool
+    order by priority desc, vtime, id
+    limit 1
+    for update skip locked;
+    -- An empty line is the time to look for tasks whose delay is over.
+    exit when found or open_delayed_tasks(p_pool) = '{}';
+  end loop;
   return case when next_id is not null then lease_task(next_id, p_worker_id) end;
 end $$;
 select grant_to_service('lease_next(text, text)');
@@ -75,7 +97,7 @@ begin
   -- Locked to the end of the transaction. So a drain, which locks FOR UPDATE, comes before this claim or sees it, and a
   -- second claim of this worker finds the lease of the first one.
   select status, pool into worker_status, worker_pool from workers where id = p_worker_id for no key update;
-  claimed := open_claim(p_worker_id);
+  claimed := case worker_status when 'active' then resume_claim(p_worker_id) else open_claim(p_worker_id) end;
   if claimed is null and worker_status = 'active' then
     claimed := lease_next(worker_pool, p_worker_id);
   end if;
@@ -229,7 +251,7 @@ begin
   if lease.task_id is null or lease.ended_at is not null then
     return jsonb_build_object('outcome', 'lease_lost');
   end if;
-  perform close_attempt(p_task_id, lease.attempt, 'released', left(p_reason, 4000));
+  perform close_attempt(p_task_id, lease.attempt, 'released', left(p_reason, 4000), p_handed_back => true);
   return jsonb_build_object('outcome', 'released');
 end $$;
 select grant_to_everyone('release_task(uuid, uuid, text)');

@@ -82,6 +82,7 @@ begin
   if row.name is null then
     raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
   end if;
+  perform open_delayed_tasks(p_pool);
   -- No decision depends on more, so a million queued tasks cost no more time than ten thousand.
   select count(*) into queued from (
     select from tasks where status = 'Queued' and gate = 'open' and pool = p_pool limit 10000) as head;

@@ -241,7 +241,7 @@ returns table (
   priority integer, pool text, gate text, vtime bigint, output_location text, result_data jsonb, error_message text,
   generation_started_at timestamptz, generation_processed_at timestamptz, generation_created boolean,
   created_at timestamptz, updated_at timestamptz, parent_id uuid, delegated_at timestamptz, error_details text,
-  task_data jsonb)
+  hand_backs integer, delayed_until timestamptz, task_data jsonb)
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
   wanted text[];
@@ -260,7 +260,7 @@ begin
     select t.id, t.task_type, t.params, t.status::text, t.attempts, t.worker_id, t.project_id, t.dependant_on,
       t.priority, t.pool, t.gate, t.vtime, t.output_location, t.result_data, t.error_message,
       t.generation_started_at, t.generation_processed_at, t.generation_created,
-      t.created_at, t.updated_at, t.parent_id, t.delegated_at, t.error_details, t.params
+      t.created_at, t.updated_at, t.parent_id, t.delegated_at, t.error_details, t.hand_backs, t.delayed_until, t.params
     from tasks t where t.status::text = any (wanted) order by t.created_at, t.vtime;
 end $$;
 select grant_to_service('func_get_tasks_by_status(text[])');

@@ -49,6 +49,8 @@ select id as task_id, project_id, task_type, status,
     when status = 'Queued' and gate = 'open' then 'waits for a worker'
     when status = 'Queued' and gate = 'held' then 'waits for its project''s limit or pause'
     when status = 'Queued' and gate = 'blocked' then 'waits for task ' || dependant_on
+    when status = 'Queued' and gate = 'delayed'
+      then 'waits until ' || delayed_until || ': its workers handed it back without progress'
     when delegated_at is not null then 'waits for its sub-tasks'
     when status = 'In Progress' then 'held by worker ' || coalesce(worker_id, '(none)')
     when status = 'Failed' then left(error_message, 500) end as detail,
@@ -63,6 +65,7 @@ select pool, task_type,
   count(*) filter (where status = 'Queued' and gate = 'open') as claimable,
   count(*) filter (where status = 'Queued' and gate = 'held') as held,
   count(*) filter (where status = 'Queued' and gate = 'blocked') as blocked,
+  count(*) filter (where status = 'Queued' and gate = 'delayed') as delayed,
   count(*) filter (where status = 'In Progress' and delegated_at is null) as running,
   count(*) filter (where delegated_at is not null) as delegated,
   extract(epoch from now() - min(created_at) filter (where status = 'Queued')) as oldest_queued_sec,
@@ -134,7 +137,8 @@ select p.name as pool, p.mode, p.hold, p.observed_at, extract(epoch from now() -
   coalesce(f.terminating, 0) as terminating, coalesce(f.error, 0) as error, coalesce(f.rate, 0) as cost_per_hr_usd
 from pools p
 left join (
-  select pool, sum(claimable) as queued, sum(held + blocked) as waiting, sum(running) as running, sum(delegated) as delegated
+  select pool, sum(claimable) as queued, sum(held + blocked + delayed) as waiting, sum(running) as running,
+    sum(delegated) as delegated
   from task_queue_analysis group by pool) as q on q.pool = p.name
 left join (
   select w.pool, count(*) filter (where w.status = 'spawning') as spawning, count(*) filter (where w.status = 'active') as active,

@@ -19,10 +19,10 @@ select grant_to_service('api_uuid(jsonb, text)');
 create or replace function api_task(p_task tasks) returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
   select jsonb_build_object(
-    'id', p_task.id, 'task_type', p_task.task_type, 'status', p_task.status, 'params', p_task.params,
+    'id', p_task.id, 'task_type', p_task.task_type, 'status', p_task.status, 'params', exact_numbers(p_task.params),
     'project_id', p_task.project_id, 'dependant_on', p_task.dependant_on, 'priority', p_task.priority,
     'attempts', p_task.attempts, 'progress', last.progress, 'progress_message', last.progress_message,
-    'output_location', p_task.output_location, 'result_data', p_task.result_data,
+    'output_location', p_task.output_location, 'result_data', exact_numbers(p_task.result_data),
     'error_message', p_task.error_message, 'created_at', p_task.created_at,
     'generation_started_at', p_task.generation_started_at, 'generation_processed_at', p_task.generation_processed_at)
   from (values (p_task.id)) as one (id)

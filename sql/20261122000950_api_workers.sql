@@ -76,7 +76,12 @@ begin
     perform api_refuse('PT400', 'worker_id', 'worker_id must be 1 to 100 letters, digits or the signs _ . : -');
   end if;
   if caller_user is null then
-    return claim_task(p_worker_id);
+    return exact_numbers(claim_task(p_worker_id));
+  end if;
+  if not exists (select from tasks where status = 'Queued' and gate = 'open'
+    and project_id in (select id from projects where user_id = caller_user))
+  then
+    perform open_delayed_tasks(null);
   end if;
   -- The row is created with the first task, so that invented names leave no rows. The pool exists only as a name:
   -- nothing starts, observes or ends machines there.
@@ -90,7 +95,7 @@ begin
   end if;
   select * into machine from workers where id = machine_id for no key update;
   update workers set last_heartbeat = now() where id = machine.id;
-  claimed := open_claim(machine.id);
+  claimed := case machine.status when 'active' then resume_claim(machine.id) else open_claim(machine.id) end;
   if claimed is null and machine.status = 'active' then
     for own in select id from projects where user_id = caller_user order by id loop
       select id into next_id from tasks
@@ -103,7 +108,7 @@ begin
       claimed := lease_task(next_id, machine.id);
     end if;
   end if;
-  return jsonb_build_object('worker_status', coalesce(machine.status, 'active'), 'task', claimed);
+  return jsonb_build_object('worker_status', coalesce(machine.status, 'active'), 'task', exact_numbers(claimed));
 end $$;
 select grant_to_everyone('api_claim_task(text)');
 

@@ -87,7 +87,7 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
           "insert into tasks (task_type, pool, project_id) values ('generate_video', $1, $2)",
           [pools[2], project],
         );
-        usesIndex(theStatement(statements, "select vtime", "pool = new.pool"), "tasks_open");
+        usesIndex(theStatement(statements, "select vtime", "pool = p_pool"), "tasks_open");
         usesIndex(theStatement(statements, "select max(last)"), "tasks_project_line");
         expect(fullScans(statements, "tasks")).toEqual([]);
         expect(rowsScanned(statements, "tasks")).toBeLessThanOrEqual(10);

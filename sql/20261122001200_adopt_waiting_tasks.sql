@@ -11,3 +11,12 @@ update tasks parent set delegated_at = now(), worker_id = null
 where status = 'In Progress' and delegated_at is null and task_type like '%orchestrator%'
   and not exists (select from task_attempts where task_id = parent.id)
   and exists (select from tasks where parent_id = parent.id);
+
+-- A task never runs that waits for a task that is not there, or over other tasks for itself; neither does one behind it.
+with recursive able (id) as (
+  select id from tasks where status = 'In Progress' or status = 'Queued' and gate <> 'blocked'
+  union
+  select child.id from able join tasks child on child.dependant_on = able.id where child.status = 'Queued'
+)
+update tasks set status = 'Failed', error_message = format('depends on task %s, which can never complete', dependant_on)
+where status = 'Queued' and gate = 'blocked' and id not in (select id from able);

@@ -1,0 +1,204 @@
+-- Gates: which queued tasks may be claimed. Each write that changes a ground of a gate changes the gate with it.
+
+alter table tasks
+  add column if not exists hand_backs integer not null default 0,
+  add column if not exists delayed_until timestamptz;
+comment on column tasks.hand_backs is 'How often in a row its workers have handed it back without progress.';
+-- Tasks whose delay is over.
+create index if not exists tasks_delayed on tasks (delayed_until) where status = 'Queued' and gate = 'delayed';
+
+-- True if the project has a limit or a pause, or if one is being changed; then a gate may only be decided with its row
+-- locked. The answer false stays right until the transaction ends, because a change of limit or pause waits for it.
+create or replace function project_is_gated(p_project uuid) returns boolean
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  gated boolean;
+begin
+  select paused or max_running is not null into gated from projects where id = p_project;
+  if not gated and pg_try_advisory_xact_lock_shared(hashtextextended(p_project::text, 0)) then
+    select paused or max_running is not null into gated from projects where id = p_project;
+    return gated;
+  end if;
+  return true;
+end $$;
+select grant_to_service('project_is_gated(uuid)');
+
+-- Opens as many held tasks of a project as its limit allows, and at most p_most. The lock on the project's row lets one
+-- caller at a time do so. Answers the ids of the opened tasks.
+create or replace function open_held_tasks(p_project uuid, p_most bigint default null) returns uuid[]
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  project projects;
+  room bigint;
+  opened uuid[];
+begin
+  select * into project from projects where id = p_project for no key update;
+  if project.paused then
+    return '{}';
+  end if;
+  room := project.max_running
+    - (select count(*) from tasks where project_id = p_project and status = 'In Progress' and delegated_at is null)
+    - (select count(*) from tasks where project_id = p_project and status = 'Queued' and gate = 'open');
+  with next as (
+    update tasks set gate = 'open'
+    where id in (
+      select id from tasks
+      where project_id = p_project and status = 'Queued' and gate = 'held'
+      order by priority desc, vtime, id
+      limit least(case when project.max_running is not null then greatest(room, 0) end, p_most)
+      for update
+    ) returning id
+  )
+  select coalesce(array_agg(id), '{}') into opened from next;
+  return opened;
+end $$;
+select grant_to_service('open_held_tasks(uuid, bigint)');
+
+-- The place of a task that joins the line now. Start-time fair queuing: right behind the head of the line or behind its
+-- project's last task, whichever is later. An empty line starts at the clock, which is later than any earlier place.
+create or replace function next_place(p_pool text, p_priority integer, p_project uuid) returns bigint
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  line_now bigint;
+  project_last bigint;
+begin
+  select vtime into line_now from tasks
+  where status = 'Queued' and gate = 'open' and pool = p_pool and priority = p_priority
+  order by vtime limit 1;
+  select max(last) into project_last from unnest(array['open', 'held', 'blocked', 'delayed']) as g(gate), lateral (
+    select vtime as last from tasks
+    where project_id = p_project and status = 'Queued' and tasks.gate = g.gate and priority = p_priority
+    order by vtime desc limit 1
+  ) as line;
+  return greatest(
+    coalesce(line_now, (extract(epoch from clock_timestamp()) * 1000000)::bigint), coalesce(project_last, 0)) + 1;
+end $$;
+select grant_to_service('next_place(text, integer, uuid)');
+
+-- Opens the tasks that waited for this one, which is Complete, or fails them. p_how: "is Failed" or "was deleted".
+create or replace function settle_dependants(p_task_id uuid, p_how text) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  waiting_project uuid;
+  gated boolean;
+begin
+  if p_how <> 'is Complete' then
+    -- A foreign key refuses the name of a deleted task in a row of the same transaction.
+    update tasks set status = 'Failed', error_message = format('depends on task %s, which %s', p_task_id, p_how),
+      dependant_on = (select id from tasks where id = p_task_id)
+    where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked';
+    return;
+  end if;
+  for waiting_project in
+    select distinct project_id from tasks
+    where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked' order by project_id
+  loop
+    gated := project_is_gated(waiting_project);
+    update tasks set gate = case when gated then 'held' else 'open' end
+    where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked' and project_id = waiting_project;
+    if gated then
+      perform open_held_tasks(waiting_project);
+    end if;
+  end loop;
+end $$;
+select grant_to_service('settle_dependants(uuid, text)');
+
+-- Refuses a task that would wait for itself, perhaps over other tasks. Only queued tasks wait. A change of dependant_on
+-- is checked when its statement has ended, so a statement may turn the order of its tasks around.
+create or replace function refuse_circle(p_task_id uuid, p_dependant_on uuid) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  circle uuid[];
+begin
+  if p_dependant_on = p_task_id then
+    raise exception 'dependant_on: task % would wait for itself', p_task_id using errcode = 'PT400', detail = 'dependant_on';
+  end if;
+  -- Without a counter, the first query also ends where the chain leads into an old circle of other tasks.
+  if not exists (
+    with recursive chain (id, next) as (
+      select p_task_id, p_dependant_on
+      union
+      select t.id, t.dependant_on from chain c join tasks t on t.id = c.next where t.status = 'Queued' and c.next <> p_task_id
+    ) select from chain where next = p_task_id)
+  then
+    return;
+  end if;
+  with recursive chain (id, next, place) as (
+    select p_task_id, p_dependant_on, 1
+    union all
+    select t.id, t.dependant_on, c.place + 1 from chain c join tasks t on t.id = c.next where c.next <> p_task_id
+  ) select array_agg(id order by place) into circle from chain;
+  raise exception 'dependant_on: % tasks would wait for each other in a circle: %', cardinality(circle),
+    array_to_string(circle[:10], ' waits for ') || case when cardinality(circle) > 10 then ' ...' else '' end
+    using errcode = 'PT400', detail = 'dependant_on',
+      hint = 'Each of them would wait for ever. Let one of them wait for none of the others.';
+end $$;
+select grant_to_service('refuse_circle(uuid, uuid)');
+
+-- How long a task is delayed that its workers have handed back so often in a row without progress: once is free, as when
+-- a worker is drained.
+create or replace function hand_back_delay(p_hand_backs integer) returns interval
+language sql immutable set search_path = public, pg_temp as $$
+  select case when p_hand_backs < 2 then interval '0'
+    else least(interval '5 seconds' * power(2, least(p_hand_backs - 2, 10)), interval '5 minutes') end
+$$;
+select grant_to_service('hand_back_delay(integer)');
+
+-- A task whose worker hands it back now, with its new gate and place. Progress is a fraction above 0 that this attempt has
+-- reported, or a sub-task that was created or has ended since the hand-back before. Without progress, an orchestrator
+-- task lets the tasks that are queued now go first; from the second time in a row on, any task does, and is delayed.
+create or replace function handed_back(p_task tasks) returns tasks
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  last_time timestamptz;
+begin
+  select max(ended_at) into last_time from task_attempts
+  where task_id = p_task.id and cause = 'released' and ended_at < now();
+  p_task.delayed_until := null;
+  if exists (select from task_attempts where task_id = p_task.id and coalesce(ended_at, now()) = now() and progress > 0)
+    or exists (select from tasks where parent_id = p_task.id
+      and greatest(created_at, generation_processed_at) > coalesce(last_time, '-infinity'))
+  then
+    p_task.hand_backs := 0;
+    return p_task;
+  end if;
+  p_task.hand_backs := p_task.hand_backs + 1;
+  if p_task.hand_backs > 1 then
+    p_task.gate := 'delayed';
+    p_task.delayed_until := clock_timestamp() + hand_back_delay(p_task.hand_backs);
+  end if;
+  if p_task.hand_backs > 1 or p_task.task_type like '%orchestrator%' then
+    p_task.vtime := next_place(p_task.pool, p_task.priority, p_task.project_id);
+  end if;
+  return p_task;
+end $$;
+select grant_to_service('handed_back(tasks)');
+
+-- Ends the delays that are over, in one pool or (null) in all. What another transaction has locked waits for the next
+-- call, so that no caller waits here. Answers the ids.
+create or replace function open_delayed_tasks(p_pool text, p_most integer default 100) returns uuid[]
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  due record;
+  gated boolean;
+  ended uuid[] := '{}';
+begin
+  for due in
+    select id, project_id from tasks
+    where status = 'Queued' and gate = 'delayed' and delayed_until <= clock_timestamp() and pool = coalesce(p_pool, pool)
+    order by delayed_until limit p_most for no key update skip locked
+  loop
+    gated := project_is_gated(due.project_id);
+    if gated then
+      perform from projects where id = due.project_id for no key update skip locked;
+      continue when not found;
+    end if;
+    update tasks set gate = case when gated then 'held' else 'open' end, delayed_until = null where id = due.id;
+    if gated then
+      perform open_held_tasks(due.project_id);
+    end if;
+    ended := ended || due.id;
+  end loop;
+  return ended;
+end $$;
+select grant_to_service('open_delayed_tasks(text, integer)');
