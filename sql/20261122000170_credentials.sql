@@ -52,6 +52,16 @@ begin
 end $$;
 select grant_to_service('request_user()');
 
+-- The living worker whose token this request carries; null: none.
+create or replace function request_worker() returns text
+language sql stable security definer set search_path = public, pg_temp as $$
+  select id from workers
+  where token_hash = encode(sha256(convert_to(
+      nullif(current_setting('request.headers', true), '')::jsonb ->> 'x-worker-token', 'utf8')), 'hex')
+    and status in ('spawning', 'active', 'terminating') and gone_at is null and token_expires_at > now()
+$$;
+select grant_to_service('request_worker()');
+
 -- Refuses the call unless the caller is the service role, the database's owner, this worker with a valid token, or the
 -- user who owns this machine.
 create or replace function require_worker(p_worker_id text) returns void

@@ -132,6 +132,10 @@ export function chooseSeed(seed: number, leaseToken: string): number {
 }
 
 function complaint(field: string, value: unknown): string {
+  // A longer integer was rounded when it was read, so it is not shown.
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    return `params.${field}: expected a number from ${Number.MIN_SAFE_INTEGER} to ${Number.MAX_SAFE_INTEGER}, got a longer one`;
+  }
   return `params.${field}: expected ${EXPECTED[field as keyof typeof shape]}, got ${quote(value)}`;
 }
 

@@ -39,6 +39,27 @@ describe("the tasks API", () => {
     expect((await api.ask("GET", "/api/tasks?status=Queued", ann[kind])).body.tasks).toEqual([]);
   });
 
+  it("refuses a number that would be rounded, and shows one of a result with all its digits, as a text", async () => {
+    const body = '{"task_type":"generate_video","params":{"prompt":"a","seed":9007199254740993}}';
+    expect(await api.ask("POST", "/api/tasks", ann.token, body)).toMatchObject({
+      status: 400,
+      body: {
+        error: {
+          code: "invalid_request",
+          field: "params",
+          message: expect.stringMatching(/^params\.seed: .*9007199254740991/),
+        },
+      },
+    });
+    const id = await create(ann, { params: { prompt: "a", seed: Number.MAX_SAFE_INTEGER } });
+    const result = '{"seed": 9223372036854775807, "parts": [{"seed": 5}, 18446744073709551615]}';
+    await api.queue.rows("update tasks set status = 'Complete', result_data = $2 where id = $1", [id, result]);
+    expect((await api.ask("GET", `/api/tasks/${id}`, ann.token)).body).toMatchObject({
+      params: { seed: Number.MAX_SAFE_INTEGER },
+      result_data: { seed: "9223372036854775807", parts: [{ seed: 5 }, "18446744073709551615"] },
+    });
+  });
+
   it("is the same under /functions/v1/tasks, and gives the service key every project", async () => {
     const id = await create(ann);
     for (const path of [`/functions/v1/tasks/${id}`, `/api/tasks/${id}`]) {

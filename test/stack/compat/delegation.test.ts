@@ -110,6 +110,17 @@ describe("an orchestrator's task whose sub-tasks run", () => {
     expect(await delegate(lease)).toBe("lease_lost");
   });
 
+  it("fails a sub-task that depends on it, because each would wait for the other", async () => {
+    const { parent, lease } = await orchestrate(0);
+    const [child] = await children(parent, 1, { dependant_on: parent });
+    await delegate(lease);
+    expect(await queue.task(child!)).toMatchObject({
+      status: "Failed",
+      error_message: expect.stringContaining(parent),
+    });
+    expect(await queue.task(parent)).toMatchObject({ status: "Failed" });
+  });
+
   it("is completed once when its last two sub-tasks end at the same time", async () => {
     const { parent, lease } = await orchestrate(2);
     await delegate(lease);

@@ -36,6 +36,39 @@ describe("a write to the tables with the service role's key", () => {
   const worker = (id: string) => queue.one<Record<string, unknown>>("select * from workers where id = $1", [id]);
 
   describe("to a task", () => {
+    it("that deletes it, or changes what it waits for, is followed, and refused where tasks would wait for each other", async () => {
+      const first = await queue.addTask(pool);
+      const second = await queue.addTask(pool, { dependant_on: first });
+      expect(await patch("tasks", first, { dependant_on: second })).toMatch(
+        new RegExp(`^PT400: dependant_on: .*${first} waits for ${second}`),
+      );
+      const both = await service.from("tasks").update({ dependant_on: first }).in("id", [first, second]);
+      expect(both).toMatchObject({
+        status: 400,
+        error: { message: `dependant_on: task ${first} would wait for itself` },
+      });
+      expect(await patch("tasks", second, { dependant_on: null })).toBeNull();
+      expect(await queue.task(second)).toMatchObject({ gate: "open" });
+      expect(await patch("tasks", second, { dependant_on: first })).toBeNull();
+      expect((await service.from("tasks").delete().eq("id", first)).error).toBeNull();
+      expect(await queue.task(second)).toMatchObject({ status: "Failed", dependant_on: null });
+      const attempts = await running();
+      const lease = await service.from("task_attempts").delete().eq("task_id", attempts.task_id);
+      expect(lease).toMatchObject({ status: 409, error: { code: "PT409" } });
+      await queue.release(attempts);
+      await patch("tasks", attempts.task_id, { status: "Cancelled" });
+    });
+
+    it("with a number that programs would round is refused by its name and the true limit", async () => {
+      const limit = /^PT400: params\.seed: numbers from -9007199254740991 to 9007199254740991 are expected/;
+      const id = await queue.addTask(pool, { params: { seed: Number.MAX_SAFE_INTEGER, note: "9007199254740993" } });
+      const rounded = await service.from("tasks").insert({ task_type: "vace", pool, params: { seed: 2 ** 53 } });
+      expect(`${rounded.error?.code}: ${rounded.error?.message}`).toMatch(limit);
+      expect(await patch("tasks", id, { params: { prompt: "a", seed: -(2 ** 60) } })).toMatch(limit);
+      await expect(queue.addTask(pool, { params: '{"a": [{"b": 9007199254740992}]}' })).rejects.toThrow(/^params\.a: /);
+      expect(await patch("tasks", id, { status: "Cancelled" })).toBeNull();
+    });
+
     it("that completes it ends its lease, with any name of the status", async () => {
       const lease = await running();
       const url = "https://elsewhere.example/v.mp4";

@@ -294,6 +294,8 @@ describe("a worker of the old protocol, with the service role's key", () => {
     await expect(rpc("func_claim_available_task", { worker_id_param: other }, own)).rejects.toThrow(/^PT401/);
     await expect(rpc("func_mark_task_complete", { p_task_id: foreign.id }, own)).rejects.toThrow(/^PT401/);
     await expect(rpc("func_update_worker_heartbeat", { worker_id_param: "new-1" }, own)).rejects.toThrow(/^PT401/);
+    // Its task was deleted: that is no fault of its token.
+    await expect(rpc("func_mark_task_complete", { p_task_id: NOWHERE }, own)).rejects.toThrow(/^PT404: p_task_id/);
     const task = await queue.addTask(pool);
     expect(await rpc("func_claim_available_task", { worker_id_param: mine }, own)).toMatchObject([{ id: task }]);
     const elsewhere = { p_task_id: task, p_result: { video_url: "https://elsewhere.example/v.mp4" } };

@@ -113,6 +113,26 @@ describe("the edge functions as workers of the incumbent call them", () => {
     });
   });
 
+  it("delay an orchestrator task without sub-tasks that its worker claims again and again, and give it other work", async () => {
+    const parent = await api.queue.addTask(pool, { project_id: ann.project, task_type: "travel_orchestrator" });
+    const other = await api.queue.addTask(pool, { project_id: ann.project });
+    const claims: (string | undefined)[] = [];
+    for (let round = 0; round < 4; round += 1) {
+      const claim = await api.call("claim-next-task", service, { worker_id: worker, run_type: "gpu" });
+      const id = claim.body?.task_id as string | undefined;
+      claims.push(id);
+      if (id === parent) {
+        const progress = { task_id: id, status: "In Progress", output_location: "nothing to do yet" };
+        await api.call("update-task-status", service, progress);
+      } else if (id !== undefined) {
+        await api.queue.rows("update tasks set status = 'Complete' where id = $1", [id]);
+      }
+    }
+    expect(claims).toEqual([parent, other, parent, undefined]);
+    expect(await api.queue.task(parent)).toMatchObject({ status: "Queued", gate: "delayed", hand_backs: 2 });
+    await api.queue.rows("update tasks set status = 'Cancelled' where id = $1", [parent]);
+  });
+
   it("let an orchestrator task create its sub-tasks, wait for them without a worker, and end with the last of them", async () => {
     await api.queue.addTask(pool, { project_id: ann.project, task_type: "travel_orchestrator" });
     const parent = await api.queue.lease(worker);

@@ -2,8 +2,6 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openQueue, type Queue, type Session } from "../../kit/queue.ts";
 
-/* oxlint-disable max-lines-per-function -- each case is short */
-
 describe("a change of what a queued task waits for", () => {
   let queue: Queue;
   let pool: string;
@@ -69,11 +67,23 @@ describe("a change of what a queued task waits for", () => {
     const [runs, ends, waits] = await queue.addTasks(pool, 3);
     expect((await queue.lease(await queue.newWorker(pool))).task_id).toBe(runs);
     await queue.rows("update tasks set status = 'Cancelled' where id = $1", [ends]);
-    await expect(change(runs!, waits!)).rejects.toMatchObject({ code: "PT409", message: expect.stringContaining("In Progress") });
-    await expect(change(ends!, waits!)).rejects.toMatchObject({ code: "PT409", message: expect.stringContaining("Cancelled") });
-    await expect(change(waits!, ends!)).rejects.toMatchObject({ code: "PT409", message: expect.stringContaining(ends!) });
+    await expect(change(runs!, waits!)).rejects.toMatchObject({
+      code: "PT409",
+      message: expect.stringContaining("In Progress"),
+    });
+    await expect(change(ends!, waits!)).rejects.toMatchObject({
+      code: "PT409",
+      message: expect.stringContaining("Cancelled"),
+    });
+    await expect(change(waits!, ends!)).rejects.toMatchObject({
+      code: "PT409",
+      message: expect.stringContaining(ends!),
+    });
     const missing = randomUUID();
-    await expect(change(waits!, missing)).rejects.toMatchObject({ code: "PT400", message: expect.stringContaining(missing) });
+    await expect(change(waits!, missing)).rejects.toMatchObject({
+      code: "PT400",
+      message: expect.stringContaining(missing),
+    });
     expect(await queue.task(waits!)).toMatchObject({ status: "Queued", gate: "open" });
   });
 
@@ -90,7 +100,8 @@ describe("a change of what a queued task waits for", () => {
       [first, second, third],
     );
     expect([await gate(first), await gate(second), await gate(third)]).toEqual(["blocked", "blocked", "open"]);
-    const swap = "update tasks set dependant_on = case id when $1 then $2 else $1 end::uuid where id = any (array[$1, $2]::uuid[])";
+    const swap =
+      "update tasks set dependant_on = case id when $1 then $2 else $1 end::uuid where id = any (array[$1, $2]::uuid[])";
     const [a, b] = await queue.addTasks(pool, 2);
     await expect(queue.rows(swap, [a, b])).rejects.toMatchObject(circle(a, b));
   });
@@ -104,8 +115,18 @@ describe("a change of what a queued task waits for", () => {
         [pool, rows.map(([id]) => id), rows.map(([, before]) => before)],
       );
     await expect(insert([[a, a]])).rejects.toMatchObject(circle(a));
-    await expect(insert([[a, b], [b, c], [c, a]])).rejects.toMatchObject(circle(a, b, c));
-    await insert([[a, b], [b, c], [c, null]]);
+    await expect(
+      insert([
+        [a, b],
+        [b, c],
+        [c, a],
+      ]),
+    ).rejects.toMatchObject(circle(a, b, c));
+    await insert([
+      [a, b],
+      [b, c],
+      [c, null],
+    ]);
     expect([await gate(a), await gate(b), await gate(c)]).toEqual(["blocked", "blocked", "open"]);
   });
 
@@ -153,7 +174,8 @@ describe("a change of what a queued task waits for", () => {
     const full = await queue.newProject({ max_running: 1 });
     const free = await queue.newProject();
     const [first, second] = await queue.addTasks(pool, 2, { project_id: full });
-    const move = (id: string, project: string) => queue.rows("update tasks set project_id = $2 where id = $1", [id, project]);
+    const move = (id: string, project: string) =>
+      queue.rows("update tasks set project_id = $2 where id = $1", [id, project]);
     await move(first!, free);
     expect([await gate(first!), await gate(second!)]).toEqual(["open", "open"]);
     await move(first!, full);

@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { leaseArgs, openQueue, type Queue } from "../../kit/queue.ts";
 
-/* oxlint-disable max-lines-per-function -- each case is short */
-
 describe("deleting rows", () => {
   let queue: Queue;
   let pool: string;
@@ -125,7 +123,10 @@ describe("deleting rows", () => {
   it("keeps a task whose result an unfinished task still uses, and names that one", async () => {
     const old = await queue.addTask(pool, { status: "Complete" });
     const user = await queue.addTask(pool, { dependant_on: old });
-    const refusal = { code: "PT409", message: expect.stringContaining(`task ${user}, which is Queued, uses its result`) };
+    const refusal = {
+      code: "PT409",
+      message: expect.stringContaining(`task ${user}, which is Queued, uses its result`),
+    };
     await expect(remove(old)).rejects.toMatchObject(refusal);
     await remove(old, user);
   });

@@ -25,10 +25,11 @@ describe("the repair of tasks", () => {
     await session.end();
   };
   const running = (id: string, worker: string | null, age = "1 hour") =>
-    unseen(
-      `update tasks set status = 'In Progress', worker_id = $2, updated_at = now() - $3::interval where id = $1`,
-      [id, worker, age],
-    );
+    unseen(`update tasks set status = 'In Progress', worker_id = $2, updated_at = now() - $3::interval where id = $1`, [
+      id,
+      worker,
+      age,
+    ]);
   const mended = (id: string) =>
     queue.rows("select reason from pool_events where kind = 'task.repaired' and task_id = $1", [id]);
 
@@ -74,9 +75,15 @@ describe("the repair of tasks", () => {
     await running(parent!, null);
     await running(over!, null);
     await unseen("update tasks set delegated_at = now() where id = $1", [over]);
-    await unseen("update tasks set status = 'Complete', output_location = 'https://files.example/v.mp4' where id = $1", [done]);
+    await unseen(
+      "update tasks set status = 'Complete', output_location = 'https://files.example/v.mp4' where id = $1",
+      [done],
+    );
     expect(await repair()).toEqual({ ...NOTHING, delegated: [parent], parents_ended: [over] });
-    expect(await queue.task(over!)).toMatchObject({ status: "Complete", output_location: "https://files.example/v.mp4" });
+    expect(await queue.task(over!)).toMatchObject({
+      status: "Complete",
+      output_location: "https://files.example/v.mp4",
+    });
     await unseen("delete from tasks where id = $1", [child]);
     expect(await repair()).toEqual({ ...NOTHING, parents_ended: [parent] });
     expect(await queue.task(parent!)).toMatchObject({ status: "Failed" });
@@ -101,7 +108,10 @@ describe("the repair of tasks", () => {
     await unseen("update tasks set dependant_on = $2 where id = $1", [fails, failed]);
     await unseen("update tasks set dependant_on = id where id = $1", [itself]);
     await unseen("update tasks set dependant_on = null where id = $1", [none]);
-    await unseen("update tasks set status = case id when $1 then 'Complete' else 'Failed' end where id in ($1, $2)", [done, failed]);
+    await unseen("update tasks set status = case id when $1 then 'Complete' else 'Failed' end where id in ($1, $2)", [
+      done,
+      failed,
+    ]);
     const one = await repair({ p_limit: 1 });
     expect([...one.opened, ...one.failed]).toHaveLength(1);
     const rest = await repair();

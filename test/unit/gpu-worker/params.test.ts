@@ -46,6 +46,7 @@ describe("video params", () => {
     [{ frames: "24" }, 'params.frames: expected an integer between 1 and 1000, got "24"'],
     [{ fps: 121 }, "params.fps: expected a number between 1 and 120, got 121"],
     [{ seed: 1.5 }, "params.seed: expected an integer, -1 (random) or greater, got 1.5"],
+    [{ seed: 2 ** 60 }, "params.seed: expected a number from -9007199254740991 to 9007199254740991, got a longer one"],
     [{ lora_weights: [1] }, "params.lora_weights: expected a list of texts, got [1]"],
     [
       { resolution: "640×480" },
