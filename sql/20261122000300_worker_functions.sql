@@ -29,23 +29,21 @@ begin
 end $$;
 select grant_to_service('open_claim(text)');
 
--- The task that a worker gets again because it holds it already; null: none. A worker that claims while it holds an
--- orchestrator task without sub-tasks has handed that task back. The caller has locked the worker's row.
-create or replace function resume_claim(p_worker_id text) returns jsonb
+-- What a worker gets that claims while it holds this task: the same task again. But a worker that claims while it holds an
+-- orchestrator task without sub-tasks has handed that task back, and gets null here. The caller has locked its row.
+create or replace function resume_claim(p_held jsonb) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  claimed jsonb := open_claim(p_worker_id);
 begin
-  if claimed ->> 'task_type' like '%orchestrator%' and not exists (
-    select from tasks where parent_id = (claimed ->> 'task_id')::uuid)
+  if p_held ->> 'task_type' like '%orchestrator%' and not exists (
+    select from tasks where parent_id = (p_held ->> 'task_id')::uuid)
   then
-    perform close_attempt((claimed ->> 'task_id')::uuid, (claimed ->> 'attempt')::integer, 'released',
+    perform close_attempt((p_held ->> 'task_id')::uuid, (p_held ->> 'attempt')::integer, 'released',
       'its worker claimed again before it had created a sub-task', p_handed_back => true);
     return null;
   end if;
-  return claimed;
+  return p_held;
 end $$;
-select grant_to_service('resume_claim(text)');
+select grant_to_service('resume_claim(jsonb)');
 
 -- Gives a queued task to this worker. The caller has locked both rows, and the worker holds no other task.
 create or replace function lease_task(p_task_id uuid, p_worker_id text) returns jsonb
@@ -97,7 +95,10 @@ begin
   -- Locked to the end of the transaction. So a drain, which locks FOR UPDATE, comes before this claim or sees it, and a
   -- second claim of this worker finds the lease of the first one.
   select status, pool into worker_status, worker_pool from workers where id = p_worker_id for no key update;
-  claimed := case worker_status when 'active' then resume_claim(p_worker_id) else open_claim(p_worker_id) end;
+  claimed := open_claim(p_worker_id);
+  if claimed is not null and worker_status = 'active' then
+    claimed := resume_claim(claimed);
+  end if;
   if claimed is null and worker_status = 'active' then
     claimed := lease_next(worker_pool, p_worker_id);
   end if;

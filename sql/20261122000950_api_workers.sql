@@ -95,7 +95,10 @@ begin
   end if;
   select * into machine from workers where id = machine_id for no key update;
   update workers set last_heartbeat = now() where id = machine.id;
-  claimed := case machine.status when 'active' then resume_claim(machine.id) else open_claim(machine.id) end;
+  claimed := open_claim(machine.id);
+  if claimed is not null and machine.status = 'active' then
+    claimed := resume_claim(claimed);
+  end if;
   if claimed is null and machine.status = 'active' then
     for own in select id from projects where user_id = caller_user order by id loop
       select id into next_id from tasks

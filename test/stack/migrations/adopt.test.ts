@@ -107,6 +107,29 @@ describe("migrating the incumbent orchestrator's tables", () => {
     },
   );
 
+  it("reads a list of one task in dependant_on as that task, and fails tasks that wait for each other", async () => {
+    const { url, rows } = await databaseWith(incumbentSchema("text"));
+    await rows("alter table tasks drop constraint tasks_dependant_on_fkey");
+    await rows(`alter table tasks alter column dependant_on type uuid[]
+      using case when dependant_on is null then '{}' else array[dependant_on] end`);
+    const circle = ["44444444-0000-0000-0000-000000000001", "44444444-0000-0000-0000-000000000002"];
+    await rows(
+      `insert into tasks (id, task_type, params, project_id, dependant_on)
+       select id, 'vace', '{}', '22222222-0000-0000-0000-000000000001', array[other]
+       from (values ($1::uuid, $2::uuid), ($2, $1)) as c (id, other)`,
+      circle,
+    );
+    await migrate(url);
+    const state = async (id: string) =>
+      (await rows("select status, gate, dependant_on from tasks where id = $1", [id]))[0];
+    expect(await state(task(5))).toEqual({ status: "Queued", gate: "open", dependant_on: null });
+    expect(await state(task(6))).toEqual({ status: "Queued", gate: "blocked", dependant_on: task(2) });
+    expect([await state(circle[0]!), await state(circle[1]!)]).toMatchObject([
+      { status: "Failed" },
+      { status: "Failed" },
+    ]);
+  });
+
   it.each(["text", "enum"] as const)(
     "lets a running orchestrator task wait for the sub-tasks that it has written, with a status of type %s",
     async (kind) => {
