@@ -59,59 +59,35 @@ export interface Schema {
           },
         ];
       };
-      no_funds: {
-        Row: {
-          account: string;
-          since: string;
-          tried_at: string;
-        };
-        Insert: {
-          account?: string | undefined;
-          since?: string | undefined;
-          tried_at?: string | undefined;
-        };
-        Update: {
-          account?: string | undefined;
-          since?: string | undefined;
-          tried_at?: string | undefined;
-        };
-        Relationships: [];
-      };
       notification_endpoints: {
         Row: {
           created_at: string;
           enabled: boolean;
-          format: string;
           id: string;
           kinds: string[];
           pool: string | null;
           project_id: string | null;
           secret: string;
-          setting: string | null;
           url: string;
         };
         Insert: {
           created_at?: string | undefined;
           enabled?: boolean | undefined;
-          format?: string | undefined;
           id?: string | undefined;
           kinds?: string[] | undefined;
           pool?: string | null | undefined;
           project_id?: string | null | undefined;
           secret?: string | undefined;
-          setting?: string | null | undefined;
           url: string;
         };
         Update: {
           created_at?: string | undefined;
           enabled?: boolean | undefined;
-          format?: string | undefined;
           id?: string | undefined;
           kinds?: string[] | undefined;
           pool?: string | null | undefined;
           project_id?: string | null | undefined;
           secret?: string | undefined;
-          setting?: string | null | undefined;
           url?: string | undefined;
         };
         Relationships: [
@@ -423,6 +399,7 @@ export interface Schema {
         Row: {
           attempts: number;
           created_at: string;
+          delayed_until: string | null;
           delegated_at: string | null;
           dependant_on: string | null;
           error_details: string | null;
@@ -431,6 +408,7 @@ export interface Schema {
           generation_created: boolean;
           generation_processed_at: string | null;
           generation_started_at: string | null;
+          hand_backs: number;
           id: string;
           output_location: string | null;
           params: Json;
@@ -448,6 +426,7 @@ export interface Schema {
         Insert: {
           attempts?: number | undefined;
           created_at?: string | undefined;
+          delayed_until?: string | null | undefined;
           delegated_at?: string | null | undefined;
           dependant_on?: string | null | undefined;
           error_details?: string | null | undefined;
@@ -456,6 +435,7 @@ export interface Schema {
           generation_created?: boolean | undefined;
           generation_processed_at?: string | null | undefined;
           generation_started_at?: string | null | undefined;
+          hand_backs?: number | undefined;
           id?: string | undefined;
           output_location?: string | null | undefined;
           params?: JsonInput | undefined;
@@ -473,6 +453,7 @@ export interface Schema {
         Update: {
           attempts?: number | undefined;
           created_at?: string | undefined;
+          delayed_until?: string | null | undefined;
           delegated_at?: string | null | undefined;
           dependant_on?: string | null | undefined;
           error_details?: string | null | undefined;
@@ -481,6 +462,7 @@ export interface Schema {
           generation_created?: boolean | undefined;
           generation_processed_at?: string | null | undefined;
           generation_started_at?: string | null | undefined;
+          hand_backs?: number | undefined;
           id?: string | undefined;
           output_location?: string | null | undefined;
           params?: JsonInput | undefined;
@@ -499,13 +481,6 @@ export interface Schema {
           {
             foreignKeyName: "tasks_dependant_on_fkey";
             columns: ["dependant_on"];
-            isOneToOne: false;
-            referencedRelation: "tasks";
-            referencedColumns: ["id"];
-          },
-          {
-            foreignKeyName: "tasks_parent_id_fkey";
-            columns: ["parent_id"];
             isOneToOne: false;
             referencedRelation: "tasks";
             referencedColumns: ["id"];
@@ -789,6 +764,7 @@ export interface Schema {
         Row: {
           blocked: number | null;
           claimable: number | null;
+          delayed: number | null;
           delegated: number | null;
           held: number | null;
           longest_running_sec: number | null;
@@ -1008,6 +984,14 @@ export interface Schema {
         };
         Returns: Json;
       };
+      cancel_sub_tasks: {
+        Args: {
+          p_parent: string | null;
+          p_project: string | null;
+          p_how: string | null;
+        };
+        Returns: undefined;
+      };
       claim_task: {
         Args: {
           p_worker_id: string | null;
@@ -1028,6 +1012,7 @@ export interface Schema {
           p_cause: string | null;
           p_error: string | null;
           p_permanent?: boolean | null;
+          p_handed_back?: boolean | null;
         };
         Returns: string;
       };
@@ -1064,6 +1049,18 @@ export interface Schema {
           p_reason: string | null;
           p_only_idle: boolean | null;
           p_until_task_ends?: boolean | null;
+        };
+        Returns: Json;
+      };
+      end_waiting_parents: {
+        Args: {
+          p_most: number | null;
+        };
+        Returns: string[];
+      };
+      exact_numbers: {
+        Args: {
+          p_value: JsonInput | null;
         };
         Returns: Json;
       };
@@ -1201,6 +1198,8 @@ export interface Schema {
           parent_id: string;
           delegated_at: string;
           error_details: string;
+          hand_backs: number;
+          delayed_until: string;
           task_data: Json;
         }[];
       };
@@ -1257,6 +1256,18 @@ export interface Schema {
         Args: Record<string, JsonInput>;
         Returns: Json;
       };
+      hand_back_delay: {
+        Args: {
+          p_hand_backs: number | null;
+        };
+        Returns: string;
+      };
+      has_long_number: {
+        Args: {
+          p_value: JsonInput | null;
+        };
+        Returns: boolean;
+      };
       is_own_object: {
         Args: {
           p_task_id: string | null;
@@ -1312,16 +1323,18 @@ export interface Schema {
         };
         Returns: string;
       };
-      note_funds: {
+      next_place: {
         Args: {
-          p_posted_at: string | null;
+          p_pool: string | null;
+          p_priority: number | null;
+          p_project: string | null;
         };
-        Returns: undefined;
+        Returns: number;
       };
-      note_no_funds: {
+      note_repairs: {
         Args: {
-          p_worker_id: string | null;
-          p_reason: string | null;
+          p_task_ids: string[] | null;
+          p_repair: string | null;
         };
         Returns: undefined;
       };
@@ -1362,11 +1375,25 @@ export interface Schema {
         };
         Returns: Json;
       };
+      open_delayed_tasks: {
+        Args: {
+          p_pool: string | null;
+          p_most?: number | null;
+        };
+        Returns: string[];
+      };
+      open_forgotten_tasks: {
+        Args: {
+          p_most: number | null;
+        };
+        Returns: string[];
+      };
       open_held_tasks: {
         Args: {
           p_project: string | null;
+          p_most?: number | null;
         };
-        Returns: undefined;
+        Returns: string[];
       };
       open_lease: {
         Args: {
@@ -1418,7 +1445,6 @@ export interface Schema {
           endpoint_id: string;
           url: string;
           secret: string;
-          format: string;
         }[];
       };
       percent_decoded: {
@@ -1523,6 +1549,13 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      refuse_circle: {
+        Args: {
+          p_task_id: string | null;
+          p_dependant_on: string | null;
+        };
+        Returns: undefined;
+      };
       refuse_deep: {
         Args: {
           p_column: string | null;
@@ -1547,10 +1580,26 @@ export interface Schema {
         };
         Returns: Json;
       };
+      release_unleased_tasks: {
+        Args: {
+          p_most: number | null;
+        };
+        Returns: {
+          released: string[];
+          delegated: string[];
+        };
+      };
       remove_external_worker: {
         Args: {
           p_worker_id: string | null;
           p_reason: string | null;
+        };
+        Returns: Json;
+      };
+      repair_tasks: {
+        Args: {
+          p_limit?: number | null;
+          p_dry_run?: boolean | null;
         };
         Returns: Json;
       };
@@ -1566,6 +1615,17 @@ export interface Schema {
       request_user: {
         Args: Record<PropertyKey, never>;
         Returns: string;
+      };
+      request_worker: {
+        Args: Record<PropertyKey, never>;
+        Returns: string;
+      };
+      require_exact_numbers: {
+        Args: {
+          p_field: string | null;
+          p_value: JsonInput | null;
+        };
+        Returns: undefined;
       };
       require_known_worker: {
         Args: {
@@ -1610,16 +1670,14 @@ export interface Schema {
           p_instance_type: string | null;
           p_max_hourly_usd?: number | null;
           p_daily_usd?: number | null;
-          p_no_funds_probe_min?: number | null;
         };
         Returns: Json;
       };
-      set_alert_webhook: {
+      resume_claim: {
         Args: {
-          p_url: string | null;
-          p_format: string | null;
+          p_held: JsonInput | null;
         };
-        Returns: undefined;
+        Returns: Json;
       };
       settle_alerts: {
         Args: {
@@ -1629,11 +1687,27 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      settle_dependants: {
+        Args: {
+          p_task_id: string | null;
+          p_how: string | null;
+        };
+        Returns: undefined;
+      };
       settle_parent: {
         Args: {
           p_parent: string | null;
         };
         Returns: undefined;
+      };
+      settle_waiting_tasks: {
+        Args: {
+          p_most: number | null;
+        };
+        Returns: {
+          opened: string[];
+          failed: string[];
+        };
       };
       storable_lines: {
         Args: {
@@ -1680,14 +1754,12 @@ export interface Schema {
           p_token_hash: string | null;
           p_lifetime_sec: number | null;
         };
-        Returns: string;
+        Returns: boolean;
       };
       worker_boot_stage: {
         Args: {
           p_worker_id: string | null;
           p_stage: string | null;
-          p_began_at?: string | null;
-          p_within_sec?: number | null;
         };
         Returns: undefined;
       };
@@ -1698,18 +1770,11 @@ export interface Schema {
         };
         Returns: undefined;
       };
-      worker_delete_failing: {
-        Args: {
-          p_worker_id: string | null;
-          p_message: string | null;
-        };
-        Returns: undefined;
-      };
       worker_deleted: {
         Args: {
           p_worker_id: string | null;
         };
-        Returns: number;
+        Returns: undefined;
       };
       worker_gone: {
         Args: {
