@@ -59,35 +59,59 @@ export interface Schema {
           },
         ];
       };
+      no_funds: {
+        Row: {
+          account: string;
+          since: string;
+          tried_at: string;
+        };
+        Insert: {
+          account?: string | undefined;
+          since?: string | undefined;
+          tried_at?: string | undefined;
+        };
+        Update: {
+          account?: string | undefined;
+          since?: string | undefined;
+          tried_at?: string | undefined;
+        };
+        Relationships: [];
+      };
       notification_endpoints: {
         Row: {
           created_at: string;
           enabled: boolean;
+          format: string;
           id: string;
           kinds: string[];
           pool: string | null;
           project_id: string | null;
           secret: string;
+          setting: string | null;
           url: string;
         };
         Insert: {
           created_at?: string | undefined;
           enabled?: boolean | undefined;
+          format?: string | undefined;
           id?: string | undefined;
           kinds?: string[] | undefined;
           pool?: string | null | undefined;
           project_id?: string | null | undefined;
           secret?: string | undefined;
+          setting?: string | null | undefined;
           url: string;
         };
         Update: {
           created_at?: string | undefined;
           enabled?: boolean | undefined;
+          format?: string | undefined;
           id?: string | undefined;
           kinds?: string[] | undefined;
           pool?: string | null | undefined;
           project_id?: string | null | undefined;
           secret?: string | undefined;
+          setting?: string | null | undefined;
           url?: string | undefined;
         };
         Relationships: [
@@ -1331,6 +1355,19 @@ export interface Schema {
         };
         Returns: number;
       };
+      note_funds: {
+        Args: {
+          p_posted_at: string | null;
+        };
+        Returns: undefined;
+      };
+      note_no_funds: {
+        Args: {
+          p_worker_id: string | null;
+          p_reason: string | null;
+        };
+        Returns: undefined;
+      };
       note_repairs: {
         Args: {
           p_task_ids: string[] | null;
@@ -1445,6 +1482,7 @@ export interface Schema {
           endpoint_id: string;
           url: string;
           secret: string;
+          format: string;
         }[];
       };
       percent_decoded: {
@@ -1670,6 +1708,7 @@ export interface Schema {
           p_instance_type: string | null;
           p_max_hourly_usd?: number | null;
           p_daily_usd?: number | null;
+          p_no_funds_probe_min?: number | null;
         };
         Returns: Json;
       };
@@ -1678,6 +1717,13 @@ export interface Schema {
           p_held: JsonInput | null;
         };
         Returns: Json;
+      };
+      set_alert_webhook: {
+        Args: {
+          p_url: string | null;
+          p_format: string | null;
+        };
+        Returns: undefined;
       };
       settle_alerts: {
         Args: {
@@ -1754,12 +1800,14 @@ export interface Schema {
           p_token_hash: string | null;
           p_lifetime_sec: number | null;
         };
-        Returns: boolean;
+        Returns: string;
       };
       worker_boot_stage: {
         Args: {
           p_worker_id: string | null;
           p_stage: string | null;
+          p_began_at?: string | null;
+          p_within_sec?: number | null;
         };
         Returns: undefined;
       };
@@ -1770,11 +1818,18 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      worker_delete_failing: {
+        Args: {
+          p_worker_id: string | null;
+          p_message: string | null;
+        };
+        Returns: undefined;
+      };
       worker_deleted: {
         Args: {
           p_worker_id: string | null;
         };
-        Returns: undefined;
+        Returns: number;
       };
       worker_gone: {
         Args: {
