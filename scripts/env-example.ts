@@ -17,6 +17,8 @@ const headings: Record<Listed["section"], string> = {
   budget: "Budget of the account, over all pools",
   notifications: "Notifications",
   provider: "Observation of pods",
+  janitor: "Janitor",
+  retention: "Retention",
   worker: "GPU workers",
   log: "Logging",
   localStack: "Local stack (gpu-pool dev)",

@@ -53,6 +53,7 @@ begin
   if beat and old.status = 'spawning' then
     new.status := 'active';
     new.ready_at := now();
+    new.pod_created_at := coalesce(new.pod_created_at, new.posted_at);
     new.boot_stage := 'ready';
     new.boot_stage_at := now();
     perform journal(old.pool, 'worker.ready', format('first heartbeat %s s after it was reserved, written directly',

@@ -308,6 +308,8 @@ begin
     vram_at = case when coalesce(p_vram_total_mb, p_vram_used_mb) is not null then now() else vram_at end,
     status = case when status = 'spawning' then 'active' else status end,
     ready_at = coalesce(ready_at, now()),
+    -- A pod that beats exists, although its create request may have had no answer yet: it counts in the books from now on.
+    pod_created_at = coalesce(pod_created_at, posted_at),
     boot_stage = 'ready', boot_stage_at = case when ready_at is null then now() else boot_stage_at end
   where id = p_worker_id and status in ('spawning', 'active', 'terminating') and gone_at is null
   returning * into worker;

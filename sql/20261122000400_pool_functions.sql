@@ -1,24 +1,29 @@
 -- Functions that the pool's activities call (service role only). Each function checks its conditions again in one transaction
 -- and journals the outcome.
 
+alter table pools add column if not exists should_run boolean not null default false;
+comment on column pools.should_run is
+  'Its workflow was started without an end and was not shut down: the janitor starts it again if it is lost.';
+
 -- Creates the pool's row on its first start. A given config overrides the stored one. A pool that was shut down starts
 -- as normal. Answers the living workers. The new intent version refuses reservations that an earlier run decided,
--- because no workflow would start those workers.
-create or replace function pool_open(p_pool text, p_config jsonb default '{}') returns jsonb
+-- because no workflow would start those workers. p_should_run: the janitor starts the pool again if its workflow is lost;
+-- null leaves that as it is.
+create or replace function pool_open(p_pool text, p_config jsonb default '{}', p_should_run boolean default null) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   row pools;
 begin
-  insert into pools (name, config) values (p_pool, coalesce(p_config, '{}'))
+  insert into pools (name, config, should_run) values (p_pool, coalesce(p_config, '{}'), coalesce(p_should_run, false))
   on conflict (name) do update set config = pools.config || excluded.config, updated_at = now(),
-    intent_version = pools.intent_version + 1,
+    should_run = coalesce(p_should_run, pools.should_run), intent_version = pools.intent_version + 1,
     mode = case when pools.mode = 'closing' then 'normal' else pools.mode end
   returning * into row;
   return jsonb_build_object('living', (
     select coalesce(jsonb_agg(id order by id), '[]') from workers
     where pool = p_pool and gone_at is null and origin = 'pool'));
 end $$;
-select grant_to_service('pool_open(text, jsonb)');
+select grant_to_service('pool_open(text, jsonb, boolean)');
 
 create or replace function pool_intent(p_row pools) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
@@ -67,6 +72,7 @@ begin
   select breaker into breaker_before from pools where name = p_pool for no key update;
   update pools set
     mode = coalesce(p_mode, mode),
+    should_run = should_run and coalesce(p_mode, mode) <> 'closing',
     hold = case when p_release_hold then null else coalesce(p_hold, hold) end,
     hold_until = case when p_release_hold then null
       when p_hold is not null then now() + make_interval(secs => p_hold_sec) else hold_until end,

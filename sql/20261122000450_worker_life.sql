@@ -39,7 +39,8 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   worker workers;
 begin
-  update workers set post_state = 'posted', pod_id = p_pod_id, cost_per_hr_usd = p_cost_per_hr_usd,
+  update workers set post_state = case when post_state = 'burned' then 'burned' else 'posted' end,
+    pod_id = p_pod_id, cost_per_hr_usd = p_cost_per_hr_usd,
     -- The provider's clock may differ: a pod is no older than the request for it, and none begins in the future.
     pod_created_at = least(now(), greatest(coalesce(p_created_at, posted_at, now()), posted_at)),
     boot_stage = case when ready_at is null then 'created' else boot_stage end,
@@ -256,7 +257,8 @@ begin
   update workers set
     status = case when status = 'error' then 'error' else 'terminated' end,
     gone_at = now(), token_hash = null,
-    cost_usd = case when pod_created_at is null then 0 else
+    -- A cost that is there already is that of an earlier pod.
+    cost_usd = coalesce(cost_usd, 0) + case when pod_created_at is null then 0 else
       round(cost_per_hr_usd * extract(epoch from coalesce(deleted_at, now()) - pod_created_at)::numeric / 3600, 6) end
   where id = p_worker_id and gone_at is null
   returning * into worker;

@@ -5,18 +5,22 @@ import type { JanitorActivities, NotificationActivities } from "../contract/upke
 import type { RunpodClient } from "../runpod/client.ts";
 import type { Database } from "../supabase/client.ts";
 import { alertStore } from "../supabase/alert-store.ts";
+import { janitorStore } from "../supabase/janitor-store.ts";
 import { logStore } from "../supabase/log-store.ts";
 import { outboxStore } from "../supabase/outbox-store.ts";
 import { poolStore } from "../supabase/pool-store.ts";
 import { workerStore } from "../supabase/worker-store.ts";
+import { beating } from "./beating.ts";
 import { createBulkActivities } from "./bulk.ts";
 import { withFinalRefusals } from "./final-refusals.ts";
-import { createJanitorActivities } from "./janitor.ts";
 import { createOutboxActivities } from "./outbox.ts";
 import { withReadableErrors } from "./readable-errors.ts";
 import { sharedPodList } from "./pod-list.ts";
 import { createPodActivities } from "./pods.ts";
 import { createPoolActivities } from "./pool.ts";
+import { createReconciler } from "./reconcile.ts";
+import { createPoolUpkeep } from "./bring-back-pools.ts";
+import { createRetentionActivities } from "./retention.ts";
 import { createWatchActivity } from "./watch.ts";
 import { createWorkerActivities } from "./workers.ts";
 
@@ -35,16 +39,21 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
   const pools = poolStore(database);
   const workers = workerStore(database);
   const outbox = outboxStore(database);
+  const janitor = janitorStore(database);
   const alerts = alertStore(database);
   const listPods = sharedPodList(() => runpod.listPods());
+  const reconciler = createReconciler({ config, listPods, janitor, workers, alerts, logger });
   return {
     main: withReadableErrors({
       ...withFinalRefusals(createPoolActivities({ config, pools })),
       ...createBulkActivities(),
-      ...createWatchActivity({ config, pools, workers, alerts, listPods, logger }),
+      ...createWatchActivity({ config, pools, workers, alerts, listPods, reconciler, logger }),
       // Never final: a worker workflow that failed would leave its pod.
       ...createWorkerActivities({ workers, alerts, config }),
-      ...createJanitorActivities({ logs: logStore(database), outbox }),
+      reconcileWorkers: (options) => reconciler.pass(options),
+      ...createPoolUpkeep({ config, janitor, pools, alerts, logger }),
+      repairTasks: ({ dryRun }) => beating(() => janitor.repairTasks(dryRun)),
+      ...createRetentionActivities({ config, logs: logStore(database), outbox, janitor }),
       ...createOutboxActivities({ outbox, logger }),
     }),
     provider: withReadableErrors(createPodActivities({ config, runpod, listPods, workers, logger })),

@@ -11,6 +11,7 @@ import type { Reading, ReadWorkerInBoot } from "../supabase/observation.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
 import { recordBootStages } from "./boot-stages.ts";
+import type { Reconciler } from "./reconcile.ts";
 import type { PodEvidenceBook } from "./pod-evidence.ts";
 
 /** When this process began. The settings of the Temporal worker that began last are in force. */
@@ -23,6 +24,8 @@ export interface ObserverDeps {
   readonly pools: PoolStore;
   readonly listPods: () => Promise<ListPodsOutcome>;
   readonly workers: Pick<WorkerStore, "recordBootStage">;
+  /** Left out: pods without a living row wait for the janitor. */
+  readonly reconciler?: Pick<Reconciler, "note">;
   readonly logger: Logger;
 }
 
@@ -134,8 +137,8 @@ function hasCap({ maxHourlySpendUsd, dailyBudgetUsd }: PoolSettings): boolean {
 }
 
 async function listProvider(
-  { config, listPods, workers, logger }: ObserverDeps,
-  { provider }: ObservingWatch,
+  { config, listPods, workers, reconciler, logger }: ObserverDeps,
+  { pool, provider }: ObservingWatch,
   fleet: readonly ReadWorkerInBoot[],
 ): Promise<void> {
   provider.listAt = Date.now() + config.provider.podListSec * 1000;
@@ -149,6 +152,9 @@ async function listProvider(
     }
     await recordBootStages(workers, fleet, list.pods, provider.completeListMs);
     provider.completeListMs = askedMs;
+    await reconciler?.note(pool, fleet, list).catch((error: unknown) => {
+      logger.warn({ err: error }, "pods without a living row could not be looked at; the janitor will");
+    });
   } catch (error) {
     logger.warn({ err: error }, "the provider's pods cannot be listed, or what the list shows cannot be recorded");
   }

@@ -10,13 +10,12 @@ import type { ListPodsOutcome, RefusalReason } from "../runpod/outcomes.ts";
 import { plausiblePrice } from "../runpod/plausible.ts";
 import type { Pod } from "../runpod/types.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
+import { beating } from "./beating.ts";
 import { bootStageOf } from "./boot-stages.ts";
 import { type Lesson, slowStart } from "./slow-start.ts";
 import { workerTimings } from "./worker-timings.ts";
 import { carriesMark, makeCredential, podRequest } from "./pod-request.ts";
 
-/** Longer than the interval to which heartbeats are throttled, and much shorter than their timeout in the workflow. */
-const HEARTBEAT_MS = 2_000;
 const RETRYABLE: ReadonlySet<RefusalReason> = new Set(["capacity", "rate_limited", "unreachable"]);
 /** From this attempt on an alert says that a pod cannot be removed: it may be billing. */
 const ALARM_ATTEMPT = 5;
@@ -144,6 +143,10 @@ async function removeAndLook(deps: PodDeps, id: string, podId: string | null): R
   const shown = pods.filter((pod) => pod.status !== "TERMINATED" && (pod.id === podId || isOurs(deps, pod, id)));
   for (const twin of shown.filter((pod) => pod.id !== podId)) {
     logger.warn({ worker: id, podId: twin.id }, "another pod has the name of this worker; deleting it");
+    if (podId === null) {
+      // Its cost is booked too.
+      await workers.recordPod(id, described(twin), true);
+    }
     await mustDelete(deps, id, twin.id);
   }
   const detail = shown.map((pod) => `${pod.id} ${pod.status}`).join(", ");
@@ -197,16 +200,6 @@ function isOurs({ config }: PodDeps, pod: Pod, id: string): boolean {
 /** The longest life of a worker, which needs its credential until its last task is finished. */
 function credentialLifetimeSec(timings: WorkerTimings): number {
   return timings.spawningTimeoutSec + timings.workerMaxLifetimeSec + timings.gracefulShutdownTimeoutSec;
-}
-
-/** Sends heartbeats during the work, so that this process's death is noticed in seconds and not at the work's deadline. */
-async function beating<T>(work: () => Promise<T>): Promise<T> {
-  const beat = setInterval(() => Context.current().heartbeat(), HEARTBEAT_MS);
-  try {
-    return await work();
-  } finally {
-    clearInterval(beat);
-  }
 }
 
 function described(pod: Pod): CreatedPod {

@@ -17,7 +17,7 @@ export interface PoolDeps {
 /** Activities on the pool's row: opening it, recording an operator's intent and booking new workers. */
 export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActivities, "watchPool"> {
   return {
-    async openPool(pool, given) {
+    async openPool(pool, given, lasting = false) {
       const own = checked(() => parseOwnSettings(given));
       // A start that sets neither bound must succeed, even if the environment now has MIN above MAX.
       if (own.minActiveGpus !== undefined || own.maxActiveGpus !== undefined) {
@@ -25,7 +25,7 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
         const merged = { ...before.own, ...own };
         refuseMinAboveMax(checked(() => settingsInForce(config, before.environment, merged)));
       }
-      return await pools.open(pool, own);
+      return await pools.open(pool, own, lasting);
     },
 
     async recordMessage(pool, message) {

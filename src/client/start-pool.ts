@@ -1,7 +1,8 @@
 import { loadConfig } from "../config/config.ts";
 import type { GpuPoolInput } from "../contract/inputs.ts";
-import { POOL_WORKFLOW, poolWorkflowId } from "../contract/names.ts";
-import { GPU_POOL, SEARCH_ATTRIBUTES } from "../contract/search-attributes.ts";
+import { POOL_WORKFLOW } from "../contract/names.ts";
+import { poolStart } from "../contract/pool-start.ts";
+import { SEARCH_ATTRIBUTES } from "../contract/search-attributes.ts";
 import type { Context } from "./context.ts";
 import { ClientError, EXIT } from "./errors.ts";
 
@@ -24,19 +25,12 @@ export async function startPool(
 ): Promise<StartedPool> {
   const { taskQueue } = loadConfig(context.env, { need: [] }).temporal;
   const { client, namespace, within } = await context.connections.temporal();
-  const workflowId = poolWorkflowId(pool);
-  const args: [GpuPoolInput] = [{ pool, ...input }];
+  const options = poolStart({ pool, ...input });
+  const { workflowId } = options;
   try {
     // The server refuses the start while a run is open, and so answers whether the pool ran already.
     const handle = await within(START_TIMEOUT_MS, () =>
-      client.workflow.start(POOL_WORKFLOW, {
-        workflowId,
-        taskQueue,
-        args,
-        workflowIdConflictPolicy: "FAIL",
-        staticSummary: `GPU pool ${pool}`,
-        typedSearchAttributes: [{ key: GPU_POOL, value: pool }],
-      }),
+      client.workflow.start(POOL_WORKFLOW, { ...options, taskQueue, workflowIdConflictPolicy: "FAIL" }),
     );
     return { workflowId, runId: handle.firstExecutionRunId, wasRunning: false };
   } catch (error) {

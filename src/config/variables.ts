@@ -22,6 +22,8 @@ const label = text(
 const absolutePath = text(/^\//, "an absolute path");
 const bucket = text(/^[A-Za-z0-9._-]+$/, "the name of a storage bucket: letters, digits, dots, dashes and underscores");
 const secret = { secret: true } as const;
+const hours = whole(0, 876_000);
+const days = whole(0, 36_500);
 
 /** Every setting under its place in the configuration: parsing, defaults and `.env.example` all come from here. */
 export const table = {
@@ -134,6 +136,70 @@ export const table = {
       seconds(0),
       "120",
       "Time after which a pod that no list has shown does not exist, in seconds.",
+    ),
+  },
+  janitor: {
+    maxDeletions: defaulted(
+      "JANITOR_MAX_DELETIONS",
+      whole(0, 10_000),
+      "5",
+      "Most orphaned pods and workers that the janitor ends within five minutes; above it an alert opens.",
+    ),
+    poolSilentSec: defaulted(
+      "POOL_SILENT_SEC",
+      seconds(1),
+      "300",
+      "Time without a watch after which a pool that should run is silent, in seconds.",
+    ),
+  },
+  retention: {
+    logsHours: defaulted(
+      "LOGS_RETENTION_HOURS",
+      hours,
+      "48",
+      "Age at which log lines are deleted, in hours; 0: never.",
+    ),
+    notificationsHours: defaulted(
+      "NOTIFICATIONS_RETENTION_HOURS",
+      hours,
+      "168",
+      "Time after its delivery at which a notification is deleted, in hours; 0: never.",
+    ),
+    journalDays: defaulted(
+      "JOURNAL_RETENTION_DAYS",
+      days,
+      "30",
+      "Age at which events of pool_events are deleted, in days; 0: never.",
+    ),
+    diagnosticsDays: defaulted(
+      "DIAGNOSTICS_RETENTION_DAYS",
+      days,
+      "30",
+      "Age at which diagnostics of failed workers are deleted, in days; 0: never.",
+    ),
+    alertsDays: defaulted(
+      "ALERTS_RETENTION_DAYS",
+      days,
+      "90",
+      "Time after its end at which an alert is deleted, in days; 0: never.",
+    ),
+    attemptsDays: defaulted(
+      "ATTEMPTS_RETENTION_DAYS",
+      days,
+      "90",
+      "Age at which attempts of ended tasks are deleted, in days; 0: never.",
+    ),
+    workersDays: defaulted(
+      "WORKERS_RETENTION_DAYS",
+      days,
+      "90",
+      "Time after its end at which a worker without attempts is deleted, in days; 0: never.",
+    ),
+    filesDays: defaulted(
+      "FILES_RETENTION_DAYS",
+      days,
+      "30",
+      "Age at which files of deleted tasks are deleted from SUPABASE_VIDEO_BUCKET, in days; 0: never.",
     ),
   },
   worker: {

@@ -6,7 +6,8 @@ import type { DrainOrder, Evidence, LeaseCause } from "./worker-api.ts";
 
 /** Activities on the main task queue. */
 export interface PoolActivities {
-  openPool(pool: string, config: Readonly<Record<string, unknown>>): Promise<{ living: string[] }>;
+  /** @param lasting the workflow has no end of its own, so the janitor starts it again if it is lost */
+  openPool(pool: string, config: Readonly<Record<string, unknown>>, lasting?: boolean): Promise<{ living: string[] }>;
   watchPool(pool: string, known: KnownState): Promise<Plan>;
   recordMessage(pool: string, message: Message): Promise<Intent>;
   /** Adds settings to the pool's own; null takes one away. Answers the settings now in force. */

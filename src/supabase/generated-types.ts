@@ -59,6 +59,27 @@ export interface Schema {
           },
         ];
       };
+      janitor_sightings: {
+        Row: {
+          acted_at: string | null;
+          first_seen_at: string;
+          last_seen_at: string;
+          subject: string;
+        };
+        Insert: {
+          acted_at?: string | null | undefined;
+          first_seen_at?: string | undefined;
+          last_seen_at?: string | undefined;
+          subject: string;
+        };
+        Update: {
+          acted_at?: string | null | undefined;
+          first_seen_at?: string | undefined;
+          last_seen_at?: string | undefined;
+          subject?: string | undefined;
+        };
+        Relationships: [];
+      };
       no_funds: {
         Row: {
           account: string;
@@ -225,6 +246,7 @@ export interface Schema {
           name: string;
           observed_at: string | null;
           observing_since: string | null;
+          should_run: boolean;
           updated_at: string;
           watch_id: string | null;
         };
@@ -243,6 +265,7 @@ export interface Schema {
           name: string;
           observed_at?: string | null | undefined;
           observing_since?: string | null | undefined;
+          should_run?: boolean | undefined;
           updated_at?: string | undefined;
           watch_id?: string | null | undefined;
         };
@@ -261,6 +284,7 @@ export interface Schema {
           name?: string | undefined;
           observed_at?: string | null | undefined;
           observing_since?: string | null | undefined;
+          should_run?: boolean | undefined;
           updated_at?: string | undefined;
           watch_id?: string | null | undefined;
         };
@@ -1022,6 +1046,14 @@ export interface Schema {
         };
         Returns: Json;
       };
+      clean_up_table: {
+        Args: {
+          p_table: string | null;
+          p_days: number | null;
+          p_limit?: number | null;
+        };
+        Returns: Json;
+      };
       close_alert: {
         Args: {
           p_kind: string | null;
@@ -1309,6 +1341,33 @@ export interface Schema {
         };
         Returns: boolean;
       };
+      janitor_bury: {
+        Args: {
+          p_worker_id: string | null;
+          p_pool: string | null;
+          p_subject: string | null;
+          p_pod_id: string | null;
+          p_cost_per_hr_usd: number | null;
+          p_created_at: string | null;
+          p_reason: string | null;
+          p_max: number | null;
+        };
+        Returns: string;
+      };
+      janitor_sight: {
+        Args: {
+          p_seen: string[] | null;
+          p_over: string[] | null;
+        };
+        Returns: undefined;
+      };
+      janitor_stock: {
+        Args: {
+          p_names: string[] | null;
+          p_living: boolean | null;
+        };
+        Returns: Json;
+      };
       journal: {
         Args: {
           p_pool: string | null;
@@ -1448,6 +1507,15 @@ export interface Schema {
         };
         Returns: Json;
       };
+      orphan_files: {
+        Args: {
+          p_bucket: string | null;
+          p_days: number | null;
+          p_after?: string | null;
+          p_limit?: number | null;
+        };
+        Returns: Json;
+      };
       outbox_clean: {
         Args: {
           p_retention_hours?: number | null;
@@ -1529,6 +1597,7 @@ export interface Schema {
         Args: {
           p_pool: string | null;
           p_config?: JsonInput | null;
+          p_should_run?: boolean | null;
         };
         Returns: Json;
       };

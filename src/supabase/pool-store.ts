@@ -39,7 +39,8 @@ interface PoolWatching {
 }
 
 interface PoolSteering {
-  open(pool: string, config: Settings): Promise<{ living: string[] }>;
+  /** @param lasting from now on it should run, until it is shut down; false: as before */
+  open(pool: string, config: Settings, lasting?: boolean): Promise<{ living: string[] }>;
   /** Null: the pool was never started. */
   find(pool: string): Promise<PoolRecord | null>;
   /** @throws DatabaseError of status 404 when the pool was never started */
@@ -134,8 +135,12 @@ function watching(database: Database): PoolWatching {
 
 function steering(database: Database): PoolSteering {
   return {
-    open: (pool, config) =>
-      database.call("pool_open", { p_pool: pool, p_config: config }, z.object({ living: z.array(z.string()) })),
+    open: (pool, config, lasting = false) =>
+      database.call(
+        "pool_open",
+        { p_pool: pool, p_config: config, p_should_run: lasting ? true : null },
+        z.object({ living: z.array(z.string()) }),
+      ),
     find: (pool) => find(database, pool),
     async settings(pool) {
       const found = await find(database, pool);

@@ -73,7 +73,7 @@ async function run(state: PoolState, input: GpuPoolInput): Promise<CycleSummary 
   }
 }
 
-async function open(pool: string, { config = {} }: GpuPoolInput): Promise<void> {
+async function open(pool: string, { config = {}, rounds }: GpuPoolInput): Promise<void> {
   // A start from the temporal CLI sets no search attributes.
   upsertSearchAttributes([{ key: GPU_POOL, value: pool }]);
   // An input that cannot be handed on would fail each workflow task, without end.
@@ -81,7 +81,7 @@ async function open(pool: string, { config = {} }: GpuPoolInput): Promise<void> 
   if (long !== null) {
     throw ApplicationFailure.nonRetryable(`config: ${long}`, FAILURES.invalidConfig);
   }
-  const { living } = await poolActivities.openPool(pool, config);
+  const { living } = await poolActivities.openPool(pool, config, rounds === undefined);
   await startWorkers(pool, living);
 }
 

@@ -48,7 +48,12 @@ export async function acquirePod(life: Life, row: WorkerRow, timings: WorkerTimi
         return await giveUp(life, `the provider refused its pod: ${reason}: ${detail}`);
       }
     }
-    current = (await activities.loadWorker(id)).row ?? current;
+    const { row: now } = await activities.loadWorker(id);
+    if (now === null) {
+      // Its row was deleted. The burial still looks for a pod of its name.
+      return { status: "error", podId: null };
+    }
+    current = now;
     if (result.kind === "ambiguous" && current.postState === null) {
       if (!(await backoff("the request never left; try again"))) {
         return await giveUp(life, `its create request could not be sent: ${result.detail}`);

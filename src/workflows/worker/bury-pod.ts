@@ -17,7 +17,10 @@ export async function bury(life: Life, timings: WorkerTimings): Promise<string |
   // The pod's id may have come while the task ended: read it.
   const known = life.row?.busy === true && life.row.podId === null ? null : life.row;
   const row = known ?? (await activities.loadWorker(id)).row;
-  if (row !== null && row.goneMs === null) {
+  if (row === null) {
+    // Its row was deleted: a pod of its name may exist all the same.
+    await untilGone(life, life.podId, Date.now() + timings.podSettleSec * 1000, timings);
+  } else if (row.goneMs === null) {
     if (row.postState !== null) {
       const settleMs = row.podId === null ? (row.postedMs ?? 0) + timings.podSettleSec * 1000 - row.nowMs : 0;
       await untilGone(life, row.podId, Date.now() + settleMs, timings);

@@ -1,6 +1,6 @@
 import { sleep } from "@temporalio/workflow";
 import type { GpuPoolInput, GpuWorkerInput, GpuWorkerResult } from "../../../src/contract/inputs.ts";
-import type { JanitorInput, NotificationsInput } from "../../../src/contract/upkeep.ts";
+import type { JanitorInput, JanitorResult, NotificationsInput } from "../../../src/contract/upkeep.ts";
 import * as real from "../../../src/workflows/index.ts";
 
 /** The real workflows with a change that running pools and workers do not survive: one more timer. */
@@ -20,7 +20,7 @@ export async function notifications(input: NotificationsInput): Promise<void> {
   await real.notifications(input);
 }
 
-export async function janitor(input: JanitorInput): Promise<Record<string, string>> {
+export async function janitor(input: JanitorInput): Promise<JanitorResult> {
   await sleep("1 second");
   return await real.janitor(input);
 }

@@ -22,6 +22,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   // The account's spend covers all pools, so no test may see the pods of another.
+  await queue.rows("update workers set gone_at = now() where gone_at is null");
   await queue.rows("truncate workers cascade");
   pool = await queue.newPool();
   other = await queue.newPool();

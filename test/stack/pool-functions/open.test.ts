@@ -44,6 +44,23 @@ describe("a pool's start with settings of its own", () => {
     await expect(pools.settings(pool)).rejects.toThrow(`pool ${pool} does not exist`);
   });
 
+  it("without an end of its own makes the pool one that should run, until a shutdown; its row cannot be deleted", async () => {
+    const shouldRun = async () =>
+      (await api.queue.one<{ should_run: boolean }>("select should_run from pools where name = $1", [pool])).should_run;
+    await pools.open(pool, {});
+    expect(await shouldRun()).toBe(false);
+    await pools.open(pool, {}, true);
+    expect(await shouldRun()).toBe(true);
+    await pools.open(pool, {});
+    await pools.setIntent(pool, { kind: "drain" });
+    expect(await shouldRun()).toBe(true);
+    await expect(api.queue.rows("delete from pools where name = $1", [pool])).rejects.toMatchObject({ code: "PT409" });
+    await pools.setIntent(pool, { kind: "shutdown" });
+    expect(await shouldRun()).toBe(false);
+    await pools.open(pool, {});
+    expect(await shouldRun()).toBe(false);
+  });
+
   it("is never refused for bounds that only the environment has changed", async () => {
     await open({ minActiveGpus: 5 });
     const lowered = { MAX_ACTIVE_GPUS: "4" };

@@ -140,3 +140,103 @@ describe("invariant 1: one billed pod per worker", () => {
     expect(await row(worker)).toMatchObject({ boot_stage: "ready" });
   });
 });
+
+describe("an orphan that is given to the burial", () => {
+  const bury = (worker: string, pod: string | null, max = 100) =>
+    queue.call<string>("janitor_bury", {
+      p_worker_id: worker,
+      p_pool: pool,
+      p_subject: pod ?? `workflow/${worker}`,
+      p_pod_id: pod,
+      p_cost_per_hr_usd: pod === null ? null : 3600,
+      p_created_at: null,
+      p_reason: "the test saw it",
+      p_max: max,
+    });
+  const see = (...subjects: string[]) => queue.rows("select janitor_sight($1, '{}')", [subjects]);
+  const costOf = async (worker: string) => {
+    await queue.call("worker_deleted", { p_worker_id: worker });
+    await queue.call("worker_gone", { p_worker_id: worker });
+    return await queue.one<{ cost: number | null; gone: boolean }>(
+      "select cost_usd::float8 as cost, gone_at is not null as gone from workers where id = $1",
+      [worker],
+    );
+  };
+  const endedWorker = (columns: Readonly<Record<string, unknown>>) =>
+    queue.newWorker(pool, { status: "terminated", gone_at: new Date(), cost_usd: 7, post_state: "posted", ...columns });
+
+  it("has an open row until its pod is seen gone, and the cost since it was first seen is booked", async () => {
+    const worker = await endedWorker({ pod_id: null, status: "error", post_state: "burned", cost_usd: 0 });
+    const pod = randomUUID();
+    await see(pod);
+    await queue.rows("update janitor_sightings set first_seen_at = now() - interval '10 seconds' where subject = $1", [
+      pod,
+    ]);
+    expect(await bury(worker, pod)).toBe("ordered");
+    expect(await bury(worker, pod)).toBe("living");
+    expect(await row(worker)).toMatchObject({ status: "error", post_state: "burned", pod_id: pod });
+    const [spend] = await queue.rows<{ usd: number }>("select hourly_usd::float8 as usd from account_spend($1)", [
+      pool,
+    ]);
+    expect(spend!.usd).toBeGreaterThanOrEqual(3600);
+    const { cost, gone } = await costOf(worker);
+    expect(gone).toBe(true);
+    expect(cost).toBeGreaterThanOrEqual(10);
+    expect(await queue.journalOf(worker)).toEqual(["worker.orphan", "worker.gone"]);
+  });
+
+  it("keeps the cost of an earlier pod, and counts a pod that came back once", async () => {
+    const began = {
+      pod_created_at: new Date(Date.now() - 20_000),
+      cost_per_hr_usd: 3600,
+      posted_at: new Date(Date.now() - 30_000),
+    };
+    const [twin, again] = [
+      await endedWorker({ ...began, pod_id: "first" }),
+      await endedWorker({ ...began, pod_id: "same" }),
+    ];
+    await see("second", "same");
+    expect([await bury(twin, "second"), await bury(again, "same")]).toEqual(["ordered", "ordered"]);
+    expect((await costOf(twin)).cost).toBeGreaterThanOrEqual(7);
+    const { cost } = await costOf(again);
+    expect(cost).toBeGreaterThanOrEqual(20);
+    expect(cost).toBeLessThan(27);
+  });
+
+  it("gets a row where it has none, with or without a pod", async () => {
+    for (const [pod, postState] of [
+      [randomUUID(), "posted"],
+      [null, "burned"],
+    ] as const) {
+      const worker = `${pool}-${randomUUID().slice(0, 8)}`;
+      await see(pod ?? `workflow/${worker}`);
+      expect(await bury(worker, pod)).toBe("ordered");
+      expect(await row(worker)).toMatchObject({
+        status: "error",
+        pod_id: pod,
+        post_state: postState,
+        token_hash: null,
+      });
+      const [counts] = await queue.rows(
+        "select count(*)::int as failed from workers where id = $1 and failed_at is not null",
+        [worker],
+      );
+      expect(counts).toEqual({ failed: 0 });
+    }
+  });
+
+  it("waits where the limit is used up, over all callers at once", async () => {
+    await queue.rows("update janitor_sightings set acted_at = null");
+    const workers = await Promise.all(Array.from({ length: 6 }, () => endedWorker({ pod_id: null })));
+    await see(...workers.map((worker) => `pod of ${worker}`));
+    const outcomes = await Promise.all(workers.map((worker) => bury(worker, `pod of ${worker}`, 2)));
+    expect(outcomes.filter((outcome) => outcome === "ordered")).toHaveLength(2);
+    expect(outcomes.filter((outcome) => outcome === "cap_reached")).toHaveLength(4);
+  });
+
+  it("is never an external worker", async () => {
+    const worker = await endedWorker({ origin: "external" });
+    expect(await bury(worker, randomUUID())).toBe("living");
+    expect(await row(worker)).toMatchObject({ status: "terminated" });
+  });
+});

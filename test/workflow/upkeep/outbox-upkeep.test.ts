@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { ApplicationFailure } from "@temporalio/common";
 import { Client, Connection, ScheduleOverlapPolicy } from "@temporalio/client";
 import { DefaultLogger, NativeConnection, Runtime, Worker } from "@temporalio/worker";
 import { pino } from "pino";
@@ -6,10 +7,13 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import {
   type DeliveryCounts,
   JANITOR_WORKFLOW,
+  type JanitorInput,
+  type JanitorResult,
   janitorScheduleId,
   NOTIFICATIONS_WORKFLOW,
   notificationsWorkflowId,
 } from "../../../src/contract/upkeep.ts";
+import { fakeUpkeep } from "../../kit/workflow/fake-upkeep.ts";
 import { ensureUpkeep } from "../../../src/worker/janitor-schedule.ts";
 
 const taskQueue = `upkeep-${randomBytes(4).toString("hex")}`;
@@ -19,6 +23,8 @@ describe("the workflows beside the pools", () => {
   let temporal: Client;
   const undo: (() => Promise<unknown>)[] = [];
   const cleaned = { logs: 0, outbox: 0 };
+  const compared: boolean[] = [];
+  let comparisonFails = false;
   let logsFail = false;
   let deliveries: DeliveryCounts[] = [];
   const warnings: string[] = [];
@@ -35,9 +41,17 @@ describe("the workflows beside the pools", () => {
       taskQueue,
       workflowBundle: { codePath },
       activities: {
+        ...fakeUpkeep,
         async deliverNotifications() {
           const next = deliveries.shift();
           return next ?? (await new Promise<DeliveryCounts>(() => undefined));
+        },
+        async reconcileWorkers({ dryRun }: { dryRun: boolean }) {
+          compared.push(dryRun);
+          if (comparisonFails) {
+            throw ApplicationFailure.nonRetryable("the database is away");
+          }
+          return { findings: [], leftOut: 0, unknown: ["the provider's pods: 502"], done: ["w: started"], failed: [] };
         },
         async cleanUpLogs() {
           if (logsFail) {
@@ -71,11 +85,11 @@ describe("the workflows beside the pools", () => {
     }
   });
 
-  const runJanitor = async () =>
-    await temporal.workflow.execute(JANITOR_WORKFLOW, {
+  const runJanitor = async (dryRun = false): Promise<JanitorResult> =>
+    await temporal.workflow.execute<(input: JanitorInput) => Promise<JanitorResult>>(JANITOR_WORKFLOW, {
       workflowId: `${taskQueue}/round`,
       taskQueue,
-      args: [{ taskQueue }],
+      args: [{ taskQueue, dryRun }],
     });
 
   it("are set up by any number of starts: one schedule, one sender", async () => {
@@ -105,18 +119,36 @@ describe("the workflows beside the pools", () => {
   });
 
   it("start the sender again when it was ended, and leave a running one alone", async () => {
-    expect(await runJanitor()).toMatchObject({ notifications: "running" });
+    expect((await runJanitor()).repairs).toMatchObject({ notifications: "running" });
     await temporal.workflow.getHandle(workflowId).terminate("by mistake");
-    expect(await runJanitor()).toMatchObject({ notifications: "started again" });
+    expect((await runJanitor()).repairs).toMatchObject({ notifications: "started again" });
     expect((await temporal.workflow.getHandle(workflowId).describe()).status.name).toBe("RUNNING");
   });
 
   it("go on with the other repairs when one fails, and say which", async () => {
     logsFail = true;
-    const done = await runJanitor();
+    comparisonFails = true;
+    const { repairs, workers } = await runJanitor();
     logsFail = false;
-    expect(done).toMatchObject({ outbox: "4 old notifications deleted" });
-    expect((done as { logs: string }).logs).toMatch(/^failed: /);
+    comparisonFails = false;
+    expect(repairs).toMatchObject({ outbox: "4 old notifications deleted", workers: "failed: the database is away" });
+    expect(repairs["logs"]).toBe("failed: the database is away");
+    expect(workers).toBeNull();
+  });
+
+  it("report what was compared, and change nothing in a dry run", async () => {
+    const { repairs, workers, pools } = await runJanitor();
+    expect(repairs).toMatchObject({
+      workers: "0 looked at; w: started; not known: the provider's pods: 502",
+      pools: "0 looked at",
+      tasks: "nothing to repair",
+      tables: "5 pool events",
+    });
+    expect({ workers, pools }).toMatchObject({ workers: { done: ["w: started"] }, pools: [] });
+    const before = { ...cleaned };
+    compared.length = 0;
+    expect(Object.keys((await runJanitor(true)).repairs)).toEqual(["workers", "pools", "tasks"]);
+    expect({ compared, cleaned }).toEqual({ compared: [true], cleaned: before });
   });
 
   it("add up deliveries across continue-as-new", async () => {

@@ -54,6 +54,33 @@ describe.concurrent("the life of a GPU worker", () => {
   );
 
   it(
+    "still removes its pod after its row was deleted, and looks for a whole settle time (invariant 2)",
+    withKit(
+      async (kit) => {
+        const { row, worker } = await bringUp(kit);
+        kit.rows.delete(row.id);
+        await worker.signal(workerSignals.terminate);
+        expect(await worker.result()).toEqual({ id: row.id, status: "error", reason: null });
+        expect([...kit.pods.values()]).not.toContain(row.id);
+        expect(kit.called("removePod").length).toBeGreaterThanOrEqual(2);
+        expect(kit.called("removePod")[0]).toEqual([row.id, row.podId]);
+      },
+      { podSettleSec: 0.5 },
+    ),
+  );
+
+  it(
+    "ends when its row is deleted before its pod is posted, instead of asking for ever",
+    withKit(async (kit) => {
+      const row = kit.book();
+      kit.hooks.createPod = () => void kit.rows.delete(row.id);
+      const worker = await kit.startWorker(row.id);
+      expect(await worker.result()).toMatchObject({ status: "error" });
+      expect(kit.called("createPod")).toHaveLength(1);
+    }),
+  );
+
+  it(
     "tries to remove its pod until the provider answers",
     withKit(async (kit) => {
       let failures = 2;

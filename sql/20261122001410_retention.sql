@@ -1,0 +1,95 @@
+-- What keeps tables from growing without end. The janitor calls these functions (service role only).
+
+-- The end of a worker's row: the tasks that name it. Without this index its foreign key reads every task.
+create index if not exists tasks_worker on tasks (worker_id) where worker_id is not null;
+-- Retention of attempts. The index is tiny, and an attempt does not change its start.
+create index if not exists task_attempts_age on task_attempts using brin (started_at);
+
+-- Deletes rows that are older than p_days, at most p_limit a call, so that it ends within any statement timeout. Call
+-- it again while it answers "more". Tables: pool_events, worker_diagnostics, alerts (closed ones), task_attempts (of
+-- ended tasks), workers (whose pods are gone). Of each pool the last worker of known price stays, because budgets need
+-- that price.
+create or replace function clean_up_table(p_table text, p_days integer, p_limit integer default 2000) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  cutoff timestamptz := now() - make_interval(days => p_days);
+  old_workers text[];
+  gone integer;
+begin
+  if p_days is null or p_days < 1 then
+    perform refuse_argument('p_days', format('expected at least 1, got %s', coalesce(p_days::text, 'nothing')),
+      'The budget of the day and the rules of the last hours need these rows.');
+  end if;
+  case p_table
+    -- Ids follow the time, so the oldest rows are found without another index.
+    when 'pool_events' then
+      delete from pool_events where id in (
+        select id from (select id, at from pool_events order by id limit p_limit) as oldest where at < cutoff);
+    when 'worker_diagnostics' then
+      delete from worker_diagnostics where id in (
+        select id from (select id, collected_at from worker_diagnostics order by id limit p_limit) as oldest
+        where collected_at < cutoff);
+    when 'alerts' then
+      delete from alerts where id in (select id from alerts where closed_at < cutoff order by id limit p_limit);
+    when 'task_attempts' then
+      delete from task_attempts where (task_id, attempt) in (
+        select a.task_id, a.attempt from task_attempts a join tasks t on t.id = a.task_id
+        where a.started_at < cutoff and a.ended_at < cutoff and t.status in ('Complete', 'Failed', 'Cancelled')
+          and t.updated_at < cutoff
+        limit p_limit);
+    when 'workers' then
+      select array_agg(id) into old_workers from (
+        select w.id from workers w
+        where w.gone_at < cutoff and not exists (select from task_attempts where worker_id = w.id)
+          and w.id not in (
+            select id from pools p, lateral (
+              select id from workers
+              where pool = p.name and origin = 'pool' and cost_per_hr_usd is not null order by created_at desc limit 1) as last)
+          and not exists (select from tasks where worker_id = w.id and status in ('Queued', 'In Progress'))
+        order by w.gone_at limit least(p_limit, 500)
+        for no key update skip locked) as old;
+      update tasks set worker_id = null where worker_id = any (old_workers);
+      delete from workers where id = any (old_workers);
+    else
+      perform refuse_argument('p_table', 'has no retention');
+  end case;
+  get diagnostics gone = row_count;
+  return jsonb_build_object('deleted', gone, 'more', gone = p_limit or p_table = 'workers' and gone = least(p_limit, 500));
+end $$;
+select grant_to_service('clean_up_table(text, integer, integer)');
+
+-- Looks at p_limit objects of the bucket that follow p_after in the order of names, and answers those that are older than
+-- p_days and lie below the id of a task that was deleted, unless the result of another task names them. `last`: continue
+-- after this name; null: there are no more objects. The caller deletes the files through the storage service.
+create or replace function orphan_files(p_bucket text, p_days integer, p_after text default '', p_limit integer default 2000)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  last_name text;
+  seen integer;
+  orphans text[];
+begin
+  if p_days is null or p_days < 1 then
+    perform refuse_argument('p_days', format('expected at least 1, got %s', coalesce(p_days::text, 'nothing')));
+  end if;
+  if to_regclass('storage.objects') is null then
+    return jsonb_build_object('names', '[]'::jsonb, 'last', null);
+  end if;
+  with page as materialized (
+    select name, created_at from storage.objects where bucket_id = p_bucket and name > p_after order by name limit p_limit)
+  select max(name), count(*),
+    array_agg(name) filter (where created_at < now() - make_interval(days => p_days)
+      and name ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/'
+      and not exists (select from tasks where id = case
+        when name ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/' then left(name, 36)::uuid end))
+  into last_name, seen, orphans from page;
+  -- An orchestrator task may pass on the file of a sub-task.
+  if orphans is not null then
+    select array_agg(name) into orphans from unnest(orphans) as o(name)
+    where name not in (
+      select split_part(split_part(output_location, '/object/public/' || p_bucket || '/', 2), '?', 1)
+      from tasks where output_location is not null);
+  end if;
+  return jsonb_build_object('names', to_jsonb(coalesce(orphans, '{}')), 'last', case when seen = p_limit then last_name end);
+end $$;
+select grant_to_service('orphan_files(text, integer, text, integer)');
