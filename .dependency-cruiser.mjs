@@ -24,8 +24,21 @@ const INNER_ROOMS = {
   "dev/servers": ["dev/servers", "process"],
   "dev/storage": ["dev/storage", "dev/gateway/auth"],
   "dev/gateway": ["dev/gateway", "dev/storage"],
-  "workflows/pool": ["workflows/pool", "workflows/worker", "workflows/summarised", "workflows/payloads", "contract"],
-  "workflows/worker": ["workflows/worker", "workflows/summarised", "workflows/payloads", "contract"],
+  "workflows/pool": [
+    "workflows/pool",
+    "workflows/worker",
+    "workflows/summarised",
+    "workflows/payloads",
+    "workflows/signals",
+    "contract",
+  ],
+  "workflows/worker": [
+    "workflows/worker",
+    "workflows/summarised",
+    "workflows/payloads",
+    "workflows/signals",
+    "contract",
+  ],
 };
 
 /** Packages that a room without I/O may use. */

@@ -7,23 +7,31 @@ comment on column pools.should_run is
 
 -- Creates the pool's row on its first start. A given config overrides the stored one. A pool that was shut down starts
 -- as normal. Answers the living workers. The new intent version refuses reservations that an earlier run decided,
--- because no workflow would start those workers. p_should_run: the janitor starts the pool again if its workflow is lost;
--- null leaves that as it is.
-create or replace function pool_open(p_pool text, p_config jsonb default '{}', p_should_run boolean default null) returns jsonb
+-- because no workflow would start those workers. p_start, p_run: the first run since this start, and the one that calls.
+-- A second call for the same start (a retry, or a workflow that was reset) changes neither config nor mode.
+-- p_should_run: the janitor starts the pool again if its workflow is lost; null leaves that as it is.
+create or replace function pool_open(
+  p_pool text, p_config jsonb default '{}', p_start text default null, p_run text default null,
+  p_should_run boolean default null)
+returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  row pools;
+  is_known boolean := exists (select from pools where name = p_pool and started_by = p_start);
 begin
-  insert into pools (name, config, should_run) values (p_pool, coalesce(p_config, '{}'), coalesce(p_should_run, false))
-  on conflict (name) do update set config = pools.config || excluded.config, updated_at = now(),
-    should_run = coalesce(p_should_run, pools.should_run), intent_version = pools.intent_version + 1,
-    mode = case when pools.mode = 'closing' then 'normal' else pools.mode end
-  returning * into row;
+  insert into pools (name, config, started_by, signals_run, should_run)
+  values (p_pool, coalesce(p_config, '{}'), p_start, p_run, coalesce(p_should_run, false))
+  on conflict (name) do update set updated_at = now(), intent_version = pools.intent_version + 1,
+    config = case when is_known then pools.config else pools.config || excluded.config end,
+    mode = case when pools.mode = 'closing' and not is_known then 'normal' else pools.mode end,
+    should_run = case when is_known then pools.should_run else coalesce(p_should_run, pools.should_run) end,
+    started_by = p_start,
+    signals_run = case when is_known then pools.signals_run else p_run end,
+    signals_written = case when is_known then pools.signals_written else 0 end;
   return jsonb_build_object('living', (
     select coalesce(jsonb_agg(id order by id), '[]') from workers
     where pool = p_pool and gone_at is null and origin = 'pool'));
 end $$;
-select grant_to_service('pool_open(text, jsonb, boolean)');
+select grant_to_service('pool_open(text, jsonb, text, text, boolean)');
 
 create or replace function pool_intent(p_row pools) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
@@ -99,6 +107,60 @@ begin
   return intent;
 end $$;
 select grant_to_service('pool_set_intent(text, text, text, integer, integer, boolean)');
+
+-- Writes a batch of signals of one run, each once: those up to signals_written have taken effect before. p_batch: messages
+-- (place and the arguments of pool_set_intent), ignored (place, kind, reason), folded (counts by kind), last (place of the
+-- last). Answers null; or signals_run and signals_written, with nothing written, if another run wrote last, because runs
+-- before and after a reset count differently.
+create or replace function pool_write_signals(p_pool text, p_run text, p_batch jsonb) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  row pools;
+  entry jsonb;
+  kinds text;
+begin
+  select * into row from pools where name = p_pool for no key update;
+  if not found then
+    raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
+  end if;
+  if row.signals_run <> p_run then
+    return jsonb_build_object('run', row.signals_run, 'written', row.signals_written);
+  end if;
+  for entry in
+    select value from jsonb_array_elements((p_batch -> 'messages') || (p_batch -> 'ignored'))
+    where (value ->> 'place')::bigint > row.signals_written order by (value ->> 'place')::bigint
+  loop
+    if entry ? 'reason' then
+      perform journal(p_pool, 'message.ignored', (entry ->> 'kind') || ': ' || (entry ->> 'reason'));
+    else
+      perform pool_set_intent(p_pool, entry ->> 'p_kind', entry ->> 'p_mode', (entry ->> 'p_hold')::integer,
+        (entry ->> 'p_hold_sec')::integer, coalesce((entry ->> 'p_release_hold')::boolean, false));
+    end if;
+  end loop;
+  select string_agg(value || ' ' || key, ', ' order by key) into kinds from jsonb_each_text(p_batch -> 'folded');
+  if kinds is not null and (p_batch ->> 'last')::bigint > row.signals_written then
+    perform journal(p_pool, 'message.folded',
+      'too many at once; written by their last and counted here: ' || kinds, null, null, p_batch -> 'folded');
+  end if;
+  update pools set signals_run = p_run, signals_written = greatest(signals_written, (p_batch ->> 'last')::bigint)
+  where name = p_pool;
+  return null;
+end $$;
+select grant_to_service('pool_write_signals(text, text, jsonb)');
+
+-- From now on signals are counted as the run p_run counts them, of which p_written have taken effect. p_reset: what is to
+-- be journaled about the reset that this follows. Only if the run p_before wrote last.
+create or replace function pool_count_signals(
+  p_pool text, p_before text, p_run text, p_written bigint, p_reset text default null)
+returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  update pools set signals_run = p_run, signals_written = p_written where name = p_pool and signals_run = p_before;
+  if found and p_reset is not null then
+    perform journal(p_pool, 'pool.reset', p_reset);
+  end if;
+end $$;
+select grant_to_service('pool_count_signals(text, text, text, bigint, text)');
 
 -- Merges settings into the pool's own; null removes one. Answers the pool's own settings after the change.
 create or replace function pool_reconfigure(p_pool text, p_patch jsonb) returns jsonb

@@ -16,6 +16,7 @@ declare
   spend record;
   last_try timestamptz;
   room integer := p_count;
+  known text[];
   booked text[];
   outcome text := 'reserved';
   figures jsonb;
@@ -26,9 +27,12 @@ begin
     perform pg_advisory_xact_lock(hashtextextended('gpu-pool: spend of the account', 0));
   end if;
   select * into row from pools where name = p_pool for update;
-  select array_agg(id order by id) into booked from workers where decision_id = p_decision_id;
-  if booked is not null then
-    return jsonb_build_object('outcome', 'already_reserved', 'workers', to_jsonb(booked), 'now_ms', to_ms(now()));
+  -- A workflow that was reset may ask for a decision of long ago: only what lives of it is answered.
+  select array_agg(id order by id), array_agg(id order by id) filter (where gone_at is null) into known, booked
+  from workers where decision_id = p_decision_id;
+  if known is not null then
+    return jsonb_build_object('outcome', 'already_reserved', 'workers', to_jsonb(coalesce(booked, '{}')),
+      'now_ms', to_ms(now()));
   end if;
   select count(*), count(*) filter (where status = 'spawning') into present, spawning from workers
   where pool = p_pool and gone_at is null and status in ('spawning', 'active') and origin = 'pool';

@@ -23,6 +23,7 @@ import { logStore } from "./supabase/log-store.ts";
 import { notificationStore } from "./supabase/notification-store.ts";
 import { ensureAlertWebhook } from "./worker/alert-webhook.ts";
 import { ensureUpkeep } from "./worker/janitor-schedule.ts";
+import { runAgain } from "./worker/run-again.ts";
 import { bundleWorkflows } from "./worker/workflow-bundle.ts";
 
 const EX_CONFIG = 78;
@@ -59,27 +60,27 @@ async function main(): Promise<void> {
 
   const { taskQueue } = config.temporal;
   const common = { connection, namespace, shutdownGraceTime: SHUTDOWN_GRACE } as const;
-  const temporalWorkers = await Promise.all([
-    Worker.create({
+  const bundle = await workflowBundle();
+  const forWorkflows = async () =>
+    await Worker.create({
       ...common,
-      workflowBundle: await workflowBundle(),
+      workflowBundle: bundle,
       taskQueue,
       activities: { ...activities.main },
       maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
-    }),
-    Worker.create({
-      ...common,
-      taskQueue: runpodTaskQueue(taskQueue),
-      activities: { ...activities.provider },
-      // The server applies this limit to all Temporal workers together.
-      maxTaskQueueActivitiesPerSecond: config.provider.maxCallsPerSec,
-    }),
-  ]);
+    });
+  const forProvider = await Worker.create({
+    ...common,
+    taskQueue: runpodTaskQueue(taskQueue),
+    activities: { ...activities.provider },
+    // The server applies this limit to all Temporal workers together.
+    maxTaskQueueActivitiesPerSecond: config.provider.maxCallsPerSec,
+  });
   logger.info({ taskQueue, namespace, address: connectionOptions.address }, "serving");
   void ensureAlertWebhook(notificationStore(database), config.notifications, logger);
   void ensureUpkeep(new Client({ connection, namespace }), taskQueue, logger);
   try {
-    await Promise.all(temporalWorkers.map((temporalWorker) => temporalWorker.run()));
+    await Promise.all([runAgain(forWorkflows, logger), forProvider.run()]);
   } finally {
     await runpod.close();
     await connection.close();

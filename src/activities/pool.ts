@@ -7,6 +7,7 @@ import type { PoolActivities } from "../contract/activities.ts";
 import { DatabaseError } from "../supabase/database-error.ts";
 import type { PoolStore, StoredSettings } from "../supabase/pool-store.ts";
 import { viewOf } from "./observer.ts";
+import { refuseRepeated, signalsOfThisRun, thisRun } from "./resets.ts";
 import { workerTimings } from "./worker-timings.ts";
 
 export interface PoolDeps {
@@ -17,7 +18,7 @@ export interface PoolDeps {
 /** Activities on the pool's row: opening it, recording an operator's intent and booking new workers. */
 export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActivities, "watchPool"> {
   return {
-    async openPool(pool, given, lasting = false) {
+    async openPool(pool, given, start) {
       const own = checked(() => parseOwnSettings(given));
       // A start that sets neither bound must succeed, even if the environment now has MIN above MAX.
       if (own.minActiveGpus !== undefined || own.maxActiveGpus !== undefined) {
@@ -25,10 +26,23 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
         const merged = { ...before.own, ...own };
         refuseMinAboveMax(checked(() => settingsInForce(config, before.environment, merged)));
       }
-      return await pools.open(pool, own, lasting);
+      return await pools.open(pool, own, start);
     },
 
-    async recordMessage(pool, message) {
+    async recordSignals(pool, batch) {
+      const run = thisRun();
+      for (;;) {
+        const before = await pools.writeSignals(pool, run, batch);
+        const counted = before && (await signalsOfThisRun(before));
+        if (before === null || counted === null) {
+          return;
+        }
+        await pools.countSignals(pool, before.run, counted.now, counted.reset);
+      }
+    },
+
+    async recordMessage(pool, message, origin) {
+      await refuseRepeated(pools, pool, message.kind, origin);
       return await pools.setIntent(pool, message);
     },
 
@@ -36,7 +50,8 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
       await pools.journal(pool, "message.ignored", `${kind}: ${reason}`);
     },
 
-    async reconfigure(pool, patch) {
+    async reconfigure(pool, patch, origin) {
+      await refuseRepeated(pools, pool, "reconfigure", origin);
       const before = await pools.settings(pool);
       const absent = Object.keys(patch).find((name) => !POOL_SETTINGS.includes(name) && !(name in before.own));
       if (absent !== undefined) {
@@ -52,11 +67,16 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
       return viewOf(settings, own);
     },
 
-    async orderWorker(pool, order) {
+    async orderWorker(pool, order, origin) {
+      await refuseRepeated(pools, pool, `${order.kind}Worker`, origin);
       return await pools.orderWorker(pool, order);
     },
 
-    async reserveWorkers(pool, decisionId, action) {
+    async reserveWorkers(pool, decisionId, action, plannedIn) {
+      if (plannedIn !== undefined && plannedIn !== thisRun()) {
+        // The workflow was reset to a point behind the plan, which may be long ago.
+        return { outcome: "stale_plan", workers: [] };
+      }
       const { outcome, workers, nowMs } = await pools.reserve(pool, {
         decisionId,
         count: action.count,

@@ -8,6 +8,7 @@ import type { PoolStore } from "../supabase/pool-store.ts";
 import { createObserver, type Observed, type ObserverDeps, type ProviderView, Superseded } from "./observer.ts";
 import { type AlertMemory, settleAlerts } from "./observed-alerts.ts";
 import { podEvidenceBook } from "./pod-evidence.ts";
+import { thisRun } from "./resets.ts";
 
 /** A watch without an action returns after this long: the workflow's history then grows by a dozen events an hour. */
 const WATCH_MS = 5 * 60_000;
@@ -169,6 +170,7 @@ function planOf(decisionId: string, observed: Observed, knownSettings: string | 
   const { actions, snapshot } = decision;
   return {
     decisionId,
+    run: thisRun(),
     actions,
     snapshot,
     state: fingerprintOf(observed),

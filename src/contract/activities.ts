@@ -2,24 +2,41 @@ import type { Booking, WorkerRow, WorkerTimings } from "./inputs.ts";
 import type { Intent } from "./intent.ts";
 import type { Plan, SettingsView, SpawnAction, WorkerAction } from "./plan.ts";
 import type { Message, SettingsPatch, WorkerOrder, WorkerOrderOutcome } from "./pool-api.ts";
+import type { SignalBatch } from "./signal-batch.ts";
 import type { DrainOrder, Evidence, LeaseCause } from "./worker-api.ts";
 
 /** Activities on the main task queue. */
 export interface PoolActivities {
-  /** @param lasting the workflow has no end of its own, so the janitor starts it again if it is lost */
-  openPool(pool: string, config: Readonly<Record<string, unknown>>, lasting?: boolean): Promise<{ living: string[] }>;
+  openPool(pool: string, config: Readonly<Record<string, unknown>>, start?: PoolStart): Promise<{ living: string[] }>;
   watchPool(pool: string, known: KnownState): Promise<Plan>;
-  recordMessage(pool: string, message: Message): Promise<Intent>;
+  /** Writes each signal of the batch once, however often and in whatever run it is given. */
+  recordSignals(pool: string, batch: SignalBatch): Promise<void>;
+  recordMessage(pool: string, message: Message, origin?: MessageOrigin): Promise<Intent>;
   /** Adds settings to the pool's own; null takes one away. Answers the settings now in force. */
-  reconfigure(pool: string, patch: SettingsPatch): Promise<SettingsView>;
+  reconfigure(pool: string, patch: SettingsPatch, origin?: MessageOrigin): Promise<SettingsView>;
   /** Journals the order. Answers ordered where the worker's workflow must be signalled. */
-  orderWorker(pool: string, order: WorkerOrder): Promise<WorkerOrderOutcome>;
+  orderWorker(pool: string, order: WorkerOrder, origin?: MessageOrigin): Promise<WorkerOrderOutcome>;
   journalIgnored(pool: string, kind: string, reason: string): Promise<void>;
   reserveWorkers(
     pool: string,
     decisionId: string,
     action: SpawnAction,
+    plannedIn?: string,
   ): Promise<{ outcome: string; workers: string[]; booked?: Booking }>;
+}
+
+/** first: the first run since this start of the pool. A workflow that is reset to its beginning opens the pool again. */
+export interface PoolStart {
+  readonly first: string;
+  readonly run: string;
+  /** The workflow has no end of its own, so the janitor starts it again if it is lost. */
+  readonly lasting: boolean;
+}
+
+/** Given where the workflow was reset: a message from before the reset is refused with FAILURES.repeated. */
+export interface MessageOrigin {
+  /** Id of the update; null: the workflow was cancelled. */
+  readonly update: string | null;
 }
 
 /** Details of a watch's heartbeat. */

@@ -10,4 +10,8 @@ export const FAILURES = {
   providerUnknown: "ProviderUnknown",
   /** The database refused the request, and would refuse it again. */
   databaseRefusal: "DatabaseRefusal",
+  /** An update of a pool whose run had to end while the database did not answer; it may hold or not. */
+  notWritten: "NotWritten",
+  /** An order from before a reset of the pool's workflow: it is not carried out again. */
+  repeated: "Repeated",
 } as const;

@@ -1,6 +1,8 @@
 import type { CycleSummary } from "./cycle-summary.ts";
 import type { Explanation } from "./explanations.ts";
 import type { SettingsView, Snapshot } from "./plan.ts";
+import type { SignalBatch } from "./signal-batch.ts";
+import type { WorkerSignal } from "./worker-api.ts";
 
 /** @returns the last round's summary, where the input asks for a number of rounds; nothing after a shutdown. */
 export type GpuPoolWorkflow = (input: GpuPoolInput) => Promise<CycleSummary | undefined>;
@@ -24,7 +26,11 @@ export interface GpuPoolInput {
     /** Explains the latest observation, also where nothing was to be done. */
     readonly latest?: Explanation | null;
     readonly watches: number;
+    /** Messages so far, of all runs; signals: those of them that were signals. */
     readonly messages: number;
+    readonly signals?: number;
+    /** Signals that are not known to be written yet. */
+    readonly waiting?: SignalBatch | undefined;
   };
 }
 
@@ -33,6 +39,12 @@ export interface GpuWorkerInput {
   readonly id: string;
   /** Given when the row was booked just now, so that it need not be read. */
   readonly booked?: Booking;
+  /** Carried by continue-as-new. */
+  readonly carried?: {
+    /** The order that was not carried out yet. */
+    readonly order: Exclude<WorkerSignal, { readonly name: "ready" | "released" }> | null;
+    readonly released: boolean;
+  };
 }
 
 /** Common to the rows of one reservation. */

@@ -8,6 +8,8 @@ import { type WorkerSignal, workerSignals } from "./worker-api.ts";
  */
 export interface Plan {
   readonly decisionId: string;
+  /** The run of the pool's workflow that it was made for. */
+  readonly run?: string;
   readonly actions: readonly Action[];
   readonly snapshot: Snapshot | null;
   /** Fingerprint of the snapshot and the settings: the next watch returns when its own observation differs. */

@@ -247,6 +247,9 @@ export interface Schema {
           observed_at: string | null;
           observing_since: string | null;
           should_run: boolean;
+          signals_run: string | null;
+          signals_written: number;
+          started_by: string | null;
           updated_at: string;
           watch_id: string | null;
         };
@@ -266,6 +269,9 @@ export interface Schema {
           observed_at?: string | null | undefined;
           observing_since?: string | null | undefined;
           should_run?: boolean | undefined;
+          signals_run?: string | null | undefined;
+          signals_written?: number | undefined;
+          started_by?: string | null | undefined;
           updated_at?: string | undefined;
           watch_id?: string | null | undefined;
         };
@@ -285,6 +291,9 @@ export interface Schema {
           observed_at?: string | null | undefined;
           observing_since?: string | null | undefined;
           should_run?: boolean | undefined;
+          signals_run?: string | null | undefined;
+          signals_written?: number | undefined;
+          started_by?: string | null | undefined;
           updated_at?: string | undefined;
           watch_id?: string | null | undefined;
         };
@@ -1568,6 +1577,16 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      pool_count_signals: {
+        Args: {
+          p_pool: string | null;
+          p_before: string | null;
+          p_run: string | null;
+          p_written: number | null;
+          p_reset?: string | null;
+        };
+        Returns: undefined;
+      };
       pool_fleet_hash: {
         Args: {
           p_pool: string | null;
@@ -1597,6 +1616,8 @@ export interface Schema {
         Args: {
           p_pool: string | null;
           p_config?: JsonInput | null;
+          p_start?: string | null;
+          p_run?: string | null;
           p_should_run?: boolean | null;
         };
         Returns: Json;
@@ -1641,6 +1662,14 @@ export interface Schema {
           p_decision_id: string | null;
         };
         Returns: boolean;
+      };
+      pool_write_signals: {
+        Args: {
+          p_pool: string | null;
+          p_run: string | null;
+          p_batch: JsonInput | null;
+        };
+        Returns: Json;
       };
       project_is_gated: {
         Args: {

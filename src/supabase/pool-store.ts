@@ -1,5 +1,7 @@
 import { z } from "zod";
+import type { PoolStart } from "../contract/activities.ts";
 import type { Message, WorkerOrder, WorkerOrderOutcome } from "../contract/pool-api.ts";
+import type { SignalBatch } from "../contract/signal-batch.ts";
 import type { Intent, Mode } from "../contract/intent.ts";
 import type { BreakerState, SpendCaps } from "../contract/plan.ts";
 import { camelized } from "./camelized.ts";
@@ -39,8 +41,7 @@ interface PoolWatching {
 }
 
 interface PoolSteering {
-  /** @param lasting from now on it should run, until it is shut down; false: as before */
-  open(pool: string, config: Settings, lasting?: boolean): Promise<{ living: string[] }>;
+  open(pool: string, config: Settings, start?: PoolStart): Promise<{ living: string[] }>;
   /** Null: the pool was never started. */
   find(pool: string): Promise<PoolRecord | null>;
   /** @throws DatabaseError of status 404 when the pool was never started */
@@ -48,6 +49,10 @@ interface PoolSteering {
   /** The pool as it is now, the fleet and the account's spend included. Null: the pool was never started. */
   look(pool: string): Promise<DetailedReading | null>;
   setIntent(pool: string, message: Message): Promise<Intent>;
+  /** Writes each signal once. @returns null; or, with nothing written, what holds because another run wrote last. */
+  writeSignals(pool: string, run: string, batch: SignalBatch): Promise<WrittenSignals | null>;
+  /** Counts signals as this run does from now on, unless another run than `before` wrote meanwhile. */
+  countSignals(pool: string, before: string, now: WrittenSignals, reset: string | null): Promise<void>;
   /** Adds to the pool's own settings or replaces some; null removes one. @returns all of the pool's own settings. */
   reconfigure(pool: string, patch: Settings): Promise<Settings>;
   orderWorker(pool: string, order: WorkerOrder): Promise<WorkerOrderOutcome>;
@@ -55,6 +60,12 @@ interface PoolSteering {
 }
 
 export type PoolStore = PoolWatching & PoolSteering;
+
+/** How many signals have taken effect, as the run that wrote last counts them. */
+export interface WrittenSignals {
+  readonly run: string;
+  readonly written: number;
+}
 
 export interface RecordedDecision {
   readonly id: string;
@@ -135,10 +146,16 @@ function watching(database: Database): PoolWatching {
 
 function steering(database: Database): PoolSteering {
   return {
-    open: (pool, config, lasting = false) =>
+    open: (pool, config, start) =>
       database.call(
         "pool_open",
-        { p_pool: pool, p_config: config, p_should_run: lasting ? true : null },
+        {
+          p_pool: pool,
+          p_config: config,
+          p_start: start?.first ?? null,
+          p_run: start?.run ?? null,
+          p_should_run: start?.lasting === true ? true : null,
+        },
         z.object({ living: z.array(z.string()) }),
       ),
     find: (pool) => find(database, pool),
@@ -171,6 +188,23 @@ function steering(database: Database): PoolSteering {
     },
     setIntent: (pool, message) =>
       database.call("pool_set_intent", { p_pool: pool, ...intentArguments(message) }, intent),
+    writeSignals: (pool, run, { messages, ...rest }) =>
+      database.call(
+        "pool_write_signals",
+        {
+          p_pool: pool,
+          p_run: run,
+          p_batch: {
+            ...rest,
+            messages: messages.map(({ place, message }) => ({ place, ...intentArguments(message) })),
+          },
+        },
+        z.object({ run: z.string(), written: z.number() }).nullable(),
+      ),
+    async countSignals(pool, before, { run, written }, reset) {
+      const args = { p_pool: pool, p_before: before, p_run: run, p_written: written, p_reset: reset };
+      await database.call("pool_count_signals", args, z.null());
+    },
     reconfigure: (pool, patch) =>
       database.call("pool_reconfigure", { p_pool: pool, p_patch: patch }, z.record(z.string(), z.unknown())),
     orderWorker: (pool, { kind, worker, reason }) =>

@@ -3,7 +3,8 @@ import { fileURLToPath } from "node:url";
 import { bundleWorkflowCode, DefaultLogger } from "@temporalio/worker";
 
 /**
- * The workflows' code as the sandbox runs it, with the payload converter that accepts malformed messages of operators.
+ * The workflows' code as the sandbox runs it, with the payload converter that accepts malformed messages of operators and
+ * the interceptor that takes many signals at once.
  * Everything that runs or replays workflows must use it.
  * @param entry module with the workflows; default: src/workflows/index.ts.
  */
@@ -12,6 +13,7 @@ export async function bundleWorkflows(entry?: URL): Promise<{ code: string }> {
   return await bundleWorkflowCode({
     workflowsPath: fileURLToPath(entry ?? file("index")),
     payloadConverterPath: fileURLToPath(file("payload-converter")),
+    workflowInterceptorModules: [fileURLToPath(file("signals"))],
     logger: new DefaultLogger("WARN"),
   });
 }

@@ -10,6 +10,7 @@ import {
 } from "../contract/upkeep.ts";
 import { notifications } from "./notifications.ts";
 import { summarised } from "./summarised.ts";
+import { receiveSignals } from "./signals.ts";
 
 const activities = summarised<JanitorActivities>(
   {
@@ -30,6 +31,7 @@ const activities = summarised<JanitorActivities>(
 
 /** One round of repairs, started by a Schedule or by hand. Run in this order; a repair that fails stops no other. */
 export async function janitor(input: JanitorInput): Promise<JanitorResult> {
+  receiveSignals(() => undefined);
   const { dryRun = false } = input;
   const repairs: Record<string, string> = {};
   let workers: WorkersReport | null = null;

@@ -11,6 +11,7 @@ export const poolActivities = summarised<Omit<PoolActivities, "watchPool">>(
   },
   {
     openPool: "open the pool's row and list its living workers",
+    recordSignals: "write operators' signals to the pool's row",
     recordMessage: "write an operator's message to the pool's row",
     journalIgnored: "journal a message that cannot be read",
     reconfigure: "change the pool's own settings",

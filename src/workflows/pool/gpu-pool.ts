@@ -2,6 +2,7 @@ import {
   ApplicationFailure,
   CancellationScope,
   CancelledFailure,
+  condition,
   continueAsNew,
   setCurrentDetails,
   upsertSearchAttributes,
@@ -15,17 +16,19 @@ import type { Plan, Snapshot } from "../../contract/plan.ts";
 import { GPU_POOL } from "../../contract/search-attributes.ts";
 import { poolActivities, watchPool } from "./activities.ts";
 import { describePool } from "./details.ts";
-import { handleMessages } from "./handle-messages.ts";
+import { handleMessages, shutDown } from "./handle-messages.ts";
 import { tooLong } from "./parse-messages.ts";
 import { perform } from "./perform.ts";
-import { writeDown } from "./refusals.ts";
-import { beginPool, carriedOn, messagesSettled, type PoolState, settledWhileOpen, statusOf } from "./state.ts";
+import { journalRefusal, reasonOfRefusal } from "./refusals.ts";
+import { beginPool, carriedOn, isFull, messagesSettled, type PoolState, settledWhileOpen, statusOf } from "./state.ts";
 import { startWorkers } from "./workers.ts";
 
 /**
  * Continue as new after this many events. The server suggests it much later, but each replay reads the whole history.
  */
 const LONG_HISTORY = 1_000;
+/** A plan that took longer is not carried out: a watch takes at most six minutes. */
+const PLAN_HOLDS_MS = 10 * 60_000;
 
 /**
  * One pool of GPU workers: watch, perform, watch again, and meanwhile write operators' messages to the pool's row.
@@ -39,9 +42,14 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | undef
   // A cancelled pool is shut down first, so that no pod outlives the workflow that removes it.
   let cancelled = false;
   CancellationScope.current().cancelRequested.catch(async () => {
-    state.closing = true;
     cancelled = true;
-    await writeDown(state, "shutdown", () => poolActivities.recordMessage(pool, { kind: "shutdown" }));
+    try {
+      await shutDown(state);
+    } catch (error) {
+      // The pool runs on, also where a reset repeats a cancellation that was obeyed before.
+      cancelled = false;
+      await journalRefusal(pool, "cancel", reasonOfRefusal(error).message);
+    }
   });
   const summary = await CancellationScope.nonCancellable(async () => await run(state, input));
   if (cancelled) {
@@ -52,11 +60,11 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | undef
 
 async function run(state: PoolState, input: GpuPoolInput): Promise<CycleSummary | undefined> {
   if (input.carried === undefined) {
-    await open(state.pool, input);
+    await open(state, input);
   }
   for (let round = 1; ; round += 1) {
     const plan = await watch(state, input);
-    const booked = await perform(state, plan);
+    const booked = plan === null ? [] : await perform(state, plan);
     setCurrentDetails(describePool(statusOf(state)));
     if (state.closing) {
       if (isShutDown(state.snapshot)) {
@@ -64,7 +72,7 @@ async function run(state: PoolState, input: GpuPoolInput): Promise<CycleSummary 
         return undefined;
       }
     } else if (input.rounds !== undefined) {
-      if (round >= input.rounds && (await settledWhileOpen(state))) {
+      if (plan !== null && round >= input.rounds && (await settledWhileOpen(state))) {
         return summarise(state.pool, plan, booked);
       }
     } else if (isHistoryLong(input) && (await settledWhileOpen(state))) {
@@ -73,7 +81,8 @@ async function run(state: PoolState, input: GpuPoolInput): Promise<CycleSummary 
   }
 }
 
-async function open(pool: string, { config = {}, rounds }: GpuPoolInput): Promise<void> {
+async function open(state: PoolState, { config = {}, rounds }: GpuPoolInput): Promise<void> {
+  const { pool } = state;
   // A start from the temporal CLI sets no search attributes.
   upsertSearchAttributes([{ key: GPU_POOL, value: pool }]);
   // An input that cannot be handed on would fail each workflow task, without end.
@@ -81,11 +90,14 @@ async function open(pool: string, { config = {}, rounds }: GpuPoolInput): Promis
   if (long !== null) {
     throw ApplicationFailure.nonRetryable(`config: ${long}`, FAILURES.invalidConfig);
   }
-  const { living } = await poolActivities.openPool(pool, config, rounds === undefined);
+  const { firstExecutionRunId: first, runId: run } = workflowInfo();
+  const { living } = await poolActivities.openPool(pool, config, { first, run, lasting: rounds === undefined });
+  state.opened = true;
   await startWorkers(pool, living);
 }
 
-async function watch(state: PoolState, { rounds }: GpuPoolInput): Promise<Plan> {
+/** @returns null when the run became too full to wait for the watch, or the plan is too old to be carried out. */
+async function watch(state: PoolState, { rounds }: GpuPoolInput): Promise<Plan | null> {
   state.phase = state.closing ? "closing" : "watching";
   const { snapshot, fingerprint, settings } = state;
   const known = {
@@ -94,7 +106,14 @@ async function watch(state: PoolState, { rounds }: GpuPoolInput): Promise<Plan> 
     settings: settings?.fingerprint ?? null,
     cycle: state.watches + 1,
   };
-  const plan = await watchPool(state.pool, rounds === undefined ? known : { ...known, once: true });
+  const beganMs = Date.now();
+  const plan = await unlessFull(
+    state,
+    async () => await watchPool(state.pool, rounds === undefined ? known : { ...known, once: true }),
+  );
+  if (plan === null) {
+    return null;
+  }
   state.watches += 1;
   if (plan.snapshot !== null) {
     state.snapshot = plan.snapshot;
@@ -103,7 +122,29 @@ async function watch(state: PoolState, { rounds }: GpuPoolInput): Promise<Plan> 
   state.settings = plan.settings ?? state.settings;
   state.latest = explain(plan) ?? state.latest;
   state.phase = state.closing ? "closing" : "performing";
-  return plan;
+  // After a reset a plan of long ago would be carried out. The next watch decides anew.
+  return rounds === undefined && Date.now() - beganMs > PLAN_HOLDS_MS ? null : plan;
+}
+
+/** Gives up waiting when the run becomes full. @returns null then. */
+async function unlessFull<T>(state: PoolState, act: () => Promise<T>): Promise<T | null> {
+  if (isFull(state)) {
+    return null;
+  }
+  const scope = new CancellationScope();
+  let over = false;
+  const full = condition(() => over || isFull(state));
+  const acting = scope.run(act);
+  try {
+    const first = await Promise.race([acting, full.then(() => null)]);
+    if (first === null) {
+      scope.cancel();
+      await acting.catch(() => undefined);
+    }
+    return first;
+  } finally {
+    over = true;
+  }
 }
 
 function summarise(pool: string, plan: Plan, booked: readonly string[]): CycleSummary {

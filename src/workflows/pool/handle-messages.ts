@@ -1,4 +1,5 @@
-import { ActivityFailure, ApplicationFailure, setDefaultSignalHandler, setHandler } from "@temporalio/workflow";
+import { ActivityFailure, ApplicationFailure, currentUpdateInfo, setHandler, workflowInfo } from "@temporalio/workflow";
+import type { MessageOrigin } from "../../contract/activities.ts";
 import { FAILURES } from "../../contract/failures.ts";
 import type { Intent } from "../../contract/intent.ts";
 import {
@@ -12,15 +13,21 @@ import {
   type WorkerOrder,
   type WorkerOrderOutcome,
 } from "../../contract/pool-api.ts";
-import { storableText } from "../../../supabase/functions/_shared/text.ts";
+import type { ReadSignal } from "../../contract/signal-batch.ts";
+import { cut, storableText } from "../../../supabase/functions/_shared/text.ts";
 import type { Parsed } from "../payloads.ts";
+import { receiveSignals } from "../signals.ts";
 import { poolActivities } from "./activities.ts";
 import { parseBare, parsePatch, parseScale, parseWorkerOrder } from "./parse-messages.ts";
-import { reasonOfRefusal, writeDown } from "./refusals.ts";
-import { type PoolState, statusOf } from "./state.ts";
+import { reasonOfRefusal } from "./refusals.ts";
+import { CLOSING, type PoolState, statusOf } from "./state.ts";
 import { orderWorker } from "./workers.ts";
 
 type Parse<T> = (payload: unknown) => Parsed<T>;
+
+const NAME_CHARS = 200;
+/** Failures of a reconfigure that are no fault of its settings. */
+const OWN_TYPES: ReadonlySet<string | null | undefined> = new Set([FAILURES.repeated, FAILURES.notWritten]);
 
 const SIGNALS: ReadonlyMap<string, Parse<Message>> = new Map<string, Parse<Message>>([
   [poolSignals.scale.name, parseScale],
@@ -35,8 +42,7 @@ export function handleMessages(state: PoolState): void {
   setHandler(poolQueries.explain, () => explanationOf(state));
   setHandler(poolQueries.config, () => settingsOf(state));
 
-  // One handler for all names keeps the order of signals that came before the workflow's first task.
-  setDefaultSignalHandler(async (name, payload) => await receiveSignal(state, name, payload));
+  receiveSignals((name, payload) => state.inbox.add(readSignal(name, payload)));
 
   const record = async (message: Message) => await recordMessage(state, message);
   const order = async (given: WorkerOrder) => await giveOrder(state, given);
@@ -54,11 +60,23 @@ export function handleMessages(state: PoolState): void {
     ...whileOpen(state, (payload) => parseWorkerOrder("terminate", payload), order),
   );
   // A second shutdown is answered like the first.
-  setHandler(poolUpdates.shutdown, ...update((payload) => parseBare("shutdown", payload), shutdown));
+  const shutdown = update(
+    (payload) => parseBare("shutdown", payload),
+    async () => await shutDown(state),
+  );
+  setHandler(poolUpdates.shutdown, ...shutdown);
+}
 
-  async function shutdown(message: Message): Promise<Intent> {
-    state.closing = true;
-    return await record(message);
+/** Begins a shutdown. @throws the refusal, with the pool open as before, where it is an order from before a reset. */
+export async function shutDown(state: PoolState): Promise<Intent> {
+  state.closing = true;
+  try {
+    const intent = await recordMessage(state, { kind: "shutdown" });
+    state.closed = true;
+    return intent;
+  } catch (error) {
+    state.closing = state.closed;
+    throw error;
   }
 }
 
@@ -108,34 +126,41 @@ function invalidMessage(message: string): ApplicationFailure {
 }
 
 function refusal(state: PoolState): string | null {
-  return state.closing ? "the pool is shutting down" : null;
+  return state.closing ? CLOSING : null;
 }
 
-async function receiveSignal(state: PoolState, name: string, payload: unknown): Promise<void> {
-  const { pool } = state;
+function readSignal(name: string, payload: unknown): ReadSignal {
   const parsed: Parsed<Message> = SIGNALS.get(name)?.(payload) ?? {
     ok: false,
     error: "unknown signal; a pool takes scale, drain, resume and pause",
   };
-  const refused = parsed.ok ? (refusal(state) ?? parsed.surplus ?? null) : parsed.error;
-  const kind = SIGNALS.has(name) ? name : "unknown signal";
-  await writeDown(state, kind, () =>
-    parsed.ok && refused === null
-      ? poolActivities.recordMessage(pool, parsed.value)
-      : poolActivities.journalIgnored(pool, name, refused ?? ""),
-  );
+  const reason = parsed.ok ? parsed.surplus : parsed.error;
+  return parsed.ok && reason === undefined
+    ? { message: parsed.value }
+    : { ignored: { kind: storableText(cut(name, NAME_CHARS)), reason: storableText(reason ?? "") } };
 }
 
 async function recordMessage({ pool, inbox }: PoolState, message: Message): Promise<Intent> {
-  return await inbox.post(() => poolActivities.recordMessage(pool, message));
+  const origin = originOfMessage();
+  return await inbox.post(() => poolActivities.recordMessage(pool, message, ...origin));
+}
+
+/** Must be called before the message waits, where the SDK still knows its update. */
+function originOfMessage(): [] | [MessageOrigin] {
+  const { runId, originalExecutionRunId } = workflowInfo();
+  return runId === originalExecutionRunId ? [] : [{ update: currentUpdateInfo()?.id ?? null }];
 }
 
 async function reconfigure(state: PoolState, patch: SettingsPatch): Promise<PoolSettingsAnswer> {
   const { pool, inbox } = state;
+  const origin = originOfMessage();
   try {
-    state.settings = await inbox.post(() => poolActivities.reconfigure(pool, patch));
+    state.settings = await inbox.post(() => poolActivities.reconfigure(pool, patch, ...origin));
   } catch (error) {
     const reason = error instanceof ActivityFailure ? error.cause : error;
+    if (reason instanceof ApplicationFailure && OWN_TYPES.has(reason.type)) {
+      throw ApplicationFailure.nonRetryable(reason.message, reason.type);
+    }
     const message = reason instanceof Error ? reason.message : String(reason);
     throw ApplicationFailure.nonRetryable(message, FAILURES.invalidConfig);
   }
@@ -145,7 +170,8 @@ async function reconfigure(state: PoolState, patch: SettingsPatch): Promise<Pool
 async function giveOrder(state: PoolState, order: WorkerOrder): Promise<WorkerOrderOutcome> {
   const { pool, inbox } = state;
   const { kind, worker, reason } = order;
-  const answer = await inbox.post(() => poolActivities.orderWorker(pool, order));
+  const origin = originOfMessage();
+  const answer = await inbox.post(() => poolActivities.orderWorker(pool, order, ...origin));
   if (answer.outcome === "ordered") {
     await orderWorker(
       pool,

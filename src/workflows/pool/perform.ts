@@ -29,7 +29,12 @@ export async function perform(state: PoolState, plan: Plan): Promise<readonly st
   let useless = known.length === 0;
   for (const action of spawns) {
     try {
-      const { workers, booked: booking } = await poolActivities.reserveWorkers(pool, plan.decisionId, action);
+      const { workers, booked: booking } = await poolActivities.reserveWorkers(
+        pool,
+        plan.decisionId,
+        action,
+        ...(plan.run === undefined ? [] : [plan.run]),
+      );
       await startWorkers(pool, workers, booking);
       booked.push(...workers);
     } catch (error) {

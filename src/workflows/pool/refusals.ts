@@ -1,35 +1,53 @@
 import { ActivityFailure, ApplicationFailure, log } from "@temporalio/workflow";
 import { FAILURES } from "../../contract/failures.ts";
+import { poolSignals } from "../../contract/pool-api.ts";
+import type { SignalBatch } from "../../contract/signal-batch.ts";
 import { poolActivities } from "./activities.ts";
-import type { PoolState } from "./state.ts";
 
-/** The database's final refusal of an activity, with its reason. @throws the error itself when it is anything else. */
+const FINAL: ReadonlySet<string | null | undefined> = new Set([FAILURES.databaseRefusal, FAILURES.repeated]);
+
+/** The final refusal of an activity, with its reason. @throws the error itself when it is anything else. */
 export function reasonOfRefusal(error: unknown): ApplicationFailure {
   const cause = error instanceof ActivityFailure ? error.cause : undefined;
-  if (cause instanceof ApplicationFailure && cause.type === FAILURES.databaseRefusal) {
-    return ApplicationFailure.nonRetryable(cause.message, FAILURES.databaseRefusal);
+  if (cause instanceof ApplicationFailure && FINAL.has(cause.type)) {
+    return ApplicationFailure.nonRetryable(cause.message, cause.type);
   }
   throw error;
 }
 
 /**
- * Writes down what has no caller to be answered. If the database refuses it for good, an entry without the sender's
- * words is written instead; if that is refused too, the log has it.
+ * Writes signals down, which have no caller to be answered. If the database refuses them for good, each is written by
+ * itself; of one that is refused again an entry without the sender's words is written, and if that is refused too, the
+ * log has it.
  */
-export async function writeDown(
-  { pool, inbox }: PoolState,
-  kind: string,
-  write: () => Promise<unknown>,
-): Promise<void> {
+export async function writeSignals(pool: string, batch: SignalBatch): Promise<void> {
   try {
-    await inbox.post(write);
+    await poolActivities.recordSignals(pool, batch);
   } catch (error) {
     const { message: reason } = reasonOfRefusal(error);
-    log.error("the database refuses a message", { pool, kind, reason });
-    try {
-      await inbox.post(() => poolActivities.journalIgnored(pool, kind, "the database refused it"));
-    } catch (again) {
-      log.error("the database refuses to journal a message", { pool, kind, reason: reasonOfRefusal(again).message });
+    const { messages, ignored, folded } = batch;
+    if (messages.length + ignored.length > 1) {
+      const apart = [
+        ...messages.map((entry) => ({ messages: [entry], ignored: [], last: entry.place })),
+        ...ignored.map((entry) => ({ messages: [], ignored: [entry], last: entry.place })),
+      ].toSorted((one, other) => one.last - other.last);
+      for (const [index, each] of apart.entries()) {
+        await writeSignals(pool, { ...each, folded: index === 0 ? folded : {} });
+      }
+      return;
     }
+    const name = messages[0]?.message.kind ?? ignored[0]?.kind ?? "";
+    // The name of an unknown signal is the sender's word too.
+    await journalRefusal(pool, Object.hasOwn(poolSignals, name) ? name : "unknown signal", reason);
+  }
+}
+
+/** Notes that the database takes no message of this kind. */
+export async function journalRefusal(pool: string, kind: string, reason: string): Promise<void> {
+  log.error("the database refuses a message", { pool, kind, reason });
+  try {
+    await poolActivities.journalIgnored(pool, kind, "the database refused it");
+  } catch (error) {
+    log.error("the database refuses to journal a message", { pool, kind, reason: reasonOfRefusal(error).message });
   }
 }

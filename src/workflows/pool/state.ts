@@ -1,9 +1,14 @@
-import { allHandlersFinished, condition } from "@temporalio/workflow";
+import { allHandlersFinished, condition, workflowInfo } from "@temporalio/workflow";
 import type { Explanation } from "../../contract/explanations.ts";
 import type { GpuPoolInput } from "../../contract/inputs.ts";
 import type { SettingsView, Snapshot } from "../../contract/plan.ts";
 import type { PoolStatus } from "../../contract/pool-api.ts";
+import type { SignalBatch } from "../../contract/signal-batch.ts";
 import { type Inbox, openInbox } from "./inbox.ts";
+import { writeSignals } from "./refusals.ts";
+
+/** Why messages are refused during a shutdown. */
+export const CLOSING = "the pool is shutting down";
 
 /** State of a pool's workflow. */
 export interface PoolState {
@@ -20,14 +25,28 @@ export interface PoolState {
   /** Explains the latest observation, also where nothing was to be done. */
   latest: Explanation | null;
   watches: number;
+  /** The pool's row is there, so that messages can be written to it. */
+  opened: boolean;
   /** A shutdown was asked for, or the workflow was cancelled. */
   closing: boolean;
+  /** The pool's row says closing: signals that come now are ignored. */
+  closed: boolean;
+  /** Only a number of rounds was asked for: the run does not continue as new. */
+  readonly isRound: boolean;
 }
 
-export function beginPool({ pool, carried }: GpuPoolInput): PoolState {
-  return {
+/** How long a run that is full waits for the answers of its updates, and for how many more events. */
+const LAST_ANSWERS = "30s";
+const MORE_EVENTS = 3_000;
+
+export function beginPool({ pool, carried, rounds }: GpuPoolInput): PoolState {
+  const state: PoolState = {
     pool,
-    inbox: openInbox(carried?.messages ?? 0),
+    inbox: openInbox(
+      carried ?? { messages: 0 },
+      async (batch) => await writeSignals(pool, state.closed ? refused(batch) : batch),
+      () => state.opened,
+    ),
     phase: "starting",
     snapshot: carried?.snapshot ?? null,
     fingerprint: carried?.state,
@@ -35,14 +54,36 @@ export function beginPool({ pool, carried }: GpuPoolInput): PoolState {
     decisions: carried?.decisions ?? [],
     latest: carried?.latest ?? null,
     watches: carried?.watches ?? 0,
+    opened: carried !== undefined,
     closing: false,
+    closed: false,
+    isRound: rounds !== undefined,
   };
+  return state;
+}
+
+/** The batch as it is journaled after a shutdown. */
+function refused({ last, messages, ignored, folded }: SignalBatch): SignalBatch {
+  const reason = CLOSING;
+  const late = messages.map(({ place, message: { kind } }) => ({ place, kind, reason }));
+  const { ignored: unreadable = 0, ...kinds } = folded;
+  const count = Object.values(kinds).reduce((sum, each) => sum + each, unreadable);
+  return { last, messages: [], ignored: [...ignored, ...late], folded: count === 0 ? {} : { ignored: count } };
+}
+
+/**
+ * Whether the server wants the run to end soon, because of its events, their size or its updates. A run that takes more
+ * is refused messages, and in the end terminated.
+ */
+export function isFull({ closing, isRound }: PoolState): boolean {
+  return !closing && !isRound && workflowInfo().continueAsNewSuggested;
 }
 
 /** State for the next run of this pool. */
 export function carriedOn(state: PoolState): NonNullable<GpuPoolInput["carried"]> {
   const { snapshot, fingerprint, settings, decisions, latest, watches, inbox } = state;
-  return { snapshot, state: fingerprint, settings, decisions, latest, watches, messages: inbox.received() };
+  const counts = { messages: inbox.received(), signals: inbox.signals(), waiting: inbox.waiting() };
+  return { snapshot, state: fingerprint, settings, decisions, latest, watches, ...counts };
 }
 
 export function statusOf({ pool, phase, snapshot, decisions, watches, inbox }: PoolState): PoolStatus {
@@ -62,8 +103,21 @@ export async function messagesSettled({ inbox }: PoolState): Promise<void> {
   await condition(() => inbox.isEmpty() && allHandlersFinished());
 }
 
-/** Like messagesSettled, but false once the pool closes, because then the run must not end. */
+/**
+ * Like messagesSettled, but false once the pool closes, because then the run must not end. A run that is full hands its
+ * signals on instead, and does not wait for ever until its updates are answered.
+ */
 export async function settledWhileOpen(state: PoolState): Promise<boolean> {
-  await condition(() => state.closing || (state.inbox.isEmpty() && allHandlersFinished()));
+  const isAnswered = () => state.closing || allHandlersFinished();
+  await condition(() => state.closing || isFull(state) || (state.inbox.isEmpty() && allHandlersFinished()));
+  if (!isAnswered()) {
+    const mostEvents = workflowInfo().historyLength + MORE_EVENTS;
+    const isOver = () => isAnswered() || workflowInfo().historyLength > mostEvents;
+    await condition(isOver, LAST_ANSWERS, { summary: "the last answers to updates" });
+    if (!isAnswered()) {
+      state.inbox.giveUpPosts();
+      await condition(isAnswered);
+    }
+  }
   return !state.closing;
 }

@@ -4,12 +4,15 @@ import { checkBoot } from "./activities.ts";
 import type { Life } from "./life.ts";
 import type { WorkerStatus } from "../../contract/inputs.ts";
 import { carryOut, takeOrder } from "./orders.ts";
+import { isFull, renewIfFull } from "./renew.ts";
 
 /** Waits for the first heartbeat, an order, or the spawn deadline, which counts from the last boot stage. */
 export async function boot(life: Life, timings: WorkerTimings): Promise<WorkerStatus> {
   let leftMs = timings.spawningTimeoutSec * 1000;
   for (;;) {
-    const woken = await condition(() => life.ready || life.order !== null, leftMs, { summary: "spawn deadline" });
+    const isWoken = () => life.ready || life.order !== null || isFull(life);
+    const woken = await condition(isWoken, leftMs, { summary: "spawn deadline" });
+    await renewIfFull(life);
     const order = takeOrder(life);
     if (order !== null) {
       const ended = await carryOut(life, order);

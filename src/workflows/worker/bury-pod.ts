@@ -2,6 +2,7 @@ import { sleep } from "@temporalio/workflow";
 import type { WorkerTimings } from "../../contract/inputs.ts";
 import { podActivities } from "./activities.ts";
 import { enter, type Life, show } from "./life.ts";
+import { renewIfFull } from "./renew.ts";
 
 /** How many complete lists in a row, a lag apart, must not contain the pod. */
 const NEEDED_ABSENCES = 2;
@@ -31,12 +32,8 @@ export async function bury(life: Life, timings: WorkerTimings): Promise<string |
   return row?.statusReason ?? null;
 }
 
-async function untilGone(
-  { id }: Life,
-  podId: string | null,
-  settledAtMs: number,
-  timings: WorkerTimings,
-): Promise<void> {
+async function untilGone(life: Life, podId: string | null, settledAtMs: number, timings: WorkerTimings): Promise<void> {
+  const { id } = life;
   const { removePod } = podActivities({ summary: `remove pod ${id} and look whether it is gone` });
   let absences = 0;
   for (;;) {
@@ -45,6 +42,7 @@ async function untilGone(
     if (absences >= NEEDED_ABSENCES && Date.now() >= settledAtMs) {
       return;
     }
+    await renewIfFull(life);
     await sleep(Math.max(250, timings.podListLagSec * 1000), {
       summary: "wait between two looks at the provider's list",
     });

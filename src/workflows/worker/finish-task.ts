@@ -3,6 +3,7 @@ import type { WorkerTimings } from "../../contract/inputs.ts";
 import { enter, type Life, type Order } from "./life.ts";
 import type { WorkerStatus } from "../../contract/inputs.ts";
 import { carryOut, takeOrder } from "./orders.ts";
+import { isFull, renewIfFull } from "./renew.ts";
 
 /**
  * Lets a drained worker finish its task, unless a deadline passes first; then the task goes back to the queue.
@@ -21,6 +22,7 @@ export async function finishTask(life: Life, timings: WorkerTimings): Promise<Wo
   for (;;) {
     if (row?.busy === true && !life.released) {
       await (life.drainsWithoutDeadline ? taskEndOrOrder(life) : taskEndOrDeadline(life, deadlineMs));
+      await renewIfFull(life);
     }
     const order = takeOrder(life);
     if (order?.name === "drain" && life.drainsWithoutDeadline) {
@@ -44,14 +46,14 @@ export async function finishTask(life: Life, timings: WorkerTimings): Promise<Wo
 
 /** Without a deadline. Any order ends the wait, a drain too: it may set a deadline. */
 async function taskEndOrOrder(life: Life): Promise<void> {
-  await condition(() => life.released || life.order !== null);
+  await condition(() => life.released || life.order !== null || isFull(life));
 }
 
 /** A further drain changes nothing and does not end the wait; a verdict or a termination does. */
 async function taskEndOrDeadline(life: Life, deadlineMs: number): Promise<void> {
   const leftMs = deadlineMs - Date.now();
   if (leftMs > 0) {
-    const isOver = () => life.released || (life.order !== null && life.order.name !== "drain");
+    const isOver = () => life.released || (life.order !== null && life.order.name !== "drain") || isFull(life);
     await condition(isOver, leftMs, { summary: "graceful shutdown deadline" });
   }
 }

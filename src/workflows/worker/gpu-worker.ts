@@ -1,4 +1,4 @@
-import { CancellationScope, CancelledFailure } from "@temporalio/workflow";
+import { CancellationScope, CancelledFailure, workflowInfo } from "@temporalio/workflow";
 import type { Booking, GpuWorkerInput, GpuWorkerResult, WorkerRow, WorkerTimings } from "../../contract/inputs.ts";
 import { acquirePod } from "./acquire-pod.ts";
 import { boot } from "./boot.ts";
@@ -9,16 +9,16 @@ import { giveOrder, handleSignals } from "./orders.ts";
 import { serve } from "./serve.ts";
 
 /** One GPU worker from its reservation to its burial. */
-export async function gpuWorker({ pool, id, booked }: GpuWorkerInput): Promise<GpuWorkerResult> {
-  const life = beginLife(pool, id);
+export async function gpuWorker(input: GpuWorkerInput): Promise<GpuWorkerResult> {
+  const { id, booked } = input;
+  const life = beginLife(input);
   handleSignals(life);
-  let cancelled = false;
   CancellationScope.current().cancelRequested.catch(() => {
-    cancelled = true;
+    life.cancelled = true;
     giveOrder(life, { name: "drain", order: { reason: "its workflow was cancelled", onlyIdle: false } });
   });
   const result = await CancellationScope.nonCancellable(async () => await live(life, booked));
-  if (cancelled) {
+  if (life.cancelled) {
     throw new CancelledFailure(`worker ${id} was drained and its pod is gone`);
   }
   return result;
@@ -34,6 +34,9 @@ async function live(life: Life, booked: Booking | undefined): Promise<GpuWorkerR
   if (row === null) {
     return { id, status: "unknown", reason: "no such row" };
   }
+  // Of the time when the row was read: a run that was reset replays it, and the present may be hours later.
+  const readMs = booked === undefined ? Date.now() : workflowInfo().startTime.getTime();
+  const endsAtMs = readMs + row.createdMs + timings.workerMaxLifetimeSec * 1000 - row.nowMs;
   let { status } = row;
   life.podId = row.podId;
   if (status === "spawning" || (status === "active" && row.postState === "posting")) {
@@ -46,7 +49,7 @@ async function live(life: Life, booked: Booking | undefined): Promise<GpuWorkerR
   }
   if (status === "active") {
     enter(life, "active", life.podId);
-    status = await serve(life, row, timings);
+    status = await serve(life, endsAtMs, timings);
   }
   if (status === "terminating") {
     status = await finishTask(life, timings);

@@ -1,6 +1,6 @@
 import { setCurrentDetails, upsertSearchAttributes } from "@temporalio/workflow";
 import type { WorkerActivities } from "../../contract/activities.ts";
-import type { WorkerRow } from "../../contract/inputs.ts";
+import type { GpuWorkerInput, WorkerRow } from "../../contract/inputs.ts";
 import { POD_ID, WORKER_PHASE } from "../../contract/search-attributes.ts";
 import type { WorkerPhase, WorkerSignal } from "../../contract/worker-api.ts";
 import { workerActivities } from "./activities.ts";
@@ -25,20 +25,23 @@ export interface Life {
   drainsWithoutDeadline: boolean;
   /** The worker's row as the last order left it; null: it must be read. */
   row: WorkerRow | null;
+  /** Its workflow was cancelled. */
+  cancelled: boolean;
 }
 
-export function beginLife(pool: string, id: string): Life {
+export function beginLife({ pool, id, carried }: GpuWorkerInput): Life {
   return {
     pool,
     id,
     activities: workerActivities(),
     phase: "loading",
     podId: null,
-    order: null,
+    order: carried?.order ?? null,
     ready: false,
-    released: false,
+    released: carried?.released ?? false,
     drainsWithoutDeadline: false,
     row: null,
+    cancelled: false,
   };
 }
 

@@ -1,4 +1,5 @@
 import { setHandler } from "@temporalio/workflow";
+import { receiveSignals } from "../signals.ts";
 import {
   type DrainOrder,
   type TerminateOrder,
@@ -13,17 +14,28 @@ import { parseDrainOrder, parseTerminateOrder, parseVerdict } from "./parse-orde
 /** Handlers of all signals and queries of a worker's workflow. */
 export function handleSignals(life: Life): void {
   setHandler(workerQueries.phase, () => life.phase);
-  setHandler(workerSignals.ready, () => void (life.ready = true));
-  setHandler(workerSignals.released, () => void (life.released = true));
-  setHandler(workerSignals.drain, (payload?: unknown) =>
-    giveOrder(life, { name: "drain", order: parseDrainOrder(payload) }),
-  );
-  setHandler(workerSignals.fail, (payload?: unknown) =>
-    giveOrder(life, { name: "fail", verdict: parseVerdict(payload) }),
-  );
-  setHandler(workerSignals.terminate, (payload?: unknown) =>
-    giveOrder(life, { name: "terminate", order: parseTerminateOrder(payload) }),
-  );
+  receiveSignals((name, payload) => receive(life, name, payload));
+}
+
+/** An unknown name is ignored: only its pool and an operator's hand signal a worker. */
+function receive(life: Life, name: string, payload: unknown): void {
+  switch (name) {
+    case workerSignals.ready.name:
+      life.ready = true;
+      break;
+    case workerSignals.released.name:
+      life.released = true;
+      break;
+    case workerSignals.drain.name:
+      giveOrder(life, { name: "drain", order: parseDrainOrder(payload) });
+      break;
+    case workerSignals.fail.name:
+      giveOrder(life, { name: "fail", verdict: parseVerdict(payload) });
+      break;
+    case workerSignals.terminate.name:
+      giveOrder(life, { name: "terminate", order: parseTerminateOrder(payload) });
+      break;
+  }
 }
 
 /** The stronger order wins: a drain never replaces an end that waits to be carried out. */

@@ -52,6 +52,22 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
         await Context.current().sleep(WATCH_PROBE_MS);
       }
     },
+    // Each signal by itself, so that a test can stop or refuse one.
+    async recordSignals(pool, { last, messages, ignored, folded }) {
+      for (const { place, message } of messages) {
+        if (place > fleet.signals) {
+          await all.recordMessage(pool, message);
+          fleet.signals = place;
+        }
+      }
+      for (const { kind, reason } of ignored) {
+        await all.journalIgnored(pool, kind, reason);
+      }
+      for (const [kind, count] of Object.entries(folded)) {
+        fleet.folded[kind] = (fleet.folded[kind] ?? 0) + count;
+      }
+      fleet.signals = Math.max(fleet.signals, last);
+    },
     async recordMessage(_pool, message) {
       fleet.messages.push(message);
       applyMessage(intent, message);
@@ -164,11 +180,12 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
     },
   };
 
-  return everyActivity((name) => async (...args) => {
+  const all: FakeActivities = everyActivity((name) => async (...args) => {
     calls.push({ name, args, atMs: Date.now() });
     await (hooks[name] as ((...given: unknown[]) => void | Promise<void>) | undefined)?.(...args);
     return await (bodies[name] as (...given: unknown[]) => Promise<unknown>)(...args);
   });
+  return all;
 }
 
 /** Activities that serve many pools: the first argument, a pool or an id that begins with it, says which fleet is meant. */
@@ -186,6 +203,7 @@ export function dispatchActivities(fleets: ReadonlyMap<string, FakeActivities>):
 const NAMES: Readonly<Record<ActivityName, true>> = {
   openPool: true,
   watchPool: true,
+  recordSignals: true,
   recordMessage: true,
   reconfigure: true,
   signalWorkers: true,

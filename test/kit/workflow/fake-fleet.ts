@@ -25,6 +25,10 @@ export interface FakeFleet {
   readonly patches: Readonly<Record<string, unknown>>[];
   readonly orders: WorkerOrder[];
   readonly ignored: { kind: string; reason: string }[];
+  /** Place of the last signal that was written. */
+  signals: number;
+  /** How many signals were folded, by kind. */
+  readonly folded: Record<string, number>;
   readonly intent: Mutable<Intent>;
   /** Plans of the next watches, first come, first served; a watch without one waits. */
   readonly plans: Plan[];
@@ -72,6 +76,8 @@ export function createFakeFleet(): FakeFleet {
     patches: [],
     orders: [],
     ignored: [],
+    signals: 0,
+    folded: {},
     plans: [],
     createAnswers: [],
     absences: [],

@@ -90,6 +90,8 @@ export async function bringUp(
 export interface FakeService {
   /** @param timings override those of the fake fleet; seconds. */
   open(timings?: Partial<FakeFleet["timings"]>): Stage;
+  /** Begins to serve, where the start did not. */
+  serve(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -101,8 +103,10 @@ export async function startFakeService(options: {
   readonly address: string;
   readonly bundle: { readonly codePath: string } | { readonly code: string };
   readonly identity: string;
+  /** Nothing is served before a call of `serve`. */
+  readonly late?: boolean;
 }): Promise<FakeService> {
-  const { address, bundle: workflowBundle, identity } = options;
+  const { address, bundle: workflowBundle, identity, late = false } = options;
   Runtime.install({
     logger: new DefaultLogger("ERROR"),
     telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: "ERROR" }) } },
@@ -114,14 +118,22 @@ export async function startFakeService(options: {
   const fleets = new Map<string, FakeActivities>();
   const activities = { ...dispatchActivities(fleets), ...fakeUpkeep };
   const taskQueue = `q-${randomBytes(4).toString("hex")}`;
-  const workers = await Promise.all([
-    Worker.create({ connection, identity, taskQueue, workflowBundle, activities }),
-    Worker.create({ connection, identity, taskQueue: runpodTaskQueue(taskQueue), activities }),
-  ]);
-  const running = Promise.all(workers.map((worker) => worker.run()));
+  const workers: Worker[] = [];
+  let running: Promise<unknown> = Promise.resolve();
+  async function serve(): Promise<void> {
+    workers.push(
+      await Worker.create({ connection, identity, taskQueue, workflowBundle, activities }),
+      await Worker.create({ connection, identity, taskQueue: runpodTaskQueue(taskQueue), activities }),
+    );
+    running = Promise.all(workers.map((worker) => worker.run()));
+  }
+  if (!late) {
+    await serve();
+  }
   const temporal = new Client({ connection: clientConnection, identity });
   return {
     open: (timings = {}) => openStage(temporal, taskQueue, fleets, timings),
+    serve,
     async close() {
       for (const worker of workers) {
         worker.shutdown();

@@ -49,7 +49,7 @@ describe("a pool's start with settings of its own", () => {
       (await api.queue.one<{ should_run: boolean }>("select should_run from pools where name = $1", [pool])).should_run;
     await pools.open(pool, {});
     expect(await shouldRun()).toBe(false);
-    await pools.open(pool, {}, true);
+    await pools.open(pool, {}, { first: "first", run: "first", lasting: true });
     expect(await shouldRun()).toBe(true);
     await pools.open(pool, {});
     await pools.setIntent(pool, { kind: "drain" });

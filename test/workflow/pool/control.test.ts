@@ -223,9 +223,7 @@ describe.concurrent("a pool that runs for one round", () => {
         booked: [id],
         actions: [{ kind: "spawn", count: 1 }],
       });
-      expect(kit.called("watchPool")).toEqual([
-        [kit.pool, { shown: false, settings: null, suspended: false, once: true }],
-      ]);
+      expect(kit.called("watchPool")).toEqual([[kit.pool, { shown: false, settings: null, cycle: 1, once: true }]]);
       await kit.worker(id).reaches("booting");
     }),
   );

@@ -226,13 +226,15 @@ describe.concurrent("the status of a pool", () => {
         snapshot: { spawning: 1, reason: "the test says so" },
         lastDecision: { id: plan.decisionId, actions: 1, reason: "the test says so" },
       });
-      expect(kit.called("openPool")).toEqual([[kit.pool, { minActiveGpus: 1 }]]);
+      expect(kit.called("openPool")).toEqual([
+        [kit.pool, { minActiveGpus: 1 }, { first: expect.any(String), run: expect.any(String), lasting: true }],
+      ]);
       // Only the first watch returns at once: there is no snapshot yet.
       await until(
         () => kit.called("watchPool"),
         (watches) =>
           expect(watches.map(([, known]) => known)).toEqual(
-            [false, true, true].map((shown) => ({ shown, settings: null, suspended: false })),
+            [false, true, true].map((shown, index) => ({ shown, settings: null, cycle: index + 1 })),
           ),
       );
     }),

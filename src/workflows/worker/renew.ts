@@ -1,0 +1,18 @@
+import { continueAsNew, workflowInfo } from "@temporalio/workflow";
+import type { GpuWorkerWorkflow } from "../../contract/inputs.ts";
+import type { Life } from "./life.ts";
+
+/** Whether the run has so many events that the server wants a new one: a flood of signals, or a burial of many hours. */
+export function isFull({ cancelled }: Life): boolean {
+  // A run that continued as new could not end as Canceled.
+  return !cancelled && workflowInfo().continueAsNewSuggested;
+}
+
+/** Goes on in a new run if this one is full. The new run begins by reading the row, as every run does. */
+export async function renewIfFull(life: Life): Promise<void> {
+  if (isFull(life)) {
+    const { pool, id, order, released, phase } = life;
+    const carried = { order, released: released || phase === "burying" };
+    await continueAsNew<GpuWorkerWorkflow>({ pool, id, carried });
+  }
+}
