@@ -29,6 +29,37 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
       return await pools.open(pool, own, start);
     },
 
+    ...messageActivities({ config, pools }),
+
+    async reserveWorkers(pool, decisionId, action, plannedIn) {
+      if (plannedIn !== undefined && plannedIn !== thisRun()) {
+        // The workflow was reset to a point behind the plan, which may be long ago.
+        return { outcome: "stale_plan", workers: [] };
+      }
+      const { outcome, workers, nowMs } = await pools.reserve(pool, {
+        decisionId,
+        count: action.count,
+        max: action.max,
+        intentVersion: action.intentVersion,
+        caps: action.caps,
+        instanceType: config.runpod.gpuType,
+      });
+      if (outcome !== "reserved" || workers.length === 0) {
+        return { outcome, workers };
+      }
+      const { own, environment } = await pools.settings(pool);
+      return { outcome, workers, booked: { atMs: nowMs, timings: workerTimings(config, environment, own) } };
+    },
+  };
+}
+
+type MessageActivities = Pick<
+  PoolActivities,
+  "recordSignals" | "recordMessage" | "journalIgnored" | "reconfigure" | "orderWorker"
+>;
+
+function messageActivities({ config, pools }: PoolDeps): MessageActivities {
+  return {
     async recordSignals(pool, batch) {
       const run = thisRun();
       for (;;) {
@@ -70,26 +101,6 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
     async orderWorker(pool, order, origin) {
       await refuseRepeated(pools, pool, `${order.kind}Worker`, origin);
       return await pools.orderWorker(pool, order);
-    },
-
-    async reserveWorkers(pool, decisionId, action, plannedIn) {
-      if (plannedIn !== undefined && plannedIn !== thisRun()) {
-        // The workflow was reset to a point behind the plan, which may be long ago.
-        return { outcome: "stale_plan", workers: [] };
-      }
-      const { outcome, workers, nowMs } = await pools.reserve(pool, {
-        decisionId,
-        count: action.count,
-        max: action.max,
-        intentVersion: action.intentVersion,
-        caps: action.caps,
-        instanceType: config.runpod.gpuType,
-      });
-      if (outcome !== "reserved" || workers.length === 0) {
-        return { outcome, workers };
-      }
-      const { own, environment } = await pools.settings(pool);
-      return { outcome, workers, booked: { atMs: nowMs, timings: workerTimings(config, environment, own) } };
     },
   };
 }

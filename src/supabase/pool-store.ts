@@ -49,17 +49,20 @@ interface PoolSteering {
   /** The pool as it is now, the fleet and the account's spend included. Null: the pool was never started. */
   look(pool: string): Promise<DetailedReading | null>;
   setIntent(pool: string, message: Message): Promise<Intent>;
-  /** Writes each signal once. @returns null; or, with nothing written, what holds because another run wrote last. */
-  writeSignals(pool: string, run: string, batch: SignalBatch): Promise<WrittenSignals | null>;
-  /** Counts signals as this run does from now on, unless another run than `before` wrote meanwhile. */
-  countSignals(pool: string, before: string, now: WrittenSignals, reset: string | null): Promise<void>;
   /** Adds to the pool's own settings or replaces some; null removes one. @returns all of the pool's own settings. */
   reconfigure(pool: string, patch: Settings): Promise<Settings>;
   orderWorker(pool: string, order: WorkerOrder): Promise<WorkerOrderOutcome>;
   journal(pool: string, kind: string, reason: string, details?: Settings): Promise<void>;
 }
 
-export type PoolStore = PoolWatching & PoolSteering;
+interface PoolSignalling {
+  /** Writes each signal once. @returns null; or, with nothing written, what holds because another run wrote last. */
+  writeSignals(pool: string, run: string, batch: SignalBatch): Promise<WrittenSignals | null>;
+  /** Counts signals as this run does from now on, unless another run than `before` wrote meanwhile. */
+  countSignals(pool: string, before: string, now: WrittenSignals, reset: string | null): Promise<void>;
+}
+
+export type PoolStore = PoolWatching & PoolSteering & PoolSignalling;
 
 /** How many signals have taken effect, as the run that wrote last counts them. */
 export interface WrittenSignals {
@@ -90,7 +93,7 @@ export interface ReserveRequest {
 
 /** The pool's side of the database: what is observed, wanted, booked and journaled. Every call throws DatabaseError. */
 export function poolStore(database: Database): PoolStore {
-  return { ...watching(database), ...steering(database) };
+  return { ...watching(database), ...steering(database), ...signalling(database) };
 }
 
 function watching(database: Database): PoolWatching {
@@ -188,6 +191,25 @@ function steering(database: Database): PoolSteering {
     },
     setIntent: (pool, message) =>
       database.call("pool_set_intent", { p_pool: pool, ...intentArguments(message) }, intent),
+    reconfigure: (pool, patch) =>
+      database.call("pool_reconfigure", { p_pool: pool, p_patch: patch }, z.record(z.string(), z.unknown())),
+    orderWorker: (pool, { kind, worker, reason }) =>
+      database.call(
+        "order_worker",
+        { p_pool: pool, p_worker_id: worker, p_kind: kind, p_reason: reason },
+        z.object({
+          outcome: z.enum(["ordered", "external", "already_leaving", "not_living", "unknown"]),
+          status: z.string().nullable(),
+        }),
+      ),
+    async journal(pool, kind, reason, details = {}) {
+      await database.call("journal", { p_pool: pool, p_kind: kind, p_reason: reason, p_details: details }, z.null());
+    },
+  };
+}
+
+function signalling(database: Database): PoolSignalling {
+  return {
     writeSignals: (pool, run, { messages, ...rest }) =>
       database.call(
         "pool_write_signals",
@@ -204,20 +226,6 @@ function steering(database: Database): PoolSteering {
     async countSignals(pool, before, { run, written }, reset) {
       const args = { p_pool: pool, p_before: before, p_run: run, p_written: written, p_reset: reset };
       await database.call("pool_count_signals", args, z.null());
-    },
-    reconfigure: (pool, patch) =>
-      database.call("pool_reconfigure", { p_pool: pool, p_patch: patch }, z.record(z.string(), z.unknown())),
-    orderWorker: (pool, { kind, worker, reason }) =>
-      database.call(
-        "order_worker",
-        { p_pool: pool, p_worker_id: worker, p_kind: kind, p_reason: reason },
-        z.object({
-          outcome: z.enum(["ordered", "external", "already_leaving", "not_living", "unknown"]),
-          status: z.string().nullable(),
-        }),
-      ),
-    async journal(pool, kind, reason, details = {}) {
-      await database.call("journal", { p_pool: pool, p_kind: kind, p_reason: reason, p_details: details }, z.null());
     },
   };
 }

@@ -139,6 +139,21 @@ export const STORIES: readonly Story[] = [
     },
   },
   {
+    name: "gpuPool-folded",
+    async play(stage) {
+      let answer = () => {};
+      const database = new Promise<void>((resolve) => (answer = resolve));
+      stage.hooks.recordMessage = () => database;
+      const pool = await stage.startPool();
+      for (let target = 0; target < 150; target += 1) {
+        await pool.signal(poolSignals.scale, { target });
+      }
+      answer();
+      await seen("the last size", () => stage.intent.hold === 149);
+      return [pool];
+    },
+  },
+  {
     name: "gpuPool-signal-many",
     async play(stage) {
       const unknown = Array.from({ length: 51 }, (_, n) => ({ id: `${stage.pool}-${n}` }) as FakeRow);

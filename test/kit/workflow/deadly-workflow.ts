@@ -1,6 +1,6 @@
 /** Ends the thread of the sandbox, as a rejection does that belongs to no run. */
 export async function deadly(): Promise<void> {
-  // oxlint-disable-next-line typescript/no-unsafe-function-type -- a class from outside the sandbox leads to its process
+  // A class from outside the sandbox leads to the process.
   const { nextTick } = (AbortController.constructor as unknown as (code: string) => () => NodeJS.Process)(
     "return process",
   )();
