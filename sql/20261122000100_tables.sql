@@ -52,9 +52,6 @@ create table if not exists pools (
   observing_since timestamptz,
   mass_silence_since timestamptz,
   watch_id text,
-  started_by text,
-  signals_run text,
-  signals_written bigint not null default 0,
   breaker text not null default 'closed' check (breaker in ('closed', 'open', 'half_open')),
   breaker_since timestamptz not null default now(),
   environment jsonb not null default '{}',
@@ -77,9 +74,6 @@ comment on column pools.environment is
 comment on column pools.environment_at is 'When that process started.';
 comment on column pools.watch_id is
   'The watch that decides now. Another watch may still run after its workflow ended; it must not decide.';
-comment on column pools.started_by is 'The first run of the workflow since the pool''s last start. A reset of it is no new start.';
-comment on column pools.signals_run is 'The run of the workflow that wrote signals last; it counts them as all runs since the last reset.';
-comment on column pools.signals_written is 'Place of the last signal that is written. Signals up to it have taken effect.';
 comment on column pools.observing_since is
   'Start of unbroken good observations. Heartbeat ages never count from an earlier time.';
 comment on column pools.mass_silence_since is

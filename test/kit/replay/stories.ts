@@ -2,6 +2,7 @@ import type { WorkflowHandle } from "@temporalio/client";
 import { created, type FakeRow, lost, lostWithPod, refused } from "../workflow/fake-fleet.ts";
 import { bringUp, type Stage } from "../workflow/fake-service.ts";
 import { drain, seen, signal, spawn } from "./plans.ts";
+import { playFolded } from "./stories-signals.ts";
 import { playJanitor, playNotifications } from "./stories-upkeep.ts";
 import { poolSignals, poolUpdates } from "../../../src/contract/pool-api.ts";
 import { workerSignals } from "../../../src/contract/worker-api.ts";
@@ -138,21 +139,7 @@ export const STORIES: readonly Story[] = [
       return [pool];
     },
   },
-  {
-    name: "gpuPool-folded",
-    async play(stage) {
-      let answer = () => {};
-      const database = new Promise<void>((resolve) => (answer = resolve));
-      stage.hooks.recordMessage = () => database;
-      const pool = await stage.startPool();
-      for (let target = 0; target < 150; target += 1) {
-        await pool.signal(poolSignals.scale, { target });
-      }
-      answer();
-      await seen("the last size", () => stage.intent.hold === 149);
-      return [pool];
-    },
-  },
+  { name: "gpuPool-folded", play: playFolded },
   {
     name: "gpuPool-signal-many",
     async play(stage) {
