@@ -114,10 +114,11 @@ export async function settledWhileOpen(state: PoolState): Promise<boolean> {
     const mostEvents = workflowInfo().historyLength + MORE_EVENTS;
     const isOver = () => isAnswered() || workflowInfo().historyLength > mostEvents;
     await condition(isOver, LAST_ANSWERS, { summary: "the last answers to updates" });
-    if (!isAnswered()) {
-      state.inbox.giveUpPosts();
-      await condition(isAnswered);
-    }
+  }
+  while (!isAnswered()) {
+    state.inbox.giveUpPosts();
+    // More updates may come meanwhile.
+    await condition(isAnswered, "1s", { summary: "updates are told that the database does not answer" });
   }
   return !state.closing;
 }
