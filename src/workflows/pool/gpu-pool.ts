@@ -92,7 +92,7 @@ async function open(state: PoolState, { config = {}, rounds }: GpuPoolInput): Pr
   }
   const { firstExecutionRunId: first, runId: run } = workflowInfo();
   const { living } = await poolActivities.openPool(pool, config, { first, run, lasting: rounds === undefined });
-  state.opened = true;
+  state.row.opened = true;
   await startWorkers(pool, living);
 }
 

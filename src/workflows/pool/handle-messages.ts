@@ -72,10 +72,10 @@ export async function shutDown(state: PoolState): Promise<Intent> {
   state.closing = true;
   try {
     const intent = await recordMessage(state, { kind: "shutdown" });
-    state.closed = true;
+    state.row.closed = true;
     return intent;
   } catch (error) {
-    state.closing = state.closed;
+    state.closing = state.row.closed;
     throw error;
   }
 }

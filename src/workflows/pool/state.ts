@@ -25,12 +25,10 @@ export interface PoolState {
   /** Explains the latest observation, also where nothing was to be done. */
   latest: Explanation | null;
   watches: number;
-  /** The pool's row is there, so that messages can be written to it. */
-  opened: boolean;
   /** A shutdown was asked for, or the workflow was cancelled. */
   closing: boolean;
-  /** The pool's row says closing: signals that come now are ignored. */
-  closed: boolean;
+  /** opened: it is there, so that messages can be written to it; closed: it says closing, so that signals are ignored. */
+  readonly row: { opened: boolean; closed: boolean };
   /** Only a number of rounds was asked for: the run does not continue as new. */
   readonly isRound: boolean;
 }
@@ -40,13 +38,16 @@ const LAST_ANSWERS = "30s";
 const MORE_EVENTS = 3_000;
 
 export function beginPool({ pool, carried, rounds }: GpuPoolInput): PoolState {
-  const state: PoolState = {
+  const row = { opened: carried !== undefined, closed: false };
+  const inbox = openInbox(
+    carried ?? { messages: 0 },
+    async (batch) => await writeSignals(pool, row.closed ? refused(batch) : batch),
+    () => row.opened,
+  );
+  return {
     pool,
-    inbox: openInbox(
-      carried ?? { messages: 0 },
-      async (batch) => await writeSignals(pool, state.closed ? refused(batch) : batch),
-      () => state.opened,
-    ),
+    inbox,
+    row,
     phase: "starting",
     snapshot: carried?.snapshot ?? null,
     fingerprint: carried?.state,
@@ -54,12 +55,9 @@ export function beginPool({ pool, carried, rounds }: GpuPoolInput): PoolState {
     decisions: carried?.decisions ?? [],
     latest: carried?.latest ?? null,
     watches: carried?.watches ?? 0,
-    opened: carried !== undefined,
     closing: false,
-    closed: false,
     isRound: rounds !== undefined,
   };
-  return state;
 }
 
 /** The batch as it is journaled after a shutdown. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { poolSignals, poolUpdates } from "../../../src/contract/pool-api.ts";
 import { until } from "../../kit/workflow/fake-service.ts";
 import { currentRun, flood, withLateStage } from "../../kit/workflow/floods.ts";
+import { withKit } from "../../kit/workflow/kit.ts";
 
 /** What a signal of the flood is, by its index. The last of each kind decides. */
 function mixed(index: number): readonly [string, ...unknown[]] {
@@ -19,6 +20,27 @@ function mixed(index: number): readonly [string, ...unknown[]] {
 }
 
 describe("a flood of messages to a pool", () => {
+  it(
+    "invariant 18: is written by the next run where its run ended first, and each signal once",
+    withKit(async (kit) => {
+      const scale = (target: number) => ({ kind: "scale", target, forSec: null }) as const;
+      const messages = [
+        { place: 5, message: scale(1) },
+        { place: 6, message: { kind: "pause" } },
+        { place: 7, message: scale(2) },
+      ] as const;
+      // As if the run before had written the first one, and had ended before it knew.
+      kit.signals = 5;
+      const waiting = { last: 7, messages, ignored: [], folded: { scale: 4 } };
+      const pool = await kit.startPool({ carried: { snapshot: null, watches: 1, messages: 9, signals: 7, waiting } });
+      await pool.signal(poolSignals.scale, { target: 3 });
+      expect(await pool.executeUpdate(poolUpdates.resume)).toMatchObject({ hold: 3 });
+      expect(kit.messages).toEqual([{ kind: "pause" }, scale(2), scale(3), { kind: "resume" }]);
+      expect(kit.folded).toEqual({ scale: 4 });
+      expect(await kit.status()).toMatchObject({ messages: 11 });
+    }),
+  );
+
   it("invariant 18: that came while nothing served it is folded within a minute, and every update is answered", async () => {
     const count = 6_000;
     await withLateStage(async (stage, service) => {
