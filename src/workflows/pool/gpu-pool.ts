@@ -75,7 +75,7 @@ async function run(state: PoolState, input: GpuPoolInput): Promise<CycleSummary 
       if (plan !== null && round >= input.rounds && (await settledWhileOpen(state))) {
         return summarise(state.pool, plan, booked);
       }
-    } else if (isHistoryLong(input) && (await settledWhileOpen(state))) {
+    } else if ((isFull(state) || isHistoryLong(input)) && (await settledWhileOpen(state))) {
       await continueAsNew<typeof gpuPool>({ ...input, carried: carriedOn(state) });
     }
   }

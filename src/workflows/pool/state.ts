@@ -35,7 +35,8 @@ export interface PoolState {
 
 /** How long a run that is full waits for the answers of its updates, and for how many more events. */
 const LAST_ANSWERS = "30s";
-const MORE_EVENTS = 3_000;
+const MORE_EVENTS = 1_000;
+const FULL_HISTORY = 2_000;
 
 export function beginPool({ pool, carried, rounds }: GpuPoolInput): PoolState {
   const row = { opened: carried !== undefined, closed: false };
@@ -70,11 +71,13 @@ function refused({ last, messages, ignored, folded }: SignalBatch): SignalBatch 
 }
 
 /**
- * Whether the server wants the run to end soon, because of its events, their size or its updates. A run that takes more
- * is refused messages, and in the end terminated.
+ * Whether the run must end soon: the server says so because of its size or its updates, or it has too many events.
+ * While messages keep coming, the server fails each workflow task in which a hundred came, and a task takes longer
+ * the longer the history is that it replays. In the end the server refuses messages.
  */
 export function isFull({ closing, isRound }: PoolState): boolean {
-  return !closing && !isRound && workflowInfo().continueAsNewSuggested;
+  const { continueAsNewSuggested, historyLength } = workflowInfo();
+  return !closing && !isRound && (continueAsNewSuggested || historyLength >= FULL_HISTORY);
 }
 
 /** State for the next run of this pool. */
