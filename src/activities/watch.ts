@@ -8,7 +8,6 @@ import type { PoolStore } from "../supabase/pool-store.ts";
 import { createObserver, type Observed, type ObserverDeps, type ProviderView, Superseded } from "./observer.ts";
 import { type AlertMemory, settleAlerts } from "./observed-alerts.ts";
 import { podEvidenceBook } from "./pod-evidence.ts";
-import { thisRun } from "./resets.ts";
 
 /** A watch without an action returns after this long: the workflow's history then grows by a dozen events an hour. */
 const WATCH_MS = 5 * 60_000;
@@ -168,9 +167,10 @@ function newMemory(): PoolMemory {
 function planOf(decisionId: string, observed: Observed, knownSettings: string | null): Plan {
   const { decision, view } = observed;
   const { actions, snapshot } = decision;
+  const run = Context.current().info.workflowExecution?.runId;
   return {
     decisionId,
-    run: thisRun(),
+    ...(run === undefined ? {} : { run }),
     actions,
     snapshot,
     state: fingerprintOf(observed),

@@ -1,4 +1,4 @@
-import { asyncLocalStorage, type Context } from "@temporalio/activity";
+import { asyncLocalStorage, type Context, type Info } from "@temporalio/activity";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createWatchActivity } from "../../../src/activities/watch.ts";
@@ -55,6 +55,7 @@ async function watched(
     logger: pino({ level: "silent" }),
   });
   const context: Partial<Context> = {
+    info: { workflowExecution: { workflowId: "gpu-pool/main", runId: "run-1" } } as Info,
     heartbeat: () => undefined,
     sleep: async () => void vi.setSystemTime(Date.now() + BETWEEN_LOOKS_MS),
   };

@@ -1,4 +1,4 @@
-import { asyncLocalStorage, type Context } from "@temporalio/activity";
+import { asyncLocalStorage, type Context, type Info } from "@temporalio/activity";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { createWatchActivity } from "../../../src/activities/watch.ts";
@@ -62,7 +62,8 @@ async function watches(fleets: readonly (readonly ObservedWorker[])[], marks: bo
     logger: pino({ level: "silent" }),
   });
   const known = { shown: true, settings: null, once: true };
-  const context: Partial<Context> = { heartbeat: () => undefined };
+  const info = { workflowExecution: { workflowId: "gpu-pool/main", runId: "run-1" } } as Info;
+  const context: Partial<Context> = { info, heartbeat: () => undefined };
   for (const seen of fleets) {
     fleet = seen;
     lines.push([]);
