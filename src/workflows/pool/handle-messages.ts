@@ -27,7 +27,11 @@ type Parse<T> = (payload: unknown) => Parsed<T>;
 
 const NAME_CHARS = 200;
 /** Failures of a reconfigure that are no fault of its settings. */
-const OWN_TYPES: ReadonlySet<string | null | undefined> = new Set([FAILURES.repeated, FAILURES.notWritten]);
+const OWN_TYPES: ReadonlySet<string | null | undefined> = new Set([
+  FAILURES.repeated,
+  FAILURES.notWritten,
+  FAILURES.invalidMessage,
+]);
 
 const SIGNALS: ReadonlyMap<string, Parse<Message>> = new Map<string, Parse<Message>>([
   [poolSignals.scale.name, parseScale],
@@ -126,7 +130,18 @@ function invalidMessage(message: string): ApplicationFailure {
 }
 
 function refusal(state: PoolState): string | null {
-  return state.closing ? CLOSING : null;
+  // A shutdown that a reset gives again is refused when its turn comes; until then it must refuse nothing.
+  return (isResetRun() ? state.row.closed : state.closing) ? CLOSING : null;
+}
+
+/** Posts what is refused once the row says closing. */
+async function postWhileOpen<T>({ row, inbox }: PoolState, job: () => Promise<T>): Promise<T> {
+  return await inbox.post(() => (row.closed ? Promise.reject(invalidMessage(CLOSING)) : job()));
+}
+
+function isResetRun(): boolean {
+  const { runId, originalExecutionRunId } = workflowInfo();
+  return runId !== originalExecutionRunId;
 }
 
 function readSignal(name: string, payload: unknown): ReadSignal {
@@ -140,22 +155,22 @@ function readSignal(name: string, payload: unknown): ReadSignal {
     : { ignored: { kind: storableText(cut(name, NAME_CHARS)), reason: storableText(reason ?? "") } };
 }
 
-async function recordMessage({ pool, inbox }: PoolState, message: Message): Promise<Intent> {
+async function recordMessage(state: PoolState, message: Message): Promise<Intent> {
   const origin = originOfMessage();
-  return await inbox.post(() => poolActivities.recordMessage(pool, message, ...origin));
+  const write = () => poolActivities.recordMessage(state.pool, message, ...origin);
+  return await (message.kind === "shutdown" ? state.inbox.post(write) : postWhileOpen(state, write));
 }
 
 /** Must be called before the message waits, where the SDK still knows its update. */
 function originOfMessage(): [] | [MessageOrigin] {
-  const { runId, originalExecutionRunId } = workflowInfo();
-  return runId === originalExecutionRunId ? [] : [{ update: currentUpdateInfo()?.id ?? null }];
+  return isResetRun() ? [{ update: currentUpdateInfo()?.id ?? null }] : [];
 }
 
 async function reconfigure(state: PoolState, patch: SettingsPatch): Promise<PoolSettingsAnswer> {
-  const { pool, inbox } = state;
+  const { pool } = state;
   const origin = originOfMessage();
   try {
-    state.settings = await inbox.post(() => poolActivities.reconfigure(pool, patch, ...origin));
+    state.settings = await postWhileOpen(state, () => poolActivities.reconfigure(pool, patch, ...origin));
   } catch (error) {
     const reason = error instanceof ActivityFailure ? error.cause : error;
     if (reason instanceof ApplicationFailure && OWN_TYPES.has(reason.type)) {
@@ -168,10 +183,10 @@ async function reconfigure(state: PoolState, patch: SettingsPatch): Promise<Pool
 }
 
 async function giveOrder(state: PoolState, order: WorkerOrder): Promise<WorkerOrderOutcome> {
-  const { pool, inbox } = state;
+  const { pool } = state;
   const { kind, worker, reason } = order;
   const origin = originOfMessage();
-  const answer = await inbox.post(() => poolActivities.orderWorker(pool, order, ...origin));
+  const answer = await postWhileOpen(state, () => poolActivities.orderWorker(pool, order, ...origin));
   if (answer.outcome === "ordered") {
     await orderWorker(
       pool,

@@ -95,6 +95,8 @@ export interface FakeService {
   close(): Promise<void>;
 }
 
+let runtimeInstalled = false;
+
 /**
  * Serves workflows and fake activities on both task queues. One service stages many pools at once, since its own start
  * takes longer than most tests.
@@ -107,10 +109,13 @@ export async function startFakeService(options: {
   readonly late?: boolean;
 }): Promise<FakeService> {
   const { address, bundle: workflowBundle, identity, late = false } = options;
-  Runtime.install({
-    logger: new DefaultLogger("ERROR"),
-    telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: "ERROR" }) } },
-  });
+  if (!runtimeInstalled) {
+    runtimeInstalled = true;
+    Runtime.install({
+      logger: new DefaultLogger("ERROR"),
+      telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: "ERROR" }) } },
+    });
+  }
   const [clientConnection, connection] = await Promise.all([
     Connection.connect({ address }),
     NativeConnection.connect({ address }),
