@@ -26,7 +26,7 @@ begin
     should_run = case when is_known then pools.should_run else coalesce(p_should_run, pools.should_run) end,
     started_by = p_start,
     signals_run = case when is_known then pools.signals_run else p_run end,
-    signals_written = case when is_known then pools.signals_written else 0 end;
+    signals_written = case when is_known or pools.signals_run = p_run then pools.signals_written else 0 end;
   return jsonb_build_object('living', (
     select coalesce(jsonb_agg(id order by id), '[]') from workers
     where pool = p_pool and gone_at is null and origin = 'pool'));

@@ -60,7 +60,7 @@ export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | undef
 
 async function run(state: PoolState, input: GpuPoolInput): Promise<CycleSummary | undefined> {
   if (input.carried === undefined) {
-    await open(state, input);
+    await open(state.pool, input);
   }
   for (let round = 1; ; round += 1) {
     const plan = await watch(state, input);
@@ -81,8 +81,7 @@ async function run(state: PoolState, input: GpuPoolInput): Promise<CycleSummary 
   }
 }
 
-async function open(state: PoolState, { config = {}, rounds }: GpuPoolInput): Promise<void> {
-  const { pool } = state;
+async function open(pool: string, { config = {}, rounds }: GpuPoolInput): Promise<void> {
   // A start from the temporal CLI sets no search attributes.
   upsertSearchAttributes([{ key: GPU_POOL, value: pool }]);
   // An input that cannot be handed on would fail each workflow task, without end.
@@ -92,7 +91,6 @@ async function open(state: PoolState, { config = {}, rounds }: GpuPoolInput): Pr
   }
   const { firstExecutionRunId: first, runId: run } = workflowInfo();
   const { living } = await poolActivities.openPool(pool, config, { first, run, lasting: rounds === undefined });
-  state.row.opened = true;
   await startWorkers(pool, living);
 }
 

@@ -36,13 +36,8 @@ interface Item {
  * Writes operators' messages to the pool's row in the order in which they came. The running watch is not cancelled for a
  * message: it reads the row at its next look.
  * @param write writes a batch; it never rejects.
- * @param isWritable whether the row is there; messages wait until then.
  */
-export function openInbox(
-  carried: Carried,
-  write: (batch: SignalBatch) => Promise<void>,
-  isWritable: () => boolean,
-): Inbox {
+export function openInbox(carried: Carried, write: (batch: SignalBatch) => Promise<void>): Inbox {
   const items: Item[] = carried.waiting === undefined ? [] : [{ batch: carried.waiting }];
   let busy = false;
   let count = carried.messages;
@@ -50,7 +45,7 @@ export function openInbox(
 
   async function pump(): Promise<void> {
     for (;;) {
-      await condition(() => items.length > 0 && isWritable());
+      await condition(() => items.length > 0);
       busy = true;
       const [item] = items;
       await (item?.batch === undefined ? item?.run?.() : write(item.batch));

@@ -27,8 +27,8 @@ export interface PoolState {
   watches: number;
   /** A shutdown was asked for, or the workflow was cancelled. */
   closing: boolean;
-  /** opened: it is there, so that messages can be written to it; closed: it says closing, so that signals are ignored. */
-  readonly row: { opened: boolean; closed: boolean };
+  /** closed: the pool's row says closing, so that messages are refused. */
+  readonly row: { closed: boolean };
   /** Only a number of rounds was asked for: the run does not continue as new. */
   readonly isRound: boolean;
 }
@@ -39,11 +39,10 @@ const MORE_EVENTS = 1_000;
 const FULL_HISTORY = 2_000;
 
 export function beginPool({ pool, carried, rounds }: GpuPoolInput): PoolState {
-  const row = { opened: carried !== undefined, closed: false };
+  const row = { closed: false };
   const inbox = openInbox(
     carried ?? { messages: 0 },
     async (batch) => await writeSignals(pool, row.closed ? refused(batch) : batch),
-    () => row.opened,
   );
   return {
     pool,

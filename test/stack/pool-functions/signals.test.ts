@@ -126,10 +126,16 @@ describe("signals that are written to a pool's row", () => {
       run: "run-1",
       written: 1,
     });
+    // A signal may be written before the pool is opened.
+    await pools.countSignals(pool, "run-1", { run: "run-2", written: 0 }, null);
+    await pools.writeSignals(pool, "run-2", batchOf([{ message: { kind: "drain" } }]));
+    await pools.setIntent(pool, { kind: "shutdown" });
     await pools.open(pool, { maxActiveGpus: 1 }, { first: "run-2", run: "run-2", lasting: true });
     expect(await config()).toEqual({ maxActiveGpus: 1 });
     expect(await row()).toMatchObject({ mode: "normal" });
     await pools.writeSignals(pool, "run-2", batchOf([{ message: { kind: "drain" } }]));
+    expect(await row()).toMatchObject({ mode: "normal" });
+    await pools.writeSignals(pool, "run-2", batchOf([{ message: { kind: "pause" } }, { message: { kind: "drain" } }]));
     expect(await row()).toMatchObject({ mode: "draining" });
   });
 });
