@@ -69,7 +69,10 @@ async function run(state: PoolState, input: GpuPoolInput): Promise<CycleSummary 
     if (state.closing) {
       if (isShutDown(state.snapshot)) {
         await messagesSettled(state);
-        return undefined;
+        // False again if a reset gave an old shutdown once more, for a pool whose row says closing since then.
+        if (state.closing) {
+          return undefined;
+        }
       }
     } else if (input.rounds !== undefined) {
       if (plan !== null && round >= input.rounds && (await settledWhileOpen(state))) {
