@@ -73,7 +73,7 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
           [pools[0]],
         );
         expect(rows[0]!.answer.queued).toBe(queued.n);
-        const count = theStatement(statements, "count(*)", "from tasks");
+        const count = theStatement(statements, "from tasks", "limit 10000");
         usesIndex(count, "tasks_open");
         expect(rowsScanned([count], "tasks")).toBe(queued.n);
         expect(count.pages).toBeLessThan(1_000);
