@@ -116,7 +116,9 @@ async function look(deps: WatchDeps, watch: Watch): Promise<Plan | null> {
   const state = fingerprintOf(latest);
   watch.shown ??= state;
   const isNews = state !== watch.shown && Date.now() >= watch.refreshAt;
-  const mustReturn = !known.shown || known.once === true || isClosed(decision.snapshot) || isNews;
+  // Otherwise a person would see for seconds the opposite of what was just ordered.
+  const isNewIntent = decision.snapshot.intent.version !== (known.intentVersion ?? decision.snapshot.intent.version);
+  const mustReturn = !known.shown || known.once === true || isNewIntent || isClosed(decision.snapshot) || isNews;
   return mustReturn ? planWithoutActions(watch) : null;
 }
 

@@ -61,6 +61,8 @@ export interface KnownState {
   readonly state?: string | undefined;
   /** Fingerprint of the settings that it knows. */
   readonly settings: string | null;
+  /** Version of the newest intent that it knows; a watch returns at once for another one. */
+  readonly intentVersion?: number | undefined;
   /** Return the first good observation, whatever it holds. */
   readonly once?: boolean;
   /** The number of this watch in the life of its pool's workflow; log lines carry it. */

@@ -1,5 +1,6 @@
 import type { CycleSummary } from "./cycle-summary.ts";
 import type { Explanation } from "./explanations.ts";
+import type { Intent } from "./intent.ts";
 import type { SettingsView, Snapshot } from "./plan.ts";
 import type { SignalBatch } from "./signal-batch.ts";
 import type { WorkerSignal } from "./worker-api.ts";
@@ -22,6 +23,7 @@ export interface GpuPoolInput {
     readonly snapshot: Snapshot | null;
     readonly state?: string | undefined;
     readonly settings?: SettingsView | null;
+    readonly intent?: Intent | null;
     readonly decisions?: readonly Explanation[];
     /** Explains the latest observation, also where nothing was to be done. */
     readonly latest?: Explanation | null;

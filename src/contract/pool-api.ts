@@ -75,6 +75,8 @@ export interface WorkerOrderOutcome {
 export interface PoolStatus {
   readonly pool: string;
   readonly phase: "starting" | "watching" | "performing" | "closing";
+  /** The newest wish that the pool's row holds; null: none was read yet. The snapshot may be from before it. */
+  readonly intent: Intent | null;
   readonly snapshot: Snapshot | null;
   readonly lastDecision: { readonly id: string; readonly actions: number; readonly reason: string } | null;
   readonly watches: number;

@@ -1,13 +1,14 @@
+import type { Intent } from "../../contract/intent.ts";
 import type { PoolStatus } from "../../contract/pool-api.ts";
 import type { Snapshot } from "../../contract/plan.ts";
 
 /** The pool's current details for the Web UI, in Markdown. */
-export function describePool({ pool, snapshot, lastDecision, watches, messages }: PoolStatus): string {
+export function describePool({ pool, intent, snapshot, lastDecision, watches, messages }: PoolStatus): string {
   if (snapshot === null) {
-    return `### Pool ${pool}\n\nNot observed yet.`;
+    return `### Pool ${pool}${wish(intent)}\n\nNot observed yet.`;
   }
   return [
-    `### Pool ${pool}: ${wish(snapshot)}`,
+    `### Pool ${pool}${wish(intent)}`,
     "",
     // No table: the Web UI draws one without any space between its columns.
     `- **Size:** ${snapshot.desired} desired by ${snapshot.rule}; ${countWorkers(snapshot)}`,
@@ -29,12 +30,15 @@ function countWorkers({ spawning, idle, busy, terminating, failing }: Snapshot):
   return `${spawning} spawning, ${idle} idle, ${busy} busy, ${terminating} terminating, ${failing} in error`;
 }
 
-function wish({ intent }: Snapshot): string {
+function wish(intent: Intent | null): string {
+  if (intent === null) {
+    return "";
+  }
   if (intent.hold === null) {
-    return intent.mode;
+    return `: ${intent.mode}`;
   }
   const until = intent.holdUntilMs === null ? "" : ` until ${new Date(intent.holdUntilMs).toISOString()}`;
-  return `${intent.mode}, held at ${intent.hold}${until}`;
+  return `: ${intent.mode}, held at ${intent.hold}${until}`;
 }
 
 function circumstances({ breaker, suspended, schedule }: Snapshot): string[] {

@@ -20,7 +20,16 @@ import { handleMessages, shutDown } from "./handle-messages.ts";
 import { tooLong } from "./parse-messages.ts";
 import { perform } from "./perform.ts";
 import { journalRefusal, reasonOfRefusal } from "./refusals.ts";
-import { beginPool, carriedOn, isFull, messagesSettled, type PoolState, settledWhileOpen, statusOf } from "./state.ts";
+import {
+  beginPool,
+  carriedOn,
+  isFull,
+  messagesSettled,
+  noteIntent,
+  type PoolState,
+  settledWhileOpen,
+  statusOf,
+} from "./state.ts";
 import { startWorkers } from "./workers.ts";
 
 /**
@@ -105,6 +114,7 @@ async function watch(state: PoolState, { rounds }: GpuPoolInput): Promise<Plan |
     shown: snapshot !== null,
     state: fingerprint,
     settings: settings?.fingerprint ?? null,
+    intentVersion: snapshot?.intent.version,
     cycle: state.watches + 1,
   };
   const beganMs = Date.now();
@@ -118,6 +128,7 @@ async function watch(state: PoolState, { rounds }: GpuPoolInput): Promise<Plan |
   state.watches += 1;
   if (plan.snapshot !== null) {
     state.snapshot = plan.snapshot;
+    noteIntent(state, plan.snapshot.intent);
     state.fingerprint = plan.state;
   }
   state.settings = plan.settings ?? state.settings;

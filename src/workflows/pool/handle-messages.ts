@@ -1,4 +1,11 @@
-import { ActivityFailure, ApplicationFailure, currentUpdateInfo, setHandler, workflowInfo } from "@temporalio/workflow";
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  currentUpdateInfo,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from "@temporalio/workflow";
 import type { MessageOrigin } from "../../contract/activities.ts";
 import { FAILURES } from "../../contract/failures.ts";
 import type { Intent } from "../../contract/intent.ts";
@@ -18,9 +25,10 @@ import { cut, storableText } from "../../../supabase/functions/_shared/text.ts";
 import type { Parsed } from "../payloads.ts";
 import { receiveSignals } from "../signals.ts";
 import { poolActivities } from "./activities.ts";
+import { describePool } from "./details.ts";
 import { parseBare, parsePatch, parseScale, parseWorkerOrder } from "./parse-messages.ts";
 import { reasonOfRefusal } from "./refusals.ts";
-import { CLOSING, type PoolState, statusOf } from "./state.ts";
+import { CLOSING, noteIntent, type PoolState, statusOf } from "./state.ts";
 import { orderWorker } from "./workers.ts";
 
 type Parse<T> = (payload: unknown) => Parsed<T>;
@@ -158,7 +166,10 @@ function readSignal(name: string, payload: unknown): ReadSignal {
 async function recordMessage(state: PoolState, message: Message): Promise<Intent> {
   const origin = originOfMessage();
   const write = () => poolActivities.recordMessage(state.pool, message, ...origin);
-  return await (message.kind === "shutdown" ? state.inbox.post(write) : postWhileOpen(state, write));
+  const intent = await (message.kind === "shutdown" ? state.inbox.post(write) : postWhileOpen(state, write));
+  noteIntent(state, intent);
+  setCurrentDetails(describePool(statusOf(state)));
+  return intent;
 }
 
 /** Must be called before the message waits, where the SDK still knows its update. */

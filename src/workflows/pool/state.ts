@@ -1,6 +1,7 @@
 import { allHandlersFinished, condition, workflowInfo } from "@temporalio/workflow";
 import type { Explanation } from "../../contract/explanations.ts";
 import type { GpuPoolInput } from "../../contract/inputs.ts";
+import type { Intent } from "../../contract/intent.ts";
 import type { SettingsView, Snapshot } from "../../contract/plan.ts";
 import type { PoolStatus } from "../../contract/pool-api.ts";
 import type { SignalBatch } from "../../contract/signal-batch.ts";
@@ -20,6 +21,8 @@ export interface PoolState {
   /** Fingerprint that came with the snapshot. The next watch compares it with what it observes. */
   fingerprint: string | undefined;
   settings: SettingsView | null;
+  /** The newest wish that the pool's row holds, from an answer or from an observation. */
+  intent: Intent | null;
   /** The last decisions that held actions, newest first. */
   decisions: readonly Explanation[];
   /** Explains the latest observation, also where nothing was to be done. */
@@ -52,6 +55,7 @@ export function beginPool({ pool, carried, rounds }: GpuPoolInput): PoolState {
     snapshot: carried?.snapshot ?? null,
     fingerprint: carried?.state,
     settings: carried?.settings ?? null,
+    intent: carried?.intent ?? carried?.snapshot?.intent ?? null,
     decisions: carried?.decisions ?? [],
     latest: carried?.latest ?? null,
     watches: carried?.watches ?? 0,
@@ -79,15 +83,22 @@ export function isFull({ closing, isRound }: PoolState): boolean {
   return !closing && !isRound && (continueAsNewSuggested || historyLength >= FULL_HISTORY);
 }
 
-/** State for the next run of this pool. */
-export function carriedOn(state: PoolState): NonNullable<GpuPoolInput["carried"]> {
-  const { snapshot, fingerprint, settings, decisions, latest, watches, inbox } = state;
-  const counts = { messages: inbox.received(), signals: inbox.signals(), waiting: inbox.waiting() };
-  return { snapshot, state: fingerprint, settings, decisions, latest, watches, ...counts };
+/** Answers and observations may come out of order; the highest version is the newest. */
+export function noteIntent(state: PoolState, intent: Intent): void {
+  if (state.intent === null || intent.version >= state.intent.version) {
+    state.intent = intent;
+  }
 }
 
-export function statusOf({ pool, phase, snapshot, decisions, watches, inbox }: PoolState): PoolStatus {
-  return { pool, phase, snapshot, lastDecision: outline(decisions[0]), watches, messages: inbox.received() };
+/** State for the next run of this pool. */
+export function carriedOn(state: PoolState): NonNullable<GpuPoolInput["carried"]> {
+  const { snapshot, fingerprint, settings, intent, decisions, latest, watches, inbox } = state;
+  const counts = { messages: inbox.received(), signals: inbox.signals(), waiting: inbox.waiting() };
+  return { snapshot, state: fingerprint, settings, intent, decisions, latest, watches, ...counts };
+}
+
+export function statusOf({ pool, phase, intent, snapshot, decisions, watches, inbox }: PoolState): PoolStatus {
+  return { pool, phase, intent, snapshot, lastDecision: outline(decisions[0]), watches, messages: inbox.received() };
 }
 
 function outline(decision: Explanation | undefined): PoolStatus["lastDecision"] {

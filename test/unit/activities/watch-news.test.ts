@@ -24,9 +24,10 @@ function createWatches() {
   });
   let watchId: string | null = null;
   let intent: Intent = NORMAL;
+  let queued = 0;
   const pools: Partial<PoolStore> = {
     beginWatch: async (_pool, id) => void (watchId = id),
-    observe: async () => ({ ...readingOf([], { intent }), watchId }),
+    observe: async () => ({ ...readingOf([], { intent, queued }), watchId }),
     expireExternal: async () => undefined,
   };
   const alerts: Partial<AlertStore> = { settle: async () => undefined };
@@ -45,9 +46,15 @@ function createWatches() {
   };
   return {
     say: (said: Intent) => void (intent = said),
+    queue: (count: number) => void (queued = count),
     /** @returns the watch's plan, and after how many seconds it came. */
     async watch(shown: Plan | null): Promise<{ plan: Plan; tookSec: number }> {
-      const known = { shown: shown !== null, state: shown?.state, settings: shown?.settings?.fingerprint ?? null };
+      const known = {
+        shown: shown !== null,
+        state: shown?.state,
+        settings: shown?.settings?.fingerprint ?? null,
+        intentVersion: shown?.snapshot?.intent.version,
+      };
       const begunMs = Date.now();
       const plan = await asyncLocalStorage.run(context as Context, async () => await watchPool("main", known));
       return { plan, tookSec: (Date.now() - begunMs) / 1000 };
@@ -66,20 +73,29 @@ describe("what the status shows of a pool", () => {
   });
 
   it("is brought up to date within seconds, also when it changed between two watches", async () => {
-    const { say, watch } = createWatches();
-    const { plan: shown } = await watch(null);
+    const { say, queue, watch } = createWatches();
     say(PAUSED);
+    const { plan: shown } = await watch(null);
+    queue(3);
     const { plan, tookSec } = await watch(shown);
-    expect(plan.snapshot).toMatchObject({ intent: PAUSED });
+    expect(plan.snapshot).toMatchObject({ queued: 3 });
     expect(tookSec).toBe(10);
   });
 
-  it("is brought up to date also when a later watch finds it as the one before last did", async () => {
+  it("follows an operator's word at once", async () => {
     const { say, watch } = createWatches();
-    const { plan: first } = await watch(null);
+    const { plan: shown } = await watch(null);
     say(PAUSED);
+    expect(await watch(shown)).toMatchObject({ plan: { snapshot: { intent: PAUSED } }, tookSec: 0 });
+  });
+
+  it("is brought up to date also when a later watch finds it as the one before last did", async () => {
+    const { say, queue, watch } = createWatches();
+    say(PAUSED);
+    const { plan: first } = await watch(null);
+    queue(3);
     const { plan: shown } = await watch(first);
-    say(NORMAL);
-    expect(await watch(shown)).toMatchObject({ plan: { snapshot: { intent: NORMAL } }, tookSec: 10 });
+    queue(0);
+    expect(await watch(shown)).toMatchObject({ plan: { snapshot: { queued: 0 } }, tookSec: 10 });
   });
 });

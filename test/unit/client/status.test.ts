@@ -63,6 +63,7 @@ function reading(overrides: Partial<PoolReading> = {}): PoolReading {
         watches: 5,
         messages: 1,
         lastDecision: null,
+        intent: intent(),
         snapshot: {
           observedAt: "2026-01-01T11:59:50Z",
           intent: intent(),

@@ -23,7 +23,8 @@ const snapshot: Snapshot = {
 };
 
 function status(seen: Snapshot | null): PoolStatus {
-  return { pool: "main", phase: "watching", snapshot: seen, lastDecision: null, watches: 6, messages: 2 };
+  const intent = seen?.intent ?? null;
+  return { pool: "main", phase: "watching", intent, snapshot: seen, lastDecision: null, watches: 6, messages: 2 };
 }
 
 describe("the current details of a pool", () => {
@@ -51,5 +52,11 @@ describe("the current details of a pool", () => {
 
   it("say of a pool that was not observed yet nothing but that", () => {
     expect(describePool(status(null))).toBe("### Pool main\n\nNot observed yet.");
+  });
+
+  it("name the newest wish, also while the last observation is from before it", () => {
+    const intent = { ...snapshot.intent, mode: "paused", version: 2 } as const;
+    expect(describePool({ ...status(snapshot), intent })).toContain("### Pool main: paused\n");
+    expect(describePool({ ...status(null), intent })).toBe("### Pool main: paused\n\nNot observed yet.");
   });
 });

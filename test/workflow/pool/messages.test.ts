@@ -17,6 +17,7 @@ describe.concurrent("an operator's message to a pool", () => {
       );
       const intent = await pool.executeUpdate(poolUpdates.scale, { args: [{ target: 3, for: 60 }] });
       expect(intent).toMatchObject({ mode: "normal", hold: 3, version: 2 });
+      expect(await kit.status()).toMatchObject({ intent: { hold: 3, version: 2 }, watches: 0 });
       await pool.signal(poolSignals.pause);
       await until(
         () => kit.messages,
@@ -211,6 +212,7 @@ describe.concurrent("the status of a pool", () => {
       expect(await kit.status()).toEqual({
         pool: kit.pool,
         phase: "starting",
+        intent: null,
         snapshot: null,
         lastDecision: null,
         watches: 0,
