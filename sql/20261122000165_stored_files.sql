@@ -27,6 +27,24 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('is_own_object(uuid, text)');
 
+create or replace function require_own_object(p_task_id uuid, p_name text) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  folder text := case when position('/' in p_name) > 0 then split_part(p_name, '/', 1) end;
+  place text := coalesce('the folder ' || one_line(folder), 'no folder');
+begin
+  if is_own_object(p_task_id, p_name) then
+    return;
+  end if;
+  if folder ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' and exists (select from tasks where id = folder::uuid) then
+    place := 'the folder of task ' || folder;
+  end if;
+  raise exception 'task % cannot complete: object % is not a file of this task: it lies in %', p_task_id, one_line(p_name), place
+    using errcode = 'PT409',
+      hint = format('A file of this task lies in the folder %s, or in the folder of one of its sub-tasks.', p_task_id);
+end $$;
+select grant_to_service('require_own_object(uuid, text)');
+
 -- Whether the file at a public address of this storage exists; null: the text is no such address.
 create or replace function is_stored(p_location text) returns boolean
 language plpgsql stable security definer set search_path = public, pg_temp as $$

@@ -1,4 +1,5 @@
--- How a caller is known: by its database role, its personal access token or its worker token.
+-- How a caller is known: by its database role, its personal access token, its worker token, or, for a heartbeat alone,
+-- its worker's heartbeat secret.
 
 create table if not exists user_api_tokens (id uuid primary key default gen_random_uuid());
 alter table user_api_tokens
@@ -36,6 +37,12 @@ comment on column workers.user_id is
 -- Leases that a user's machines hold.
 create index if not exists workers_user on workers (user_id) where user_id is not null;
 
+-- A worker of the old protocol sends its heartbeats with no header that could carry its token. The secret stands in the
+-- path of its URL, and paths get into access logs, so it opens nothing but the heartbeat.
+alter table workers add column if not exists beat_hash text;
+comment on column workers.beat_hash is
+  'SHA-256 of the secret with which this worker may send heartbeats and nothing else. Dead as soon as token_hash is null.';
+
 -- The user of this request, by JWT or personal access token; null: there is none.
 create or replace function request_user() returns uuid
 language plpgsql stable security definer set search_path = public, pg_temp as $$
@@ -68,16 +75,25 @@ create or replace function require_worker(p_worker_id text) returns void
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
   caller text := coalesce(nullif(current_setting('role', true), ''), 'none');
-  token text := nullif(current_setting('request.headers', true), '')::jsonb ->> 'x-worker-token';
+  headers jsonb := nullif(current_setting('request.headers', true), '')::jsonb;
+  beats boolean := current_setting('request.path', true) like '%/rpc/func_worker_heartbeat_with_logs';
 begin
   if caller = 'service_role' or caller = 'none' then
     return;
   end if;
-  if token is not null and exists (
+  if exists (
     select from workers
-    where token_hash = encode(sha256(convert_to(token, 'utf8')), 'hex')
+    where token_hash = encode(sha256(convert_to(headers ->> 'x-worker-token', 'utf8')), 'hex')
       and id = p_worker_id and status in ('spawning', 'active', 'terminating')
       and gone_at is null and token_expires_at > now()
+  ) then
+    return;
+  end if;
+  if beats and exists (
+    select from workers
+    where id = p_worker_id and beat_hash = encode(sha256(convert_to(headers ->> 'x-beat-secret', 'utf8')), 'hex')
+      and status in ('spawning', 'active', 'terminating') and gone_at is null
+      and token_hash is not null and token_expires_at > now()
   ) then
     return;
   end if;
@@ -90,3 +106,16 @@ begin
     using errcode = 'PT401', hint = 'The token is missing, belongs to another worker, has expired, or its worker has ended.';
 end $$;
 select grant_to_service('require_worker(text)');
+
+-- The one rule for the ids of workers, wherever a caller names one. An adopted row keeps the id that it has.
+create or replace function require_worker_id(p_argument text, p_worker_id text) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+begin
+  if (p_worker_id is null or p_worker_id !~ '^[A-Za-z0-9_.:-]{1,128}$')
+    and not exists (select from workers where id = p_worker_id)
+  then
+    raise exception '%: worker id % cannot be used: it must be 1 to 128 letters, digits or the signs _ . : -',
+      one_line(p_argument), coalesce(one_line(p_worker_id), '(none)') using errcode = 'PT400', detail = one_line(p_argument);
+  end if;
+end $$;
+select grant_to_service('require_worker_id(text, text)');

@@ -24,6 +24,7 @@ declare
   beat boolean;
 begin
   if tg_op = 'INSERT' then
+    perform require_worker_id('id', new.id);
     new.pool := coalesce(new.pool, default_pool());
     new.origin := 'external';
     new.last_heartbeat := case when new.last_heartbeat is not null and new.status is distinct from 'crashed' then now() end;

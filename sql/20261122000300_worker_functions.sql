@@ -174,9 +174,13 @@ begin
           and (o.metadata ->> 'size')::bigint > 0
       ) into stored;
       if stored is not true or not is_own_object(p_task_id, p_storage_path) then
+        if exists (select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path) then
+          perform require_own_object(p_task_id, p_storage_path);
+        end if;
         raise exception 'task % cannot complete: object % is not in storage', p_task_id,
           coalesce(one_line(p_storage_path), '(none)')
-          using errcode = 'PT409', hint = 'Upload the file first; p_output_location must be its public URL.';
+          using errcode = 'PT409',
+            hint = 'Upload the file first; it must have more than 0 bytes, and p_output_location must be its public URL.';
       end if;
     end if;
     with lease as (
@@ -256,6 +260,19 @@ begin
   return jsonb_build_object('outcome', 'released');
 end $$;
 select grant_to_everyone('release_task(uuid, uuid, text)');
+
+-- The status that a report gave its task, for a worker that sends the same report again because the answer was lost.
+-- Null: this lease did not end by such a report. Meanwhile the task may be with its next worker, or have ended.
+create or replace function repeated_report(p_lease task_attempts, p_status text) returns text
+language sql stable security definer set search_path = public, pg_temp as $$
+  select case
+    when p_status = 'Queued' and p_lease.cause = 'released' then 'Queued'
+    when p_status <> 'Failed' or p_lease.cause is distinct from 'task_error' then null
+    when exists (select from tasks where id = p_lease.task_id and status = 'Failed') and not exists (
+      select from task_attempts where task_id = p_lease.task_id and attempt > p_lease.attempt) then 'Failed'
+    else 'Queued' end
+$$;
+select grant_to_service('repeated_report(task_attempts, text)');
 
 -- From now on the task waits for its sub-tasks, and its worker is free. p_result_task_id names the sub-task whose
 -- output becomes the output of the task; null: the last sub-task. Answers delegated, no_children (the lease is kept) or

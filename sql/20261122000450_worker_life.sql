@@ -17,7 +17,8 @@ select grant_to_service('worker_load(text)');
 
 -- Elects the only caller that may post this name. Stores the credential's hash before the pod can exist. While the
 -- account has no funds, only the worker that was booked to try it may post. Answers elected, not_elected or no_funds.
-create or replace function worker_begin_post(p_worker_id text, p_token_hash text, p_lifetime_sec integer) returns text
+create or replace function worker_begin_post(
+  p_worker_id text, p_token_hash text, p_lifetime_sec integer, p_beat_hash text default null) returns text
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   update workers w set failed_on = 'funds' from no_funds n
@@ -25,12 +26,12 @@ begin
   if found then
     return 'no_funds';
   end if;
-  update workers set post_state = 'posting', posted_at = now(), token_hash = p_token_hash,
+  update workers set post_state = 'posting', posted_at = now(), token_hash = p_token_hash, beat_hash = p_beat_hash,
     token_expires_at = now() + make_interval(secs => p_lifetime_sec), boot_stage = 'posting', boot_stage_at = now()
   where id = p_worker_id and status = 'spawning' and post_state is null and gone_at is null;
   return case when found then 'elected' else 'not_elected' end;
 end $$;
-select grant_to_service('worker_begin_post(text, text, integer)');
+select grant_to_service('worker_begin_post(text, text, integer, text)');
 
 create or replace function worker_record_pod(
   p_worker_id text, p_pod_id text, p_cost_per_hr_usd numeric, p_created_at timestamptz, p_adopted boolean)

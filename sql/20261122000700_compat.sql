@@ -16,16 +16,20 @@ begin
   end loop;
 end $$;
 
+create or replace function registration_hint() returns text
+language sql immutable set search_path = public, pg_temp as $$
+  select 'A worker registers with its first heartbeat under the service key, or by gpu-pool worker token. Claim again then.'
+$$;
+select grant_to_service('registration_hint()');
+
 create or replace function require_known_worker(p_argument text, p_worker_id text) returns void
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 begin
-  if p_worker_id is null or p_worker_id !~ '^[[:graph:]]{1,200}$' then
-    perform refuse_argument(p_argument, 'a worker id is expected: 1 to 200 characters without spaces');
-  end if;
+  perform require_worker_id(p_argument, p_worker_id);
   perform require_worker(p_worker_id);
   if not exists (select from workers where id = p_worker_id) then
     raise exception '%: worker % is not registered', one_line(p_argument), p_worker_id
-      using errcode = 'PT404', hint = 'A worker registers with its first heartbeat.';
+      using errcode = 'PT404', hint = registration_hint();
   end if;
 end $$;
 select grant_to_service('require_known_worker(text, text)');
@@ -47,14 +51,19 @@ returns table (
   status text, attempts integer, worker_id text, generation_started_at timestamptz, task_data jsonb, created_at timestamptz)
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  claim jsonb;
+  answer jsonb;
 begin
   perform require_known_worker('worker_id_param', worker_id_param);
-  claim := claim_task(worker_id_param) -> 'task';
+  answer := claim_task(worker_id_param);
+  if answer ->> 'worker_status' in ('spawning', 'error', 'terminated') then
+    raise exception 'worker % gets no task: it is %', one_line(worker_id_param), answer ->> 'worker_status'
+      using errcode = 'PT409', hint = case when answer ->> 'worker_status' = 'spawning'
+        then 'Its first heartbeat makes it active. Claim again then.' else 'It has ended. Start it under a new id.' end;
+  end if;
   return query
     select t.task_id, t.params, t.task_type, t.project_id, t.attempt, t.lease_token,
       own.status::text, own.attempts, own.worker_id, own.generation_started_at, t.params, own.created_at
-    from jsonb_to_record(nullif(claim, 'null'))
+    from jsonb_to_record(nullif(answer -> 'task', 'null'))
       as t (task_id uuid, params jsonb, task_type text, project_id uuid, attempt integer, lease_token uuid)
     join tasks own on own.id = t.task_id;
 end $$;
@@ -77,7 +86,8 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('func_claim_task(text, text)');
 
--- The lease of a call without a token: the open one of the task. It must be the caller's. Null: there is none.
+-- The lease of a call without a lease token. With the service key it is the open one of the task; null: there is none.
+-- With a token it is the last one that this caller had, because a worker repeats a report whose answer was lost.
 create or replace function open_lease(p_task_id uuid, p_lease_token uuid) returns uuid
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
@@ -87,7 +97,14 @@ begin
     perform refuse_argument('p_task_id', 'the id of a task is expected, not null');
   end if;
   if p_lease_token is null then
-    select * into lease from task_attempts where task_id = p_task_id and ended_at is null;
+    if not is_service() then
+      select a.* into lease from task_attempts a join workers w on w.id = a.worker_id
+      where a.task_id = p_task_id and (w.id = request_worker() or w.user_id = request_user())
+      order by a.attempt desc limit 1;
+    end if;
+    if lease.task_id is null then
+      select * into lease from task_attempts where task_id = p_task_id and ended_at is null;
+    end if;
   else
     select * into lease from task_attempts where task_id = p_task_id and lease_token = p_lease_token;
   end if;
@@ -138,11 +155,12 @@ begin
     outcome := 'not_running';
   else
     perform require_stored(p_task_id, location);
-    if not is_service() and location is not null and (is_stored(location) is not true
-      or not is_own_object(p_task_id, substring(location from '/storage/v1/object/public/[^/?]+/([^?]+)')))
-    then
-      raise exception 'task % cannot complete: % is not a file of this task', p_task_id, one_line(location)
-        using errcode = 'PT409', hint = 'The name of the file must begin with the id of the task.';
+    if not is_service() and location is not null then
+      perform require_own_object(p_task_id, substring(location from '/storage/v1/object/public/[^/?]+/([^?]+)'));
+      if is_stored(location) is not true then
+        raise exception 'task % cannot complete: % is not a file of this task', p_task_id, one_line(location)
+          using errcode = 'PT409', hint = 'The result of a worker with its own token is a file in storage.';
+      end if;
     end if;
     update task_attempts set ended_at = now(), cause = 'completed', progress = 1, progress_at = now()
     where task_id = p_task_id and attempt = lease.attempt;
@@ -169,11 +187,19 @@ declare
   message text := coalesce(nullif(left(coalesce(p_error_message, error_message_param), 4000), ''), 'the worker gave no error');
   task tasks;
   outcome text;
+  reached text;
 begin
   p_task_id := coalesce(p_task_id, task_id_param);
   token := open_lease(p_task_id, p_lease_token);
   if token is not null then
     outcome := fail_task(p_task_id, token, message) ->> 'outcome';
+    if outcome = 'lease_lost' then
+      select repeated_report(a, 'Failed') into reached from task_attempts a where task_id = p_task_id and lease_token = token;
+      if reached is not null then
+        return jsonb_build_object('success', true, 'status', reached,
+          'outcome', case reached when 'Failed' then 'failed' else 'requeued' end);
+      end if;
+    end if;
   end if;
   select * into task from tasks where id = p_task_id for no key update;
   if token is null and task.status = 'In Progress' then

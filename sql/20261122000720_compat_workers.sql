@@ -38,9 +38,8 @@ begin
     perform refuse_argument(case when vram_total_mb_param < 0 then 'vram_total_mb_param' else 'vram_used_mb_param' end,
       'megabytes are expected, at least 0');
   end if;
-  if is_service() and worker_id_param ~ '^[[:graph:]]{1,200}$'
-    and not exists (select from workers where id = worker_id_param)
-  then
+  perform require_worker_id('worker_id_param', worker_id_param);
+  if is_service() and not exists (select from workers where id = worker_id_param) then
     insert into workers (id, pool, origin) values (worker_id_param, default_pool(), 'external') on conflict (id) do nothing;
   end if;
   perform require_known_worker('worker_id_param', worker_id_param);

@@ -25,9 +25,7 @@ begin
     end if;
     return jsonb_build_object('kind', 'pat', 'user_id', caller_user, 'worker_id', null);
   end if;
-  select id into holder from workers
-  where token_hash = encode(sha256(convert_to(headers ->> 'x-worker-token', 'utf8')), 'hex')
-    and status in ('spawning', 'active', 'terminating') and gone_at is null and token_expires_at > now();
+  holder := request_worker();
   return jsonb_build_object('kind', case when holder is null then 'anon' else 'worker' end,
     'user_id', null, 'worker_id', holder);
 end $$;
@@ -48,7 +46,7 @@ declare
 begin
   if caller ->> 'kind' = 'anon' then
     raise exception 'the caller is unknown' using errcode = 'PT401',
-      hint = 'Send the service key, a user''s JWT or a personal access token as bearer; it may be wrong, expired or revoked.';
+      hint = 'Send the service key, a user''s JWT, a personal access token or a worker''s token as bearer; yours may have ended.';
   end if;
   return caller;
 end $$;

@@ -1,12 +1,18 @@
 -- Functions that workers of any kind call through the edge functions. Workers of the old protocol know no leases.
 
+-- The id of a user's own machine, from the one that the machine gives itself.
+create or replace function personal_worker_id(p_user_id uuid, p_worker_id text) returns text
+language sql immutable set search_path = public, pg_temp as $$ select 'personal-' || p_user_id || '-' || p_worker_id $$;
+select grant_to_service('personal_worker_id(uuid, text)');
+
 -- Segments of one run.
 create index if not exists tasks_run on tasks ((params ->> 'orchestrator_run_id'))
   where params ->> 'orchestrator_run_id' is not null;
 
 -- Counts the open and the running tasks that this caller may use: of the pool 'api', of all other pools, or of all.
--- Stops at 10,000.
-create or replace function task_counts(p_run_type text default null) returns jsonb
+-- Stops at 10,000. eligible_queued also counts the tasks that a claim of this caller gives again: an old worker claims
+-- only if the counts show a task, so one that lost its task in a crash would never ask for it.
+create or replace function task_counts(p_run_type text default null, p_worker_id text default null) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   caller jsonb := api_known_caller();
@@ -16,6 +22,7 @@ declare
   caller_id text := coalesce(caller ->> 'worker_id', caller ->> 'user_id');
   queued bigint;
   running bigint;
+  held bigint;
 begin
   if p_run_type not in ('gpu', 'api') then
     perform api_refuse('PT400', 'run_type', 'run_type must be gpu or api');
@@ -25,10 +32,48 @@ begin
     || scope || ' limit 10000) as open' into queued using caller_id;
   execute 'select count(*) from (select from task_attempts a join tasks t on t.id = a.task_id where a.ended_at is null and '
     || scope || ' limit 10000) as leased' into running using caller_id;
-  return jsonb_build_object('totals', jsonb_build_object('queued_only', queued, 'eligible_queued', queued,
+  select count(*) into held from workers w join task_attempts a on a.worker_id = w.id
+  where a.ended_at is null and case caller ->> 'kind' when 'service' then w.id = p_worker_id
+    when 'worker' then w.id = caller_id
+    else w.user_id = caller_id::uuid and w.id = coalesce(personal_worker_id(caller_id::uuid, p_worker_id), w.id) end;
+  return jsonb_build_object('totals', jsonb_build_object('queued_only', queued, 'eligible_queued', queued + held,
     'active_only', running, 'queued_plus_active', queued + running));
 end $$;
-select grant_to_everyone('task_counts(text)');
+select grant_to_everyone('task_counts(text, text)');
+
+-- The rows of tasks that a worker of the old protocol reads: one by its id, the sub-tasks of one, or the task that a
+-- worker holds. A worker's token shows the task that it holds, those that this one needs, and their sub-tasks.
+create or replace function api_read_tasks(p_id uuid default null, p_parent_id uuid default null, p_worker_id text default null)
+returns setof tasks
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  caller jsonb := api_known_caller();
+  caller_user uuid := (caller ->> 'user_id')::uuid;
+  held tasks;
+begin
+  if num_nonnulls(p_id, p_parent_id, p_worker_id) = 0 then
+    perform api_refuse('PT400', 'id', 'id is needed, or worker_id, or orchestrator_task_id_ref in params');
+  end if;
+  if caller ->> 'kind' = 'worker' then
+    select t.* into held from task_attempts a join tasks t on t.id = a.task_id
+    where a.worker_id = caller ->> 'worker_id' and a.ended_at is null;
+  end if;
+  return query
+    select t.* from (
+      select * from tasks where id = p_id
+      union all
+      select * from tasks where parent_id = p_parent_id and p_id is null
+      union all
+      select * from tasks where p_id is null and p_parent_id is null and id = (
+        select task_id from task_attempts
+        where worker_id = coalesce(personal_worker_id(caller_user, p_worker_id), p_worker_id) and ended_at is null)
+    ) as t
+    where case caller ->> 'kind' when 'service' then true
+      when 'worker' then t.project_id = held.project_id and (t.id in (held.id, held.parent_id, held.dependant_on)
+        or t.parent_id in (held.id, held.parent_id))
+      else exists (select from projects p where p.id = t.project_id and p.user_id = caller_user) end;
+end $$;
+select grant_to_everyone('api_read_tasks(uuid, uuid, text)');
 
 create or replace function api_predecessor_output(p_task_id uuid) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -66,15 +111,13 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   caller jsonb := api_known_caller();
   caller_user uuid := (caller ->> 'user_id')::uuid;
-  machine_id text := format('personal-%s-%s', caller_user, p_worker_id);
+  machine_id text := personal_worker_id(caller_user, p_worker_id);
   machine workers;
   own uuid;
   next_id uuid;
   claimed jsonb;
 begin
-  if p_worker_id is null or p_worker_id !~ '^[A-Za-z0-9_.:-]{1,100}$' then
-    perform api_refuse('PT400', 'worker_id', 'worker_id must be 1 to 100 letters, digits or the signs _ . : -');
-  end if;
+  perform require_worker_id('worker_id', p_worker_id);
   if caller_user is null then
     return exact_numbers(claim_task(p_worker_id));
   end if;
@@ -140,16 +183,16 @@ begin
 end $$;
 select grant_to_service('api_lease(uuid, uuid)');
 
-create or replace function api_authorize_upload(p_task_id uuid) returns jsonb
+create or replace function api_authorize_upload(p_task_id uuid, p_lease_token uuid default null) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  lease task_attempts := api_lease(p_task_id);
+  lease task_attempts := api_lease(p_task_id, p_lease_token);
 begin
   return jsonb_build_object(
-    'allowed', lease.ended_at is null, 'attempt', lease.attempt,
+    'allowed', lease.ended_at is null, 'attempt', lease.attempt, 'completed', coalesce(lease.cause = 'completed', false),
     'reason', case when lease.ended_at is null then 'lease held' else 'lease ended: ' || lease.cause end);
 end $$;
-select grant_to_everyone('api_authorize_upload(uuid)');
+select grant_to_everyone('api_authorize_upload(uuid, uuid)');
 
 -- finish_task for a caller that may not know its lease. Answers the outcome and the task's output_location.
 create or replace function api_finish_task(
@@ -181,6 +224,7 @@ declare
   wanted text := task_status_named(p_status);
   lease task_attempts;
   outcome text;
+  reached text;
 begin
   perform api_known_caller();
   if wanted is null or wanted not in ('In Progress', 'Failed', 'Queued') then
@@ -203,6 +247,13 @@ begin
     outcome := delegate_task(p_task_id, lease.lease_token) ->> 'outcome';
   else
     perform report_progress(p_task_id, lease.lease_token, lease.progress, p_note);
+  end if;
+  if outcome = 'lease_lost' then
+    -- Read again: the same report may have ended the lease at this moment.
+    select repeated_report(a, wanted) into reached from task_attempts a where task_id = p_task_id and attempt = lease.attempt;
+    if reached is not null then
+      return jsonb_build_object('task_id', p_task_id, 'status', reached, 'outcome', 'repeated');
+    end if;
   end if;
   -- If the task already has the wanted status, the worker may have lost an earlier answer, so this is no conflict.
   if outcome = 'lease_lost' and not exists (select from tasks where id = p_task_id and status::text = wanted) then

@@ -18,8 +18,10 @@ const secretKeys = [
   "leaseToken",
   "lease_token",
   "workerToken",
+  "beatSecret",
   "replicateApiToken",
   '["x-worker-token"]',
+  '["x-beat-secret"]',
 ];
 
 // Pino cannot redact at any depth. Three levels cover `config.supabase.serviceRoleKey` and `req.headers.authorization`.

@@ -10,12 +10,22 @@ export const FUSE_MARGIN_SEC = 300;
 export interface Credential {
   readonly token: string;
   readonly hash: string;
+  /** Opens this worker's heartbeat and nothing else. */
+  readonly beatSecret: string;
+  readonly beatHash: string;
 }
 
-/** A credential for one GPU worker. The token goes only into the GPU worker's environment; the database keeps its hash. */
+/** A credential for one GPU worker. Its secrets go only into the GPU worker's environment; the database keeps their hashes. */
 export function makeCredential(): Credential {
-  const token = `gpw_${randomBytes(32).toString("base64url")}`;
-  return { token, hash: createHash("sha256").update(token).digest("hex") };
+  const secret = (prefix: string) => `${prefix}_${randomBytes(32).toString("base64url")}`;
+  const hashOf = (text: string) => createHash("sha256").update(text).digest("hex");
+  const [token, beatSecret] = [secret("gpw"), secret("gpb")];
+  return { token, hash: hashOf(token), beatSecret, beatHash: hashOf(beatSecret) };
+}
+
+/** The only URL that a worker of the old protocol knows. Its heartbeats carry no token, so the URL carries their secret. */
+export function oldWorkerUrl(supabaseUrl: string, { beatSecret }: Pick<Credential, "beatSecret">): string {
+  return `${supabaseUrl}/functions/v1/old-worker/${beatSecret}`;
 }
 
 /** The warning for operators when pods get the service key; null: pods get tokens of their own. */
@@ -67,7 +77,11 @@ export function podRequest(
       SUPABASE_URL: supabase.url,
       ...(worker.credential === "service_role"
         ? { SUPABASE_SERVICE_ROLE_KEY: supabase.serviceRoleKey }
-        : { WORKER_TOKEN: credential.token, SUPABASE_ANON_KEY: supabase.anonKey }),
+        : {
+            WORKER_TOKEN: credential.token,
+            SUPABASE_ANON_KEY: supabase.anonKey,
+            OLD_WORKER_URL: oldWorkerUrl(supabase.url, credential),
+          }),
       SUPABASE_VIDEO_BUCKET: supabase.videoBucket,
       DB_TYPE: worker.dbType,
       POSTGRES_TABLE_NAME: worker.tableName,

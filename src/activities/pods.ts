@@ -70,7 +70,7 @@ async function createPod(
   timings: WorkerTimings,
 ): Promise<CreatePodResult> {
   const credential = makeCredential();
-  const elected = await workers.beginPost(id, credential.hash, credentialLifetimeSec(timings));
+  const elected = await workers.beginPost(id, credential.hash, credentialLifetimeSec(timings), credential.beatHash);
   if (elected === "not_elected") {
     return { kind: "not_elected" };
   }

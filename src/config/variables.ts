@@ -224,7 +224,7 @@ export const table = {
       "WORKER_CREDENTIAL",
       oneOf(["token", "service_role"]),
       "token",
-      "Credential of a pod: a token for its own rows, or the service key for everything, which workers of the old protocol need.",
+      "Credential of a pod: a token for its own rows, or the service key for everything, which no worker needs if its URL can be set.",
     ),
     heartbeatMs: defaulted("WORKER_HEARTBEAT_MS", whole(100, 60_000), "20000", "Time between heartbeats, in ms."),
     pollMs: defaulted("WORKER_POLL_MS", whole(50, 60_000), "1000", "Time between claims of an idle worker, in ms."),

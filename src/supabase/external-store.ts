@@ -6,6 +6,8 @@ export interface ExternalRegistration {
   readonly pool: string;
   /** SHA-256 of the worker's token, in hex. */
   readonly tokenHash: string;
+  /** SHA-256 of the secret for its heartbeats alone, in hex; absent: it sends them with its token only. */
+  readonly beatHash?: string;
   /** How long the token is good for. */
   readonly lifetimeSec: number;
   /** The machine, in words. */
@@ -24,11 +26,12 @@ export interface ExternalStore {
 /** External workers. Every call throws DatabaseError. */
 export function externalStore(database: Database): ExternalStore {
   return {
-    async register({ id, pool, tokenHash, lifetimeSec, machine }) {
+    async register({ id, pool, tokenHash, beatHash, lifetimeSec, machine }) {
       const args = {
         p_worker_id: id,
         p_pool: pool,
         p_token_hash: tokenHash,
+        p_beat_hash: beatHash ?? null,
         p_lifetime_sec: lifetimeSec,
         p_instance_type: machine,
       };

@@ -612,6 +612,7 @@ export interface Schema {
       };
       workers: {
         Row: {
+          beat_hash: string | null;
           boot_stage: string;
           boot_stage_at: string;
           cost_per_hr_usd: number | null;
@@ -647,6 +648,7 @@ export interface Schema {
           vram_used_mb: number | null;
         };
         Insert: {
+          beat_hash?: string | null | undefined;
           boot_stage?: string | undefined;
           boot_stage_at?: string | undefined;
           cost_per_hr_usd?: number | null | undefined;
@@ -682,6 +684,7 @@ export interface Schema {
           vram_used_mb?: number | null | undefined;
         };
         Update: {
+          beat_hash?: string | null | undefined;
           boot_stage?: string | undefined;
           boot_stage_at?: string | undefined;
           cost_per_hr_usd?: number | null | undefined;
@@ -907,6 +910,7 @@ export interface Schema {
       api_authorize_upload: {
         Args: {
           p_task_id: string | null;
+          p_lease_token?: string | null;
         };
         Returns: Json;
       };
@@ -998,6 +1002,14 @@ export interface Schema {
           p_task_id: string | null;
         };
         Returns: Json;
+      };
+      api_read_tasks: {
+        Args: {
+          p_id?: string | null;
+          p_parent_id?: string | null;
+          p_worker_id?: string | null;
+        };
+        Returns: Schema["public"]["Tables"]["tasks"]["Row"][];
       };
       api_refuse: {
         Args: {
@@ -1568,6 +1580,13 @@ export interface Schema {
         };
         Returns: string;
       };
+      personal_worker_id: {
+        Args: {
+          p_user_id: string | null;
+          p_worker_id: string | null;
+        };
+        Returns: string;
+      };
       pool_begin_watch: {
         Args: {
           p_pool: string | null;
@@ -1705,8 +1724,13 @@ export interface Schema {
           p_token_hash: string | null;
           p_lifetime_sec: number | null;
           p_instance_type?: string | null;
+          p_beat_hash?: string | null;
         };
         Returns: Json;
+      };
+      registration_hint: {
+        Args: Record<PropertyKey, never>;
+        Returns: string;
       };
       release_task: {
         Args: {
@@ -1770,6 +1794,13 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      require_own_object: {
+        Args: {
+          p_task_id: string | null;
+          p_name: string | null;
+        };
+        Returns: undefined;
+      };
       require_stored: {
         Args: {
           p_task_id: string | null;
@@ -1792,6 +1823,13 @@ export interface Schema {
       };
       require_worker: {
         Args: {
+          p_worker_id: string | null;
+        };
+        Returns: undefined;
+      };
+      require_worker_id: {
+        Args: {
+          p_argument: string | null;
           p_worker_id: string | null;
         };
         Returns: undefined;
@@ -1871,6 +1909,7 @@ export interface Schema {
       task_counts: {
         Args: {
           p_run_type?: string | null;
+          p_worker_id?: string | null;
         };
         Returns: Json;
       };
@@ -1897,6 +1936,7 @@ export interface Schema {
           p_worker_id: string | null;
           p_token_hash: string | null;
           p_lifetime_sec: number | null;
+          p_beat_hash?: string | null;
         };
         Returns: string;
       };

@@ -43,10 +43,16 @@ export interface BootStage {
 export interface WorkerStore {
   load(id: string): Promise<LoadedWorker | null>;
   /**
-   * Asks for the right to post the pod of this name.
+   * Asks for the right to post the pod of this name. Both hashes are SHA-256 in hex; without `beatHash` the worker sends
+   * its heartbeats with its token only.
    * @returns not_elected: a request for it was already sent; no_funds: the account has none, and another worker tries it.
    */
-  beginPost(id: string, tokenHash: string, lifetimeSec: number): Promise<"elected" | "not_elected" | "no_funds">;
+  beginPost(
+    id: string,
+    tokenHash: string,
+    lifetimeSec: number,
+    beatHash?: string,
+  ): Promise<"elected" | "not_elected" | "no_funds">;
   /** The provider refused its pod for lack of funds. */
   noteNoFunds(id: string, reason: string): Promise<void>;
   recordPod(id: string, pod: CreatedPod, adopted: boolean): Promise<void>;
@@ -84,10 +90,10 @@ export function workerStore(database: Database): WorkerStore {
   };
   return {
     load: (id) => database.call("worker_load", { p_worker_id: id }, row.nullable()),
-    beginPost: (id, tokenHash, lifetimeSec) =>
+    beginPost: (id, tokenHash, lifetimeSec, beatHash) =>
       database.call(
         "worker_begin_post",
-        { p_worker_id: id, p_token_hash: tokenHash, p_lifetime_sec: lifetimeSec },
+        { p_worker_id: id, p_token_hash: tokenHash, p_lifetime_sec: lifetimeSec, p_beat_hash: beatHash ?? null },
         z.enum(["elected", "not_elected", "no_funds"]),
       ),
     noteNoFunds: (id, reason) => run("note_no_funds", { p_worker_id: id, p_reason: reason }),

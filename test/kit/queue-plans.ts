@@ -93,5 +93,25 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
         expect(rowsScanned(statements, "tasks")).toBeLessThanOrEqual(10);
       }
     });
+
+    it("a worker of the old protocol creates sub-tasks and reads them and its own task by indexes", async () => {
+      const [worker] = await queue.newWorkers(pools[1]!, 1);
+      const { task_id: parent } = await queue.lease(worker!);
+      const task = { task_type: "t2v", params: { orchestrator_task_id_ref: parent } };
+      for (let call = 0; call < CALLS; call += 1) {
+        const { statements } = await watch.run("select api_create_task($1)", [{ ...task, project_id: project }]);
+        expect(fullScans(statements, "tasks")).toEqual([]);
+        expect(rowsScanned(statements, "tasks")).toBeLessThanOrEqual(20);
+      }
+      for (const [argument, value] of [
+        ["p_id", parent],
+        ["p_parent_id", parent],
+        ["p_worker_id", worker],
+      ]) {
+        const { statements } = await watch.run(`select * from api_read_tasks(${argument} => $1)`, [value]);
+        expect(fullScans(statements, "tasks")).toEqual([]);
+        expect(rowsScanned(statements, "tasks")).toBeLessThanOrEqual(CALLS);
+      }
+    });
   });
 }

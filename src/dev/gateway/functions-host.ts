@@ -2,7 +2,11 @@ import { createClient } from "@supabase/supabase-js";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { WebSocket } from "undici";
-import type { FunctionContext, FunctionHandler } from "../../../supabase/functions/_shared/function-context.ts";
+import {
+  type FunctionContext,
+  type FunctionHandler,
+  restRequest,
+} from "../../../supabase/functions/_shared/function-context.ts";
 import { openApiDocument } from "../../../supabase/functions/_shared/openapi.ts";
 import { tasks } from "../../../supabase/functions/_shared/tasks.ts";
 import { apiPage } from "./api-page.ts";
@@ -31,6 +35,7 @@ export function createFunctionContext(supabaseUrl: string, keys: Keys, videoBuck
     videoBucket,
     asCaller: (headers) => client(keys.publishableKey, headers),
     asService: () => client(keys.secretKey, {}),
+    rest: (method, path, headers, body) => restRequest(supabaseUrl, keys.publishableKey, method, path, headers, body),
   };
 }
 

@@ -1,5 +1,5 @@
 import { createClient } from "npm:@supabase/supabase-js@2";
-import { type FunctionContext, type FunctionHandler, refusal } from "../_shared/function-context.ts";
+import { type FunctionContext, type FunctionHandler, refusal, restRequest } from "../_shared/function-context.ts";
 import { keyOf, PUBLIC_KEY, SERVICE_KEY } from "../_shared/project-keys.ts";
 
 function secret(name: string) {
@@ -23,6 +23,8 @@ const context: FunctionContext = {
   videoBucket: secret("SUPABASE_VIDEO_BUCKET") || "videos",
   asCaller: (headers) => client(keyOf(PUBLIC_KEY, secret), headers),
   asService: () => client(keyOf(SERVICE_KEY, secret), {}),
+  rest: (method, path, headers, body) =>
+    restRequest(setting("SUPABASE_URL"), keyOf(PUBLIC_KEY, secret), method, path, headers, body),
 };
 
 async function answer(name: string, handler: FunctionHandler, request: Request): Promise<Response> {

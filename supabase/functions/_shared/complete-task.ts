@@ -10,7 +10,7 @@ import {
   UUID,
 } from "./fields.ts";
 import type { FunctionClient, FunctionContext, FunctionHandler } from "./function-context.ts";
-import { attemptName, heldAttempt, publicUrl, storedPath, storeFile } from "./task-files.ts";
+import { attemptName, ownAttempt, publicUrl, storedPath, storeFile } from "./task-files.ts";
 import { workerFunction } from "./worker-function.ts";
 
 interface StoredFiles {
@@ -33,6 +33,7 @@ function decode(body: Body, field: string): Uint8Array<ArrayBuffer> {
 async function storeFiles(
   body: Body,
   taskId: string,
+  leaseToken: string | null,
   caller: FunctionClient,
   context: FunctionContext,
 ): Promise<StoredFiles> {
@@ -48,9 +49,12 @@ async function storeFiles(
   if (firstFrame?.name === filename) {
     throw badField("first_frame_filename", "another name than filename");
   }
-  const attempt = await heldAttempt(caller, taskId);
-  const store = (name: string, content: Uint8Array<ArrayBuffer>) =>
-    storeFile(context, taskId, attemptName(name, attempt), content);
+  const { attempt, isCompleted } = await ownAttempt(caller, taskId, leaseToken);
+  // The files of a completed task stay as they are.
+  const store = async (name: string, content: Uint8Array<ArrayBuffer>) =>
+    isCompleted
+      ? `${taskId}/${attemptName(name, attempt)}`
+      : storeFile(context, taskId, attemptName(name, attempt), content);
   const thumbnailPath = firstFrame === null ? null : await store(firstFrame.name, firstFrame.bytes);
   return { path: await store(filename, bytes), thumbnailPath };
 }
@@ -96,7 +100,7 @@ export async function finishWithFiles(
     task_id: taskId,
     public_url: finished["output_location"],
     thumbnail_url: result.thumbnail_url ?? null,
-    message: finished["outcome"] === "completed" ? "Task completed" : "Task was completed already",
+    message: "Task completed",
   });
 }
 
@@ -108,6 +112,7 @@ export async function finishWithFiles(
 export const completeTask: FunctionHandler = workerFunction("complete-task", async (body, caller, context) => {
   const taskId = text(body, "task_id", UUID);
   const leaseToken = optionalText(body, "lease_token", UUID);
-  const files = body["file_data"] == null ? namedFiles(body, context) : await storeFiles(body, taskId, caller, context);
+  const files =
+    body["file_data"] == null ? namedFiles(body, context) : await storeFiles(body, taskId, leaseToken, caller, context);
   return finishWithFiles(taskId, leaseToken, files, caller, context);
 });

@@ -41,6 +41,32 @@ export interface FunctionContext {
   asCaller(headers: Record<string, string>): FunctionClient;
   /** A client with the service key, which may read and write every row. */
   asService(): FunctionClient;
+  /** A request to the database's API, `path` below `/rest/v1`, with the public key and these headers. */
+  rest(method: string, path: string, headers: Record<string, string>, body?: string): Promise<Response>;
+}
+
+/**
+ * One request to the API of a project's database. Headers in `headers` come before those of the public key. The answer
+ * is PostgREST's own; it throws when there is none.
+ */
+export async function restRequest(
+  supabaseUrl: string,
+  publicKey: string,
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+  body?: string,
+): Promise<Response> {
+  const answer = await fetch(`${supabaseUrl}/rest/v1/${path}`, {
+    method,
+    headers: { apikey: publicKey, "content-type": "application/json", ...headers },
+    ...(body !== undefined && { body }),
+  });
+  const kept = ["content-type", "content-range"].flatMap((name) => {
+    const value = answer.headers.get(name);
+    return value === null ? [] : [[name, value] as [string, string]];
+  });
+  return new Response(answer.body, { status: answer.status, headers: kept });
 }
 
 export type FunctionHandler = (request: Request, context: FunctionContext) => Promise<Response>;
@@ -51,13 +77,15 @@ export function refusal(status: number, error: string, message: string, field?: 
 }
 
 const OPAQUE_KEY = /^sb_(?:secret|publishable)_/;
+/** The tokens that this database makes. One of an adopted table may look like anything. */
+const PERSONAL_TOKEN = /^gpp_/;
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /**
  * The headers by which the database identifies a caller. An opaque key of the project is also sent as `apikey`, because
- * the gateway derives a role from that header only. Any other bearer that is no JWT is a personal access token; it is
- * sent as `x-api-token`, because PostgREST would refuse it as a broken JWT. An `apikey` without `Authorization` counts
- * as bearer.
+ * the gateway derives a role from that header only. Any other bearer that is no JWT is a personal access token or a
+ * worker's token. It is sent in the headers of both, because PostgREST would refuse it as a broken JWT. An `apikey`
+ * without `Authorization` counts as bearer.
  */
 export function callerHeaders(request: Request): Record<string, string> {
   const headers: Record<string, string> = {};
@@ -77,7 +105,10 @@ export function callerHeaders(request: Request): Record<string, string> {
   } else if (JWT.test(bearer)) {
     headers["Authorization"] = `Bearer ${bearer}`;
   } else if (bearer !== "") {
-    headers["x-api-token"] = bearer;
+    headers["x-api-token"] ??= bearer;
+    if (!PERSONAL_TOKEN.test(bearer)) {
+      headers["x-worker-token"] ??= bearer;
+    }
   }
   return headers;
 }

@@ -8,11 +8,11 @@ import {
   getPredecessorOutput,
   taskCounts,
 } from "./queue-functions.ts";
+import { oldWorker } from "./old-worker.ts";
 import { tasks } from "./tasks.ts";
 import { markTaskFailed, updateTaskStatus } from "./update-task.ts";
 
-/** Every function by its name with hyphens; each is also served under its name with underscores. */
-export const FUNCTIONS: Readonly<Record<string, FunctionHandler>> = {
+const DIRECT: Readonly<Record<string, FunctionHandler>> = {
   "claim-next-task": claimNextTask,
   "complete-task": completeTask,
   "create-task": createTask,
@@ -24,3 +24,6 @@ export const FUNCTIONS: Readonly<Record<string, FunctionHandler>> = {
   tasks,
   "update-task-status": updateTaskStatus,
 };
+
+/** Every function by its name with hyphens; each is also served under its name with underscores. */
+export const FUNCTIONS = { ...DIRECT, "old-worker": oldWorker(DIRECT) } satisfies Record<string, FunctionHandler>;

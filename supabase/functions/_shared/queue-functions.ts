@@ -5,15 +5,29 @@ import { workerFunction } from "./worker-function.ts";
 
 const RUN_TYPE = { pattern: /^(?:gpu|api)$/, wanted: "gpu or api" };
 
-/** A name for the machine of a caller that gives none: the same for the same token, so it gets its open task again. */
-async function machineOf(token: string): Promise<string> {
+/** The id of a caller that gives none: a worker's own, or the same one for the same personal access token. */
+async function idOfToken(token: string, caller: FunctionClient): Promise<string> {
+  const { worker_id: own } = await callDatabase(caller, "api_caller", {});
+  if (typeof own === "string") {
+    return own;
+  }
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)));
   return `token-${Array.from(hash.subarray(0, 6), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
+const NO_TASK: Record<string, readonly [code: string, message: string]> = {
+  unknown: [
+    "unknown_worker",
+    "is not registered. It registers with its first heartbeat under the service key, or by gpu-pool worker token. Claim again then",
+  ],
+  spawning: ["worker_not_ready", "has sent no heartbeat yet. Its first one makes it active. Claim again then"],
+  error: ["worker_ended", "has ended in error and gets no task any more. Start it under a new id"],
+  terminated: ["worker_ended", "has ended and gets no task any more. Start it under a new id"],
+};
+
 /**
- * `{worker_id?, run_type?}` → 200 with the task and its lease, 204 when the queue has no task for this worker. Only a
- * personal access token may leave out `worker_id`.
+ * `{worker_id?, run_type?}` → 200 with the task and its lease, 204 when the queue has no task for this worker. Only the
+ * bearer of a personal access token or of a worker's token may leave out `worker_id`.
  */
 export const claimNextTask: FunctionHandler = workerFunction(
   "claim-next-task",
@@ -21,27 +35,28 @@ export const claimNextTask: FunctionHandler = workerFunction(
     optionalText(body, "run_type", RUN_TYPE);
     const token = headers["x-api-token"];
     const isUnnamed = body["worker_id"] == null && token !== undefined;
-    const workerId = isUnnamed ? await machineOf(token) : text(body, "worker_id", ANY_TEXT);
+    const workerId = isUnnamed ? await idOfToken(token, caller) : text(body, "worker_id", ANY_TEXT);
     const { worker_status: status, task } = await callDatabase(caller, "api_claim_task", { p_worker_id: workerId });
     if (typeof task === "object" && task !== null) {
       return Response.json(task);
     }
-    // A draining worker gets no task and ends soon. A worker without a row would never get one, so it gets an error.
-    if (status !== "unknown") {
+    // A draining worker ends soon. The others here would wait for ever without knowing why.
+    const problem = NO_TASK[String(status)];
+    if (problem === undefined) {
       return new Response(null, { status: 204 });
     }
-    throw new FunctionFailure(
-      409,
-      "unknown_worker",
-      `no worker has the id ${workerId}: it has to be registered first`,
-      "worker_id",
-    );
+    throw new FunctionFailure(409, problem[0], `worker ${workerId} ${problem[1]}`, "worker_id");
   },
 );
 
-/** `{run_type?}` → `{totals}`: counts of the claimable and the running tasks that the caller may see. */
+/** `{run_type?, worker_id?}` → `{totals}`: counts of the claimable and the running tasks that the caller may see. */
 export const taskCounts: FunctionHandler = workerFunction("task-counts", async (body, caller) =>
-  Response.json(await callDatabase(caller, "task_counts", { p_run_type: optionalText(body, "run_type", RUN_TYPE) })),
+  Response.json(
+    await callDatabase(caller, "task_counts", {
+      p_run_type: optionalText(body, "run_type", RUN_TYPE),
+      p_worker_id: optionalText(body, "worker_id", ANY_TEXT),
+    }),
+  ),
 );
 
 /** `{task_id?, task_type, params, project_id?, dependant_on?, priority?}` → `{task_id, status, message}`. */

@@ -19,6 +19,26 @@ export function attemptName(filename: string, attempt: number): string {
   return dot > 0 ? `${filename.slice(0, dot)}_a${attempt}${filename.slice(dot)}` : `${filename}_a${attempt}`;
 }
 
+export interface OwnAttempt {
+  readonly attempt: number;
+  /** The caller has completed the task with this attempt: it repeats a request whose answer was lost. */
+  readonly isCompleted: boolean;
+}
+
+/** The caller's attempt, open or completed. Throws a 403 with the reason when it has none, or another end. */
+export async function ownAttempt(
+  caller: FunctionClient,
+  taskId: string,
+  leaseToken: string | null,
+): Promise<OwnAttempt> {
+  const lease = { p_task_id: taskId, p_lease_token: leaseToken };
+  const answer = await callDatabase(caller, "api_authorize_upload", lease);
+  if (answer["completed"] === true && typeof answer["attempt"] === "number") {
+    return { attempt: answer["attempt"], isCompleted: true };
+  }
+  return { attempt: allowedAttempt("api_authorize_upload", answer), isCompleted: false };
+}
+
 /** The open attempt of a caller without a lease token. Throws a 403 with the reason when it has none. */
 export async function heldAttempt(caller: FunctionClient, taskId: string): Promise<number> {
   const answer = await callDatabase(caller, "api_authorize_upload", { p_task_id: taskId });

@@ -61,10 +61,62 @@ describe("the edge functions", () => {
     });
   });
 
+  it.each(["a/b", "größe", "x".repeat(129), "a b", ""])(
+    "register no worker whose claims they would refuse: %j",
+    async (id) => {
+      await api.queue.rows("insert into pools (name) values ('main') on conflict do nothing");
+      const rule = expect.stringContaining("it must be 1 to 128 letters, digits or the signs _ . : -");
+      const client = api.client(service);
+      for (const answer of [
+        await client.rpc("func_update_worker_heartbeat", { worker_id_param: id }),
+        await client.rpc("func_worker_heartbeat_with_logs", { worker_id_param: id }),
+        await client.rpc("func_claim_available_task", { worker_id_param: id }),
+        await client.rpc("api_claim_task", { p_worker_id: id }),
+        await client.from("workers").insert({ id, pool: "main", last_heartbeat: new Date().toISOString() }),
+      ]) {
+        expect(answer).toMatchObject({ status: 400, error: { code: "PT400", message: rule } });
+      }
+      expect(await api.queue.rows("select 1 from workers where id = $1", [id])).toEqual([]);
+    },
+  );
+
+  it.each(["my.box:1", "x".repeat(128)])("let a worker claim that a heartbeat has registered: %s", async (id) => {
+    await api.queue.rows("insert into pools (name) values ('main') on conflict do nothing");
+    expect((await api.client(service).rpc("func_update_worker_heartbeat", { worker_id_param: id })).status).toBe(200);
+    expect((await api.call("claim-next-task", service, { worker_id: id })).status).toBe(204);
+  });
+
+  it("let a worker claim that had another kind of id before its table was adopted", async () => {
+    const pool = await api.queue.newPool();
+    await api.queue.rows("insert into workers (id, pool, status) values ('gpu/old 1', $1, 'active')", [pool]);
+    const claim = await api.call("claim-next-task", service, { worker_id: "gpu/old 1" });
+    expect(claim.status).toBe(204);
+    const beat = await api.client(service).rpc("func_update_worker_heartbeat", { worker_id_param: "gpu/old 1" });
+    expect(beat.data).toMatchObject({ success: true });
+  });
+
+  it.each([
+    ["spawning", "worker_not_ready", "has sent no heartbeat yet. Its first one makes it active. Claim again then"],
+    ["terminated", "worker_ended", "has ended and gets no task any more. Start it under a new id"],
+    ["error", "worker_ended", "has ended in error and gets no task any more. Start it under a new id"],
+  ])("say what to do when a worker claims that is %s", async (status, error, message) => {
+    const worker = await api.queue.newWorker(await api.queue.newPool(), { status });
+    expect(await api.call("claim-next-task", service, { worker_id: worker })).toMatchObject({
+      status: 409,
+      body: { error, field: "worker_id", message: `worker ${worker} ${message}` },
+    });
+    const { error: refused } = await api.client(service).rpc("func_claim_available_task", { worker_id_param: worker });
+    expect(refused).toMatchObject({ code: "PT409", message: `worker ${worker} gets no task: it is ${status}` });
+  });
+
   it("refuse the claim of a worker without a row, and a task that does not exist", async () => {
     expect(await api.call("claim-next-task", service, { worker_id: "nobody" })).toMatchObject({
       status: 409,
-      body: { error: "unknown_worker", field: "worker_id" },
+      body: {
+        error: "unknown_worker",
+        field: "worker_id",
+        message: expect.stringContaining("It registers with its first heartbeat under the service key"),
+      },
     });
     expect(await api.call("get-predecessor-output", service, { task_id: randomUUID() })).toMatchObject({
       status: 404,

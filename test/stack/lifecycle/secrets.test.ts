@@ -31,6 +31,7 @@ describe("secrets", () => {
     const collectTokens = async () => {
       for (const { name, env } of await shownPods()) {
         tokens.set(name, env["WORKER_TOKEN"] ?? "");
+        tokens.set(`${name}, heartbeats`, env["OLD_WORKER_URL"]?.split("/").at(-1) ?? "");
       }
       return (await workerStates(stack)).filter(({ pod_id, id }) => pod_id !== null && tokens.has(id)).length;
     };

@@ -24,7 +24,7 @@ const WORKER_FUNCTIONS = [
 
 /** Functions for users and old workers with any credential; each of them checks its caller. */
 const API_FUNCTIONS = [
-  "api_authorize_upload(uuid)",
+  "api_authorize_upload(uuid,uuid)",
   "api_caller()",
   "api_cancel_task(uuid)",
   "api_claim_task(text)",
@@ -35,9 +35,10 @@ const API_FUNCTIONS = [
   "api_get_task(uuid)",
   "api_list_tasks(jsonb)",
   "api_predecessor_output(uuid)",
+  "api_read_tasks(uuid,uuid,text)",
   "api_revoke_token(uuid)",
   "api_update_task(uuid,text,text,boolean,uuid)",
-  "task_counts(text)",
+  "task_counts(text,text)",
 ];
 
 /** Functions that migrations call to grant; no role may call them. */

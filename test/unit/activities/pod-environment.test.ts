@@ -77,6 +77,12 @@ describe("a pod's environment", () => {
       SUPABASE_ANON_KEY: "anon-key-value",
     });
     expect(Object.values(usualPod)).not.toContain(credentials.SUPABASE_SERVICE_ROLE_KEY);
+    // A worker of the old protocol knows one URL, which carries a secret of its own for the heartbeats.
+    const secret = /^https:\/\/abc\.supabase\.co\/functions\/v1\/old-worker\/(gpb_[\w-]{43})$/.exec(
+      usualPod["OLD_WORKER_URL"]!,
+    )?.[1];
+    expect(secret).toBeDefined();
+    expect(usualPod["WORKER_TOKEN"]).not.toContain(secret!.slice(4));
     expect(credentialWarning(loadConfig(credentials))).toBeNull();
   });
 
@@ -92,6 +98,7 @@ describe("a pod's environment", () => {
     });
     expect(Object.keys(env)).not.toContain("WORKER_TOKEN");
     expect(Object.keys(env)).not.toContain("SUPABASE_ANON_KEY");
+    expect(Object.keys(env)).not.toContain("OLD_WORKER_URL");
     expect(readSettings(env)).toMatchObject({ workerToken: null, supabaseKey: credentials.SUPABASE_SERVICE_ROLE_KEY });
     expect(credentialWarning(config)).toMatch(/^WORKER_CREDENTIAL=service_role: every pod gets the service key/);
     expect(credentialWarning(config)).not.toContain(credentials.SUPABASE_SERVICE_ROLE_KEY);

@@ -17,10 +17,13 @@ describe("the headers that identify a caller to the database", () => {
     expect(headersFor({ apikey: key, "x-worker-token": "gpw_1" })).toEqual({ ...expected, "x-worker-token": "gpw_1" });
   });
 
-  it("hold a JWT as bearer, and any other bearer as a personal access token, whatever the apikey", () => {
+  it("hold a JWT as bearer, and any other bearer as a token of a person or of a worker, whatever the apikey", () => {
     const apikey = "sb_publishable_abc";
     expect(headersFor({ apikey, authorization: "Bearer aa.bb.cc" })).toEqual({ Authorization: "Bearer aa.bb.cc" });
     expect(headersFor({ apikey, authorization: "Bearer gpp_1" })).toEqual({ "x-api-token": "gpp_1" });
+    const both = { "x-api-token": "gpw_1", "x-worker-token": "gpw_1" };
+    expect(headersFor({ apikey, authorization: "Bearer gpw_1" })).toEqual(both);
+    expect(headersFor({ apikey: "gpw_1" })).toEqual(both);
   });
 });
 

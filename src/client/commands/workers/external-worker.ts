@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Command } from "commander";
-import { makeCredential } from "../../../activities/pod-request.ts";
+import { makeCredential, oldWorkerUrl } from "../../../activities/pod-request.ts";
 import { loadConfig } from "../../../config/config.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
 import { type Context, poolName, type PoolOptions, poolOption } from "../../context.ts";
@@ -24,12 +24,13 @@ export async function registerExternalWorker(
   const { supabase, worker, timeouts } = loadConfig(context.env, { need: ["supabase"] });
   const pool = poolName(context, options);
   const id = options.id ?? `external-${randomBytes(4).toString("hex")}`;
-  const { token, hash } = makeCredential();
+  const credential = makeCredential();
   const store = externalStore(await context.connections.database());
   const outcome = await store.register({
     id,
     pool,
-    tokenHash: hash,
+    tokenHash: credential.hash,
+    beatHash: credential.beatHash,
     // The worker may finish and deliver its last task after its last claim.
     lifetimeSec: timeouts.workerMaxLifetimeSec + timeouts.gracefulShutdownTimeoutSec,
     machine: `external: ${hostname()}`,
@@ -39,9 +40,10 @@ export async function registerExternalWorker(
   }
   return {
     WORKER_ID: id,
-    WORKER_TOKEN: token,
+    WORKER_TOKEN: credential.token,
     SUPABASE_URL: supabase.url,
     SUPABASE_ANON_KEY: supabase.anonKey,
+    OLD_WORKER_URL: oldWorkerUrl(supabase.url, credential),
     SUPABASE_VIDEO_BUCKET: supabase.videoBucket,
     WORKER_HEARTBEAT_MS: String(worker.heartbeatMs),
     WORKER_POLL_MS: String(worker.pollMs),

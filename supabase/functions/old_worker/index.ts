@@ -1,0 +1,1 @@
+import "../old-worker/index.ts";
