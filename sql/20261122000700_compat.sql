@@ -290,6 +290,6 @@ begin
       t.priority, t.pool, t.gate, t.vtime, t.output_location, t.result_data, t.error_message,
       t.generation_started_at, t.generation_processed_at, t.generation_created,
       t.created_at, t.updated_at, t.parent_id, t.delegated_at, t.error_details, t.hand_backs, t.delayed_until, t.params
-    from tasks t where t.status::text = any (wanted) order by t.created_at, t.vtime;
+    from tasks t where t.status::text = any (wanted) order by t.created_at, t.vtime, t.id;
 end $$;
 select grant_to_service('func_get_tasks_by_status(text[])');

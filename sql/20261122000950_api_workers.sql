@@ -87,12 +87,15 @@ begin
 end $$;
 select grant_to_everyone('api_predecessor_output(uuid)');
 
+-- The segments of a run, in order. p_project_id null: of any project, which only the service key may see.
 create or replace function api_completed_segments(p_run_id text, p_project_id uuid) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   caller jsonb := api_known_caller();
 begin
-  if not api_may_use(caller, p_project_id) then
+  if p_project_id is null and caller ->> 'kind' <> 'service' then
+    perform api_refuse('PT400', 'project_id', 'project_id must be a UUID; only the service key may leave it out');
+  elsif p_project_id is not null and not api_may_use(caller, p_project_id) then
     perform api_refuse('PT403', 'project_id', format('project_id %s is no project that you may use', p_project_id));
   end if;
   return (
@@ -100,7 +103,7 @@ begin
       'segment_index', params -> 'segment_index', 'output_location', output_location)
       order by params -> 'segment_index'), '[]')
     from tasks
-    where params ->> 'orchestrator_run_id' = p_run_id and project_id = p_project_id
+    where params ->> 'orchestrator_run_id' = p_run_id and (p_project_id is null or project_id = p_project_id)
       and task_type = 'travel_segment' and status = 'Complete');
 end $$;
 select grant_to_everyone('api_completed_segments(text, uuid)');

@@ -1,26 +1,25 @@
 -- How notifications are delivered.
 
 -- Takes due notifications, each for one minute; the answer includes the address and the key for the signature. It takes
--- at most five of one endpoint, so that a slow endpoint does not delay the others.
-create or replace function outbox_take(p_limit integer)
-returns table (
-  id bigint, kind text, payload jsonb, created_at timestamptz, attempts integer, endpoint_id uuid, url text, secret text,
-  format text)
+-- at most five of one endpoint, so that a slow endpoint does not delay the others. The answer is one value: of a set the
+-- API may cut off rows ("Max rows"), which would then be taken and never sent.
+create or replace function outbox_take(p_limit integer) returns jsonb
 language sql security definer set search_path = public, pg_temp as $$
-  update outbox o set attempts = o.attempts + 1, next_attempt_at = now() + interval '1 minute'
-  from (
-    select due.id, e.url, e.secret, e.format
+  with due as (
+    select of_endpoint.id, e.url, e.secret, e.format
     from notification_endpoints e, lateral (
       select id, next_attempt_at from outbox
       where endpoint_id = e.id and delivered_at is null and dead_at is null and next_attempt_at <= now()
       order by next_attempt_at limit 5
       for update skip locked
-    ) as due
-    where e.enabled order by due.next_attempt_at limit greatest(0, least(p_limit, 100))
-  ) as taken
-  where o.id = taken.id
-  returning o.id, o.kind, o.payload, o.created_at, o.attempts, o.endpoint_id, taken.url, taken.secret,
-    taken.format
+    ) as of_endpoint
+    where e.enabled order by of_endpoint.next_attempt_at limit greatest(0, least(p_limit, 100))
+  ), taken as (
+    update outbox o set attempts = o.attempts + 1, next_attempt_at = now() + interval '1 minute'
+    from due where o.id = due.id
+    returning o.id, o.kind, o.payload, o.created_at, o.attempts, o.endpoint_id, due.url, due.secret, due.format
+  )
+  select coalesce(jsonb_agg(to_jsonb(taken)), '[]') from taken
 $$;
 select grant_to_service('outbox_take(integer)');
 

@@ -137,7 +137,7 @@ async function listPods(api: Api, signal: AbortSignal | undefined): Promise<List
     if (answer.kind === "no-answer" || answer.status !== 200) {
       return unknown(api, what, answer);
     }
-    const read = readPodPage(parseJson(answer.text), PAGE_SIZE, Date.now());
+    const read = readPodPage(parseJson(answer.text), Date.now());
     if (!read.ok) {
       return unknown(api, what, answer, read.detail);
     }

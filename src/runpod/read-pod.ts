@@ -64,7 +64,7 @@ export function readPod(body: unknown, nowMs: number): Read<Pod> {
  * readable id, if its name or its mark says that it may be ours: the list cannot prove that a pod of ours is gone. Any
  * other entry without an id is left out, because a foreign pod must not hide ours.
  */
-export function readPodPage(body: unknown, pageSize: number, nowMs: number): Read<PodPage> {
+export function readPodPage(body: unknown, nowMs: number): Read<PodPage> {
   const parsed = pageSchema.safeParse(body);
   if (!parsed.success) {
     return { ok: false, detail: `no page of pods: ${places(parsed.error)}` };
@@ -79,19 +79,20 @@ export function readPodPage(body: unknown, pageSize: number, nowMs: number): Rea
       return { ok: false, detail: `entry ${index}, which may be a pod of ours: ${pod.detail}` };
     }
   }
-  if (!pagination) {
-    return entries.length < pageSize
-      ? { ok: true, value: { pods, nextCursor: null } }
-      : { ok: false, detail: `a full page of ${entries.length} pods without a word on whether more follow` };
-  }
-  const nextCursor = pagination.nextCursor || null;
-  if (pagination.hasNextPage === false) {
+  const { hasNextPage, nextCursor } = pagination ?? {};
+  if (hasNextPage === false || entries.length === 0) {
     return { ok: true, value: { pods, nextCursor: null } };
   }
-  if (pagination.hasNextPage && nextCursor === null) {
+  if (nextCursor) {
+    return { ok: true, value: { pods, nextCursor } };
+  }
+  if (hasNextPage) {
     return { ok: false, detail: "more pods announced, but no cursor to reach them" };
   }
-  return { ok: true, value: { pods, nextCursor } };
+  // The key is there without a value: the provider says that no page follows.
+  return nextCursor === null
+    ? { ok: true, value: { pods, nextCursor: null } }
+    : { ok: false, detail: `a page of ${entries.length} pods without a word on whether more follow` };
 }
 
 function mayBeOurs(entry: unknown): boolean {

@@ -69,29 +69,30 @@ export function fleetStore(database: Database): FleetStore {
   const client = database[TABLES];
   return {
     async getWorkers({ status, pool } = {}) {
-      return await readAll("getWorkers", (from, to) => {
+      const workers = await readAll<WorkerRecord>("getWorkers", (count, last) => {
         let rows = client.from("workers").select("*");
         rows = status === undefined ? rows : rows.in("status", status);
         rows = pool === undefined ? rows : rows.eq("pool", pool);
-        return rows.order("created_at").order("id").range(from, to);
+        rows = last === undefined ? rows : rows.gt("id", last.id);
+        return rows.order("id").limit(count);
       });
+      return workers.toSorted((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at));
     },
     async living(pool) {
       const columns = "id, pod_created_at, deleted_at, cost_per_hr_usd, task_attempts(tasks(task_type))";
-      const rows = await readAll<{ id: string }>("read workers", (from, to, last) => {
+      const rows = await readAll<{ id: string }>("read workers", (count, last) => {
         const living = client.from("workers").select(columns).eq("pool", pool).is("gone_at", null);
         const after = last === undefined ? living : living.gt("id", last.id);
-        return after
-          .is("task_attempts.ended_at", null)
-          .order("id")
-          .limit(to - from + 1);
+        return after.is("task_attempts.ended_at", null).order("id").limit(count);
       });
       return shaped("read workers", livingWorkers, rows);
     },
     async bookedCost(pool) {
-      const rows = await readAll("read costs", (from, to) =>
-        client.from("workers").select("cost_usd").eq("pool", pool).gt("cost_usd", 0).order("id").range(from, to),
-      );
+      const rows = await readAll<{ id: string; cost_usd: number | null }>("read costs", (count, last) => {
+        const booked = client.from("workers").select("id, cost_usd").eq("pool", pool).gt("cost_usd", 0);
+        const after = last === undefined ? booked : booked.gt("id", last.id);
+        return after.order("id").limit(count);
+      });
       return rows.reduce((sum, { cost_usd: usd }) => sum + (usd ?? 0), 0);
     },
     async createWorkerRecord(id, instanceType, pool = "main") {

@@ -4,7 +4,7 @@ import { type Row, TABLES } from "./tables.ts";
 
 export type JournalEntry = Row<"pool_events">;
 
-export interface JournaledDecision extends Pick<JournalEntry, "at" | "reason" | "decision_id"> {
+export interface JournaledDecision extends Pick<JournalEntry, "id" | "at" | "reason" | "decision_id"> {
   readonly details: unknown;
 }
 
@@ -19,21 +19,22 @@ export interface JournalStore {
 export function journalStore({ [TABLES]: client }: Database): JournalStore {
   return {
     async decisions(pool, count) {
-      const columns = "at, reason, decision_id, details";
-      const request = (from: number, to: number) => {
+      const columns = "id, at, reason, decision_id, details";
+      const request = (rows: number, last: JournaledDecision | undefined) => {
         const decisions = client.from("pool_events").select(columns).eq("pool", pool).eq("kind", "decision");
-        return decisions.order("id", { ascending: false }).range(from, to);
+        const after = last === undefined ? decisions : decisions.lt("id", last.id);
+        return after.order("id", { ascending: false }).limit(rows);
       };
-      return await readAll("read decisions", request, count);
+      return await readAll<JournaledDecision>("read decisions", request, count);
     },
     async since(pool, id) {
-      return await readAll<JournalEntry>("read events", (from, to, last) => {
+      return await readAll<JournalEntry>("read events", (count, last) => {
         const later = client
           .from("pool_events")
           .select("*")
           .eq("pool", pool)
           .gt("id", last?.id ?? id);
-        return later.order("id").limit(to - from + 1);
+        return later.order("id").limit(count);
       });
     },
   };

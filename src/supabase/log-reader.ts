@@ -40,22 +40,22 @@ export function createLogReader(database: Database, filter: LogFilter): LogReade
       after = await newestId(database);
       const rows = await readAll<LogRow>(
         "system_logs",
-        (from, to, last) =>
+        (count, last) =>
           matching(database, filter)
             .lt("id", last?.id ?? after + 1)
             .order("id", { ascending: false })
-            .limit(to - from + 1)
+            .limit(count)
             .overrideTypes<LogRow[], { merge: false }>(),
         limit,
       );
       return rows.toReversed();
     },
     async next() {
-      const rows = await readAll<LogRow>("system_logs", (from, to, last) =>
+      const rows = await readAll<LogRow>("system_logs", (count, last) =>
         matching(database, filter)
           .gt("id", last?.id ?? after)
           .order("id")
-          .limit(to - from + 1)
+          .limit(count)
           .overrideTypes<LogRow[], { merge: false }>(),
       );
       const found = rows.filter(({ id }) => !seen.has(id));

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Database } from "./client.ts";
-import { answerOf, countOf, readOne, sendable } from "./requests.ts";
+import { answerOf, countOf, quoted, readAll, sendable } from "./requests.ts";
 import { type NewRow, type Row, TABLES } from "./tables.ts";
 
 const SHOWN = 200;
@@ -38,9 +38,15 @@ export function notificationStore(database: Database): NotificationStore {
     },
     async endpoints() {
       const columns = "id, project_id, pool, kinds, format, setting, enabled, url, created_at";
-      const rows = await readOne("notification_endpoints", () =>
-        client.from("notification_endpoints").select(columns).order("created_at").limit(SHOWN),
-      );
+      const request = (count: number, last: Endpoint | undefined) => {
+        let rows = client.from("notification_endpoints").select(columns);
+        if (last !== undefined) {
+          const { created_at: at, id } = last;
+          rows = rows.gte("created_at", at).or(`created_at.gt.${quoted(at)},id.gt.${id}`);
+        }
+        return rows.order("created_at").order("id").limit(count);
+      };
+      const rows = await readAll<Endpoint>("notification_endpoints", request, SHOWN);
       return rows.map((row) => (row.setting === null ? row : { ...row, url: `${new URL(row.url).origin}/…` }));
     },
     async removeEndpoint(id) {
@@ -49,10 +55,12 @@ export function notificationStore(database: Database): NotificationStore {
     },
     async givenUp() {
       const columns = "id, kind, project_id, pool, payload, attempts, created_at, dead_at, last_error, endpoint_id";
-      return await readOne("outbox", () => {
+      const request = (count: number, last: GivenUp | undefined) => {
         const dead = client.from("outbox").select(columns).not("dead_at", "is", null);
-        return dead.order("id", { ascending: false }).limit(SHOWN);
-      });
+        const after = last === undefined ? dead : dead.lt("id", last.id);
+        return after.order("id", { ascending: false }).limit(count);
+      };
+      return await readAll<GivenUp>("outbox", request, SHOWN);
     },
     async retry(ids) {
       // Long past by any clock: due at once.

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { storable, UnstorableError } from "../../supabase/functions/_shared/text.ts";
 import { DatabaseError } from "./database-error.ts";
 
-/** The server answers at most this many rows. */
+/** Rows asked for at once. The server may answer fewer: a project's limit ("Max rows") is not known here. */
 const PAGE = 1_000;
 const PAUSES_MS = [250, 1_000] as const;
 /** A read that failed after this time is not tried again: it has used up its deadline. */
@@ -42,7 +42,11 @@ export async function answerOf<T>(operation: string, request: Request<T>): Promi
 
 /** The number of rows that a counting request met; it is sent once. @throws DatabaseError */
 export async function countOf(operation: string, request: Request<unknown>): Promise<number> {
-  return (await succeeded(operation, request)).count ?? 0;
+  const { count, status } = await succeeded(operation, request);
+  if (typeof count !== "number") {
+    throw new DatabaseError(operation, status, "", "the answer has no count", null);
+  }
+  return count;
 }
 
 /** The data of a request that changes nothing: tried up to three times. @throws DatabaseError */
@@ -56,25 +60,25 @@ export async function readCount(operation: string, request: () => Request<unknow
 }
 
 /**
- * Every row of a request, page by page, or the first `limit` of them. The request must have a total order.
- * @param request asks for the rows numbered `from` to `to`; where new rows may shift these numbers, for as many rows
- *   after `last`, the last row so far.
+ * Every row of a request, page by page, or the first `limit` of them. Only an empty page proves the end, because a short
+ * one may be the server's limit.
+ * @param request asks for at most `count` rows after `last`, the last row so far. It must have a total order, and must not
+ *   count rows from the start, because rows that come or go meanwhile would shift the pages.
  * @throws DatabaseError when any page fails: a part is never taken for the whole.
  */
 export async function readAll<T>(
   operation: string,
-  request: (from: number, to: number, last: T | undefined) => Request<T[]>,
+  request: (count: number, last: T | undefined) => Request<T[]>,
   limit = Number.POSITIVE_INFINITY,
 ): Promise<T[]> {
   const rows: T[] = [];
   while (rows.length < limit) {
-    const from = rows.length;
-    const wanted = Math.min(PAGE, limit - from);
-    const page = await readOne(operation, () => request(from, from + wanted - 1, rows.at(-1)));
-    rows.push(...page);
-    if (page.length < wanted) {
+    const count = Math.min(PAGE, limit - rows.length);
+    const page = await readOne(operation, () => request(count, rows.at(-1)));
+    if (page.length === 0) {
       break;
     }
+    rows.push(...page);
   }
   return rows;
 }
@@ -89,6 +93,11 @@ export function sendable<T>(operation: string, value: T): T {
     }
     throw error;
   }
+}
+
+/** A value as PostgREST reads it in the filter of an `or`. */
+export function quoted(value: string): string {
+  return `"${value.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 }
 
 /** The value in its declared shape. @throws DatabaseError */

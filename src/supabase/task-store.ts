@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
-import { answerOf, readAll, readCount, readOne, sendable, shaped } from "./requests.ts";
+import { answerOf, quoted, readAll, readCount, readOne, sendable, shaped } from "./requests.ts";
 import { type NewRow, type Row, TABLES } from "./tables.ts";
 
 /** Keeps a request's URL below 8 KB. */
@@ -92,15 +92,19 @@ export function taskStore(database: Database): TaskStore {
 function reads({ [TABLES]: client }: Database): TaskReads {
   return {
     async getTasks({ status, pool, projectId, workerId, limit } = {}) {
-      const request = (from: number, to: number) => {
+      const request = (count: number, last: TaskRow | undefined) => {
         let rows = client.from("tasks").select("*");
         rows = status === undefined ? rows : rows.in("status", status);
         rows = pool === undefined ? rows : rows.eq("pool", pool);
         rows = projectId === undefined ? rows : rows.eq("project_id", projectId);
         rows = workerId === undefined ? rows : rows.eq("worker_id", workerId);
-        return rows.order("created_at", { ascending: false }).order("id").range(from, to);
+        if (last !== undefined) {
+          const { created_at: at, id } = last;
+          rows = rows.lte("created_at", at).or(`created_at.lt.${quoted(at)},id.gt.${id}`);
+        }
+        return rows.order("created_at", { ascending: false }).order("id").limit(count);
       };
-      return await readAll("getTasks", request, limit);
+      return await readAll<TaskRow>("getTasks", request, limit);
     },
     async countAvailableTasks(runType) {
       const request = () => client.rpc("task_counts", { p_run_type: runType ?? null });
@@ -120,7 +124,11 @@ function reads({ [TABLES]: client }: Database): TaskReads {
       const found: TaskState[] = [];
       for (let start = 0; start < ids.length; start += IDS_PER_REQUEST) {
         const some = ids.slice(start, start + IDS_PER_REQUEST);
-        const rows = await readOne("read tasks", () => client.from("tasks").select(columns).in("id", some));
+        const rows = await readAll<{ id: string }>("read tasks", (count, last) => {
+          const asked = client.from("tasks").select(columns).in("id", some);
+          const after = last === undefined ? asked : asked.gt("id", last.id);
+          return after.order("id").limit(count);
+        });
         found.push(...shaped("read tasks", states, rows));
       }
       return found;

@@ -24,8 +24,11 @@ export interface QueueApi {
   close(): Promise<void>;
 }
 
-/** The queue of `openQueue` behind PostgREST and the gateway, as users reach it over HTTP. */
-export async function openQueueApi(): Promise<QueueApi> {
+/**
+ * The queue of `openQueue` behind PostgREST and the gateway, as users reach it over HTTP.
+ * @param options maxRows: most rows in one answer, as a hosted project may set it.
+ */
+export async function openQueueApi(options: { readonly maxRows?: number } = {}): Promise<QueueApi> {
   const logger = pino({ level: "fatal" }, process.stderr);
   const guardian = await startGuardian({ logger });
   const undo: (() => Promise<unknown>)[] = [() => guardian.close()];
@@ -42,7 +45,7 @@ export async function openQueueApi(): Promise<QueueApi> {
     undo.push(() => queue.close());
     const keys = await makeKeys();
     const rest = { guardian, logger, databaseUrl: queue.database.authenticatorUrl, jwtSecret: keys.jwtSecret };
-    const postgrest = await startOnFreePort(undefined, async (port) => await startPostgrest({ ...rest, port }));
+    const postgrest = await startOnFreePort(undefined, async (port) => await startPostgrest({ ...rest, ...options, port }));
     const gateway = await startGateway({
       port: 0,
       postgrestUrl: postgrest.url,

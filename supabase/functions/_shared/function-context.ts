@@ -15,9 +15,6 @@ export interface ClientAnswer<Data> {
 /** The part of a supabase-js client that the functions use. */
 export interface FunctionClient {
   rpc(name: string, args: Record<string, unknown>): PromiseLike<ClientAnswer<unknown>>;
-  from(table: string): {
-    select(columns: string): { match(wanted: Record<string, unknown>): PromiseLike<ClientAnswer<unknown[]>> };
-  };
   readonly storage: {
     from(bucket: string): {
       createSignedUploadUrl(

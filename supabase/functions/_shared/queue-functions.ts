@@ -1,6 +1,6 @@
-import { callDatabase, databaseFailure, FunctionFailure } from "./failure.ts";
-import { ANY_TEXT, badField, optionalText, text, UUID } from "./fields.ts";
-import type { FunctionClient, FunctionHandler } from "./function-context.ts";
+import { callDatabase, FunctionFailure } from "./failure.ts";
+import { ANY_TEXT, optionalText, text, UUID } from "./fields.ts";
+import type { FunctionHandler } from "./function-context.ts";
 import { workerFunction } from "./worker-function.ts";
 
 const RUN_TYPE = { pattern: /^(?:gpu|api)$/, wanted: "gpu or api" };
@@ -71,30 +71,10 @@ export const getPredecessorOutput: FunctionHandler = workerFunction("get-predece
   Response.json(await callDatabase(caller, "api_predecessor_output", { p_task_id: text(body, "task_id", UUID) })),
 );
 
-/** The segments of a run of any project, in order. Throws a 400 unless the caller has the service key. */
-async function segmentsOfAnyProject(runId: string, caller: FunctionClient): Promise<unknown[]> {
-  const { kind } = await callDatabase(caller, "api_caller", {});
-  if (kind !== "service") {
-    throw badField("project_id", UUID.wanted);
-  }
-  const { data, error, status } = await caller
-    .from("tasks")
-    .select("segment_index:params->segment_index, output_location")
-    .match({ "params->>orchestrator_run_id": runId, task_type: "travel_segment", status: "Complete" });
-  if (error !== null) {
-    throw databaseFailure("reading the segments", error, status);
-  }
-  const segments = (data ?? []) as { segment_index: number }[];
-  return segments.toSorted((one, other) => one.segment_index - other.segment_index);
-}
-
 /** `{run_id, project_id?}` → `[{segment_index, output_location}]`, in order. `project_id` is optional with the service key. */
 export const getCompletedSegments: FunctionHandler = workerFunction("get-completed-segments", async (body, caller) => {
   const runId = text(body, "run_id", ANY_TEXT);
   const projectId = optionalText(body, "project_id", UUID);
-  return Response.json(
-    projectId === null
-      ? await segmentsOfAnyProject(runId, caller)
-      : await callDatabase(caller, "api_completed_segments", { p_run_id: runId, p_project_id: projectId }),
-  );
+  const run = { p_run_id: runId, p_project_id: projectId };
+  return Response.json(await callDatabase(caller, "api_completed_segments", run));
 });

@@ -258,14 +258,15 @@ describe("the outbox", () => {
       "insert into outbox (kind, payload, endpoint_id) select 'task.completed', '{}', $1 from generate_series(1, 7)",
       [endpoint],
     );
-    expect(await stack.rows("select 1 from outbox_take(100) where endpoint_id = $1", [endpoint])).toEqual([]);
+    const TAKE =
+      "select id from jsonb_to_recordset(outbox_take(100)) as t (id text, endpoint_id uuid) where endpoint_id = $1";
+    expect(await stack.rows(TAKE, [endpoint])).toEqual([]);
     const client = await stack.database.sql.connect();
     try {
       // Enabled in this transaction only, so that the running sender does not see it.
       await client.query("begin");
       await client.query("update notification_endpoints set enabled = true where id = $1", [endpoint]);
-      const take = async () =>
-        (await client.query<{ id: string }>("select id from outbox_take(100) where endpoint_id = $1", [endpoint])).rows;
+      const take = async () => (await client.query<{ id: string }>(TAKE, [endpoint])).rows;
       const [first, second, third] = [await take(), await take(), await take()];
       expect([first.length, second.length, third.length]).toEqual([5, 2, 0]);
       await client.query(

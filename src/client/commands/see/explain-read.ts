@@ -44,7 +44,8 @@ export async function journaledDecisions(database: Database, pool: string, count
 }
 
 /** A decision of the journal in the shape of the query `explain`. */
-export function explanationOf({ at, reason, decision_id: id, details: given }: JournaledDecision): Explanation {
+export function explanationOf(decision: Omit<JournaledDecision, "id">): Explanation {
+  const { at, reason, decision_id: id, details: given } = decision;
   const { inputs = null, actions = [] } = details.safeParse(given).data ?? {};
   const decisionId = id ?? "";
   const known = actions.filter((one): one is Action => action.safeParse(one).success);
