@@ -7,6 +7,7 @@ import {
   NativeConnection,
   Runtime,
   Worker,
+  type WorkerOptions,
   type WorkflowBundleOption,
 } from "@temporalio/worker";
 import type { Logger } from "pino";
@@ -20,9 +21,18 @@ import { createLogger, temporalLogger } from "./logger.ts";
 import { createRunpodClient } from "./runpod/client.ts";
 import { connectDatabase } from "./supabase/client.ts";
 import { logStore } from "./supabase/log-store.ts";
+import { alertStore } from "./supabase/alert-store.ts";
 import { notificationStore } from "./supabase/notification-store.ts";
 import { ensureAlertWebhook } from "./worker/alert-webhook.ts";
-import { ensureUpkeep } from "./worker/janitor-schedule.ts";
+import { ensureNotifications } from "./worker/janitor-schedule.ts";
+import {
+  awaitDeploymentId,
+  claimTaskQueue,
+  type ConflictAlert,
+  conflictAlert,
+  DeploymentConflict,
+} from "./worker/own-deployment.ts";
+import { ownGround } from "./worker/own-ground.ts";
 import { runAgain } from "./worker/run-again.ts";
 import { bundleWorkflows } from "./worker/workflow-bundle.ts";
 
@@ -44,6 +54,7 @@ async function main(): Promise<void> {
   const { url, serviceRoleKey } = config.supabase;
   const database = connectDatabase({ url, serviceRoleKey });
   const { logger, closeLogs } = openLogs(config.log, logStore(database));
+  const deployment = await awaitDeploymentId(database, logger);
   Runtime.install({ logger: temporalLogger(logger) });
   const warning = credentialWarning(config);
   if (warning !== null) {
@@ -54,12 +65,21 @@ async function main(): Promise<void> {
   const connection = await NativeConnection.connect({ ...connectionOptions, grpcCompression: UNCOMPRESSED });
   await ensureSearchAttributes(connection, namespace, logger);
 
+  const { taskQueue } = config.temporal;
+  const client = new Client({ connection, namespace });
+  const conflict = conflictAlert(alertStore(database), taskQueue, logger);
+  await holdTaskQueue(client, taskQueue, deployment, conflict);
+
   const { apiUrl, apiKey, timeoutMs } = config.runpod;
   const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool" });
-  const activities = createActivities({ config, database, runpod, logger });
+  const activities = createActivities({ config, deployment, database, runpod, logger });
 
-  const { taskQueue } = config.temporal;
-  const common = { connection, namespace, shutdownGraceTime: SHUTDOWN_GRACE } as const;
+  const common = {
+    connection,
+    namespace,
+    shutdownGraceTime: SHUTDOWN_GRACE,
+    interceptors: { activity: [ownGround(deployment, (problem) => void conflict.open(problem))] },
+  } satisfies Partial<WorkerOptions>;
   const bundle = await workflowBundle();
   const forWorkflows = async () =>
     await Worker.create({
@@ -76,9 +96,9 @@ async function main(): Promise<void> {
     // The server applies this limit to all Temporal workers together.
     maxTaskQueueActivitiesPerSecond: config.provider.maxCallsPerSec,
   });
-  logger.info({ taskQueue, namespace, address: connectionOptions.address }, "serving");
+  logger.info({ taskQueue, namespace, deployment, address: connectionOptions.address }, "serving");
   void ensureAlertWebhook(notificationStore(database), config.notifications, logger);
-  void ensureUpkeep(new Client({ connection, namespace }), taskQueue, logger);
+  void ensureNotifications(client, taskQueue, deployment, logger);
   try {
     await Promise.all([runAgain(forWorkflows, logger), forProvider.run()]);
   } finally {
@@ -86,6 +106,24 @@ async function main(): Promise<void> {
     await connection.close();
     logger.info("stopped");
     await closeLogs();
+  }
+}
+
+/** @throws DeploymentConflict when another deployment has the task queue; then the alert says so to this one's operators */
+async function holdTaskQueue(
+  client: Client,
+  taskQueue: string,
+  deployment: string,
+  conflict: ConflictAlert,
+): Promise<void> {
+  try {
+    await claimTaskQueue(client, taskQueue, deployment);
+    await conflict.close();
+  } catch (error) {
+    if (error instanceof DeploymentConflict) {
+      await conflict.open(error.message);
+    }
+    throw error;
   }
 }
 
@@ -116,7 +154,7 @@ async function workflowBundle(): Promise<WorkflowBundleOption> {
 }
 
 main().catch((error: unknown) => {
-  if (error instanceof ConfigError) {
+  if (error instanceof ConfigError || error instanceof DeploymentConflict) {
     process.stderr.write(`${error.message}\n`);
     process.exit(EX_CONFIG);
   }

@@ -14,6 +14,8 @@ import { workflowState } from "./temporal-view.ts";
 
 export interface PoolUpkeepDeps {
   readonly config: Config;
+  /** The id of this database. */
+  readonly deployment: string;
   readonly janitor: Pick<JanitorStore, "stock" | "sight">;
   readonly pools: Pick<PoolStore, "setIntent" | "journal">;
   readonly alerts: Pick<AlertStore, "settle">;
@@ -71,9 +73,12 @@ async function remember({ janitor }: PoolUpkeepDeps, findings: readonly PoolFind
   );
 }
 
-async function bringBack({ pools, logger }: PoolUpkeepDeps, { pool, verdict, reason }: PoolFinding): Promise<void> {
+async function bringBack(
+  { deployment, pools, logger }: PoolUpkeepDeps,
+  { pool, verdict, reason }: PoolFinding,
+): Promise<void> {
   const { client, info } = Context.current();
-  const options = { ...poolStart({ pool }), taskQueue: info.taskQueue };
+  const options = { ...poolStart({ pool }, deployment), taskQueue: info.taskQueue };
   if (verdict !== "bring_back" && verdict !== "bring_back_paused" && verdict !== "restart") {
     return;
   }

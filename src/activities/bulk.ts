@@ -1,6 +1,7 @@
 import { Context } from "@temporalio/activity";
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from "@temporalio/common";
 import type { BulkActivities } from "../contract/activities.ts";
+import { DEPLOYMENT } from "../contract/deployment.ts";
 import { WORKER_WORKFLOW, workerWorkflowId } from "../contract/names.ts";
 import { sendToWorker } from "../contract/worker-api.ts";
 import { workerStart } from "../contract/worker-start.ts";
@@ -13,7 +14,7 @@ const SIGNALLED_AT_ONCE = 50;
 const STARTED_AT_ONCE = 3;
 
 /** Starts and signals many worker workflows at once. A second attempt repeats some of it, which has no effect. */
-export function createBulkActivities(): BulkActivities {
+export function createBulkActivities(deployment: string): BulkActivities {
   return {
     async startWorkers(pool, ids, booked) {
       const { client, info } = Context.current();
@@ -22,6 +23,7 @@ export function createBulkActivities(): BulkActivities {
           await client.workflow.start(WORKER_WORKFLOW, {
             ...workerStart(pool, id, booked),
             taskQueue: info.taskQueue,
+            memo: { [DEPLOYMENT]: deployment },
             requestEagerStart: true,
           });
         } catch (error) {

@@ -26,13 +26,15 @@ import { createWorkerActivities } from "./workers.ts";
 
 export interface ActivityDeps {
   readonly config: Config;
+  /** Id that this process read from its database. */
+  readonly deployment: string;
   readonly database: Database;
   readonly runpod: RunpodClient;
   readonly logger: Logger;
 }
 
 /** All activities, by the task queue that serves them. */
-export function createActivities({ config, database, runpod, logger }: ActivityDeps): {
+export function createActivities({ config, deployment, database, runpod, logger }: ActivityDeps): {
   readonly main: PoolActivities & BulkActivities & WorkerActivities & JanitorActivities & NotificationActivities;
   readonly provider: PodActivities;
 } {
@@ -42,20 +44,20 @@ export function createActivities({ config, database, runpod, logger }: ActivityD
   const janitor = janitorStore(database);
   const alerts = alertStore(database);
   const listPods = sharedPodList(() => runpod.listPods());
-  const reconciler = createReconciler({ config, listPods, janitor, workers, alerts, logger });
+  const reconciler = createReconciler({ config, deployment, listPods, janitor, workers, alerts, logger });
   return {
     main: withReadableErrors({
-      ...withFinalRefusals(createPoolActivities({ config, pools })),
-      ...createBulkActivities(),
-      ...createWatchActivity({ config, pools, workers, alerts, listPods, reconciler, logger }),
+      ...withFinalRefusals(createPoolActivities({ config, deployment, pools })),
+      ...createBulkActivities(deployment),
+      ...createWatchActivity({ config, deployment, pools, workers, alerts, listPods, reconciler, logger }),
       // Never final: a worker workflow that failed would leave its pod.
       ...createWorkerActivities({ workers, alerts, config }),
       reconcileWorkers: (options) => reconciler.pass(options),
-      ...createPoolUpkeep({ config, janitor, pools, alerts, logger }),
+      ...createPoolUpkeep({ config, deployment, janitor, pools, alerts, logger }),
       repairTasks: ({ dryRun }) => beating(() => janitor.repairTasks(dryRun)),
       ...createRetentionActivities({ config, logs: logStore(database), outbox, janitor }),
       ...createOutboxActivities({ outbox, logger }),
     }),
-    provider: withReadableErrors(createPodActivities({ config, runpod, listPods, workers, logger })),
+    provider: withReadableErrors(createPodActivities({ config, deployment, runpod, listPods, workers, logger })),
   };
 }

@@ -10,6 +10,7 @@ import type { ListPodsOutcome } from "../runpod/outcomes.ts";
 import type { Reading, ReadWorkerInBoot } from "../supabase/observation.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
+import { ownerOf } from "./pod-request.ts";
 import { recordBootStages } from "./boot-stages.ts";
 import type { Reconciler } from "./reconcile.ts";
 import type { PodEvidenceBook } from "./pod-evidence.ts";
@@ -21,6 +22,7 @@ const REUSE_MS = 2_000;
 
 export interface ObserverDeps {
   readonly config: Config;
+  readonly deployment: string;
   readonly pools: PoolStore;
   readonly listPods: () => Promise<ListPodsOutcome>;
   readonly workers: Pick<WorkerStore, "recordBootStage">;
@@ -137,7 +139,7 @@ function hasCap({ maxHourlySpendUsd, dailyBudgetUsd }: PoolSettings): boolean {
 }
 
 async function listProvider(
-  { config, listPods, workers, reconciler, logger }: ObserverDeps,
+  { config, deployment, listPods, workers, reconciler, logger }: ObserverDeps,
   { pool, provider }: ObservingWatch,
   fleet: readonly ReadWorkerInBoot[],
 ): Promise<void> {
@@ -150,7 +152,8 @@ async function listProvider(
       logger.warn({ detail: list.detail }, "the provider's list is unknown: no evidence from it");
       return;
     }
-    await recordBootStages(workers, fleet, list.pods, provider.completeListMs);
+    const notForeign = list.pods.filter((pod) => ownerOf(pod, deployment) !== "another");
+    await recordBootStages(workers, fleet, notForeign, provider.completeListMs);
     provider.completeListMs = askedMs;
     await reconciler?.note(pool, fleet, list).catch((error: unknown) => {
       logger.warn({ err: error }, "pods without a living row could not be looked at; the janitor will");

@@ -1,3 +1,4 @@
+import { ownerOf } from "./pod-request.ts";
 import type { ListPodsOutcome } from "../runpod/outcomes.ts";
 import type { PodEvidence } from "../policy/observation.ts";
 import type { ReadWorker } from "../supabase/observation.ts";
@@ -11,9 +12,10 @@ export interface PodEvidenceBook {
 
 /**
  * Absence counts only for a pod that was listed before, or whose worker was ready once, because lists lag behind
- * creation. The evidence is kept in memory: after a restart it takes two new lists again, which is safe.
+ * creation. A pod with the id of another deployment is no evidence, neither that ours lives nor that it is gone. The
+ * evidence is kept in memory: after a restart it takes two new lists again, which is safe.
  */
-export function podEvidenceBook(): PodEvidenceBook {
+export function podEvidenceBook(deployment: string): PodEvidenceBook {
   const seen = new Set<string>();
   const statuses = new Map<string, string>();
   const absences = new Map<string, number>();
@@ -34,9 +36,10 @@ export function podEvidenceBook(): PodEvidenceBook {
         return;
       }
       const listed = new Map(list.pods.map((pod) => [pod.id, pod.status]));
+      const foreign = new Set(list.pods.filter((pod) => ownerOf(pod, deployment) === "another").map(({ id }) => id));
       const known = new Set<string>();
       for (const { podId, readyMs } of fleet) {
-        if (podId === null) {
+        if (podId === null || foreign.has(podId)) {
           continue;
         }
         known.add(podId);

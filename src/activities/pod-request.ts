@@ -46,6 +46,7 @@ export function credentialWarning({ worker }: Pick<Config, "worker">): string | 
  */
 export function podRequest(
   config: Config,
+  deployment: string,
   pool: string,
   id: string,
   credential: Credential,
@@ -94,12 +95,16 @@ export function podRequest(
       ...(worker.engine === undefined ? {} : { WORKER_ENGINE: worker.engine }),
       ...(worker.replicateApiToken === undefined ? {} : { REPLICATE_API_TOKEN: worker.replicateApiToken }),
       GPU_POOL: pool,
-      [DEPLOYMENT_MARK]: config.pool.deployment,
+      [DEPLOYMENT_MARK]: deployment,
     },
   };
 }
 
-/** Whether a pod carries this deployment's mark. */
-export function carriesMark(config: Config, pod: Pod): boolean {
-  return pod.env?.[DEPLOYMENT_MARK] === config.pool.deployment;
+/** Whose id stands in a pod's environment; nobody's where it has none or is not shown. */
+export function ownerOf(pod: Pick<Pod, "env">, deployment: string): "us" | "another" | "nobody" {
+  const mark = pod.env?.[DEPLOYMENT_MARK];
+  if (mark === undefined) {
+    return "nobody";
+  }
+  return mark === deployment ? "us" : "another";
 }

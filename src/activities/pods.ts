@@ -14,7 +14,7 @@ import { beating } from "./beating.ts";
 import { bootStageOf } from "./boot-stages.ts";
 import { type Lesson, slowStart } from "./slow-start.ts";
 import { workerTimings } from "./worker-timings.ts";
-import { carriesMark, makeCredential, podRequest } from "./pod-request.ts";
+import { makeCredential, ownerOf, podRequest } from "./pod-request.ts";
 
 const RETRYABLE: ReadonlySet<RefusalReason> = new Set(["capacity", "rate_limited", "unreachable"]);
 /** From this attempt on an alert says that a pod cannot be removed: it may be billing. */
@@ -24,6 +24,7 @@ const ALARM_LISTED_SEC = 120;
 
 export interface PodDeps {
   readonly config: Config;
+  readonly deployment: string;
   readonly runpod: RunpodClient;
   readonly listPods: () => Promise<ListPodsOutcome>;
   readonly workers: WorkerStore;
@@ -42,7 +43,7 @@ export function createPodActivities(deps: PodDeps): PodActivities {
     findPod: (id) =>
       beating(async () => {
         const pods = await completeList(deps, `looking for a pod named ${id}`);
-        const found = pods.find((pod) => isOurs(deps, pod, id) && pod.status !== "TERMINATED");
+        const [found] = ownPodsNamed(deps, pods, id);
         return { pod: found === undefined ? null : described(found) };
       }),
 
@@ -52,7 +53,7 @@ export function createPodActivities(deps: PodDeps): PodActivities {
         if (answer.kind === "unknown") {
           throw ApplicationFailure.create({ message: answer.detail, type: FAILURES.providerUnknown });
         }
-        if (answer.kind === "absent") {
+        if (answer.kind === "absent" || ownerOf(answer.pod, deps.deployment) === "another") {
           return { status: "absent" };
         }
         await workers.recordBootStage(id, bootStageOf(answer.pod, null));
@@ -64,7 +65,7 @@ export function createPodActivities(deps: PodDeps): PodActivities {
 }
 
 async function createPod(
-  { config, runpod, workers, logger }: PodDeps,
+  { config, deployment, runpod, workers, logger }: PodDeps,
   pool: string,
   id: string,
   timings: WorkerTimings,
@@ -78,7 +79,7 @@ async function createPod(
     return refusedForFunds("the account has no funds, so the provider was not asked");
   }
   // No cancellation signal: a request that was sent must be answered or settled, never dropped.
-  const outcome = await runpod.createPod(podRequest(config, pool, id, credential, timings, Date.now()));
+  const outcome = await runpod.createPod(podRequest(config, deployment, pool, id, credential, timings, Date.now()));
   if (outcome.kind === "ambiguous") {
     if (outcome.lacksFunds === true) {
       await workers.noteNoFunds(id, outcome.detail);
@@ -133,15 +134,21 @@ async function removePod(deps: PodDeps, id: string, podId: string | null): Retur
 }
 
 async function removeAndLook(deps: PodDeps, id: string, podId: string | null): ReturnType<PodActivities["removePod"]> {
-  const { workers, logger } = deps;
+  const { workers, logger, deployment } = deps;
   let deletedSec = 0;
   if (podId !== null) {
-    await mustDelete(deps, id, podId);
+    if (await isAnothers(deps, podId)) {
+      logger.error({ worker: id, podId }, "the worker's pod carries the id of another deployment; it is left alone");
+    } else {
+      await mustDelete(deps, id, podId);
+    }
     deletedSec = await workers.recordDeleted(id);
   }
   const pods = await completeList(deps, `looking whether pod ${podId ?? id} is gone`);
-  const shown = pods.filter((pod) => pod.status !== "TERMINATED" && (pod.id === podId || isOurs(deps, pod, id)));
-  for (const twin of shown.filter((pod) => pod.id !== podId)) {
+  const recorded = pods.filter((pod) => pod.id === podId && ownerOf(pod, deployment) !== "another");
+  const named = ownPodsNamed(deps, pods, id).filter((pod) => pod.id !== podId);
+  const shown = [...recorded.filter(({ status }) => status !== "TERMINATED"), ...named];
+  for (const twin of named) {
     logger.warn({ worker: id, podId: twin.id }, "another pod has the name of this worker; deleting it");
     if (podId === null) {
       // Its cost is booked too.
@@ -192,9 +199,29 @@ async function completeList({ listPods }: PodDeps, what: string): Promise<readon
   return list.pods;
 }
 
-function isOurs({ config }: PodDeps, pod: Pod, id: string): boolean {
-  // The environment repeats the name. A pod whose name the provider does not show must not be lost.
-  return (pod.name ?? pod.env?.["WORKER_ID"]) === id && carriesMark(config, pod);
+/** Living pods of this name with our id. One without it is reported and left alone: names are not ours alone. */
+function ownPodsNamed({ deployment, logger }: PodDeps, pods: readonly Pod[], id: string): readonly Pod[] {
+  const named = pods.filter(
+    // The environment repeats the name. A pod whose name the provider does not show must not be lost.
+    (pod) => pod.status !== "TERMINATED" && (pod.name ?? pod.env?.["WORKER_ID"]) === id,
+  );
+  const ours = named.filter((pod) => ownerOf(pod, deployment) === "us");
+  for (const pod of named.filter((each) => !ours.includes(each))) {
+    logger.warn(
+      { worker: id, podId: pod.id },
+      "a pod has the name of this worker but not our deployment's id; left alone",
+    );
+  }
+  return ours;
+}
+
+/**
+ * Whether the recorded pod carries another deployment's id, as in a copy of another database. Only an id that is shown
+ * proves it: the row's own record says that the pod is ours.
+ */
+async function isAnothers({ runpod, deployment }: PodDeps, podId: string): Promise<boolean> {
+  const answer = await runpod.getPod(podId);
+  return answer.kind === "found" && ownerOf(answer.pod, deployment) === "another";
 }
 
 /** The longest life of a worker, which needs its credential until its last task is finished. */

@@ -12,11 +12,12 @@ import { workerTimings } from "./worker-timings.ts";
 
 export interface PoolDeps {
   readonly config: Config;
+  readonly deployment: string;
   readonly pools: PoolStore;
 }
 
 /** Activities on the pool's row: opening it, recording an operator's intent and booking new workers. */
-export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActivities, "watchPool"> {
+export function createPoolActivities({ config, deployment, pools }: PoolDeps): Omit<PoolActivities, "watchPool"> {
   return {
     async openPool(pool, given, start) {
       const own = checked(() => parseOwnSettings(given));
@@ -26,7 +27,7 @@ export function createPoolActivities({ config, pools }: PoolDeps): Omit<PoolActi
         const merged = { ...before.own, ...own };
         refuseMinAboveMax(checked(() => settingsInForce(config, before.environment, merged)));
       }
-      return await pools.open(pool, own, start);
+      return { ...(await pools.open(pool, own, start)), deployment };
     },
 
     ...messageActivities({ config, pools }),
@@ -58,7 +59,7 @@ type MessageActivities = Pick<
   "recordSignals" | "recordMessage" | "journalIgnored" | "reconfigure" | "orderWorker"
 >;
 
-function messageActivities({ config, pools }: PoolDeps): MessageActivities {
+function messageActivities({ config, pools }: Pick<PoolDeps, "config" | "pools">): MessageActivities {
   return {
     async recordSignals(pool, batch) {
       const run = thisRun();

@@ -4,6 +4,7 @@ import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
 import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
 import type { CreatedPod } from "../contract/activities.ts";
+import { DEPLOYMENT } from "../contract/deployment.ts";
 import { WORKER_WORKFLOW, workerWorkflowId } from "../contract/names.ts";
 import type { WorkerFinding, WorkersReport } from "../contract/upkeep.ts";
 import { workerSignals } from "../contract/worker-api.ts";
@@ -16,7 +17,7 @@ import type { AlertStore } from "../supabase/alert-store.ts";
 import type { DatabaseStock, JanitorStore } from "../supabase/janitor-store.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
 import { beating } from "./beating.ts";
-import { carriesMark } from "./pod-request.ts";
+import { ownerOf } from "./pod-request.ts";
 import { openWorkerWorkflows, workflowState } from "./temporal-view.ts";
 
 const REPORTED = 500;
@@ -26,6 +27,8 @@ const NAMED = 5;
 
 export interface ReconcilerDeps {
   readonly config: Config;
+  /** The id of this database. */
+  readonly deployment: string;
   readonly listPods: () => Promise<ListPodsOutcome>;
   readonly janitor: Pick<JanitorStore, "stock" | "sight" | "bury">;
   readonly workers: Pick<WorkerStore, "recordPod">;
@@ -81,7 +84,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     async note(pool, fleet, list) {
       const recorded = new Set(fleet.map(({ podId }) => podId));
       const strange = (list.kind === "complete" ? list.pods : []).filter((pod) => {
-        const { id, name, isMarked, isTerminated } = stockPod(deps.config, pod);
+        const { id, name, isMarked, isTerminated } = stockPod(deps.deployment, pod);
         return isMarked && !isTerminated && !recorded.has(id) && poolOfName([pool], name) !== null;
       });
       if (strange.length > 0) {
@@ -157,7 +160,7 @@ async function describeAll(
 }
 
 function combined(
-  { config }: ReconcilerDeps,
+  { config, deployment }: ReconcilerDeps,
   pods: readonly Pod[] | null,
   workflows: Stock["workflows"],
   database: DatabaseStock,
@@ -166,7 +169,7 @@ function combined(
     pods: new Map((pods ?? []).map((pod) => [pod.id, pod])),
     stock: {
       nowMs: database.nowMs,
-      pods: pods && pods.map((pod) => stockPod(config, pod)),
+      pods: pods && pods.map((pod) => stockPod(deployment, pod)),
       workflows,
       rows: database.rows,
       pools: database.pools.map(({ name }) => name),
@@ -177,9 +180,9 @@ function combined(
   };
 }
 
-function stockPod(config: Config, pod: Pod): StockPod {
+function stockPod(deployment: string, pod: Pod): StockPod {
   const { id, status } = pod;
-  return { id, name: nameOf(pod), isMarked: carriesMark(config, pod), isTerminated: status === "TERMINATED" };
+  return { id, name: nameOf(pod), isMarked: ownerOf(pod, deployment) === "us", isTerminated: status === "TERMINATED" };
 }
 
 /** The environment repeats the name. A pod whose name the provider does not show must not be lost. */
@@ -222,7 +225,7 @@ async function act(
 
 /** @returns what was done; null: nothing */
 async function perform(
-  { workers, janitor, alerts, config }: ReconcilerDeps,
+  { workers, janitor, alerts, config, deployment }: ReconcilerDeps,
   finding: WorkerFinding & { readonly worker: string; readonly pool: string },
   pod: CreatedPod | undefined,
   outcome: Outcome,
@@ -230,7 +233,7 @@ async function perform(
   const { client, info } = Context.current();
   const { taskQueue } = info;
   const { verdict, worker, pool, reason, subject = worker } = finding;
-  const start = { ...workerStart(pool, worker), taskQueue };
+  const start = { ...workerStart(pool, worker), taskQueue, memo: { [DEPLOYMENT]: deployment } };
   switch (verdict) {
     case "adopt":
       if (pod === undefined) {

@@ -46,7 +46,7 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
   const memories = new Map<string, PoolMemory>();
   return {
     async watchPool(pool, known) {
-      const memory = memories.get(pool) ?? newMemory();
+      const memory = memories.get(pool) ?? newMemory(deps.deployment);
       memories.set(pool, memory);
       const id = randomUUID();
       const logger = deps.logger.child({ pool, cycle: known.cycle });
@@ -154,9 +154,9 @@ async function noteWarnings(pools: PoolStore, { pool, memory }: Watch, decision:
   memory.warned = new Set(decision.warnings.map(({ worker }) => worker));
 }
 
-function newMemory(): PoolMemory {
+function newMemory(deployment: string): PoolMemory {
   return {
-    book: podEvidenceBook(),
+    book: podEvidenceBook(deployment),
     listAt: 0,
     completeListMs: null,
     open: null,

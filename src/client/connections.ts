@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "@temporalio/client";
 import { loadConfig } from "../config/config.ts";
 import type { Database } from "../supabase/client.ts";
 import { ClientError, EXIT } from "./errors.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
+const DEPLOYMENT_TIMEOUT_MS = 5_000;
 
 export interface Temporal {
   readonly client: Client;
@@ -18,6 +20,8 @@ export interface Connections {
   database(): Promise<Database>;
   /** @throws ClientError when no server answers */
   temporal(): Promise<Temporal>;
+  /** The id of the database's deployment. Null: the environment names no database, or it does not answer in time. */
+  deployment(): Promise<string | null>;
   close(): Promise<void>;
 }
 
@@ -27,8 +31,11 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function openConnections(env: Environment): Connections {
   let database: Promise<Database> | undefined;
   let temporal: Promise<Temporal> | undefined;
+  let deployment: Promise<string | null> | undefined;
+  const openDatabase = () => (database ??= connectToDatabase(env));
   return {
-    database: () => (database ??= connectToDatabase(env)),
+    database: openDatabase,
+    deployment: () => (deployment ??= readDeployment(openDatabase)),
     temporal: () => (temporal ??= connectToTemporal(env)),
     async close() {
       const open = await temporal?.catch(() => undefined);
@@ -41,6 +48,17 @@ async function connectToDatabase(env: Environment): Promise<Database> {
   const { url, serviceRoleKey } = loadConfig(env, { need: ["supabase"] }).supabase;
   const { connectDatabase } = await import("../supabase/client.ts");
   return connectDatabase({ url, serviceRoleKey });
+}
+
+/** An order must not wait long for a database that is away: the Temporal worker compares again before it acts. */
+async function readDeployment(open: () => Promise<Database>): Promise<string | null> {
+  try {
+    const { readDeploymentId } = await import("../supabase/deployment-store.ts");
+    const read = readDeploymentId(await open()).catch(() => null);
+    return await Promise.race([read, sleep(DEPLOYMENT_TIMEOUT_MS, null, { ref: false })]);
+  } catch {
+    return null;
+  }
 }
 
 async function connectToTemporal(env: Environment): Promise<Temporal> {

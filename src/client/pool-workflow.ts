@@ -1,6 +1,7 @@
 import type { WorkflowHandle } from "@temporalio/client";
 import type { QueryDefinition } from "@temporalio/common";
 import type { Look } from "../contract/activities.ts";
+import { deploymentOf } from "../contract/deployment.ts";
 import { poolWorkflowId } from "../contract/names.ts";
 import type { Connections } from "./connections.ts";
 import type { Context } from "./context.ts";
@@ -13,11 +14,13 @@ const UPDATE_TIMEOUT_MS = 15_000;
 const NEEDED_ANSWER_TIMEOUT_MS = 15_000;
 /** For a command that says what it knows without the answer. */
 const QUERY_TIMEOUT_MS = 3_000;
+export const FOREIGN_ADVICE =
+  "Name the pools of two deployments in one namespace apart (GPU_POOL, --pool), or check SUPABASE_URL and TEMPORAL_NAMESPACE.";
 
 /** The answer of a pool's workflow to a query, or why there is none. */
 export type Asked<T> =
   | { readonly state: "answers"; readonly answer: T; readonly look: Look | null }
-  | { readonly state: "silent" | "not_running" | "unreachable"; readonly reason: string };
+  | { readonly state: "silent" | "not_running" | "unreachable" | "foreign"; readonly reason: string };
 
 /** Queries a pool's workflow, if it runs. Temporal may answer for an ended one, but that answer is out of date. */
 export async function askPool<T>(
@@ -29,7 +32,14 @@ export async function askPool<T>(
   try {
     const { client, within } = await connections.temporal();
     const handle = client.workflow.getHandle(poolWorkflowId(pool));
-    const { status, raw } = await within(timeoutMs, () => handle.describe());
+    const [{ status, raw, memo }, own] = await Promise.all([
+      within(timeoutMs, () => handle.describe()),
+      connections.deployment(),
+    ]);
+    const foreign = describeForeign(pool, memo, own);
+    if (foreign !== null) {
+      return { state: "foreign", reason: foreign };
+    }
     if (status.name !== "RUNNING") {
       return { state: "not_running", reason: `its workflow is ${status.name.toLowerCase()}` };
     }
@@ -46,6 +56,18 @@ export async function askPool<T>(
   }
 }
 
+/** Says that a pool's workflow belongs to another deployment; null: as far as can be known it is ours. */
+export function describeForeign(
+  pool: string,
+  memo: Readonly<Record<string, unknown>> | undefined,
+  own: string | null,
+): string | null {
+  const of = deploymentOf(memo);
+  return of === null || own === null || of === own
+    ? null
+    : `workflow ${poolWorkflowId(pool)} belongs to deployment ${of}, and this command's database is deployment ${own}`;
+}
+
 /** As askPool, for a command that needs the answer. @throws ClientError */
 export async function requireAnswer<T>(context: Context, pool: string, query: QueryDefinition<T>): Promise<T> {
   const asked = await askPool(context.connections, pool, query, NEEDED_ANSWER_TIMEOUT_MS);
@@ -55,9 +77,12 @@ export async function requireAnswer<T>(context: Context, pool: string, query: Qu
   throw new ClientError(
     EXIT.unreachable,
     asked.state === "unreachable" ? asked.reason : `pool ${pool} does not answer: ${asked.reason}`,
-    { silent: "Start a Temporal worker.", not_running: `start it: ${startCommand(pool)}`, unreachable: null }[
-      asked.state
-    ],
+    {
+      silent: "Start a Temporal worker.",
+      not_running: `start it: ${startCommand(pool)}`,
+      unreachable: null,
+      foreign: FOREIGN_ADVICE,
+    }[asked.state],
   );
 }
 
@@ -73,13 +98,23 @@ export async function updatePool<T>(
   doing: string,
   send: (workflow: WorkflowHandle) => Promise<T>,
 ): Promise<T> {
-  const { client, within } = await context.connections.temporal();
+  const { connections } = context;
+  const { client, within } = await connections.temporal();
   const handle = client.workflow.getHandle(poolWorkflowId(pool));
+  let foreign: string | null;
   try {
-    return await within(UPDATE_TIMEOUT_MS, () => send(handle));
+    const [{ memo }, own] = await Promise.all([
+      within(NEEDED_ANSWER_TIMEOUT_MS, () => handle.describe()),
+      connections.deployment(),
+    ]);
+    foreign = describeForeign(pool, memo, own);
+    if (foreign === null) {
+      return await within(UPDATE_TIMEOUT_MS, () => send(handle));
+    }
   } catch (error) {
     throw updateError(pool, doing, error);
   }
+  throw new ClientError(EXIT.unreachable, `${doing}: ${foreign}`, FOREIGN_ADVICE);
 }
 
 function updateError(pool: string, doing: string, error: unknown): ClientError {

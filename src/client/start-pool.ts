@@ -5,6 +5,7 @@ import { poolStart } from "../contract/pool-start.ts";
 import { SEARCH_ATTRIBUTES } from "../contract/search-attributes.ts";
 import type { Context } from "./context.ts";
 import { ClientError, EXIT } from "./errors.ts";
+import { describeForeign, FOREIGN_ADVICE } from "./pool-workflow.ts";
 
 const START_TIMEOUT_MS = 15_000;
 
@@ -16,7 +17,7 @@ export interface StartedPool {
 
 /**
  * Starts the pool's workflow, unless it runs.
- * @throws ClientError when Temporal does not answer or lacks the search attributes
+ * @throws ClientError when Temporal does not answer or lacks the search attributes, or another deployment has the pool
  */
 export async function startPool(
   context: Context,
@@ -25,7 +26,8 @@ export async function startPool(
 ): Promise<StartedPool> {
   const { taskQueue } = loadConfig(context.env, { need: [] }).temporal;
   const { client, namespace, within } = await context.connections.temporal();
-  const options = poolStart({ pool, ...input });
+  const deployment = await context.connections.deployment();
+  const options = poolStart({ pool, ...input }, deployment);
   const { workflowId } = options;
   try {
     // The server refuses the start while a run is open, and so answers whether the pool ran already.
@@ -38,7 +40,11 @@ export async function startPool(
       throw error;
     }
     if (error.name === "WorkflowExecutionAlreadyStartedError") {
-      const { runId } = await within(START_TIMEOUT_MS, () => client.workflow.getHandle(workflowId).describe());
+      const { runId, memo } = await within(START_TIMEOUT_MS, () => client.workflow.getHandle(workflowId).describe());
+      const foreign = describeForeign(pool, memo, deployment);
+      if (foreign !== null) {
+        throw new ClientError(EXIT.failed, `pool ${pool} was not started: ${foreign}`, FOREIGN_ADVICE);
+      }
       return { workflowId, runId, wasRunning: true };
     }
     const reason = error.cause instanceof Error ? error.cause.message : error.message;

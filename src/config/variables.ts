@@ -90,12 +90,6 @@ export const table = {
   },
   pool: {
     name: defaulted("GPU_POOL", label, "main", "Name of the pool; pods are named after it."),
-    deployment: defaulted(
-      "GPU_POOL_DEPLOYMENT",
-      label,
-      "gpu-pool",
-      "Mark in the environment of each pod; a pod without it is never touched.",
-    ),
   },
   ...ownVariables,
   ...accountVariables,

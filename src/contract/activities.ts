@@ -7,7 +7,12 @@ import type { DrainOrder, Evidence, LeaseCause } from "./worker-api.ts";
 
 /** Activities on the main task queue. */
 export interface PoolActivities {
-  openPool(pool: string, config: Readonly<Record<string, unknown>>, start?: PoolStart): Promise<{ living: string[] }>;
+  /** Also answers the id of the deployment that the pool belongs to from now on. */
+  openPool(
+    pool: string,
+    config: Readonly<Record<string, unknown>>,
+    start?: PoolStart,
+  ): Promise<{ living: string[]; deployment?: string }>;
   watchPool(pool: string, known: KnownState): Promise<Plan>;
   /** Writes each signal of the batch once, however often and in whatever run it is given. */
   recordSignals(pool: string, batch: SignalBatch): Promise<void>;

@@ -6,6 +6,8 @@ export const FAILURES = {
   invalidConfig: "InvalidConfig",
   /** A round that had to end without an observation of its pool. */
   notObserved: "NotObserved",
+  /** An activity came to a process of another deployment, which did nothing. */
+  foreignDeployment: "ForeignDeployment",
   /** The provider gave no readable answer, so nothing is known. */
   providerUnknown: "ProviderUnknown",
   /** The database refused the request, and would refuse it again. */

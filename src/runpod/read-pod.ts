@@ -2,7 +2,7 @@ import { z } from "zod";
 import { plainText, plausibleNumber, plausiblePrice, plausibleTime } from "./plausible.ts";
 import type { Pod } from "./types.ts";
 
-/** The environment variable that marks a pod as a deployment's. */
+/** The environment variable in which a pod has the id of its deployment. */
 export const DEPLOYMENT_MARK = "GPU_POOL_DEPLOYMENT";
 /** The status of a pod of which the provider shows none. */
 export const UNKNOWN_STATUS = "UNKNOWN";

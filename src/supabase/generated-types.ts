@@ -59,6 +59,21 @@ export interface Schema {
           },
         ];
       };
+      deployment: {
+        Row: {
+          id: string;
+          is_only: boolean;
+        };
+        Insert: {
+          id?: string | undefined;
+          is_only?: boolean | undefined;
+        };
+        Update: {
+          id?: string | undefined;
+          is_only?: boolean | undefined;
+        };
+        Relationships: [];
+      };
       janitor_sightings: {
         Row: {
           acted_at: string | null;
@@ -1113,6 +1128,10 @@ export interface Schema {
         };
         Returns: Json;
       };
+      deployment_id: {
+        Args: Record<PropertyKey, never>;
+        Returns: string;
+      };
       drain_external_worker: {
         Args: {
           p_worker_id: string | null;
@@ -1562,17 +1581,7 @@ export interface Schema {
         Args: {
           p_limit: number | null;
         };
-        Returns: {
-          id: number;
-          kind: string;
-          payload: Json;
-          created_at: string;
-          attempts: number;
-          endpoint_id: string;
-          url: string;
-          secret: string;
-          format: string;
-        }[];
+        Returns: Json;
       };
       percent_decoded: {
         Args: {

@@ -6,6 +6,7 @@ import {
   WorkflowIdConflictPolicy,
 } from "@temporalio/client";
 import type { Logger } from "pino";
+import { DEPLOYMENT, deploymentOf } from "../contract/deployment.ts";
 import {
   JANITOR_WORKFLOW,
   janitorScheduleId,
@@ -14,26 +15,35 @@ import {
 } from "../contract/upkeep.ts";
 
 /**
- * Ensures that the janitor's schedule is this version's and that the workflow that delivers notifications runs. Every
- * Temporal worker calls it at its start; several may at once. A failure is only logged, because pools work without both.
+ * Ensures that the workflow that delivers notifications runs. Every Temporal worker calls it at its start; several may at
+ * once. A failure is only logged, because pools work without it.
  */
-export async function ensureUpkeep(client: Client, taskQueue: string, logger: Logger): Promise<void> {
+export async function ensureNotifications(
+  client: Client,
+  taskQueue: string,
+  deployment: string,
+  logger: Logger,
+): Promise<void> {
   try {
-    await ensureJanitor(client, taskQueue);
     await client.workflow.start(NOTIFICATIONS_WORKFLOW, {
       workflowId: notificationsWorkflowId(taskQueue),
       workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
       taskQueue,
       args: [{}],
+      memo: { [DEPLOYMENT]: deployment },
       staticSummary: "delivery of the outbox",
     });
   } catch (error) {
-    const advice = "old logs are kept and notifications may wait until a Temporal worker starts again";
-    logger.warn({ taskQueue, err: error }, `janitor or notifications could not be started: ${advice}`);
+    const advice = "notifications may wait until the janitor starts it";
+    logger.warn({ taskQueue, err: error }, `the workflow for notifications could not be started: ${advice}`);
   }
 }
 
-async function ensureJanitor(client: Client, taskQueue: string): Promise<void> {
+/**
+ * Ensures that the janitor's schedule is this version's. It exists once per task queue and holds the deployment's id.
+ * @returns the deployment that has the schedule; if it is another one, the schedule was left as it is.
+ */
+export async function ensureJanitor(client: Client, taskQueue: string, deployment: string): Promise<string> {
   const scheduleId = janitorScheduleId(taskQueue);
   const wanted = {
     scheduleId,
@@ -45,6 +55,7 @@ async function ensureJanitor(client: Client, taskQueue: string): Promise<void> {
       workflowId: scheduleId,
       taskQueue,
       args: [{ taskQueue }],
+      memo: { [DEPLOYMENT]: deployment },
       // Overlap is skipped: a round that no Temporal worker serves would block all later rounds.
       workflowExecutionTimeout: "4m",
     },
@@ -55,8 +66,16 @@ async function ensureJanitor(client: Client, taskQueue: string): Promise<void> {
     if (!(error instanceof ScheduleAlreadyRunning)) {
       throw error;
     }
-    const { spec, policies, action } = wanted;
-    // Keeps the state, so that a schedule that an operator paused stays paused.
-    await client.schedule.getHandle(scheduleId).update(({ state }) => ({ spec, policies, action, state }));
+    const handle = client.schedule.getHandle(scheduleId);
+    const { action: found } = await handle.describe();
+    // A schedule of an older version has no id; it is taken over.
+    const holder = deploymentOf(found.memo) ?? deployment;
+    if (holder === deployment) {
+      const { spec, policies, action } = wanted;
+      // Keeps the state, so that a schedule that an operator paused stays paused.
+      await handle.update(({ state }) => ({ spec, policies, action, state }));
+    }
+    return holder;
   }
+  return deployment;
 }

@@ -13,7 +13,7 @@ export async function bundleWorkflows(entry?: URL): Promise<{ code: string }> {
   return await bundleWorkflowCode({
     workflowsPath: fileURLToPath(entry ?? file("index")),
     payloadConverterPath: fileURLToPath(file("payload-converter")),
-    workflowInterceptorModules: [fileURLToPath(file("signals"))],
+    workflowInterceptorModules: [fileURLToPath(file("signals")), fileURLToPath(file("interceptors"))],
     logger: new DefaultLogger("WARN"),
   });
 }

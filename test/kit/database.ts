@@ -12,9 +12,11 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** A fresh database, cloned from the migrated template. */
+/** A fresh database, cloned from the migrated template, as a deployment of its own. */
 export async function createTestDatabase(): Promise<TestDatabase> {
-  return await createDatabase(inject("shared").templateDatabase);
+  const database = await createDatabase(inject("shared").templateDatabase);
+  await database.sql.query("update deployment set id = gen_random_uuid()");
+  return database;
 }
 
 /** A fresh database with what a hosted project has before its first migration. */

@@ -45,7 +45,10 @@ export async function openQueueApi(options: { readonly maxRows?: number } = {}):
     undo.push(() => queue.close());
     const keys = await makeKeys();
     const rest = { guardian, logger, databaseUrl: queue.database.authenticatorUrl, jwtSecret: keys.jwtSecret };
-    const postgrest = await startOnFreePort(undefined, async (port) => await startPostgrest({ ...rest, ...options, port }));
+    const postgrest = await startOnFreePort(
+      undefined,
+      async (port) => await startPostgrest({ ...rest, ...options, port }),
+    );
     const gateway = await startGateway({
       port: 0,
       postgrestUrl: postgrest.url,

@@ -20,6 +20,8 @@ import { type Simulator, startSimulator } from "../../src/simulator/simulator.ts
 import type { LaunchPod } from "../../src/simulator/types.ts";
 import { createRunpodClient } from "../../src/runpod/client.ts";
 import { connectDatabase, type Database } from "../../src/supabase/client.ts";
+import { readDeploymentId } from "../../src/supabase/deployment-store.ts";
+import { ownGround } from "../../src/worker/own-ground.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 
 /** Short times, so that a worker's whole life takes seconds. Tests override the settings that they test. */
@@ -55,6 +57,8 @@ export interface TestStackOptions {
 export interface TestStack {
   readonly env: Readonly<Record<string, string>>;
   readonly config: Config;
+  /** Id of this stack's deployment. */
+  readonly deployment: string;
   readonly keys: Keys;
   readonly api: string;
   readonly database: TestDatabase;
@@ -65,10 +69,14 @@ export interface TestStack {
   readonly pool: string;
   /** This stack's own folder; pods log to `pods/<pod id>.log` in it. */
   readonly directory: string;
-  /** Runs a Temporal worker in the test's process until close. */
-  serve(): Promise<void>;
+  /**
+   * Runs a Temporal worker in the test's process until close. It does not ask who has the task queue.
+   * @param taskQueue default: this stack's own.
+   * @returns ends it sooner.
+   */
+  serve(taskQueue?: string): Promise<() => Promise<void>>;
   /** Starts src/worker.ts as a process that the test can kill. */
-  startTemporalWorker(onLine?: (line: string) => void): ManagedProcess;
+  startTemporalWorker(onLine?: (line: string) => void, environment?: Readonly<Record<string, string>>): ManagedProcess;
   startPool(input?: Readonly<Record<string, unknown>>): Promise<void>;
   /** Inserts tasks for this pool and returns their ids. */
   submit(count: number, params?: Readonly<Record<string, unknown>>): Promise<string[]>;
@@ -92,14 +100,15 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
     const env = environmentOf(services, pool, options);
     const config = loadConfig(env);
     const db = connectDatabase({ url: api, serviceRoleKey: keys.serviceRoleKey });
+    const deployment = await readDeploymentId(db);
     const connection = await Connection.connect({ address: inject("shared").temporalAddress });
     undo.push(() => connection.close());
     const temporal = new Client({ connection });
-    const rows = async <T>(statement: string, values: readonly unknown[] = []) =>
-      (await database.sql.query(statement, [...values])).rows as T[];
+    const rows = queryOf(database);
     return {
       env,
       config,
+      deployment,
       keys,
       api,
       database,
@@ -111,21 +120,20 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
       directory,
       rows,
       close,
-      async serve() {
-        undo.push(await serveInProcess(config, db, logger));
+      async serve(taskQueue = config.temporal.taskQueue) {
+        const stop = await serveInProcess({ config, deployment, db }, taskQueue, logger);
+        undo.push(stop);
+        return stop;
       },
-      startTemporalWorker(onLine = (line) => logger.info({ temporalWorker: line })) {
+      startTemporalWorker(onLine = (line) => logger.info({ temporalWorker: line }), environment = {}) {
         const { command, args } = projectProgram("worker");
-        return guardian.spawn(command, args, { name: "Temporal worker", env: { ...process.env, ...env }, onLine });
+        const whole = { ...process.env, ...env, ...environment };
+        return guardian.spawn(command, args, { name: "Temporal worker", env: whole, onLine });
       },
       async startPool(input = {}) {
-        const workflowId = poolWorkflowId(pool);
         const { taskQueue } = config.temporal;
-        const handle = await temporal.workflow.start(POOL_WORKFLOW, {
-          workflowId,
-          taskQueue,
-          args: [{ pool, ...input }],
-        });
+        const start = { workflowId: poolWorkflowId(pool), taskQueue, args: [{ pool, ...input }] };
+        const handle = await temporal.workflow.start(POOL_WORKFLOW, start);
         undo.push(() => handle.terminate("the test is over").catch(() => undefined));
       },
       submit: (count, params = {}) => insertTasks(rows, { pool, count, params }),
@@ -134,6 +142,11 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
     await close();
     throw error;
   }
+}
+
+function queryOf({ sql }: TestDatabase): TestStack["rows"] {
+  return async <T>(statement: string, values: readonly unknown[] = []) =>
+    (await sql.query(statement, [...values])).rows as T[];
 }
 
 async function insertTasks(
@@ -206,7 +219,11 @@ function environmentOf(
 
 let runtimeInstalled = false;
 
-async function serveInProcess(config: Config, database: Database, logger: pino.Logger): Promise<() => Promise<void>> {
+async function serveInProcess(
+  { config, deployment, db: database }: Pick<TestStack, "config" | "deployment" | "db">,
+  taskQueue: string,
+  logger: pino.Logger,
+): Promise<() => Promise<void>> {
   const shared = inject("shared");
   if (!runtimeInstalled) {
     runtimeInstalled = true;
@@ -218,15 +235,20 @@ async function serveInProcess(config: Config, database: Database, logger: pino.L
   const connection = await NativeConnection.connect({ address: shared.temporalAddress });
   const { apiUrl, apiKey, timeoutMs } = config.runpod;
   const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool-test" });
-  const { main, provider } = createActivities({ config, database, runpod, logger });
-  const { taskQueue } = config.temporal;
+  const { main, provider } = createActivities({ config, deployment, database, runpod, logger });
+  const interceptors = { activity: [ownGround(deployment, () => undefined)] };
   const workflowBundle = { codePath: shared.workflowBundle };
   const temporalWorkers = await Promise.all([
-    Worker.create({ connection, taskQueue, workflowBundle, activities: { ...main } }),
-    Worker.create({ connection, taskQueue: runpodTaskQueue(taskQueue), activities: { ...provider } }),
+    Worker.create({ connection, taskQueue, workflowBundle, activities: { ...main }, interceptors }),
+    Worker.create({ connection, taskQueue: runpodTaskQueue(taskQueue), activities: { ...provider }, interceptors }),
   ]);
   const running = Promise.all(temporalWorkers.map((each) => each.run()));
+  let ended = false;
   return async () => {
+    if (ended) {
+      return;
+    }
+    ended = true;
     for (const each of temporalWorkers) {
       each.shutdown();
     }

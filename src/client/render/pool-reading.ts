@@ -8,7 +8,7 @@ import type { ObservedWorker } from "../../policy/observation.ts";
 /** Whether a workflow decides about the pool, as Temporal shows it. */
 export type Controller =
   | { readonly state: "answers"; readonly status: PoolStatus; readonly look: Look | null }
-  | { readonly state: "silent" | "not_running" | "unreachable"; readonly reason: string };
+  | { readonly state: "silent" | "not_running" | "unreachable" | "foreign"; readonly reason: string };
 
 type Observed = "id" | "status" | "origin" | "podId" | "createdMs" | "heartbeatMs" | "costPerHourUsd";
 

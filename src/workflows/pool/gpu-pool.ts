@@ -5,10 +5,12 @@ import {
   condition,
   continueAsNew,
   setCurrentDetails,
+  upsertMemo,
   upsertSearchAttributes,
   workflowInfo,
 } from "@temporalio/workflow";
 import { type CycleSummary, summariseCycle } from "../../contract/cycle-summary.ts";
+import { DEPLOYMENT, deploymentOf } from "../../contract/deployment.ts";
 import { explain } from "../../contract/explanations.ts";
 import { FAILURES } from "../../contract/failures.ts";
 import type { GpuPoolInput } from "../../contract/inputs.ts";
@@ -101,8 +103,13 @@ async function open(pool: string, { config = {}, rounds }: GpuPoolInput): Promis
   if (long !== null) {
     throw ApplicationFailure.nonRetryable(`config: ${long}`, FAILURES.invalidConfig);
   }
-  const { firstExecutionRunId: first, runId: run } = workflowInfo();
-  const { living } = await poolActivities.openPool(pool, config, { first, run, lasting: rounds === undefined });
+  const { firstExecutionRunId: first, runId: run, memo } = workflowInfo();
+  const start = { first, run, lasting: rounds === undefined };
+  const { living, deployment } = await poolActivities.openPool(pool, config, start);
+  // Nor does it know the deployment. A history of an older version has none.
+  if (deployment !== undefined && deployment !== deploymentOf(memo)) {
+    upsertMemo({ [DEPLOYMENT]: deployment });
+  }
   await startWorkers(pool, living);
 }
 

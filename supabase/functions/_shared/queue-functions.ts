@@ -1,6 +1,6 @@
 import { callDatabase, FunctionFailure } from "./failure.ts";
 import { ANY_TEXT, optionalText, text, UUID } from "./fields.ts";
-import type { FunctionHandler } from "./function-context.ts";
+import type { FunctionClient, FunctionHandler } from "./function-context.ts";
 import { workerFunction } from "./worker-function.ts";
 
 const RUN_TYPE = { pattern: /^(?:gpu|api)$/, wanted: "gpu or api" };

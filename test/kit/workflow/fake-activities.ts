@@ -86,7 +86,7 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
       }
       return { outcome: isLiving(row) ? "ordered" : "not_living", status: row.status };
     },
-    ...createBulkActivities(),
+    ...createBulkActivities("ours"),
     async journalIgnored(_pool, kind, reason) {
       fleet.ignored.push({ kind, reason });
     },

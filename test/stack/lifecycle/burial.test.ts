@@ -48,7 +48,7 @@ describe("the end of pods", () => {
     await expect.poll(async () => (await livingWorkers(stack))[0]?.pod_id ?? null).not.toBeNull();
     const [worker] = await livingWorkers(stack);
     const foreign = [
-      await createPodByHand(stack, "another-0a1b2c3d", stack.config.pool.deployment),
+      await createPodByHand(stack, "another-0a1b2c3d", stack.deployment),
       await createPodByHand(stack, `${stack.pool}-0a1b2c3d`, null),
       await createPodByHand(stack, `${stack.pool}-4e5f6a7b`, "another-deployment"),
       await createPodByHand(stack, worker?.id ?? "", "another-deployment"),

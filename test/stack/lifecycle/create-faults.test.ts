@@ -70,7 +70,7 @@ describe("create requests without a clear answer", () => {
     const burned = async () => (await livingWorkers(stack)).find(({ post_state }) => post_state === "burned")?.id;
     await expect.poll(burned).toBeDefined();
     const name = (await burned()) ?? "";
-    const late = await createPodByHand(stack, name, stack.config.pool.deployment);
+    const late = await createPodByHand(stack, name, stack.deployment);
     await expect
       .poll(() => stack.simulator.ledger().pods.find(({ id }) => id === late))
       .toMatchObject({ endCause: "deleted" });

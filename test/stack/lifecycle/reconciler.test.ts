@@ -179,7 +179,7 @@ describe("pods, rows and workflows that do not belong together", () => {
   });
 
   it("invariant 14: foreign pods are reported and never touched; ours end on a second sighting, at most so many", async () => {
-    const mark = stack.config.pool.deployment;
+    const mark = stack.deployment;
     const foreign = [
       await createPodByHand(stack, "another-0a1b2c3d", mark),
       await createPodByHand(stack, `${stack.pool}-11111111`, "another-deployment"),

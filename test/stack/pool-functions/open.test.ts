@@ -23,7 +23,7 @@ describe("a pool's start with settings of its own", () => {
   const open = async (given: Readonly<Record<string, unknown>>, env: Readonly<Record<string, string>> = {}) => {
     const keys = { SUPABASE_ANON_KEY: "any", SUPABASE_SERVICE_ROLE_KEY: "any", RUNPOD_API_KEY: "any" };
     const config = loadConfig({ SUPABASE_URL: api.url, ...keys, RUNPOD_WORKER_IMAGE: "any/image", ...env });
-    return await createPoolActivities({ config, pools }).openPool(pool, given);
+    return await createPoolActivities({ config, deployment: "ours", pools }).openPool(pool, given);
   };
   const refusal = (message: string) => ({ type: FAILURES.invalidConfig, nonRetryable: true, message });
 
@@ -64,8 +64,8 @@ describe("a pool's start with settings of its own", () => {
   it("is never refused for bounds that only the environment has changed", async () => {
     await open({ minActiveGpus: 5 });
     const lowered = { MAX_ACTIVE_GPUS: "4" };
-    expect(await open({}, lowered)).toEqual({ living: [] });
-    expect(await open({ scaleDownIdleSec: 9 }, lowered)).toEqual({ living: [] });
+    expect(await open({}, lowered)).toEqual({ living: [], deployment: "ours" });
+    expect(await open({ scaleDownIdleSec: 9 }, lowered)).toEqual({ living: [], deployment: "ours" });
     expect((await pools.settings(pool)).own).toEqual({ minActiveGpus: 5, scaleDownIdleSec: 9 });
   });
 });

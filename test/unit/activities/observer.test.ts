@@ -38,12 +38,13 @@ async function looks(readings: readonly Partial<Reading>[]): Promise<Observed[]>
   const observer = createObserver(
     {
       config,
+      deployment: "ours",
       pools: pools as PoolStore,
       listPods: async () => ({ kind: "unknown", detail: "not asked" }),
       workers: noBootStages,
       logger: pino({ level: "silent" }),
     },
-    { ...watch, provider: { book: podEvidenceBook(), listAt: Number.POSITIVE_INFINITY, completeListMs: null } },
+    { ...watch, provider: { book: podEvidenceBook("ours"), listAt: Number.POSITIVE_INFINITY, completeListMs: null } },
   );
   const seen: Observed[] = [];
   for (const _reading of readings) {

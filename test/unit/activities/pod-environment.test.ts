@@ -9,9 +9,10 @@ const credentials = {
   SUPABASE_SERVICE_ROLE_KEY: "service-key-value",
   RUNPOD_API_KEY: "runpod-key-value",
 };
+const DEPLOYMENT = "6f1c1f8e-5b0a-4c53-9a55-0d6f2b7f3c11";
 const CREATED_MS = Date.parse("2030-01-31T12:00:00.500Z");
 function podEnvironment(config: Config) {
-  return podRequest(config, "main", "main-0a1b2c3d", makeCredential(), config.timeouts, CREATED_MS).env;
+  return podRequest(config, DEPLOYMENT, "main", "main-0a1b2c3d", makeCredential(), config.timeouts, CREATED_MS).env;
 }
 const usualPod = podEnvironment(loadConfig(credentials));
 
@@ -54,7 +55,8 @@ function range(accepts: (value: number) => boolean, middle: number): [number, nu
 describe("a pod's environment", () => {
   it("invariant 15: names the instant of the pod's end, after the worker's rotation, last task and deletion", () => {
     const timings = { workerMaxLifetimeSec: 3_600, gracefulShutdownTimeoutSec: 60 };
-    const { env } = podRequest(loadConfig(credentials), "main", "main-0a1b2c3d", makeCredential(), timings, CREATED_MS);
+    const config = loadConfig(credentials);
+    const { env } = podRequest(config, DEPLOYMENT, "main", "main-0a1b2c3d", makeCredential(), timings, CREATED_MS);
     expect(env["WORKER_MAX_LIFETIME_SEC"]).toBe("3600");
     expect(env["POD_ENDS_AT"]).toBe("2030-01-31T13:06:00.500Z");
     expect(FUSE_MARGIN_SEC).toBe(300);

@@ -23,7 +23,7 @@ const boots: ReadWorker = spawning({ id: "boots", podId: "pod" });
 
 /** The evidence about the worker that a new book gives after each of these lists. */
 function after(worker: ReadWorker, ...lists: readonly ListPodsOutcome[]) {
-  const book = podEvidenceBook();
+  const book = podEvidenceBook("ours");
   return lists.map((list) => {
     book.note([worker], list);
     return book.of(worker);
@@ -39,7 +39,7 @@ describe("a pod that the provider lists", () => {
   });
 
   it("is evidence only about its own worker", () => {
-    const book = podEvidenceBook();
+    const book = podEvidenceBook("ours");
     const [other, none] = [idle({ podId: "other" }), spawning({ podId: null })];
     book.note([ready, other, none], listOf({ pod: "RUNNING", stranger: "ERROR" }));
     book.note([ready, other, none], RUNNING);
@@ -68,7 +68,7 @@ describe("a pod that the provider's lists lack", () => {
   });
 
   it("is absent only by lists after its worker became ready", () => {
-    const book = podEvidenceBook();
+    const book = podEvidenceBook("ours");
     book.note([boots], EMPTY);
     book.note([boots], EMPTY);
     book.note([ready], EMPTY);
@@ -116,7 +116,7 @@ describe("a list that is unknown", () => {
 
 describe("a worker that is no longer known", () => {
   it("is forgotten: earlier evidence about its pod does not count for a later worker", () => {
-    const book = podEvidenceBook();
+    const book = podEvidenceBook("ours");
     book.note([boots], RUNNING);
     book.note([], RUNNING);
     expect(book.of(boots)).toBeNull();
@@ -131,9 +131,22 @@ describe("a worker that is no longer known", () => {
   });
 
   it("is not forgotten while the list is unknown", () => {
-    const book = podEvidenceBook();
+    const book = podEvidenceBook("ours");
     book.note([ready], RUNNING);
     book.note([], UNKNOWN);
     expect(book.of(ready)).toEqual({ kind: "listed", status: "RUNNING" });
   });
+});
+
+it("invariant 14: a pod with the id of another deployment is no evidence, neither of life nor of absence", () => {
+  const foreign: ListPodsOutcome = {
+    kind: "complete",
+    pods: [...(RUNNING.kind === "complete" ? RUNNING.pods : [])].map((pod) => ({
+      ...pod,
+      env: { GPU_POOL_DEPLOYMENT: "theirs" },
+    })),
+  };
+  expect(after(ready, foreign, foreign, foreign)).toEqual([null, null, null]);
+  // Its absence counts from the first list that proves it.
+  expect(after(ready, EMPTY, foreign, EMPTY, EMPTY)).toEqual([null, null, null, ABSENT]);
 });

@@ -48,6 +48,7 @@ async function watched(
   const alerts: Partial<AlertStore> = { settle: async () => undefined };
   const { watchPool } = createWatchActivity({
     config,
+    deployment: "ours",
     pools: pools as PoolStore,
     alerts: alerts as AlertStore,
     listPods: async () => ({ kind: "unknown", detail: "not asked" }),

@@ -55,6 +55,7 @@ async function watches(fleets: readonly (readonly ObservedWorker[])[], marks: bo
   };
   const { watchPool } = createWatchActivity({
     config,
+    deployment: "ours",
     pools: pools as PoolStore,
     alerts: alerts as AlertStore,
     listPods: async () => ({ kind: "unknown", detail: "not asked" }),

@@ -68,11 +68,7 @@ describe("loadConfig", () => {
       timeoutMs: 30_000,
       templateId: undefined,
     });
-    expect([config.pool.name, config.pool.deployment, config.temporal.taskQueue]).toEqual([
-      "main",
-      "gpu-pool",
-      "gpu-pool",
-    ]);
+    expect([config.pool.name, config.temporal.taskQueue]).toEqual(["main", "gpu-pool"]);
   });
 
   it("freezes the object and every group and list in it", () => {

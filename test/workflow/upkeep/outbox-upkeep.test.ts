@@ -14,7 +14,9 @@ import {
   notificationsWorkflowId,
 } from "../../../src/contract/upkeep.ts";
 import { fakeUpkeep } from "../../kit/workflow/fake-upkeep.ts";
-import { ensureUpkeep } from "../../../src/worker/janitor-schedule.ts";
+import { deploymentOf } from "../../../src/contract/deployment.ts";
+import { ensureNotifications } from "../../../src/worker/janitor-schedule.ts";
+import { claimTaskQueue, DeploymentConflict } from "../../../src/worker/own-deployment.ts";
 
 const taskQueue = `upkeep-${randomBytes(4).toString("hex")}`;
 const workflowId = notificationsWorkflowId(taskQueue);
@@ -85,18 +87,24 @@ describe("the workflows beside the pools", () => {
     }
   });
 
+  const setUp = async () => {
+    await claimTaskQueue(temporal, taskQueue, "ours");
+    await ensureNotifications(temporal, taskQueue, "ours", logger);
+  };
+  const memoOf = async (id: string) => deploymentOf((await temporal.workflow.getHandle(id).describe()).memo);
   const runJanitor = async (dryRun = false): Promise<JanitorResult> =>
     await temporal.workflow.execute<(input: JanitorInput) => Promise<JanitorResult>>(JANITOR_WORKFLOW, {
       workflowId: `${taskQueue}/round`,
       taskQueue,
       args: [{ taskQueue, dryRun }],
+      memo: { deployment: "ours" },
     });
 
   it("are set up by any number of starts: one schedule, one sender", async () => {
-    await ensureUpkeep(temporal, taskQueue, logger);
+    await setUp();
     const { runId } = await temporal.workflow.getHandle(workflowId).describe();
     await temporal.schedule.getHandle(janitorScheduleId(taskQueue)).pause("by an operator");
-    await ensureUpkeep(temporal, taskQueue, logger);
+    await setUp();
     expect(await temporal.workflow.getHandle(workflowId).describe()).toMatchObject({
       runId,
       type: NOTIFICATIONS_WORKFLOW,
@@ -123,6 +131,46 @@ describe("the workflows beside the pools", () => {
     await temporal.workflow.getHandle(workflowId).terminate("by mistake");
     expect((await runJanitor()).repairs).toMatchObject({ notifications: "started again" });
     expect((await temporal.workflow.getHandle(workflowId).describe()).status.name).toBe("RUNNING");
+    // Workflows that a workflow starts belong to its deployment.
+    expect(await memoOf(workflowId)).toBe("ours");
+  });
+
+  it("are refused to another deployment, which changes nothing", async () => {
+    const schedule = temporal.schedule.getHandle(janitorScheduleId(taskQueue));
+    const { info: before } = await schedule.describe();
+    await expect(claimTaskQueue(temporal, taskQueue, "theirs")).rejects.toThrow(DeploymentConflict);
+    const { action, info } = await schedule.describe();
+    expect([deploymentOf(action.memo), info.lastUpdatedAt]).toEqual(["ours", before.lastUpdatedAt]);
+    // Without the schedule, the workflow that runs for ever still says who has the task queue.
+    await schedule.delete();
+    await expect(claimTaskQueue(temporal, taskQueue, "theirs")).rejects.toThrow(
+      new RegExp(`task queue ${taskQueue} belongs to deployment ours.*gpu-pool db deployment --set ours`, "s"),
+    );
+    await expect(schedule.describe()).rejects.toThrow(/not found/i);
+    await setUp();
+  });
+
+  it("are given to one of two deployments that begin at once", async () => {
+    const contested = `${taskQueue}-contested`;
+    const claims = await Promise.allSettled(["one", "two"].map((id) => claimTaskQueue(temporal, contested, id)));
+    const schedule = temporal.schedule.getHandle(janitorScheduleId(contested));
+    const holder = deploymentOf((await schedule.describe()).action.memo);
+    await schedule.delete();
+    expect(claims.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
+    expect(holder).toBe(claims[0]?.status === "fulfilled" ? "one" : "two");
+  });
+
+  it("are taken over from a version that knew no deployments", async () => {
+    const schedule = temporal.schedule.getHandle(janitorScheduleId(taskQueue));
+    await schedule.update(({ spec, policies, state, action }) => ({
+      spec,
+      policies,
+      state,
+      action: { ...action, memo: {} } as never,
+    }));
+    expect(deploymentOf((await schedule.describe()).action.memo)).toBeNull();
+    await setUp();
+    expect(deploymentOf((await schedule.describe()).action.memo)).toBe("ours");
   });
 
   it("go on with the other repairs when one fails, and say which", async () => {
@@ -159,6 +207,7 @@ describe("the workflows beside the pools", () => {
       workflowId,
       taskQueue,
       args: [{ maxHistoryLength: 3 }],
+      memo: { deployment: "ours" },
     });
     await expect
       .poll(async () => (await temporal.workflow.getHandle(workflowId).describe()).runId)
@@ -169,5 +218,6 @@ describe("the workflows beside the pools", () => {
       return (JSON.parse(Buffer.from(data!.data!).toString("utf8")) as { carried?: DeliveryCounts }).carried;
     };
     await expect.poll(carried).toEqual({ delivered: 6, failed: 3, dead: 0 });
+    expect(await memoOf(workflowId)).toBe("ours");
   });
 });

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { table } from "../../../config/variables.ts";
 import { addExamples, type Context, jsonOption } from "../../context.ts";
 import { onDatabase } from "./db-connection.ts";
+import { addDbDeploymentCommand } from "./db-deployment.ts";
 import { addDbStatusCommand } from "./db-status.ts";
 import { addDbVerifyCommand } from "./db-verify.ts";
 
@@ -52,4 +53,5 @@ export function addDbCommand(program: Command, context: Context): void {
   ]);
   addDbStatusCommand(db, context);
   addDbVerifyCommand(db, context);
+  addDbDeploymentCommand(db, context);
 }

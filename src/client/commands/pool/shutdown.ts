@@ -8,7 +8,7 @@ import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolO
 import { startCommand } from "../../render/start-command.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { describeIntent } from "../../render/intent.ts";
-import { askPool, updatePool } from "../../pool-workflow.ts";
+import { askPool, FOREIGN_ADVICE, updatePool } from "../../pool-workflow.ts";
 import { counted } from "../../render/rows.ts";
 
 const POLL_MS = 1_000;
@@ -48,6 +48,9 @@ async function orderShutdown(context: Context, pool: string): Promise<Intent> {
   if (asked.state === "not_running") {
     const advice = `If gpu-pool status still shows its workers, start it (${startCommand(pool)}) and shut it down again.`;
     throw new ClientError(EXIT.unreachable, `shutdown: pool ${pool} does not run: ${asked.reason}`, advice);
+  }
+  if (asked.state === "foreign") {
+    throw new ClientError(EXIT.unreachable, `shutdown: ${asked.reason}`, FOREIGN_ADVICE);
   }
   const intent = asked.state === "answers" ? asked.answer.snapshot?.intent : undefined;
   if (intent?.mode === "closing") {

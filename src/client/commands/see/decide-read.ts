@@ -9,6 +9,7 @@ import { settingsAt } from "../../../policy/schedule.ts";
 import type { PolicySettings } from "../../../policy/settings.ts";
 import { createRunpodClient } from "../../../runpod/client.ts";
 import type { ListPodsOutcome } from "../../../runpod/outcomes.ts";
+import { readDeploymentId } from "../../../supabase/deployment-store.ts";
 import { type PoolRecord, type PoolStore, poolStore } from "../../../supabase/pool-store.ts";
 import { summariseCycle } from "../../../contract/cycle-summary.ts";
 import type { Context } from "../../context.ts";
@@ -50,7 +51,7 @@ export async function dryRun(context: Context, pool: string): Promise<DryRun> {
   const [reading, list] = await Promise.all([pools.observe(pool, request), listPods(context.env)]);
   const fleet = reading.fleet ?? [];
   // One list proves that a pod is there; only two prove that it is not.
-  const book = podEvidenceBook();
+  const book = podEvidenceBook(await readDeploymentId(database));
   book.note(fleet, list);
   const decision = decide(settings, {
     ...reading,

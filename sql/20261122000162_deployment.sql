@@ -1,0 +1,14 @@
+-- The deployment that this database belongs to. Its id is random and made once. It tells deployments apart that share a
+-- Temporal namespace or an account of the provider. A copy of the database has the same id: gpu-pool db deployment.
+
+create table if not exists deployment (
+  is_only boolean primary key default true check (is_only),
+  id uuid not null default gen_random_uuid()
+);
+comment on table deployment is 'One row: the id of the deployment that this database belongs to.';
+select secure_table('deployment');
+insert into deployment default values on conflict do nothing;
+
+create or replace function deployment_id() returns uuid
+language sql stable security definer set search_path = public, pg_temp as $$ select id from deployment $$;
+select grant_to_service('deployment_id()');

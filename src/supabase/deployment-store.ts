@@ -1,0 +1,24 @@
+import { z } from "zod";
+import type { Database } from "./client.ts";
+import { withClient } from "./migrate.ts";
+
+/** The id of the deployment that this database belongs to. @throws DatabaseError */
+export async function readDeploymentId(database: Database): Promise<string> {
+  return await database.call("deployment_id", {}, z.uuid());
+}
+
+/**
+ * Reads the id by a direct connection, after a change if one is asked for.
+ * @param change an id to take over, or `new` for a random one.
+ */
+export async function changeDeploymentId(databaseUrl: string, change?: string): Promise<string> {
+  return await withClient(databaseUrl, async (client) => {
+    if (change === "new") {
+      await client.query("update deployment set id = gen_random_uuid()");
+    } else if (change !== undefined) {
+      await client.query("update deployment set id = $1", [change]);
+    }
+    const { rows } = await client.query<{ id: string }>("select deployment_id() as id");
+    return z.uuid().parse(rows[0]?.id);
+  });
+}
