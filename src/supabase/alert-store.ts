@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Alert, Condition } from "../contract/alerts.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
-import { readOne, shaped } from "./requests.ts";
+import { readAll, shaped } from "./requests.ts";
 import { TABLES } from "./tables.ts";
 
 const SHOWN = 200;
@@ -44,13 +44,15 @@ export function alertStore(database: Database): AlertStore {
       await database.call("settle_alerts", { p_pool: pool, p_kinds: kinds, p_current: current }, z.null());
     },
     async list({ pool, closed = false }) {
-      const columns = "kind, subject, pool, message, opened_at, closed_at, alert_kinds(what_to_do)";
-      const rows = await readOne("alerts", () => {
+      const columns = "id, kind, subject, pool, message, opened_at, closed_at, alert_kinds(what_to_do)";
+      const request = (count: number, last: { readonly id: number } | undefined) => {
         const all = database[TABLES].from("alerts").select(columns);
         const ofPool = pool === undefined ? all : all.or(`pool.eq.${pool},pool.is.null`);
         const chosen = closed ? ofPool : ofPool.is("closed_at", null);
-        return chosen.order("opened_at", { ascending: false }).limit(SHOWN);
-      });
+        const after = last === undefined ? chosen : chosen.lt("id", last.id);
+        return after.order("id", { ascending: false }).limit(count);
+      };
+      const rows = await readAll<{ id: number; alert_kinds: { what_to_do: string } }>("alerts", request, SHOWN);
       const flat = rows.map(({ alert_kinds: advice, ...row }) => ({ ...row, ...advice }));
       return shaped("alerts", z.array(alert), flat);
     },

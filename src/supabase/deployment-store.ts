@@ -4,7 +4,7 @@ import { withClient } from "./migrate.ts";
 
 /** The id of the deployment that this database belongs to. @throws DatabaseError */
 export async function readDeploymentId(database: Database): Promise<string> {
-  return await database.call("deployment_id", {}, z.uuid());
+  return await database.call("deployment_id", {}, z.guid());
 }
 
 /**
@@ -19,6 +19,6 @@ export async function changeDeploymentId(databaseUrl: string, change?: string): 
       await client.query("update deployment set id = $1", [change]);
     }
     const { rows } = await client.query<{ id: string }>("select deployment_id() as id");
-    return z.uuid().parse(rows[0]?.id);
+    return z.guid().parse(rows[0]?.id);
   });
 }

@@ -2,7 +2,7 @@ import { defaultPayloadConverter } from "@temporalio/common";
 import { workflowInfo, type WorkflowInterceptors } from "@temporalio/workflow";
 import { DEPLOYMENT, deploymentOf } from "../contract/deployment.ts";
 
-/** Passes the id of the workflow's deployment on to its activities and to the workflows that it starts. */
+/** Passes the id of the workflow's deployment on to its activities, its next runs and the workflows that it starts. */
 export function interceptors(): WorkflowInterceptors {
   return {
     outbound: [
@@ -14,6 +14,11 @@ export function interceptors(): WorkflowInterceptors {
           }
           const headers = { ...input.headers, [DEPLOYMENT]: defaultPayloadConverter.toPayload(id) };
           return next({ ...input, headers });
+        },
+        // By itself a next run gets the memo that its first run began with, without what was added later.
+        continueAsNew(input, next) {
+          const memo = { ...workflowInfo().memo, ...input.options.memo };
+          return next({ ...input, options: { ...input.options, memo } });
         },
         startChildWorkflowExecution(input, next) {
           const id = deploymentOf(workflowInfo().memo);

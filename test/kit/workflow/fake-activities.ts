@@ -34,7 +34,8 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
 
   const bodies: FakeActivities = {
     async openPool() {
-      return { living: [...rows.values()].filter(({ goneMs }) => goneMs === null).map(({ id }) => id) };
+      const living = [...rows.values()].filter(({ goneMs }) => goneMs === null).map(({ id }) => id);
+      return { living, deployment: "ours" };
     },
     async watchPool(_pool, { once = false }) {
       const endAtMs = Date.now() + (once ? 0 : fleet.watchMs);

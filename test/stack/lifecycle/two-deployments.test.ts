@@ -115,6 +115,17 @@ describe("two deployments in one namespace and one account", () => {
     await untilActive(ours, 2);
   });
 
+  it("get an id that the operator can give to a database made anew, or take from a copy", async () => {
+    const run = (...args: string[]) => runClient(["db", "deployment", ...args], { cwd: tmpdir(), env: theirs.env });
+    expect(await run("--set", ours.deployment)).toMatchObject({ exitCode: 0, stdout: ours.deployment });
+    const { stdout } = await run("--new");
+    expect(stdout).toMatch(/^[0-9a-f-]{36}$/);
+    expect([ours.deployment, theirs.deployment]).not.toContain(stdout);
+    expect(await run("--set", "ours")).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("a UUID") });
+    expect(await run("--set", theirs.deployment)).toMatchObject({ exitCode: 0 });
+    expect(await run()).toMatchObject({ stdout: theirs.deployment });
+  });
+
   it("invariant 14: leave the pods of the other alone, though a copied row names one of them", async () => {
     const [pod = ""] = livePods(ours);
     await theirs.rows(

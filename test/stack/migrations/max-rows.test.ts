@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { alertStore } from "../../../src/supabase/alert-store.ts";
 import { connectDatabase, type Database } from "../../../src/supabase/client.ts";
 import { fleetStore } from "../../../src/supabase/fleet-store.ts";
 import { journalStore } from "../../../src/supabase/journal-store.ts";
@@ -102,6 +103,14 @@ describe("a project that answers at most three rows", () => {
     await rows("update outbox set dead_at = now(), attempts = 10");
     expect(await store.givenUp()).toHaveLength(ROWS);
     expect(await store.retry("all")).toBe(ROWS);
+  });
+
+  it("lists all open alerts, the newest first", async () => {
+    for (let n = 1; n <= ROWS; n += 1) {
+      await rows("select open_alert('queue_waiting', $1, $2, 'it waits')", [`${pool}-${n}`, pool]);
+    }
+    const alerts = await alertStore(database).list({ pool });
+    expect(alerts.map(({ subject }) => subject)).toEqual([7, 6, 5, 4, 3, 2, 1].map((n) => `${pool}-${n}`));
   });
 
   it("answers all segments of a run, of any project under the service key", async () => {

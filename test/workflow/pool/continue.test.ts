@@ -66,6 +66,10 @@ describe.concurrent("a pool that continues as new", () => {
 
       expect((await runs(kit, first)).length).toBeGreaterThanOrEqual(5);
       expect(kit.called("openPool")).toHaveLength(1);
+      // The first run learned its deployment by that call; the later runs and its workers inherit it.
+      const workflows = [current, ...ids.map((id) => kit.worker(id).handle)];
+      const memos = await Promise.all(workflows.map(async (workflow) => (await workflow.describe()).memo));
+      expect(memos).toEqual(workflows.map(() => ({ deployment: "ours" })));
       // The next run explains the latest observation, not the last one with something to do.
       const { decisions, latest } = await carriedBy(kit, first);
       expect(decisions?.[0]?.actions).toMatchObject([{ kind: "spawn", count: 2 }]);
