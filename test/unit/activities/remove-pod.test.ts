@@ -13,12 +13,16 @@ const config = loadConfig({
 });
 
 /** One attempt to remove a pod. @returns the alerts that it opened, and how it ended. */
-async function remove(attempt: number, answer: DeletePodOutcome, deletedSec: number) {
+async function remove(attempt: number, answer: DeletePodOutcome, deletedSec: number, mark?: string) {
   const opened: string[] = [];
-  const pod = { id: "p1", name: "main-0a1b2c3d", status: "RUNNING" };
+  const env = mark === undefined ? null : { GPU_POOL_DEPLOYMENT: mark };
+  const pod = { id: "p1", name: "main-0a1b2c3d", status: "RUNNING", env };
+  // A provider that does not show the pod keeps nobody from deleting it.
+  const shown = mark === undefined ? { kind: "unknown", detail: "HTTP 500" } : { kind: "found", pod };
   const deps = {
     config,
-    runpod: { deletePod: async () => answer },
+    deployment: "ours",
+    runpod: { getPod: async () => shown, deletePod: async () => answer },
     listPods: async () => ({ kind: "complete", pods: [pod] }),
     workers: {
       recordDeleted: async () => deletedSec,
@@ -43,6 +47,11 @@ async function remove(attempt: number, answer: DeletePodOutcome, deletedSec: num
 describe("a pod that stays although it was deleted", () => {
   const refused = { kind: "unknown", detail: "HTTP 500" } as const;
   const accepted = { kind: "accepted" } as const;
+
+  it("invariant 14: is deleted under our own id, and neither deleted nor waited for under another's", async () => {
+    expect(await remove(1, refused, 0, "ours")).toEqual({ opened: [], ended: "failed" });
+    expect(await remove(1, refused, 0, "theirs")).toEqual({ opened: [], ended: "absent" });
+  });
 
   it("opens an alert when the deletion failed five times, and is tried again also where the alert cannot be written", async () => {
     expect(await remove(4, refused, 0)).toEqual({ opened: [], ended: "failed" });
