@@ -14,6 +14,7 @@ const headings: Record<Listed["section"], string> = {
   timeouts: "Timeouts",
   alerts: "Alerts",
   breaker: "Failed starts",
+  sickWorkers: "Sick workers",
   budget: "Budget of the account, over all pools",
   notifications: "Notifications",
   provider: "Observation of pods",

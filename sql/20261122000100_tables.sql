@@ -100,7 +100,6 @@ alter table task_types
   add column if not exists created_at timestamptz not null default now();
 comment on table task_types is 'One row per task type that needs more than a name: a pool, a stuck timeout or an alias.';
 comment on column task_types.pool is 'Tasks of this type go to this pool unless their own row names another one.';
-comment on column task_types.stuck_timeout_sec is 'Seconds without progress; null: TASK_STUCK_TIMEOUT_SEC.';
 select secure_table('task_types');
 
 do $$
@@ -328,7 +327,7 @@ begin
   perform pg_temp.ensure_check('workers', 'workers_origin_check', 'origin in (''pool'', ''external'')');
   perform pg_temp.ensure_check('workers', 'workers_post_state_check', 'post_state in (''posting'', ''posted'', ''burned'')');
   perform pg_temp.ensure_check('workers', 'workers_failed_on_check',
-    'failed_on in (''provider'', ''heartbeat'', ''progress'', ''funds'')');
+    'failed_on in (''provider'', ''heartbeat'', ''progress'', ''funds'', ''report'', ''failures'')');
   perform pg_temp.ensure_reference('workers', 'pool', 'pools (name)');
   perform pg_temp.ensure_reference('tasks', 'worker_id', 'workers (id)');
   perform pg_temp.ensure_reference('tasks', 'project_id', 'projects (id)');

@@ -9,7 +9,7 @@ create table if not exists notification_endpoints (
   secret text not null default replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '')
     check (length(secret) >= 16),
   kinds text[] not null default '{task.completed,task.failed}'
-    check (kinds <@ array['task.completed', 'task.failed', 'pool.alert'] and cardinality(kinds) > 0),
+    check (kinds <@ array['task.completed', 'task.failed', 'task.reopened', 'pool.alert'] and cardinality(kinds) > 0),
   format text not null default 'json' check (format in ('json', 'slack')),
   setting text unique,
   enabled boolean not null default true,

@@ -84,7 +84,8 @@ declare
 begin
   if p_how <> 'is Complete' then
     -- A foreign key refuses the name of a deleted task in a row of the same transaction.
-    update tasks set status = 'Failed', error_message = format('depends on task %s, which %s', p_task_id, p_how),
+    update tasks set status = 'Failed', failed_by = p_task_id,
+      error_message = format('depends on task %s, which %s', p_task_id, p_how),
       dependant_on = (select id from tasks where id = p_task_id)
     where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked';
     return;

@@ -2,13 +2,31 @@
 -- follow the rules of leases, of ended tasks and of a worker's status. Our own functions run as the owner and are not
 -- affected.
 
--- If a status that a program reports about a worker is new, stores it as evidence and journals it.
-create or replace function note_reported_status(p_worker_id text, p_status text) returns void
+-- Whether a report says that the worker is broken, and with which words; null: it does not. p_said: what the worker wrote
+-- beside its status.
+create or replace function report_of_break(p_status text, p_said jsonb) returns text
+language sql immutable set search_path = public, pg_temp as $$
+  select case when lower(p_status) in ('error', 'failed', 'crashed', 'self_terminated')
+      or lower(p_said ->> 'self_terminated') in ('true', 'yes', '1')
+    then left(concat_ws(': ', 'it reported itself ' || case when lower(p_status) in ('error', 'failed', 'crashed')
+      then lower(p_status) else 'self_terminated' end,
+      coalesce(nullif(p_said ->> 'error_reason', ''), nullif(p_said ->> 'error_message', ''), nullif(p_said ->> 'error', ''),
+        nullif(p_said ->> 'reason', ''), nullif(p_said ->> 'message', ''))), 1000) end
+$$;
+select grant_to_service('report_of_break(text, jsonb)');
+
+-- If a status that a program reports about a worker is new, stores it as evidence and journals it. A report that the
+-- worker is broken stays: claims refuse the worker, and the watch ends it. A user's own machine is judged by its user.
+create or replace function note_reported_status(p_worker_id text, p_status text, p_said jsonb default null) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   worker workers;
+  broken text := report_of_break(p_status, p_said);
 begin
   select * into worker from workers where id = p_worker_id for no key update;
+  if broken is not null and worker.broken_at is null and worker.user_id is null then
+    update workers set broken_at = now(), broken_reason = broken where id = p_worker_id;
+  end if;
   if worker.metadata ->> 'reported_status' is distinct from p_status then
     update workers set metadata = metadata || jsonb_build_object('reported_status', p_status, 'reported_at', now())
     where id = p_worker_id;
@@ -16,15 +34,18 @@ begin
       format('reported %s, stays %s: only its lifecycle changes a status', one_line(p_status), worker.status), p_worker_id);
   end if;
 end $$;
-select grant_to_service('note_reported_status(text, text)');
+select grant_to_service('note_reported_status(text, text, jsonb)');
 
 create or replace function workers_direct() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   beat boolean;
+  broken text := report_of_break(new.status, new.metadata);
 begin
   if tg_op = 'INSERT' then
     perform require_worker_id('id', new.id);
+    new.broken_at := case when broken is not null then now() end;
+    new.broken_reason := broken;
     new.pool := coalesce(new.pool, default_pool());
     new.origin := 'external';
     new.last_heartbeat := case when new.last_heartbeat is not null and new.status is distinct from 'crashed' then now() end;
@@ -36,6 +57,12 @@ begin
     end if;
     return new;
   end if;
+  -- Metadata that is not part of this write says nothing new.
+  if new.metadata is not distinct from old.metadata then
+    broken := report_of_break(case when new.status is distinct from old.status then new.status end, null);
+  end if;
+  new.broken_at := coalesce(old.broken_at, case when broken is not null and old.user_id is null then now() end);
+  new.broken_reason := case when old.broken_at is null and new.broken_at is not null then broken else old.broken_reason end;
   -- Merged, because a writer may not have read the old keys.
   new.metadata := old.metadata || coalesce(new.metadata, '{}');
   new.origin := old.origin;
@@ -79,6 +106,7 @@ begin
     when p_worker_id is null then 'worker_id is missing'
     when worker.id is null then format('worker %s is not registered', one_line(p_worker_id))
     when worker.status <> 'active' then format('worker %s is %s', worker.id, worker.status)
+    when worker.broken_at is not null then format('worker %s is broken: %s', worker.id, one_line(worker.broken_reason))
     when p_task.gate <> 'open' then format('it is %s: %s', p_task.gate,
       case p_task.gate when 'blocked' then 'it waits for another task' else 'its project is paused or at its limit' end)
     when exists (select from task_attempts where worker_id = worker.id and ended_at is null)
@@ -87,10 +115,27 @@ begin
     raise exception 'task % cannot be claimed: %', p_task.id, problem
       using errcode = 'PT409', hint = 'func_claim_available_task gives a worker its next task.';
   end if;
-  insert into task_attempts (task_id, worker_id, attempt)
-  select p_task.id, worker.id, coalesce(max(attempt), 0) + 1 from task_attempts where task_id = p_task.id;
+  insert into task_attempts (task_id, worker_id, attempt, reports_progress)
+  select p_task.id, worker.id, coalesce(max(attempt), 0) + 1, false from task_attempts where task_id = p_task.id;
 end $$;
 select grant_to_service('lease_directly(tasks, text)');
+
+-- A worker of the old protocol says that its task is In Progress. It says so at most a few times in an attempt, so its
+-- lease keeps the limit of a worker that reports no progress.
+create or replace function note_in_progress(p_task_id uuid, p_attempt integer, p_message text default null) returns void
+language sql security definer set search_path = public, pg_temp as $$
+  update task_attempts set progress_at = now(), progress_message = coalesce(left(p_message, 500), progress_message)
+  where task_id = p_task_id and attempt = p_attempt and ended_at is null
+$$;
+select grant_to_service('note_in_progress(uuid, integer, text)');
+
+-- A claim by a function of the old protocol: no progress is expected of this lease, unless one was reported already.
+create or replace function expect_no_progress(p_task_id uuid, p_attempt integer) returns void
+language sql security definer set search_path = public, pg_temp as $$
+  update task_attempts set reports_progress = false
+  where task_id = p_task_id and attempt = p_attempt and progress_at is null and reports_progress
+$$;
+select grant_to_service('expect_no_progress(uuid, integer)');
 
 -- A new task has no lease, so nothing would ever release it if it began In Progress. An existing row here is an upsert;
 -- its update trigger decides.
@@ -126,6 +171,8 @@ begin
   p_new.parent_id := p_old.parent_id;
   p_new.hand_backs := p_old.hand_backs;
   p_new.delayed_until := p_old.delayed_until;
+  p_new.failed_by := p_old.failed_by;
+  p_new.reopened_at := p_old.reopened_at;
 
   if p_old.status in ('Complete', 'Failed', 'Cancelled') then
     if p_new.status = p_old.status and (p_new.output_location is distinct from p_old.output_location
@@ -141,6 +188,8 @@ begin
       perform lease_directly(p_old, p_new.worker_id);
       p_new.attempts := p_old.attempts + 1;
       p_new.generation_started_at := now();
+      p_new.error_message := null;
+      p_new.error_details := null;
     elsif p_new.status in ('Complete', 'Failed') then
       raise exception 'task % is Queued: no worker holds it, and it cannot become %', p_old.id, p_new.status
         using errcode = 'PT409',
@@ -159,7 +208,7 @@ begin
         using errcode = 'PT409';
     end if;
     p_new.worker_id := p_old.worker_id;
-    update task_attempts set progress_at = now() where task_id = p_old.id and attempt = lease.attempt;
+    perform note_in_progress(p_old.id, lease.attempt);
     -- The program of an orchestrator task reports In Progress when it has created its sub-tasks.
     if lease.task_id is not null and p_old.task_type like '%orchestrator%'
       and exists (select from tasks where parent_id = p_old.id)
@@ -175,9 +224,11 @@ begin
   if p_new.status = 'Queued' then
     p_new.worker_id := null;
     p_new.generation_started_at := null;
-    if p_new.error_details is distinct from p_old.error_details or p_new.error_message is distinct from p_old.error_message then
+    -- A claim clears both columns, so an error that stands here is of this attempt, even if it repeats an older one.
+    if coalesce(p_new.error_details, p_new.error_message, p_old.error_details, p_old.error_message) is not null then
       -- Given back with an error: one failed attempt. The last one that may fail ends the task.
-      p_new.error_message := coalesce(nullif(p_new.error_message, p_old.error_message), p_new.error_details);
+      p_new.error_message := coalesce(nullif(p_new.error_message, ''), nullif(p_new.error_details, ''),
+        nullif(p_old.error_message, ''), nullif(p_old.error_details, ''), 'the worker gave no error');
       update task_attempts set ended_at = now(), cause = 'task_error', error = left(p_new.error_message, 4000)
       where task_id = p_old.id and attempt = lease.attempt;
       if p_old.attempts >= attempt_limit() then
@@ -192,7 +243,7 @@ begin
     perform require_stored(p_old.id, p_new.output_location);
     p_new.generation_created := true;
     p_new.error_message := null;
-  elsif p_new.status = 'Failed' and p_new.error_message is not distinct from p_old.error_message
+  elsif p_new.status = 'Failed' and p_new.error_message is null
     and p_new.output_location is distinct from p_old.output_location and p_new.output_location !~ '^https?://'
   then
     p_new.error_message := p_new.output_location;

@@ -38,6 +38,8 @@ begin
   new.delegated_at := null;
   new.hand_backs := 0;
   new.delayed_until := null;
+  new.failed_by := null;
+  new.reopened_at := null;
   -- The same test as in has_long_number, which is a call per insert.
   if new.params::text ~ '[0-9]{16}' then
     perform require_exact_numbers('params', new.params);
@@ -48,6 +50,7 @@ begin
     where id = parent_ref::uuid and project_id = new.project_id for share;
     if new.status = 'Queued' and parent_status in ('Failed', 'Cancelled') then
       new.status := 'Cancelled';
+      new.failed_by := new.parent_id;
       new.error_message := format('its orchestrator task %s is %s', new.parent_id, parent_status);
     end if;
   end if;
@@ -65,6 +68,7 @@ begin
     select status into parent_status from tasks where id = new.dependant_on for share;
     if parent_status in ('Failed', 'Cancelled') then
       new.status := 'Failed';
+      new.failed_by := new.dependant_on;
       new.error_message := format('depends on task %s, which is %s', new.dependant_on, parent_status);
       return new;
     end if;
@@ -100,7 +104,9 @@ begin
   if new.result_data @? 'strict $.**{501}' then
     perform refuse_deep('result_data');
   end if;
-  if old.status in ('Complete', 'Failed', 'Cancelled') and new.status <> old.status then
+  if old.status in ('Complete', 'Failed', 'Cancelled') and new.status <> old.status
+    and (old.status = 'Complete' or new.reopened_at is not distinct from old.reopened_at)
+  then
     raise exception 'task % is % and stays so: it cannot become %', old.id, old.status, new.status
       using errcode = 'PT409';
   end if;
@@ -133,7 +139,7 @@ begin
   select * into child from tasks
   where parent_id = p_parent and status in ('Failed', 'Cancelled') order by generation_processed_at, vtime limit 1;
   if found then
-    update tasks set status = 'Failed', error_message = format('sub-task %s (%s) is %s: %s',
+    update tasks set status = 'Failed', failed_by = child.id, error_message = format('sub-task %s (%s) is %s: %s',
       child.id, child.task_type, child.status, coalesce(child.error_message, 'no error given'))
     where id = p_parent;
     return;
@@ -165,7 +171,8 @@ begin
   if project_is_gated(p_project) then
     perform from projects where id = p_project for no key update;
   end if;
-  update tasks set status = 'Cancelled', error_message = format('its orchestrator task %s %s', p_parent, p_how)
+  update tasks set status = 'Cancelled', failed_by = p_parent,
+    error_message = format('its orchestrator task %s %s', p_parent, p_how)
   where id in (select id from tasks where parent_id = p_parent and status in ('Queued', 'In Progress')
     for no key update skip locked);
 end $$;
@@ -206,7 +213,7 @@ begin
   end if;
   if new.status = 'Queued' then
     -- The present limit and pause count, not those of the first admission.
-    if project_is_gated(new.project_id) then
+    if new.gate <> 'blocked' and project_is_gated(new.project_id) then
       update tasks set gate = 'held' where id = new.id and gate <> 'delayed';
       perform open_held_tasks(new.project_id);
     end if;

@@ -57,7 +57,9 @@ begin
     returning attempt, lease_token
   )
   update tasks t
-  set status = 'In Progress', worker_id = p_worker_id, attempts = attempts + 1, generation_started_at = now()
+  set status = 'In Progress', worker_id = p_worker_id, attempts = attempts + 1, generation_started_at = now(),
+    -- What is written here from now on is an error of this attempt, whatever its words.
+    error_message = null, error_details = null
   from lease where t.id = p_task_id
   returning jsonb_build_object('task_id', t.id, 'task_type', t.task_type, 'params', t.params, 'project_id', t.project_id,
     'attempt', lease.attempt, 'lease_token', lease.lease_token) into claimed;
@@ -89,18 +91,23 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   worker_status text;
   worker_pool text;
+  broken boolean;
   claimed jsonb;
 begin
   perform require_worker(p_worker_id);
   -- Locked to the end of the transaction. So a drain, which locks FOR UPDATE, comes before this claim or sees it, and a
   -- second claim of this worker finds the lease of the first one.
-  select status, pool into worker_status, worker_pool from workers where id = p_worker_id for no key update;
-  claimed := open_claim(p_worker_id);
-  if claimed is not null and worker_status = 'active' then
-    claimed := resume_claim(claimed);
-  end if;
-  if claimed is null and worker_status = 'active' then
-    claimed := lease_next(worker_pool, p_worker_id);
+  select status, pool, broken_at is not null into worker_status, worker_pool, broken
+  from workers where id = p_worker_id for no key update;
+  -- A worker that reported itself broken gets no task, not even its own one.
+  if not broken then
+    claimed := open_claim(p_worker_id);
+    if claimed is not null and worker_status = 'active' then
+      claimed := resume_claim(claimed);
+    end if;
+    if claimed is null and worker_status = 'active' then
+      claimed := lease_next(worker_pool, p_worker_id);
+    end if;
   end if;
   return jsonb_build_object('worker_status', coalesce(worker_status, 'unknown'), 'task', claimed);
 end $$;
@@ -120,7 +127,7 @@ begin
     perform require_worker(holder);
   end if;
   update task_attempts
-  set progress = p_progress, progress_message = left(p_message, 500), progress_at = now()
+  set progress = p_progress, progress_message = left(p_message, 500), progress_at = now(), reports_progress = true
   where lease_token = p_lease_token and task_id = p_task_id and ended_at is null;
   return jsonb_build_object('held', found);
 end $$;
@@ -213,11 +220,12 @@ declare
   holder text;
   worker_status text;
   worker_pool text;
+  broken boolean;
   finished jsonb;
   claimed jsonb;
 begin
   -- The claim needs a lock on the worker's row, which must come before all other locks.
-  select w.id, w.status, w.pool into holder, worker_status, worker_pool
+  select w.id, w.status, w.pool, w.broken_at is not null into holder, worker_status, worker_pool, broken
   from task_attempts a join workers w on w.id = a.worker_id
   where a.task_id = p_task_id and a.lease_token = p_lease_token
   for no key update of w;
@@ -225,10 +233,10 @@ begin
     return '{"outcome": "lease_lost", "worker_status": "unknown", "task": null}';
   end if;
   finished := finish_task(p_task_id, p_lease_token, p_storage_path, p_output_location, p_result);
-  if finished ->> 'outcome' <> 'completed' then
+  if finished ->> 'outcome' <> 'completed' and not broken then
     claimed := open_claim(holder);
   end if;
-  if claimed is null and worker_status = 'active' then
+  if claimed is null and worker_status = 'active' and not broken then
     claimed := lease_next(worker_pool, holder);
   end if;
   return finished || jsonb_build_object('worker_status', worker_status, 'task', claimed);

@@ -42,7 +42,7 @@ select grant_to_service('account_spend(text)');
 create or replace function pool_fleet_hash(p_pool text) returns text
 language sql stable security definer set search_path = public, pg_temp as $$
   select coalesce(md5(string_agg(concat_ws(':', w.id, w.status, w.post_state, w.boot_stage, w.pod_id,
-    w.last_signal, extract(epoch from w.last_signal_at), nullif(w.drains_without_deadline, false), a.lease_token),
+    w.last_signal, extract(epoch from w.last_signal_at), nullif(w.drains_without_deadline, false), w.broken_at, a.lease_token),
     ',' order by w.id)), 'empty')
   from workers w
   left join task_attempts a on a.worker_id = w.id and a.ended_at is null
@@ -55,10 +55,12 @@ select grant_to_service('pool_fleet_hash(text)');
 -- asks for it. Only p_full brings the pool's open alerts, and since when a task of the first 1,000 in line waits: its
 -- last change made it claimable. The breaker's counts are those of the last p_failure_window_min minutes, or of the
 -- last p_min_boots boots within a day where these are more: in a small pool, boots fail one after the other, each at
--- its spawn deadline.
+-- its spawn deadline. With p_full or p_failures the answer has the workers that failed at least p_sick_tasks tasks in a
+-- row within p_sick_window_min.
 create or replace function pool_observe(
   p_pool text, p_known_fleet text, p_full boolean, p_poll_sec numeric, p_failure_window_min numeric default 5,
-  p_spend boolean default false, p_min_boots integer default 0)
+  p_spend boolean default false, p_min_boots integer default 0, p_sick_tasks integer default 3,
+  p_sick_window_min numeric default 10, p_sick_proof_min numeric default 60, p_failures boolean default false)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -121,14 +123,13 @@ begin
           select (extract(epoch from max(ended_at)) * 1000)::bigint from task_attempts where worker_id = w.id) end as released_ms,
         (extract(epoch from w.boot_stage_at) * 1000)::bigint as boot_stage_ms,
         (extract(epoch from w.last_signal_at) * 1000)::bigint as signal_ms,
+        w.broken_reason,
         case when a.task_id is not null then jsonb_build_object(
           'id', a.task_id, 'started_ms', (extract(epoch from a.started_at) * 1000)::bigint,
           'progress_ms', (extract(epoch from a.progress_at) * 1000)::bigint,
-          'progress', a.progress, 'stuck_timeout_sec', tt.stuck_timeout_sec) end as task
+          'progress', a.progress, 'stuck_timeout_sec', a.stuck_timeout_sec) end as task
       from workers w
-      left join task_attempts a on a.worker_id = w.id and a.ended_at is null
-      left join tasks t on t.id = a.task_id
-      left join task_types tt on tt.name = t.task_type
+      left join open_leases a on a.worker_id = w.id
       where w.pool = p_pool and w.gone_at is null
     ) f;
   end if;
@@ -155,9 +156,11 @@ begin
       where pool = p_pool and origin = 'pool' and created_at > now() - interval '1 minute'),
     'failed_recently', (select count(*) from workers
       where pool = p_pool and origin = 'pool' and failed_at > now() - interval '5 minutes'
-        and failed_on in ('heartbeat', 'progress')),
+        and failed_on in ('heartbeat', 'progress', 'failures')),
     'spend', case when p_full or p_spend then (select to_jsonb(s) from account_spend(p_pool) s) end,
+    'failed_runs', case when p_full or p_failures then
+      failed_runs(p_pool, p_sick_tasks, p_sick_window_min, p_sick_proof_min) end,
     'fleet_hash', fleet_hash,
     'fleet', fleet);
 end $$;
-select grant_to_service('pool_observe(text, text, boolean, numeric, numeric, boolean, integer)');
+select grant_to_service('pool_observe(text, text, boolean, numeric, numeric, boolean, int, int, numeric, numeric, boolean)');

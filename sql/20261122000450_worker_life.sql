@@ -151,16 +151,19 @@ select grant_to_service('close_worker_leases(text, text, text)');
 
 -- Ends a worker that failed. The evidence is checked again under the lock: a newer heartbeat, newer progress or a first
 -- heartbeat refuses the verdict. p_heartbeat_ms, p_progress_ms: the last ones that the verdict saw; null: not part of
--- its evidence. p_require_spawning: the verdict is a spawn deadline.
+-- its evidence. p_require_spawning: the verdict is a spawn deadline. p_failed_since_ms: the worker is sick since then; a
+-- task that it completed after that refuses the verdict. The tasks that a sick worker failed are put back with it.
 create or replace function fail_worker(
   p_worker_id text, p_lease_cause text, p_reason text, p_heartbeat_ms bigint default null,
-  p_require_spawning boolean default false, p_evidence text default null, p_progress_ms bigint default null)
+  p_require_spawning boolean default false, p_evidence text default null, p_progress_ms bigint default null,
+  p_failed_since_ms bigint default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   worker workers;
   outcome text := 'failed';
   closed integer := 0;
+  put_back jsonb;
 begin
   select * into worker from workers where id = p_worker_id for update;
   if worker.status is null or worker.status in ('terminated', 'error') or worker.gone_at is not null then
@@ -171,6 +174,7 @@ begin
     or p_progress_ms is not null and not exists (
       select from task_attempts where worker_id = p_worker_id and ended_at is null
         and to_ms(coalesce(progress_at, started_at)) <= p_progress_ms)
+    or p_failed_since_ms is not null and has_completed_since(p_worker_id, p_failed_since_ms)
   then
     outcome := 'refused_recovered';
     update workers set last_signal = 'ready' where id = p_worker_id;
@@ -179,12 +183,16 @@ begin
       failed_at = now(), failed_on = coalesce(p_evidence, failed_on)
     where id = p_worker_id;
     closed := close_worker_leases(p_worker_id, p_lease_cause, p_reason);
+    if p_failed_since_ms is not null then
+      put_back := put_back_failures(p_worker_id, p_failed_since_ms);
+    end if;
   end if;
   perform journal(coalesce(worker.pool, '?'), 'worker.fail', format('%s: %s', outcome, p_reason), p_worker_id, null,
-    jsonb_strip_nulls(jsonb_build_object('outcome', outcome, 'leases_closed', closed, 'evidence', p_evidence)));
+    jsonb_strip_nulls(jsonb_build_object('outcome', outcome, 'leases_closed', closed, 'evidence', p_evidence,
+      'put_back', put_back)));
   return jsonb_build_object('outcome', outcome, 'leases_closed', closed);
 end $$;
-select grant_to_service('fail_worker(text, text, text, bigint, boolean, text, bigint)');
+select grant_to_service('fail_worker(text, text, text, bigint, boolean, text, bigint, bigint)');
 
 -- Stores an operator's order about one worker. An external worker is drained in its row, because it has no workflow.
 -- The caller signals the workflows of other workers. Answers ordered, external, already_leaving, not_living or unknown,

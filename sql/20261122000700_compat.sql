@@ -60,6 +60,7 @@ begin
       using errcode = 'PT409', hint = case when answer ->> 'worker_status' = 'spawning'
         then 'Its first heartbeat makes it active. Claim again then.' else 'It has ended. Start it under a new id.' end;
   end if;
+  perform expect_no_progress((answer -> 'task' ->> 'task_id')::uuid, (answer -> 'task' ->> 'attempt')::integer);
   return query
     select t.task_id, t.params, t.task_type, t.project_id, t.attempt, t.lease_token,
       own.status::text, own.attempts, own.worker_id, own.generation_started_at, t.params, own.created_at
@@ -239,7 +240,8 @@ begin
   elsif wanted = 'Queued' and token is not null then
     outcome := release_task(p_task_id, token, coalesce(p_output_location, 'given back')) ->> 'outcome';
   elsif wanted = 'In Progress' and token is not null then
-    perform report_progress(p_task_id, token, null, p_output_location);
+    perform note_in_progress(p_task_id, (select attempt from task_attempts where task_id = p_task_id and lease_token = token),
+      p_output_location);
     outcome := 'progress';
     if exists (select from tasks where id = p_task_id and task_type like '%orchestrator%') then
       outcome := replace(delegate_task(p_task_id, token) ->> 'outcome', 'no_children', 'progress');
@@ -270,7 +272,7 @@ returns table (
   priority integer, pool text, gate text, vtime bigint, output_location text, result_data jsonb, error_message text,
   generation_started_at timestamptz, generation_processed_at timestamptz, generation_created boolean,
   created_at timestamptz, updated_at timestamptz, parent_id uuid, delegated_at timestamptz, error_details text,
-  hand_backs integer, delayed_until timestamptz, task_data jsonb)
+  hand_backs integer, delayed_until timestamptz, failed_by uuid, reopened_at timestamptz, task_data jsonb)
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
   wanted text[];
@@ -289,7 +291,8 @@ begin
     select t.id, t.task_type, t.params, t.status::text, t.attempts, t.worker_id, t.project_id, t.dependant_on,
       t.priority, t.pool, t.gate, t.vtime, t.output_location, t.result_data, t.error_message,
       t.generation_started_at, t.generation_processed_at, t.generation_created,
-      t.created_at, t.updated_at, t.parent_id, t.delegated_at, t.error_details, t.hand_backs, t.delayed_until, t.params
+      t.created_at, t.updated_at, t.parent_id, t.delegated_at, t.error_details, t.hand_backs, t.delayed_until,
+      t.failed_by, t.reopened_at, t.params
     from tasks t where t.status::text = any (wanted) order by t.created_at, t.vtime, t.id;
 end $$;
 select grant_to_service('func_get_tasks_by_status(text[])');

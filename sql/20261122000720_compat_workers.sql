@@ -84,9 +84,10 @@ select grant_to_service('storable_lines(json)');
 
 -- Records a heartbeat. The body of the request is {worker_id_param, vram_total_mb_param?, vram_used_mb_param?,
 -- logs_param?, current_task_id_param?, status_param?}, with up to 1,000 log lines {timestamp, level, message, task_id,
--- metadata}. Lines about the task that the worker holds count as progress of the task. status_param crashed is no
--- heartbeat: it is stored as evidence and does not change the status. Answers {success, heartbeat_updated,
--- logs_inserted, log_errors, worker_status}; log_errors counts the lines that were not stored.
+-- metadata}. Lines are no progress of a task: such a worker writes none while it renders. status_param crashed is no
+-- heartbeat. A status that says that the worker is broken is stored, with its last error line, and does not change the
+-- row's status. Answers {success, heartbeat_updated, logs_inserted, log_errors, worker_status}; log_errors counts the lines
+-- that were not stored.
 -- One parameter without a name gets the body as it was sent. With named parameters PostgREST would unpack the body first,
 -- and one NUL in a log line would make Postgres refuse all of it.
 drop function if exists func_worker_heartbeat_with_logs(text, integer, integer, jsonb, uuid, text);
@@ -96,7 +97,9 @@ declare
   -- The escape of NUL, unless its backslash is itself escaped.
   body json := regexp_replace($1::text, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g')::json;
   worker text := body ->> 'worker_id_param';
-  reported text := body ->> 'status_param';
+  reported text := lower(body ->> 'status_param');
+  broken boolean := report_of_break(reported, null) is not null;
+  said jsonb;
   logs json := coalesce(body -> 'logs_param', '[]');
   task uuid;
   lines jsonb := '[]';
@@ -107,13 +110,23 @@ begin
   if json_typeof(logs) not in ('array', 'null') then
     perform refuse_argument('logs_param', format('a list is expected, not %s', json_typeof(logs)));
   end if;
+  if broken and json_typeof(logs) = 'array' then
+    select jsonb_build_object('message', line ->> 'message') into said
+    from jsonb_array_elements(storable_lines(logs)) with ordinality as l (line, place)
+    where jsonb_typeof(line) = 'object'
+      and upper(coalesce(line ->> 'level', line ->> 'log_level')) in ('ERROR', 'CRITICAL', 'FATAL')
+    order by place desc limit 1;
+  end if;
   if reported = 'crashed' then
     perform require_known_worker('worker_id_param', worker);
-    perform note_reported_status(worker, reported);
+    perform note_reported_status(worker, reported, said);
     select jsonb_build_object('success', true, 'worker_status', status) into answer from workers where id = worker;
   else
     answer := func_update_worker_heartbeat(worker, whole_number(body ->> 'vram_total_mb_param'),
       whole_number(body ->> 'vram_used_mb_param'));
+    if broken then
+      perform note_reported_status(worker, reported, said);
+    end if;
   end if;
   if json_typeof(logs) = 'array' and json_array_length(logs) > 0 then
     given := json_array_length(logs);
@@ -123,9 +136,6 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object('task_id', task) || line order by place), '[]')
     into lines from jsonb_array_elements(storable_lines(logs)) with ordinality as l (line, place)
     where jsonb_typeof(line) = 'object' and place <= 1000;
-    update task_attempts a set progress_at = now()
-    where a.worker_id = worker and a.ended_at is null
-      and exists (select from jsonb_array_elements(lines) as l (line) where lower(line ->> 'task_id') = a.task_id::text);
     inserted := coalesce((worker_logs(worker, lines) ->> 'inserted')::integer, 0);
   end if;
   return answer || jsonb_build_object('logs_inserted', inserted, 'log_errors', given - inserted,

@@ -122,7 +122,9 @@ declare
 begin
   perform require_worker_id('worker_id', p_worker_id);
   if caller_user is null then
-    return exact_numbers(claim_task(p_worker_id));
+    claimed := claim_task(p_worker_id);
+    perform expect_no_progress((claimed -> 'task' ->> 'task_id')::uuid, (claimed -> 'task' ->> 'attempt')::integer);
+    return exact_numbers(claimed);
   end if;
   if not exists (select from tasks where status = 'Queued' and gate = 'open'
     and project_id in (select id from projects where user_id = caller_user))
@@ -155,6 +157,7 @@ begin
     end loop;
     if next_id is not null then
       claimed := lease_task(next_id, machine.id);
+      perform expect_no_progress(next_id, (claimed ->> 'attempt')::integer);
     end if;
   end if;
   return jsonb_build_object('worker_status', coalesce(machine.status, 'active'), 'task', exact_numbers(claimed));
@@ -242,14 +245,13 @@ begin
     outcome := case when lease.cause = 'delegated' then 'delegated' else 'lease_lost' end;
   elsif p_reset_started then
     update tasks set generation_started_at = now() where id = p_task_id and status = 'In Progress';
-    update task_attempts set progress_at = now()
-    where task_id = p_task_id and attempt = lease.attempt and ended_at is null;
+    perform note_in_progress(p_task_id, lease.attempt);
   elsif exists (select from tasks where id = p_task_id and task_type like '%\_orchestrator')
     and exists (select from tasks where parent_id = p_task_id)
   then
     outcome := delegate_task(p_task_id, lease.lease_token) ->> 'outcome';
   else
-    perform report_progress(p_task_id, lease.lease_token, lease.progress, p_note);
+    perform note_in_progress(p_task_id, lease.attempt, p_note);
   end if;
   if outcome = 'lease_lost' then
     -- Read again: the same report may have ended the lease at this moment.

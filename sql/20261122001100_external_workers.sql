@@ -61,8 +61,7 @@ select grant_to_service('remove_external_worker(text, text)');
 
 -- Ends the leases of external workers that are silent or stuck, by the same limits as for pods. Their rows stay,
 -- because a machine may come back, unless the worker was drained or its credential has expired. A user's own machine is
--- in a pool that nothing watches and sends no heartbeat while it works, so the call for any pool ends its lease: after
--- at least one hour without progress.
+-- in a pool that nothing watches and sends no heartbeat while it works, so the call for any pool ends its lease.
 create or replace function expire_external_workers(p_pool text, p_silent_sec numeric, p_stuck_sec numeric) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -84,12 +83,10 @@ begin
     silent := worker.user_id is null
       and greatest(worker.last_heartbeat, worker.created_at, observing) < now() - make_interval(secs => p_silent_sec);
     for lease in
-      select a.task_id, a.attempt from task_attempts a
-      join tasks t on t.id = a.task_id left join task_types k on k.name = t.task_type
-      where a.worker_id = worker.id and a.ended_at is null and (silent
+      select a.task_id, a.attempt from open_leases a
+      where a.worker_id = worker.id and (silent
         or greatest(coalesce(a.progress_at, a.started_at), case when worker.user_id is null then observing end)
-          < now() - make_interval(secs => coalesce(k.stuck_timeout_sec,
-          case when worker.user_id is null then p_stuck_sec else greatest(p_stuck_sec, 3600) end)))
+          < now() - make_interval(secs => coalesce(a.stuck_timeout_sec, p_stuck_sec)))
     loop
       -- A completion may have ended this lease first.
       continue when close_attempt(lease.task_id, lease.attempt, case when silent then 'worker_died' else 'stuck' end,
@@ -107,3 +104,35 @@ begin
   return jsonb_build_object('closed', closed, 'removed', removed);
 end $$;
 select grant_to_service('expire_external_workers(text, numeric, numeric)');
+
+-- Carries out a verdict about an external worker, which has no workflow: it gets no further task, and its own machine
+-- ends it. A broken worker also loses its task. Of a sick worker, the tasks that it failed since p_failed_since_ms are put
+-- back, unless it has completed one since. Answers ended, refused_recovered or not_living; a repetition changes nothing.
+create or replace function end_external_worker(
+  p_worker_id text, p_evidence text, p_lease_cause text, p_reason text, p_failed_since_ms bigint default null)
+returns text
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+  put_back jsonb;
+begin
+  select * into worker from workers where id = p_worker_id and origin = 'external' and gone_at is null
+    and status in ('spawning', 'active') for update;
+  if not found then
+    return 'not_living';
+  end if;
+  if p_failed_since_ms is not null and has_completed_since(p_worker_id, p_failed_since_ms) then
+    return 'refused_recovered';
+  end if;
+  update workers set failed_on = p_evidence where id = p_worker_id;
+  if p_failed_since_ms is null then
+    perform close_worker_leases(p_worker_id, p_lease_cause, p_reason);
+  else
+    put_back := put_back_failures(p_worker_id, p_failed_since_ms);
+  end if;
+  perform drain_worker(p_worker_id, p_reason, false);
+  perform journal(worker.pool, 'worker.fail', format('external, drained: %s', p_reason), p_worker_id, null,
+    jsonb_strip_nulls(jsonb_build_object('evidence', p_evidence, 'put_back', put_back)));
+  return 'ended';
+end $$;
+select grant_to_service('end_external_worker(text, text, text, text, bigint)');

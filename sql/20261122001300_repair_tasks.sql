@@ -113,7 +113,8 @@ begin
       end if;
       opened := opened || waiting.id;
     else
-      update tasks set status = 'Failed', error_message = format('depends on task %s, which %s', waiting.dependant_on,
+      update tasks set status = 'Failed', failed_by = nullif(waiting.dependant_on, id),
+        error_message = format('depends on task %s, which %s', waiting.dependant_on,
         case when waiting.dependant_on = id then 'is the task itself' else coalesce('is ' || waiting.awaited, 'is not there') end)
       where id = waiting.id;
       failed := failed || waiting.id;

@@ -5,9 +5,9 @@ import { environmentSettings, settingsInForce } from "../config/settings-in-forc
 import type { SettingsView } from "../contract/plan.ts";
 import type { PoolSettings } from "../contract/pool-settings.ts";
 import { decide, type Decision } from "../policy/decide.ts";
-import type { ObservedSpend } from "../policy/observation.ts";
+import type { FailedRun, ObservedSpend } from "../policy/observation.ts";
 import type { ListPodsOutcome } from "../runpod/outcomes.ts";
-import type { Reading, ReadWorkerInBoot } from "../supabase/observation.ts";
+import type { Reading, ReadWorker, ReadWorkerInBoot } from "../supabase/observation.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
 import { ownerOf } from "./pod-request.ts";
@@ -61,6 +61,8 @@ export interface ObservingWatch {
 interface ObserverState {
   begun: boolean;
   fleet: readonly ReadWorkerInBoot[];
+  /** As the last full pass found them. */
+  failedRuns: { readonly atMs: number; readonly of: Readonly<Record<string, FailedRun>> };
   fleetHash: string | null;
   fullAt: number;
   spend: ObservedSpend | null;
@@ -76,6 +78,7 @@ export function createObserver(deps: ObserverDeps, watch: ObservingWatch): () =>
   const state: ObserverState = {
     begun: false,
     fleet: [],
+    failedRuns: { atMs: 0, of: {} },
     fleetHash: null,
     fullAt: 0,
     spend: null,
@@ -111,6 +114,7 @@ async function read({ config, pools }: ObserverDeps, watch: ObservingWatch, stat
     pollSec: state.settings.pollSec,
     failureWindowMin: state.settings.failureWindowMinutes,
     minBoots: state.settings.minWorkersForRateCheck,
+    sick: state.settings,
     spend: hasCap(state.settings),
   });
   if (reading.watchId !== watch.id) {
@@ -124,6 +128,7 @@ async function read({ config, pools }: ObserverDeps, watch: ObservingWatch, stat
   // When a cap has just been set, an older sum must not be used for a decision.
   state.spend = hasCap(state.settings) ? reading.spend : (reading.spend ?? state.spend);
   state.fleet = reading.fleet ?? state.fleet;
+  state.failedRuns = reading.failedRuns ? { atMs: reading.nowMs, of: reading.failedRuns } : state.failedRuns;
   state.fleetHash = reading.fleetHash;
   if (full) {
     state.waitingSinceMs = reading.waitingSinceMs;
@@ -167,7 +172,7 @@ function decideOn(reading: Reading, provider: ProviderView, state: ObserverState
   const { fleet, settings, spend, waitingSinceMs, last } = state;
   const { nowMs, observingSinceMs, massSilenceSinceMs, intent, queued, breaker } = reading;
   // A changed fleet shows in its hash. The spend grows with every reading, so only whether it is known counts.
-  const same = { nowMs: null, fleet: null, spend: spend === null, alerts: null, waitingSinceMs };
+  const same = { nowMs: null, fleet: null, failedRuns: null, spend: spend === null, alerts: null, waitingSinceMs };
   const grounds = JSON.stringify({ ...reading, ...same });
   if (reading.fleet === null && last?.grounds === grounds && nowMs - last.nowMs < REUSE_MS) {
     const { decision } = last.observed;
@@ -186,11 +191,20 @@ function decideOn(reading: Reading, provider: ProviderView, state: ObserverState
     spend,
     launchedLastMinute: reading.launchedLastMinute,
     failedRecently: reading.failedRecently,
-    fleet: fleet.map((worker) => ({ ...worker, pod: provider.book.of(worker) })),
+    fleet: fleet.map((worker) => ({
+      ...worker,
+      failedRun: failedRunOf(worker, state),
+      pod: provider.book.of(worker),
+    })),
   });
   const observed = { decision, settings, view: viewOf(settings, reading.config), openAlerts: reading.alerts };
   state.last = { grounds, nowMs, observed };
   return observed;
+}
+
+/** A worker that was ordered since the last full pass has refused a verdict, or will: its run may be over. */
+function failedRunOf({ id, signalMs }: ReadWorker, { failedRuns }: ObserverState): FailedRun | null {
+  return (signalMs ?? 0) > failedRuns.atMs ? null : (failedRuns.of[id] ?? null);
 }
 
 /**

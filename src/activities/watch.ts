@@ -105,8 +105,11 @@ async function look(deps: WatchDeps, watch: Watch): Promise<Plan | null> {
   if (decision.massSilence !== null) {
     await pools.markMassSilence(pool, decision.massSilence === "begun");
   }
+  for (const { worker, verdict } of decision.externalVerdicts) {
+    await pools.endExternal(worker, verdict);
+  }
   await noteWarnings(pools, watch, decision);
-  const conditions = decision.conditions.map((condition) => ({ ...condition, subject: pool }));
+  const conditions = decision.conditions.map((condition) => ({ subject: pool, ...condition }));
   await settleAlerts(deps, pool, memory, conditions, latest.openAlerts);
   const decisionId = await recorded(deps, watch, latest);
   memory.look = { observedAt: decision.snapshot.observedAt };

@@ -41,6 +41,7 @@ export function createWorkerActivities({ workers, alerts, config }: WorkerDeps):
         evidence: ground.evidence ?? null,
         heartbeatMs: ground.heartbeatMs ?? null,
         progressMs: ground.progressMs ?? null,
+        failedSinceMs: ground.failedSinceMs ?? null,
         onlyIfSpawning: ground.onlyIfSpawning ?? false,
       });
       return answer.outcome === "failed" ? { ...answer, row: (await read(id)).row } : answer;

@@ -127,6 +127,26 @@ export const ownVariables = {
       "Fewest workers in that time for which MAX_WORKER_FAILURE_RATE applies.",
     ),
   },
+  sickWorkers: {
+    sickWorkerMinTasks: defaulted(
+      "SICK_WORKER_MIN_TASKS",
+      whole(1, 10_000),
+      "3",
+      "Different tasks that a worker fails in a row, at least, before it can be called sick.",
+    ),
+    sickWorkerWindowMinutes: defaulted(
+      "SICK_WORKER_WINDOW_MINUTES",
+      decimal(0.01, 1440),
+      "10",
+      "Time within which it fails them, in minutes.",
+    ),
+    sickWorkerProofMinutes: defaulted(
+      "SICK_WORKER_PROOF_MINUTES",
+      decimal(0.01, 10_080),
+      "60",
+      "Age of another worker's completed task of the same types that still proves the worker sick, in minutes.",
+    ),
+  },
 } satisfies VariablesOf<OwnSettingGroups>;
 
 /** Settings of the account, over all pools: only the environment has them. */

@@ -85,7 +85,13 @@ export interface WorkerActivities {
     id: string,
     cause: LeaseCause,
     reason: string,
-    ground: { evidence?: Evidence | null; heartbeatMs?: number | null; progressMs?: number; onlyIfSpawning?: boolean },
+    ground: {
+      evidence?: Evidence | null;
+      heartbeatMs?: number | null;
+      progressMs?: number;
+      failedSinceMs?: number;
+      onlyIfSpawning?: boolean;
+    },
   ): Promise<{ outcome: "failed" | "refused_ready" | "refused_recovered" | "not_living"; row?: WorkerRow | null }>;
   expelWorker(id: string, reason: string): Promise<number>;
   recordPod(id: string, pod: CreatedPod, adopted: boolean): Promise<void>;

@@ -67,6 +67,11 @@ const ofPool = {
     failureWindowMinutes: "number",
     minWorkersForRateCheck: "number",
   },
+  sickWorkers: {
+    sickWorkerMinTasks: "number",
+    sickWorkerWindowMinutes: "number",
+    sickWorkerProofMinutes: "number",
+  },
 } as const satisfies Groups;
 
 /** These hold for all pools of the account together; only the environment sets them. */

@@ -44,13 +44,21 @@ export interface Verdict {
   readonly heartbeatMs: number | null;
   /** The last progress that the verdict knew, ms since epoch; a later one refuses it. Left out: progress does not matter. */
   readonly progressMs?: number;
+  /**
+   * Start of the failures that make the worker sick, ms since epoch; a task completed after it refuses the verdict. The
+   * tasks that it failed since then are put back. Left out: the worker is not sick.
+   */
+  readonly failedSinceMs?: number;
 }
 
 /** Why a worker's open lease is closed. Only worker_died and stuck count against the task's attempts. */
 export type LeaseCause = "worker_died" | "stuck" | "host_lost";
 
-/** Evidence of a verdict. The provider's word is proof; silence and standstill only raise suspicion. */
-export type Evidence = "provider" | "heartbeat" | "progress";
+/**
+ * Evidence of a verdict. The provider's word and the worker's own report are proof; silence, standstill and a run of
+ * failed tasks only raise suspicion.
+ */
+export type Evidence = "provider" | "report" | "heartbeat" | "progress" | "failures";
 
 /** A signal with its payload, as a plan holds it. */
 export type WorkerSignal =

@@ -3,14 +3,23 @@ import { spendCaps, usd } from "./budget.ts";
 import { stuckTask } from "./health.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
+import { sickAlone } from "./sick.ts";
 import { isSilent } from "./silence.ts";
 
 /** The kinds of alerts that an observation alone shows to be open or over. */
-export const OBSERVED_KINDS = ["workers_stale", "task_stuck", "queue_waiting", "budget_reached"] as const;
+export const OBSERVED_KINDS = [
+  "workers_stale",
+  "task_stuck",
+  "queue_waiting",
+  "budget_reached",
+  "worker_sick",
+] as const;
 
 /** A condition of the observed pool. */
 export interface Judgement {
   readonly kind: (typeof OBSERVED_KINDS)[number];
+  /** Left out: the pool. */
+  readonly subject?: string;
   readonly message: string;
 }
 
@@ -24,18 +33,19 @@ export interface Judged {
   readonly rule: Rule;
 }
 
-/** What a person should know of, as far as this observation shows it. At most one of each kind. */
+/** What a person should know of, as far as this observation shows it. At most one of each kind and subject. */
 export function conditionsOf(settings: PolicySettings, observation: Observation, judged: Judged): Judgement[] {
-  const messages: Readonly<Record<(typeof OBSERVED_KINDS)[number], string | null>> = {
+  const messages: Readonly<Record<Exclude<Judgement["kind"], "worker_sick">, string | null>> = {
     workers_stale: staleWorkers(settings, observation, judged),
     task_stuck: stuckTasks(settings, observation, judged),
     queue_waiting: waitingQueue(settings, observation),
     budget_reached: reachedBudget(settings, observation, judged),
   };
-  return OBSERVED_KINDS.flatMap((kind) => {
-    const message = messages[kind];
+  const ofPool = OBSERVED_KINDS.flatMap((kind) => {
+    const message = kind === "worker_sick" ? null : messages[kind];
     return message === null ? [] : [{ kind, message }];
   });
+  return [...ofPool, ...sickAlone(settings, observation)];
 }
 
 function staleWorkers(settings: PolicySettings, observation: Observation, { suspended }: Judged): string | null {

@@ -4,7 +4,7 @@ import { type BreakerChange, breakerChange } from "./breaker.ts";
 import { spendCaps } from "./budget.ts";
 import { endDrainsWithoutDeadline, evict } from "./eviction.ts";
 import { type Fleet, isCapacity, sortFleet } from "./fleet.ts";
-import { judgeHealth } from "./health.ts";
+import { type HealthVerdict, judgeExternal, judgeHealth } from "./health.ts";
 import type { Observation } from "./observation.ts";
 import { type Scaling, scale } from "./scale.ts";
 import { settingsAt } from "./schedule.ts";
@@ -27,6 +27,8 @@ export interface Decision {
   readonly warnings: readonly Warning[];
   /** What a person should know of. */
   readonly conditions: readonly Judgement[];
+  /** Verdicts about external workers. They have no workflow, so their rows are drained instead. */
+  readonly externalVerdicts: readonly HealthVerdict[];
 }
 
 /**
@@ -71,6 +73,7 @@ export function decide(configured: PolicySettings, seen: Observation): Decision 
     massSilence,
     warnings: staleVram(settings, observation),
     conditions: conditionsOf(settings, observation, snapshot),
+    externalVerdicts: judgeExternal(settings, heard),
   };
 }
 

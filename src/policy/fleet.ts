@@ -46,7 +46,7 @@ export function isCapacity(settings: PolicySettings, observation: Observation, w
   }
   const { nowMs, intent } = observation;
   const isLeaving = intent.mode === "draining" || intent.mode === "closing";
-  if (isLeaving || worker.status !== "active" || worker.heartbeatMs === null) {
+  if (isLeaving || worker.status !== "active" || worker.heartbeatMs === null || worker.brokenReason) {
     return false;
   }
   return nowMs - worker.heartbeatMs <= settings.gpuIdleTimeoutSec * 1000;

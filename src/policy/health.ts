@@ -3,6 +3,7 @@ import { hasPendingOrder } from "./fleet.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import { type Suspicion, withinBlastRadius } from "./restraint.ts";
 import type { PolicySettings } from "./settings.ts";
+import { isSick, sickVerdict } from "./sick.ts";
 import { isLate, isSilent, massLateness, silentMs } from "./silence.ts";
 
 const ENDED_POD = new Set(["EXITED", "ERROR", "TERMINATED"]);
@@ -20,7 +21,8 @@ export interface Health {
 
 /**
  * The workers that must be ended, each with its evidence in words. Heartbeat, progress and the provider's list are
- * separate clocks. The provider's list is proof; the other two give suspicions, which are held back when they are many.
+ * separate clocks. The provider's list and the worker's own report are proof. The others give suspicions, which are held
+ * back when they are many.
  */
 export function judgeHealth(settings: PolicySettings, observation: Observation): Health {
   const judged = observation.fleet.filter((worker) => isJudged(worker, observation.nowMs));
@@ -29,7 +31,7 @@ export function judgeHealth(settings: PolicySettings, observation: Observation):
   const suspicions: Suspicion[] = [];
   const unheard: Suspicion[] = [];
   for (const worker of judged) {
-    const ended = judgePod(worker);
+    const ended = judgePod(worker) ?? judgeReport(worker);
     if (ended !== null) {
       proven.push({ worker: worker.id, verdict: ended });
     } else {
@@ -66,9 +68,31 @@ function judgePod(worker: ObservedWorker): Verdict | null {
   return null;
 }
 
+/** The worker's own word is proof: claims refuse it already, so to hold the verdict back would only cost money. */
+function judgeReport({ brokenReason }: ObservedWorker): Verdict | null {
+  return brokenReason
+    ? { evidence: "report", leaseCause: "worker_died", reason: brokenReason, heartbeatMs: null }
+    : null;
+}
+
+/** External workers are not ended, but those that are broken or sick get no further task. */
+export function judgeExternal(settings: PolicySettings, observation: Observation): HealthVerdict[] {
+  return observation.fleet.flatMap((worker) => {
+    if (worker.origin !== "external" || (worker.status !== "active" && worker.status !== "spawning")) {
+      return [];
+    }
+    const verdict =
+      judgeReport(worker) ?? (isSick(settings, observation, worker) ? sickVerdict(settings, worker) : null);
+    return verdict === null ? [] : [{ worker: worker.id, verdict }];
+  });
+}
+
 function suspect(settings: PolicySettings, observation: Observation, worker: ObservedWorker): Suspicion[] {
-  return isSilent(settings, observation, worker)
-    ? [suspectSilence(settings, observation, worker)]
+  if (isSilent(settings, observation, worker)) {
+    return [suspectSilence(settings, observation, worker)];
+  }
+  return isSick(settings, observation, worker)
+    ? [{ worker: worker.id, sinceMs: worker.failedRun.sinceMs, verdict: sickVerdict(settings, worker) }]
     : suspectStandstill(settings, observation, worker);
 }
 

@@ -22,7 +22,7 @@ export interface Observation {
   readonly spend: ObservedSpend | null;
   /** How many workers of this pool were booked in the last sixty seconds. */
   readonly launchedLastMinute: number;
-  /** How many workers of this pool were ended for their heartbeat or progress in the last five minutes. */
+  /** How many workers of this pool were ended for their heartbeat, progress or failures in the last five minutes. */
   readonly failedRecently: number;
 }
 
@@ -73,14 +73,30 @@ export interface ObservedWorker {
   /** The signal last sent to the worker's workflow. */
   readonly signal: string | null;
   readonly signalMs: number | null;
+  /** What it said when it reported itself broken; null: it did not. */
+  readonly brokenReason: string | null;
+  /** Null: it has failed fewer tasks in a row than SICK_WORKER_MIN_TASKS. */
+  readonly failedRun: FailedRun | null;
   /** The provider's evidence about the pod; null: none. */
   readonly pod: PodEvidence | null;
+}
+
+/** Different tasks that a worker failed within SICK_WORKER_WINDOW_MINUTES and without completing one in between. */
+export interface FailedRun {
+  readonly tasks: number;
+  readonly sinceMs: number;
+  /**
+   * When another worker of the pool completed a task of one of these types; looked for since the run began and within
+   * SICK_WORKER_PROOF_MINUTES. Null: none did.
+   */
+  readonly othersCompletedMs: number | null;
 }
 
 export interface ObservedTask {
   readonly id: string;
   readonly startedMs: number;
   readonly progressMs: number | null;
+  /** The limit of its type, or that of a worker that reports no progress; null: TASK_STUCK_TIMEOUT_SEC. */
   readonly stuckTimeoutSec: number | null;
 }
 

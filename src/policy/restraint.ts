@@ -2,10 +2,10 @@ import type { Verdict } from "../contract/worker-api.ts";
 import { hasPendingOrder } from "./fleet.ts";
 import type { Observation } from "./observation.ts";
 
-/** A verdict from missing heartbeats or missing progress; it may be wrong. */
+/** A verdict from missing heartbeats, missing progress or failed tasks; it may be wrong. */
 export interface Suspicion {
   readonly worker: string;
-  /** The worker's last sign of life or of progress. */
+  /** The worker's last sign of life or of progress, or the first of its failures. */
   readonly sinceMs: number;
   readonly verdict: Verdict;
 }

@@ -388,6 +388,7 @@ export interface Schema {
           progress: number | null;
           progress_at: string | null;
           progress_message: string | null;
+          reports_progress: boolean;
           started_at: string;
           task_id: string;
           worker_id: string;
@@ -401,6 +402,7 @@ export interface Schema {
           progress?: number | null | undefined;
           progress_at?: string | null | undefined;
           progress_message?: string | null | undefined;
+          reports_progress?: boolean | undefined;
           started_at?: string | undefined;
           task_id: string;
           worker_id: string;
@@ -414,6 +416,7 @@ export interface Schema {
           progress?: number | null | undefined;
           progress_at?: string | null | undefined;
           progress_message?: string | null | undefined;
+          reports_progress?: boolean | undefined;
           started_at?: string | undefined;
           task_id?: string | undefined;
           worker_id?: string | undefined;
@@ -476,6 +479,7 @@ export interface Schema {
           dependant_on: string | null;
           error_details: string | null;
           error_message: string | null;
+          failed_by: string | null;
           gate: string;
           generation_created: boolean;
           generation_processed_at: string | null;
@@ -488,6 +492,7 @@ export interface Schema {
           pool: string | null;
           priority: number;
           project_id: string;
+          reopened_at: string | null;
           result_data: Json | null;
           status: string;
           task_type: string;
@@ -503,6 +508,7 @@ export interface Schema {
           dependant_on?: string | null | undefined;
           error_details?: string | null | undefined;
           error_message?: string | null | undefined;
+          failed_by?: string | null | undefined;
           gate?: string | undefined;
           generation_created?: boolean | undefined;
           generation_processed_at?: string | null | undefined;
@@ -515,6 +521,7 @@ export interface Schema {
           pool?: string | null | undefined;
           priority?: number | undefined;
           project_id?: string | undefined;
+          reopened_at?: string | null | undefined;
           result_data?: JsonInput | null | undefined;
           status?: string | undefined;
           task_type: string;
@@ -530,6 +537,7 @@ export interface Schema {
           dependant_on?: string | null | undefined;
           error_details?: string | null | undefined;
           error_message?: string | null | undefined;
+          failed_by?: string | null | undefined;
           gate?: string | undefined;
           generation_created?: boolean | undefined;
           generation_processed_at?: string | null | undefined;
@@ -542,6 +550,7 @@ export interface Schema {
           pool?: string | null | undefined;
           priority?: number | undefined;
           project_id?: string | undefined;
+          reopened_at?: string | null | undefined;
           result_data?: JsonInput | null | undefined;
           status?: string | undefined;
           task_type?: string | undefined;
@@ -630,6 +639,8 @@ export interface Schema {
           beat_hash: string | null;
           boot_stage: string;
           boot_stage_at: string;
+          broken_at: string | null;
+          broken_reason: string | null;
           cost_per_hr_usd: number | null;
           cost_usd: number | null;
           created_at: string;
@@ -666,6 +677,8 @@ export interface Schema {
           beat_hash?: string | null | undefined;
           boot_stage?: string | undefined;
           boot_stage_at?: string | undefined;
+          broken_at?: string | null | undefined;
+          broken_reason?: string | null | undefined;
           cost_per_hr_usd?: number | null | undefined;
           cost_usd?: number | null | undefined;
           created_at?: string | undefined;
@@ -702,6 +715,8 @@ export interface Schema {
           beat_hash?: string | null | undefined;
           boot_stage?: string | undefined;
           boot_stage_at?: string | undefined;
+          broken_at?: string | null | undefined;
+          broken_reason?: string | null | undefined;
           cost_per_hr_usd?: number | null | undefined;
           cost_usd?: number | null | undefined;
           created_at?: string | undefined;
@@ -779,6 +794,19 @@ export interface Schema {
           task_id: string | null;
           task_type: string | null;
           updated_at: string | null;
+          worker_id: string | null;
+        };
+        Relationships: [];
+      };
+      open_leases: {
+        Row: {
+          attempt: number | null;
+          lease_token: string | null;
+          progress: number | null;
+          progress_at: string | null;
+          started_at: string | null;
+          stuck_timeout_sec: number | null;
+          task_id: string | null;
           worker_id: string | null;
         };
         Relationships: [];
@@ -1148,6 +1176,16 @@ export interface Schema {
         };
         Returns: Json;
       };
+      end_external_worker: {
+        Args: {
+          p_worker_id: string | null;
+          p_evidence: string | null;
+          p_lease_cause: string | null;
+          p_reason: string | null;
+          p_failed_since_ms?: number | null;
+        };
+        Returns: string;
+      };
       end_waiting_parents: {
         Args: {
           p_most: number | null;
@@ -1159,6 +1197,13 @@ export interface Schema {
           p_value: JsonInput | null;
         };
         Returns: Json;
+      };
+      expect_no_progress: {
+        Args: {
+          p_task_id: string | null;
+          p_attempt: number | null;
+        };
+        Returns: undefined;
       };
       expel_worker: {
         Args: {
@@ -1193,8 +1238,24 @@ export interface Schema {
           p_require_spawning?: boolean | null;
           p_evidence?: string | null;
           p_progress_ms?: number | null;
+          p_failed_since_ms?: number | null;
         };
         Returns: Json;
+      };
+      failed_runs: {
+        Args: {
+          p_pool: string | null;
+          p_min_tasks: number | null;
+          p_window_min: number | null;
+          p_proof_min: number | null;
+        };
+        Returns: Json;
+      };
+      failed_together: {
+        Args: {
+          p_ids: string[] | null;
+        };
+        Returns: string[];
       };
       finish_and_claim: {
         Args: {
@@ -1296,6 +1357,8 @@ export interface Schema {
           error_details: string;
           hand_backs: number;
           delayed_until: string;
+          failed_by: string;
+          reopened_at: string;
           task_data: Json;
         }[];
       };
@@ -1357,6 +1420,13 @@ export interface Schema {
           p_hand_backs: number | null;
         };
         Returns: string;
+      };
+      has_completed_since: {
+        Args: {
+          p_worker_id: string | null;
+          p_since_ms: number | null;
+        };
+        Returns: boolean;
       };
       has_long_number: {
         Args: {
@@ -1460,6 +1530,14 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      note_in_progress: {
+        Args: {
+          p_task_id: string | null;
+          p_attempt: number | null;
+          p_message?: string | null;
+        };
+        Returns: undefined;
+      };
       note_no_funds: {
         Args: {
           p_worker_id: string | null;
@@ -1478,6 +1556,7 @@ export interface Schema {
         Args: {
           p_worker_id: string | null;
           p_status: string | null;
+          p_said?: JsonInput | null;
         };
         Returns: undefined;
       };
@@ -1637,6 +1716,10 @@ export interface Schema {
           p_failure_window_min?: number | null;
           p_spend?: boolean | null;
           p_min_boots?: number | null;
+          p_sick_tasks?: number | null;
+          p_sick_window_min?: number | null;
+          p_sick_proof_min?: number | null;
+          p_failures?: boolean | null;
         };
         Returns: Json;
       };
@@ -1705,6 +1788,13 @@ export interface Schema {
         };
         Returns: boolean;
       };
+      put_back_failures: {
+        Args: {
+          p_worker_id: string | null;
+          p_since_ms: number | null;
+        };
+        Returns: Json;
+      };
       refuse_argument: {
         Args: {
           p_argument: string | null;
@@ -1765,12 +1855,27 @@ export interface Schema {
         };
         Returns: Json;
       };
+      reopen_tasks: {
+        Args: {
+          p_ids: string[] | null;
+          p_reason: string | null;
+          p_worker_id?: string | null;
+        };
+        Returns: string[];
+      };
       repair_tasks: {
         Args: {
           p_limit?: number | null;
           p_dry_run?: boolean | null;
         };
         Returns: Json;
+      };
+      report_of_break: {
+        Args: {
+          p_status: string | null;
+          p_said: JsonInput | null;
+        };
+        Returns: string;
       };
       report_progress: {
         Args: {

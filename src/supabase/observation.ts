@@ -2,7 +2,8 @@ import { z } from "zod";
 import type { Condition } from "../contract/alerts.ts";
 import { WORKER_STATUSES } from "../contract/inputs.ts";
 import { type Intent, MODES } from "../contract/intent.ts";
-import type { Observation, ObservedWorker } from "../policy/observation.ts";
+import type { PoolSettings } from "../contract/pool-settings.ts";
+import type { FailedRun, Observation, ObservedWorker } from "../policy/observation.ts";
 import { camelized } from "./camelized.ts";
 
 export const intent: z.ZodType<Intent> = camelized(
@@ -29,6 +30,7 @@ const worker = z.object({
   drains_without_deadline: z.boolean(),
   signal: z.string().nullable(),
   signal_ms: z.number().nullable(),
+  broken_reason: z.string().nullable(),
   task: z
     .object({
       id: z.string(),
@@ -70,6 +72,12 @@ export const poolObservation = camelized(
     alerts: z.array(z.object({ kind: z.string(), subject: z.string(), message: z.string() })).nullable(),
     launched_last_minute: z.number(),
     failed_recently: z.number(),
+    failed_runs: z
+      .record(
+        z.string(),
+        camelized(z.object({ tasks: z.number(), since_ms: z.number(), others_completed_ms: z.number().nullable() })),
+      )
+      .nullable(),
     fleet_hash: z.string(),
     fleet: z.array(worker).nullable(),
   }),
@@ -78,7 +86,7 @@ export const poolObservation = camelized(
 /** A reading with boot stages and progress, which only people look at. */
 export type DetailedReading = z.infer<typeof poolObservation>;
 
-export type ReadWorker = Omit<ObservedWorker, "pod">;
+export type ReadWorker = Omit<ObservedWorker, "pod" | "failedRun">;
 
 export type ReadWorkerInBoot = ReadWorker & { readonly bootStage: string };
 
@@ -91,10 +99,17 @@ export interface Reading extends Omit<Observation, "fleet"> {
   readonly watchId: string | null;
   /** The pool's open alerts; null: it was no full pass. */
   readonly alerts: readonly Condition[] | null;
+  /** By worker; null: not looked for, because this was no full pass. */
+  readonly failedRuns?: Readonly<Record<string, FailedRun>> | null;
   readonly fleetHash: string;
   /** Null where it equals the known one. */
   readonly fleet: readonly ReadWorkerInBoot[] | null;
 }
+
+export type SickLimits = Pick<
+  PoolSettings,
+  "sickWorkerMinTasks" | "sickWorkerWindowMinutes" | "sickWorkerProofMinutes"
+>;
 
 export interface ObserveRequest {
   readonly knownFleetHash: string | null;
@@ -105,6 +120,10 @@ export interface ObserveRequest {
   readonly failureWindowMin: number;
   /** If the window has fewer boots, the newest boots of the last 24 hours are counted, up to this number. */
   readonly minBoots: number;
+  /** Also brings the runs of failures; `full` always does. */
+  readonly failures?: boolean;
+  /** From how many failed tasks in how many minutes on a worker's run of failures is given, and how old a proof may be; default: the settings' defaults. */
+  readonly sick?: SickLimits;
   /** Brings the account's spend; without it, and without `full`, the spend is null. */
   readonly spend: boolean;
 }

@@ -4,6 +4,7 @@ import type { Message, WorkerOrder, WorkerOrderOutcome } from "../contract/pool-
 import type { SignalBatch } from "../contract/signal-batch.ts";
 import type { Intent, Mode } from "../contract/intent.ts";
 import type { BreakerState, SpendCaps } from "../contract/plan.ts";
+import type { Verdict } from "../contract/worker-api.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 import { DatabaseError } from "./database-error.ts";
@@ -36,6 +37,8 @@ interface PoolWatching {
   markMassSilence(pool: string, lasts: boolean): Promise<void>;
   recordDecision(pool: string, decision: RecordedDecision): Promise<void>;
   reserve(pool: string, request: ReserveRequest): Promise<{ outcome: string; workers: string[]; nowMs: number }>;
+  /** Drains an external worker, if the verdict still holds: it has no workflow that could be signalled. */
+  endExternal(worker: string, verdict: Verdict): Promise<void>;
   /** Ends the leases of external workers that fell silent or are stuck. */
   expireExternal(pool: string, silentSec: number, stuckSec: number): Promise<void>;
 }
@@ -140,6 +143,10 @@ function watching(database: Database): PoolWatching {
         },
         camelized(z.object({ outcome: z.string(), workers: z.array(z.string()), now_ms: z.number() })),
       ),
+    async endExternal(worker, { evidence, leaseCause, reason, failedSinceMs = null }) {
+      const args = { p_worker_id: worker, p_evidence: evidence, p_lease_cause: leaseCause, p_reason: reason };
+      await database.call("end_external_worker", { ...args, p_failed_since_ms: failedSinceMs }, z.string());
+    },
     async expireExternal(pool, silentSec, stuckSec) {
       const args = { p_pool: pool, p_silent_sec: silentSec, p_stuck_sec: stuckSec };
       await database.call("expire_external_workers", args, z.object({ closed: z.number(), removed: z.number() }));
@@ -249,6 +256,12 @@ function observeArguments(pool: string, request: ObserveRequest): Record<string,
     p_failure_window_min: request.failureWindowMin,
     p_spend: request.spend,
     p_min_boots: request.minBoots,
+    p_failures: request.failures ?? false,
+    ...(request.sick && {
+      p_sick_tasks: request.sick.sickWorkerMinTasks,
+      p_sick_window_min: request.sick.sickWorkerWindowMinutes,
+      p_sick_proof_min: request.sick.sickWorkerProofMinutes,
+    }),
   };
 }
 

@@ -80,6 +80,7 @@ export interface FailRequest {
   readonly evidence: Evidence | null;
   readonly heartbeatMs: number | null;
   readonly progressMs: number | null;
+  readonly failedSinceMs?: number | null;
   readonly onlyIfSpawning: boolean;
 }
 
@@ -131,6 +132,7 @@ export function workerStore(database: Database): WorkerStore {
           p_require_spawning: request.onlyIfSpawning,
           p_evidence: request.evidence,
           p_progress_ms: request.progressMs,
+          p_failed_since_ms: request.failedSinceMs ?? null,
         },
         z.object({ outcome: z.enum(["failed", "refused_ready", "refused_recovered", "not_living"]) }),
       ),

@@ -26,6 +26,9 @@ export const SETTINGS: PolicySettings = {
   maxWorkerFailureRate: 0.8,
   failureWindowMinutes: 5,
   minWorkersForRateCheck: 5,
+  sickWorkerMinTasks: 3,
+  sickWorkerWindowMinutes: 10,
+  sickWorkerProofMinutes: 60,
   maxHourlySpendUsd: undefined,
   dailyBudgetUsd: undefined,
   budgetHard: false,
@@ -53,6 +56,8 @@ export function idle(overrides: Partial<ObservedWorker> = {}): ObservedWorker {
     drainsWithoutDeadline: false,
     signal: "ready",
     signalMs: NOW - 3600 * SEC,
+    brokenReason: null,
+    failedRun: null,
     pod: null,
     ...overrides,
   };
@@ -128,6 +133,11 @@ export function drainsOf(actions: readonly Action[]): { worker: string; order: D
   );
 }
 
+/** Null in nine of ten. */
+function rarely<T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | null> {
+  return fc.oneof({ arbitrary: fc.constant(null), weight: 9 }, { arbitrary: value, weight: 1 });
+}
+
 const ageMs = fc.integer({ min: 0, max: 7200 }).map((sec) => sec * SEC);
 const anytime = ageMs.map((age) => NOW - age);
 
@@ -149,6 +159,10 @@ const anyWorker = fc
         progressMs: fc.option(anytime),
         stuckTimeoutSec: fc.option(fc.integer({ min: 1, max: 7200 })),
       }),
+    ),
+    brokenReason: rarely(fc.constant("it reported itself error")),
+    failedRun: rarely(
+      fc.record({ tasks: fc.integer({ min: 2, max: 9 }), sinceMs: anytime, othersCompletedMs: fc.option(anytime) }),
     ),
     signal: fc.option(fc.constantFrom("ready", "drain", "fail", "terminate", "released")),
     signalMs: fc.option(
@@ -200,6 +214,9 @@ export const anySettings: fc.Arbitrary<PolicySettings> = fc
     maxWorkerFailureRate: fc.constantFrom(0, 0.5, 0.8, 1),
     failureWindowMinutes: fc.integer({ min: 1, max: 30 }),
     minWorkersForRateCheck: fc.integer({ min: 1, max: 5 }),
+    sickWorkerMinTasks: fc.integer({ min: 2, max: 5 }),
+    sickWorkerWindowMinutes: fc.integer({ min: 1, max: 30 }),
+    sickWorkerProofMinutes: fc.integer({ min: 10, max: 120 }),
     maxHourlySpendUsd: fc.option(fc.constantFrom(0.3, 2, 10), { nil: undefined }),
     dailyBudgetUsd: fc.option(fc.constantFrom(5, 50), { nil: undefined }),
     budgetHard: fc.boolean(),

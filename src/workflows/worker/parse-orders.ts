@@ -18,13 +18,14 @@ export function parseTerminateOrder(payload: unknown): TerminateOrder {
 
 export function parseVerdict(payload: unknown): Verdict {
   const given = isRecord(payload) ? payload : {};
-  const { evidence, leaseCause, reason, heartbeatMs, progressMs } = given;
+  const { evidence, leaseCause, reason, heartbeatMs, progressMs, failedSinceMs } = given;
   return {
     evidence: isEvidence(evidence) ? evidence : null,
     leaseCause: isLeaseCause(leaseCause) ? leaseCause : "host_lost",
     reason: typeof reason === "string" ? reason : "failed by signal",
     heartbeatMs: isWhole(heartbeatMs) ? heartbeatMs : null,
     ...(isWhole(progressMs) ? { progressMs } : {}),
+    ...(isWhole(failedSinceMs) ? { failedSinceMs } : {}),
   };
 }
 
@@ -32,6 +33,8 @@ function isLeaseCause(value: unknown): value is LeaseCause {
   return value === "worker_died" || value === "stuck" || value === "host_lost";
 }
 
+const EVIDENCE: ReadonlySet<unknown> = new Set<Evidence>(["provider", "report", "heartbeat", "progress", "failures"]);
+
 function isEvidence(value: unknown): value is Evidence {
-  return value === "provider" || value === "heartbeat" || value === "progress";
+  return EVIDENCE.has(value);
 }

@@ -24,18 +24,18 @@ describe("the contract's settings and the table of their variables", () => {
   });
 
   it("do not compile where the table lacks a name, adds one or gives one another type", () => {
-    const { scaling, timeouts, alerts, breaker } = ownVariables;
+    const { scaling, timeouts, alerts, breaker, sickWorkers } = ownVariables;
     const { maxWorkerFailureRate, failureWindowMinutes, minWorkersForRateCheck } = breaker;
     const coldStartSec = defaulted("COLD_START_SEC", seconds(0), "0", "A setting that the contract does not have.");
     type Own = VariablesOf<OwnSettingGroups>;
 
     const tables: unknown[] = [
-      { scaling, timeouts, alerts, breaker } satisfies Own,
+      { scaling, timeouts, alerts, breaker, sickWorkers } satisfies Own,
       { maxWorkerFailureRate, failureWindowMinutes, minWorkersForRateCheck } satisfies Own["breaker"],
       // @ts-expect-error a group is missing
-      { scaling, timeouts, alerts } satisfies Own,
+      { scaling, timeouts, alerts, sickWorkers } satisfies Own,
       // @ts-expect-error a group is not in the contract
-      { scaling, timeouts, alerts, breaker, boot: { coldStartSec } } satisfies Own,
+      { scaling, timeouts, alerts, breaker, sickWorkers, boot: { coldStartSec } } satisfies Own,
       // @ts-expect-error a name is missing
       { maxWorkerFailureRate, failureWindowMinutes } satisfies Own["breaker"],
       // @ts-expect-error a name is not in the contract

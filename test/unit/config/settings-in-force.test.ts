@@ -147,6 +147,7 @@ describe("settingsInForce", () => {
       ...own.timeouts,
       ...own.alerts,
       ...own.breaker,
+      ...own.sickWorkers,
       ...own.budget,
     });
   });

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 
 const MAX_FILES = 25;
 /** Lists that only grow: files there are not looked for by name. */
-const EXEMPT = new Set(["sql", "test/replay/histories"]);
+const EXEMPT = new Set(["sql", "docs/decisions", "test/replay/histories"]);
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 

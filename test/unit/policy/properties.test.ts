@@ -267,7 +267,8 @@ describe("for every observation, a decision", () => {
         spend: null,
         fleet: seen.fleet.map((worker): ObservedWorker => {
           const task = worker.task && { ...worker.task, startedMs: NOW - SEC, progressMs: null };
-          return { ...worker, pod: null, heartbeatMs: null, vramMs: null, task };
+          const failedRun = worker.failedRun && { ...worker.failedRun, othersCompletedMs: null };
+          return { ...worker, pod: null, heartbeatMs: null, vramMs: null, task, brokenReason: null, failedRun };
         }),
       };
       const { actions, warnings } = decide(capped, observation);

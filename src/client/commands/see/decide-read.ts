@@ -46,6 +46,8 @@ export async function dryRun(context: Context, pool: string): Promise<DryRun> {
     pollSec: settings.pollSec,
     failureWindowMin: settings.failureWindowMinutes,
     minBoots: settings.minWorkersForRateCheck,
+    failures: true,
+    sick: settings,
     spend: true,
   };
   const [reading, list] = await Promise.all([pools.observe(pool, request), listPods(context.env)]);
@@ -56,7 +58,11 @@ export async function dryRun(context: Context, pool: string): Promise<DryRun> {
   const decision = decide(settings, {
     ...reading,
     observingSinceMs: isWatched(observedAt, reading.nowMs, settings) ? reading.observingSinceMs : reading.nowMs,
-    fleet: fleet.map((worker) => ({ ...worker, pod: book.of(worker) })),
+    fleet: fleet.map((worker) => ({
+      ...worker,
+      failedRun: reading.failedRuns?.[worker.id] ?? null,
+      pod: book.of(worker),
+    })),
   });
   const { snapshot, actions, breaker, warnings } = decision;
   return {

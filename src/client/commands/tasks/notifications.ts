@@ -6,7 +6,7 @@ import { plain } from "../../render/output.ts";
 import { type Column, renderTable } from "../../render/table.ts";
 
 const FORMATS = ["json", "slack"];
-const KINDS = ["task.completed", "task.failed", "pool.alert"];
+const KINDS = ["task.completed", "task.failed", "pool.alert", "task.reopened"];
 
 interface Json {
   readonly json?: boolean;
