@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { WorkflowHandle } from "@temporalio/client";
 import type { QueryDefinition } from "@temporalio/common";
 import type { Look } from "../contract/activities.ts";
@@ -10,6 +11,7 @@ import { ClientError, EXIT } from "./errors.ts";
 import { lookOf } from "./render/freshness.ts";
 
 const UPDATE_TIMEOUT_MS = 15_000;
+const UPDATE_PAUSE_MS = 500;
 /** A busy server refuses calls for some seconds, in which the SDK repeats them. */
 const NEEDED_ANSWER_TIMEOUT_MS = 15_000;
 /** For a command that says what it knows without the answer. */
@@ -109,12 +111,29 @@ export async function updatePool<T>(
     ]);
     foreign = describeForeign(pool, memo, own);
     if (foreign === null) {
-      return await within(UPDATE_TIMEOUT_MS, () => send(handle));
+      return await betweenWorkflowTasks((leftMs) => within(leftMs, () => send(handle)));
     }
   } catch (error) {
     throw updateError(pool, doing, error);
   }
   throw new ClientError(EXIT.unreachable, `${doing}: ${foreign}`, FOREIGN_ADVICE);
+}
+
+/** Repeats an update while the server takes none because the last workflow task has failed, as in a flood of large signals. */
+async function betweenWorkflowTasks<T>(send: (leftMs: number) => Promise<T>): Promise<T> {
+  const deadlineMs = Date.now() + UPDATE_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return await send(deadlineMs - Date.now());
+    } catch (error) {
+      const { cause } = error instanceof Error ? error : {};
+      const passes = cause instanceof Error && cause.message.includes("Workflow Task in failed state");
+      if (!passes || Date.now() + UPDATE_PAUSE_MS >= deadlineMs) {
+        throw error;
+      }
+      await sleep(UPDATE_PAUSE_MS);
+    }
+  }
 }
 
 function updateError(pool: string, doing: string, error: unknown): ClientError {

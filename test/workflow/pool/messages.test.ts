@@ -236,7 +236,12 @@ describe.concurrent("the status of a pool", () => {
         () => kit.called("watchPool"),
         (watches) =>
           expect(watches.map(([, known]) => known)).toEqual(
-            [false, true, true].map((shown, index) => ({ shown, settings: null, cycle: index + 1 })),
+            [{}, { intentVersion: 1 }, { intentVersion: 1 }].map((more, index) => ({
+              ...more,
+              shown: index > 0,
+              settings: null,
+              cycle: index + 1,
+            })),
           ),
       );
     }),

@@ -1,0 +1,169 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { FUNCTIONS } from "../../../supabase/functions/_shared/functions.ts";
+import { poolWorkflowId } from "../../../src/contract/names.ts";
+import { poolQueries, poolUpdates } from "../../../src/contract/pool-api.ts";
+import { expectNothingLeft, livingWorkers } from "../../kit/lifecycle.ts";
+import { startTestStack, type TestStack } from "../../kit/stack.ts";
+
+const ID = "11111111-1111-4111-8111-111111111111";
+const LONG = "🎬".repeat(250_000);
+
+const text = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.constantFrom("", "\0", "\ud83c", "\udfac\0", "\u202e\u05d0mirrored", "🎬", LONG, "null", "Infinity", ID, "main"),
+);
+const number = fc.oneof(
+  fc.double(),
+  fc.constantFrom(0, -0, -1, 1e308, 5e-324, 2 ** 31, 2 ** 53, -(2 ** 63), 1e19, 0.1),
+);
+const date = fc.oneof(
+  fc.date({ noInvalidDate: true }).map((at) => at.toISOString()),
+  fc.constantFrom(
+    "2026-11-29 20:57:28.123 +0000 UTC",
+    "infinity",
+    "294276-12-31T23:59:59Z",
+    "0000-00-00",
+    "now",
+    "epoch",
+  ),
+);
+const anything = fc.oneof(text, number, date, fc.jsonValue({ stringUnit: "binary", maxDepth: 3 }), fc.constant(null));
+const body = fc.oneof({ weight: 1, arbitrary: anything }, { weight: 3, arbitrary: fc.dictionary(text, anything) });
+
+interface Callable {
+  readonly name: string;
+  readonly parameters: readonly string[] | null;
+}
+
+describe("whatever is put into any door", () => {
+  let stack: TestStack;
+  beforeAll(async () => {
+    stack = await startTestStack();
+    await stack.serve();
+    await stack.startPool();
+  });
+  afterAll(async () => await stack?.close());
+
+  const pool = () => stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
+
+  // The server fails a workflow task during which more than 2 MB of signals came, and takes no update until the next one.
+  const order = async (name: string, payload: unknown) => {
+    const answer = async () =>
+      await pool()
+        .executeUpdate(name, { args: [payload] })
+        .then(() => "obeyed", String);
+    await expect.poll(answer).toBe("obeyed");
+  };
+
+  async function send(method: string, path: string, content: unknown): Promise<{ status: number; said: string }> {
+    const key = stack.keys.serviceRoleKey;
+    const response = await fetch(`${stack.api}${path}`, {
+      method,
+      headers: { apikey: key, authorization: `Bearer ${key}`, "content-type": "application/json" },
+      body: JSON.stringify(content),
+    });
+    return { status: response.status, said: (await response.text()).slice(0, 500) };
+  }
+
+  async function answerTo(method: string, path: string, content: unknown) {
+    const { status, said } = await send(method, path, content);
+    const saysWhy = status < 400 || /field|error|message/.test(said);
+    const asked = `${method} ${path} ${JSON.stringify(content).slice(0, 500)}`;
+    return { asked, status, said, isGood: status < 500 && saysWhy };
+  }
+
+  it("tables and database functions store it or refuse it", async () => {
+    const columns = await stack.rows<{ name: string; column: string }>(
+      `select table_name as name, column_name as column from information_schema.columns join pg_class c
+         on c.oid = ('public.' || table_name)::regclass and c.relkind = 'r'
+       where table_schema = 'public' and table_name in ('tasks', 'workers', 'projects', 'system_logs', 'notification_endpoints')`,
+    );
+    const functions = await stack.rows<Callable>(
+      `select proname as name, proargnames[1:pronargs] as parameters from pg_proc
+       where pronamespace = 'public'::regnamespace and prorettype <> 'trigger'::regtype and pronargs > 0
+         and has_function_privilege('service_role', oid, 'execute')
+         and proname not in ('clean_up_table', 'func_cleanup_old_logs')
+         -- They are orders about the whole account or deployment, and are obeyed.
+         and proname not in ('note_no_funds', 'set_alert_webhook', 'set_deployment_id')`,
+    );
+    expect(functions.length).toBeGreaterThan(80);
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...columns), anything, fc.boolean(), async ({ name, column }, value, isNew) => {
+        const needed = name === "tasks" ? { task_type: "odd", pool: `${stack.pool}-odd` } : {};
+        const path = `/rest/v1/${name}${isNew ? "" : "?id=is.null"}`;
+        expect(await answerTo(isNew ? "POST" : "PATCH", path, { ...needed, [column]: value })).toMatchObject({
+          isGood: true,
+        });
+      }),
+      { numRuns: 120 },
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...functions),
+        fc.array(anything, { minLength: 14, maxLength: 14 }),
+        async ({ name, parameters }, values) => {
+          const given = (parameters ?? []).map((parameter, place) => [parameter, values[place % values.length]]);
+          expect(await answerTo("POST", `/rest/v1/rpc/${name}`, Object.fromEntries(given))).toMatchObject({
+            isGood: true,
+          });
+        },
+      ),
+      { numRuns: 250 },
+    );
+  });
+
+  it("edge functions and the API answer with what was asked or with a refusal", async () => {
+    const doors = [...Object.keys(FUNCTIONS).map((name) => `/functions/v1/${name}`), "/api/tasks"];
+    const fields = [
+      "task_id",
+      "worker_id",
+      "task_type",
+      "params",
+      "dependant_on",
+      "status",
+      "error_message",
+      "filename",
+    ];
+    const likely = fc.dictionary(fc.constantFrom(...fields), anything);
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...doors), fc.oneof(body, likely), async (path, content) => {
+        expect(await answerTo("POST", path, content)).toMatchObject({ isGood: true });
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it("invariants 16 and 17: a pool ignores it, and obeys the next order", async () => {
+    const names = fc.oneof(fc.constantFrom("scale", "pause", "drain", "resume", "__temporal_x"), text);
+    const updates = fc.constantFrom(...Object.keys(poolUpdates).filter((name) => name !== "shutdown"));
+    const outcomes: unknown[] = [];
+    const note = (error: unknown) => void outcomes.push(error instanceof Error ? error.name : error);
+    // A name that the server does not take never reaches the pool.
+    const signal = async (name: string, payload: unknown): Promise<void> =>
+      await pool().signal(name, payload).catch(note);
+    await fc.assert(fc.asyncProperty(names, body, signal), { numRuns: 60 });
+    const update = async (name: string, payload: unknown): Promise<void> =>
+      await pool()
+        .executeUpdate(name, { args: [payload] })
+        .then(() => undefined, note);
+    await fc.assert(fc.asyncProperty(updates, body, update), { numRuns: 60 });
+    expect(outcomes.filter((name) => name !== "WorkflowUpdateFailedError" && name !== "ServiceError")).toEqual([]);
+    const fields = ["cost", "createdAt", "startedAt", "status", "name", "env", "gpu", "runtime", "desiredStatus"];
+    const oddFields = fc.sample(fc.dictionary(fc.constantFrom(...fields), anything, { maxKeys: 4 }), 20);
+    const entries = fc.sample(anything, 20);
+    stack.simulator.addFault({ on: "list", kind: "odd-entries", entries, times: 1_000 });
+    for (const fieldsOfOne of oddFields) {
+      stack.simulator.addFault({ on: "create", kind: "odd-fields", fields: fieldsOfOne, times: 1 });
+    }
+    await order("resume", null);
+    await order("scale", { target: 2 });
+    const active = async () => {
+      const count = (await livingWorkers(stack)).filter(({ status }) => status === "active").length;
+      return count === 2 || { count, snapshot: (await pool().query(poolQueries.status)).snapshot };
+    };
+    await expect.poll(active).toBe(true);
+    await order("scale", { target: 0 });
+    await expectNothingLeft(stack);
+  });
+});
