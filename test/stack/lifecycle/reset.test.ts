@@ -65,7 +65,7 @@ describe("a workflow that an operator resets", () => {
     async ([point, options]) => {
       const before = await countEvents(stack, "message.scale");
       const others = await stack.rows(
-        "select kind from pool_events where kind like 'message.%' and kind <> 'message.scale'",
+        "select kind from pool_events where kind like 'message.%' and kind <> 'message.scale' order by id",
       );
       await reset(poolWorkflowId(stack.pool), point, ...options);
       await pool().signal(poolSignals.scale, { target: 0 });
@@ -74,7 +74,7 @@ describe("a workflow that an operator resets", () => {
       await expect.poll(row).toMatchObject({ mode: "normal", hold: null });
       expect(await countEvents(stack, "message.scale")).toBe(before + 2);
       const now = await stack.rows(
-        "select kind from pool_events where kind like 'message.%' and kind <> 'message.scale'",
+        "select kind from pool_events where kind like 'message.%' and kind <> 'message.scale' order by id",
       );
       const fresh = now.slice(others.length).map((event) => (event as { kind: string }).kind);
       expect(new Set(fresh)).toEqual(new Set(fresh.length === 0 ? [] : ["message.repeated"]));
@@ -83,7 +83,9 @@ describe("a workflow that an operator resets", () => {
   );
 
   it("is journaled with what was not carried out again", async () => {
-    const events = await stack.rows<{ reason: string }>("select reason from pool_events where kind = 'pool.reset'");
+    const events = await stack.rows<{ reason: string }>(
+      "select reason from pool_events where kind = 'pool.reset' order by id",
+    );
     expect(events).toHaveLength(7);
     expect(events[0]?.reason).toMatch(/a test.*of 3 earlier signals, 3 had taken effect/);
   });
