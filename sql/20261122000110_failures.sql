@@ -1,5 +1,5 @@
--- What is known of failures beyond one attempt: workers that report themselves broken, attempts without progress
--- reports, and tasks that failed because another task did.
+-- Columns for failures that concern more than one attempt: workers that report themselves broken, attempts without
+-- progress reports, and tasks that failed because another task did.
 
 alter table workers
   add column if not exists broken_at timestamptz,

@@ -1,4 +1,4 @@
--- What a change of a queued task's dependant_on, project or params does: the same as an insert with the new values.
+-- A change of a queued task's dependant_on, project or params is judged like an insert with the new values.
 
 -- Changes of dependant_on take turns. Otherwise two of them could each miss the other's half of a circle. The lock comes
 -- before any row is locked. A deletion only sets dependant_on to null, from within a trigger, and needs no turn.

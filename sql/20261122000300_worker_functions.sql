@@ -29,8 +29,8 @@ begin
 end $$;
 select grant_to_service('open_claim(text)');
 
--- What a worker gets that claims while it holds this task: the same task again. But a worker that claims while it holds an
--- orchestrator task without sub-tasks has handed that task back, and gets null here. The caller has locked its row.
+-- Answers a claim of a worker that holds a task already: it gets the same task again. An orchestrator task without
+-- sub-tasks is handed back instead, and the answer is null. The caller has locked the worker's row.
 create or replace function resume_claim(p_held jsonb) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
@@ -58,7 +58,7 @@ begin
   )
   update tasks t
   set status = 'In Progress', worker_id = p_worker_id, attempts = attempts + 1, generation_started_at = now(),
-    -- What is written here from now on is an error of this attempt, whatever its words.
+    -- A later text here is an error of this attempt, whatever its words.
     error_message = null, error_details = null
   from lease where t.id = p_task_id
   returning jsonb_build_object('task_id', t.id, 'task_type', t.task_type, 'params', t.params, 'project_id', t.project_id,

@@ -37,7 +37,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
       union all
       select id from workers where pool = p_pool and origin = 'pool' and gone_at > proven.from_at) as w
   ),
-  -- Of each type the last two workers: one of them is not the worker in question. Nothing is read if nobody is.
+  -- Two workers for each type are enough, because one of them is not the suspect. Without a suspect nothing is read.
   completions as materialized (
     select task_type, worker_id, at from (
       select t.task_type, a.worker_id, max(a.ended_at) as at,

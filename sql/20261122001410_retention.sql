@@ -1,4 +1,4 @@
--- What keeps tables from growing without end. The janitor calls these functions (service role only).
+-- These functions delete old rows, so that no table grows without end. The janitor calls them (service role only).
 
 -- The end of a worker's row: the tasks that name it. Without this index its foreign key reads every task.
 create index if not exists tasks_worker on tasks (worker_id) where worker_id is not null;

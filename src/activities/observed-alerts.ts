@@ -4,7 +4,7 @@ import { OBSERVED_KINDS } from "../policy/alerts.ts";
 import type { AlertStore } from "../supabase/alert-store.ts";
 
 export interface AlertMemory {
-  /** What is open, by key; null: not read yet. */
+  /** The open alerts by key; null: not read yet. */
   open: ReadonlyMap<string, Condition> | null;
   /** Keys of what was open and over in the last full pass. */
   over: ReadonlySet<string>;

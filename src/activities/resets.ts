@@ -13,7 +13,7 @@ const WORKFLOW_TASK_SCHEDULED = 5;
 type History = Awaited<ReturnType<ReturnType<typeof handleOf>["fetchHistory"]>>;
 type Event = NonNullable<History["events"]>[number];
 
-/** What came before the last reset of a run, or was given again by it. */
+/** Messages from before the last reset of a run, and those that the reset gave again. */
 interface Reset {
   readonly baseRun: string;
   readonly reason: string;

@@ -3,12 +3,12 @@ const IDLE_MS = 10_000;
 /** No work waits longer for its turn: a call that hangs must not hold up the others. */
 const LONGEST_WAIT_MS = 5_000;
 
-/** What a finished piece of work says about the next ones. */
+/** How the next pieces of work follow from a finished one. */
 export type Lesson = "go on" | "unclear" | "begin anew";
 
 /**
- * Runs the first piece of work of a burst alone, then two at a time, then four, and so on. What would make all of them
- * fail is thereby met once, and not by all at the same time.
+ * Runs the first piece of work of a burst alone, then two at a time, then four, and so on. A cause
+ * that would make all of them fail then makes only the first one fail.
  * @param lessonOf of a result. A piece that throws teaches nothing.
  */
 export function slowStart<T>(lessonOf: (result: T) => Lesson): (work: () => Promise<T>) => Promise<T> {

@@ -82,7 +82,7 @@ async function recordPod(
     if (mayBeOpen) {
       const message = `pod ${podId} cannot be recorded and may be billing; it is tried again: ${String(error)}`;
       const pool = workflowExecution?.workflowId.split("/").at(-3) ?? null;
-      // What the database does not take now may be taken at the next attempt.
+      // A failed alert is no reason to give up: the next attempt opens it.
       await alerts.open({ kind: "record_failing", subject: id, message }, pool).catch(() => undefined);
     }
     throw error;

@@ -86,7 +86,7 @@ async function runRound(context: Context, dryRun: boolean): Promise<JanitorResul
   }
 }
 
-/** What failed, and what could not be read. */
+/** Repairs that failed, and sources that could not be read. */
 function problemsOf({ repairs, workers, pools }: JanitorResult): string[] {
   const failed = Object.entries(repairs).flatMap(([name, outcome]) =>
     outcome.startsWith("failed: ") ? [`${name}: ${outcome.slice("failed: ".length)}`] : [],
