@@ -1,4 +1,4 @@
--- The janitor reads and writes through these functions when it compares the provider, the database and Temporal (service role only).
+-- The janitor reads and writes through these functions: it compares the provider, the database and Temporal (service role only).
 
 -- A deleted row would leave its pod running: nothing else knows that the pod must be deleted.
 create or replace function workers_keep() returns trigger
