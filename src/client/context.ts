@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import type { Command } from "commander";
 import { Option } from "commander";
 import { loadConfig } from "../config/config.ts";
@@ -12,6 +13,9 @@ export interface Context {
   readonly env: Environment;
   readonly output: Output;
   readonly connections: Connections;
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  /** Ends the command with exit code 1 although it printed an answer, which says why. */
+  readonly failed: () => void;
 }
 
 export interface PoolOptions {

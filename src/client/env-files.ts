@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { variables } from "../config/variables.ts";
 import { livingStackEnvFile } from "../dev/stack-env-file.ts";
@@ -49,6 +50,8 @@ function saysNothing(name: string, value: string): boolean {
 }
 
 interface EnvFileChoice {
+  /** The current folder. */
+  readonly cwd: string;
   /** The file given by --env-file; it replaces .env. */
   readonly envFile: string | undefined;
   /** Whether the stack that runs in this folder may be used if no database is configured. */
@@ -62,23 +65,23 @@ interface EnvFileChoice {
  * @throws ClientError when the chosen file cannot be read
  */
 export async function completeEnvironment(env: Environment, choice: EnvFileChoice): Promise<void> {
-  const text = await readEnvFile(choice.envFile);
+  const text = await readEnvFile(choice);
   if (text !== null) {
     addMissing(env, text, choice.envFile ?? ".env", "in the environment");
   }
   if (!choice.useStack || choice.envFile !== undefined || env["SUPABASE_URL"]) {
     return;
   }
-  const stack = await livingStackEnvFile();
+  const stack = await livingStackEnvFile(choice.cwd);
   if (stack !== null) {
     addMissing(env, stack.text, stack.file, "in the environment or in .env");
     choice.say(`gpu-pool: using the stack that runs here (${stack.file})`);
   }
 }
 
-async function readEnvFile(chosen: string | undefined): Promise<string | null> {
+async function readEnvFile({ cwd, envFile: chosen }: EnvFileChoice): Promise<string | null> {
   try {
-    return await readFile(chosen ?? ".env", "utf8");
+    return await readFile(resolve(cwd, chosen ?? ".env"), "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (chosen === undefined && code === "ENOENT") {

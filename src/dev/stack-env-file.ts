@@ -8,13 +8,13 @@ function stackEnvFile(dataDir: string): string {
   return join(dataDir, "stack.env");
 }
 
-/** The variables of the stack that runs in the default data directory; null when none runs. */
-export async function livingStackEnvFile(): Promise<{ file: string; text: string } | null> {
-  if ((await holderOf(DEFAULT_DATA_DIR)) === null) {
+/** The variables of the stack that runs in the default data directory of a folder; null when none runs. */
+export async function livingStackEnvFile(folder: string): Promise<{ file: string; text: string } | null> {
+  if ((await holderOf(join(folder, DEFAULT_DATA_DIR))) === null) {
     return null;
   }
   const file = stackEnvFile(DEFAULT_DATA_DIR);
-  const text = await readFile(file, "utf8").catch(() => null);
+  const text = await readFile(join(folder, file), "utf8").catch(() => null);
   return text === null ? null : { file, text };
 }
 

@@ -1,5 +1,7 @@
+import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import { runProgram } from "../../src/client/program.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/gpu-pool.js", import.meta.url));
 
@@ -28,7 +30,31 @@ export interface Ran {
 }
 
 /** Runs the real command to its end. */
-export async function runClient(args: readonly string[], options: Options): Promise<Ran> {
+export async function runProcess(args: readonly string[], options: Options): Promise<Ran> {
   const { exitCode, stdout, stderr } = await launchClient(args, options);
   return { exitCode, stdout, stderr };
+}
+
+/** Runs a command to its end as the process does, but within this one, which is some twenty times cheaper. */
+export async function runClient(args: readonly string[], { cwd, env, input = "" }: Options): Promise<Ran> {
+  const { PATH = "", HOME = "", TMPDIR = "/tmp" } = process.env;
+  const stdout = collect();
+  const stderr = collect();
+  const exitCode = await runProgram(args, {
+    env: { PATH, HOME, TMPDIR, ...env },
+    cwd,
+    stdin: Readable.from(input === "" ? [] : [input]),
+    stdout,
+    stderr,
+  });
+  return { exitCode, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+/** A stream that is no terminal. As with a process that execa runs, its text lacks the last line end. */
+function collect() {
+  let written = "";
+  return {
+    write: (text: string) => void (written += text),
+    text: () => written.replace(/\n$/, ""),
+  };
 }

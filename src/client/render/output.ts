@@ -20,9 +20,17 @@ export interface Output {
   progress(line: string): void;
 }
 
+/** A terminal, a pipe or a file. Only a terminal has a size. */
+export interface OutStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+}
+
 interface Streams {
-  readonly stdout: NodeJS.WriteStream;
-  readonly stderr: NodeJS.WriteStream;
+  readonly stdout: OutStream;
+  readonly stderr: OutStream;
 }
 
 /** @param env a NO_COLOR that is not empty turns colours off. */

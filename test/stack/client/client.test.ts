@@ -6,7 +6,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
-import { type Ran, runClient } from "../../kit/client.ts";
+import { type Ran, runClient, runProcess } from "../../kit/client.ts";
 
 let stack: TestStack;
 let cwd = "";
@@ -27,6 +27,11 @@ afterAll(async () => {
 
 async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}, input = ""): Promise<Ran> {
   return await runClient(args, { cwd, env: { ...stack.env, ...env }, input });
+}
+
+/** As `run`, by the real command: what it leaves open must not keep its process alive. */
+async function runReal(args: readonly string[], env: Readonly<Record<string, string>> = {}, input = ""): Promise<Ran> {
+  return await runProcess(args, { cwd, env: { ...stack.env, ...env }, input });
 }
 
 async function runJson(...args: string[]): Promise<Record<string, unknown>> {
@@ -62,13 +67,13 @@ describe("gpu-pool before any pool runs", () => {
 
 describe("gpu-pool with services that do not answer", () => {
   it("exits with 69 and names the address, for Temporal and for the database", async () => {
-    const temporal = await run(["drain"], { TEMPORAL_ADDRESS: "127.0.0.1:1" });
+    const temporal = await runReal(["drain"], { TEMPORAL_ADDRESS: "127.0.0.1:1" });
     expect(temporal).toMatchObject({ exitCode: 69, stdout: "" });
     expect(temporal.stderr).toContain("no answer from Temporal at 127.0.0.1:1");
-    const database = await run(["submit", "--prompt", "x"], { SUPABASE_URL: "http://127.0.0.1:1" });
+    const database = await runReal(["submit", "--prompt", "x"], { SUPABASE_URL: "http://127.0.0.1:1" });
     expect(database).toMatchObject({ exitCode: 69, stdout: "" });
     expect(database.stderr).toContain("no answer from the database at http://127.0.0.1:1");
-    const postgres = await run(["db", "migrate"], { SUPABASE_DB_URL: "postgres://u:hidden@127.0.0.1:1/db" });
+    const postgres = await runReal(["db", "migrate"], { SUPABASE_DB_URL: "postgres://u:hidden@127.0.0.1:1/db" });
     expect(postgres).toMatchObject({ exitCode: 69, stdout: "" });
     expect(postgres.stderr).toContain("no answer from Postgres at 127.0.0.1:1/db");
     expect(postgres.stderr).not.toContain("hidden");
@@ -87,7 +92,7 @@ describe("gpu-pool with services that do not answer", () => {
 
 describe("gpu-pool usage", () => {
   it("suggests the intended command, and exits with 2", async () => {
-    const { exitCode, stderr } = await run(["statsu"]);
+    const { exitCode, stderr } = await runReal(["statsu"]);
     expect(exitCode).toBe(2);
     expect(stderr).toContain("unknown command 'statsu'");
     expect(stderr).toContain("Did you mean status?");
@@ -126,7 +131,7 @@ describe("gpu-pool db migrate", () => {
       await server.query(`create database ${name}`);
       const url = new URL(inject("shared").superuserUrl);
       url.pathname = `/${name}`;
-      const first = await run(["db", "migrate"], { SUPABASE_DB_URL: url.href });
+      const first = await runReal(["db", "migrate"], { SUPABASE_DB_URL: url.href });
       expect(first).toMatchObject({ exitCode: 0 });
       expect(first.stdout).toMatch(/^applied 20\d+_tables$/m);
       const second = await run(["db", "migrate"], { SUPABASE_DB_URL: url.href });
@@ -154,7 +159,7 @@ describe("gpu-pool submit", () => {
     const lines = Array.from({ length: 1_203 }, (_, index) =>
       JSON.stringify({ task_type: "generate_video", params: { index }, ...(index % 2 === 1 && { priority: index }) }),
     );
-    const { exitCode, stdout } = await run(["submit", "--file", "-", "--json"], {}, lines.join("\n"));
+    const { exitCode, stdout } = await runReal(["submit", "--file", "-", "--json"], {}, lines.join("\n"));
     expect(exitCode).toBe(0);
     const { ids } = JSON.parse(stdout) as { ids: string[] };
     const rows = await stack.rows<{ id: string; index: number; priority: number }>(
@@ -217,7 +222,7 @@ describe("gpu-pool with a pool", () => {
   });
 
   it("waits for submitted tasks, prints the results' URLs, and shows the work in the status", async () => {
-    const done = await run(["submit", "--prompt", "a cat", ...SMALL, "--count", "2", "--wait"]);
+    const done = await runReal(["submit", "--prompt", "a cat", ...SMALL, "--count", "2", "--wait"]);
     expect(done).toMatchObject({ exitCode: 0 });
     const urls = done.stdout.split("\n");
     expect(urls).toHaveLength(2);

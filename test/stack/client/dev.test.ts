@@ -7,7 +7,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { processStartTime } from "../../../src/process/process-identity.ts";
 import { withClient } from "../../../src/supabase/migrate.ts";
-import { launchClient, runClient } from "../../kit/client.ts";
+import { launchClient, runProcess } from "../../kit/client.ts";
 
 const STACK_ENV = ".gpu-pool/dev/stack.env";
 
@@ -47,7 +47,7 @@ describe("gpu-pool dev", () => {
       expect(up["webUi"]).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/namespaces\/default\/workflows\/gpu-pool%2Fmain$/);
       expect((await stat(join(cwd, STACK_ENV))).mode & 0o777).toBe(0o600);
 
-      const second = await runClient(["dev"], { cwd, env });
+      const second = await runProcess(["dev"], { cwd, env });
       expect(second).toMatchObject({ exitCode: 1 });
       expect(second.stderr).toContain(`process ${dev.pid} runs a stack in .gpu-pool/dev already`);
 
@@ -62,12 +62,12 @@ describe("gpu-pool dev", () => {
       expect(await workers()).not.toContain(worker);
 
       const small = ["--frames", "8", "--fps", "8", "--width", "64", "--height", "64"];
-      const done = await runClient(["submit", "--prompt", "a cat", ...small, "--wait"], { cwd, env });
+      const done = await runProcess(["submit", "--prompt", "a cat", ...small, "--wait"], { cwd, env });
       expect(done).toMatchObject({ exitCode: 0 });
       expect(done.stderr).toContain(`using the stack that runs here (${STACK_ENV})`);
       expect(done.stdout).toContain("/storage/v1/object/public/clips/");
       expect(await isListening(done.stdout)).toBe(true);
-      const status = await runClient(["status", "--json", "--env-file", STACK_ENV], { cwd, env });
+      const status = await runProcess(["status", "--json", "--env-file", STACK_ENV], { cwd, env });
       expect(JSON.parse(status.stdout)).toMatchObject({
         controller: { state: "answers" },
         queue: { completeLastDay: 1 },
@@ -84,50 +84,35 @@ describe("gpu-pool dev", () => {
     }
   });
 
-  it("ends with the npm that runs it, also when that is killed", async () => {
-    const script = `${process.execPath} ${join(import.meta.dirname, "../../../bin/gpu-pool.js")} dev --json --no-worker --no-pool`;
-    const home = await mkdtemp(join(cwd, "npm-"));
-    await writeFile(join(home, "package.json"), JSON.stringify({ private: true, scripts: { stack: script } }));
-    const npm = execa("npm", ["run", "--silent", "stack"], { cwd: home, env, reject: false });
-    let stdout = "";
-    npm.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-    await expect.poll(() => stdout).toContain("\n");
-    const { pid, api } = JSON.parse(stdout) as { pid: number; api: string };
-    npm.kill("SIGKILL");
-    await expect.poll(() => processStartTime(pid)).toBeNull();
-    await expect.poll(() => isListening(api)).toBe(false);
-    await npm;
-  });
-
   it("reports wrong settings before it starts anything", async () => {
-    const { exitCode, stderr } = await runClient(["dev"], { cwd, env: { ...env, MAX_ACTIVE_GPUS: "many" } });
+    const { exitCode, stderr } = await runProcess(["dev"], { cwd, env: { ...env, MAX_ACTIVE_GPUS: "many" } });
     expect(exitCode).toBe(78);
     expect(stderr).toContain("MAX_ACTIVE_GPUS=many");
     expect(stderr).not.toContain("Postgres");
   });
 
-  it("refuses a data directory that an older text of a migration made, and says what to do", async () => {
-    const start = () => launchClient(["dev", "--json", "--no-worker", "--no-pool", "--data-dir", "old"], { cwd, env });
-    const first = start();
-    try {
-      // The file exists a moment before its content is written.
-      const readUrl = async () => {
-        const text = await readFile(join(cwd, "old/stack.env"), "utf8").catch(() => "");
-        return parseEnv(text)["SUPABASE_DB_URL"] ?? "";
-      };
-      await expect.poll(readUrl).toMatch(/^postgres/);
-      const databaseUrl = await readUrl();
-      await withClient(databaseUrl, (client) =>
-        client.query("alter table workers drop column drains_without_deadline"),
-      );
-    } finally {
-      first.kill("SIGINT");
-      await first;
-    }
-    const second = await start();
+  it("ends with the npm that runs it, and refuses a data directory that an older text of a migration made", async () => {
+    const dev = ["dev", "--json", "--no-worker", "--no-pool", "--data-dir", "old"];
+    const home = await mkdtemp(join(cwd, "npm-"));
+    const bin = join(import.meta.dirname, "../../../bin/gpu-pool.js");
+    const scripts = { stack: `${process.execPath} ${bin} ${dev.join(" ")}` };
+    await writeFile(join(home, "package.json"), JSON.stringify({ private: true, scripts }));
+    const npm = execa("npm", ["run", "--silent", "stack"], { cwd: home, env, reject: false });
+    let stdout = "";
+    npm.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    await expect.poll(() => stdout).toContain("\n");
+    const { pid, api } = JSON.parse(stdout) as { pid: number; api: string };
+    const databaseUrl = parseEnv(await readFile(join(home, "old/stack.env"), "utf8"))["SUPABASE_DB_URL"] ?? "";
+    await withClient(databaseUrl, (client) => client.query("alter table workers drop column drains_without_deadline"));
+    npm.kill("SIGKILL");
+    await expect.poll(() => processStartTime(pid)).toBeNull();
+    await expect.poll(() => isListening(api)).toBe(false);
+    await npm;
+
+    const second = await runProcess(dev, { cwd: home, env });
     expect(second.exitCode).toBe(1);
     expect(second.stderr).toContain(
-      `the database in ${join(cwd, "old")} is not what the migrations of this version make`,
+      `the database in ${join(home, "old")} is not what the migrations of this version make`,
     );
     expect(second.stderr).toContain(
       "delete that directory, with the tasks in it, or choose another one with --data-dir",

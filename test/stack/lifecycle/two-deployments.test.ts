@@ -102,12 +102,12 @@ describe("two deployments in one namespace and one account", () => {
     const run = (...args: string[]) =>
       runClient([...args, "--pool", ours.pool], { cwd: tmpdir(), env: { ...theirs.env, NO_COLOR: "1" } });
     const belongs = `workflow gpu-pool/${ours.pool} belongs to deployment ${ours.deployment}`;
-    for (const args of [["scale", "0"], ["shutdown"], ["explain"], ["config"]]) {
+    for (const args of [["scale", "0"], ["config"]]) {
       const { exitCode, stderr } = await run(...args);
       expect({ args, exitCode: exitCode === 0, stderr }).toEqual({
         args,
         exitCode: false,
-        stderr: expect.stringContaining(args[0] === "explain" ? "was never started" : belongs),
+        stderr: expect.stringContaining(belongs),
       });
     }
     expect(await run("pool", "start")).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(belongs) });

@@ -1,6 +1,5 @@
 import type { Command } from "commander";
 import { addExamples, type Context, jsonOption } from "../../context.ts";
-import { EXIT } from "../../errors.ts";
 import { onDatabase } from "./db-connection.ts";
 
 /** `gpu-pool db status`: which migrations are applied. Exit code 1 when any is pending. */
@@ -17,7 +16,7 @@ export function addDbStatusCommand(db: Command, context: Context): void {
       const pending = known.filter((name) => !applied.includes(name));
       const unknown = applied.filter((name) => !known.includes(name));
       if (pending.length > 0) {
-        process.exitCode = EXIT.failed;
+        context.failed();
       }
       if (json) {
         context.output.printJson({ applied, pending, unknown });

@@ -1,7 +1,6 @@
 import type { Command } from "commander";
 import type { Drift } from "../../../supabase/catalog.ts";
 import { addExamples, type Context, jsonOption } from "../../context.ts";
-import { EXIT } from "../../errors.ts";
 import { onDatabase } from "./db-connection.ts";
 
 /** `gpu-pool db verify`: whether the schema is what the migrations make. Exit code 1 when it is not. */
@@ -16,7 +15,7 @@ export function addDbVerifyCommand(db: Command, context: Context): void {
       const expected = await expectedCatalog();
       const drift = await onDatabase(context, "verifying", schemaDrift);
       if (drift.length > 0) {
-        process.exitCode = EXIT.failed;
+        context.failed();
       }
       if (json) {
         context.output.printJson({ objects: Object.keys(expected).length, drift });

@@ -22,7 +22,7 @@ export function addSubmitCommand(program: Command, context: Context): void {
     .addOption(poolOption())
     .addOption(jsonOption())
     .action(async (options: SubmitOptions) => {
-      const tasks = await readTasks(options);
+      const tasks = await readTasks(context, options);
       const { output } = context;
       const store = taskStore(await context.connections.database());
       // Where no pool is named, the database chooses it by the type of each task.
@@ -46,15 +46,15 @@ export function addSubmitCommand(program: Command, context: Context): void {
   ]);
 }
 
-async function readTasks(options: SubmitOptions): Promise<TaskInput[]> {
+async function readTasks({ stdin }: Context, options: SubmitOptions): Promise<TaskInput[]> {
   if (options.file === undefined && (options.prompt !== undefined || options.param !== undefined)) {
     return tasksFromFlags(options);
   }
-  if (options.file === undefined && process.stdin.isTTY) {
+  if (options.file === undefined && stdin.isTTY) {
     throw new ClientError(EXIT.usage, "nothing to submit", "Give --prompt <text>, --file <path>, or JSON on stdin.");
   }
   if (options.file === undefined || options.file === "-") {
-    return parseTasks(await readStream(process.stdin), "stdin");
+    return parseTasks(await readStream(stdin), "stdin");
   }
   const text = await readFile(options.file, "utf8").catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException;

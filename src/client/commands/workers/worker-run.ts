@@ -5,7 +5,6 @@ import { startGuardian } from "../../../process/guardian.ts";
 import { projectProgram } from "../../../process/program.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
 import { addExamples, type Context, poolName } from "../../context.ts";
-import { EXIT } from "../../errors.ts";
 import { prettyLogLine } from "../../render/pino-lines.ts";
 import { type ExternalWorkerOptions, registerExternalWorker, withExternalWorkerOptions } from "./external-worker.ts";
 
@@ -40,7 +39,7 @@ async function runWorker(context: Context, options: ExternalWorkerOptions): Prom
     const { code, signal } = await running.exited;
     if (code !== 0 && reason === "its process ended") {
       reason = `its process ended with ${signal ?? `code ${code}`}`;
-      process.exitCode = EXIT.failed;
+      context.failed();
     }
   } finally {
     await guardian.close();
