@@ -94,12 +94,15 @@ describe("as many signals as the server takes", () => {
       kit.hooks.watchPool = () => database.passed;
       const pool = await kit.startPool();
       const current = currentRun(kit.temporal, pool);
-      const update = pool.executeUpdate(poolUpdates.scale, { args: [{ target: 1 }] });
-      const answer = update.catch((error: unknown) => error);
-      await flood(current, MOST + 2_000, (index) => [poolSignals.scale.name, { target: index % 10 }]);
-      await current.signal(poolSignals.scale, { target: 6 });
-      expect(await answer).toMatchObject({ cause: { type: FAILURES.notWritten } });
-      database.open();
+      try {
+        const update = pool.executeUpdate(poolUpdates.scale, { args: [{ target: 1 }] });
+        const answer = update.catch((error: unknown) => error);
+        await flood(current, MOST + 2_000, (index) => [poolSignals.scale.name, { target: index % 10 }]);
+        await current.signal(poolSignals.scale, { target: 6 });
+        expect(await answer).toMatchObject({ cause: { type: FAILURES.notWritten } });
+      } finally {
+        database.open();
+      }
       expect(await current.executeUpdate(poolUpdates.pause)).toMatchObject({ mode: "paused", hold: 6 });
       const { runId } = await kit.temporal.workflow.getHandle(poolWorkflowId(kit.pool)).describe();
       expect(runId).not.toBe(pool.firstExecutionRunId);

@@ -1,8 +1,11 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Client, WorkflowHandle } from "@temporalio/client";
 import { inject } from "vitest";
+import { PATIENCE_MS } from "../patience.ts";
 import { type FakeService, type Stage, startFakeService } from "./fake-service.ts";
 
 const AT_ONCE = 50;
+const RETRY_MS = 100;
 
 /** Sends signals in order, some at a time, so that their order in the history is about that of the list. */
 export async function flood(
@@ -15,9 +18,26 @@ export async function flood(
     await Promise.all(
       indexes.map(async (index) => {
         const [name, ...args] = signalAt(index);
-        await handle.signal(name, ...args);
+        await untilTaken(() => handle.signal(name, ...args));
       }),
     );
+  }
+}
+
+/** A run that is full refuses signals until it has continued as new, which a busy machine delays. */
+async function untilTaken(send: () => Promise<void>): Promise<void> {
+  const deadlineMs = Date.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await send();
+    } catch (error) {
+      const { cause } = error instanceof Error ? error : {};
+      const isFull = cause instanceof Error && cause.message.includes("execution limit for signal events");
+      if (!isFull || Date.now() >= deadlineMs) {
+        throw error;
+      }
+      await delay(RETRY_MS);
+    }
   }
 }
 
