@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "@temporalio/client";
-import { loadConfig } from "../config/config.ts";
 import type { Database } from "../supabase/client.ts";
 import { ClientError, EXIT } from "./errors.ts";
 
@@ -27,7 +26,7 @@ export interface Connections {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The SDKs take half a second to load, so that happens with the first use too. */
+/** The SDKs load slowly, so that too happens with the first use. */
 export function openConnections(env: Environment): Connections {
   let database: Promise<Database> | undefined;
   let temporal: Promise<Temporal> | undefined;
@@ -45,6 +44,7 @@ export function openConnections(env: Environment): Connections {
 }
 
 async function connectToDatabase(env: Environment): Promise<Database> {
+  const { loadConfig } = await import("../config/config.ts");
   const { url, serviceRoleKey } = loadConfig(env, { need: ["supabase"] }).supabase;
   const { connectDatabase } = await import("../supabase/client.ts");
   return connectDatabase({ url, serviceRoleKey });

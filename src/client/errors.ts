@@ -1,10 +1,7 @@
-import { ConfigError } from "../config/config.ts";
-import { DatabaseError } from "../supabase/database-error.ts";
-
 /** The command's exit codes. Those above 2 come from sysexits.h. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 69, badConfig: 78 } as const;
 
-type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** A failure with its exit code: `message` says what failed and with which input, `advice` what to do next. */
 export class ClientError extends Error {
@@ -17,66 +14,4 @@ export class ClientError extends Error {
     this.exitCode = exitCode;
     this.advice = advice;
   }
-}
-
-type Environment = Readonly<Record<string, string | undefined>>;
-interface Failure {
-  readonly exitCode: ExitCode;
-  readonly text: string;
-}
-
-/** The command's last text and exit code for an error. The stack is added only for LOG_LEVEL debug and trace. */
-export function describeError(error: unknown, env: Environment): Failure {
-  const failure = classify(error, env);
-  const wantsStack = ["debug", "trace"].includes(env["LOG_LEVEL"]?.toLowerCase() ?? "");
-  const stack = wantsStack && error instanceof Error ? `\n${stackWithCauses(error)}` : "";
-  return { exitCode: failure.exitCode, text: `gpu-pool: ${failure.text}${stack}` };
-}
-
-function classify(error: unknown, env: Environment): Failure {
-  if (error instanceof ClientError) {
-    return failure(error.exitCode, error.message, error.advice);
-  }
-  if (error instanceof ConfigError) {
-    const lacksDatabase = error.problems.some(({ variable }) => variable === "SUPABASE_URL") && !env["SUPABASE_URL"];
-    return failure(EXIT.badConfig, error.message, lacksDatabase ? "Or run everything here: gpu-pool dev" : null);
-  }
-  if (error instanceof DatabaseError) {
-    return classifyDatabase(error, env);
-  }
-  return failure(EXIT.failed, error instanceof Error ? firstLine(error.message) : String(error), null);
-}
-
-function classifyDatabase(error: DatabaseError, env: Environment): Failure {
-  const url = env["SUPABASE_URL"] ?? "SUPABASE_URL";
-  if (error.status === 0) {
-    const advice = "Check SUPABASE_URL and that the service runs (gpu-pool dev starts one here).";
-    return failure(EXIT.unreachable, `no answer from the database at ${url} (${error.operation})`, advice);
-  }
-  const message = firstLine(error.message);
-  if (error.status === 401 || error.status === 403) {
-    return failure(EXIT.badConfig, message, `Check that SUPABASE_SERVICE_ROLE_KEY belongs to ${url}.`);
-  }
-  if (error.status >= 500) {
-    return failure(EXIT.unreachable, message, `The service at ${url} cannot work now; try again.`);
-  }
-  const lacksSchema = ["PGRST202", "PGRST205", "42P01", "42883"].includes(error.code);
-  return failure(
-    EXIT.failed,
-    message,
-    lacksSchema ? "The database lacks a part of the schema: gpu-pool db migrate" : null,
-  );
-}
-
-function failure(exitCode: ExitCode, message: string, advice: string | null): Failure {
-  return { exitCode, text: advice === null ? message : `${message}\n  ${advice}` };
-}
-
-function firstLine(message: string): string {
-  return message.split("\n", 1)[0] ?? "";
-}
-
-function stackWithCauses(error: Error): string {
-  const own = error.stack ?? error.message;
-  return error.cause instanceof Error ? `${own}\ncaused by ${stackWithCauses(error.cause)}` : own;
 }

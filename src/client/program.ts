@@ -1,28 +1,15 @@
 import { Command, CommanderError } from "commander";
+import { addCheckCommands } from "./commands/check/check-commands.ts";
+import { addPoolCommands } from "./commands/pool/pool-commands.ts";
+import { addSeeCommands } from "./commands/see/see-commands.ts";
+import { addStackCommands } from "./commands/stack/stack-commands.ts";
+import { addTaskCommands } from "./commands/tasks/task-commands.ts";
+import { addWorkerCommands } from "./commands/workers/worker-commands.ts";
 import { openConnections } from "./connections.ts";
 import type { Context } from "./context.ts";
-import { addAlertsCommand } from "./commands/see/alerts.ts";
-import { addCycleCommand } from "./commands/pool/cycle.ts";
-import { addDbCommand } from "./commands/check/db-migrate.ts";
-import { addDecideCommand } from "./commands/see/decide.ts";
-import { addDevCommand } from "./commands/stack/dev.ts";
-import { addDrainCommand } from "./commands/pool/drain.ts";
-import { completeEnvironment, type Environment } from "./env-files.ts";
-import { describeError, EXIT } from "./errors.ts";
-import { addExplainCommand } from "./commands/see/explain.ts";
-import { addJanitorCommand } from "./commands/check/janitor.ts";
-import { addLogsCommand } from "./commands/see/logs.ts";
-import { addNotificationsCommand } from "./commands/tasks/notifications.ts";
+import type { Environment } from "./env-files.ts";
+import { EXIT } from "./errors.ts";
 import { createOutput, type OutStream } from "./render/output.ts";
-import { addPauseCommand } from "./commands/pool/pause.ts";
-import { addConfigCommand } from "./commands/pool/config.ts";
-import { addPoolCommand } from "./commands/pool/pool-start.ts";
-import { addResumeCommand } from "./commands/pool/resume.ts";
-import { addScaleCommand } from "./commands/pool/scale.ts";
-import { addShutdownCommand } from "./commands/pool/shutdown.ts";
-import { addStatusCommand } from "./commands/see/status.ts";
-import { addSubmitCommand } from "./commands/tasks/submit.ts";
-import { addWorkerCommand } from "./commands/workers/worker.ts";
 
 interface Caller {
   readonly env: Environment;
@@ -48,6 +35,7 @@ export async function runProgram(
       // Commander has already printed the error or the help.
       exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     } else {
+      const { describeError } = await import("./describe-error.ts");
       const described = describeError(error, env);
       output.note(described.text);
       exitCode = described.exitCode;
@@ -71,27 +59,15 @@ function createProgram(context: Context, { cwd, stdout, stderr }: Pick<Caller, "
     })
     .exitOverride()
     .hook("preAction", async (root, command) => {
+      const { completeEnvironment } = await import("./env-files.ts");
       const { envFile } = root.opts<{ envFile?: string }>();
       await completeEnvironment(env, { cwd, envFile, useStack: command.name() !== "dev", say: output.note });
     });
-  addDevCommand(program, context);
-  addDbCommand(program, context);
-  addPoolCommand(program, context);
-  addStatusCommand(program, context);
-  addAlertsCommand(program, context);
-  addSubmitCommand(program, context);
-  addLogsCommand(program, context);
-  addJanitorCommand(program, context);
-  addNotificationsCommand(program, context);
-  addScaleCommand(program, context);
-  addDrainCommand(program, context);
-  addResumeCommand(program, context);
-  addPauseCommand(program, context);
-  addShutdownCommand(program, context);
-  addConfigCommand(program, context);
-  addExplainCommand(program, context);
-  addDecideCommand(program, context);
-  addCycleCommand(program, context);
-  addWorkerCommand(program, context);
+  addStackCommands(program, context);
+  addPoolCommands(program, context);
+  addSeeCommands(program, context);
+  addTaskCommands(program, context);
+  addWorkerCommands(program, context);
+  addCheckCommands(program, context);
   return program;
 }

@@ -1,18 +1,14 @@
+import { LOG_LEVELS, type LogLevel, type LogSource } from "../contract/log-levels.ts";
 import type { Database } from "./client.ts";
 import { readAll, readOne } from "./requests.ts";
 import { type Row, TABLES } from "./tables.ts";
-
-export const LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
-
-export const LOG_SOURCES = ["worker", "orchestrator", "orchestrator_gpu", "orchestrator_api"] as const;
 
 export interface LogFilter {
   readonly worker?: string;
   readonly task?: string;
   /** This one and the more severe ones. */
   readonly level?: LogLevel;
-  readonly source?: (typeof LOG_SOURCES)[number];
+  readonly source?: LogSource;
   /** ISO 8601. */
   readonly since?: string;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ClientError, describeError, EXIT } from "../../../src/client/errors.ts";
+import { describeError } from "../../../src/client/describe-error.ts";
+import { ClientError, EXIT } from "../../../src/client/errors.ts";
 import { ConfigError } from "../../../src/config/config.ts";
 import { DatabaseError } from "../../../src/supabase/database-error.ts";
 

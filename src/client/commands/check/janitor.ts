@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import type { Command } from "commander";
 import { loadConfig } from "../../../config/config.ts";
 import {
   JANITOR_WORKFLOW,
@@ -9,7 +8,8 @@ import {
   type PoolFinding,
   type WorkerFinding,
 } from "../../../contract/upkeep.ts";
-import { addExamples, type Context, jsonOption } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import type { JsonOptions } from "../../options.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { plain, type Style } from "../../render/output.ts";
 import { renderTable } from "../../render/table.ts";
@@ -17,37 +17,24 @@ import { renderTable } from "../../render/table.ts";
 const ROUND_TIMEOUT_MS = 120_000;
 const START_TIMEOUT_MS = 15_000;
 
-interface Options {
+export interface JanitorOptions extends JsonOptions {
   readonly dryRun?: boolean;
-  readonly json?: boolean;
 }
 
-/** `gpu-pool janitor`: exit code 1 where a repair failed or a source could not be read, 69 where no Temporal worker runs. */
-export function addJanitorCommand(program: Command, context: Context): void {
-  const janitor = program
-    .command("janitor")
-    .description("compare pods, rows and workflows now, and repair; the janitor does so every five minutes")
-    .option("--dry-run", "change nothing; show what would be done")
-    .addOption(jsonOption())
-    .action(async ({ dryRun = false, json = false }: Options) => {
-      const { output } = context;
-      const result = await runRound(context, dryRun);
-      const problems = problemsOf(result);
-      if (json) {
-        output.printJson({ dryRun, ...result, problems });
-      } else {
-        output.print(renderRound(result, dryRun, output.size().columns, output.style).join("\n"));
-      }
-      if (problems.length > 0) {
-        const advice = "What could not be read led to no conclusion. The next round tries again.";
-        throw new ClientError(EXIT.failed, `janitor: ${problems.map(plain).join("; ")}`, advice);
-      }
-    });
-  addExamples(janitor, [
-    ["gpu-pool janitor --dry-run", "pod, row, workflow and verdict of each worker; changes nothing"],
-    ["gpu-pool janitor", "one round of repairs and clean-up now"],
-    ["gpu-pool janitor --dry-run --json | jq '.workers.findings[] | select(.verdict != \"kept\")'", "for programs"],
-  ]);
+/** @throws ClientError where a repair failed, a source could not be read, or no Temporal worker runs */
+export async function runJanitor(context: Context, { dryRun = false, json = false }: JanitorOptions): Promise<void> {
+  const { output } = context;
+  const result = await runRound(context, dryRun);
+  const problems = problemsOf(result);
+  if (json) {
+    output.printJson({ dryRun, ...result, problems });
+  } else {
+    output.print(renderRound(result, dryRun, output.size().columns, output.style).join("\n"));
+  }
+  if (problems.length > 0) {
+    const advice = "What could not be read led to no conclusion. The next round tries again.";
+    throw new ClientError(EXIT.failed, `janitor: ${problems.map(plain).join("; ")}`, advice);
+  }
 }
 
 /** Runs the workflow of the Schedule beside it; two rounds at once do no harm. */

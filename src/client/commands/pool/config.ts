@@ -1,51 +1,19 @@
-import type { Command } from "commander";
 import { poolQueries, poolUpdates, type PoolSettingsAnswer, type SettingsPatch } from "../../../contract/pool-api.ts";
 import type { SettingsView } from "../../../contract/plan.ts";
-import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import type { PoolOptions } from "../../options.ts";
+import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { plain, type Style } from "../../render/output.ts";
 import { requireAnswer, updatePool } from "../../pool-workflow.ts";
 import { renderTable } from "../../render/table.ts";
 
-export function addConfigCommand(program: Command, context: Context): void {
-  const config = program
-    .command("config")
-    .description("the settings that rule a pool, and where each is from; set and unset change the pool's own")
-    .addOption(poolOption())
-    .addOption(jsonOption())
-    .action(async (options: PoolOptions) => {
-      const pool = poolName(context, options);
-      show(context, options, await requireAnswer(context, pool, poolQueries.config), null);
-    });
-  const set = config
-    .command("set")
-    .description("give the pool settings of its own; they hold at once and survive restarts")
-    .argument("<key=value...>", "names as gpu-pool config shows them; a value that is no JSON is text")
-    .action(async (pairs: readonly string[], _, command: Command) => {
-      await reconfigure(context, command.optsWithGlobals(), parsePairs(pairs));
-    });
-  const unset = config
-    .command("unset")
-    .description("take settings away from the pool: those of the environment hold again")
-    .argument("<key...>", "names as gpu-pool config shows them")
-    .action(async (keys: readonly string[], _, command: Command) => {
-      await reconfigure(context, command.optsWithGlobals(), Object.fromEntries(keys.map((key) => [key, null])));
-    });
-  addExamples(config, [
-    ["gpu-pool config", "all settings in force"],
-    ["gpu-pool config --json | jq .settings.values.maxActiveGpus", "one of them"],
-  ]);
-  addExamples(set, [
-    ["gpu-pool config set maxActiveGpus=4 scaleDownIdleSec=30", "two settings at once, or neither"],
-    ["gpu-pool config set policy=workload --pool nightly", "another policy, from the next look on"],
-  ]);
-  addExamples(unset, [
-    ["gpu-pool config unset maxActiveGpus", "MAX_ACTIVE_GPUS holds again"],
-    ["gpu-pool config unset schedules --pool nightly", "another pool"],
-  ]);
+export async function showSettings(context: Context, options: PoolOptions): Promise<void> {
+  const pool = poolName(context, options);
+  show(context, options, await requireAnswer(context, pool, poolQueries.config), null);
 }
 
-async function reconfigure(context: Context, options: PoolOptions, patch: SettingsPatch): Promise<void> {
+export async function reconfigure(context: Context, options: PoolOptions, patch: SettingsPatch): Promise<void> {
   const pool = poolName(context, options);
   const answer = await updatePool(context, pool, "config", (workflow) =>
     workflow.executeUpdate(poolUpdates.reconfigure, { args: [patch] }),

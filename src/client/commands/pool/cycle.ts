@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import type { Command } from "commander";
 import type { GpuPoolInput, GpuPoolWorkflow } from "../../../contract/inputs.ts";
 import type { CycleSummary } from "../../../contract/cycle-summary.ts";
 import { poolQueries } from "../../../contract/pool-api.ts";
-import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import type { PoolOptions } from "../../options.ts";
+import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { requireAnswer } from "../../pool-workflow.ts";
 import { parsePoolConfig, refuseLateConfig } from "./pool-start.ts";
@@ -20,42 +21,30 @@ const READ_TIMEOUT_MS = 15_000;
 type Run = Pick<StartedPool, "workflowId" | "runId">;
 type GivenSettings = NonNullable<GpuPoolInput["config"]>;
 
-export function addCycleCommand(program: Command, context: Context): void {
-  const cycle = program
-    .command("cycle")
-    .description("one round: observe, decide, perform, end; where a controller keeps the pool, its latest decision")
-    .option("--config <json>", "settings of this pool, over those of the environment and kept in its row")
-    .addOption(poolOption())
-    .addOption(jsonOption())
-    .action(async (options: PoolOptions & { config?: string }) => {
-      const { output } = context;
-      const config = options.config === undefined ? {} : parsePoolConfig(options.config);
-      const pool = poolName(context, options);
-      const { wasRunning, ...run } = await startPool(context, pool, { config, rounds: 1 });
-      const running = wasRunning ? await inputOf(context, run) : null;
-      const isOfController = wasRunning && running?.rounds === undefined;
-      if (wasRunning && !isOfController) {
-        output.note(`gpu-pool: another cycle of pool ${pool} was under way; its round is waited for and shown`);
-      }
-      const round = isOfController ? await latestRound(context, pool) : await endOfRound(context, pool, run);
-      if (isOfController) {
-        output.note(`gpu-pool: a controller keeps pool ${pool}; this is its latest decision, of ${round.at}`);
-      }
-      if (options.json) {
-        output.printJson(round);
-      } else {
-        output.print(renderRound(round, output.size().columns, output.style).join("\n"));
-      }
-      if (isOfController) {
-        refuseLateConfig(pool, config);
-      } else if (wasRunning) {
-        refuseOtherConfig(pool, config, running?.config ?? {});
-      }
-    });
-  addExamples(cycle, [
-    ["gpu-pool cycle", "from cron, say, where no controller shall run all the time"],
-    ["gpu-pool cycle --json | jq .actions", "for programs; docs/cycle-summary.schema.json describes it"],
-  ]);
+export async function runCycle(context: Context, options: PoolOptions & { config?: string }): Promise<void> {
+  const { output } = context;
+  const config = options.config === undefined ? {} : parsePoolConfig(options.config);
+  const pool = poolName(context, options);
+  const { wasRunning, ...run } = await startPool(context, pool, { config, rounds: 1 });
+  const running = wasRunning ? await inputOf(context, run) : null;
+  const isOfController = wasRunning && running?.rounds === undefined;
+  if (wasRunning && !isOfController) {
+    output.note(`gpu-pool: another cycle of pool ${pool} was under way; its round is waited for and shown`);
+  }
+  const round = isOfController ? await latestRound(context, pool) : await endOfRound(context, pool, run);
+  if (isOfController) {
+    output.note(`gpu-pool: a controller keeps pool ${pool}; this is its latest decision, of ${round.at}`);
+  }
+  if (options.json) {
+    output.printJson(round);
+  } else {
+    output.print(renderRound(round, output.size().columns, output.style).join("\n"));
+  }
+  if (isOfController) {
+    refuseLateConfig(pool, config);
+  } else if (wasRunning) {
+    refuseOtherConfig(pool, config, running?.config ?? {});
+  }
 }
 
 /** The input that a run was started with, from its first event; null if it cannot be decoded. */

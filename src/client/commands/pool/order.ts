@@ -1,19 +1,17 @@
-import type { UpdateDefinition } from "@temporalio/common";
-import type { Command } from "commander";
-import type { Intent } from "../../../contract/intent.ts";
-import { type Context, poolName, type PoolOptions } from "../../context.ts";
+import { poolUpdates } from "../../../contract/pool-api.ts";
+import type { Context } from "../../context.ts";
+import type { PoolOptions } from "../../options.ts";
+import { poolName } from "../../pool-name.ts";
 import { updatePool } from "../../pool-workflow.ts";
 import { describeIntent } from "../../render/intent.ts";
 
-/** Gives a subcommand without arguments its action: it sends the order and prints the new intent. */
-export function orderAction(command: Command, context: Context, order: UpdateDefinition<Intent>): void {
-  command.action(async (options: PoolOptions) => {
-    const pool = poolName(context, options);
-    const intent = await updatePool(context, pool, order.name, (workflow) => workflow.executeUpdate(order));
-    if (options.json) {
-      context.output.printJson({ pool, ...intent });
-    } else {
-      context.output.print(`pool ${pool}: ${describeIntent(intent, Date.now())}`);
-    }
-  });
+/** Gives a pool an order that has no arguments, and prints the new intent. @throws ClientError */
+export async function giveOrder(context: Context, options: PoolOptions, name: "drain" | "resume" | "pause") {
+  const pool = poolName(context, options);
+  const intent = await updatePool(context, pool, name, (workflow) => workflow.executeUpdate(poolUpdates[name]));
+  if (options.json) {
+    context.output.printJson({ pool, ...intent });
+  } else {
+    context.output.print(`pool ${pool}: ${describeIntent(intent, Date.now())}`);
+  }
 }

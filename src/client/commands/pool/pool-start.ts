@@ -1,40 +1,25 @@
-import type { Command } from "commander";
 import { parseOwnSettings } from "../../../config/settings-in-force.ts";
 import type { OwnSettings } from "../../../contract/pool-settings.ts";
-import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import type { PoolOptions } from "../../options.ts";
+import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { startPool } from "../../start-pool.ts";
 
-export function addPoolCommand(program: Command, context: Context): void {
-  const pool = program.command("pool").description("start a pool");
-  const start = pool
-    .command("start")
-    .description("start the workflow that keeps a pool; one that runs already is left alone")
-    .option("--config <json>", "settings of this pool, over those of the environment and kept in its row")
-    .addOption(poolOption())
-    .addOption(jsonOption())
-    .action(async (options: PoolOptions & { config?: string }) => {
-      const config = options.config === undefined ? {} : parsePoolConfig(options.config);
-      const name = poolName(context, options);
-      const started = await startPool(context, name, { config });
-      if (options.json) {
-        context.output.printJson({ pool: name, ...started });
-      } else {
-        context.output.print(
-          started.wasRunning
-            ? `pool ${name} was running already`
-            : `pool ${name} started (workflow ${started.workflowId})`,
-        );
-      }
-      if (started.wasRunning) {
-        refuseLateConfig(name, config);
-      }
-    });
-  addExamples(start, [
-    ["gpu-pool pool start", "start the pool main"],
-    ['gpu-pool pool start --config \'{"maxActiveGpus":4,"scaleDownIdleSec":30}\'', "with settings of its own"],
-    ["gpu-pool pool start --pool nightly --json", "another pool; print the run's ids"],
-  ]);
+export async function openPool(context: Context, options: PoolOptions & { config?: string }): Promise<void> {
+  const config = options.config === undefined ? {} : parsePoolConfig(options.config);
+  const name = poolName(context, options);
+  const started = await startPool(context, name, { config });
+  if (options.json) {
+    context.output.printJson({ pool: name, ...started });
+  } else {
+    context.output.print(
+      started.wasRunning ? `pool ${name} was running already` : `pool ${name} started (workflow ${started.workflowId})`,
+    );
+  }
+  if (started.wasRunning) {
+    refuseLateConfig(name, config);
+  }
 }
 
 /** @throws ClientError, ConfigError */

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Command } from "commander";
 import { poolQueries, poolUpdates } from "../../../contract/pool-api.ts";
 import type { Intent } from "../../../contract/intent.ts";
 import { poolWorkflowId } from "../../../contract/names.ts";
 import type { Snapshot } from "../../../contract/plan.ts";
-import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import type { PoolOptions } from "../../options.ts";
+import { poolName } from "../../pool-name.ts";
 import { startCommand } from "../../render/start-command.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { describeIntent } from "../../render/intent.ts";
@@ -14,32 +15,20 @@ import { counted } from "../../render/rows.ts";
 const POLL_MS = 1_000;
 const DESCRIBE_TIMEOUT_MS = 10_000;
 
-export function addShutdownCommand(program: Command, context: Context): void {
-  const shutdown = program
-    .command("shutdown")
-    .description("drain every worker, see every pod gone, then end the pool's workflow")
-    .option("--wait", "until it has ended; progress goes to stderr")
-    .addOption(poolOption())
-    .addOption(jsonOption())
-    .action(async (options: PoolOptions & { wait?: boolean }) => {
-      const { output } = context;
-      const pool = poolName(context, options);
-      const intent = await orderShutdown(context, pool);
-      if (options.wait) {
-        await waitForEnd(context, pool);
-      }
-      if (options.json) {
-        output.printJson({ pool, ...intent, ended: options.wait === true });
-      } else if (options.wait) {
-        output.print(`pool ${pool}: ended, no pod is left`);
-      } else {
-        output.print(`pool ${pool}: ${describeIntent(intent, Date.now())}`);
-      }
-    });
-  addExamples(shutdown, [
-    ["gpu-pool shutdown --wait", "until no pod is left"],
-    ["gpu-pool shutdown --pool nightly", "another pool; do not wait"],
-  ]);
+export async function shutDown(context: Context, options: PoolOptions & { wait?: boolean }): Promise<void> {
+  const { output } = context;
+  const pool = poolName(context, options);
+  const intent = await orderShutdown(context, pool);
+  if (options.wait) {
+    await waitForEnd(context, pool);
+  }
+  if (options.json) {
+    output.printJson({ pool, ...intent, ended: options.wait === true });
+  } else if (options.wait) {
+    output.print(`pool ${pool}: ended, no pod is left`);
+  } else {
+    output.print(`pool ${pool}: ${describeIntent(intent, Date.now())}`);
+  }
 }
 
 /** A pool that shuts down refuses a second order, so its intent is printed instead. */

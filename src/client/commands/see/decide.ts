@@ -1,31 +1,19 @@
-import type { Command } from "commander";
-import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
-import type { DryRun } from "./decide-read.ts";
+import type { Context } from "../../context.ts";
+import type { PoolOptions } from "../../options.ts";
+import { poolName } from "../../pool-name.ts";
+import { type DryRun, dryRun } from "./decide-read.ts";
 import { plain, type Style } from "../../render/output.ts";
 import { renderRound } from "../../render/round.ts";
 import { labelled } from "../../render/rows.ts";
 
-export function addDecideCommand(program: Command, context: Context): void {
-  const decide = program
-    .command("decide")
-    .description("what the pool would do now, and why; changes nothing and needs no Temporal")
-    .addOption(poolOption())
-    .addOption(jsonOption())
-    .action(async (options: PoolOptions) => {
-      const { output } = context;
-      const { dryRun } = await import("./decide-read.ts");
-      const run = await dryRun(context, poolName(context, options));
-      if (options.json) {
-        output.printJson(dryRunJson(run));
-      } else {
-        output.print(renderDryRun(run, output.size().columns, output.style).join("\n"));
-      }
-    });
-  addExamples(decide, [
-    ["gpu-pool decide", "inputs, rule, sentence and actions"],
-    ["gpu-pool decide --pool nightly", "another pool, by the settings that rule it"],
-    ["gpu-pool decide --json | jq .actions", "for programs"],
-  ]);
+export async function showDryRun(context: Context, options: PoolOptions): Promise<void> {
+  const { output } = context;
+  const run = await dryRun(context, poolName(context, options));
+  if (options.json) {
+    output.printJson(dryRunJson(run));
+  } else {
+    output.print(renderDryRun(run, output.size().columns, output.style).join("\n"));
+  }
 }
 
 /** A dry run in lines of at most `width` characters. */

@@ -1,41 +1,28 @@
-import { type Command, InvalidArgumentError } from "commander";
 import type { Explanation } from "../../../contract/explanations.ts";
 import type { Look } from "../../../contract/activities.ts";
 import { type PoolExplanation, poolQueries } from "../../../contract/pool-api.ts";
-import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import type { PoolOptions } from "../../options.ts";
+import { poolName } from "../../pool-name.ts";
 import { formatDuration } from "../../render/durations.ts";
 import { describeStale, type Freshness, freshnessOf } from "../../render/freshness.ts";
 import { plain, type Style } from "../../render/output.ts";
 import { askPool } from "../../pool-workflow.ts";
 import { describeActions } from "../../render/round.ts";
 
-const MAX_SHOWN = 1_000;
 /** The workflow keeps no more decisions than these. */
 const KEPT_BY_WORKFLOW = 20;
 
-export function addExplainCommand(program: Command, context: Context): void {
-  const explain = program
-    .command("explain")
-    .description("why the pool is as large as it is: its state in one sentence, and its last decisions")
-    .option("-n, --decisions <count>", "how many decisions; beyond 20 from the journal", parseCount, 10)
-    .addOption(poolOption())
-    .addOption(jsonOption())
-    .action(async (options: PoolOptions & { decisions: number }) => {
-      const { output } = context;
-      const pool = poolName(context, options);
-      const explanation = await read(context, pool, options.decisions);
-      if (options.json) {
-        const { seen, ...rest } = explanation;
-        output.printJson({ ...rest, observedAt: seen?.observedAt ?? null, stale: seen?.isStale ?? null });
-      } else {
-        output.print(renderExplanation(explanation, output.style).join("\n"));
-      }
-    });
-  addExamples(explain, [
-    ["gpu-pool explain", "the last ten decisions, the newest first"],
-    ["gpu-pool explain -n 1", "now, and the last time that it did something"],
-    ["gpu-pool explain --json | jq -r .now.reason", "only the sentence"],
-  ]);
+export async function explainPool(context: Context, options: PoolOptions & { decisions: number }): Promise<void> {
+  const { output } = context;
+  const pool = poolName(context, options);
+  const explanation = await read(context, pool, options.decisions);
+  if (options.json) {
+    const { seen, ...rest } = explanation;
+    output.printJson({ ...rest, observedAt: seen?.observedAt ?? null, stale: seen?.isStale ?? null });
+  } else {
+    output.print(renderExplanation(explanation, output.style).join("\n"));
+  }
 }
 
 interface Explained extends PoolExplanation {
@@ -97,12 +84,4 @@ function circumstances({ inputs }: Explanation, style: Style): string[] {
 
 function timeOf({ at }: Explanation): string {
   return `${new Date(at).toISOString().slice(0, 19)}Z`;
-}
-
-function parseCount(text: string): number {
-  const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (count < 1 || count > MAX_SHOWN) {
-    throw new InvalidArgumentError(`Expected a whole number from 1 to ${MAX_SHOWN}.`);
-  }
-  return count;
 }

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Command } from "commander";
-import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import type { PoolOptions } from "../../options.ts";
+import { poolName } from "../../pool-name.ts";
 import { startCommand } from "../../render/start-command.ts";
-import { ClientError, describeError, EXIT } from "../../errors.ts";
+import { describeError } from "../../describe-error.ts";
+import { ClientError, EXIT } from "../../errors.ts";
+import { createStatusReader } from "./status-read.ts";
 import type { PoolReading } from "../../render/pool-reading.ts";
 import { renderStatus, statusJson } from "../../render/status.ts";
 
@@ -10,29 +13,15 @@ const REDRAW_MS = 2_000;
 const ENTER_SCREEN = "\x1b[?1049h\x1b[?25l";
 const LEAVE_SCREEN = "\x1b[?1049l\x1b[?25h";
 
-export function addStatusCommand(program: Command, context: Context): void {
-  const status = program
-    .command("status")
-    .description("queue, workers, cost and the last decision on one screen")
-    .option("--watch", "redraw every two seconds until Ctrl-C")
-    .addOption(poolOption())
-    .addOption(jsonOption())
-    .action(async (options: PoolOptions & { watch?: boolean }) => {
-      const { createStatusReader } = await import("./status-read.ts");
-      const read = createStatusReader(context.connections, poolName(context, options));
-      if (options.watch) {
-        await watch(context, read, options.json === true);
-      } else {
-        const reading = await read();
-        show(context, reading, options.json === true);
-        refuseUnknown(reading);
-      }
-    });
-  addExamples(status, [
-    ["gpu-pool status", "how the pool is now"],
-    ["gpu-pool status --watch", "keep looking"],
-    ["gpu-pool status --json | jq .queue", "for programs"],
-  ]);
+export async function showStatus(context: Context, options: PoolOptions & { watch?: boolean }): Promise<void> {
+  const read = createStatusReader(context.connections, poolName(context, options));
+  if (options.watch) {
+    await watch(context, read, options.json === true);
+  } else {
+    const reading = await read();
+    show(context, reading, options.json === true);
+    refuseUnknown(reading);
+  }
 }
 
 function show({ output }: Context, reading: PoolReading, json: boolean): void {

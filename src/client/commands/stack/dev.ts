@@ -1,12 +1,12 @@
 import { holderOf } from "../../../dev/data-dir.ts";
 import { DEFAULT_DATA_DIR } from "../../../dev/stack-env-file.ts";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Command } from "commander";
 import { loadConfig } from "../../../config/config.ts";
 import { poolWorkflowId } from "../../../contract/names.ts";
-import type { Stack } from "../../../dev/stack.ts";
+import { type Stack, startStack } from "../../../dev/stack.ts";
 import { createLogger } from "../../../logger.ts";
-import { addExamples, type Context, jsonOption, poolName, poolOption } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { isSdkChatter, prettyLogLine } from "../../render/pino-lines.ts";
 import { createStyle } from "../../render/output.ts";
@@ -18,33 +18,16 @@ import { supervise } from "../../../process/supervise.ts";
 const DEV_DEFAULTS: Readonly<Record<string, string>> = { MIN_ACTIVE_GPUS: "0" };
 const ATTRIBUTES_WAIT_MS = 30_000;
 
-interface DevOptions {
-  readonly dataDir: string;
+export interface DevOptions {
+  readonly dataDir?: string;
   readonly worker: boolean;
   readonly pool?: string | false;
   readonly json?: boolean;
 }
 
-export function addDevCommand(program: Command, context: Context): void {
-  const dev = program
-    .command("dev")
-    .description("run everything here: Temporal and its worker, Postgres with its API, a simulated Runpod, and a pool")
-    .option("--data-dir <path>", "where it keeps its state", DEFAULT_DATA_DIR)
-    .option("--no-worker", "without the Temporal worker")
-    .addOption(poolOption())
-    .option("--no-pool", "without starting a pool")
-    .addOption(jsonOption())
-    .action(async (options: DevOptions) => await runDev(context, options));
-  addExamples(dev, [
-    ["gpu-pool dev", "the whole stack, until Ctrl-C"],
-    ["gpu-pool dev --data-dir /tmp/pool-a", "with a state of its own"],
-    ["gpu-pool dev --no-worker", "beside a Temporal worker that you start yourself"],
-  ]);
-}
-
-async function runDev(context: Context, options: DevOptions): Promise<void> {
+export async function runDev(context: Context, options: DevOptions): Promise<void> {
   const { env, output } = context;
-  const { dataDir } = options;
+  const { dataDir = DEFAULT_DATA_DIR } = options;
   const holder = await holderOf(dataDir);
   if (holder !== null) {
     const advice = "Use that one, end it, or choose another place with --data-dir <path>.";
@@ -61,7 +44,6 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
   const showLog = (line: string) => output.note(prettyLogLine(line.trimEnd(), colours));
   const logger = createLogger({ level, name: "gpu-pool", destination: { write: showLog } });
 
-  const { startStack } = await import("../../../dev/stack.ts");
   const stack = await startStack({
     dataDir,
     logger,
@@ -88,7 +70,7 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
     if (pool !== null) {
       await startPoolOnceReady(context, pool, options.worker ? ATTRIBUTES_WAIT_MS : 0);
     }
-    announce(context, { stack, pool, options });
+    announce(context, { stack, pool, dataDir, options });
     await stopping.stopped;
   } finally {
     stopping.stop();
@@ -151,10 +133,11 @@ function unreachableForPods(env: Context["env"], stack: Stack): string | null {
 interface Announcement {
   readonly stack: Stack;
   readonly pool: string | null;
+  readonly dataDir: string;
   readonly options: DevOptions;
 }
 
-function announce({ output, env }: Context, { stack, pool, options }: Announcement): void {
+function announce({ output, env }: Context, { stack, pool, dataDir, options }: Announcement): void {
   const path = pool === null ? "" : `/${encodeURIComponent(poolWorkflowId(pool))}`;
   const workflows = `/namespaces/${env["TEMPORAL_NAMESPACE"] || "default"}/workflows${path}`;
   const urls = {
@@ -181,7 +164,7 @@ function announce({ output, env }: Context, { stack, pool, options }: Announceme
   const status = ["status", ...(pool === null || pool === "main" ? [] : ["--pool", pool])];
   const elsewhere = shellCommand(env, ...status, "--env-file", stack.envFile);
   output.print("");
-  if (options.dataDir === DEFAULT_DATA_DIR) {
+  if (dataDir === DEFAULT_DATA_DIR) {
     output.print(`In another terminal: ${style("cyan", shellCommand(env, ...status))}`);
     output.print(`From other folders:  ${style("cyan", elsewhere)}`);
   } else {

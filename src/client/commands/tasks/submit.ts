@@ -1,49 +1,35 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
-import type { Command } from "commander";
 import { type TaskStore, taskStore } from "../../../supabase/task-store.ts";
-import { addExamples, type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import type { PoolOptions } from "../../options.ts";
+import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
-import { addTaskFlags, type TaskFlags, tasksFromFlags } from "./task-flags.ts";
+import { type TaskFlags, tasksFromFlags } from "./task-flags.ts";
 import { parseTasks, type TaskInput } from "./task-input.ts";
 import { waitForTasks } from "./wait-for-tasks.ts";
 
 const BATCH = 1_000;
 
-type SubmitOptions = PoolOptions & TaskFlags & { readonly file?: string; readonly wait?: boolean };
+export type SubmitOptions = PoolOptions & TaskFlags & { readonly file?: string; readonly wait?: boolean };
 
-export function addSubmitCommand(program: Command, context: Context): void {
-  const submit = program.command("submit").description("put tasks in the queue and print their ids");
-  addTaskFlags(submit);
-  submit
-    .option("--file <path>", "JSON instead of flags: an object, an array, or one a line; - is stdin")
-    .option("--wait", "until all have ended; then print the results' URLs; exit code 1 if any failed")
-    .addOption(poolOption())
-    .addOption(jsonOption())
-    .action(async (options: SubmitOptions) => {
-      const tasks = await readTasks(context, options);
-      const { output } = context;
-      const store = taskStore(await context.connections.database());
-      // Where no pool is named, the database chooses it by the type of each task.
-      const pool = options.pool !== undefined || context.env["GPU_POOL"] ? poolName(context, options) : null;
-      const ids = await insertTasks(store, tasks, pool, (batch) => {
-        if (!options.json && !options.wait) {
-          output.print(batch.join("\n"));
-        }
-      });
-      if (options.wait) {
-        await waitForTasks(context, store, ids, options.json === true);
-      } else if (options.json) {
-        output.printJson({ ids });
-      }
-    });
-  addExamples(submit, [
-    ['gpu-pool submit --prompt "a cat in a garden" --frames 24 --wait', "one video, until it is there"],
-    ['gpu-pool submit --prompt "rain" --count 20 --priority 5', "twenty alike, before others"],
-    ["gpu-pool submit --file tasks.jsonl", "one JSON object a line"],
-    [`echo '{"task_type":"generate_video","params":{"prompt":"fog"}}' | gpu-pool submit`, "from another program"],
-  ]);
+export async function submitTasks(context: Context, options: SubmitOptions): Promise<void> {
+  const tasks = await readTasks(context, options);
+  const { output } = context;
+  const store = taskStore(await context.connections.database());
+  // Where no pool is named, the database chooses it by the type of each task.
+  const pool = options.pool !== undefined || context.env["GPU_POOL"] ? poolName(context, options) : null;
+  const ids = await insertTasks(store, tasks, pool, (batch) => {
+    if (!options.json && !options.wait) {
+      output.print(batch.join("\n"));
+    }
+  });
+  if (options.wait) {
+    await waitForTasks(context, store, ids, options.json === true);
+  } else if (options.json) {
+    output.printJson({ ids });
+  }
 }
 
 async function readTasks({ stdin }: Context, options: SubmitOptions): Promise<TaskInput[]> {

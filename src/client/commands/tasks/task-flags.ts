@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { uuid, wholeNumber } from "../../options.ts";
 import type { TaskInput } from "./task-input.ts";
 
 export interface TaskFlags {
@@ -20,27 +21,25 @@ export interface TaskFlags {
   readonly count?: number;
 }
 
-const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
-
 /** The flags that describe one task; none of them goes together with --file. */
 export function addTaskFlags(command: Command): void {
   const flags = [
     new Option("--type <name>", "task type").default("generate_video"),
     new Option("--prompt <text>", "what to show"),
     new Option("--negative-prompt <text>", "what to keep out"),
-    new Option("--frames <n>", "length in frames").argParser(whole(1, 1000)),
+    new Option("--frames <n>", "length in frames").argParser(wholeNumber(1, 1000)),
     new Option("--fps <n>", "frames per second").argParser(decimal),
-    new Option("--width <px>", "in pixels").argParser(whole(16, 4096)),
-    new Option("--height <px>", "in pixels").argParser(whole(16, 4096)),
-    new Option("--seed <n>", "-1 is random").argParser(whole(-1, Number.MAX_SAFE_INTEGER)),
+    new Option("--width <px>", "in pixels").argParser(wholeNumber(16, 4096)),
+    new Option("--height <px>", "in pixels").argParser(wholeNumber(16, 4096)),
+    new Option("--seed <n>", "-1 is random").argParser(wholeNumber(-1, Number.MAX_SAFE_INTEGER)),
     new Option("--model <name>", "model to generate with"),
     new Option("--lora <file>", "LoRA weights; may be repeated").argParser(collect),
     new Option("--guidance-scale <n>", "how closely the prompt is followed").argParser(decimal),
     new Option("--param <key=value>", "any other parameter, as JSON if it is any; may be repeated").argParser(assign),
-    new Option("--priority <n>", "higher is served first").argParser(whole(-1_000_000, 1_000_000)),
+    new Option("--priority <n>", "higher is served first").argParser(wholeNumber(-1_000_000, 1_000_000)),
     new Option("--project <id>", "the project that it counts for").argParser(uuid),
     new Option("--depends-on <id>", "the task that it waits for").argParser(uuid),
-    new Option("--count <n>", "how many of it").argParser(whole(1, 100_000)),
+    new Option("--count <n>", "how many of it").argParser(wholeNumber(1, 100_000)),
   ];
   for (const flag of flags) {
     command.addOption(flag.conflicts("file"));
@@ -75,29 +74,12 @@ export function tasksFromFlags(flags: TaskFlags): TaskInput[] {
   return Array.from({ length: flags.count ?? 1 }, () => task);
 }
 
-function whole(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^[+-]?\d+$/.test(text) || value < min || value > max) {
-      throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
-    }
-    return value;
-  };
-}
-
 function decimal(text: string): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value)) {
     throw new InvalidArgumentError("Expected a number.");
   }
   return value;
-}
-
-function uuid(text: string): string {
-  if (!UUID.test(text)) {
-    throw new InvalidArgumentError("Expected a UUID.");
-  }
-  return text;
 }
 
 function collect(text: string, before: readonly string[] = []): readonly string[] {

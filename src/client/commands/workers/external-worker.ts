@@ -1,19 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import type { Command } from "commander";
 import { makeCredential, oldWorkerUrl } from "../../../activities/pod-request.ts";
 import { loadConfig } from "../../../config/config.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
-import { type Context, poolName, type PoolOptions, poolOption } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import type { PoolOptions } from "../../options.ts";
+import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { plain } from "../../render/output.ts";
 
 export interface ExternalWorkerOptions extends PoolOptions {
   readonly id?: string;
-}
-
-export function withExternalWorkerOptions(command: Command): Command {
-  return command.option("--id <id>", "the worker's id, used once (default: a random one)").addOption(poolOption());
 }
 
 /** Registers the worker. @returns the environment of its process; nothing else ever holds its token. @throws ClientError */

@@ -1,7 +1,8 @@
-import type { Command } from "commander";
 import { poolUpdates, type WorkerOrder, type WorkerOrderOutcome } from "../../../contract/pool-api.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
-import { type Context, jsonOption, poolName, poolOption, type PoolOptions } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import type { PoolOptions } from "../../options.ts";
+import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { plain } from "../../render/output.ts";
 import { updatePool } from "../../pool-workflow.ts";
@@ -9,21 +10,12 @@ import { updatePool } from "../../pool-workflow.ts";
 type Kind = WorkerOrder["kind"];
 type Outcome = WorkerOrderOutcome["outcome"] | "removed";
 
-interface OrderOptions extends PoolOptions {
+export interface OrderOptions extends PoolOptions {
   readonly reason?: string;
 }
 
-/** Adds to `drain` or `terminate` what both have: arguments, options and the order itself. */
-export function asWorkerOrder(command: Command, context: Context, kind: Kind): Command {
-  return command
-    .argument("<id>", "as gpu-pool status shows it")
-    .option("--reason <text>", "why, for the journal")
-    .addOption(poolOption())
-    .addOption(jsonOption())
-    .action(async (id: string, options: OrderOptions) => await order(context, kind, id, options));
-}
-
-async function order(context: Context, kind: Kind, id: string, options: OrderOptions): Promise<void> {
+/** @throws ClientError, also when there is no such living worker */
+export async function orderWorker(context: Context, kind: Kind, id: string, options: OrderOptions): Promise<void> {
   const pool = poolName(context, options);
   const reason = options.reason ?? `${kind === "drain" ? "drained" : "terminated"} by an operator`;
   const { outcome, status } = await give(context, pool, { kind, worker: id, reason });

@@ -1,21 +1,14 @@
-import type { Command } from "commander";
 import { loadConfig } from "../../../config/config.ts";
 import { createLogger } from "../../../logger.ts";
 import { startGuardian } from "../../../process/guardian.ts";
 import { projectProgram } from "../../../process/program.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
-import { addExamples, type Context, poolName } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import { poolName } from "../../pool-name.ts";
 import { prettyLogLine } from "../../render/pino-lines.ts";
-import { type ExternalWorkerOptions, registerExternalWorker, withExternalWorkerOptions } from "./external-worker.ts";
+import { type ExternalWorkerOptions, registerExternalWorker } from "./external-worker.ts";
 
-export function addWorkerRunCommand(worker: Command, context: Context): void {
-  const run = withExternalWorkerOptions(worker.command("run"))
-    .description("work on this machine for a pool, until Ctrl-C or until it is drained")
-    .action(async (options: ExternalWorkerOptions) => await runWorker(context, options));
-  addExamples(run, [["gpu-pool worker run --pool nightly", "this machine counts as one of the pool's GPUs"]]);
-}
-
-async function runWorker(context: Context, options: ExternalWorkerOptions): Promise<void> {
+export async function runWorker(context: Context, options: ExternalWorkerOptions): Promise<void> {
   const { output, env } = context;
   const { level } = loadConfig(env, { need: [] }).log;
   const workerEnv = await registerExternalWorker(context, options);

@@ -1,0 +1,191 @@
+import { type Command, InvalidArgumentError } from "commander";
+import type { Context } from "../../context.ts";
+import { addExamples, durationSec, jsonOption, poolOption, type PoolOptions } from "../../options.ts";
+
+const MAX_TARGET = 10_000;
+
+export function addPoolCommands(program: Command, context: Context): void {
+  addPool(program, context);
+  addScale(program, context);
+  addDrain(program, context);
+  addResume(program, context);
+  addPause(program, context);
+  addShutdown(program, context);
+  addConfig(program, context);
+  addCycle(program, context);
+}
+
+function addPool(program: Command, context: Context): void {
+  const pool = program.command("pool").description("start a pool");
+  const start = pool
+    .command("start")
+    .description("start the workflow that keeps a pool; one that runs already is left alone")
+    .option("--config <json>", "settings of this pool, over those of the environment and kept in its row")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions & { config?: string }) => {
+      const { openPool } = await import("./pool-start.ts");
+      await openPool(context, options);
+    });
+  addExamples(start, [
+    ["gpu-pool pool start", "start the pool main"],
+    ['gpu-pool pool start --config \'{"maxActiveGpus":4,"scaleDownIdleSec":30}\'', "with settings of its own"],
+    ["gpu-pool pool start --pool nightly --json", "another pool; print the run's ids"],
+  ]);
+}
+
+function addScale(program: Command, context: Context): void {
+  const scale = program
+    .command("scale")
+    .description("hold the pool at a size, or give control back to the policy")
+    .argument("<n|auto>", "number of GPUs, or auto", parseTarget)
+    .option("--for <duration>", "how long, such as 90s, 30m, 2h; else until the next order", durationSec)
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (target: number | "auto", options: PoolOptions & { for?: number }, command: Command) => {
+      if (target === "auto" && options.for !== undefined) {
+        command.error("error: --for goes with a number: auto has no end");
+      }
+      const { scalePool } = await import("./scale.ts");
+      const request = { target: target === "auto" ? null : target, ...(options.for && { for: options.for }) };
+      await scalePool(context, options, request);
+    });
+  addExamples(scale, [
+    ["gpu-pool scale 3", "three GPUs until further notice"],
+    ["gpu-pool scale 5 --for 30m", "five GPUs for half an hour"],
+    ["gpu-pool scale auto", "let the policy decide again"],
+  ]);
+}
+
+function parseTarget(text: string): number | "auto" {
+  if (text === "auto") {
+    return text;
+  }
+  const target = /^\d{1,5}$/.test(text) ? Number(text) : Infinity;
+  if (target > MAX_TARGET) {
+    throw new InvalidArgumentError(`Expected a whole number from 0 to ${MAX_TARGET}, or auto.`);
+  }
+  return target;
+}
+
+function addDrain(program: Command, context: Context): void {
+  const drain = program
+    .command("drain")
+    .description("take the pool to zero: running tasks are finished first; it stays there until resumed")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions) => {
+      const { giveOrder } = await import("./order.ts");
+      await giveOrder(context, options, "drain");
+    });
+  addExamples(drain, [
+    ["gpu-pool drain", "no new work, then no pods"],
+    ["gpu-pool drain --pool nightly", "another pool"],
+  ]);
+}
+
+function addResume(program: Command, context: Context): void {
+  const resume = program
+    .command("resume")
+    .description("end a drain or a pause, and close the breaker; a hold stays")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions) => {
+      const { giveOrder } = await import("./order.ts");
+      await giveOrder(context, options, "resume");
+    });
+  addExamples(resume, [
+    ["gpu-pool resume", "back to normal; gpu-pool scale auto ends a hold"],
+    ["gpu-pool resume --json", "print what now holds as JSON"],
+  ]);
+}
+
+function addPause(program: Command, context: Context): void {
+  const pause = program
+    .command("pause")
+    .description("no scaling either way until resumed; failed workers are still removed")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions) => {
+      const { giveOrder } = await import("./order.ts");
+      await giveOrder(context, options, "pause");
+    });
+  addExamples(pause, [
+    ["gpu-pool pause", "keep the present size"],
+    ["gpu-pool pause --pool nightly", "another pool"],
+  ]);
+}
+
+function addShutdown(program: Command, context: Context): void {
+  const shutdown = program
+    .command("shutdown")
+    .description("drain every worker, see every pod gone, then end the pool's workflow")
+    .option("--wait", "until it has ended; progress goes to stderr")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions & { wait?: boolean }) => {
+      const { shutDown } = await import("./shutdown.ts");
+      await shutDown(context, options);
+    });
+  addExamples(shutdown, [
+    ["gpu-pool shutdown --wait", "until no pod is left"],
+    ["gpu-pool shutdown --pool nightly", "another pool; do not wait"],
+  ]);
+}
+
+function addConfig(program: Command, context: Context): void {
+  const config = program
+    .command("config")
+    .description("the settings that rule a pool, and where each is from; set and unset change the pool's own")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions) => {
+      const { showSettings } = await import("./config.ts");
+      await showSettings(context, options);
+    });
+  const set = config
+    .command("set")
+    .description("give the pool settings of its own; they hold at once and survive restarts")
+    .argument("<key=value...>", "names as gpu-pool config shows them; a value that is no JSON is text")
+    .action(async (pairs: readonly string[], _, command: Command) => {
+      const { parsePairs, reconfigure } = await import("./config.ts");
+      await reconfigure(context, command.optsWithGlobals(), parsePairs(pairs));
+    });
+  const unset = config
+    .command("unset")
+    .description("take settings away from the pool: those of the environment hold again")
+    .argument("<key...>", "names as gpu-pool config shows them")
+    .action(async (keys: readonly string[], _, command: Command) => {
+      const { reconfigure } = await import("./config.ts");
+      await reconfigure(context, command.optsWithGlobals(), Object.fromEntries(keys.map((key) => [key, null])));
+    });
+  addExamples(config, [
+    ["gpu-pool config", "all settings in force"],
+    ["gpu-pool config --json | jq .settings.values.maxActiveGpus", "one of them"],
+  ]);
+  addExamples(set, [
+    ["gpu-pool config set maxActiveGpus=4 scaleDownIdleSec=30", "two settings at once, or neither"],
+    ["gpu-pool config set policy=workload --pool nightly", "another policy, from the next look on"],
+  ]);
+  addExamples(unset, [
+    ["gpu-pool config unset maxActiveGpus", "MAX_ACTIVE_GPUS holds again"],
+    ["gpu-pool config unset schedules --pool nightly", "another pool"],
+  ]);
+}
+
+function addCycle(program: Command, context: Context): void {
+  const cycle = program
+    .command("cycle")
+    .description("one round: observe, decide, perform, end; where a controller keeps the pool, its latest decision")
+    .option("--config <json>", "settings of this pool, over those of the environment and kept in its row")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions & { config?: string }) => {
+      const { runCycle } = await import("./cycle.ts");
+      await runCycle(context, options);
+    });
+  addExamples(cycle, [
+    ["gpu-pool cycle", "from cron, say, where no controller shall run all the time"],
+    ["gpu-pool cycle --json | jq .actions", "for programs; docs/cycle-summary.schema.json describes it"],
+  ]);
+}

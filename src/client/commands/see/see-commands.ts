@@ -1,0 +1,132 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { LOG_LEVELS, LOG_SOURCES, type LogLevel } from "../../../contract/log-levels.ts";
+import type { Context } from "../../context.ts";
+import { addExamples, durationSec, jsonOption, poolOption, type PoolOptions, wholeNumber } from "../../options.ts";
+import type { LogsOptions } from "./logs.ts";
+
+const MAX_DECISIONS = 1_000;
+const MAX_LINES = 100_000;
+
+export function addSeeCommands(program: Command, context: Context): void {
+  addStatus(program, context);
+  addAlerts(program, context);
+  addLogs(program, context);
+  addExplain(program, context);
+  addDecide(program, context);
+}
+
+function addStatus(program: Command, context: Context): void {
+  const status = program
+    .command("status")
+    .description("queue, workers, cost and the last decision on one screen")
+    .option("--watch", "redraw every two seconds until Ctrl-C")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions & { watch?: boolean }) => {
+      const { showStatus } = await import("./status.ts");
+      await showStatus(context, options);
+    });
+  addExamples(status, [
+    ["gpu-pool status", "how the pool is now"],
+    ["gpu-pool status --watch", "keep looking"],
+    ["gpu-pool status --json | jq .queue", "for programs"],
+  ]);
+}
+
+function addAlerts(program: Command, context: Context): void {
+  const alerts = program
+    .command("alerts")
+    .description("what needs a person: the alerts of a pool and of the whole account, newest first")
+    .option("--all", "also those that are over")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions & { all?: boolean }) => {
+      const { showAlerts } = await import("./alerts.ts");
+      await showAlerts(context, options);
+    });
+  addExamples(alerts, [
+    ["gpu-pool alerts", "what is open now"],
+    ["gpu-pool alerts --all", "also what is over"],
+  ]);
+}
+
+function addLogs(program: Command, context: Context): void {
+  const logs = program
+    .command("logs")
+    .description("what workers and the Temporal worker logged in the last two days, oldest first")
+    .option("--worker <id>", "of or about this worker")
+    .option("--task <id>", "about this task", parseTaskId)
+    .option("--level <level>", "this severe or more: debug, info, warning, error, critical", parseLevel)
+    .addOption(new Option("--source <source>", "which processes logged").choices(LOG_SOURCES))
+    .option("--since <duration>", "not older than this, such as 90s, 30m, 2h", durationSec)
+    .option("--limit <n>", "at most this many lines, the newest", wholeNumber(1, MAX_LINES), 100)
+    .option("--follow", "keep printing what arrives until Ctrl-C")
+    .addOption(new Option("--json", "print one JSON object a line instead of text"))
+    .action(async (options: LogsOptions) => {
+      const { showLogs } = await import("./logs.ts");
+      await showLogs(context, options);
+    });
+  addExamples(logs, [
+    ["gpu-pool logs --follow", "the last hundred lines and all that come"],
+    ["gpu-pool logs --level error --since 2h", "what went wrong in two hours"],
+    ["gpu-pool logs --worker main-afc3e264", "the story of one worker"],
+    ["gpu-pool logs --json --limit 1000 | jq .message", "one JSON object a line, for programs"],
+  ]);
+}
+
+function parseLevel(text: string): LogLevel {
+  const aliases: Readonly<Record<string, LogLevel>> = { TRACE: "DEBUG", WARN: "WARNING", FATAL: "CRITICAL" };
+  const name = text.toUpperCase();
+  const level = LOG_LEVELS.find((known) => known === (aliases[name] ?? name));
+  if (level === undefined) {
+    throw new InvalidArgumentError(`Expected one of ${LOG_LEVELS.join(", ").toLowerCase()}.`);
+  }
+  return level;
+}
+
+function parseTaskId(text: string): string {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
+    throw new InvalidArgumentError("Expected a task's id, a UUID.");
+  }
+  return text;
+}
+
+function addExplain(program: Command, context: Context): void {
+  const explain = program
+    .command("explain")
+    .description("why the pool is as large as it is: its state in one sentence, and its last decisions")
+    .option(
+      "-n, --decisions <count>",
+      "how many decisions; beyond 20 from the journal",
+      wholeNumber(1, MAX_DECISIONS),
+      10,
+    )
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions & { decisions: number }) => {
+      const { explainPool } = await import("./explain.ts");
+      await explainPool(context, options);
+    });
+  addExamples(explain, [
+    ["gpu-pool explain", "the last ten decisions, the newest first"],
+    ["gpu-pool explain -n 1", "now, and the last time that it did something"],
+    ["gpu-pool explain --json | jq -r .now.reason", "only the sentence"],
+  ]);
+}
+
+function addDecide(program: Command, context: Context): void {
+  const decide = program
+    .command("decide")
+    .description("what the pool would do now, and why; changes nothing and needs no Temporal")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions) => {
+      const { showDryRun } = await import("./decide.ts");
+      await showDryRun(context, options);
+    });
+  addExamples(decide, [
+    ["gpu-pool decide", "inputs, rule, sentence and actions"],
+    ["gpu-pool decide --pool nightly", "another pool, by the settings that rule it"],
+    ["gpu-pool decide --json | jq .actions", "for programs"],
+  ]);
+}

@@ -1,0 +1,28 @@
+import type { Command } from "commander";
+import type { Context } from "../../context.ts";
+import { addExamples, jsonOption, poolOption } from "../../options.ts";
+import type { DevOptions } from "./dev.ts";
+
+export function addStackCommands(program: Command, context: Context): void {
+  addDev(program, context);
+}
+
+function addDev(program: Command, context: Context): void {
+  const dev = program
+    .command("dev")
+    .description("run everything here: Temporal and its worker, Postgres with its API, a simulated Runpod, and a pool")
+    .option("--data-dir <path>", "where it keeps its state (default: .gpu-pool/dev)")
+    .option("--no-worker", "without the Temporal worker")
+    .addOption(poolOption())
+    .option("--no-pool", "without starting a pool")
+    .addOption(jsonOption())
+    .action(async (options: DevOptions) => {
+      const { runDev } = await import("./dev.ts");
+      await runDev(context, options);
+    });
+  addExamples(dev, [
+    ["gpu-pool dev", "the whole stack, until Ctrl-C"],
+    ["gpu-pool dev --data-dir /tmp/pool-a", "with a state of its own"],
+    ["gpu-pool dev --no-worker", "beside a Temporal worker that you start yourself"],
+  ]);
+}
