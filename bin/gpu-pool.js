@@ -6,7 +6,7 @@ const source = new URL("../src/client/main.ts", import.meta.url);
 
 // A clone runs from its sources, because a build there may be old. An image holds only the build.
 if (existsSync(source)) {
-  const { register } = await import("tsx/esm/api").catch((error) => {
+  await import("./register-tsx.js").catch((error) => {
     if (error.code !== "ERR_MODULE_NOT_FOUND") {
       throw error;
     }
@@ -14,7 +14,6 @@ if (existsSync(source)) {
     process.stderr.write(`gpu-pool: its dependencies are not installed; run npm ci in ${root}\n`);
     process.exit(1);
   });
-  register();
   await import(source.href);
 } else {
   await import(new URL("../dist/src/client/main.js", import.meta.url).href);

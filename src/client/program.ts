@@ -63,11 +63,17 @@ function createProgram(context: Context, { cwd, stdout, stderr }: Pick<Caller, "
       const { envFile } = root.opts<{ envFile?: string }>();
       await completeEnvironment(env, { cwd, envFile, useStack: command.name() !== "dev", say: output.note });
     });
+  program.commandsGroup("Everything on this machine:");
   addStackCommands(program, context);
+  program.commandsGroup("Pools:");
   addPoolCommands(program, context);
+  program.commandsGroup("What happens, and why:");
   addSeeCommands(program, context);
+  program.commandsGroup("Tasks:");
   addTaskCommands(program, context);
+  program.commandsGroup("GPU workers:");
   addWorkerCommands(program, context);
+  program.commandsGroup("Installation:");
   addCheckCommands(program, context);
   return program;
 }

@@ -1,15 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, resolve as resolvePath } from "node:path";
 import type { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Logger } from "pino";
 import { cut, cutToEnd } from "../../supabase/functions/_shared/text.ts";
 import { type Guarded, signalSafely } from "./end-process.ts";
 import { processStartTime } from "./process-identity.ts";
+import { projectProgram } from "./program.ts";
 
 const TAIL_LINES = 50;
 const TAIL_LINE_CHARACTERS = 2_000;
@@ -64,11 +63,9 @@ export interface Guardian {
 }
 
 async function launchGuardianProcess(): Promise<ChildProcess> {
-  const fromSources = import.meta.url.endsWith(".ts");
-  const script = fileURLToPath(new URL(`./guardian-process.${fromSources ? "ts" : "js"}`, import.meta.url));
-  const loader = fromSources ? ["--import", pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href] : [];
+  const { command, args } = projectProgram("process/guardian-process");
   const { PATH, HOME, TMPDIR } = process.env;
-  const child = spawn(process.execPath, [...loader, script], {
+  const child = spawn(command, args, {
     detached: true,
     cwd: "/",
     env: { PATH, HOME, TMPDIR },

@@ -1,5 +1,4 @@
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 
 export interface Program {
   readonly command: string;
@@ -11,8 +10,8 @@ export interface Program {
  * @param entry the program's path below src/ without extension, such as "gpu-worker/main".
  */
 export function projectProgram(entry: string): Program {
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const main = fileURLToPath(new URL(`../${entry}.${extension}`, import.meta.url));
-  const tsx = extension === "ts" ? ["--import", pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href] : [];
+  const isSource = import.meta.url.endsWith(".ts");
+  const main = fileURLToPath(new URL(`../${entry}.${isSource ? "ts" : "js"}`, import.meta.url));
+  const tsx = isSource ? ["--import", new URL("../../bin/register-tsx.js", import.meta.url).href] : [];
   return { command: process.execPath, args: [...tsx, main] };
 }

@@ -1,6 +1,5 @@
 import { z } from "zod";
 import type { Database } from "./client.ts";
-import { withClient } from "./migrate.ts";
 
 /** The id of the deployment that this database belongs to. @throws DatabaseError */
 export async function readDeploymentId(database: Database): Promise<string> {
@@ -12,6 +11,8 @@ export async function readDeploymentId(database: Database): Promise<string> {
  * @param change an id to take over, or `new` for a random one.
  */
 export async function changeDeploymentId(databaseUrl: string, change?: string): Promise<string> {
+  // The driver loads slowly, and every command reads the id.
+  const { withClient } = await import("./migrate.ts");
   return await withClient(databaseUrl, async (client) => {
     if (change === "new") {
       await client.query("update deployment set id = gen_random_uuid()");
