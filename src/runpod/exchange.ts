@@ -17,7 +17,7 @@ export interface NoAnswer {
 
 export interface ExchangeRequest {
   readonly dispatcher: Dispatcher;
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly payload?: unknown;

@@ -1,5 +1,5 @@
-import { z } from "zod";
-import { plainText, plausibleNumber, plausiblePrice, plausibleTime } from "./plausible.ts";
+import { plausibleNumber, plausiblePrice, plausibleTime } from "./plausible.ts";
+import { fieldsOf, type Page, type Read, readId, readPage, textOf } from "./read.ts";
 import type { Pod } from "./types.ts";
 
 /** The environment variable in which a pod has the id of its deployment. */
@@ -8,37 +8,19 @@ export const DEPLOYMENT_MARK = "GPU_POOL_DEPLOYMENT";
 export const UNKNOWN_STATUS = "UNKNOWN";
 
 const LONGEST_STATUS = 40;
-const LONGEST_TEXT = 200;
 /** Statuses in which a pod costs nothing. */
 const ENDED: ReadonlySet<string> = new Set(["EXITED", "TERMINATED"]);
 /** The form of the names that pools give to their pods. */
 const POOL_POD_NAME = /-[0-9a-f]{8}$/;
-
-/** Only the id is required, because it alone identifies a pod. It stands in addresses, so its characters are limited. */
-const identified = z.object({ id: z.string().regex(/^\w[\w.:-]{0,127}$/) });
-
-const pageSchema = z.object({
-  pods: z.array(z.unknown()),
-  pagination: z
-    .object({ nextCursor: z.string().refine(isWellFormed).nullish(), hasNextPage: z.boolean().nullish() })
-    .nullish(),
-});
-
-export interface PodPage {
-  readonly pods: readonly Pod[];
-  readonly nextCursor: string | null;
-}
-
-type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly detail: string };
 
 /**
  * Reads one pod. Any field but the id may be missing, new or odd: its value is then unknown. `detail` names fields, never
  * their values.
  */
 export function readPod(body: unknown, nowMs: number): Read<Pod> {
-  const parsed = identified.safeParse(body);
-  if (!parsed.success) {
-    return { ok: false, detail: `no pod: ${places(parsed.error)}` };
+  const id = readId(body, "pod");
+  if (!id.ok) {
+    return id;
   }
   const raw = fieldsOf(body);
   const status = textOf(raw["status"], LONGEST_STATUS) ?? UNKNOWN_STATUS;
@@ -46,10 +28,10 @@ export function readPod(body: unknown, nowMs: number): Read<Pod> {
   return {
     ok: true,
     value: {
-      id: parsed.data.id,
-      name: textOf(raw["name"], LONGEST_TEXT),
+      id: id.value,
+      name: textOf(raw["name"]),
       status,
-      gpuTypeId: textOf(fieldsOf(raw["gpu"])["id"], LONGEST_TEXT),
+      gpuTypeId: textOf(fieldsOf(raw["gpu"])["id"]),
       costPerHour: ENDED.has(status) && plausibleNumber(raw["cost"]) === 0 ? 0 : plausiblePrice(raw["cost"]),
       createdAt: plausibleTime(raw["createdAt"], nowMs),
       startedAt: plausibleTime(raw["startedAt"], nowMs),
@@ -64,35 +46,21 @@ export function readPod(body: unknown, nowMs: number): Read<Pod> {
  * readable id, if its name or its mark says that it may be ours: the list cannot prove that a pod of ours is gone. Any
  * other entry without an id is left out, because a foreign pod must not hide ours.
  */
-export function readPodPage(body: unknown, nowMs: number): Read<PodPage> {
-  const parsed = pageSchema.safeParse(body);
-  if (!parsed.success) {
-    return { ok: false, detail: `no page of pods: ${places(parsed.error)}` };
+export function readPodPage(body: unknown, nowMs: number): Read<Page<Pod>> {
+  const page = readPage(body, { key: "pods", nouns: "pods" });
+  if (!page.ok) {
+    return page;
   }
-  const { pods: entries, pagination } = parsed.data;
-  const pods: Pod[] = [];
-  for (const [index, entry] of entries.entries()) {
+  const items: Pod[] = [];
+  for (const [index, entry] of page.value.items.entries()) {
     const pod = readPod(entry, nowMs);
     if (pod.ok) {
-      pods.push(pod.value);
+      items.push(pod.value);
     } else if (mayBeOurs(entry)) {
       return { ok: false, detail: `entry ${index}, which may be a pod of ours: ${pod.detail}` };
     }
   }
-  const { hasNextPage, nextCursor } = pagination ?? {};
-  if (hasNextPage === false || entries.length === 0) {
-    return { ok: true, value: { pods, nextCursor: null } };
-  }
-  if (nextCursor) {
-    return { ok: true, value: { pods, nextCursor } };
-  }
-  if (hasNextPage) {
-    return { ok: false, detail: "more pods announced, but no cursor to reach them" };
-  }
-  // The key is there without a value: the provider says that no page follows.
-  return nextCursor === null
-    ? { ok: true, value: { pods, nextCursor: null } }
-    : { ok: false, detail: `a page of ${entries.length} pods without a word on whether more follow` };
+  return { ok: true, value: { items, nextCursor: page.value.nextCursor } };
 }
 
 function mayBeOurs(entry: unknown): boolean {
@@ -107,20 +75,4 @@ function readEnv(raw: unknown): Pod["env"] {
   return Object.fromEntries(
     Object.entries(raw).filter((pair): pair is [string, string] => typeof pair[1] === "string"),
   );
-}
-
-function textOf(raw: unknown, longest: number): string | null {
-  return typeof raw === "string" && raw !== "" ? plainText(raw, longest) : null;
-}
-
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
-}
-
-function isWellFormed(text: string): boolean {
-  return !/[\ud800-\udfff]/u.test(text);
-}
-
-function places(error: z.ZodError): string {
-  return error.issues.map((issue) => `${issue.path.join(".") || "body"} (${issue.code})`).join(", ");
 }

@@ -32,6 +32,55 @@ export interface Pod {
   readonly env: Readonly<Record<string, string>> | null;
 }
 
+/** `SECURE`: the provider's own data centers; `COMMUNITY`: machines of others, without network volumes. */
+export type Cloud = "SECURE" | "COMMUNITY";
+
+export type Availability = "NONE" | "LOW" | "MEDIUM" | "HIGH";
+
+/** What one cloud offers of a GPU type. `null` is unknown: not shown, or not plausible. */
+export interface CloudOffer {
+  readonly offered: boolean | null;
+  /** US dollars per hour for a single GPU, 0.001 to 1,000. */
+  readonly usdPerGpuHour: number | null;
+  /** The most GPUs that one pod can have. */
+  readonly maxGpuCount: number | null;
+  readonly availability: Availability | null;
+  /** Stock of each data center that has the type at all. Empty: in stock nowhere. */
+  readonly dataCenters: readonly { readonly id: string; readonly availability: Availability | null }[] | null;
+}
+
+export interface GpuType {
+  /** As create requests name it, such as `NVIDIA GeForce RTX 4090`. */
+  readonly id: string;
+  readonly name: string | null;
+  /** GB of video memory of one GPU. */
+  readonly memoryGb: number | null;
+  /** Only the clouds that were asked for, and of these only those whose list shows the type. */
+  readonly offers: { readonly [cloud in Cloud]?: CloudOffer };
+}
+
+export interface DataCenter {
+  readonly id: string;
+  readonly name: string | null;
+  /** Such as `EUROPE`. */
+  readonly region: string | null;
+  /** Kinds of network volumes that can be made here. Empty: none; null: unknown. */
+  readonly volumeTypes: readonly VolumeType[] | null;
+}
+
+/** A type that is not listed here is passed on unchanged. */
+export type VolumeType = "STANDARD" | "HIGH_PERFORMANCE" | (string & Record<never, never>);
+
+/** A disk of its own price, which pods of its data center can mount. `null` is unknown. */
+export interface NetworkVolume {
+  readonly id: string;
+  /** Several volumes may have one name. */
+  readonly name: string | null;
+  readonly sizeGb: number | null;
+  readonly dataCenterId: string | null;
+  readonly type: VolumeType | null;
+}
+
 export type PodMounts =
   | { readonly persistent: { readonly size: number; readonly path: string } }
   | { readonly network: readonly [{ readonly volumeId: string; readonly path: string }] };
@@ -48,7 +97,7 @@ export type CreatePodRequest = {
     readonly minRamPerGpu?: number;
     readonly minVcpuCountPerGpu?: number;
   };
-  readonly cloud: "SECURE" | "COMMUNITY";
+  readonly cloud: Cloud;
   readonly dataCenterIds?: readonly string[];
   /** Container disk in GB. */
   readonly disk: number;

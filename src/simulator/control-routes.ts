@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { z } from "zod";
 import { faultSchema } from "./faults.ts";
+import { ruleSchema } from "./market/market.ts";
 import { sendInvalid, sendProblem } from "./problems.ts";
 import { settingsSchema } from "./settings.ts";
 import type { SimulatorControls } from "./controls.ts";
@@ -39,6 +40,25 @@ export function registerControlRoutes(app: FastifyInstance, controls: SimulatorC
     return reply.code(204).send();
   });
 
+  app.get("/market", async () => controls.market());
+  app.post("/market", async (request, reply) => {
+    const parsed = z.array(ruleSchema).safeParse(request.body);
+    if (!parsed.success) {
+      return sendInvalid(reply, parsed.error, "body");
+    }
+    controls.changeMarket(...parsed.data);
+    return reply.code(204).send();
+  });
+  app.delete("/market", async (_request, reply) => {
+    controls.resetMarket();
+    return reply.code(204).send();
+  });
+  app.get("/volumes", async () => controls.volumes());
+
+  registerPodControls(app, controls);
+}
+
+function registerPodControls(app: FastifyInstance, controls: SimulatorControls): void {
   const claim = async (body: unknown, reply: FastifyReply, podId?: string) => {
     const parsed = claimSchema.safeParse(body ?? {});
     if (!parsed.success) {

@@ -1,8 +1,9 @@
 import { type FaultInput, faultSchema } from "./faults.ts";
 import { buildLedger } from "./ledger.ts";
+import { type MarketRule, type Offer, ruleSchema } from "./market/market.ts";
 import { settingsSchema, type SimulatorSettings } from "./settings.ts";
 import type { SimulatorState } from "./state.ts";
-import type { Ledger, RequestLogEntry } from "./types.ts";
+import type { Ledger, RequestLogEntry, VolumeEntry } from "./types.ts";
 
 /** Observes and controls the simulator beyond the provider's API; also served under `/_sim`. */
 export interface SimulatorControls {
@@ -16,6 +17,14 @@ export interface SimulatorControls {
   addFault(fault: FaultInput): void;
   /** Removes the faults that no request has used up. Pods under a fault keep it. */
   clearFaults(): void;
+  /** What is in stock, at which price: one entry for each GPU type, cloud and data center. */
+  market(): readonly Offer[];
+  /** Changes stock and prices; the catalog and create requests follow at once. Throws on unknown names. */
+  changeMarket(...rules: MarketRule[]): void;
+  /** Everything is in stock again, at the catalog's prices. */
+  resetMarket(): void;
+  /** The network volumes that exist, with their folders. */
+  volumes(): readonly VolumeEntry[];
   /**
    * Makes one light pod, or all that run, claim a task each, work on it for `taskSec` and complete it without a file.
    * @returns pod id → task id, null where the queue had none for it; pods with a process are left out.
@@ -33,7 +42,7 @@ export function createControls(
   requests: readonly RequestLogEntry[],
   change: (settings: SimulatorSettings) => void,
 ): SimulatorControls {
-  const { fleet, faults, settings, now } = state;
+  const { fleet, faults, market, volumes, settings, now } = state;
   return {
     ledger: () => buildLedger(fleet.all(), now()),
     requests: () => [...requests],
@@ -44,6 +53,14 @@ export function createControls(
     },
     addFault: (fault) => faults.add(faultSchema.parse(fault)),
     clearFaults: () => faults.clear(),
+    market: () => market.offers(),
+    changeMarket: (...rules) => market.change(rules.map((rule) => ruleSchema.parse(rule))),
+    resetMarket: () => market.reset(),
+    volumes: () =>
+      volumes
+        .all()
+        .filter(({ deleted }) => !deleted)
+        .map(({ id, name, sizeGb, dataCenterId, type, folder }) => ({ id, name, sizeGb, dataCenterId, type, folder })),
     async claimTasks(taskSec, podId) {
       const pods = fleet.all().filter(({ id, process }) => process?.claimTask && (podId === undefined || id === podId));
       const claims = pods.map(async ({ id, process }) => [id, (await process?.claimTask?.(taskSec)) ?? null] as const);

@@ -67,3 +67,9 @@ export const createRequestSchema = z
   });
 
 export type CreateRequest = z.infer<typeof createRequestSchema>;
+
+export function networkMountsOf({
+  mounts,
+}: Pick<CreateRequest, "mounts">): readonly { volumeId: string; path: string }[] {
+  return mounts && "network" in mounts ? mounts.network : [];
+}

@@ -1,3 +1,5 @@
+import { volumePath } from "./account/volumes.ts";
+import { networkMountsOf } from "./create-request.ts";
 import { imageOf, injectedEnv, type SimulatedPod } from "./pod.ts";
 import { podLogPath } from "./pod-log.ts";
 import type { SimulatorSettings } from "./settings.ts";
@@ -129,6 +131,7 @@ function toLaunch({ dataDir }: PhaseDeps, pod: SimulatedPod): PodToLaunch {
     image: imageOf(pod),
     cmd: pod.request.cmd ?? [],
     env: { ...pod.request.env, ...injectedEnv(pod) },
+    mounts: networkMountsOf(pod.request).map(({ volumeId, path }) => ({ path, folder: volumePath(dataDir, volumeId) })),
     logPath: podLogPath(dataDir, pod.id),
   };
 }

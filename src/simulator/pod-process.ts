@@ -1,16 +1,21 @@
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, rm, symlink } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import type { Guardian } from "../process/guardian.ts";
 import { processStartTime } from "../process/process-identity.ts";
 import { type Program, projectProgram } from "../process/program.ts";
-import type { LaunchPod, PodProcess } from "./types.ts";
+import type { LaunchPod, PodProcess, PodToLaunch } from "./types.ts";
+
+/** The variable by which a start command finds its volume. */
+const MOUNT_PATH = "RUNPOD_VOLUME_MOUNT_PATH";
 
 /**
  * Launches pods as child processes under the guardian, so that none outlives this process. The process is this
  * project's GPU worker whatever image the pod names. It runs in a folder of its own that is deleted with it, with the
- * pod's environment and only those of our variables that every process needs.
+ * pod's environment and only those of our variables that every process needs. A network volume is a folder that is
+ * linked into the pod's own at the path of the mount. `RUNPOD_VOLUME_MOUNT_PATH` names the volume's folder itself, because
+ * programs keep the path at which they were installed, and it must be the same in every pod.
  */
 export function createPodLauncher({
   guardian,
@@ -22,6 +27,7 @@ export function createPodLauncher({
   return async (pod) => {
     const folder = join(dirname(pod.logPath), pod.id);
     await mkdir(folder, { recursive: true });
+    const mountPath = await mount(pod, folder);
     const log = createWriteStream(pod.logPath, { flags: "a" });
     await once(log, "open");
     // On a full disk the log stops; without this listener the simulator would crash.
@@ -30,7 +36,7 @@ export function createPodLauncher({
     const managed = guardian.spawn(program.command, program.args, {
       name: `pod ${pod.name}`,
       cwd: folder,
-      env: definedOnly({ PATH, HOME, TMPDIR, FFMPEG_PATH, ...pod.env }),
+      env: definedOnly({ PATH, HOME, TMPDIR, FFMPEG_PATH, ...pod.env, [MOUNT_PATH]: mountPath }),
       onLine: (line) => log.write(`${line}\n`),
     });
     const startTime = processStartTime(managed.pid);
@@ -58,6 +64,22 @@ export function createPodLauncher({
     };
     return podProcess;
   };
+}
+
+/** @returns the value for `RUNPOD_VOLUME_MOUNT_PATH`; undefined where neither the pod nor its environment has one. */
+async function mount({ mounts, env }: PodToLaunch, folder: string): Promise<string | undefined> {
+  for (const { path, folder: target } of mounts) {
+    const link = within(folder, path);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(target, link);
+  }
+  const named = env[MOUNT_PATH];
+  // A path of the container must not lead to one of this machine.
+  return mounts[0]?.folder ?? (named === undefined ? undefined : within(folder, named));
+}
+
+function within(folder: string, path: string): string {
+  return join(folder, resolve("/", path));
 }
 
 function definedOnly(env: Readonly<Record<string, string | undefined>>): Record<string, string> {

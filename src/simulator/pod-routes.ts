@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { z } from "zod";
-import { hourlyPrice } from "./catalog.ts";
 import { createRequestSchema } from "./create-request.ts";
-import { answerFault, creationUnder } from "./faults.ts";
+import { answerFault, creationUnder, isFaulted } from "./faults.ts";
+import { placePod } from "./market/place.ts";
 import { createPager } from "./pager.ts";
-import { allowedActions, chooseDataCenter, podBody, type SimulatedPod } from "./pod.ts";
+import { allowedActions, podBody, type SimulatedPod } from "./pod.ts";
 import { sendInvalid, sendNoFunds, sendProblem } from "./problems.ts";
 import type { SimulatorState } from "./state.ts";
 
@@ -22,23 +22,15 @@ export function registerPodRoutes(app: FastifyInstance, state: SimulatorState): 
 }
 
 async function createPod(state: SimulatorState, body: unknown, reply: FastifyReply): Promise<FastifyReply> {
-  const { fleet, faults, now, closing, settings } = state;
+  const { fleet, faults, market, volumes, now, closing, settings } = state;
   const parsed = createRequestSchema.safeParse(body);
   if (!parsed.success) {
     return sendInvalid(reply, parsed.error, "body");
   }
   const wanted = parsed.data;
-  const costPerHour = hourlyPrice(wanted);
-  if (costPerHour === undefined) {
-    return sendProblem(reply, 400, `unknown GPU type "${wanted.gpu?.id}"`);
-  }
-  const dataCenterId = chooseDataCenter(wanted.dataCenterIds);
-  if (dataCenterId === undefined) {
-    return sendProblem(reply, 400, "dataCenterIds names an unknown data center");
-  }
-  // Runpod answers a request without a count as if nothing were in stock.
-  if (wanted.gpu && wanted.gpu.count === undefined) {
-    return sendProblem(reply, 400, "create pod: There are no instances currently available");
+  const placed = placePod(wanted, market, volumes);
+  if (!placed.ok) {
+    return sendProblem(reply, placed.status, placed.detail);
   }
   const { noFundsStatus } = settings();
   if (noFundsStatus !== null) {
@@ -46,7 +38,7 @@ async function createPod(state: SimulatorState, body: unknown, reply: FastifyRep
   }
   const fault = faults.take("create", wanted.name);
   const variation = creationUnder(fault);
-  const pod = variation && fleet.create(wanted, { dataCenterId, costPerHour }, variation);
+  const pod = variation && fleet.create(wanted, placed.placement, variation);
   if (await answerFault(fault, reply, closing)) {
     return reply;
   }
@@ -72,9 +64,10 @@ function registerListRoute(app: FastifyInstance, { fleet, faults, now, closing, 
   });
 }
 
-function registerSinglePodRoutes(app: FastifyInstance, { fleet, faults, now, closing }: SimulatorState): void {
+function registerSinglePodRoutes(app: FastifyInstance, state: SimulatorState): void {
+  const { fleet, now } = state;
   app.get<WithId>("/pods/:id", async (request, reply) => {
-    if (await answerFault(faults.take("get"), reply, closing)) {
+    if (await isFaulted(state, "get", reply)) {
       return reply;
     }
     const pod = fleet.find(request.params.id);
@@ -82,10 +75,11 @@ function registerSinglePodRoutes(app: FastifyInstance, { fleet, faults, now, clo
   });
 
   app.delete<WithId>("/pods/:id", async (request, reply) => {
-    if (await answerFault(faults.take("delete"), reply, closing)) {
+    const pod = fleet.find(request.params.id);
+    const end = () => pod && !isEnded(pod) && fleet.end(pod, "deleted");
+    if (await isFaulted(state, "delete", reply, () => void end())) {
       return reply;
     }
-    const pod = fleet.find(request.params.id);
     if (!pod || isEnded(pod)) {
       return podNotFound(reply);
     }
@@ -105,6 +99,9 @@ function registerSinglePodRoutes(app: FastifyInstance, { fleet, faults, now, clo
     const { action } = parsed.data;
     if (!allowedActions(pod).includes(action)) {
       return sendProblem(reply, 409, `cannot ${action} a pod that is ${pod.status}`);
+    }
+    if (await isFaulted(state, "action", reply, () => fleet.act(pod, action))) {
+      return reply;
     }
     fleet.act(pod, action);
     return action === "terminate" ? reply.code(204).send() : podBody(pod, now());

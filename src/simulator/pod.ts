@@ -1,4 +1,4 @@
-import { DATA_CENTERS, GPU_TYPES } from "./catalog.ts";
+import { GPU_TYPES } from "./market/catalog.ts";
 import type { CreateRequest } from "./create-request.ts";
 import type { BilledSpan, EndCause, PodAction, PodProcess, PodStatus, ProcessExit } from "./types.ts";
 
@@ -96,14 +96,6 @@ export function injectedEnv(pod: SimulatedPod): Record<string, string> {
     RUNPOD_GPU_COUNT: String(pod.request.gpu?.count ?? 0),
     RUNPOD_PUBLIC_IP: "127.0.0.1",
   };
-}
-
-/** Picks the first requested data center; undefined when one of the requested ones does not exist. */
-export function chooseDataCenter(asked: readonly string[] | undefined): string | undefined {
-  if (!asked) {
-    return DATA_CENTERS[0];
-  }
-  return asked.every((id) => (DATA_CENTERS as readonly string[]).includes(id)) ? asked[0] : undefined;
 }
 
 function gpuBody(request: CreateRequest): Record<string, unknown> {

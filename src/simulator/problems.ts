@@ -13,6 +13,10 @@ const TITLES: Readonly<Record<number, string>> = {
   500: "Internal Server Error",
 };
 
+export const NO_CAPACITY =
+  "There are no longer any instances available with the requested specifications. Please refresh and try again.";
+export const NO_FREE_GPU = "start pod: There are not enough free GPUs on the host machine to start this pod.";
+
 export interface FieldError {
   readonly location: string;
   readonly message: string;

@@ -1,12 +1,15 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import fastify from "fastify";
-import { registerCatalogRoutes } from "./catalog-routes.ts";
+import { registerVolumeRoutes } from "./account/volume-routes.ts";
+import { createVolumes } from "./account/volumes.ts";
 import { registerControlRoutes } from "./control-routes.ts";
 import { createControls, type SimulatorControls } from "./controls.ts";
 import { createFaults } from "./faults.ts";
 import { createFleet } from "./fleet.ts";
 import { registerGatekeeper } from "./gatekeeper.ts";
 import { registerLogRoute } from "./log-route.ts";
+import { registerCatalogRoutes } from "./market/catalog-routes.ts";
+import { createMarket } from "./market/market.ts";
 import { registerPodRoutes } from "./pod-routes.ts";
 import { recordRequests } from "./request-log.ts";
 import { DEFAULT_SETTINGS, settingsSchema, type SimulatorSettings } from "./settings.ts";
@@ -16,7 +19,7 @@ import type { LaunchPod, RequestLogEntry } from "./types.ts";
 export interface SimulatorOptions {
   /** Starts a pod's container: `createPodLauncher` (processes) or `createLightPodLauncher` (within this process). */
   readonly launch: LaunchPod;
-  /** Folder of the pods' logs, `<dataDir>/pods/<pod id>.log`. */
+  /** Folder of the pods' logs, `<dataDir>/pods/<pod id>.log`, and of the network volumes, `<dataDir>/volumes/<volume id>/`. */
   readonly dataDir: string;
   /** Default 0: any free port. */
   readonly port?: number;
@@ -47,8 +50,11 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   let settings = settingsSchema.parse({ ...DEFAULT_SETTINGS, ...options.settings });
   const closing = new AbortController();
   const fleet = createFleet({ settings: () => settings, now, launch, dataDir });
+  const volumes = createVolumes(dataDir, now);
   const state: SimulatorState = {
     fleet,
+    market: createMarket(),
+    volumes,
     faults: createFaults(),
     settings: () => settings,
     now,
@@ -67,7 +73,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       registerGatekeeper(api, state);
       registerPodRoutes(api, state);
       registerLogRoute(api, state);
-      registerCatalogRoutes(api);
+      registerCatalogRoutes(api, state);
+      registerVolumeRoutes(api, state);
     },
     { prefix: "/v2" },
   );
@@ -79,6 +86,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     closing.abort();
     await fleet.close();
     await app.close();
+    await volumes.close();
   };
   return { ...controls, url, apiUrl: `${url}/v2`, apiKey, close: () => (closed ??= close()) };
 }

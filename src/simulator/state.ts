@@ -1,11 +1,15 @@
+import type { Volumes } from "./account/volumes.ts";
 import type { Faults } from "./faults.ts";
 import type { Fleet } from "./fleet.ts";
+import type { Market } from "./market/market.ts";
 import type { SimulatorSettings } from "./settings.ts";
 
 /** Shared by the routes of one simulator. */
 export interface SimulatorState {
   readonly fleet: Fleet;
   readonly faults: Faults;
+  readonly market: Market;
+  readonly volumes: Volumes;
   readonly settings: () => SimulatorSettings;
   readonly now: () => number;
   readonly dataDir: string;

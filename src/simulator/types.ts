@@ -32,6 +32,8 @@ export interface PodToLaunch {
   readonly cmd: readonly string[];
   /** The request's variables and those that the provider adds. */
   readonly env: Readonly<Record<string, string>>;
+  /** Folders that the container sees at these paths of its own. */
+  readonly mounts: readonly { readonly path: string; readonly folder: string }[];
   /** File for the container's output; the logs route reads it. */
   readonly logPath: string;
 }
@@ -81,4 +83,15 @@ export interface RequestLogEntry {
   status: number | null;
   /** `name` of a create request's body. */
   name: string | null;
+}
+
+/** A network volume that exists. */
+export interface VolumeEntry {
+  readonly id: string;
+  readonly name: string;
+  readonly sizeGb: number;
+  readonly dataCenterId: string;
+  readonly type: string;
+  /** Absolute path of the folder with its files. */
+  readonly folder: string;
 }

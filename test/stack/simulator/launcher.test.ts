@@ -6,10 +6,10 @@ import { expect, it, onTestFinished } from "vitest";
 import { startGuardian } from "../../../src/process/guardian.ts";
 import { podLogPath } from "../../../src/simulator/pod-log.ts";
 import { createPodLauncher } from "../../../src/simulator/pod-process.ts";
-import type { PodProcess } from "../../../src/simulator/types.ts";
+import type { PodProcess, PodToLaunch } from "../../../src/simulator/types.ts";
 import { isAlive } from "../../kit/simulator.ts";
 
-async function launchScript(script: string, env: Record<string, string> = {}) {
+async function launchScript(script: string, env: Record<string, string> = {}, mounts: PodToLaunch["mounts"] = []) {
   const dataDir = await mkdtemp(join(tmpdir(), "simulator-test-"));
   const guardian = await startGuardian({ logger: pino({ level: "silent" }) });
   onTestFinished(async () => {
@@ -18,7 +18,15 @@ async function launchScript(script: string, env: Record<string, string> = {}) {
   });
   const launch = createPodLauncher({ guardian, program: { command: process.execPath, args: ["-e", script] } });
   const logPath = podLogPath(dataDir, "pod1");
-  const launched: PodProcess = await launch({ id: "pod1", name: "main-1", image: "any", cmd: [], env, logPath });
+  const launched: PodProcess = await launch({
+    id: "pod1",
+    name: "main-1",
+    image: "any",
+    cmd: [],
+    env,
+    mounts,
+    logPath,
+  });
   return { launched, logPath, log: () => readFile(logPath, "utf8"), folder: join(dataDir, "pods") };
 }
 
@@ -51,4 +59,26 @@ it("a pod that ignores SIGTERM is killed with all processes that it started", as
   expect(await launched.exited).toEqual({ code: null, signal: "SIGKILL" });
   expect(isAlive(launched.pid)).toBe(false);
   await expect.poll(() => isAlive(grandchild)).toBe(false);
+});
+
+it("a network volume is seen at its path and by RUNPOD_VOLUME_MOUNT_PATH, and keeps its files when the pod is gone", async () => {
+  const volume = await mkdtemp(join(tmpdir(), "simulator-volume-"));
+  onTestFinished(() => rm(volume, { recursive: true, force: true }));
+  const script = `
+    const { readFileSync, writeFileSync } = require("fs");
+    writeFileSync(process.env.RUNPOD_VOLUME_MOUNT_PATH + "/model.bin", "weights");
+    console.log(process.env.RUNPOD_VOLUME_MOUNT_PATH, readFileSync("workspace/model.bin", "utf8"));`;
+  const env = { RUNPOD_VOLUME_MOUNT_PATH: "/workspace" };
+  const { launched, log } = await launchScript(script, env, [{ path: "/workspace", folder: volume }]);
+  expect(await launched.exited).toMatchObject({ code: 0 });
+  expect(await log()).toBe(`${volume} weights\n`);
+  expect(await readFile(join(volume, "model.bin"), "utf8")).toBe("weights");
+});
+
+it("a pod without a volume finds its mount path in its own folder, never at the path of this machine", async () => {
+  const script = "console.log(process.env.RUNPOD_VOLUME_MOUNT_PATH, process.cwd())";
+  const { launched, log } = await launchScript(script, { RUNPOD_VOLUME_MOUNT_PATH: "/../workspace" });
+  await launched.exited;
+  const [path, folder] = (await log()).trim().split(" ");
+  expect(path).toBe(`${folder}/workspace`);
 });

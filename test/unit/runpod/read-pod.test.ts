@@ -125,7 +125,7 @@ it("invariant 17: a list keeps each pod with an id, whatever stands beside it", 
       const pods = [...before, { id: "p1", name: "main-1" }, ...after];
       const body = { pods: JSON.parse(JSON.stringify(pods)) as unknown, pagination: { hasNextPage: false } };
       const page = readPodPage(body, NOW_MS);
-      expect(page.ok && page.value.pods.some(({ id }) => id === "p1")).toBe(true);
+      expect(page.ok && page.value.items.some(({ id }) => id === "p1")).toBe(true);
     }),
   );
 });
