@@ -15,6 +15,8 @@ const headings: Record<Listed["section"], string> = {
   alerts: "Alerts",
   breaker: "Failed starts",
   sickWorkers: "Sick workers",
+  launch: "What a pod runs",
+  placement: "Where pods are rented",
   budget: "Budget of the account, over all pools",
   notifications: "Notifications",
   provider: "Observation of pods",

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Config } from "../config/config.ts";
+import { type Config, ownVariable } from "../config/config.ts";
 import type { BulkActivities, PodActivities, PoolActivities, WorkerActivities } from "../contract/activities.ts";
 import type { JanitorActivities, NotificationActivities } from "../contract/upkeep.ts";
 import type { RunpodClient } from "../runpod/client.ts";
@@ -58,6 +58,8 @@ export function createActivities({ config, deployment, database, runpod, logger 
       ...createRetentionActivities({ config, logs: logStore(database), outbox, janitor }),
       ...createOutboxActivities({ outbox, logger }),
     }),
-    provider: withReadableErrors(createPodActivities({ config, deployment, runpod, listPods, workers, logger })),
+    provider: withReadableErrors(
+      createPodActivities({ config, deployment, runpod, listPods, workers, logger, ownVariable }),
+    ),
   };
 }

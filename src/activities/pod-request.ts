@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Config } from "../config/config.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
+import type { PodSettings } from "../contract/pool-settings.ts";
 import { DEPLOYMENT_MARK } from "../runpod/read-pod.ts";
 import type { CreatePodRequest, Pod } from "../runpod/types.ts";
 
@@ -40,63 +41,92 @@ export function credentialWarning({ worker }: Pick<Config, "worker">): string | 
   );
 }
 
-/**
- * The request that creates one worker's pod. The pod's name is the worker's id.
- * @param nowMs start of the pod's life, ms since epoch.
- */
-export function podRequest(
-  config: Config,
-  deployment: string,
-  pool: string,
-  id: string,
-  credential: Credential,
-  timings: Pick<WorkerTimings, "workerMaxLifetimeSec" | "gracefulShutdownTimeoutSec">,
-  nowMs: number,
-): CreatePodRequest {
-  const { runpod, supabase, worker } = config;
-  const { workerMaxLifetimeSec, gracefulShutdownTimeoutSec } = timings;
-  const endsAtMs = nowMs + (workerMaxLifetimeSec + gracefulShutdownTimeoutSec + FUSE_MARGIN_SEC) * 1000;
+/** Where one pod is asked for. */
+export interface Place {
+  readonly gpuType: string;
+  readonly cloud: "SECURE" | "COMMUNITY";
+  /** Null: anywhere. */
+  readonly dataCenter: string | null;
+  readonly minMemoryGb: number;
+  readonly volumeId: string | null;
+}
+
+export interface PodOrder {
+  readonly config: Config;
+  /** In force for the pool. */
+  readonly settings: PodSettings;
+  /** What `settings.workerEnv` stands for; its values may be secret. */
+  readonly workerEnv: Readonly<Record<string, string>>;
+  readonly place: Place;
+  readonly deployment: string;
+  readonly pool: string;
+  /** The worker's id, which is the pod's name. */
+  readonly id: string;
+  readonly credential: Credential;
+  readonly timings: Pick<WorkerTimings, "workerMaxLifetimeSec" | "gracefulShutdownTimeoutSec">;
+  /** Start of the pod's life, ms since epoch. */
+  readonly nowMs: number;
+}
+
+export function firstPlace(settings: PodSettings): Place {
+  const { gpuTypes, clouds, dataCenterIds = [], minMemoryGb, networkVolumeId } = settings;
+  const [gpuType = "", cloud = "SECURE"] = [gpuTypes[0], clouds[0]];
+  return { gpuType, cloud, dataCenter: dataCenterIds[0] ?? null, minMemoryGb, volumeId: networkVolumeId || null };
+}
+
+/** The request that creates one worker's pod. */
+export function podRequest(order: PodOrder): CreatePodRequest {
+  const { settings, place } = order;
+  const { workerTemplateId, workerStartCommand } = settings;
+  const { volumeId } = place;
   return {
-    name: id,
-    ...(runpod.templateId === undefined
-      ? { image: runpod.image }
-      : { image: runpod.image, templateId: runpod.templateId }),
+    name: order.id,
+    image: settings.workerImage,
+    ...(workerTemplateId ? { templateId: workerTemplateId } : {}),
+    ...(workerStartCommand ? { entrypoint: ["/bin/sh", "-c"], cmd: [workerStartCommand] } : {}),
     gpu: {
-      id: runpod.gpuType,
+      id: place.gpuType,
       count: 1,
-      minRamPerGpu: runpod.minMemoryGb,
-      minVcpuCountPerGpu: runpod.minVcpuCount,
+      minRamPerGpu: place.minMemoryGb,
+      minVcpuCountPerGpu: settings.minVcpuCount,
     },
-    cloud: runpod.cloud,
-    ...(runpod.dataCenterIds === undefined ? {} : { dataCenterIds: runpod.dataCenterIds }),
-    disk: runpod.containerDiskGb,
-    ...(runpod.networkVolumeId === undefined
-      ? {}
-      : { mounts: { network: [{ volumeId: runpod.networkVolumeId, path: runpod.volumeMountPath }] as const } }),
-    env: {
-      WORKER_ID: id,
-      SUPABASE_URL: supabase.url,
-      ...(worker.credential === "service_role"
-        ? { SUPABASE_SERVICE_ROLE_KEY: supabase.serviceRoleKey }
-        : {
-            WORKER_TOKEN: credential.token,
-            SUPABASE_ANON_KEY: supabase.anonKey,
-            OLD_WORKER_URL: oldWorkerUrl(supabase.url, credential),
-          }),
-      SUPABASE_VIDEO_BUCKET: supabase.videoBucket,
-      DB_TYPE: worker.dbType,
-      POSTGRES_TABLE_NAME: worker.tableName,
-      WORKER_HEARTBEAT_MS: String(worker.heartbeatMs),
-      WORKER_POLL_MS: String(worker.pollMs),
-      WORKER_MAX_LIFETIME_SEC: String(workerMaxLifetimeSec),
-      // An instant, not a duration: a restarted container must not count again from zero.
-      POD_ENDS_AT: new Date(endsAtMs).toISOString(),
-      RUNPOD_API_URL: runpod.apiUrl,
-      ...(worker.engine === undefined ? {} : { WORKER_ENGINE: worker.engine }),
-      ...(worker.replicateApiToken === undefined ? {} : { REPLICATE_API_TOKEN: worker.replicateApiToken }),
-      GPU_POOL: pool,
-      [DEPLOYMENT_MARK]: deployment,
-    },
+    cloud: place.cloud,
+    ...(place.dataCenter === null ? {} : { dataCenterIds: [place.dataCenter] }),
+    disk: settings.containerDiskGb,
+    ...(volumeId === null ? {} : { mounts: { network: [{ volumeId, path: settings.volumeMountPath }] as const } }),
+    env: podEnvironment(order),
+  };
+}
+
+function podEnvironment(order: PodOrder): Record<string, string> {
+  const { supabase, worker, runpod } = order.config;
+  const { workerMaxLifetimeSec, gracefulShutdownTimeoutSec } = order.timings;
+  const endsAtMs = order.nowMs + (workerMaxLifetimeSec + gracefulShutdownTimeoutSec + FUSE_MARGIN_SEC) * 1000;
+  return {
+    // First, so that none of them replaces one of ours.
+    ...order.workerEnv,
+    WORKER_ID: order.id,
+    SUPABASE_URL: supabase.url,
+    ...(worker.credential === "service_role"
+      ? { SUPABASE_SERVICE_ROLE_KEY: supabase.serviceRoleKey }
+      : {
+          WORKER_TOKEN: order.credential.token,
+          SUPABASE_ANON_KEY: supabase.anonKey,
+          OLD_WORKER_URL: oldWorkerUrl(supabase.url, order.credential),
+        }),
+    SUPABASE_VIDEO_BUCKET: supabase.videoBucket,
+    DB_TYPE: worker.dbType,
+    POSTGRES_TABLE_NAME: worker.tableName,
+    WORKER_HEARTBEAT_MS: String(worker.heartbeatMs),
+    WORKER_POLL_MS: String(worker.pollMs),
+    WORKER_MAX_LIFETIME_SEC: String(workerMaxLifetimeSec),
+    // An instant, not a duration: a restarted container must not count again from zero.
+    POD_ENDS_AT: new Date(endsAtMs).toISOString(),
+    RUNPOD_API_URL: runpod.apiUrl,
+    ...(order.settings.workerEngine === undefined ? {} : { WORKER_ENGINE: order.settings.workerEngine }),
+    ...(worker.replicateApiToken === undefined ? {} : { REPLICATE_API_TOKEN: worker.replicateApiToken }),
+    GPU_POOL: order.pool,
+    [DEPLOYMENT_MARK]: order.deployment,
   };
 }
 

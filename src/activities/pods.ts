@@ -2,6 +2,8 @@ import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
 import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
+import { settingsInForce } from "../config/settings-in-force.ts";
+import { expandEnvironment } from "../config/worker-environment.ts";
 import type { CreatedPod, CreatePodResult, PodActivities } from "../contract/activities.ts";
 import { FAILURES } from "../contract/failures.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
@@ -14,7 +16,7 @@ import { beating } from "./beating.ts";
 import { bootStageOf } from "./boot-stages.ts";
 import { type Lesson, slowStart } from "./slow-start.ts";
 import { workerTimings } from "./worker-timings.ts";
-import { makeCredential, ownerOf, podRequest } from "./pod-request.ts";
+import { firstPlace, makeCredential, ownerOf, podRequest } from "./pod-request.ts";
 
 const RETRYABLE: ReadonlySet<RefusalReason> = new Set(["capacity", "rate_limited", "unreachable"]);
 /** From this attempt on an alert says that a pod cannot be removed: it may be billing. */
@@ -29,6 +31,8 @@ export interface PodDeps {
   readonly listPods: () => Promise<ListPodsOutcome>;
   readonly workers: WorkerStore;
   readonly logger: Logger;
+  /** A variable of this process, which a pool's WORKER_ENV may pass on to its pods. */
+  readonly ownVariable: (name: string) => string | undefined;
 }
 
 /** Creates, finds, checks and removes one worker's pod. It touches only pods of the worker's name or recorded pod id. */
@@ -64,12 +68,18 @@ export function createPodActivities(deps: PodDeps): PodActivities {
   };
 }
 
-async function createPod(
-  { config, deployment, runpod, workers, logger }: PodDeps,
-  pool: string,
-  id: string,
-  timings: WorkerTimings,
-): Promise<CreatePodResult> {
+async function createPod(deps: PodDeps, pool: string, id: string, timings: WorkerTimings): Promise<CreatePodResult> {
+  const { config, deployment, runpod, workers, logger, ownVariable } = deps;
+  const loaded = await workers.load(id);
+  if (loaded === null) {
+    return { kind: "not_elected" };
+  }
+  const settings = settingsInForce(config, loaded.environment, loaded.config);
+  const { values: workerEnv, missing } = expandEnvironment(settings.workerEnv, ownVariable);
+  if (missing.length > 0) {
+    const detail = `WORKER_ENV names ${missing.join(", ")}, not set where this Temporal worker runs: set it, or take it out`;
+    return { kind: "refused", reason: "invalid", detail, retryable: false, retryAfterSec: null };
+  }
   const credential = makeCredential();
   const elected = await workers.beginPost(id, credential.hash, credentialLifetimeSec(timings), credential.beatHash);
   if (elected === "not_elected") {
@@ -78,8 +88,10 @@ async function createPod(
   if (elected === "no_funds") {
     return refusedForFunds("the account has no funds, so the provider was not asked");
   }
+  const place = firstPlace(settings);
+  const whose = { config, settings, workerEnv, place, deployment, pool, id, credential, timings };
   // No cancellation signal: a request that was sent must be answered or settled, never dropped.
-  const outcome = await runpod.createPod(podRequest(config, deployment, pool, id, credential, timings, Date.now()));
+  const outcome = await runpod.createPod(podRequest({ ...whose, nowMs: Date.now() }));
   if (outcome.kind === "ambiguous") {
     if (outcome.lacksFunds === true) {
       await workers.noteNoFunds(id, outcome.detail);

@@ -37,18 +37,19 @@ export function createPoolActivities({ config, deployment, pools }: PoolDeps): O
         // The workflow was reset to a point behind the plan, which may be long ago.
         return { outcome: "stale_plan", workers: [] };
       }
+      const { own, environment } = await pools.settings(pool);
+      const { gpuTypes } = settingsInForce(config, environment, own);
       const { outcome, workers, nowMs } = await pools.reserve(pool, {
         decisionId,
         count: action.count,
         max: action.max,
         intentVersion: action.intentVersion,
         caps: action.caps,
-        instanceType: config.runpod.gpuType,
+        instanceType: gpuTypes[0] ?? "",
       });
       if (outcome !== "reserved" || workers.length === 0) {
         return { outcome, workers };
       }
-      const { own, environment } = await pools.settings(pool);
       return { outcome, workers, booked: { atMs: nowMs, timings: workerTimings(config, environment, own) } };
     },
   };

@@ -67,6 +67,11 @@ export function loadConfig(env: Environment = process.env, options?: { need: rea
   return Object.freeze(config);
 }
 
+/** A variable of this process that the table does not list, such as one that WORKER_ENV passes on to pods. */
+export function ownVariable(name: string): string | undefined {
+  return process.env[name];
+}
+
 function read(entry: Variable, env: Environment, needed: boolean, problems: ConfigProblem[]): unknown {
   const given = [entry.name, ...entry.aliases].flatMap((name) => {
     const value = env[name]?.trim();

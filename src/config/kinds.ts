@@ -26,6 +26,11 @@ export interface Variable<T = unknown> {
   readonly aliases: readonly string[];
 }
 
+/** One variable for each setting of each group, of the setting's type. */
+export type VariablesOf<Groups> = {
+  readonly [G in keyof Groups]: { readonly [Name in keyof Groups[G]]: Variable<Groups[G][Name]> };
+};
+
 interface Extra {
   secret?: true;
   aliases?: readonly string[];
@@ -95,9 +100,28 @@ export function webAddress(): Kind<string> {
   return { allowed: "an http or https URL", fromText: (given) => given.replace(/\/+$/, ""), schema };
 }
 
-export function list(): Kind<readonly string[]> {
-  const fromText = (given: string): unknown => given.split(",").map((part) => part.trim());
-  return { allowed: "names separated by commas", fromText, schema: z.array(z.string().min(1)).readonly() };
+/** @param min fewest names. A pool's own empty list replaces the one of the environment. */
+export function list(min = 0): Kind<readonly string[]> {
+  const schema = z.array(z.string().min(1)).min(min).readonly();
+  return { allowed: "names separated by commas", fromText: splitAtCommas, schema };
+}
+
+/** Some of these values, each once. */
+export function someOf<const T extends readonly [string, ...string[]]>(values: T): Kind<readonly T[number][]> {
+  const one = oneOf(values);
+  const fromText = (given: string): unknown => splitAtCommas(given).map(one.fromText);
+  const unique = (all: readonly unknown[]) => new Set(all).size === all.length;
+  const schema = z.array(one.schema).min(1).refine(unique).readonly();
+  return { allowed: `one or more of ${values.join(", ")}, separated by commas`, fromText, schema };
+}
+
+/** A text that a pool's own empty text takes away: the environment's value then does not hold either. */
+export function textOrNone(pattern: RegExp, allowed: string): Kind<string> {
+  return { allowed, fromText: (given) => given, schema: z.union([z.literal(""), z.string().regex(pattern)]) };
+}
+
+function splitAtCommas(given: string): string[] {
+  return given.split(",").map((part) => part.trim());
 }
 
 export function logLevel() {

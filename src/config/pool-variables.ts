@@ -1,11 +1,7 @@
 import { type AccountSettingGroups, type OwnSettingGroups, SCALING_POLICIES } from "../contract/pool-settings.ts";
-import { decimal, defaulted, flag, oneOf, optional, seconds, type Variable, whole } from "./kinds.ts";
+import { decimal, defaulted, flag, oneOf, optional, seconds, type VariablesOf, whole } from "./kinds.ts";
+import { launch, placement } from "./pod-variables.ts";
 import { schedules } from "./scaling-schedules.ts";
-
-/** One variable for each setting of each group, of the setting's type. */
-export type VariablesOf<Groups> = {
-  readonly [G in keyof Groups]: { readonly [Name in keyof Groups[G]]: Variable<Groups[G][Name]> };
-};
 
 /** Settings that each pool may have of its own; the environment has them for all pools. */
 export const ownVariables = {
@@ -147,6 +143,8 @@ export const ownVariables = {
       "Age of another worker's completed task of the same types that still proves the worker sick, in minutes.",
     ),
   },
+  launch,
+  placement,
 } satisfies VariablesOf<OwnSettingGroups>;
 
 /** Settings of the account, over all pools: only the environment has them. */

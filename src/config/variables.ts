@@ -2,7 +2,6 @@ import {
   decimal,
   defaulted,
   flag,
-  list,
   logLevel,
   oneOf,
   optional,
@@ -19,7 +18,6 @@ const label = text(
   /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/,
   "1 to 32 lower-case letters, digits and inner hyphens, as in my-pool",
 );
-const absolutePath = text(/^\//, "an absolute path");
 const bucket = text(/^[A-Za-z0-9._-]+$/, "the name of a storage bucket: letters, digits, dots, dashes and underscores");
 const secret = { secret: true } as const;
 const hours = whole(0, 876_000);
@@ -52,37 +50,6 @@ export const table = {
   runpod: {
     apiUrl: defaulted("RUNPOD_API_URL", webAddress(), "https://api.runpod.io/v2", "Base URL of the REST API."),
     apiKey: required("RUNPOD_API_KEY", text(), "Personal API key.", secret),
-    gpuType: defaulted(
-      "RUNPOD_GPU_TYPE",
-      text(),
-      "NVIDIA GeForce RTX 4090",
-      "Runpod's id of the GPU type of every pod.",
-      {
-        aliases: ["RUNPOD_INSTANCE_TYPE"],
-      },
-    ),
-    image: defaulted(
-      "RUNPOD_WORKER_IMAGE",
-      text(),
-      "runpod/pytorch:2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04",
-      "Container image of every pod.",
-      { aliases: ["RUNPOD_CONTAINER_IMAGE"] },
-    ),
-    templateId: optional("RUNPOD_TEMPLATE_ID", text(), "Runpod template to start pods from."),
-    cloud: defaulted("RUNPOD_CLOUD", oneOf(["SECURE", "COMMUNITY"]), "SECURE", "The Runpod cloud to rent in."),
-    dataCenterIds: optional("RUNPOD_DATA_CENTER_IDS", list(), "Data centers to rent in; unset means any."),
-    containerDiskGb: defaulted("RUNPOD_CONTAINER_DISK_GB", whole(1, 10_000), "50", "Container disk of a pod, in GB.", {
-      aliases: ["RUNPOD_CONTAINER_DISK_SIZE_GB"],
-    }),
-    volumeMountPath: defaulted("RUNPOD_VOLUME_MOUNT_PATH", absolutePath, "/workspace", "Where volumes are mounted."),
-    networkVolumeId: optional("RUNPOD_NETWORK_VOLUME_ID", text(), "Network volume to mount in every pod."),
-    minVcpuCount: defaulted("RUNPOD_MIN_VCPU_COUNT", whole(1, 1024), "8", "Fewest vCPUs that a pod may have."),
-    minMemoryGb: defaulted(
-      "RUNPOD_MIN_MEMORY_GB",
-      whole(1, 10_000),
-      "32",
-      "Smallest memory that a pod may have, in GB.",
-    ),
     timeoutMs: defaulted("RUNPOD_TIMEOUT_MS", whole(100, 600_000), "30000", "Longest wait for an API answer, in ms."),
   },
   temporal: {
@@ -208,11 +175,6 @@ export const table = {
       oneOf(["tasks"], ", because the queue's functions, triggers and indexes belong to that table"),
       "tasks",
       "Table of the queue.",
-    ),
-    engine: optional(
-      "WORKER_ENGINE",
-      oneOf(["preview"]),
-      "Engine that workers generate with; unset lets the image choose.",
     ),
     credential: defaulted(
       "WORKER_CREDENTIAL",

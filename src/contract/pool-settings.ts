@@ -4,6 +4,9 @@
  */
 
 export const SCALING_POLICIES = ["threshold", "workload"] as const;
+/** What a pod runs: the worker of the older protocol, the program of this repository, or a program of the operator's own. */
+export const WORKER_PROFILES = ["headless-wan2gp", "gpu-worker", "custom"] as const;
+export const CLOUDS = ["SECURE", "COMMUNITY"] as const;
 
 export type Day = "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
 
@@ -32,6 +35,13 @@ interface ValueTypes {
   readonly boolean: boolean;
   readonly policy: (typeof SCALING_POLICIES)[number];
   readonly schedules: readonly Schedule[];
+  readonly text: string;
+  readonly "text or unset": string | undefined;
+  readonly texts: readonly string[];
+  readonly "texts or unset": readonly string[] | undefined;
+  readonly profile: (typeof WORKER_PROFILES)[number];
+  readonly clouds: readonly (typeof CLOUDS)[number][];
+  readonly "engine or unset": "preview" | undefined;
 }
 type Groups = Readonly<Record<string, Readonly<Record<string, keyof ValueTypes>>>>;
 
@@ -72,6 +82,24 @@ const ofPool = {
     sickWorkerWindowMinutes: "number",
     sickWorkerProofMinutes: "number",
   },
+  launch: {
+    workerProfile: "profile",
+    workerImage: "text",
+    workerTemplateId: "text or unset",
+    workerStartCommand: "text or unset",
+    workerEnv: "texts",
+    workerEngine: "engine or unset",
+    containerDiskGb: "number",
+    volumeMountPath: "text",
+  },
+  placement: {
+    gpuTypes: "texts",
+    clouds: "clouds",
+    dataCenterIds: "texts or unset",
+    networkVolumeId: "text or unset",
+    minVcpuCount: "number",
+    minMemoryGb: "number",
+  },
 } as const satisfies Groups;
 
 /** These hold for all pools of the account together; only the environment sets them. */
@@ -97,6 +125,8 @@ export type AccountSettingGroups = Values<typeof ofAccount>;
 
 /** A pool's own settings, as its row stores them. */
 export type OwnSettings = Partial<Merged<OwnSettingGroups>>;
+/** What a pool's pods are made of and where they are rented. */
+export type PodSettings = Merged<Pick<OwnSettingGroups, "launch" | "placement">>;
 /** All settings that rule a pool. */
 export type PoolSettings = Merged<OwnSettingGroups & AccountSettingGroups>;
 

@@ -1,7 +1,12 @@
-import type { PoolSettings } from "../contract/pool-settings.ts";
+import type { PodSettings, PoolSettings } from "../contract/pool-settings.ts";
 
-/** The settings that decisions depend on. The watch and the worker workflows read the others themselves. */
+/** The settings that a pool's size depends on. The watch, the worker workflows and the placement read the others themselves. */
 export type PolicySettings = Omit<
   PoolSettings,
-  "pollSec" | "watchIntervalMs" | "spawningTimeoutSec" | "gracefulShutdownTimeoutSec" | "workerMaxLifetimeSec"
+  | "pollSec"
+  | "watchIntervalMs"
+  | "spawningTimeoutSec"
+  | "gracefulShutdownTimeoutSec"
+  | "workerMaxLifetimeSec"
+  | keyof PodSettings
 >;

@@ -131,7 +131,7 @@ export async function createPodByHand(
     body: JSON.stringify({
       name,
       image: "any/image",
-      gpu: { id: stack.config.runpod.gpuType, count: 1 },
+      gpu: { id: stack.config.placement.gpuTypes[0], count: 1 },
       env: mark === null ? {} : { GPU_POOL_DEPLOYMENT: mark },
     }),
   });

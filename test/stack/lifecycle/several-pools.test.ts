@@ -35,7 +35,7 @@ describe("several pools side by side in one namespace", () => {
     await stack.temporal.workflow.start("gpuPool", {
       workflowId: poolWorkflowId(night),
       taskQueue: stack.config.temporal.taskQueue,
-      args: [{ pool: night, config: { maxActiveGpus: 1, policy: "workload" } }],
+      args: [{ pool: night, config: { maxActiveGpus: 1, policy: "workload", gpuTypes: ["NVIDIA L40S"] } }],
     });
   }
 
@@ -67,6 +67,14 @@ describe("several pools side by side in one namespace", () => {
     expect(await booked()).toEqual([
       { pool: day, n: 2 },
       { pool: night, n: 1 },
+    ]);
+    expect(
+      await stack.rows(
+        "select distinct pool, instance_type, cost_per_hr_usd::float8 as price from workers order by pool",
+      ),
+    ).toEqual([
+      { pool: day, instance_type: "NVIDIA GeForce RTX 4090", price: 0.69 },
+      { pool: night, instance_type: "NVIDIA L40S", price: 0.86 },
     ]);
     const strays = await stack.rows(
       `select 1 from task_attempts a join tasks t on t.id = a.task_id join workers w on w.id = a.worker_id

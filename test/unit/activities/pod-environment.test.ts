@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { credentialWarning, FUSE_MARGIN_SEC, makeCredential, podRequest } from "../../../src/activities/pod-request.ts";
+import {
+  credentialWarning,
+  firstPlace,
+  FUSE_MARGIN_SEC,
+  makeCredential,
+  podRequest,
+} from "../../../src/activities/pod-request.ts";
 import { type Config, ConfigError, loadConfig } from "../../../src/config/config.ts";
 import { readSettings, SettingsError } from "../../../src/gpu-worker/settings.ts";
 
@@ -11,8 +17,23 @@ const credentials = {
 };
 const DEPLOYMENT = "6f1c1f8e-5b0a-4c53-9a55-0d6f2b7f3c11";
 const CREATED_MS = Date.parse("2030-01-31T12:00:00.500Z");
+function podOf(config: Config, timings: Config["timeouts"] = config.timeouts) {
+  const settings = { ...config.launch, ...config.placement };
+  return podRequest({
+    config,
+    settings,
+    workerEnv: { WORKER_ID: "not-mine", HF_HOME: "/models" },
+    place: firstPlace(settings),
+    deployment: DEPLOYMENT,
+    pool: "main",
+    id: "main-0a1b2c3d",
+    credential: makeCredential(),
+    timings,
+    nowMs: CREATED_MS,
+  });
+}
 function podEnvironment(config: Config) {
-  return podRequest(config, DEPLOYMENT, "main", "main-0a1b2c3d", makeCredential(), config.timeouts, CREATED_MS).env;
+  return podOf(config).env;
 }
 const usualPod = podEnvironment(loadConfig(credentials));
 
@@ -54,12 +75,15 @@ function range(accepts: (value: number) => boolean, middle: number): [number, nu
 
 describe("a pod's environment", () => {
   it("invariant 15: names the instant of the pod's end, after the worker's rotation, last task and deletion", () => {
-    const timings = { workerMaxLifetimeSec: 3_600, gracefulShutdownTimeoutSec: 60 };
     const config = loadConfig(credentials);
-    const { env } = podRequest(config, DEPLOYMENT, "main", "main-0a1b2c3d", makeCredential(), timings, CREATED_MS);
+    const { env } = podOf(config, { ...config.timeouts, workerMaxLifetimeSec: 3_600, gracefulShutdownTimeoutSec: 60 });
     expect(env["WORKER_MAX_LIFETIME_SEC"]).toBe("3600");
     expect(env["POD_ENDS_AT"]).toBe("2030-01-31T13:06:00.500Z");
     expect(FUSE_MARGIN_SEC).toBe(300);
+  });
+
+  it("also holds what the pool's settings add, which replaces nothing of ours", () => {
+    expect(usualPod).toMatchObject({ HF_HOME: "/models", WORKER_ID: "main-0a1b2c3d" });
   });
 
   it("is enough for a fuse together with what the provider injects, and never holds the account's key", () => {

@@ -62,19 +62,22 @@ describe("loadConfig", () => {
     expect(config.supabase.videoBucket).toBe("videos");
     expect(config.runpod).toMatchObject({
       apiUrl: "https://api.runpod.io/v2",
-      gpuType: "NVIDIA GeForce RTX 4090",
-      cloud: "SECURE",
-      containerDiskGb: 50,
       timeoutMs: 30_000,
-      templateId: undefined,
     });
+    expect(config.launch).toMatchObject({
+      workerProfile: "headless-wan2gp",
+      containerDiskGb: 50,
+      workerTemplateId: undefined,
+      workerEnv: [],
+    });
+    expect(config.placement).toMatchObject({ gpuTypes: ["NVIDIA GeForce RTX 4090"], clouds: ["SECURE"] });
     expect([config.pool.name, config.temporal.taskQueue]).toEqual(["main", "gpu-pool"]);
   });
 
   it("freezes the object and every group and list in it", () => {
     const config = load({ RUNPOD_DATA_CENTER_IDS: "EU-NO-1, EU-CZ-1" });
-    expect(config.runpod.dataCenterIds).toEqual(["EU-NO-1", "EU-CZ-1"]);
-    expect([config, ...Object.values(config), config.runpod.dataCenterIds].every(Object.isFrozen)).toBe(true);
+    expect(config.placement.dataCenterIds).toEqual(["EU-NO-1", "EU-CZ-1"]);
+    expect([config, ...Object.values(config), config.placement.dataCenterIds].every(Object.isFrozen)).toBe(true);
   });
 
   it("lists every problem at once, each with the variable, its value and what is allowed", () => {
@@ -89,13 +92,13 @@ describe("loadConfig", () => {
     );
     expect(error.problems.map(({ variable }) => variable)).toEqual([
       "SUPABASE_URL",
-      "RUNPOD_CLOUD",
       "GPU_POOL",
       "MIN_ACTIVE_GPUS",
       "WATCH_INTERVAL_MS",
+      "RUNPOD_CLOUD",
     ]);
     expect(error.message).toContain("SUPABASE_URL is not set; expected an http or https URL");
-    expect(error.message).toContain("RUNPOD_CLOUD=MOON: expected one of SECURE, COMMUNITY");
+    expect(error.message).toContain("RUNPOD_CLOUD=MOON: expected one or more of SECURE, COMMUNITY");
     expect(error.message).toContain("GPU_POOL=My Pool: expected 1 to 32 lower-case letters");
     expect(error.message).toContain("MIN_ACTIVE_GPUS=two: expected a whole number from 0 to 10000");
     expect(error.message).toContain("WATCH_INTERVAL_MS=1: expected a whole number from 50 to 20000");
@@ -122,12 +125,13 @@ describe("loadConfig", () => {
   });
 
   it.each([
-    ["RUNPOD_INSTANCE_TYPE", "RUNPOD_GPU_TYPE", "gpuType", "NVIDIA RTX A4000", "NVIDIA RTX A4000"],
-    ["RUNPOD_CONTAINER_IMAGE", "RUNPOD_WORKER_IMAGE", "image", "me/worker:1", "me/worker:1"],
+    ["RUNPOD_INSTANCE_TYPE", "RUNPOD_GPU_TYPE", "gpuTypes", "NVIDIA RTX A4000", ["NVIDIA RTX A4000"]],
+    ["RUNPOD_CONTAINER_IMAGE", "RUNPOD_WORKER_IMAGE", "workerImage", "me/worker:1", "me/worker:1"],
     ["RUNPOD_CONTAINER_DISK_SIZE_GB", "RUNPOD_CONTAINER_DISK_GB", "containerDiskGb", "75", 75],
   ] as const)("reads %s as an alias of %s and refuses two different values", (alias, name, key, value, parsed) => {
-    expect(load({ [alias]: value }).runpod[key]).toBe(parsed);
-    expect(load({ [alias]: value, [name]: value }).runpod[key]).toBe(parsed);
+    const read = (env: Record<string, string>) => ({ ...load(env).launch, ...load(env).placement })[key];
+    expect(read({ [alias]: value })).toEqual(parsed);
+    expect(read({ [alias]: value, [name]: value })).toEqual(parsed);
     const error = problemsOf(() => load({ [alias]: value, [name]: "99" }));
     expect(error.message).toContain(`${name}=99 and ${alias}=${value} name one setting and differ`);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, expectTypeOf, it } from "vitest";
-import { defaulted, flag, seconds } from "../../../src/config/kinds.ts";
+import { defaulted, flag, seconds, type VariablesOf } from "../../../src/config/kinds.ts";
 import type { PoolGroups } from "../../../src/config/settings-in-force.ts";
-import { accountVariables, ownVariables, type VariablesOf } from "../../../src/config/pool-variables.ts";
+import { accountVariables, ownVariables } from "../../../src/config/pool-variables.ts";
 import {
   ACCOUNT_SETTINGS,
   type Merged,
@@ -24,18 +24,18 @@ describe("the contract's settings and the table of their variables", () => {
   });
 
   it("do not compile where the table lacks a name, adds one or gives one another type", () => {
-    const { scaling, timeouts, alerts, breaker, sickWorkers } = ownVariables;
+    const { scaling, timeouts, alerts, breaker, sickWorkers, launch, placement } = ownVariables;
     const { maxWorkerFailureRate, failureWindowMinutes, minWorkersForRateCheck } = breaker;
     const coldStartSec = defaulted("COLD_START_SEC", seconds(0), "0", "A setting that the contract does not have.");
     type Own = VariablesOf<OwnSettingGroups>;
 
     const tables: unknown[] = [
-      { scaling, timeouts, alerts, breaker, sickWorkers } satisfies Own,
+      { scaling, timeouts, alerts, breaker, sickWorkers, launch, placement } satisfies Own,
       { maxWorkerFailureRate, failureWindowMinutes, minWorkersForRateCheck } satisfies Own["breaker"],
       // @ts-expect-error a group is missing
-      { scaling, timeouts, alerts, sickWorkers } satisfies Own,
+      { scaling, timeouts, alerts, sickWorkers, launch, placement } satisfies Own,
       // @ts-expect-error a group is not in the contract
-      { scaling, timeouts, alerts, breaker, sickWorkers, boot: { coldStartSec } } satisfies Own,
+      { scaling, timeouts, alerts, breaker, sickWorkers, launch, placement, boot: { coldStartSec } } satisfies Own,
       // @ts-expect-error a name is missing
       { maxWorkerFailureRate, failureWindowMinutes } satisfies Own["breaker"],
       // @ts-expect-error a name is not in the contract

@@ -148,6 +148,8 @@ describe("settingsInForce", () => {
       ...own.alerts,
       ...own.breaker,
       ...own.sickWorkers,
+      ...own.launch,
+      ...own.placement,
       ...own.budget,
     });
   });

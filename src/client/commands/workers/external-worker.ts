@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { makeCredential, oldWorkerUrl } from "../../../activities/pod-request.ts";
 import { loadConfig } from "../../../config/config.ts";
+import { settingsInForce } from "../../../config/settings-in-force.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
+import { poolStore } from "../../../supabase/pool-store.ts";
 import type { Context } from "../../context.ts";
 import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
@@ -18,18 +20,22 @@ export async function registerExternalWorker(
   context: Context,
   options: ExternalWorkerOptions,
 ): Promise<Readonly<Record<string, string>>> {
-  const { supabase, worker, timeouts } = loadConfig(context.env, { need: ["supabase"] });
+  const config = loadConfig(context.env, { need: ["supabase"] });
+  const { supabase, worker } = config;
   const pool = poolName(context, options);
   const id = options.id ?? `external-${randomBytes(4).toString("hex")}`;
   const credential = makeCredential();
-  const store = externalStore(await context.connections.database());
+  const database = await context.connections.database();
+  const row = await poolStore(database).find(pool);
+  const settings = settingsInForce(config, row?.environment ?? {}, row?.own ?? {});
+  const store = externalStore(database);
   const outcome = await store.register({
     id,
     pool,
     tokenHash: credential.hash,
     beatHash: credential.beatHash,
     // The worker may finish and deliver its last task after its last claim.
-    lifetimeSec: timeouts.workerMaxLifetimeSec + timeouts.gracefulShutdownTimeoutSec,
+    lifetimeSec: settings.workerMaxLifetimeSec + settings.gracefulShutdownTimeoutSec,
     machine: `external: ${hostname()}`,
   });
   if (outcome === "taken") {
@@ -44,7 +50,7 @@ export async function registerExternalWorker(
     SUPABASE_VIDEO_BUCKET: supabase.videoBucket,
     WORKER_HEARTBEAT_MS: String(worker.heartbeatMs),
     WORKER_POLL_MS: String(worker.pollMs),
-    WORKER_MAX_LIFETIME_SEC: String(timeouts.workerMaxLifetimeSec),
-    ...(worker.engine === undefined ? {} : { WORKER_ENGINE: worker.engine }),
+    WORKER_MAX_LIFETIME_SEC: String(settings.workerMaxLifetimeSec),
+    ...(settings.workerEngine === undefined ? {} : { WORKER_ENGINE: settings.workerEngine }),
   };
 }
