@@ -1,5 +1,8 @@
 import type { DrainOrder, Evidence, LeaseCause, TerminateOrder, Verdict } from "../../contract/worker-api.ts";
-import { isRecord, isWhole } from "../payloads.ts";
+import { isRecord } from "../payloads.ts";
+
+/** The last time that a Date can hold. */
+const LATEST_MS = 8.64e15;
 
 /** A drain without a readable payload is a graceful one, so that a drain sent by hand works. */
 export function parseDrainOrder(payload: unknown): DrainOrder {
@@ -23,10 +26,15 @@ export function parseVerdict(payload: unknown): Verdict {
     evidence: isEvidence(evidence) ? evidence : null,
     leaseCause: isLeaseCause(leaseCause) ? leaseCause : "host_lost",
     reason: typeof reason === "string" ? reason : "failed by signal",
-    heartbeatMs: isWhole(heartbeatMs) ? heartbeatMs : null,
-    ...(isWhole(progressMs) ? { progressMs } : {}),
-    ...(isWhole(failedSinceMs) ? { failedSinceMs } : {}),
+    heartbeatMs: isTime(heartbeatMs) ? heartbeatMs : null,
+    ...(isTime(progressMs) ? { progressMs } : {}),
+    ...(isTime(failedSinceMs) ? { failedSinceMs } : {}),
   };
+}
+
+/** Milliseconds since epoch. The database refuses a time outside its calendar, again at each attempt. */
+function isTime(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= LATEST_MS;
 }
 
 function isLeaseCause(value: unknown): value is LeaseCause {

@@ -47,7 +47,12 @@ describe.concurrent("orders to a GPU worker", () => {
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
       const said = { leaseCause: "worker_died", reason: "silent" };
-      await worker.signal(workerSignals.fail.name, { ...said, heartbeatMs: 1e300, progressMs: -0.5 });
+      await worker.signal(workerSignals.fail.name, {
+        ...said,
+        heartbeatMs: 1e300,
+        progressMs: -0.5,
+        failedSinceMs: -9e15,
+      });
       await until(
         () => kit.called("failWorker"),
         (calls) => expect(calls).toEqual([[row.id, "worker_died", "silent", { evidence: null, heartbeatMs: null }]]),
