@@ -23,7 +23,7 @@ export interface TaskFilter {
 export interface TaskCount {
   readonly pool: string;
   readonly status: TaskStatus;
-  readonly gate?: "open" | "held" | "blocked";
+  readonly gate?: "open" | "held" | "blocked" | "delayed";
   /** ISO 8601. */
   readonly changedSince?: string;
 }

@@ -21,6 +21,8 @@ export interface QueueCounts {
   readonly open: number;
   readonly held: number;
   readonly blocked: number;
+  /** Handed back without progress; each may be claimed again within five minutes. */
+  readonly delayed: number;
   readonly inProgress: number;
   readonly completeLastDay: number;
   readonly failedLastDay: number;

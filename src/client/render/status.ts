@@ -30,7 +30,7 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
     row("controller", describeController(reading), reading.controller.state === "answers" ? "green" : "yellow"),
     ...(seen?.isStale ? [row("WARNING", describeStale(seen), "red")] : []),
     row("size", describeSize(reading)),
-    row("queue", `${queue.open} open, ${queue.held} held, ${queue.blocked} blocked; ${queue.inProgress} in progress`),
+    row("queue", describeQueue(queue)),
     row("last 24 h", `${queue.completeLastDay} complete, ${queue.failedLastDay} failed`),
     row("cost", `$${hourlyUsd(fleet).toFixed(2)} an hour, $${costUsd.toFixed(2)} so far`),
     ...describeCircumstances(reading).map(({ label, text, colour }) => row(label, text, colour)),
@@ -81,6 +81,12 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     lastDecision: lastDecision && { at: new Date(lastDecision.atMs).toISOString(), reason: lastDecision.reason },
     workers: fleet,
   };
+}
+
+/** Delayed tasks are rare, so they are named only where there are any. */
+function describeQueue({ open, held, blocked, delayed, inProgress }: PoolReading["queue"]): string {
+  const waiting = `${open} open, ${held} held, ${blocked} blocked${delayed === 0 ? "" : `, ${delayed} delayed`}`;
+  return `${waiting}; ${inProgress} in progress`;
 }
 
 /** After a shutdown the row's mode stays `closing` until the next start. */

@@ -48,7 +48,7 @@ function reading(overrides: Partial<PoolReading> = {}): PoolReading {
         createdMs: NOW - 5_000,
       }),
     ],
-    queue: { open: 12, held: 3, blocked: 1, inProgress: 1, completeLastDay: 40, failedLastDay: 2 },
+    queue: { open: 12, held: 3, blocked: 1, delayed: 0, inProgress: 1, completeLastDay: 40, failedLastDay: 2 },
     costUsd: 3.456,
     account: { hourlyUsd: 4.14, todayUsd: 12.3, maxHourlySpendUsd: null, dailyBudgetUsd: null },
     breaker: { state: "closed", sinceMs: NOW - 125_000 },
@@ -105,6 +105,13 @@ describe("status", () => {
       "main-11111111  active    ready    c4308e18 generate_video   90%  1h02m    4s  0.69  8f3ebe9415ea84",
       "main-22222222  spawning  created  -                                 5s     -  0.69  8f3ebe9415ea84",
     ]);
+  });
+
+  it("counts the tasks that their workers handed back, only if there are any", () => {
+    const queue = { ...reading().queue, delayed: 2 };
+    expect(renderStatus(reading({ queue }), 120, bare)).toContain(
+      "queue      12 open, 3 held, 1 blocked, 2 delayed; 1 in progress",
+    );
   });
 
   it("shows caps, an open breaker, a schedule and held back verdicts only if there are any", () => {

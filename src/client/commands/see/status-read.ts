@@ -77,15 +77,16 @@ async function countQueue(database: Database, pool: string): Promise<QueueCounts
   const store = taskStore(database);
   const changedSince = new Date(Date.now() - DAY_MS).toISOString();
   const count = (tasks: Omit<TaskCount, "pool">) => store.count({ pool, ...tasks });
-  const [open, held, blocked, inProgress, completeLastDay, failedLastDay] = await Promise.all([
+  const [open, held, blocked, delayed, inProgress, completeLastDay, failedLastDay] = await Promise.all([
     count({ status: "Queued", gate: "open" }),
     count({ status: "Queued", gate: "held" }),
     count({ status: "Queued", gate: "blocked" }),
+    count({ status: "Queued", gate: "delayed" }),
     count({ status: "In Progress" }),
     count({ status: "Complete", changedSince }),
     count({ status: "Failed", changedSince }),
   ]);
-  return { open, held, blocked, inProgress, completeLastDay, failedLastDay };
+  return { open, held, blocked, delayed, inProgress, completeLastDay, failedLastDay };
 }
 
 async function readLastDecision(database: Database, pool: string): Promise<PoolReading["lastDecision"]> {
