@@ -2,6 +2,8 @@
 export const FAILURES = {
   /** A pool's update that cannot be read, or comes while the pool shuts down. */
   invalidMessage: "InvalidMessage",
+  /** The input of a workflow that was started by hand cannot be used. */
+  invalidInput: "InvalidInput",
   /** Settings that a pool cannot have. */
   invalidConfig: "InvalidConfig",
   /** A round that had to end without an observation of its pool. */

@@ -9,6 +9,7 @@ import {
   type WorkersReport,
 } from "../contract/upkeep.ts";
 import { notifications } from "./notifications.ts";
+import { requireInput } from "./require-input.ts";
 import { summarised } from "./summarised.ts";
 import { receiveSignals } from "./signals.ts";
 
@@ -31,6 +32,7 @@ const activities = summarised<JanitorActivities>(
 
 /** One round of repairs, started by a Schedule or by hand. Run in this order; a repair that fails stops no other. */
 export async function janitor(input: JanitorInput): Promise<JanitorResult> {
+  requireInput(input, ["taskQueue"]);
   receiveSignals(() => undefined);
   const { dryRun = false } = input;
   const repairs: Record<string, string> = {};

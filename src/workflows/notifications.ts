@@ -6,6 +6,7 @@ import {
   workflowInfo,
 } from "@temporalio/workflow";
 import type { DeliveryCounts, NotificationActivities, NotificationsInput } from "../contract/upkeep.ts";
+import { requireInput } from "./require-input.ts";
 import { receiveSignals } from "./signals.ts";
 
 const { deliverNotifications } = proxyActivities<NotificationActivities>({
@@ -18,6 +19,7 @@ const { deliverNotifications } = proxyActivities<NotificationActivities>({
 
 /** Delivers the outbox, without end. Addresses, secrets and payloads stay in the activity; the history has counts only. */
 export async function notifications(input: NotificationsInput = {}): Promise<void> {
+  requireInput(input, []);
   receiveSignals(() => undefined);
   let total: DeliveryCounts = input.carried ?? { delivered: 0, failed: 0, dead: 0 };
   for (;;) {

@@ -16,6 +16,8 @@ import { FAILURES } from "../../contract/failures.ts";
 import type { GpuPoolInput } from "../../contract/inputs.ts";
 import type { Plan, Snapshot } from "../../contract/plan.ts";
 import { GPU_POOL } from "../../contract/search-attributes.ts";
+import { isWhole, show } from "../payloads.ts";
+import { invalidInput, requireInput } from "../require-input.ts";
 import { poolActivities, watchPool } from "./activities.ts";
 import { describePool } from "./details.ts";
 import { handleMessages, shutDown } from "./handle-messages.ts";
@@ -46,7 +48,11 @@ const PLAN_HOLDS_MS = 10 * 60_000;
  * @returns the last round's summary, where the input asks for a number of rounds; nothing after a shutdown.
  */
 export async function gpuPool(input: GpuPoolInput): Promise<CycleSummary | undefined> {
-  const { pool } = input;
+  requireInput(input, ["pool"]);
+  const { pool, rounds } = input;
+  if (rounds !== undefined && !(isWhole(rounds) && rounds > 0)) {
+    throw invalidInput(`rounds: expected a whole number from 1 on, got ${show(rounds)}`);
+  }
   const state = beginPool(input);
   handleMessages(state);
 

@@ -1,5 +1,6 @@
 import { CancellationScope, CancelledFailure, workflowInfo } from "@temporalio/workflow";
 import type { Booking, GpuWorkerInput, GpuWorkerResult, WorkerRow, WorkerTimings } from "../../contract/inputs.ts";
+import { requireInput } from "../require-input.ts";
 import { acquirePod } from "./acquire-pod.ts";
 import { boot } from "./boot.ts";
 import { bury } from "./bury-pod.ts";
@@ -10,6 +11,7 @@ import { serve } from "./serve.ts";
 
 /** One GPU worker from its reservation to its burial. */
 export async function gpuWorker(input: GpuWorkerInput): Promise<GpuWorkerResult> {
+  requireInput(input, ["pool", "id"]);
   const { id, booked } = input;
   const life = beginLife(input);
   handleSignals(life);

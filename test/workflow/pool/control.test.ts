@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { WorkflowHandle } from "@temporalio/client";
 import { describe, expect, it } from "vitest";
 import type { CycleSummary } from "../../../src/contract/cycle-summary.ts";
@@ -256,4 +257,24 @@ describe.concurrent("a plan that holds nothing that this code knows", () => {
       expect(kit.called("watchPool")).toHaveLength(1);
     }),
   );
+});
+
+describe.concurrent("a workflow that is started by hand without what it needs", () => {
+  it.for<[string, unknown, string]>([
+    ["gpuPool", undefined, "expected an object with pool, got nothing"],
+    ["gpuPool", null, "expected an object with pool, got null"],
+    ["gpuPool", "main", 'expected an object with pool, got "main"'],
+    ["gpuPool", { pool: 5 }, 'expected an object with pool, got {"pool":5}'],
+    ["gpuPool", { pool: "odd", rounds: "abc" }, 'rounds: expected a whole number from 1 on, got "abc"'],
+    ["gpuWorker", { pool: "odd" }, 'expected an object with pool and id, got {"pool":"odd"}'],
+    ["janitor", undefined, "expected an object with taskQueue, got nothing"],
+    ["notifications", null, "expected an object, got null"],
+  ])("ends with the reason: %s with %j", async ([type, input, message]) => {
+    await withKit(async ({ temporal, taskQueue }) => {
+      const args = input === undefined ? [] : [input];
+      await expect(
+        temporal.workflow.execute(type, { workflowId: `${type}-${randomUUID()}`, taskQueue, args }),
+      ).rejects.toMatchObject({ cause: { type: FAILURES.invalidInput, message: `input: ${message}` } });
+    })();
+  });
 });
