@@ -23,12 +23,13 @@ export function parseScale(payload: unknown): Parsed<Message> {
   return { ok: true, value, ...surplusIn(payload, ["target", "for"]) };
 }
 
-/** A message without payload. A field is refused, such as an expiry, because nothing would act on it. */
+/** A message without payload. Any is refused, such as an expiry, because nothing would act on it. */
 export function parseBare<K extends "drain" | "resume" | "pause" | "shutdown">(
   kind: K,
   payload: unknown,
 ): Parsed<{ readonly kind: K }> {
-  return { ok: true, value: { kind }, ...(isRecord(payload) ? surplusIn(payload, []) : {}) };
+  const surplus = payload === undefined || payload === null ? {} : surplusOf(payload);
+  return { ok: true, value: { kind }, ...surplus };
 }
 
 /**
@@ -79,6 +80,10 @@ export function tooLong(settings: Readonly<Record<string, unknown>>): string | n
     return "the settings are nested too deeply";
   }
   return chars <= MAX_PATCH_CHARS ? null : `the settings are longer than ${MAX_PATCH_CHARS} characters`;
+}
+
+function surplusOf(payload: unknown): { readonly surplus?: string } {
+  return isRecord(payload) ? surplusIn(payload, []) : { surplus: expected("no payload", payload) };
 }
 
 /** An unknown field must not be ignored: `forSec` instead of `for` would make a hold without an end. */

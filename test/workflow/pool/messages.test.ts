@@ -125,13 +125,14 @@ describe.concurrent("an operator's message to a pool", () => {
       await cli("workflow", "signal", "-w", id, "--name", "scale");
       await cli("workflow", "signal", "-w", id, "--name", "scale", "--input", '"garbage"');
       await cli("workflow", "signal", "-w", id, "--name", "rescale", "--input", '{"target":3}');
-      await cli("workflow", "signal", "-w", id, "--name", "drain", "--input", "[1,2]");
+      await cli("workflow", "signal", "-w", id, "--name", "pause", "--input", "3600");
+      await cli("workflow", "signal", "-w", id, "--name", "drain");
       await cli("workflow", "signal", "-w", id, "--name", "scale", "--input", '{"target":2,"for":60}');
       await until(
         () => kit.messages,
         (messages) => expect(messages).toEqual([{ kind: "drain" }, { kind: "scale", target: 2, forSec: 60 }]),
       );
-      const kinds = ["scale", "scale", "dance", "scale", "pause", "scale", "scale", "rescale"];
+      const kinds = ["scale", "scale", "dance", "scale", "pause", "scale", "scale", "rescale", "pause"];
       expect(kit.ignored.map(({ kind }) => kind)).toEqual(kinds);
       expect(kit.ignored.map(({ reason }) => reason)).toEqual([
         expect.stringContaining("got nothing"),
@@ -142,7 +143,11 @@ describe.concurrent("an operator's message to a pool", () => {
         expect.stringContaining("got nothing"),
         expect.stringContaining('got "garbage"'),
         expect.stringContaining("unknown signal"),
+        "expected no payload, got 3600",
       ]);
+      await expect(pool.executeUpdate("drain", { args: ["in an hour"] })).rejects.toMatchObject({
+        cause: { message: 'expected no payload, got "in an hour"' },
+      });
       expect(await pool.executeUpdate(poolUpdates.resume)).toMatchObject({ mode: "normal" });
     }),
   );
