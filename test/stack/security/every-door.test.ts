@@ -130,7 +130,10 @@ describe("whatever is put into any door", () => {
     const likely = fc.dictionary(fc.constantFrom(...fields), anything);
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...doors), fc.oneof(body, likely), async (path, content) => {
-        expect(await answerTo("POST", path, content)).toMatchObject({ isGood: true });
+        const answer = await answerTo("POST", path, content);
+        expect(answer).toMatchObject({ isGood: true });
+        // What PostgREST says of text that was not made storable.
+        expect(answer.said).not.toContain("Empty or invalid json");
       }),
       { seed: SEED, numRuns: 150 },
     );
@@ -170,6 +173,10 @@ describe("whatever is put into any door", () => {
       return count === 2 || { count, snapshot: (await pool().query(poolQueries.status)).snapshot };
     };
     await expect.poll(active).toBe(true);
+    // Each message that was ignored is told of in the sender's words.
+    const refused =
+      "select reason from pool_events where kind = 'message.ignored' and reason like '%the database refused it'";
+    expect(await stack.rows(refused)).toEqual([]);
     await order("scale", { target: 0 });
     await expect.poll(own).toEqual([]);
     expect(stack.simulator.ledger().pods.filter(({ live }) => live)).toEqual([]);
