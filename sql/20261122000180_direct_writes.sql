@@ -57,6 +57,12 @@ begin
     end if;
     return new;
   end if;
+  if new.id <> old.id or new.pool <> old.pool and old.origin = 'pool' then
+    raise exception '%: worker % keeps the one that it has', case when new.id <> old.id then 'id' else 'pool' end,
+      one_line(old.id)
+      using errcode = 'PT409', detail = case when new.id <> old.id then 'id' else 'pool' end,
+        hint = 'Its workflow and its pod are known by it.';
+  end if;
   -- Metadata that is not part of this write says nothing new.
   if new.metadata is not distinct from old.metadata then
     broken := report_of_break(case when new.status is distinct from old.status then new.status end, null);
@@ -108,7 +114,8 @@ begin
     when worker.status <> 'active' then format('worker %s is %s', worker.id, worker.status)
     when worker.broken_at is not null then format('worker %s is broken: %s', worker.id, one_line(worker.broken_reason))
     when p_task.gate <> 'open' then format('it is %s: %s', p_task.gate,
-      case p_task.gate when 'blocked' then 'it waits for another task' else 'its project is paused or at its limit' end)
+      case p_task.gate when 'blocked' then 'it waits for another task'
+        when 'delayed' then 'its workers handed it back without progress' else 'its project is paused or at its limit' end)
     when exists (select from task_attempts where worker_id = worker.id and ended_at is null)
       then format('worker %s holds another task', worker.id) end;
   if problem is not null then
@@ -171,6 +178,7 @@ begin
   p_new.parent_id := p_old.parent_id;
   p_new.hand_backs := p_old.hand_backs;
   p_new.delayed_until := p_old.delayed_until;
+  p_new.pool := coalesce(p_new.pool, p_old.pool);
   p_new.failed_by := p_old.failed_by;
   p_new.reopened_at := p_old.reopened_at;
 

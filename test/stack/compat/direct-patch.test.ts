@@ -36,6 +36,13 @@ describe("a write to the tables with the service role's key", () => {
   const worker = (id: string) => queue.one<Record<string, unknown>>("select * from workers where id = $1", [id]);
 
   describe("to a task", () => {
+    it("that takes away its pool leaves it in its pool: without one it would never run", async () => {
+      const id = await queue.addTask(pool);
+      expect(await patch("tasks", id, { pool: null })).toBeNull();
+      expect(await queue.one("select pool from tasks where id = $1", [id])).toEqual({ pool });
+      await patch("tasks", id, { status: "Cancelled" });
+    });
+
     it("that deletes it, or changes what it waits for, is followed, and refused where tasks would wait for each other", async () => {
       const first = await queue.addTask(pool);
       const second = await queue.addTask(pool, { dependant_on: first });
@@ -302,6 +309,16 @@ describe("a write to the tables with the service role's key", () => {
       const row = { id: "box-2", pool, status: "crashed", last_heartbeat: new Date() };
       expect((await service.from("workers").insert(row)).error).toBeNull();
       expect(await worker("box-2")).toMatchObject({ status: "spawning", last_heartbeat: null, ready_at: null });
+    });
+
+    it("that gives a worker another id or pool is refused; a machine of another owner may change its pool", async () => {
+      const id = await queue.newWorker(pool);
+      const other = await queue.newPool();
+      expect(await patch("workers", id, { id: "a b" })).toBe(`PT409: id: worker ${id} keeps the one that it has`);
+      expect(await patch("workers", id, { pool: other })).toBe(`PT409: pool: worker ${id} keeps the one that it has`);
+      expect((await service.from("workers").insert({ id: "box-3", pool })).error).toBeNull();
+      expect(await patch("workers", "box-3", { pool: other })).toBeNull();
+      expect(await worker("box-3")).toMatchObject({ pool: other });
     });
 
     it("that registers a worker makes it external, whatever the row says", async () => {

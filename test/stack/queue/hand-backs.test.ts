@@ -125,6 +125,10 @@ describe("a task that is handed back without progress", () => {
       await session.rows("update tasks set status = 'Queued' where id = $1", [id]);
       expect((await delay(id)).sec).toBe(sec);
     }
+    const claim = "update tasks set status = 'In Progress', worker_id = $2 where id = $1";
+    await expect(session.rows(claim, [id, worker])).rejects.toMatchObject({
+      message: expect.stringContaining("it is delayed: its workers handed it back without progress"),
+    });
     expect(await queue.task(next)).toMatchObject({ gate: "open" });
     await endDelay(id);
     await count();
