@@ -46,8 +46,9 @@ comment on column outbox.next_attempt_at is
 select secure_table('outbox');
 -- outbox_take: the due notifications of one endpoint.
 create index if not exists outbox_due on outbox (endpoint_id, next_attempt_at) where delivered_at is null and dead_at is null;
--- outbox_clean: notifications that were delivered long ago.
-create index if not exists outbox_delivered on outbox (delivered_at) where delivered_at is not null;
+-- outbox_clean: notifications that were delivered or given up long ago.
+create index if not exists outbox_ended on outbox (coalesce(delivered_at, dead_at))
+  where coalesce(delivered_at, dead_at) is not null;
 
 -- A null pool means every pool: the endpoints of single pools are notified too.
 create or replace function notify_endpoints(p_kind text, p_project_id uuid, p_pool text, p_payload jsonb) returns void

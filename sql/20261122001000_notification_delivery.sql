@@ -68,8 +68,7 @@ begin
 end $$;
 select grant_to_service('outbox_failed(bigint, text, numeric, boolean)');
 
--- Deletes notifications that were delivered long ago, at most 20,000 a call. Dead ones stay, so that people can see
--- them.
+-- Deletes notifications that were delivered or given up long ago, at most 20,000 a call.
 create or replace function outbox_clean(p_retention_hours integer default 168) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -80,8 +79,8 @@ begin
       using errcode = 'PT400';
   end if;
   delete from outbox where id in (
-    select id from outbox where delivered_at < now() - make_interval(hours => p_retention_hours)
-    order by delivered_at limit 20000);
+    select id from outbox where coalesce(delivered_at, dead_at) < now() - make_interval(hours => p_retention_hours)
+    order by coalesce(delivered_at, dead_at) limit 20000);
   get diagnostics gone = row_count;
   return jsonb_build_object('deleted', gone, 'more', gone = 20000);
 end $$;

@@ -120,6 +120,21 @@ describe("tables that only grow", () => {
     expect(await queue.task(running)).toMatchObject({ status: "In Progress", worker_id: other });
   });
 
+  it("notifications go when they were delivered or given up long ago, and not while one is still tried", async () => {
+    const endpoint = await api.queue.one<{ id: string }>(
+      "insert into notification_endpoints (url) values ('http://127.0.0.1:9/') returning id",
+    );
+    await api.queue.rows(
+      `insert into outbox (kind, payload, endpoint_id, created_at, delivered_at, dead_at)
+       select 'task.completed', '{}', $1, now() - interval '1 year', now() - delivered, now() - dead
+       from (values (interval '9 hours', null::interval), (null, interval '9 hours'), (interval '7 hours', null),
+         (null, interval '7 hours'), (null, null)) as v (delivered, dead)`,
+      [endpoint.id],
+    );
+    expect((await clean({ notificationsHours: 8 })).outbox).toEqual({ deleted: 2 });
+    expect(await count("outbox")).toBe(3);
+  });
+
   it("cannot be emptied by an age of 0, and a table without retention not at all", async () => {
     await expect(api.queue.call("clean_up_table", { p_table: "workers", p_days: 0 })).rejects.toMatchObject({
       code: "PT400",
