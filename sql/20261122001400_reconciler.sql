@@ -34,6 +34,16 @@ create or replace trigger pools_keep before delete on pools for each row
 when (old.should_run)
 execute function pools_keep();
 
+-- Nothing would close the alerts of a pool without a row.
+create or replace function pools_deleted() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  perform close_alert(kind, subject) from alerts where pool = old.name and closed_at is null;
+  return null;
+end $$;
+select grant_to_service('pools_deleted()');
+create or replace trigger pools_deleted after delete on pools for each row execute function pools_deleted();
+
 create table if not exists janitor_sightings (
   subject text primary key,
   first_seen_at timestamptz not null default now(),

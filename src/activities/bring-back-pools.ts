@@ -5,6 +5,7 @@ import type { Config } from "../config/config.ts";
 import { POOL_WORKFLOW, poolWorkflowId } from "../contract/names.ts";
 import { poolStart } from "../contract/pool-start.ts";
 import type { JanitorActivities, PoolFinding } from "../contract/upkeep.ts";
+import { OBSERVED_KINDS } from "../policy/alerts.ts";
 import { judgePools, type StockPool } from "../policy/pool-upkeep.ts";
 import type { AlertStore } from "../supabase/alert-store.ts";
 import type { DatabaseStock, JanitorStore } from "../supabase/janitor-store.ts";
@@ -37,10 +38,11 @@ export function createPoolUpkeep(deps: PoolUpkeepDeps): Pick<JanitorActivities, 
         const failed: string[] = [];
         if (!dryRun) {
           await remember(deps, findings);
-          for (const finding of findings) {
+          for (const [index, finding] of findings.entries()) {
+            const row = pools[index]!;
             try {
               await bringBack(deps, finding);
-              await settle(deps, finding, pools.find(({ name }) => name === finding.pool)?.mode === "paused");
+              await settle(deps, finding, row);
             } catch (error) {
               failed.push(`${finding.pool}: ${error instanceof Error ? error.message : String(error)}`);
               deps.logger.error(
@@ -104,9 +106,16 @@ async function bringBack(
   logger.warn({ pool, reason }, `a pool was ${how}`);
 }
 
-/** A pool that came back paused stays an alert until somebody resumes it. */
-async function settle({ alerts }: PoolUpkeepDeps, finding: PoolFinding, isPaused: boolean): Promise<void> {
-  const { pool, verdict, reason } = finding;
+/**
+ * A pool that came back paused stays an alert until somebody resumes it. Nothing watches a pool that was shut down, so what
+ * its last watch had opened is closed here.
+ */
+async function settle(
+  { alerts }: PoolUpkeepDeps,
+  finding: PoolFinding,
+  { mode }: DatabaseStock["pools"][number],
+): Promise<void> {
+  const { pool, verdict, reason, workflow } = finding;
   const broughtBack = (how: string) => ({ kind: "pool_brought_back", subject: pool, message: `${reason}; ${how}` });
   switch (verdict) {
     case "bring_back_paused":
@@ -129,7 +138,15 @@ async function settle({ alerts }: PoolUpkeepDeps, finding: PoolFinding, isPaused
         [{ kind: "pool_silent", subject: pool, message: "its watch was silent, so it was started again as it was" }],
       );
     case "kept":
-      return await alerts.settle(pool, isPaused ? ["pool_silent"] : ["pool_silent", "pool_brought_back"], []);
+      return await alerts.settle(
+        pool,
+        [
+          "pool_silent",
+          ...(mode === "paused" ? [] : (["pool_brought_back"] as const)),
+          ...(mode === "closing" && workflow !== "running" ? OBSERVED_KINDS : []),
+        ],
+        [],
+      );
     default:
       return;
   }
