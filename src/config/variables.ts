@@ -124,7 +124,7 @@ export const table = {
       "NOTIFICATIONS_RETENTION_HOURS",
       hours,
       "168",
-      "Time after its delivery at which a notification is deleted, in hours; 0: never.",
+      "Time after its delivery or last attempt at which a notification is deleted, in hours; 0: never.",
     ),
     journalDays: defaulted(
       "JOURNAL_RETENTION_DAYS",
