@@ -1,6 +1,5 @@
 import { FunctionFailure } from "./failure.ts";
 import { callerHeaders, type FunctionContext, type FunctionHandler, refusal } from "./function-context.ts";
-import { storable } from "./text.ts";
 
 interface Route {
   /** The secret for heartbeats, if the path carries one. */
@@ -63,19 +62,16 @@ function readQuery(query: URLSearchParams): string {
   return query.toString();
 }
 
+/** An escape in JSON: a surrogate pair, half of one, or any other. */
+const ESCAPE =
+  /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?<half>u[dD][89a-fA-F][\da-fA-F]{2})|[^])/g;
+
 /**
  * A heartbeat's body in which half of a surrogate pair is replaced: PostgREST would refuse it, and the whole heartbeat
- * with it. The database itself judges everything else.
+ * with it. The database itself judges everything else. The body is not parsed, because that would round long numbers.
  */
 function withWholeCharacters(body: string): string {
-  if (!/\\u[dD][89a-fA-F]/.test(body)) {
-    return body;
-  }
-  try {
-    return JSON.stringify(storable(JSON.parse(body)));
-  } catch {
-    return body;
-  }
+  return body.replace(ESCAPE, (escape, half?: string) => (half === undefined ? escape : String.raw`\ufffd`));
 }
 
 async function rest(request: Request, { secret, name }: Route, context: FunctionContext): Promise<Response> {
