@@ -275,6 +275,8 @@ begin
     perform journal(worker.pool, 'worker.gone', format('%s after %s s; cost %s', worker.status,
       round(extract(epoch from now() - worker.created_at)), coalesce('$' || worker.cost_usd, 'unknown')), p_worker_id);
     perform close_alert('delete_failing', p_worker_id);
+    -- A workflow that was terminated or reset meanwhile counts its attempts anew and does not close this one.
+    perform close_alert('record_failing', p_worker_id);
   end if;
   return jsonb_build_object('cost_usd', worker.cost_usd);
 end $$;

@@ -102,7 +102,7 @@ describe("an alert", () => {
     expect(changes.slice(1)).toEqual(["a opened", "b opened", "c opened", "a closed", "b closed", "c closed"]);
   });
 
-  it("of a deletion that fails lasts until the pod is gone", async () => {
+  it("of a deletion or a record that fails lasts until the pod is gone", async () => {
     const worker = await api.queue.newWorker(pool, { status: "terminating", pod_id: "p1" });
     for (const _attempt of [5, 6]) {
       await api.queue.call("worker_delete_failing", { p_worker_id: worker, p_message: "HTTP 500" });
@@ -111,6 +111,7 @@ describe("an alert", () => {
     expect(Number(await api.queue.call("worker_deleted", { p_worker_id: worker }))).toBe(0);
     await api.queue.rows("update workers set deleted_at = now() - interval '1 minute' where id = $1", [worker]);
     expect(Number(await api.queue.call("worker_deleted", { p_worker_id: worker }))).toBeGreaterThanOrEqual(60);
+    await alerts.open({ kind: "record_failing", subject: worker, message: "HTTP 400" }, pool);
     await api.queue.call("worker_gone", { p_worker_id: worker });
     expect(await alerts.list({ pool })).toEqual([]);
     await api.queue.call("worker_delete_failing", { p_worker_id: worker, p_message: "late" });
