@@ -1,4 +1,4 @@
-import type { Answer, NoAnswer } from "./exchange.ts";
+import type { Answer, EventStream, NoAnswer } from "./exchange.ts";
 import type { Absent, Ambiguous, DeleteOutcome, Refused, Unknown } from "./outcomes.ts";
 import { describeAnswer, isHtml, parseJson } from "./problem.ts";
 import { retryAfterSec } from "./rate-limit.ts";
@@ -22,6 +22,12 @@ export interface Api {
     signal: AbortSignal | undefined,
     payload?: unknown,
   ): Promise<Answer | NoAnswer>;
+  /** Opens a stream of server-sent events with these headers besides the usual ones. */
+  stream(
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal | undefined,
+  ): Promise<EventStream | Answer | NoAnswer>;
 }
 
 /** Reads one thing by its id. `read` reads the body of a 200. */

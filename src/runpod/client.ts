@@ -1,9 +1,13 @@
 import { Agent, type Dispatcher } from "undici";
 import type { Api } from "./api.ts";
 import { type CatalogCalls, createCatalogCalls } from "./catalog.ts";
-import { exchange } from "./exchange.ts";
+import { exchange, openStream } from "./exchange.ts";
+import { createLogCalls, type LogCalls } from "./logs.ts";
 import { createPodCalls, type PodCalls } from "./pods.ts";
 import { createVolumeCalls, type VolumeCalls } from "./volumes.ts";
+
+/** A stream without a byte for so long may be dead. It is resumed, which costs one request. */
+const STREAM_IDLE_MS = 60_000;
 
 export interface RunpodClientOptions {
   /** Base address with its version, such as `https://api.runpod.io/v2`. */
@@ -17,8 +21,8 @@ export interface RunpodClientOptions {
   readonly dispatcher?: Dispatcher;
 }
 
-/** Every method resolves to a typed outcome; none rejects, and none repeats a request. */
-export type RunpodClient = PodCalls & CatalogCalls & VolumeCalls & { close(): Promise<void> };
+/** Every method resolves to a typed outcome; none rejects, and only `followPodLog` sends a second request by itself. */
+export type RunpodClient = PodCalls & LogCalls & CatalogCalls & VolumeCalls & { close(): Promise<void> };
 
 /** Builds a client of Runpod's REST v2. Throws when the address, key or User-Agent cannot work at all. */
 export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
@@ -31,9 +35,19 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
     apiKey,
     call: (method, path, signal, payload) =>
       exchange({ dispatcher, method, url: `${base}${path}`, headers, payload, timeoutMs, signal }),
+    stream: (path, more, signal) =>
+      openStream({
+        dispatcher,
+        url: `${base}${path}`,
+        headers: { ...headers, ...more },
+        timeoutMs,
+        idleMs: STREAM_IDLE_MS,
+        signal,
+      }),
   };
   return {
     ...createPodCalls(api),
+    ...createLogCalls(api),
     ...createCatalogCalls(api),
     ...createVolumeCalls(api),
     async close() {

@@ -70,6 +70,56 @@ export async function exchange(options: ExchangeRequest): Promise<Answer | NoAns
   }
 }
 
+/** The body of a good answer that arrives bit by bit. */
+export interface EventStream {
+  readonly kind: "stream";
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Ends the connection. */
+  close(): void;
+  /** What an error means that `chunks` threw. */
+  explain(error: unknown): string;
+}
+
+/**
+ * Opens a stream of server-sent events. Never rejects.
+ * @param timeoutMs until the answer begins.
+ * @param idleMs between two parts of it; then `chunks` throws.
+ */
+export async function openStream(
+  options: Omit<ExchangeRequest, "method" | "payload"> & { readonly idleMs: number },
+): Promise<EventStream | Answer | NoAnswer> {
+  const { url, timeoutMs, idleMs, signal } = options;
+  if (signal?.aborted) {
+    return { kind: "no-answer", sent: false, detail: "cancelled before it was sent" };
+  }
+  const cancel = new AbortController();
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), timeoutMs);
+  try {
+    const response = await request(url, {
+      method: "GET",
+      dispatcher: options.dispatcher,
+      signal: AbortSignal.any([cancel.signal, deadline.signal, ...(signal ? [signal] : [])]),
+      headers: { ...options.headers, accept: "text/event-stream" },
+      bodyTimeout: idleMs,
+    });
+    const headers = flatten(response.headers);
+    if (response.statusCode !== 200 || !/^text\/event-stream/i.test(headers["content-type"] ?? "")) {
+      return { kind: "answer", status: response.statusCode, headers, text: await response.body.text() };
+    }
+    return {
+      kind: "stream",
+      chunks: response.body,
+      close: () => cancel.abort(),
+      explain: (error) => explain(error, idleMs, deadline.signal, signal),
+    };
+  } catch (error) {
+    return { kind: "no-answer", sent: true, detail: explain(error, timeoutMs, deadline.signal, signal) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 function flatten(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) =>

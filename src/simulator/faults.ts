@@ -32,7 +32,8 @@ const onCreate = { on: z.enum(["create", "volume-create"]) };
 /** `created`: whether the pod or volume exists although the answer does not say so; `listLagMs`: time until lists show it. */
 const hidden = { created: z.boolean(), listLagMs: ms.optional() };
 const onList = { on: z.enum(["list", "volume-list"]) };
-const onRead = { on: z.enum(["list", "get", "gpus", "data-centers", "volume-list", "volume-get"]) };
+const onRead = { on: z.enum(["list", "get", "gpus", "logs", "data-centers", "volume-list", "volume-get"]) };
+const onLogs = { on: z.literal("logs") };
 const onChange = { on: z.enum(["delete", "action", "volume-update", "volume-delete"]) };
 /** Whether the order was carried out although the answer does not say so. */
 const done = { done: z.boolean().default(false) };
@@ -64,6 +65,14 @@ export const faultSchema = z.union([
   z.strictObject({ ...onRead, ...rateLimited }),
   z.strictObject({ ...onRead, ...late }),
   z.strictObject({ ...onRead, ...answer }),
+  z.strictObject({
+    ...onLogs,
+    kind: z.literal("drop"),
+    afterEvents: z.number().int().min(0),
+    afterMs: ms.default(0),
+    times,
+  }),
+  z.strictObject({ ...onLogs, kind: z.literal("odd-events"), text: z.string(), times }),
   z.strictObject({ ...onChange, ...error, ...done }),
   z.strictObject({ ...onChange, ...reset, ...done }),
   z.strictObject({ ...onChange, ...rateLimited }),

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { CreateRequest } from "./create-request.ts";
 import type { SimulatedPod } from "./pod.ts";
+import { createPodLog } from "./pod-log.ts";
 import { act, end, type PhaseDeps, provision } from "./pod-phases.ts";
 import type { EndCause, PodAction } from "./types.ts";
 
@@ -45,7 +46,7 @@ export function createFleet(fleetDeps: FleetDeps): Fleet {
 
   return {
     create(request, placement, variation = {}) {
-      const pod = newPod(request, placement, variation, pods.size + 1, now());
+      const pod = newPod(request, placement, variation, pods.size + 1, now);
       pods.set(pod.id, pod);
       provision(deps, pod);
       return pod;
@@ -79,8 +80,9 @@ function newPod(
   placement: Placement,
   { listLagMs = 0, mute = false, oddFields = {} }: CreateVariation,
   sequence: number,
-  nowMs: number,
+  now: () => number,
 ): SimulatedPod {
+  const nowMs = now();
   return {
     id: randomBytes(7).toString("hex"),
     sequence,
@@ -92,7 +94,7 @@ function newPod(
     mute,
     oddFields,
     billed: [],
-    systemLog: [],
+    log: createPodLog(now),
     status: "PROVISIONING",
     runningAtMs: null,
     endedAtMs: null,

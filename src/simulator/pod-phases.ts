@@ -48,7 +48,7 @@ export function end(deps: PhaseDeps, pod: SimulatedPod, cause: EndCause): void {
 
 function enter({ now }: PhaseDeps, pod: SimulatedPod, status: PodStatus, note = ""): void {
   pod.status = status;
-  pod.systemLog.push(`${new Date(now()).toISOString()} ${status}${note && `: ${note}`}`);
+  pod.log.add("system", `${status}${note && `: ${note}`}`);
   const span = pod.billed.at(-1);
   const billable = status !== "EXITED" && status !== "TERMINATED";
   if (billable && span?.toMs !== null) {
@@ -133,5 +133,6 @@ function toLaunch({ dataDir }: PhaseDeps, pod: SimulatedPod): PodToLaunch {
     env: { ...pod.request.env, ...injectedEnv(pod) },
     mounts: networkMountsOf(pod.request).map(({ volumeId, path }) => ({ path, folder: volumePath(dataDir, volumeId) })),
     logPath: podLogPath(dataDir, pod.id),
+    onLine: (line) => pod.log.add("container", line),
   };
 }

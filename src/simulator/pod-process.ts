@@ -37,7 +37,10 @@ export function createPodLauncher({
       name: `pod ${pod.name}`,
       cwd: folder,
       env: definedOnly({ PATH, HOME, TMPDIR, FFMPEG_PATH, ...pod.env, [MOUNT_PATH]: mountPath }),
-      onLine: (line) => log.write(`${line}\n`),
+      onLine(line) {
+        log.write(`${line}\n`);
+        pod.onLine(line);
+      },
     });
     const startTime = processStartTime(managed.pid);
     const exited = managed.exited.then(async (exit) => {

@@ -1,5 +1,6 @@
 import { GPU_TYPES } from "./market/catalog.ts";
 import type { CreateRequest } from "./create-request.ts";
+import type { PodLog } from "./pod-log.ts";
 import type { BilledSpan, EndCause, PodAction, PodProcess, PodStatus, ProcessExit } from "./types.ts";
 
 /** A pod as the simulator keeps it; changed by `pod-phases.ts` only. */
@@ -20,7 +21,7 @@ export interface SimulatedPod {
   /** Fields that every answer shows in place of the true ones. */
   readonly oddFields: Readonly<Record<string, unknown>>;
   readonly billed: BilledSpan[];
-  readonly systemLog: string[];
+  readonly log: PodLog;
   status: PodStatus;
   runningAtMs: number | null;
   endedAtMs: number | null;

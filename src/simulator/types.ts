@@ -34,8 +34,10 @@ export interface PodToLaunch {
   readonly env: Readonly<Record<string, string>>;
   /** Folders that the container sees at these paths of its own. */
   readonly mounts: readonly { readonly path: string; readonly folder: string }[];
-  /** File for the container's output; the logs route reads it. */
+  /** File that the container's output is written to. */
   readonly logPath: string;
+  /** Takes each line of the container's output for the logs route. */
+  readonly onLine: (line: string) => void;
 }
 
 export type LaunchPod = (pod: PodToLaunch) => PodProcess | Promise<PodProcess>;

@@ -37,6 +37,25 @@ export function scriptLauncher(script: string): LaunchPod {
   };
 }
 
+export interface Actor {
+  /** Writes a line of the container's output. */
+  say(line: string): void;
+  end(code: number): void;
+}
+
+/** Launches pods without processes, which do what the test says. `actors` are in the order of their start. */
+export function actorLauncher(): { launch: LaunchPod; actors: Actor[] } {
+  const actors: Actor[] = [];
+  const launch: LaunchPod = ({ onLine }) => {
+    let end: (exit: { code: number | null; signal: string | null }) => void = () => undefined;
+    const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => (end = resolve));
+    actors.push({ say: onLine, end: (code) => end({ code, signal: null }) });
+    const kill = () => end({ code: null, signal: "SIGKILL" });
+    return { pid: null, exited, stop: async () => kill(), kill };
+  };
+  return { launch, actors };
+}
+
 export interface Kit {
   readonly simulator: Simulator;
   readonly client: RunpodClient;

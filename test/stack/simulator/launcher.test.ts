@@ -18,6 +18,8 @@ async function launchScript(script: string, env: Record<string, string> = {}, mo
   });
   const launch = createPodLauncher({ guardian, program: { command: process.execPath, args: ["-e", script] } });
   const logPath = podLogPath(dataDir, "pod1");
+  const lines: string[] = [];
+  const onLine = (line: string) => void lines.push(line);
   const launched: PodProcess = await launch({
     id: "pod1",
     name: "main-1",
@@ -26,16 +28,18 @@ async function launchScript(script: string, env: Record<string, string> = {}, mo
     env,
     mounts,
     logPath,
+    onLine,
   });
-  return { launched, logPath, log: () => readFile(logPath, "utf8"), folder: join(dataDir, "pods") };
+  return { launched, lines, logPath, log: () => readFile(logPath, "utf8"), folder: join(dataDir, "pods") };
 }
 
 it("a pod that has ended leaves the output of both streams in its log, and no folder", async () => {
   const script =
     "require('fs').writeFileSync('model.bin', ''); console.log('out'); console.error('err'); process.exit(4)";
-  const { launched, log, folder } = await launchScript(script);
+  const { launched, log, lines, folder } = await launchScript(script);
   expect(await launched.exited).toEqual({ code: 4, signal: null });
   expect((await log()).trim().split("\n").toSorted()).toEqual(["err", "out"]);
+  expect(lines.toSorted()).toEqual(["err", "out"]);
   expect(await readdir(folder)).toEqual(["pod1.log"]);
 });
 

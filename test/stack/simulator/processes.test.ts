@@ -1,8 +1,6 @@
 import { existsSync } from "node:fs";
-import { appendFile, mkdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { podLogPath } from "../../../src/simulator/pod-log.ts";
 import type { PodToLaunch } from "../../../src/simulator/types.ts";
 import { createPod, isAlive, raw, scriptLauncher, SLEEPER, startKit, untilStatus } from "../../kit/simulator.ts";
 
@@ -200,31 +198,5 @@ describe("the process of a pod", () => {
     await closed;
     expect(pids.map(isAlive)).toEqual(pids.map(() => false));
     expect(kit.simulator.ledger().totals.live).toBe(0);
-  });
-});
-
-describe("the log of a pod", () => {
-  it("is streamed from its last lines, continues with new lines and ends with the pod", async () => {
-    const kit = await startKit();
-    const id = await createPod(kit, NAME);
-    await untilStatus(kit, id, "RUNNING");
-    const path = podLogPath(kit.dataDir, id);
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, "one\ntwo\nthree\nunfini");
-    const log = await raw(kit, "GET", `/v2/pods/${id}/logs?tail=2`);
-    expect(log.headers.get("content-type")).toBe("text/event-stream");
-    const reader = log.body!.pipeThrough(new TextDecoderStream()).getReader();
-    let text = await readUntil(reader, "three\n\n");
-    await appendFile(path, "shed\n");
-    kit.simulator.killPod(id);
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      text += part.value;
-    }
-    expect(text).toBe("id: 2\ndata: two\n\nid: 3\ndata: three\n\nid: 4\ndata: unfinished\n\n");
-    const resumed = await fetch(`${kit.simulator.apiUrl}/pods/${id}/logs`, {
-      headers: { authorization: `Bearer ${kit.simulator.apiKey}`, "last-event-id": "3" },
-    });
-    expect(await resumed.text()).toBe("id: 4\ndata: unfinished\n\n");
-    expect((await raw(kit, "GET", `/v2/pods/${id}/logs?tail=5001`)).status).toBe(422);
   });
 });
