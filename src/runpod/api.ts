@@ -22,6 +22,8 @@ export interface Api {
     signal: AbortSignal | undefined,
     payload?: unknown,
   ): Promise<Answer | NoAnswer>;
+  /** Asks the provider's older API, which is not below the base address. */
+  graphql(query: string, signal: AbortSignal | undefined): Promise<Answer | NoAnswer>;
   /** Opens a stream of server-sent events with these headers besides the usual ones. */
   stream(
     path: string,

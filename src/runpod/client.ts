@@ -1,9 +1,12 @@
 import { Agent, type Dispatcher } from "undici";
+import { type AccountCalls, createAccountCalls } from "./account.ts";
 import type { Api } from "./api.ts";
+import { type BillingCalls, createBillingCalls } from "./billing.ts";
 import { type CatalogCalls, createCatalogCalls } from "./catalog.ts";
 import { exchange, openStream } from "./exchange.ts";
 import { createLogCalls, type LogCalls } from "./logs.ts";
 import { createPodCalls, type PodCalls } from "./pods.ts";
+import { createRegistryCalls, type RegistryCalls } from "./registries.ts";
 import { createVolumeCalls, type VolumeCalls } from "./volumes.ts";
 
 /** A stream without a byte for so long may be dead. It is resumed, which costs one request. */
@@ -22,7 +25,13 @@ export interface RunpodClientOptions {
 }
 
 /** Every method resolves to a typed outcome; none rejects, and only `followPodLog` sends a second request by itself. */
-export type RunpodClient = PodCalls & LogCalls & CatalogCalls & VolumeCalls & { close(): Promise<void> };
+export type RunpodClient = PodCalls &
+  LogCalls &
+  CatalogCalls &
+  VolumeCalls &
+  RegistryCalls &
+  BillingCalls &
+  AccountCalls & { close(): Promise<void> };
 
 /** Builds a client of Runpod's REST v2. Throws when the address, key or User-Agent cannot work at all. */
 export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
@@ -35,6 +44,8 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
     apiKey,
     call: (method, path, signal, payload) =>
       exchange({ dispatcher, method, url: `${base}${path}`, headers, payload, timeoutMs, signal }),
+    graphql: (query, signal) =>
+      exchange({ dispatcher, method: "POST", url: graphqlUrl(base), headers, payload: { query }, timeoutMs, signal }),
     stream: (path, more, signal) =>
       openStream({
         dispatcher,
@@ -50,12 +61,20 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
     ...createLogCalls(api),
     ...createCatalogCalls(api),
     ...createVolumeCalls(api),
+    ...createRegistryCalls(api),
+    ...createBillingCalls(api),
+    ...createAccountCalls(api),
     async close() {
       if (!options.dispatcher) {
         await dispatcher.close();
       }
     },
   };
+}
+
+/** Beside the version, as `https://api.runpod.io/graphql` is beside `https://api.runpod.io/v2`. */
+function graphqlUrl(base: string): string {
+  return `${base.replace(/\/v\d+$/, "")}/graphql`;
 }
 
 function requireUsable({ apiUrl, apiKey, userAgent }: RunpodClientOptions): void {

@@ -4,6 +4,7 @@ import { cut, storableText } from "../../supabase/functions/_shared/text.ts";
 const LOWEST_USD_PER_HOUR = 0.001;
 /** Ten times the dearest machines, and far above the 80 dollars an hour that an account may spend by default. */
 const HIGHEST_USD_PER_HOUR = 1_000;
+const HIGHEST_USD = 10_000_000;
 const EARLIEST_MS = Date.UTC(2020, 0, 1);
 /** How far the provider's clock may be ahead of ours. */
 const CLOCK_SKEW_MS = 300_000;
@@ -24,6 +25,12 @@ export function plausibleNumber(raw: unknown): number | null {
 export function plausiblePrice(raw: unknown): number | null {
   const usd = plausibleNumber(raw);
   return usd !== null && usd >= LOWEST_USD_PER_HOUR && usd <= HIGHEST_USD_PER_HOUR ? usd : null;
+}
+
+/** US dollars up to ten million; null: no amount, or none that can be true. */
+export function plausibleAmount(raw: unknown, { mayBeNegative = false } = {}): number | null {
+  const usd = plausibleNumber(raw);
+  return usd !== null && Math.abs(usd) <= HIGHEST_USD && (usd >= 0 || mayBeNegative) ? usd : null;
 }
 
 /** The time as ISO 8601 in UTC; null: no time with a zone, before 2020, or after now. */

@@ -28,13 +28,28 @@ const fields = z.record(z.string(), z.unknown());
 const named = { podName: z.string().optional() };
 
 const onCreatePod = { on: z.literal("create") };
-const onCreate = { on: z.enum(["create", "volume-create"]) };
-/** `created`: whether the pod or volume exists although the answer does not say so; `listLagMs`: time until lists show it. */
+const onCreate = { on: z.enum(["create", "volume-create", "registry-create"]) };
+/** `created`: whether what was ordered exists although the answer does not say so; `listLagMs`: time until lists show it. */
 const hidden = { created: z.boolean(), listLagMs: ms.optional() };
-const onList = { on: z.enum(["list", "volume-list"]) };
-const onRead = { on: z.enum(["list", "get", "gpus", "logs", "data-centers", "volume-list", "volume-get"]) };
+const onList = { on: z.enum(["list", "volume-list", "registry-list"]) };
+const onRead = {
+  on: z.enum([
+    "list",
+    "get",
+    "logs",
+    "gpus",
+    "data-centers",
+    "volume-list",
+    "volume-get",
+    "registry-list",
+    "registry-get",
+    "billing",
+    "limits",
+    "balance",
+  ]),
+};
 const onLogs = { on: z.literal("logs") };
-const onChange = { on: z.enum(["delete", "action", "volume-update", "volume-delete"]) };
+const onChange = { on: z.enum(["delete", "action", "volume-update", "volume-delete", "registry-delete"]) };
 /** Whether the order was carried out although the answer does not say so. */
 const done = { done: z.boolean().default(false) };
 

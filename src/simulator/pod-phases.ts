@@ -88,6 +88,10 @@ function start(deps: PhaseDeps, pod: SimulatedPod): void {
 async function runContainer(deps: PhaseDeps, pod: SimulatedPod): Promise<void> {
   const { generation } = pod;
   await pod.ending;
+  if (pod.generation === generation && !mayPull(deps, pod)) {
+    const why = `pulling ${imageOf(pod)} failed: pull access denied, repository does not exist or may require a login`;
+    return enter(deps, pod, "ERROR", why);
+  }
   let launched: PodProcess | null = null;
   try {
     if (!pod.mute && pod.generation === generation) {
@@ -110,6 +114,11 @@ async function runContainer(deps: PhaseDeps, pod: SimulatedPod): Promise<void> {
   }
   pod.runningAtMs = deps.now();
   enter(deps, pod, "RUNNING");
+}
+
+function mayPull({ settings }: PhaseDeps, pod: SimulatedPod): boolean {
+  const isPrivate = settings().privateImages.some((prefix) => imageOf(pod).startsWith(prefix));
+  return !isPrivate || pod.request.registry !== undefined;
 }
 
 function watchExit(deps: PhaseDeps, pod: SimulatedPod, launched: PodProcess): void {

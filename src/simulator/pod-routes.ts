@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { z } from "zod";
+import { spendUsdPerHour } from "./account/account-routes.ts";
 import { createRequestSchema } from "./create-request.ts";
 import { answerFault, creationUnder, isFaulted } from "./faults.ts";
 import { placePod } from "./market/place.ts";
@@ -22,7 +23,7 @@ export function registerPodRoutes(app: FastifyInstance, state: SimulatorState): 
 }
 
 async function createPod(state: SimulatorState, body: unknown, reply: FastifyReply): Promise<FastifyReply> {
-  const { fleet, faults, market, volumes, now, closing, settings } = state;
+  const { fleet, faults, market, volumes, registries, now, closing, settings } = state;
   const parsed = createRequestSchema.safeParse(body);
   if (!parsed.success) {
     return sendInvalid(reply, parsed.error, "body");
@@ -32,7 +33,13 @@ async function createPod(state: SimulatorState, body: unknown, reply: FastifyRep
   if (!placed.ok) {
     return sendProblem(reply, placed.status, placed.detail);
   }
-  const { noFundsStatus } = settings();
+  if (wanted.registry !== undefined && !registries.has(wanted.registry)) {
+    return sendProblem(reply, 404, "registry not found");
+  }
+  const { noFundsStatus, spendLimitUsdPerHour } = settings();
+  if (spendUsdPerHour(state) + placed.placement.costPerHour > (spendLimitUsdPerHour ?? Infinity)) {
+    return sendProblem(reply, 403, `the spend limit of $${spendLimitUsdPerHour} per hour would be exceeded`);
+  }
   if (noFundsStatus !== null) {
     return sendNoFunds(reply, noFundsStatus);
   }

@@ -14,6 +14,12 @@ export const settingsSchema = z.strictObject({
   pageSize: z.number().int().min(1).max(1000),
   /** The account has no funds: the status with which every create request is refused. Null: it has funds. */
   noFundsStatus: z.union([z.literal(400), z.literal(402), z.literal(403), z.literal(500)]).nullable(),
+  /** Images whose name begins with one of these can be pulled only by a pod with a registry login. */
+  privateImages: z.array(z.string().min(1)),
+  /** A create request with which all pods together would cost more is refused. Null: no limit. */
+  spendLimitUsdPerHour: z.number().min(0).nullable(),
+  /** What the account had before its first pod. Only the balance depends on it. */
+  creditUsd: z.number(),
 });
 
 export type SimulatorSettings = z.infer<typeof settingsSchema>;
@@ -25,4 +31,7 @@ export const DEFAULT_SETTINGS: SimulatorSettings = {
   stopGraceMs: 5000,
   pageSize: 1000,
   noFundsStatus: null,
+  privateImages: [],
+  spendLimitUsdPerHour: null,
+  creditUsd: 100,
 };

@@ -1,5 +1,8 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import fastify from "fastify";
+import fastify, { type FastifyInstance } from "fastify";
+import { registerBalanceRoute, registerLimitsRoute } from "./account/account-routes.ts";
+import { registerBillingRoutes } from "./account/billing-routes.ts";
+import { registerRegistryRoutes } from "./account/registry-routes.ts";
 import { registerVolumeRoutes } from "./account/volume-routes.ts";
 import { createVolumes } from "./account/volumes.ts";
 import { registerControlRoutes } from "./control-routes.ts";
@@ -55,6 +58,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     fleet,
     market: createMarket(),
     volumes,
+    registries: new Map(),
     faults: createFaults(),
     settings: () => settings,
     now,
@@ -67,17 +71,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
 
   const app = fastify({ genReqId: () => randomUUID(), forceCloseConnections: true });
   app.addHook("onRequest", async (request, reply) => void reply.header("x-request-id", request.id));
-  await app.register(
-    async (api) => {
-      recordRequests(api, requests, now);
-      registerGatekeeper(api, state);
-      registerPodRoutes(api, state);
-      registerLogRoute(api, state);
-      registerCatalogRoutes(api, state);
-      registerVolumeRoutes(api, state);
-    },
-    { prefix: "/v2" },
-  );
+  await registerApi(app, state, requests);
   await app.register(async (control) => registerControlRoutes(control, controls), { prefix: "/_sim" });
   const url = await app.listen({ host: "127.0.0.1", port });
 
@@ -89,4 +83,28 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     await volumes.close();
   };
   return { ...controls, url, apiUrl: `${url}/v2`, apiKey, close: () => (closed ??= close()) };
+}
+
+async function registerApi(app: FastifyInstance, state: SimulatorState, requests: RequestLogEntry[]): Promise<void> {
+  const guarded = (routes: (api: FastifyInstance) => void) => async (api: FastifyInstance) => {
+    recordRequests(api, requests, state.now);
+    registerGatekeeper(api, state);
+    routes(api);
+  };
+  const routes = [
+    registerPodRoutes,
+    registerLogRoute,
+    registerCatalogRoutes,
+    registerVolumeRoutes,
+    registerRegistryRoutes,
+    registerBillingRoutes,
+    registerLimitsRoute,
+  ];
+  const registerAll = (api: FastifyInstance) => {
+    for (const register of routes) {
+      register(api, state);
+    }
+  };
+  await app.register(guarded(registerAll), { prefix: "/v2" });
+  await app.register(guarded((api) => registerBalanceRoute(api, state)));
 }

@@ -3,6 +3,7 @@ import type { Faults } from "./faults.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Market } from "./market/market.ts";
 import type { SimulatorSettings } from "./settings.ts";
+import type { SimulatedRegistry } from "./types.ts";
 
 /** Shared by the routes of one simulator. */
 export interface SimulatorState {
@@ -10,6 +11,8 @@ export interface SimulatorState {
   readonly faults: Faults;
   readonly market: Market;
   readonly volumes: Volumes;
+  /** By id. */
+  readonly registries: Map<string, SimulatedRegistry>;
   readonly settings: () => SimulatorSettings;
   readonly now: () => number;
   readonly dataDir: string;

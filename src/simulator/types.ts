@@ -97,3 +97,9 @@ export interface VolumeEntry {
   /** Absolute path of the folder with its files. */
   readonly folder: string;
 }
+
+/** The login for a private registry. User name and password are not kept, because no answer ever shows them. */
+export interface SimulatedRegistry {
+  readonly id: string;
+  readonly name: string;
+}
