@@ -1,5 +1,18 @@
 import { CLOUDS, type OwnSettingGroups, WORKER_PROFILES } from "../contract/pool-settings.ts";
-import { defaulted, list, oneOf, optional, someOf, text, textOrNone, type VariablesOf, whole } from "./kinds.ts";
+import {
+  decimal,
+  defaulted,
+  flag,
+  list,
+  oneOf,
+  optional,
+  seconds,
+  someOf,
+  text,
+  textOrNone,
+  type VariablesOf,
+  whole,
+} from "./kinds.ts";
 import { workerEnvironment } from "./worker-environment.ts";
 
 const absolutePath = text(/^\//, "an absolute path");
@@ -49,7 +62,7 @@ export const placement = {
     "RUNPOD_GPU_TYPE",
     list(1),
     "NVIDIA GeForce RTX 4090",
-    "Runpod's ids of the GPU types that a pod may have, the best first.",
+    "Runpod's ids of the GPU types that a pod may have, the best first; any: all of the catalog, the cheapest first.",
     { aliases: ["RUNPOD_INSTANCE_TYPE"] },
   ),
   clouds: defaulted("RUNPOD_CLOUD", someOf(CLOUDS), "SECURE", "Runpod's clouds to rent in, the best first."),
@@ -59,6 +72,34 @@ export const placement = {
     "Data centers to rent in, the best first; unset means any.",
   ),
   networkVolumeId: optional("RUNPOD_NETWORK_VOLUME_ID", id, "Network volume to mount in every pod."),
+  storageName: optional(
+    "RUNPOD_STORAGE_NAME",
+    textOrNone(/\S/, "a name"),
+    "Name of the network volume, where RUNPOD_NETWORK_VOLUME_ID is not set; it must be the only one of that name.",
+  ),
   minVcpuCount: defaulted("RUNPOD_MIN_VCPU_COUNT", whole(1, 1024), "8", "Fewest vCPUs that a pod may have."),
   minMemoryGb: defaulted("RUNPOD_MIN_MEMORY_GB", whole(1, 10_000), "32", "Smallest memory that a pod may have, in GB."),
+  ramTierFallback: defaulted(
+    "RUNPOD_RAM_TIER_FALLBACK",
+    flag(),
+    "true",
+    "Whether pods with 72, 60, 48, 32 and 16 GB of memory are asked for in turn, down to RUNPOD_MIN_MEMORY_GB.",
+  ),
+  minGpuMemoryGb: defaulted(
+    "RUNPOD_MIN_GPU_MEMORY_GB",
+    whole(0, 10_000),
+    "0",
+    "Smallest video memory of a GPU, in GB; 0: any.",
+  ),
+  maxPriceUsdPerHour: optional(
+    "RUNPOD_MAX_PRICE_USD_PER_HOUR",
+    decimal(0.001, 1_000),
+    "Highest price of one pod, in USD an hour; unset means no limit.",
+  ),
+  placementCooldownSec: defaulted(
+    "PLACEMENT_COOLDOWN_SEC",
+    seconds(1),
+    "60",
+    "Time for which a place is not asked for again after a refusal, in seconds.",
+  ),
 } satisfies VariablesOf<OwnSettingGroups>["placement"];

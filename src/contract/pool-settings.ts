@@ -97,8 +97,13 @@ const ofPool = {
     clouds: "clouds",
     dataCenterIds: "texts or unset",
     networkVolumeId: "text or unset",
+    storageName: "text or unset",
     minVcpuCount: "number",
     minMemoryGb: "number",
+    ramTierFallback: "boolean",
+    minGpuMemoryGb: "number",
+    maxPriceUsdPerHour: "number or unset",
+    placementCooldownSec: "number",
   },
 } as const satisfies Groups;
 
