@@ -56,6 +56,8 @@ create table if not exists pools (
   breaker_since timestamptz not null default now(),
   environment jsonb not null default '{}',
   environment_at timestamptz,
+  no_place_since timestamptz,
+  no_place_reason text,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
@@ -72,6 +74,8 @@ comment on column pools.breaker_since is 'When the breaker entered this state. E
 comment on column pools.environment is
   'Settings of the newest Temporal worker process, without secrets. The column config overrides them.';
 comment on column pools.environment_at is 'When that process started.';
+comment on column pools.no_place_since is
+  'Since when no place could be found for a pod, whatever was asked; null: the last one that was asked for was found.';
 comment on column pools.watch_id is
   'The watch that decides now. Another watch may still run after its workflow ended; it must not decide.';
 comment on column pools.observing_since is
@@ -165,6 +169,7 @@ alter table workers
   add column if not exists deleted_at timestamptz,
   add column if not exists gone_at timestamptz,
   add column if not exists cost_per_hr_usd numeric(10, 4),
+  add column if not exists expected_usd_per_hr numeric(10, 4),
   add column if not exists cost_usd numeric(12, 6),
   add column if not exists metadata jsonb not null default '{}';
 comment on table workers is 'One row per GPU worker, also after its end: its pod, its clocks, its credential and its cost.';
@@ -177,7 +182,9 @@ comment on column workers.drains_without_deadline is
 comment on column workers.vram_at is 'When a heartbeat last contained VRAM figures.';
 comment on column workers.failed_on is
   'Which evidence ended the worker; null also where a deadline of its own workflow ended it. funds: its pod was refused, '
-  'because the account has no funds.';
+  'because the account has no funds; place: no place was found for its pod.';
+comment on column workers.expected_usd_per_hr is
+  'Price of its pod by the catalog, when it was booked or last asked for; counts until the provider says the price.';
 comment on column workers.gone_at is 'When the provider was seen to have no such pod. Until then the pod may cost money.';
 comment on column workers.token_hash is 'SHA-256 of the worker''s own credential.';
 comment on column workers.origin is
@@ -327,7 +334,7 @@ begin
   perform pg_temp.ensure_check('workers', 'workers_origin_check', 'origin in (''pool'', ''external'')');
   perform pg_temp.ensure_check('workers', 'workers_post_state_check', 'post_state in (''posting'', ''posted'', ''burned'')');
   perform pg_temp.ensure_check('workers', 'workers_failed_on_check',
-    'failed_on in (''provider'', ''heartbeat'', ''progress'', ''funds'', ''report'', ''failures'')');
+    'failed_on in (''provider'', ''heartbeat'', ''progress'', ''funds'', ''place'', ''report'', ''failures'')');
   perform pg_temp.ensure_reference('workers', 'pool', 'pools (name)');
   perform pg_temp.ensure_reference('tasks', 'worker_id', 'workers (id)');
   perform pg_temp.ensure_reference('tasks', 'project_id', 'projects (id)');

@@ -16,6 +16,8 @@ insert into alert_kinds (kind, what_to_do) values
   ('breaker_open', 'Look why workers fail before they are ready (gpu-pool explain, gpu-pool logs); gpu-pool resume closes the '
     'breaker at once.'),
   ('no_funds', 'Add funds to the provider''s account, or raise its spend limit. The pool tries again by itself.'),
+  ('no_placement', 'Read in its message which places refuse and which are passed over; list more GPU types, clouds or data '
+    'centers, or correct the request (gpu-pool config set). The pool tries again by itself.'),
   ('delete_failing', 'Delete the pod in the provider''s console if it still runs: it may cost money.'),
   ('budget_reached', 'Raise MAX_HOURLY_SPEND_USD or DAILY_BUDGET_USD. A spent daily budget begins anew at midnight UTC.'),
   ('orphan_found', 'Look at the pod in the provider''s console: no worker of this database owns it. Delete it if '

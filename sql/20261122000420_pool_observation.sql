@@ -1,31 +1,34 @@
 -- The observation behind each decision: the spend, the fleet and the queue at one moment (service role only).
 
 -- The cost of the account's pods: of all pools, every pod that was not seen gone. A pod of unknown price counts with
--- the last price of its pool, or with the highest of the other pools if its pool has none. A price of 0 is an unknown
--- price: no pod is free. today_usd counts from midnight UTC: the part of each worker's life that lies in this day.
+-- the catalog's price for it, else with the last price of its pool, or with the highest of the other pools if its pool
+-- has none. A price of 0 is an unknown price: no pod is free. today_usd counts from midnight UTC: the part of each worker's
+-- life that lies in this day.
 create or replace function account_spend(
   p_pool text, out hourly_usd numeric, out today_usd numeric, out price_usd numeric, out unpriced bigint)
 language sql stable security definer set search_path = public, pg_temp as $$
   with midnight as (select date_trunc('day', now(), 'UTC') as at),
   paid as (
-    select p.name, (
+    select p.name, coalesce((
       select w.cost_per_hr_usd from workers w
-      where w.pool = p.name and w.origin = 'pool' and w.cost_per_hr_usd > 0 order by w.created_at desc limit 1) as usd
+      where w.pool = p.name and w.origin = 'pool' and w.cost_per_hr_usd > 0 order by w.created_at desc limit 1), (
+      select max(w.expected_usd_per_hr) from workers w
+      where w.pool = p.name and w.origin = 'pool' and w.gone_at is null)) as usd
     from pools p
   ),
   prices as materialized (select name, coalesce(usd, max(usd) over ()) as usd from paid),
   living as (
-    select coalesce(sum(coalesce(nullif(w.cost_per_hr_usd, 0), p.usd, 0)), 0) as hourly,
-      coalesce(sum(coalesce(nullif(w.cost_per_hr_usd, 0), p.usd)::float8 / 3600 * greatest(0,
+    select coalesce(sum(coalesce(nullif(w.cost_per_hr_usd, 0), w.expected_usd_per_hr, p.usd, 0)), 0) as hourly,
+      coalesce(sum(coalesce(nullif(w.cost_per_hr_usd, 0), w.expected_usd_per_hr, p.usd)::float8 / 3600 * greatest(0,
         date_part('epoch', now() - greatest(w.pod_created_at, midnight.at))))
         filter (where w.pod_created_at is not null), 0) as today,
-      count(*) filter (where coalesce(w.cost_per_hr_usd, 0) = 0 and p.usd is null) as unpriced
+      count(*) filter (where coalesce(nullif(w.cost_per_hr_usd, 0), w.expected_usd_per_hr, p.usd) is null) as unpriced
     from workers w join prices p on p.name = w.pool cross join midnight
     where w.gone_at is null and w.origin = 'pool'
   ),
   gone as (
     -- Floating point is many times faster when thousands of workers end in a day.
-    select coalesce(sum(coalesce(nullif(w.cost_per_hr_usd, 0), p.usd)::float8 / 3600 * greatest(0,
+    select coalesce(sum(coalesce(nullif(w.cost_per_hr_usd, 0), w.expected_usd_per_hr, p.usd)::float8 / 3600 * greatest(0,
       date_part('epoch', coalesce(w.deleted_at, w.gone_at) - greatest(w.pod_created_at, midnight.at)))), 0) as today
     from workers w join prices p on p.name = w.pool cross join midnight
     where w.gone_at >= midnight.at and w.gone_at is not null and w.origin = 'pool' and w.pod_created_at is not null
@@ -91,7 +94,7 @@ begin
   counting_from := greatest(row.breaker_since, now() - make_interval(secs => p_failure_window_min * 60));
   select count(*) into boots_failed from workers
   where pool = p_pool and origin = 'pool' and failed_at > counting_from and ready_at is null
-    and failed_on is distinct from 'funds';
+    and coalesce(failed_on, '') not in ('funds', 'place');
   select count(*) into boots_ready from workers where pool = p_pool and origin = 'pool' and ready_at > counting_from;
   if boots_failed + boots_ready < p_min_boots then
     counting_from := greatest(row.breaker_since, now() - interval '1 day');
@@ -99,7 +102,7 @@ begin
       select failed from (
         (select true as failed, failed_at as ended_at from workers
           where pool = p_pool and origin = 'pool' and failed_at > counting_from and ready_at is null
-            and failed_on is distinct from 'funds'
+            and coalesce(failed_on, '') not in ('funds', 'place')
           order by failed_at desc limit p_min_boots)
         union all
         (select false, ready_at from workers where pool = p_pool and origin = 'pool' and ready_at > counting_from
@@ -145,6 +148,8 @@ begin
     'breaker', jsonb_build_object('state', row.breaker, 'since_ms', to_ms(row.breaker_since),
       'failed', boots_failed, 'ready', boots_ready),
     'no_funds', (select jsonb_build_object('since_ms', to_ms(since), 'tried_ms', to_ms(tried_at)) from no_funds),
+    'no_place', case when row.no_place_since is not null then
+      jsonb_build_object('since_ms', to_ms(row.no_place_since), 'reason', row.no_place_reason) end,
     'waiting_since_ms', case when p_full then (select to_ms(min(since)) from (
       select coalesce(updated_at, created_at) as since from tasks
       where status = 'Queued' and gate = 'open' and pool = p_pool

@@ -2,11 +2,13 @@
 
 -- Reserves up to p_count spawning workers within p_max, within the account's ceilings, as far as the breaker allows,
 -- and only under the intent that the decision saw. The same decision reserves once. While the account has no funds, one
--- worker is reserved over all pools in p_no_funds_probe_min minutes. Answers reserved, already_reserved, stale_intent,
+-- worker is reserved over all pools in p_no_funds_probe_min minutes. p_price_usd: what one costs an hour by the catalog, so
+-- that the ceilings hold before the first pod; null: what the last one cost. Answers reserved, already_reserved, stale_intent,
 -- breaker_open, breaker_half_open (a probe is under way), no_funds or over_budget.
 create or replace function reserve_workers(
   p_pool text, p_decision_id text, p_count integer, p_max integer, p_intent_version bigint, p_instance_type text,
-  p_max_hourly_usd numeric default null, p_daily_usd numeric default null, p_no_funds_probe_min numeric default 5)
+  p_max_hourly_usd numeric default null, p_daily_usd numeric default null, p_no_funds_probe_min numeric default 5,
+  p_price_usd numeric default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -52,6 +54,8 @@ begin
   end if;
   if outcome = 'reserved' and (p_max_hourly_usd is not null or p_daily_usd is not null) then
     select * into spend from account_spend(p_pool);
+    spend.hourly_usd := spend.hourly_usd + spend.unpriced * coalesce(p_price_usd, 0);
+    spend.price_usd := coalesce(p_price_usd, spend.price_usd);
     room := least(room, case
       when spend.today_usd >= p_daily_usd or spend.hourly_usd >= p_max_hourly_usd then 0
       when spend.price_usd is null then case when spend.unpriced > 0 then 0 else 1 end
@@ -66,8 +70,9 @@ begin
   booked := '{}';
   if outcome = 'reserved' then
     with added as (
-      insert into workers (id, pool, decision_id, instance_type)
-      select p_pool || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 8), p_pool, p_decision_id, p_instance_type
+      insert into workers (id, pool, decision_id, instance_type, expected_usd_per_hr)
+      select p_pool || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 8), p_pool, p_decision_id, p_instance_type,
+        p_price_usd
       from generate_series(1, least(room, p_max - present))
       returning id
     )
@@ -80,4 +85,4 @@ begin
       'spend', figures)));
   return jsonb_build_object('outcome', outcome, 'workers', to_jsonb(booked), 'now_ms', to_ms(now()));
 end $$;
-select grant_to_service('reserve_workers(text, text, integer, integer, bigint, text, numeric, numeric, numeric)');
+select grant_to_service('reserve_workers(text, text, integer, integer, bigint, text, numeric, numeric, numeric, numeric)');

@@ -15,23 +15,49 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('worker_load(text)');
 
--- Elects the only caller that may post this name. Stores the credential's hash before the pod can exist. While the
--- account has no funds, only the worker that was booked to try it may post. Answers elected, not_elected or no_funds.
+-- Elects the only caller that may post this name, and records what it asks for. Stores the credential's hash before the
+-- pod can exist. While the account has no funds, only the worker that was booked to try it may post. p_place: {gpu_type,
+-- cloud, data_center, min_memory_gb, usd_per_hour, why}; a place that is dearer than what was booked must fit under
+-- p_max_hourly_usd. Answers elected, not_elected, no_funds or over_budget.
 create or replace function worker_begin_post(
-  p_worker_id text, p_token_hash text, p_lifetime_sec integer, p_beat_hash text default null) returns text
+  p_worker_id text, p_token_hash text, p_lifetime_sec integer, p_beat_hash text default null,
+  p_place jsonb default null, p_max_hourly_usd numeric default null) returns text
 language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+  spend record;
+  price numeric := (p_place ->> 'usd_per_hour')::numeric;
 begin
   update workers w set failed_on = 'funds' from no_funds n
   where w.id = p_worker_id and w.status = 'spawning' and w.post_state is null and w.created_at < n.tried_at;
   if found then
     return 'no_funds';
   end if;
+  if price is not null and p_max_hourly_usd is not null then
+    -- As in reserve_workers.
+    perform pg_advisory_xact_lock(hashtextextended('gpu-pool: spend of the account', 0));
+    select * into worker from workers where id = p_worker_id;
+    select * into spend from account_spend(worker.pool);
+    if price > coalesce(worker.expected_usd_per_hr, 0)
+      and spend.hourly_usd - coalesce(worker.expected_usd_per_hr, spend.price_usd, 0) + price > p_max_hourly_usd then
+      return 'over_budget';
+    end if;
+  end if;
   update workers set post_state = 'posting', posted_at = now(), token_hash = p_token_hash, beat_hash = p_beat_hash,
-    token_expires_at = now() + make_interval(secs => p_lifetime_sec), boot_stage = 'posting', boot_stage_at = now()
-  where id = p_worker_id and status = 'spawning' and post_state is null and gone_at is null;
-  return case when found then 'elected' else 'not_elected' end;
+    token_expires_at = now() + make_interval(secs => p_lifetime_sec), boot_stage = 'posting', boot_stage_at = now(),
+    instance_type = coalesce(p_place ->> 'gpu_type', instance_type), expected_usd_per_hr = coalesce(price, expected_usd_per_hr),
+    failed_on = nullif(failed_on, 'place')
+  where id = p_worker_id and status = 'spawning' and post_state is null and gone_at is null
+  returning * into worker;
+  if not found then
+    return 'not_elected';
+  end if;
+  if p_place is not null then
+    perform journal(worker.pool, 'pod.asked', p_place ->> 'why', p_worker_id, null, p_place - 'why');
+  end if;
+  return 'elected';
 end $$;
-select grant_to_service('worker_begin_post(text, text, integer, text)');
+select grant_to_service('worker_begin_post(text, text, integer, text, jsonb, numeric)');
 
 create or replace function worker_record_pod(
   p_worker_id text, p_pod_id text, p_cost_per_hr_usd numeric, p_created_at timestamptz, p_adopted boolean)
@@ -52,12 +78,14 @@ begin
     perform journal(worker.pool, case when p_adopted then 'pod.adopted' else 'pod.created' end,
       format('pod %s %s', p_pod_id, coalesce('at $' || p_cost_per_hr_usd || ' an hour', 'of unknown price')), p_worker_id);
     perform note_funds(worker.posted_at);
+    perform note_place(worker.pool, worker.posted_at);
   end if;
 end $$;
 select grant_to_service('worker_record_pod(text, text, numeric, timestamptz, boolean)');
 
--- A definite refusal created nothing, so the name may be posted again.
-create or replace function worker_rearm_post(p_worker_id text, p_reason text) returns void
+-- A definite refusal created nothing, so the name may be posted again. p_miss: the place that refused, if it is to cool
+-- down, as worker_begin_post got it.
+create or replace function worker_rearm_post(p_worker_id text, p_reason text, p_miss jsonb default null) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   worker workers;
@@ -66,9 +94,12 @@ begin
   returning * into worker;
   if found then
     perform journal(worker.pool, 'pod.refused', p_reason, p_worker_id);
+    if p_miss is not null then
+      perform note_miss(worker.pool, p_miss, p_reason);
+    end if;
   end if;
 end $$;
-select grant_to_service('worker_rearm_post(text, text)');
+select grant_to_service('worker_rearm_post(text, text, jsonb)');
 
 create or replace function worker_burn_name(p_worker_id text, p_reason text) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$

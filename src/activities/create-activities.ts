@@ -9,11 +9,12 @@ import { janitorStore } from "../supabase/janitor-store.ts";
 import { logStore } from "../supabase/log-store.ts";
 import { outboxStore } from "../supabase/outbox-store.ts";
 import { poolStore } from "../supabase/pool-store.ts";
-import { workerStore } from "../supabase/worker-store.ts";
+import { placementStore, workerStore } from "../supabase/worker-store.ts";
 import { beating } from "./beating.ts";
 import { createBulkActivities } from "./bulk.ts";
 import { withFinalRefusals } from "./final-refusals.ts";
 import { createOutboxActivities } from "./outbox.ts";
+import { marketReader } from "./placement/market.ts";
 import { withReadableErrors } from "./readable-errors.ts";
 import { sharedPodList } from "./pod-list.ts";
 import { createPodActivities } from "./pods.ts";
@@ -44,12 +45,14 @@ export function createActivities({ config, deployment, database, runpod, logger 
   const janitor = janitorStore(database);
   const alerts = alertStore(database);
   const listPods = sharedPodList(() => runpod.listPods());
+  const placements = placementStore(database);
+  const market = marketReader(runpod);
   const reconciler = createReconciler({ config, deployment, listPods, janitor, workers, alerts, logger });
   return {
     main: withReadableErrors({
-      ...withFinalRefusals(createPoolActivities({ config, deployment, pools })),
+      ...withFinalRefusals(createPoolActivities({ config, deployment, pools, market })),
       ...createBulkActivities(deployment),
-      ...createWatchActivity({ config, deployment, pools, workers, alerts, listPods, reconciler, logger }),
+      ...createWatchActivity({ config, deployment, pools, workers, alerts, listPods, market, reconciler, logger }),
       // Never final: a worker workflow that failed would leave its pod.
       ...createWorkerActivities({ workers, alerts, config }),
       reconcileWorkers: (options) => reconciler.pass(options),
@@ -59,7 +62,7 @@ export function createActivities({ config, deployment, database, runpod, logger 
       ...createOutboxActivities({ outbox, logger }),
     }),
     provider: withReadableErrors(
-      createPodActivities({ config, deployment, runpod, listPods, workers, logger, ownVariable }),
+      createPodActivities({ config, deployment, runpod, market, placements, listPods, workers, logger, ownVariable }),
     ),
   };
 }

@@ -4,12 +4,14 @@ import type { Config } from "../config/config.ts";
 import { environmentSettings, settingsInForce } from "../config/settings-in-force.ts";
 import type { SettingsView } from "../contract/plan.ts";
 import type { PoolSettings } from "../contract/pool-settings.ts";
+import { atPrice } from "../policy/budget.ts";
 import { decide, type Decision } from "../policy/decide.ts";
 import type { FailedRun, ObservedSpend } from "../policy/observation.ts";
 import type { ListPodsOutcome } from "../runpod/outcomes.ts";
 import type { Reading, ReadWorker, ReadWorkerInBoot } from "../supabase/observation.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
+import { expectedPod, type MarketReader } from "./placement/market.ts";
 import { ownerOf } from "./pod-request.ts";
 import { recordBootStages } from "./boot-stages.ts";
 import type { Reconciler } from "./reconcile.ts";
@@ -25,6 +27,7 @@ export interface ObserverDeps {
   readonly deployment: string;
   readonly pools: PoolStore;
   readonly listPods: () => Promise<ListPodsOutcome>;
+  readonly market: Pick<MarketReader, "catalog">;
   readonly workers: Pick<WorkerStore, "recordBootStage">;
   /** Left out: pods without a living row wait for the janitor. */
   readonly reconciler?: Pick<Reconciler, "note">;
@@ -106,7 +109,11 @@ async function observe(deps: ObserverDeps, watch: ObservingWatch, state: Observe
   return decideOn(reading, watch.provider, state);
 }
 
-async function read({ config, pools }: ObserverDeps, watch: ObservingWatch, state: ObserverState): Promise<Reading> {
+async function read(
+  { config, pools, market }: ObserverDeps,
+  watch: ObservingWatch,
+  state: ObserverState,
+): Promise<Reading> {
   const full = Date.now() >= state.fullAt;
   const reading = await pools.observe(watch.pool, {
     knownFleetHash: state.fleetHash,
@@ -127,6 +134,11 @@ async function read({ config, pools }: ObserverDeps, watch: ObservingWatch, stat
   }
   // When a cap has just been set, an older sum must not be used for a decision.
   state.spend = hasCap(state.settings) ? reading.spend : (reading.spend ?? state.spend);
+  if (state.spend !== null && hasCap(state.settings)) {
+    // Not waited for: the watch must not be as slow as the provider.
+    const catalog = await market.catalog(state.settings, 0);
+    state.spend = atPrice(state.spend, expectedPod(state.settings, catalog).usdPerHour);
+  }
   state.fleet = reading.fleet ?? state.fleet;
   state.failedRuns = reading.failedRuns ? { atMs: reading.nowMs, of: reading.failedRuns } : state.failedRuns;
   state.fleetHash = reading.fleetHash;
@@ -172,7 +184,7 @@ function decideOn(reading: Reading, provider: ProviderView, state: ObserverState
   const { fleet, settings, spend, waitingSinceMs, last } = state;
   const { nowMs, observingSinceMs, massSilenceSinceMs, intent, queued, breaker } = reading;
   // A changed fleet shows in its hash. The spend grows with every reading, so only whether it is known counts.
-  const same = { nowMs: null, fleet: null, failedRuns: null, spend: spend === null, alerts: null, waitingSinceMs };
+  const same = { nowMs: null, fleet: null, failedRuns: null, spend: spend?.priceUsd, alerts: null, waitingSinceMs };
   const grounds = JSON.stringify({ ...reading, ...same });
   if (reading.fleet === null && last?.grounds === grounds && nowMs - last.nowMs < REUSE_MS) {
     const { decision } = last.observed;
@@ -188,6 +200,7 @@ function decideOn(reading: Reading, provider: ProviderView, state: ObserverState
     waitingSinceMs,
     breaker,
     noFunds: reading.noFunds,
+    noPlace: reading.noPlace,
     spend,
     launchedLastMinute: reading.launchedLastMinute,
     failedRecently: reading.failedRecently,

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import type { Config } from "../config/config.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 import type { PodSettings } from "../contract/pool-settings.ts";
+import type { Place } from "../policy/placement.ts";
 import { DEPLOYMENT_MARK } from "../runpod/read-pod.ts";
 import type { CreatePodRequest, Pod } from "../runpod/types.ts";
 
@@ -41,23 +42,13 @@ export function credentialWarning({ worker }: Pick<Config, "worker">): string | 
   );
 }
 
-/** Where one pod is asked for. */
-export interface Place {
-  readonly gpuType: string;
-  readonly cloud: "SECURE" | "COMMUNITY";
-  /** Null: anywhere. */
-  readonly dataCenter: string | null;
-  readonly minMemoryGb: number;
-  readonly volumeId: string | null;
-}
-
 export interface PodOrder {
   readonly config: Config;
   /** In force for the pool. */
   readonly settings: PodSettings;
   /** What `settings.workerEnv` stands for; its values may be secret. */
   readonly workerEnv: Readonly<Record<string, string>>;
-  readonly place: Place;
+  readonly place: Place & { readonly volumeId: string | null };
   readonly deployment: string;
   readonly pool: string;
   /** The worker's id, which is the pod's name. */
@@ -66,12 +57,6 @@ export interface PodOrder {
   readonly timings: Pick<WorkerTimings, "workerMaxLifetimeSec" | "gracefulShutdownTimeoutSec">;
   /** Start of the pod's life, ms since epoch. */
   readonly nowMs: number;
-}
-
-export function firstPlace(settings: PodSettings): Place {
-  const { gpuTypes, clouds, dataCenterIds = [], minMemoryGb, networkVolumeId } = settings;
-  const [gpuType = "", cloud = "SECURE"] = [gpuTypes[0], clouds[0]];
-  return { gpuType, cloud, dataCenter: dataCenterIds[0] ?? null, minMemoryGb, volumeId: networkVolumeId || null };
 }
 
 /** The request that creates one worker's pod. */

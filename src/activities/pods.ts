@@ -1,38 +1,27 @@
 import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
-import type { Logger } from "pino";
-import type { Config } from "../config/config.ts";
-import { settingsInForce } from "../config/settings-in-force.ts";
-import { expandEnvironment } from "../config/worker-environment.ts";
-import type { CreatedPod, CreatePodResult, PodActivities } from "../contract/activities.ts";
+import type { PodActivities } from "../contract/activities.ts";
 import { FAILURES } from "../contract/failures.ts";
-import type { WorkerTimings } from "../contract/inputs.ts";
 import type { RunpodClient } from "../runpod/client.ts";
-import type { ListPodsOutcome, RefusalReason } from "../runpod/outcomes.ts";
-import { plausiblePrice } from "../runpod/plausible.ts";
+import type { ListPodsOutcome } from "../runpod/outcomes.ts";
 import type { Pod } from "../runpod/types.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
 import { beating } from "./beating.ts";
 import { bootStageOf } from "./boot-stages.ts";
-import { type Lesson, slowStart } from "./slow-start.ts";
+import { createPod, type CreatePodDeps, described, lessonOf } from "./placement/create-pod.ts";
+import { slowStart } from "./slow-start.ts";
 import { workerTimings } from "./worker-timings.ts";
-import { firstPlace, makeCredential, ownerOf, podRequest } from "./pod-request.ts";
+import { ownerOf } from "./pod-request.ts";
 
-const RETRYABLE: ReadonlySet<RefusalReason> = new Set(["capacity", "rate_limited", "unreachable"]);
 /** From this attempt on an alert says that a pod cannot be removed: it may be billing. */
 const ALARM_ATTEMPT = 5;
 /** A pod that is listed for this long after its deletion was accepted may be billing too. */
 const ALARM_LISTED_SEC = 120;
 
-export interface PodDeps {
-  readonly config: Config;
-  readonly deployment: string;
+export interface PodDeps extends CreatePodDeps {
   readonly runpod: RunpodClient;
   readonly listPods: () => Promise<ListPodsOutcome>;
   readonly workers: WorkerStore;
-  readonly logger: Logger;
-  /** A variable of this process, which a pool's WORKER_ENV may pass on to its pods. */
-  readonly ownVariable: (name: string) => string | undefined;
 }
 
 /** Creates, finds, checks and removes one worker's pod. It touches only pods of the worker's name or recorded pod id. */
@@ -42,7 +31,7 @@ export function createPodActivities(deps: PodDeps): PodActivities {
   const inTurn = slowStart(lessonOf);
   return {
     createPod: (pool, id, timings = workerTimings(config, {}, {})) =>
-      beating(() => inTurn(() => createPod(deps, pool, id, timings))),
+      beating(() => inTurn(() => createPod(deps, { pool, id, timings }))),
 
     findPod: (id) =>
       beating(async () => {
@@ -66,69 +55,6 @@ export function createPodActivities(deps: PodDeps): PodActivities {
 
     removePod: (id, podId) => beating(() => removePod(deps, id, podId)),
   };
-}
-
-async function createPod(deps: PodDeps, pool: string, id: string, timings: WorkerTimings): Promise<CreatePodResult> {
-  const { config, deployment, runpod, workers, logger, ownVariable } = deps;
-  const loaded = await workers.load(id);
-  if (loaded === null) {
-    return { kind: "not_elected" };
-  }
-  const settings = settingsInForce(config, loaded.environment, loaded.config);
-  const { values: workerEnv, missing } = expandEnvironment(settings.workerEnv, ownVariable);
-  if (missing.length > 0) {
-    const detail = `WORKER_ENV names ${missing.join(", ")}, not set where this Temporal worker runs: set it, or take it out`;
-    return { kind: "refused", reason: "invalid", detail, retryable: false, retryAfterSec: null };
-  }
-  const credential = makeCredential();
-  const elected = await workers.beginPost(id, credential.hash, credentialLifetimeSec(timings), credential.beatHash);
-  if (elected === "not_elected") {
-    return { kind: "not_elected" };
-  }
-  if (elected === "no_funds") {
-    return refusedForFunds("the account has no funds, so the provider was not asked");
-  }
-  const place = firstPlace(settings);
-  const whose = { config, settings, workerEnv, place, deployment, pool, id, credential, timings };
-  // No cancellation signal: a request that was sent must be answered or settled, never dropped.
-  const outcome = await runpod.createPod(podRequest({ ...whose, nowMs: Date.now() }));
-  if (outcome.kind === "ambiguous") {
-    if (outcome.lacksFunds === true) {
-      await workers.noteNoFunds(id, outcome.detail);
-    }
-    logger.warn({ worker: id, detail: outcome.detail }, "create request without a clear answer; settling by name");
-    return { kind: "ambiguous", detail: outcome.detail };
-  }
-  if (outcome.kind === "refused") {
-    const { reason, detail } = outcome;
-    if (reason === "funds") {
-      await workers.noteNoFunds(id, detail);
-    }
-    await workers.rearmPost(id, `${reason}: ${detail}`);
-    const retryAfterSec = outcome.retryAfterSec ?? null;
-    return { kind: "refused", reason, detail, retryable: RETRYABLE.has(reason), retryAfterSec };
-  }
-  const pod = described(outcome.pod);
-  // If the database does not answer here, the workflow records the pod later, and retries without end.
-  const recorded = await workers.recordPod(id, pod, false).then(
-    () => true,
-    (error: unknown) => {
-      logger.warn({ worker: id, podId: pod.podId, err: error }, "pod created but not recorded yet");
-      return false;
-    },
-  );
-  return { kind: "created", pod, recorded };
-}
-
-function refusedForFunds(detail: string): CreatePodResult {
-  return { kind: "refused", reason: "funds", detail, retryable: false, retryAfterSec: null };
-}
-
-function lessonOf(result: CreatePodResult): Lesson {
-  if (result.kind === "refused" && result.reason === "funds") {
-    return "begin anew";
-  }
-  return result.kind === "ambiguous" || result.kind === "not_elected" ? "unclear" : "go on";
 }
 
 async function removePod(deps: PodDeps, id: string, podId: string | null): ReturnType<PodActivities["removePod"]> {
@@ -234,14 +160,4 @@ function ownPodsNamed({ deployment, logger }: PodDeps, pods: readonly Pod[], id:
 async function isAnothers({ runpod, deployment }: PodDeps, podId: string): Promise<boolean> {
   const answer = await runpod.getPod(podId);
   return answer.kind === "found" && ownerOf(answer.pod, deployment) === "another";
-}
-
-/** The longest life of a worker, which needs its credential until its last task is finished. */
-function credentialLifetimeSec(timings: WorkerTimings): number {
-  return timings.spawningTimeoutSec + timings.workerMaxLifetimeSec + timings.gracefulShutdownTimeoutSec;
-}
-
-function described(pod: Pod): CreatedPod {
-  // An ended pod shows 0, which is not the price of its life.
-  return { podId: pod.id, costPerHourUsd: plausiblePrice(pod.costPerHour), createdAt: pod.createdAt };
 }

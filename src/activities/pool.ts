@@ -6,18 +6,27 @@ import { POOL_SETTINGS, type PoolSettings } from "../contract/pool-settings.ts";
 import type { PoolActivities } from "../contract/activities.ts";
 import { DatabaseError } from "../supabase/database-error.ts";
 import type { PoolStore, StoredSettings } from "../supabase/pool-store.ts";
+import { expectedPod, type MarketReader } from "./placement/market.ts";
 import { viewOf } from "./observer.ts";
 import { refuseRepeated, signalsOfThisRun, thisRun } from "./resets.ts";
 import { workerTimings } from "./worker-timings.ts";
+
+const CATALOG_PATIENCE_MS = 2_000;
 
 export interface PoolDeps {
   readonly config: Config;
   readonly deployment: string;
   readonly pools: PoolStore;
+  readonly market: Pick<MarketReader, "catalog">;
 }
 
 /** Activities on the pool's row: opening it, recording an operator's intent and booking new workers. */
-export function createPoolActivities({ config, deployment, pools }: PoolDeps): Omit<PoolActivities, "watchPool"> {
+export function createPoolActivities({
+  config,
+  deployment,
+  pools,
+  market,
+}: PoolDeps): Omit<PoolActivities, "watchPool"> {
   return {
     async openPool(pool, given, start) {
       const own = checked(() => parseOwnSettings(given));
@@ -38,14 +47,18 @@ export function createPoolActivities({ config, deployment, pools }: PoolDeps): O
         return { outcome: "stale_plan", workers: [] };
       }
       const { own, environment } = await pools.settings(pool);
-      const { gpuTypes } = settingsInForce(config, environment, own);
+      const settings = settingsInForce(config, environment, own);
+      // Without a ceiling the price only counts as a forecast, which is not worth a wait.
+      const hasCap = action.caps.maxHourlySpendUsd !== null || action.caps.dailyBudgetUsd !== null;
+      const expected = expectedPod(settings, await market.catalog(settings, hasCap ? CATALOG_PATIENCE_MS : 0));
       const { outcome, workers, nowMs } = await pools.reserve(pool, {
         decisionId,
         count: action.count,
         max: action.max,
         intentVersion: action.intentVersion,
         caps: action.caps,
-        instanceType: gpuTypes[0] ?? "",
+        instanceType: expected.gpuType,
+        priceUsd: expected.usdPerHour,
       });
       if (outcome !== "reserved" || workers.length === 0) {
         return { outcome, workers };

@@ -104,4 +104,5 @@ export type Rule =
   | "breaker"
   | "budget"
   | "funds"
+  | "placement"
   | "launch_rate";

@@ -12,6 +12,7 @@ export const OBSERVED_KINDS = [
   "task_stuck",
   "queue_waiting",
   "budget_reached",
+  "no_placement",
   "worker_sick",
 ] as const;
 
@@ -40,6 +41,7 @@ export function conditionsOf(settings: PolicySettings, observation: Observation,
     task_stuck: stuckTasks(settings, observation, judged),
     queue_waiting: waitingQueue(settings, observation),
     budget_reached: reachedBudget(settings, observation, judged),
+    no_placement: missingPlace(observation, judged),
   };
   const ofPool = OBSERVED_KINDS.flatMap((kind) => {
     const message = kind === "worker_sick" ? null : messages[kind];
@@ -101,4 +103,10 @@ function reachedBudget(settings: PolicySettings, { spend }: Observation, { rule 
   return isFull && rule === "budget"
     ? `MAX_HOURLY_SPEND_USD ${hourly} leaves no room for another worker at ${usd(spend.priceUsd)} an hour`
     : null;
+}
+
+/** Only while a worker waits for a pod, or is not booked for want of a place. */
+function missingPlace({ noPlace, fleet }: Observation, { rule }: Judged): string | null {
+  const waits = fleet.some(({ status, origin, podId }) => status === "spawning" && origin === "pool" && podId === null);
+  return noPlace !== null && (waits || rule === "placement") ? noPlace.reason : null;
 }

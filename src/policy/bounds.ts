@@ -31,6 +31,16 @@ export function narrow(count: number, bounds: readonly Bound[]): Narrowed {
   );
 }
 
+/** While there is no place for a pod, one worker waits for it, and asks again from time to time. */
+export function placeBounds({ noPlace }: Observation, { spawning }: Fleet): Bound[] {
+  if (noPlace === null) {
+    return [];
+  }
+  const waiting = spawning.filter(({ podId }) => podId === null).length;
+  const since = `${new Date(noPlace.sinceMs).toISOString().slice(0, 19)}Z`;
+  return [{ rule: "placement", room: 1 - waiting, reason: `no place for a pod since ${since}, one worker asks again` }];
+}
+
 /** Limits the pace, not the size: a launch that it holds back comes in the next minute. */
 export function launchRateBound(settings: PolicySettings, { launchedLastMinute }: Observation): Bound {
   return {

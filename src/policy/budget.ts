@@ -14,6 +14,15 @@ export function spendCaps(settings: PolicySettings): SpendCaps {
   };
 }
 
+/** What a worker costs by the catalog counts before what the last one cost, as in reserve_workers. */
+export function atPrice(spend: ObservedSpend, catalogUsd: number | null): ObservedSpend {
+  if (catalogUsd === null) {
+    return spend;
+  }
+  const hourlyUsd = spend.hourlyUsd + spend.unpriced * catalogUsd;
+  return { ...spend, hourlyUsd, priceUsd: catalogUsd, unpriced: 0 };
+}
+
 /** How many workers the account's caps leave room for. Without a known spend there is room for none. */
 export function budgetBounds(settings: PolicySettings, { spend }: Observation): Bound[] {
   const { maxHourlySpendUsd: hourly, dailyBudgetUsd: daily } = spendCaps(settings);

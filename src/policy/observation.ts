@@ -18,6 +18,8 @@ export interface Observation {
   readonly breaker: ObservedBreaker;
   /** Null: as far as is known, the account has funds. */
   readonly noFunds: ObservedNoFunds | null;
+  /** Null: the last pod that was asked for was to be had. */
+  readonly noPlace: ObservedNoPlace | null;
   /** The account's spend over all pools. Null: not read yet, so a pool with a cap spawns nothing. */
   readonly spend: ObservedSpend | null;
   /** How many workers of this pool were booked in the last sixty seconds. */
@@ -43,6 +45,12 @@ export interface ObservedNoFunds {
   readonly sinceMs: number;
   /** When the last attempt was refused, or when the next one was booked. */
   readonly triedMs: number;
+}
+
+/** Every place that could be asked for a pod refused it, or none could be asked. */
+export interface ObservedNoPlace {
+  readonly sinceMs: number;
+  readonly reason: string;
 }
 
 export interface ObservedSpend extends Spend {

@@ -1,5 +1,5 @@
 import type { BreakerState, Rule } from "../contract/plan.ts";
-import { launchRateBound, leavingBound, narrow } from "./bounds.ts";
+import { launchRateBound, leavingBound, narrow, placeBounds } from "./bounds.ts";
 import { breakerBounds } from "./breaker.ts";
 import { budgetBounds } from "./budget.ts";
 import { demandedSize, type Size } from "./demand.ts";
@@ -74,6 +74,7 @@ function bounded(
     ...fundsBounds(settings, observation),
     ...budgetBounds(settings, observation),
     ...breakerBounds(breaker, observation),
+    ...placeBounds(observation, fleet),
   ]);
   const paced = narrow(allowed.count, [leavingBound(settings, fleet), launchRateBound(settings, observation)]);
   const { drain, onlyIdle } = wanted;

@@ -211,6 +211,44 @@ export interface Schema {
           },
         ];
       };
+      placement_misses: {
+        Row: {
+          cloud: string;
+          data_center: string;
+          gpu_type: string;
+          min_memory_gb: number;
+          missed_at: string;
+          pool: string;
+          reason: string;
+        };
+        Insert: {
+          cloud: string;
+          data_center: string;
+          gpu_type: string;
+          min_memory_gb: number;
+          missed_at?: string | undefined;
+          pool: string;
+          reason: string;
+        };
+        Update: {
+          cloud?: string | undefined;
+          data_center?: string | undefined;
+          gpu_type?: string | undefined;
+          min_memory_gb?: number | undefined;
+          missed_at?: string | undefined;
+          pool?: string | undefined;
+          reason?: string | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "placement_misses_pool_fkey";
+            columns: ["pool"];
+            isOneToOne: false;
+            referencedRelation: "pools";
+            referencedColumns: ["name"];
+          },
+        ];
+      };
       pool_events: {
         Row: {
           at: string;
@@ -259,6 +297,8 @@ export interface Schema {
           mass_silence_since: string | null;
           mode: string;
           name: string;
+          no_place_reason: string | null;
+          no_place_since: string | null;
           observed_at: string | null;
           observing_since: string | null;
           should_run: boolean;
@@ -281,6 +321,8 @@ export interface Schema {
           mass_silence_since?: string | null | undefined;
           mode?: string | undefined;
           name: string;
+          no_place_reason?: string | null | undefined;
+          no_place_since?: string | null | undefined;
           observed_at?: string | null | undefined;
           observing_since?: string | null | undefined;
           should_run?: boolean | undefined;
@@ -303,6 +345,8 @@ export interface Schema {
           mass_silence_since?: string | null | undefined;
           mode?: string | undefined;
           name?: string | undefined;
+          no_place_reason?: string | null | undefined;
+          no_place_since?: string | null | undefined;
           observed_at?: string | null | undefined;
           observing_since?: string | null | undefined;
           should_run?: boolean | undefined;
@@ -647,6 +691,7 @@ export interface Schema {
           decision_id: string | null;
           deleted_at: string | null;
           drains_without_deadline: boolean;
+          expected_usd_per_hr: number | null;
           failed_at: string | null;
           failed_on: string | null;
           gone_at: string | null;
@@ -685,6 +730,7 @@ export interface Schema {
           decision_id?: string | null | undefined;
           deleted_at?: string | null | undefined;
           drains_without_deadline?: boolean | undefined;
+          expected_usd_per_hr?: number | null | undefined;
           failed_at?: string | null | undefined;
           failed_on?: string | null | undefined;
           gone_at?: string | null | undefined;
@@ -723,6 +769,7 @@ export interface Schema {
           decision_id?: string | null | undefined;
           deleted_at?: string | null | undefined;
           drains_without_deadline?: boolean | undefined;
+          expected_usd_per_hr?: number | null | undefined;
           failed_at?: string | null | undefined;
           failed_on?: string | null | undefined;
           gone_at?: string | null | undefined;
@@ -1538,10 +1585,32 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      note_miss: {
+        Args: {
+          p_pool: string | null;
+          p_place: JsonInput | null;
+          p_reason: string | null;
+        };
+        Returns: undefined;
+      };
       note_no_funds: {
         Args: {
           p_worker_id: string | null;
           p_reason: string | null;
+        };
+        Returns: undefined;
+      };
+      note_no_place: {
+        Args: {
+          p_worker_id: string | null;
+          p_reason: string | null;
+        };
+        Returns: undefined;
+      };
+      note_place: {
+        Args: {
+          p_pool: string | null;
+          p_posted_at: string | null;
         };
         Returns: undefined;
       };
@@ -1959,6 +2028,7 @@ export interface Schema {
           p_max_hourly_usd?: number | null;
           p_daily_usd?: number | null;
           p_no_funds_probe_min?: number | null;
+          p_price_usd?: number | null;
         };
         Returns: Json;
       };
@@ -2051,6 +2121,8 @@ export interface Schema {
           p_token_hash: string | null;
           p_lifetime_sec: number | null;
           p_beat_hash?: string | null;
+          p_place?: JsonInput | null;
+          p_max_hourly_usd?: number | null;
         };
         Returns: string;
       };
@@ -2110,10 +2182,17 @@ export interface Schema {
         };
         Returns: Json;
       };
+      worker_placement: {
+        Args: {
+          p_worker_id: string | null;
+        };
+        Returns: Json;
+      };
       worker_rearm_post: {
         Args: {
           p_worker_id: string | null;
           p_reason: string | null;
+          p_miss?: JsonInput | null;
         };
         Returns: undefined;
       };

@@ -8,9 +8,15 @@ export interface JournaledDecision extends Pick<JournalEntry, "id" | "at" | "rea
   readonly details: unknown;
 }
 
+export type JournaledPlace = Pick<JournalEntry, "id" | "at" | "reason" | "worker_id">;
+
+const PLACE_KINDS = ["pod.asked", "placement.none"];
+
 export interface JournalStore {
   /** The last decisions of a pool, the newest first. */
   decisions(pool: string, count: number): Promise<JournaledDecision[]>;
+  /** What was last said of where pods were asked for, and of there being no place, the newest first. */
+  places(pool: string, count: number): Promise<JournaledPlace[]>;
   /** Entries about a pool after the entry of this id, the oldest first. */
   since(pool: string, id: number): Promise<JournalEntry[]>;
 }
@@ -26,6 +32,18 @@ export function journalStore({ [TABLES]: client }: Database): JournalStore {
         return after.order("id", { ascending: false }).limit(rows);
       };
       return await readAll<JournaledDecision>("read decisions", request, count);
+    },
+    async places(pool, count) {
+      const columns = "id, at, reason, worker_id";
+      return await readAll<JournaledPlace>(
+        "read places",
+        (rows, last) => {
+          const places = client.from("pool_events").select(columns).eq("pool", pool).in("kind", PLACE_KINDS);
+          const after = last === undefined ? places : places.lt("id", last.id);
+          return after.order("id", { ascending: false }).limit(rows);
+        },
+        count,
+      );
     },
     async since(pool, id) {
       return await readAll<JournalEntry>("read events", (count, last) => {

@@ -68,6 +68,7 @@ export const poolObservation = camelized(
       })
       .nullable(),
     no_funds: z.object({ since_ms: z.number(), tried_ms: z.number() }).nullable(),
+    no_place: z.object({ since_ms: z.number(), reason: z.string() }).nullable(),
     waiting_since_ms: z.number().nullable(),
     alerts: z.array(z.object({ kind: z.string(), subject: z.string(), message: z.string() })).nullable(),
     launched_last_minute: z.number(),

@@ -90,6 +90,8 @@ export interface ReserveRequest {
   readonly max: number;
   readonly intentVersion: number;
   readonly instanceType: string;
+  /** What one costs an hour by the catalog, in USD; null: not known. */
+  readonly priceUsd: number | null;
   /** Checked over all pools, one request at a time. */
   readonly caps: SpendCaps;
 }
@@ -134,6 +136,7 @@ function watching(database: Database): PoolWatching {
           p_max: request.max,
           p_intent_version: request.intentVersion,
           p_instance_type: request.instanceType,
+          p_price_usd: request.priceUsd,
           p_max_hourly_usd: request.caps.maxHourlySpendUsd,
           p_daily_usd: request.caps.dailyBudgetUsd,
           // A plan of an older version does not have it.

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import type { CreatedPod } from "../contract/activities.ts";
 import { WORKER_STATUSES, type WorkerRow } from "../contract/inputs.ts";
+import { CLOUDS } from "../contract/pool-settings.ts";
 import type { DrainOrder, Evidence, LeaseCause } from "../contract/worker-api.ts";
+import type { Candidate, Miss, Place } from "../policy/placement.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 
@@ -42,21 +44,9 @@ export interface BootStage {
 
 export interface WorkerStore {
   load(id: string): Promise<LoadedWorker | null>;
-  /**
-   * Asks for the right to post the pod of this name. Both hashes are SHA-256 in hex; without `beatHash` the worker sends
-   * its heartbeats with its token only.
-   * @returns not_elected: a request for it was already sent; no_funds: the account has none, and another worker tries it.
-   */
-  beginPost(
-    id: string,
-    tokenHash: string,
-    lifetimeSec: number,
-    beatHash?: string,
-  ): Promise<"elected" | "not_elected" | "no_funds">;
   /** The provider refused its pod for lack of funds. */
   noteNoFunds(id: string, reason: string): Promise<void>;
   recordPod(id: string, pod: CreatedPod, adopted: boolean): Promise<void>;
-  rearmPost(id: string, reason: string): Promise<void>;
   burnName(id: string, reason: string): Promise<void>;
   /** @param stage.withinSec the stage began at most this long ago; null: after the stage before it. */
   recordBootStage(id: string, stage: BootStage): Promise<void>;
@@ -91,12 +81,6 @@ export function workerStore(database: Database): WorkerStore {
   };
   return {
     load: (id) => database.call("worker_load", { p_worker_id: id }, row.nullable()),
-    beginPost: (id, tokenHash, lifetimeSec, beatHash) =>
-      database.call(
-        "worker_begin_post",
-        { p_worker_id: id, p_token_hash: tokenHash, p_lifetime_sec: lifetimeSec, p_beat_hash: beatHash ?? null },
-        z.enum(["elected", "not_elected", "no_funds"]),
-      ),
     noteNoFunds: (id, reason) => run("note_no_funds", { p_worker_id: id, p_reason: reason }),
     recordPod: (id, pod, adopted) =>
       run("worker_record_pod", {
@@ -106,7 +90,6 @@ export function workerStore(database: Database): WorkerStore {
         p_created_at: pod.createdAt,
         p_adopted: adopted,
       }),
-    rearmPost: (id, reason) => run("worker_rearm_post", { p_worker_id: id, p_reason: reason }),
     burnName: (id, reason) => run("worker_burn_name", { p_worker_id: id, p_reason: reason }),
     recordBootStage: (id, { name, beganAt, withinSec }) =>
       run("worker_boot_stage", {
@@ -141,4 +124,97 @@ export function workerStore(database: Database): WorkerStore {
     deleteFails: (id, message) => run("worker_delete_failing", { p_worker_id: id, p_message: message }),
     gone: (id) => run("worker_gone", { p_worker_id: id }),
   };
+}
+
+const miss: z.ZodType<Miss> = camelized(
+  z.object({
+    gpu_type: z.string(),
+    cloud: z.enum(CLOUDS),
+    data_center: z.string().nullable(),
+    min_memory_gb: z.number(),
+    at_ms: z.number(),
+  }),
+);
+const ground: z.ZodType<PlacementGround> = camelized(
+  z.object({
+    now_ms: z.number(),
+    config: z.record(z.string(), z.unknown()),
+    environment: z.record(z.string(), z.unknown()),
+    misses: z.array(miss),
+  }),
+);
+
+/** What the database knows of where a worker's pod may be asked for. */
+export interface PlacementGround {
+  readonly nowMs: number;
+  /** The pool's own settings. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Settings of the newest Temporal worker process. */
+  readonly environment: Readonly<Record<string, unknown>>;
+  /** Of this pool, within the last day. */
+  readonly misses: readonly Miss[];
+}
+
+export interface PostRequest {
+  /** SHA-256 in hex. */
+  readonly tokenHash: string;
+  readonly lifetimeSec: number;
+  /** SHA-256 in hex; left out: the worker sends its heartbeats with its token only. */
+  readonly beatHash?: string;
+  readonly place?: Candidate;
+  /** Why this place, for the journal. */
+  readonly why?: string;
+  /** A place that is dearer than what was booked must fit under it; null: no limit. */
+  readonly maxHourlySpendUsd?: number | null;
+}
+
+export type PostAnswer = "elected" | "not_elected" | "no_funds" | "over_budget";
+
+export interface PlacementStore {
+  /** Null: there is no such worker. */
+  read(worker: string): Promise<PlacementGround | null>;
+  /**
+   * Asks for the right to post the pod of this name.
+   * @returns not_elected: a request for it was already sent; no_funds: the account has none, and another worker tries
+   * it; over_budget: the place is too dear for the account's ceiling.
+   */
+  beginPost(worker: string, request: PostRequest): Promise<PostAnswer>;
+  /** @param miss the place that is to cool down; left out: the refusal says nothing about the place. */
+  rearmPost(worker: string, reason: string, miss?: Place): Promise<void>;
+  /** No place is left for this worker's pod. */
+  noteNoPlace(worker: string, reason: string): Promise<void>;
+}
+
+/** How a worker's pod is asked for: where, once, and what a refusal leaves behind. Every call throws DatabaseError. */
+export function placementStore(database: Database): PlacementStore {
+  const run = async (name: string, args: Record<string, unknown>) => {
+    await database.call(name, args, z.unknown());
+  };
+  return {
+    read: (worker) => database.call("worker_placement", { p_worker_id: worker }, ground.nullable()),
+    beginPost: (worker, { tokenHash, lifetimeSec, beatHash, place, why, maxHourlySpendUsd }) =>
+      database.call(
+        "worker_begin_post",
+        {
+          p_worker_id: worker,
+          p_token_hash: tokenHash,
+          p_lifetime_sec: lifetimeSec,
+          p_beat_hash: beatHash ?? null,
+          p_place: place === undefined ? null : { ...asJson(place), usd_per_hour: place.usdPerHour, why: why ?? null },
+          p_max_hourly_usd: maxHourlySpendUsd ?? null,
+        },
+        z.enum(["elected", "not_elected", "no_funds", "over_budget"]),
+      ),
+    rearmPost: (worker, reason, missed) =>
+      run("worker_rearm_post", {
+        p_worker_id: worker,
+        p_reason: reason,
+        p_miss: missed === undefined ? null : asJson(missed),
+      }),
+    noteNoPlace: (worker, reason) => run("note_no_place", { p_worker_id: worker, p_reason: reason }),
+  };
+}
+
+function asJson({ gpuType, cloud, dataCenter, minMemoryGb }: Place): Record<string, unknown> {
+  return { gpu_type: gpuType, cloud, data_center: dataCenter, min_memory_gb: minMemoryGb };
 }

@@ -94,6 +94,7 @@ export function observe(fleet: readonly ObservedWorker[], overrides: Partial<Obs
     fleet,
     breaker: { state: "closed", sinceMs: NOW - 24 * 3600 * SEC, failed: 0, ready: 0 },
     noFunds: null,
+    noPlace: null,
     spend: { hourlyUsd: 0, todayUsd: 0, priceUsd: 0.5, unpriced: 0 },
     launchedLastMinute: 0,
     failedRecently: 0,
@@ -238,6 +239,10 @@ export const anyObservation: fc.Arbitrary<Observation> = fc.record({
   queued: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 200 })),
   waitingSinceMs: fc.option(anytime),
   fleet: fc.array(anyWorker, { maxLength: 15 }),
+  noPlace: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(null) },
+    fc.record({ sinceMs: anytime, reason: fc.constant("refused everywhere") }),
+  ),
   breaker: fc.record({
     state: fc.constantFrom("closed", "closed", "open", "half_open"),
     sinceMs: anytime,
@@ -261,7 +266,14 @@ export const anyObservation: fc.Arbitrary<Observation> = fc.record({
 export function undisturbed(settings: PolicySettings, seen: Observation): [PolicySettings, Observation] {
   return [
     { ...withCapsFarOff(settings), schedules: [], maxLaunchesPerMinute: 10_000 },
-    { ...seen, ...intent({}), ...breaker({}), noFunds: null, ...spend({ ...seen.spend, priceUsd: 0.5, unpriced: 0 }) },
+    {
+      ...seen,
+      ...intent({}),
+      ...breaker({}),
+      noFunds: null,
+      noPlace: null,
+      ...spend({ ...seen.spend, priceUsd: 0.5, unpriced: 0 }),
+    },
   ];
 }
 

@@ -138,6 +138,7 @@ describe("without a controller", () => {
     const { stdout, stderr } = await runOk("explain");
     expect(stderr).toContain(`pool ${stack.pool} does not answer: its workflow is completed; this is its journal`);
     expect(stdout).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ {2}min: .*\n {22}spawn 1$/m);
+    expect(stdout).toMatch(/asked for:\n.*: NVIDIA GeForce RTX 4090, SECURE, any data center, 72 GB, \$0\.69 an hour/);
   });
 
   it("the pool's own workers cannot be ended", async () => {

@@ -4,11 +4,17 @@ import { poolWorkflowId } from "../../../src/contract/names.ts";
 import { countAlerts, countEvents, expectNothingLeft, livingWorkers } from "../../kit/lifecycle.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
-describe("an account without funds", () => {
+describe("a provider that gives no pod", () => {
   let stack: TestStack;
   beforeAll(async () => {
     stack = await startTestStack({
-      env: { MAX_ACTIVE_GPUS: "9", NO_FUNDS_PROBE_MINUTES: "0.05", MIN_WORKERS_FOR_RATE_CHECK: "1" },
+      env: {
+        MAX_ACTIVE_GPUS: "9",
+        NO_FUNDS_PROBE_MINUTES: "0.05",
+        MIN_WORKERS_FOR_RATE_CHECK: "1",
+        PLACEMENT_COOLDOWN_SEC: "2",
+        ORCHESTRATOR_POLL_SEC: "1",
+      },
       simulator: { noFundsStatus: 402 },
     });
     await stack.serve();
@@ -24,7 +30,7 @@ describe("an account without funds", () => {
   const openAlerts = async () =>
     (await stack.rows<{ kind: string }>("select kind from alerts where closed_at is null")).map(({ kind }) => kind);
 
-  it("is asked once, and then by one worker at a time; when it has funds again, the pool grows", async () => {
+  it("for lack of funds is asked once, and then by one worker at a time; when it has funds again, the pool grows", async () => {
     await hold(9);
     await expect.poll(openAlerts).toEqual(["no_funds"]);
     await expect.poll(async () => (await livingWorkers(stack)).length).toBe(0);
@@ -52,6 +58,33 @@ describe("an account without funds", () => {
     expect(await openAlerts()).toEqual([]);
     expect(await countAlerts(stack, "no_funds")).toBe(1);
     expect(await countEvents(stack, "breaker.open")).toBe(0);
+    await hold(0);
+    await expectNothingLeft(stack);
+  });
+
+  it("a provider without a machine in any place: one alert says which refuse; when it has some again, the pool grows", async () => {
+    const posted = posts().length;
+    stack.simulator.changeMarket({ availability: "NONE", shown: "HIGH" });
+    await hold(1);
+    await expect.poll(openAlerts).toEqual(["no_placement"]);
+    // One worker waits. As many as are wanted would only ask the same places.
+    await hold(9);
+    await expect
+      .poll(async () => (await pool().query(poolQueries.status)).snapshot)
+      .toMatchObject({ rule: "placement", desired: 1, breaker: "closed" });
+    expect(await statuses()).toEqual(["spawning"]);
+    // 72, 60, 48 and 32 GB were asked for in turn, without a pause.
+    const times = posts()
+      .slice(posted, posted + 4)
+      .map(({ timeMs }) => timeMs);
+    expect(Math.max(...times.slice(1).map((at, index) => at - times[index]!))).toBeLessThan(1_000);
+    const [alert] = await stack.rows<{ message: string }>("select message from alerts where kind = 'no_placement'");
+    expect(alert?.message).toContain("every place that can be asked refuses (4), although the catalog shows stock");
+
+    stack.simulator.resetMarket();
+    await expect.poll(statuses).toEqual(Array(9).fill("active"));
+    await expect.poll(openAlerts).toEqual([]);
+    expect(await countAlerts(stack, "no_placement")).toBe(1);
     await hold(0);
     await expectNothingLeft(stack);
   });

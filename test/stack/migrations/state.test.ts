@@ -19,6 +19,7 @@ const inhabitants = `
   insert into user_api_tokens (user_id, token_hash) select user_id, 'hash' from projects where name = 'films';
   insert into no_funds default values;
   insert into janitor_sightings (subject) values ('pod-1');
+  insert into placement_misses values ('main', 'NVIDIA L40S', 'SECURE', '', 32, now(), 'no stock');
   insert into notification_endpoints (url, secret, kinds)
     values ('https://example.com/hook', repeat('s', 40), array['task.completed', 'task.failed', 'pool.alert']);
   insert into workers (id, pool, status, origin) values ('main-0a1b2c3d', 'main', 'active', 'pool'), ('box', 'main', 'active', 'external');

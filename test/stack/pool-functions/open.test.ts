@@ -23,7 +23,12 @@ describe("a pool's start with settings of its own", () => {
   const open = async (given: Readonly<Record<string, unknown>>, env: Readonly<Record<string, string>> = {}) => {
     const keys = { SUPABASE_ANON_KEY: "any", SUPABASE_SERVICE_ROLE_KEY: "any", RUNPOD_API_KEY: "any" };
     const config = loadConfig({ SUPABASE_URL: api.url, ...keys, RUNPOD_WORKER_IMAGE: "any/image", ...env });
-    return await createPoolActivities({ config, deployment: "ours", pools }).openPool(pool, given);
+    return await createPoolActivities({
+      config,
+      deployment: "ours",
+      pools,
+      market: { catalog: async () => null },
+    }).openPool(pool, given);
   };
   const refusal = (message: string) => ({ type: FAILURES.invalidConfig, nonRetryable: true, message });
 

@@ -2,7 +2,12 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { connectDatabase } from "../../../src/supabase/client.ts";
 import { type PoolStore, poolStore } from "../../../src/supabase/pool-store.ts";
-import { type WorkerStore, workerStore } from "../../../src/supabase/worker-store.ts";
+import {
+  type PlacementStore,
+  placementStore,
+  type WorkerStore,
+  workerStore,
+} from "../../../src/supabase/worker-store.ts";
 import { sha256 } from "../../kit/queue.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 
@@ -13,12 +18,14 @@ describe("the stores read the functions' answers over HTTP", () => {
   let api: QueueApi;
   let pools: PoolStore;
   let workers: WorkerStore;
+  let placements: PlacementStore;
   let pool: string;
   beforeAll(async () => {
     api = await openQueueApi();
     const database = connectDatabase({ url: api.url, serviceRoleKey: api.keys.serviceRoleKey });
     pools = poolStore(database);
     workers = workerStore(database);
+    placements = placementStore(database);
   });
   beforeEach(async () => {
     pool = `p${randomUUID().slice(0, 8)}`;
@@ -33,6 +40,7 @@ describe("the stores read the functions' answers over HTTP", () => {
       max: 3,
       intentVersion: 0,
       instanceType: "RTX 4090",
+      priceUsd: null,
       caps: { maxHourlySpendUsd: 5, dailyBudgetUsd: 50 },
     };
     const reserved = await pools.reserve(pool, request);
@@ -53,10 +61,10 @@ describe("the stores read the functions' answers over HTTP", () => {
     expect(await workers.load("nobody")).toBeNull();
 
     const token = sha256(randomUUID());
-    expect(await workers.beginPost(id, token, 60)).toBe("elected");
-    expect(await workers.beginPost(id, token, 60)).toBe("not_elected");
-    await workers.rearmPost(id, "no capacity");
-    expect(await workers.beginPost(id, token, 60)).toBe("elected");
+    expect(await placements.beginPost(id, { tokenHash: token, lifetimeSec: 60 })).toBe("elected");
+    expect(await placements.beginPost(id, { tokenHash: token, lifetimeSec: 60 })).toBe("not_elected");
+    await placements.rearmPost(id, "no capacity");
+    expect(await placements.beginPost(id, { tokenHash: token, lifetimeSec: 60 })).toBe("elected");
     await workers.recordPod(id, { podId: "pod-1", costPerHourUsd: 0.34, createdAt: null }, false);
     await workers.recordBootStage(id, { name: "running", beganAt: null, withinSec: null });
     expect(await workers.load(id)).toMatchObject({ podId: "pod-1", postState: "posted", bootStage: "running" });
@@ -118,7 +126,7 @@ describe("the stores read the functions' answers over HTTP", () => {
 
   it("a name that is burned", async () => {
     const id = await api.queue.newWorker(pool, { status: "spawning" });
-    await workers.beginPost(id, sha256(randomUUID()), 60);
+    await placements.beginPost(id, { tokenHash: sha256(randomUUID()), lifetimeSec: 60 });
     await workers.burnName(id, "never seen");
     expect(await workers.load(id)).toMatchObject({ postState: "burned" });
     const ground = {

@@ -41,6 +41,7 @@ async function looks(readings: readonly Partial<Reading>[]): Promise<Observed[]>
       deployment: "ours",
       pools: pools as PoolStore,
       listPods: async () => ({ kind: "unknown", detail: "not asked" }),
+      market: { catalog: async () => null },
       workers: noBootStages,
       logger: pino({ level: "silent" }),
     },

@@ -1,11 +1,5 @@
 import { describe, expect, it } from "vitest";
-import {
-  credentialWarning,
-  firstPlace,
-  FUSE_MARGIN_SEC,
-  makeCredential,
-  podRequest,
-} from "../../../src/activities/pod-request.ts";
+import { credentialWarning, FUSE_MARGIN_SEC, makeCredential, podRequest } from "../../../src/activities/pod-request.ts";
 import { type Config, ConfigError, loadConfig } from "../../../src/config/config.ts";
 import { readSettings, SettingsError } from "../../../src/gpu-worker/settings.ts";
 
@@ -23,7 +17,7 @@ function podOf(config: Config, timings: Config["timeouts"] = config.timeouts) {
     config,
     settings,
     workerEnv: { WORKER_ID: "not-mine", HF_HOME: "/models" },
-    place: firstPlace(settings),
+    place: { gpuType: "any", cloud: "SECURE", dataCenter: null, minMemoryGb: 32, volumeId: null },
     deployment: DEPLOYMENT,
     pool: "main",
     id: "main-0a1b2c3d",

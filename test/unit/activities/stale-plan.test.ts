@@ -22,7 +22,9 @@ async function reserve(plannedIn: string | undefined) {
       return { outcome: "over_budget", workers: [], nowMs: 0 };
     },
   };
-  const { reserveWorkers } = createPoolActivities({ config, deployment: "ours", pools } as unknown as PoolDeps);
+  const market = { catalog: async () => null };
+  const deps = { config, deployment: "ours", pools, market } as unknown as PoolDeps;
+  const { reserveWorkers } = createPoolActivities(deps);
   const action = { kind: "spawn", count: 1, max: 1, intentVersion: 1, reason: "", caps: {} } as never;
   const context = {
     info: { workflowExecution: { workflowId: "gpu-pool/main", runId: "run-2" } },

@@ -37,6 +37,7 @@ function createWatches() {
     pools: pools as PoolStore,
     alerts: alerts as AlertStore,
     listPods: async () => ({ kind: "unknown", detail: "not asked" }),
+    market: { catalog: async () => null },
     workers: noBootStages,
     logger: pino({ level: "silent" }),
   });

@@ -52,6 +52,7 @@ async function watched(
     pools: pools as PoolStore,
     alerts: alerts as AlertStore,
     listPods: async () => ({ kind: "unknown", detail: "not asked" }),
+    market: { catalog: async () => null },
     workers: noBootStages,
     logger: pino({ level: "silent" }),
   });

@@ -59,6 +59,7 @@ async function watches(fleets: readonly (readonly ObservedWorker[])[], marks: bo
     pools: pools as PoolStore,
     alerts: alerts as AlertStore,
     listPods: async () => ({ kind: "unknown", detail: "not asked" }),
+    market: { catalog: async () => null },
     workers: noBootStages,
     logger: pino({ level: "silent" }),
   });

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { renderDryRun } from "../../../src/client/commands/see/decide.ts";
 import type { DryRun } from "../../../src/client/commands/see/decide-read.ts";
-import { renderExplanation } from "../../../src/client/commands/see/explain.ts";
+import { renderExplanation, renderPlaces } from "../../../src/client/commands/see/explain.ts";
 import { explanationOf } from "../../../src/client/commands/see/explain-read.ts";
 import { createStyle, visibleWidth } from "../../../src/client/render/output.ts";
 import { renderRound, roundOf } from "../../../src/client/render/round.ts";
@@ -147,6 +147,17 @@ describe("an explanation", () => {
       bare,
     );
     expect(hostile[0]).toBe("2026-01-01T12:00:00Z  threshold: ab c");
+  });
+
+  it("ends with the last places that were asked for a pod, if the database says them", () => {
+    const place = { at: "2026-01-01T12:00:00.000Z", worker: "main-11111111", reason: "NVIDIA L40S, SECURE\x1b[2J" };
+    expect(renderPlaces([place], bare)).toEqual([
+      "",
+      "where the last pods were asked for:",
+      "2026-01-01T12:00:00Z  main-11111111: NVIDIA L40S, SECURE",
+    ]);
+    expect(renderPlaces([], bare)).toEqual([]);
+    expect(renderPlaces(null, bare)).toEqual([]);
   });
 
   it("says if no decision was made yet", () => {

@@ -322,7 +322,7 @@ describe("every placement", () => {
   it("comes to an end when each place that it asks for refuses", () => {
     fc.assert(
       fc.property(anySettings, anySeen, (settings, seen) => {
-        const misses = [...seen.misses];
+        const misses: Miss[] = [...seen.misses];
         const most = place(settings, seen).open.length;
         for (let asked = 0; ; asked++) {
           const [first] = place(settings, { ...seen, misses }).open;

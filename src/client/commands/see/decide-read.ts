@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { podEvidenceBook } from "../../../activities/pod-evidence.ts";
+import { expectedPod } from "../../../activities/placement/market.ts";
 import { loadConfig } from "../../../config/config.ts";
 import { settingsInForce } from "../../../config/settings-in-force.ts";
 import type { CycleSummary } from "../../../contract/cycle-summary.ts";
 import type { PoolSettings } from "../../../contract/pool-settings.ts";
+import { atPrice } from "../../../policy/budget.ts";
 import { decide, type Decision } from "../../../policy/decide.ts";
 import { settingsAt } from "../../../policy/schedule.ts";
+import type { CatalogType } from "../../../policy/placement.ts";
 import type { PolicySettings } from "../../../policy/settings.ts";
 import { createRunpodClient } from "../../../runpod/client.ts";
 import type { ListPodsOutcome } from "../../../runpod/outcomes.ts";
@@ -50,13 +53,14 @@ export async function dryRun(context: Context, pool: string): Promise<DryRun> {
     sick: settings,
     spend: true,
   };
-  const [reading, list] = await Promise.all([pools.observe(pool, request), listPods(context.env)]);
+  const [reading, { list, catalog }] = await Promise.all([pools.observe(pool, request), askProvider(context.env)]);
   const fleet = reading.fleet ?? [];
   // One list proves that a pod is there; only two prove that it is not.
   const book = podEvidenceBook(await readDeploymentId(database));
   book.note(fleet, list);
   const decision = decide(settings, {
     ...reading,
+    spend: reading.spend && atPrice(reading.spend, expectedPod(settings, catalog).usdPerHour),
     observingSinceMs: isWatched(observedAt, reading.nowMs, settings) ? reading.observingSinceMs : reading.nowMs,
     fleet: fleet.map((worker) => ({
       ...worker,
@@ -96,14 +100,21 @@ function isWatched(observedAt: string | null, nowMs: number, { pollSec }: PoolSe
   return observedAt !== null && Date.parse(observedAt) >= nowMs - (2 * pollSec + 10) * 1000;
 }
 
-async function listPods(env: Context["env"]): Promise<ListPodsOutcome> {
+interface Provider {
+  readonly list: ListPodsOutcome;
+  /** Null: not known. */
+  readonly catalog: readonly CatalogType[] | null;
+}
+
+async function askProvider(env: Context["env"]): Promise<Provider> {
   if (!env["RUNPOD_API_KEY"]) {
-    return { kind: "unknown", detail: "RUNPOD_API_KEY is not set" };
+    return { list: { kind: "unknown", detail: "RUNPOD_API_KEY is not set" }, catalog: null };
   }
   const { apiUrl, apiKey, timeoutMs } = loadConfig(env, { need: ["supabase", "runpod"] }).runpod;
   const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool" });
   try {
-    return await runpod.listPods();
+    const [list, catalog] = await Promise.all([runpod.listPods(), runpod.listGpuTypes()]);
+    return { list, catalog: catalog.kind === "complete" ? catalog.gpuTypes : null };
   } finally {
     await runpod.close();
   }

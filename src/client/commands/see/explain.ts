@@ -12,17 +12,26 @@ import { describeActions } from "../../render/round.ts";
 
 /** The workflow keeps no more decisions than these. */
 const KEPT_BY_WORKFLOW = 20;
+const SHOWN_PLACES = 3;
 
 export async function explainPool(context: Context, options: PoolOptions & { decisions: number }): Promise<void> {
   const { output } = context;
   const pool = poolName(context, options);
   const explanation = await read(context, pool, options.decisions);
+  const places = await lastPlaces(context, pool);
   if (options.json) {
     const { seen, ...rest } = explanation;
-    output.printJson({ ...rest, observedAt: seen?.observedAt ?? null, stale: seen?.isStale ?? null });
+    output.printJson({ ...rest, places, observedAt: seen?.observedAt ?? null, stale: seen?.isStale ?? null });
   } else {
-    output.print(renderExplanation(explanation, output.style).join("\n"));
+    output.print([...renderExplanation(explanation, output.style), ...renderPlaces(places, output.style)].join("\n"));
   }
+}
+
+interface Place {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly worker: string | null;
+  readonly reason: string;
 }
 
 interface Explained extends PoolExplanation {
@@ -46,6 +55,24 @@ async function read(context: Context, pool: string, count: number): Promise<Expl
 
 function seenAt({ answer: { now }, look }: { readonly answer: PoolExplanation; readonly look: Look | null }) {
   return now === null ? null : freshnessOf(now.at, look, Date.now());
+}
+
+/** Where the last pods were asked for, and why there. Null: the database does not answer, and the rest needs it not. */
+async function lastPlaces({ connections }: Context, pool: string): Promise<readonly Place[] | null> {
+  try {
+    const { journalStore } = await import("../../../supabase/journal-store.ts");
+    const places = await journalStore(await connections.database()).places(pool, SHOWN_PLACES);
+    return places.map(({ at, reason, worker_id: worker }) => ({ at: new Date(at).toISOString(), worker, reason }));
+  } catch {
+    return null;
+  }
+}
+
+export function renderPlaces(places: readonly Place[] | null, style: Style): string[] {
+  const lines = (places ?? []).map(
+    ({ at, worker, reason }) => `${style("dim", `${at.slice(0, 19)}Z`)}  ${plain(`${worker ?? "?"}: ${reason}`)}`,
+  );
+  return lines.length === 0 ? [] : ["", "where the last pods were asked for:", ...lines];
 }
 
 /** The state first, then the decisions, the newest first. */
