@@ -1,6 +1,7 @@
 import { volumePath } from "./account/volumes.ts";
 import { networkMountsOf } from "./create-request.ts";
 import { imageOf, injectedEnv, type SimulatedPod } from "./pod.ts";
+import type { CreateRequest } from "./create-request.ts";
 import { podLogPath } from "./pod-log.ts";
 import type { SimulatorSettings } from "./settings.ts";
 import type { EndCause, LaunchPod, PodAction, PodProcess, PodStatus, PodToLaunch } from "./types.ts";
@@ -138,10 +139,17 @@ function toLaunch({ dataDir }: PhaseDeps, pod: SimulatedPod): PodToLaunch {
     id: pod.id,
     name: pod.request.name,
     image: imageOf(pod),
-    cmd: pod.request.cmd ?? [],
+    command: commandOf(pod.request),
     env: { ...pod.request.env, ...injectedEnv(pod) },
     mounts: networkMountsOf(pod.request).map(({ volumeId, path }) => ({ path, folder: volumePath(dataDir, volumeId) })),
     logPath: podLogPath(dataDir, pod.id),
     onLine: (line) => pod.log.add("container", line),
   };
+}
+
+/** The image's own entrypoint is unknown here and taken as one that runs what follows, as that of Runpod's images does. */
+function commandOf({ entrypoint = [], cmd = [], args }: CreateRequest): PodToLaunch["command"] {
+  const given = args === undefined ? cmd : ["/bin/sh", "-c", `exec ${args}`];
+  const [program, ...rest] = [...entrypoint, ...given];
+  return program === undefined ? null : [program, ...rest];
 }

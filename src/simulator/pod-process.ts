@@ -5,15 +5,16 @@ import { dirname, join, resolve } from "node:path";
 import type { Guardian } from "../process/guardian.ts";
 import { processStartTime } from "../process/process-identity.ts";
 import { type Program, projectProgram } from "../process/program.ts";
+import { layOutContainer } from "./container-folder.ts";
 import type { LaunchPod, PodProcess, PodToLaunch } from "./types.ts";
 
 /** The variable by which a start command finds its volume. */
 const MOUNT_PATH = "RUNPOD_VOLUME_MOUNT_PATH";
 
 /**
- * Launches pods as child processes under the guardian, so that none outlives this process. The process is this
- * project's GPU worker whatever image the pod names. It runs in a folder of its own that is deleted with it, with the
- * pod's environment and only those of our variables that every process needs. A network volume is a folder that is
+ * Launches pods as child processes under the guardian, so that none outlives this process. A pod whose request names a
+ * command runs it, unchanged; any other runs this project's GPU worker, whatever its image. Each runs in a folder of its
+ * own that is deleted with it, with the pod's environment and only those of our variables that every process needs. A network volume is a folder that is
  * linked into the pod's own at the path of the mount. `RUNPOD_VOLUME_MOUNT_PATH` names the volume's folder itself, because
  * programs keep the path at which they were installed, and it must be the same in every pod.
  */
@@ -33,10 +34,12 @@ export function createPodLauncher({
     // On a full disk the log stops; without this listener the simulator would crash.
     log.on("error", () => undefined);
     const { PATH, HOME, TMPDIR, FFMPEG_PATH } = process.env;
-    const managed = guardian.spawn(program.command, program.args, {
+    const [command, ...args] = pod.command ?? [program.command, ...program.args];
+    const container = pod.command === null ? {} : await layOutContainer(folder, PATH);
+    const managed = guardian.spawn(command, args, {
       name: `pod ${pod.name}`,
       cwd: folder,
-      env: definedOnly({ PATH, HOME, TMPDIR, FFMPEG_PATH, ...pod.env, [MOUNT_PATH]: mountPath }),
+      env: definedOnly({ PATH, HOME, TMPDIR, FFMPEG_PATH, ...pod.env, ...container, [MOUNT_PATH]: mountPath }),
       onLine(line) {
         log.write(`${line}\n`);
         pod.onLine(line);

@@ -29,7 +29,8 @@ export interface PodToLaunch {
   readonly id: string;
   readonly name: string;
   readonly image: string;
-  readonly cmd: readonly string[];
+  /** The program that the request names, with its arguments; null: the image's own. */
+  readonly command: readonly [string, ...string[]] | null;
   /** The request's variables and those that the provider adds. */
   readonly env: Readonly<Record<string, string>>;
   /** Folders that the container sees at these paths of its own. */

@@ -24,7 +24,7 @@ async function launchScript(script: string, env: Record<string, string> = {}, mo
     id: "pod1",
     name: "main-1",
     image: "any",
-    cmd: [],
+    command: null,
     env,
     mounts,
     logPath,
