@@ -175,7 +175,7 @@ alter table workers
 comment on table workers is 'One row per GPU worker, also after its end: its pod, its clocks, its credential and its cost.';
 comment on column workers.post_state is
   'posting: one create request has no known result; burned: the name must never be used again.';
-comment on column workers.boot_stage_at is 'SPAWNING_TIMEOUT_SEC counts from here.';
+comment on column workers.boot_stage_at is 'The deadline of the boot stage counts from here.';
 comment on column workers.terminating_at is 'GRACEFUL_SHUTDOWN_TIMEOUT_SEC counts from here.';
 comment on column workers.drains_without_deadline is
   'The worker leaves after its task. No deadline ends the task as long as it makes progress.';

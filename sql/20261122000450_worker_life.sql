@@ -1,6 +1,15 @@
 -- The life of one worker, from the request for its pod until the pod is gone (service role only). Each function checks
 -- its conditions again under a lock on the worker's row and journals the outcome.
 
+-- The order of the stages of a boot. Stages of another name come first.
+create or replace function boot_stage_rank(p_stage text) returns integer
+language sql immutable set search_path = public, pg_temp as $$
+  select coalesce(
+    array_position(array['reserved', 'posting', 'created', 'pulling', 'starting', 'running', 'installing', 'loading', 'ready'],
+      p_stage), 0)
+$$;
+select grant_to_service('boot_stage_rank(text)');
+
 create or replace function worker_load(p_worker_id text) returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
   select jsonb_build_object(
@@ -70,8 +79,9 @@ begin
     pod_id = p_pod_id, cost_per_hr_usd = p_cost_per_hr_usd,
     -- The provider's clock may differ: a pod is no older than the request for it, and none begins in the future.
     pod_created_at = least(now(), greatest(coalesce(p_created_at, posted_at, now()), posted_at)),
-    boot_stage = case when ready_at is null then 'created' else boot_stage end,
-    boot_stage_at = case when ready_at is null then now() else boot_stage_at end
+    -- A pod that reports is quicker than the answer to the request for it.
+    boot_stage = case when boot_stage_rank(boot_stage) < boot_stage_rank('created') then 'created' else boot_stage end,
+    boot_stage_at = case when boot_stage_rank(boot_stage) < boot_stage_rank('created') then now() else boot_stage_at end
   where id = p_worker_id and pod_id is distinct from p_pod_id
   returning * into worker;
   if found then
@@ -115,18 +125,39 @@ end $$;
 select grant_to_service('worker_burn_name(text, text)');
 
 -- The stage began at p_began_at, the provider's own time, as far as it can be true: not before the stage before it, not
--- longer ago than p_within_sec, and not later than now. Without that time it begins now.
+-- longer ago than p_within_sec, and not later than now. Without that time it begins now. A boot never goes back to an
+-- earlier stage: a container that restarts again and again must not get its deadlines again and again.
 create or replace function worker_boot_stage(
   p_worker_id text, p_stage text, p_began_at timestamptz default null, p_within_sec double precision default null)
 returns void
 language sql security definer set search_path = public, pg_temp as $$
   update workers set boot_stage = p_stage,
-    boot_stage_at = greatest(boot_stage_at, now() - make_interval(secs => p_within_sec), least(p_began_at, now()))
-  where id = p_worker_id and status = 'spawning' and boot_stage <> p_stage and p_began_at is not null;
-  update workers set boot_stage = p_stage, boot_stage_at = now()
-  where id = p_worker_id and status = 'spawning' and boot_stage <> p_stage
+    boot_stage_at = case when p_began_at is null then now()
+      else greatest(boot_stage_at, now() - make_interval(secs => p_within_sec), least(p_began_at, now())) end
+  where id = p_worker_id and status = 'spawning' and boot_stage_rank(p_stage) > boot_stage_rank(boot_stage)
 $$;
 select grant_to_service('worker_boot_stage(text, text, timestamptz, double precision)');
+
+-- What the pod itself says of its boot, with its own credential: the stage that begins, installing or loading, and in
+-- p_error why it cannot go on. The watch then ends the worker at once.
+create or replace function worker_report_boot(p_worker_id text, p_stage text, p_error text default null) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+begin
+  perform require_worker(p_worker_id);
+  if p_stage is null or p_stage not in ('installing', 'loading') then
+    perform refuse_argument('p_stage', 'installing or loading is expected');
+  end if;
+  perform worker_boot_stage(p_worker_id, p_stage);
+  if p_error is not null then
+    update workers set broken_at = now(), broken_reason = left('its boot failed: ' || p_error, 1000)
+    where id = p_worker_id and status = 'spawning' and broken_at is null and user_id is null;
+  end if;
+  select * into worker from workers where id = p_worker_id;
+  return jsonb_build_object('worker_status', coalesce(worker.status, 'unknown'), 'boot_stage', worker.boot_stage);
+end $$;
+select grant_to_everyone('worker_report_boot(text, text, text)');
 
 -- From now on claims refuse the worker. Its row is locked first, and a later statement looks for its leases: so it sees
 -- a claim that this lock waited for. Answers drained, refused_busy or not_living. p_until_task_ends: no deadline ends

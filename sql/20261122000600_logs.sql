@@ -37,7 +37,8 @@ create table if not exists worker_diagnostics (
 comment on table worker_diagnostics is
   'What was known of a worker when its status became error, before its pod was deleted. The retention of logs does not apply.';
 comment on column worker_diagnostics.details is
-  'worker: its row at that time, ages in seconds; task: its open lease, or null; logs: its last 20 lines, oldest first.';
+  'worker: its row at that time, ages in seconds; task: its open lease, or null; logs: its last 20 lines, oldest first;
+   pod_log: the last lines that the provider showed of its pod before it was deleted, or why there are none.';
 select secure_table('worker_diagnostics');
 -- Diagnostics of one worker, newest first.
 create index if not exists worker_diagnostics_worker on worker_diagnostics (worker_id, id desc);
@@ -158,6 +159,38 @@ select grant_to_service('workers_diagnose()');
 create or replace trigger workers_diagnose after update of status on workers for each row
 when (new.status = 'error' and old.status <> 'error')
 execute function workers_diagnose();
+
+-- Whether the provider should still be asked for the log of this failed worker's pod.
+create or replace function worker_wants_pod_log(p_worker_id text) returns boolean
+language sql stable security definer set search_path = public, pg_temp as $$
+  select coalesce((select not details ? 'pod_log' from worker_diagnostics where worker_id = p_worker_id order by id desc limit 1),
+    false)
+$$;
+select grant_to_service('worker_wants_pod_log(text)');
+
+-- Adds what the provider showed of the pod's log to the newest diagnostics of a failed worker: {lines: [{source, text}]},
+-- the oldest first, or {error}.
+create or replace function worker_add_pod_log(p_worker_id text, p_pod_log jsonb) returns void
+language sql security definer set search_path = public, pg_temp as $$
+  update worker_diagnostics set details = details || jsonb_build_object('pod_log', p_pod_log)
+  where id = (select id from worker_diagnostics where worker_id = p_worker_id order by id desc limit 1)
+    and not details ? 'pod_log'
+$$;
+select grant_to_service('worker_add_pod_log(text, jsonb)');
+
+-- The newest workers of a pool that failed within the last hours before they were ready, with their diagnostics.
+create or replace function failed_boots(p_pool text, p_limit integer default 3, p_hours integer default 1) returns jsonb
+language sql stable security definer set search_path = public, pg_temp as $$
+  select coalesce(jsonb_agg(jsonb_build_object('worker', w.id, 'at', w.failed_at, 'reason', d.reason,
+    'stage', d.details -> 'worker' ->> 'boot_stage', 'pod_log', d.details -> 'pod_log') order by w.failed_at desc), '[]')
+  from (
+    select id, failed_at from workers
+    where pool = p_pool and origin = 'pool' and ready_at is null and failed_at > now() - make_interval(hours => p_hours)
+    order by failed_at desc limit least(p_limit, 100)) as w
+  cross join lateral (
+    select reason, details from worker_diagnostics where worker_id = w.id order by id desc limit 1) as d
+$$;
+select grant_to_service('failed_boots(text, integer, integer)');
 
 -- Deletes log lines older than retention_hours, oldest first. It deletes at most 20,000 a call, so that it ends within
 -- any statement timeout. Call it again while it answers "more".

@@ -12,7 +12,7 @@ import {
 } from "@temporalio/worker";
 import type { Logger } from "pino";
 import { createActivities } from "./activities/create-activities.ts";
-import { credentialWarning } from "./activities/pod-request.ts";
+import { credentialWarning, requireWorkablePods } from "./activities/pod-request.ts";
 import { ConfigError, loadConfig } from "./config/config.ts";
 import { runpodTaskQueue } from "./contract/names.ts";
 import { SEARCH_ATTRIBUTES } from "./contract/search-attributes.ts";
@@ -50,7 +50,7 @@ const INDEXED_VALUE_TYPE_KEYWORD = 2;
 
 /** The Temporal worker process: serves workflows and activities until SIGTERM or SIGINT. */
 async function main(): Promise<void> {
-  const config = loadConfig();
+  const config = requireWorkablePods(loadConfig());
   const { url, serviceRoleKey } = config.supabase;
   const database = connectDatabase({ url, serviceRoleKey });
   const { logger, closeLogs } = openLogs(config.log, logStore(database));

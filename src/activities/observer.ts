@@ -13,7 +13,7 @@ import type { PoolStore } from "../supabase/pool-store.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
 import { expectedPod, type MarketReader } from "./placement/market.ts";
 import { ownerOf } from "./pod-request.ts";
-import { recordBootStages } from "./boot-stages.ts";
+import { recordBootStages } from "./boot/boot-stages.ts";
 import type { Reconciler } from "./reconcile.ts";
 import type { PodEvidenceBook } from "./pod-evidence.ts";
 

@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { Config } from "../config/config.ts";
+import { type Config, ConfigError } from "../config/config.ts";
 import type { WorkerTimings } from "../contract/inputs.ts";
 import type { PodSettings } from "../contract/pool-settings.ts";
 import type { Place } from "../policy/placement.ts";
+import { containerOf, launchEnvironment } from "../policy/launch/container.ts";
+import { groundProblems, type LaunchGround, type LaunchProblem, launchProblems } from "../policy/launch/problems.ts";
 import { DEPLOYMENT_MARK } from "../runpod/read-pod.ts";
 import type { CreatePodRequest, Pod } from "../runpod/types.ts";
 
@@ -42,6 +44,34 @@ export function credentialWarning({ worker }: Pick<Config, "worker">): string | 
   );
 }
 
+/** Why pods of a pool with these settings could not work; empty: nothing is known against them. */
+export function problemsOfPods(config: Config, settings: PodSettings): readonly LaunchProblem[] {
+  return launchProblems(settings, groundOf(config));
+}
+
+/** @throws ConfigError where no pod of this process could work, whatever settings its pool has */
+export function requireWorkablePods(config: Config): Config {
+  const problems = groundProblems(groundOf(config));
+  if (problems.length > 0) {
+    throw new ConfigError("The environment", problems, "Change it, and start this process again.");
+  }
+  return config;
+}
+
+function groundOf({ runpod, supabase, worker }: Config): LaunchGround {
+  return {
+    apiUrl: runpod.apiUrl,
+    supabaseUrl: supabase.url,
+    credential: worker.credential,
+    secrets: {
+      SUPABASE_SERVICE_ROLE_KEY: supabase.serviceRoleKey,
+      SUPABASE_DB_URL: supabase.dbUrl,
+      RUNPOD_API_KEY: runpod.apiKey,
+      REPLICATE_API_TOKEN: worker.replicateApiToken,
+    },
+  };
+}
+
 export interface PodOrder {
   readonly config: Config;
   /** In force for the pool. */
@@ -62,13 +92,10 @@ export interface PodOrder {
 /** The request that creates one worker's pod. */
 export function podRequest(order: PodOrder): CreatePodRequest {
   const { settings, place } = order;
-  const { workerTemplateId, workerStartCommand } = settings;
   const { volumeId } = place;
   return {
     name: order.id,
-    image: settings.workerImage,
-    ...(workerTemplateId ? { templateId: workerTemplateId } : {}),
-    ...(workerStartCommand ? { entrypoint: ["/bin/sh", "-c"], cmd: [workerStartCommand] } : {}),
+    ...containerOf(settings),
     gpu: {
       id: place.gpuType,
       count: 1,
@@ -92,7 +119,8 @@ function podEnvironment(order: PodOrder): Record<string, string> {
     ...order.workerEnv,
     WORKER_ID: order.id,
     SUPABASE_URL: supabase.url,
-    ...(worker.credential === "service_role"
+    // createPod has refused the service key for this profile; whatever comes here, it gets a token.
+    ...(worker.credential === "service_role" && order.settings.workerProfile !== "headless-wan2gp"
       ? { SUPABASE_SERVICE_ROLE_KEY: supabase.serviceRoleKey }
       : {
           WORKER_TOKEN: order.credential.token,
@@ -107,6 +135,7 @@ function podEnvironment(order: PodOrder): Record<string, string> {
     WORKER_MAX_LIFETIME_SEC: String(workerMaxLifetimeSec),
     // An instant, not a duration: a restarted container must not count again from zero.
     POD_ENDS_AT: new Date(endsAtMs).toISOString(),
+    ...launchEnvironment(order.settings, endsAtMs),
     RUNPOD_API_URL: runpod.apiUrl,
     ...(order.settings.workerEngine === undefined ? {} : { WORKER_ENGINE: order.settings.workerEngine }),
     ...(worker.replicateApiToken === undefined ? {} : { REPLICATE_API_TOKEN: worker.replicateApiToken }),

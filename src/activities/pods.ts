@@ -7,7 +7,8 @@ import type { ListPodsOutcome } from "../runpod/outcomes.ts";
 import type { Pod } from "../runpod/types.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
 import { beating } from "./beating.ts";
-import { bootStageOf } from "./boot-stages.ts";
+import { keepPodLog } from "./boot/pod-log.ts";
+import { bootStageOf } from "./boot/boot-stages.ts";
 import { createPod, type CreatePodDeps, described, lessonOf } from "./placement/create-pod.ts";
 import { slowStart } from "./slow-start.ts";
 import { workerTimings } from "./worker-timings.ts";
@@ -49,7 +50,10 @@ export function createPodActivities(deps: PodDeps): PodActivities {
         if (answer.kind === "absent" || ownerOf(answer.pod, deps.deployment) === "another") {
           return { status: "absent" };
         }
-        await workers.recordBootStage(id, bootStageOf(answer.pod, null));
+        const stage = bootStageOf(answer.pod, null);
+        if (stage !== null) {
+          await workers.recordBootStage(id, stage);
+        }
         return { status: answer.pod.status };
       }),
 
@@ -75,9 +79,11 @@ async function removeAndLook(deps: PodDeps, id: string, podId: string | null): R
   const { workers, logger, deployment } = deps;
   let deletedSec = 0;
   if (podId !== null) {
-    if (await isAnothers(deps, podId)) {
+    const pod = await shownPod(deps, podId);
+    if (pod !== null && ownerOf(pod, deployment) === "another") {
       logger.error({ worker: id, podId }, "the worker's pod carries the id of another deployment; it is left alone");
     } else {
+      await keepPodLog(deps, id, podId, pod?.env ?? null);
       await mustDelete(deps, id, podId);
     }
     deletedSec = await workers.recordDeleted(id);
@@ -154,10 +160,10 @@ function ownPodsNamed({ deployment, logger }: PodDeps, pods: readonly Pod[], id:
 }
 
 /**
- * Whether the recorded pod carries another deployment's id, as in a copy of another database. Only an id that is shown
- * proves it: the row's own record says that the pod is ours.
+ * The recorded pod as the provider shows it; null: it does not. Only another deployment's id that is shown there, as in a
+ * copy of another database, proves it not ours: the row's own record says that it is.
  */
-async function isAnothers({ runpod, deployment }: PodDeps, podId: string): Promise<boolean> {
+async function shownPod({ runpod }: PodDeps, podId: string): Promise<Pod | null> {
   const answer = await runpod.getPod(podId);
-  return answer.kind === "found" && ownerOf(answer.pod, deployment) === "another";
+  return answer.kind === "found" ? answer.pod : null;
 }

@@ -2,12 +2,12 @@ import { ApplicationFailure } from "@temporalio/common";
 import { type Config, ConfigError } from "../config/config.ts";
 import { parseOwnSettings, settingsInForce } from "../config/settings-in-force.ts";
 import { FAILURES } from "../contract/failures.ts";
-import { POOL_SETTINGS, type PoolSettings } from "../contract/pool-settings.ts";
+import { POD_SETTINGS, POOL_SETTINGS, type PoolSettings } from "../contract/pool-settings.ts";
 import type { PoolActivities } from "../contract/activities.ts";
-import { DatabaseError } from "../supabase/database-error.ts";
-import type { PoolStore, StoredSettings } from "../supabase/pool-store.ts";
+import type { PoolStore } from "../supabase/pool-store.ts";
 import { expectedPod, type MarketReader } from "./placement/market.ts";
 import { viewOf } from "./observer.ts";
+import { problemsOfPods } from "./pod-request.ts";
 import { refuseRepeated, signalsOfThisRun, thisRun } from "./resets.ts";
 import { workerTimings } from "./worker-timings.ts";
 
@@ -30,11 +30,15 @@ export function createPoolActivities({
   return {
     async openPool(pool, given, start) {
       const own = checked(() => parseOwnSettings(given));
+      const before = await pools.find(pool);
+      const merged = { ...before?.own, ...own };
       // A start that sets neither bound must succeed, even if the environment now has MIN above MAX.
       if (own.minActiveGpus !== undefined || own.maxActiveGpus !== undefined) {
-        const before = await pools.settings(pool).catch(noneYet);
-        const merged = { ...before.own, ...own };
-        refuseMinAboveMax(checked(() => settingsInForce(config, before.environment, merged)));
+        refuseMinAboveMax(checked(() => settingsInForce(config, before?.environment ?? {}, merged)));
+      }
+      // A pool that was lost is opened again whatever its settings are: its workers live, and no pod is rented unchecked.
+      if (before?.shouldRun !== true) {
+        refuseLaunch(config, before?.environment ?? {}, merged);
       }
       return { ...(await pools.open(pool, own, start)), deployment };
     },
@@ -109,6 +113,9 @@ function messageActivities({ config, pools }: Pick<PoolDeps, "config" | "pools">
       checked(() => parseOwnSettings(own));
       const settings = settingsInForce(config, before.environment, own);
       refuseMinAboveMax(settings);
+      if (Object.keys(patch).some((name) => POD_SETTINGS.includes(name))) {
+        refuseLaunch(config, before.environment, own);
+      }
       await pools.reconfigure(pool, patch);
       return viewOf(settings, own);
     },
@@ -120,17 +127,25 @@ function messageActivities({ config, pools }: Pick<PoolDeps, "config" | "pools">
   };
 }
 
-/** Before a pool's first start there is no row with settings. */
-function noneYet(error: unknown): StoredSettings {
-  if (error instanceof DatabaseError && error.status === 404) {
-    return { own: {}, environment: {} };
-  }
-  throw error;
-}
-
 function refuseMinAboveMax({ minActiveGpus, maxActiveGpus }: PoolSettings): void {
   if (minActiveGpus > maxActiveGpus) {
     throw invalid(`minActiveGpus=${minActiveGpus} would be above maxActiveGpus=${maxActiveGpus}`);
+  }
+}
+
+/**
+ * Pods that cannot work are not rented to find it out. The environment in force is the row's, or soon that of this
+ * process, if it is the newest: settings that work in either are let through.
+ */
+function refuseLaunch(config: Config, environment: unknown, own: unknown): void {
+  const [ours = [], theirs = []] = [{}, environment].map((each) =>
+    problemsOfPods(
+      config,
+      checked(() => settingsInForce(config, each, own)),
+    ),
+  );
+  if (ours.length > 0 && theirs.length > 0) {
+    throw invalid(`its pods could not work: ${ours.map(({ message }) => message).join("; ")}`);
   }
 }
 

@@ -7,6 +7,9 @@ export function workerTimings(config: Config, environment: unknown, own: unknown
   const settings = settingsInForce(config, environment, own);
   return {
     spawningTimeoutSec: settings.spawningTimeoutSec,
+    bootPullingTimeoutSec: settings.bootPullingTimeoutSec,
+    bootInstallingTimeoutSec: settings.bootInstallingTimeoutSec,
+    bootLoadingTimeoutSec: settings.bootLoadingTimeoutSec,
     gracefulShutdownTimeoutSec: settings.gracefulShutdownTimeoutSec,
     workerMaxLifetimeSec: settings.workerMaxLifetimeSec,
     podListLagSec: config.provider.podListLagSec,

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { WorkflowHandleWithFirstExecutionRunId } from "@temporalio/client";
 import { loadConfig } from "../config/config.ts";
 import type { GpuPoolInput } from "../contract/inputs.ts";
 import { POOL_WORKFLOW } from "../contract/names.ts";
@@ -8,6 +10,8 @@ import { ClientError, EXIT } from "./errors.ts";
 import { describeForeign, FOREIGN_ADVICE } from "./pool-workflow.ts";
 
 const START_TIMEOUT_MS = 15_000;
+const OPENING_TIMEOUT_MS = 2_000;
+const OPENING_LOOK_MS = 100;
 
 export interface StartedPool {
   readonly workflowId: string;
@@ -34,9 +38,13 @@ export async function startPool(
     const handle = await within(START_TIMEOUT_MS, () =>
       client.workflow.start(POOL_WORKFLOW, { ...options, taskQueue, workflowIdConflictPolicy: "FAIL" }),
     );
+    // Who starts a few rounds waits for their end anyway.
+    if (input.rounds === undefined) {
+      await refuseWithWorkflow(pool, handle);
+    }
     return { workflowId, runId: handle.firstExecutionRunId, wasRunning: false };
   } catch (error) {
-    if (!(error instanceof Error)) {
+    if (!(error instanceof Error) || error instanceof ClientError) {
       throw error;
     }
     if (error.name === "WorkflowExecutionAlreadyStartedError") {
@@ -54,6 +62,33 @@ export async function startPool(
     }
     throw new ClientError(EXIT.unreachable, `Temporal did not start pool ${pool}: ${reason}`, null, { cause: error });
   }
+}
+
+/**
+ * Waits until the workflow has opened the pool, or has refused to because its settings cannot work. Without a Temporal
+ * worker neither happens, and it is not waited for long.
+ * @throws ClientError with the reason of the refusal
+ */
+async function refuseWithWorkflow(pool: string, handle: WorkflowHandleWithFirstExecutionRunId): Promise<void> {
+  const untilMs = Date.now() + OPENING_TIMEOUT_MS;
+  while (Date.now() < untilMs) {
+    const { status, raw } = await handle.describe();
+    if (status.name === "FAILED") {
+      const cause: unknown = await handle.result().catch((error: Error) => rootCause(error));
+      throw new ClientError(EXIT.failed, `pool ${pool} was not started: ${String(cause)}`, "Change these settings.");
+    }
+    if (
+      status.name !== "RUNNING" ||
+      raw.pendingActivities?.some(({ activityType }) => activityType?.name !== "openPool")
+    ) {
+      return;
+    }
+    await delay(OPENING_LOOK_MS);
+  }
+}
+
+function rootCause(error: Error): string {
+  return error.cause instanceof Error ? rootCause(error.cause) : error.message;
 }
 
 /** The Temporal worker registers them when it starts. */

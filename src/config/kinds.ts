@@ -115,6 +115,24 @@ export function someOf<const T extends readonly [string, ...string[]]>(values: T
   return { allowed: `one or more of ${values.join(", ")}, separated by commas`, fromText, schema };
 }
 
+/** Texts that may hold anything, so that a JSON array is the safest way to write them. */
+export function texts(pattern = /\S/, one = "texts"): Kind<readonly string[]> {
+  const schema = z.array(z.string().regex(pattern)).readonly();
+  return { allowed: `${one}, separated by commas or as a JSON array`, fromText: splitOrParse, schema };
+}
+
+/** A JSON array as it is; a text without one is split at its commas. */
+export function splitOrParse(given: string): unknown {
+  if (!given.startsWith("[")) {
+    return splitAtCommas(given);
+  }
+  try {
+    return JSON.parse(given) as unknown;
+  } catch {
+    return given;
+  }
+}
+
 /** A text that a pool's own empty text takes away: the environment's value then does not hold either. */
 export function textOrNone(pattern: RegExp, allowed: string): Kind<string> {
   return { allowed, fromText: (given) => given, schema: z.union([z.literal(""), z.string().regex(pattern)]) };

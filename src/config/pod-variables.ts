@@ -10,12 +10,17 @@ import {
   someOf,
   text,
   textOrNone,
+  texts,
   type VariablesOf,
   whole,
 } from "./kinds.ts";
 import { workerEnvironment } from "./worker-environment.ts";
 
 const absolutePath = text(/^\//, "an absolute path");
+const relativePath = text(
+  /^(?!.*(^|\/)\.\.(\/|$))[\w.-][\w./-]*$/,
+  "a relative path of letters, digits, dots, dashes, underscores and slashes",
+);
 const id = textOrNone(/^\S+$/, "an id without blanks");
 
 /** What a pod runs. */
@@ -38,6 +43,47 @@ export const launch = {
     "WORKER_START_COMMAND",
     textOrNone(/\S/, "a command line for the shell of the pod"),
     "Command that a pod runs, by its own shell; unset lets the profile or the image choose.",
+  ),
+  workerEntrypoint: defaulted(
+    "WORKER_ENTRYPOINT",
+    texts(/^/),
+    "[]",
+    "Program of a custom image with its first arguments, where no start command is set.",
+  ),
+  workerArgs: defaulted("WORKER_ARGS", texts(/^/), "[]", "Further arguments of WORKER_ENTRYPOINT."),
+  workerPorts: defaulted(
+    "WORKER_PORTS",
+    texts(/^[1-9]\d{0,4}\/(http|tcp)$/, "ports such as 8888/http or 22/tcp"),
+    "[]",
+    "Ports of the pod that the provider opens to the world; no profile needs one.",
+  ),
+  workerSshPublicKey: optional(
+    "WORKER_SSH_PUBLIC_KEY",
+    textOrNone(/^(ssh-|ecdsa-|sk-)\S+ \S+( .*)?$/, "a public key of SSH in one line, as in id_ed25519.pub"),
+    "Whoever has its private key may log in to the pods, for diagnostics; unset: nobody may.",
+  ),
+  headlessWan2gpFolder: defaulted(
+    "HEADLESS_WAN2GP_FOLDER",
+    relativePath,
+    "Headless-Wan2GP",
+    "Folder of the checkout, below the mount of the volume.",
+  ),
+  headlessWan2gpVenv: defaulted(
+    "HEADLESS_WAN2GP_VENV",
+    relativePath,
+    "venv",
+    "Folder of its Python environment, below the checkout.",
+  ),
+  headlessWan2gpArgs: optional(
+    "HEADLESS_WAN2GP_ARGS",
+    textOrNone(/\S/, "arguments separated by blanks"),
+    "More arguments of its worker.py, such as --preload-model NAME.",
+  ),
+  headlessWan2gpPackages: defaulted(
+    "HEADLESS_WAN2GP_PACKAGES",
+    textOrNone(/^[a-z0-9][a-z0-9+.: -]*$/, "names of Debian packages separated by blanks, or none"),
+    "ffmpeg libgl1 libglib2.0-0",
+    "Debian packages that a pod installs where its image lacks them.",
   ),
   workerEnv: defaulted(
     "WORKER_ENV",

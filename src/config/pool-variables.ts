@@ -80,7 +80,25 @@ export const ownVariables = {
       "SPAWNING_TIMEOUT_SEC",
       seconds(1),
       "300",
-      "Time without a new boot stage at which a starting worker fails, in seconds.",
+      "Time without a new boot stage at which a starting worker fails, in seconds; stages below have their own.",
+    ),
+    bootPullingTimeoutSec: defaulted(
+      "BOOT_PULLING_TIMEOUT_SEC",
+      seconds(1),
+      "1200",
+      "Time in which the provider allocates a pod and pulls its image, in seconds.",
+    ),
+    bootInstallingTimeoutSec: defaulted(
+      "BOOT_INSTALLING_TIMEOUT_SEC",
+      seconds(1),
+      "900",
+      "Time in which a start command installs what its image lacks, in seconds.",
+    ),
+    bootLoadingTimeoutSec: defaulted(
+      "BOOT_LOADING_TIMEOUT_SEC",
+      seconds(1),
+      "900",
+      "Time from the start of the worker's program, which may load a model, to its first heartbeat, in seconds.",
     ),
     gracefulShutdownTimeoutSec: defaulted(
       "GRACEFUL_SHUTDOWN_TIMEOUT_SEC",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Kind } from "./kinds.ts";
+import { type Kind, splitOrParse } from "./kinds.ts";
 
 const ENTRY = /^[A-Za-z_][A-Za-z0-9_]*(=[\s\S]*)?$/;
 /** A pool's settings are shown to every operator and stand in histories, so none of them may hold a secret. */
@@ -7,23 +7,14 @@ const SECRET_NAME = /(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$/i;
 const SECRET_VALUE = /^(sb_secret_|gpw_|rpa_|hf_|ghp_|sk-|eyJ)|:\/\/[^/\s:@]*:[^/\s@]+@/;
 /** Either the pool sets them itself, or no pod may have them. */
 const OURS =
-  /^(RUNPOD_|TEMPORAL_|GPU_POOL|OLD_WORKER_URL$|POD_ENDS_AT$|DB_TYPE$|POSTGRES_TABLE_NAME$|ALERT_WEBHOOK_|WORKER_(ID|TOKEN|CREDENTIAL|ENGINE|HEARTBEAT_MS|POLL_MS|MAX_LIFETIME_SEC)$|SUPABASE_(URL|ANON_KEY|SERVICE_ROLE_KEY|DB_URL|VIDEO_BUCKET)$)/;
+  /^(RUNPOD_|TEMPORAL_|GPU_POOL|OLD_WORKER_URL$|POD_ENDS_AT(_SEC)?$|PUBLIC_KEY$|HEADLESS_WAN2GP_(FOLDER|VENV|ARGS|PACKAGES)$|DB_TYPE$|POSTGRES_TABLE_NAME$|ALERT_WEBHOOK_|WORKER_(ID|TOKEN|CREDENTIAL|ENGINE|HEARTBEAT_MS|POLL_MS|MAX_LIFETIME_SEC)$|SUPABASE_(URL|ANON_KEY|SERVICE_ROLE_KEY|DB_URL|VIDEO_BUCKET)$)/;
 
 /** Entries NAME=value and NAME, separated by commas; as a JSON array where a value holds a comma. */
 export function workerEnvironment(): Kind<readonly string[]> {
   const schema = z.array(z.string().refine((entry) => wrongWith(entry) === null)).readonly();
   return {
     allowed: "NAME or NAME=value, separated by commas or as a JSON array of texts",
-    fromText(given) {
-      if (!given.startsWith("[")) {
-        return given.split(",").map((part) => part.trim());
-      }
-      try {
-        return JSON.parse(given) as unknown;
-      } catch {
-        return given;
-      }
-    },
+    fromText: splitOrParse,
     schema,
     explain(error, value) {
       const [at] = error.issues[0]?.path ?? [];

@@ -88,6 +88,10 @@ export interface WorkerRow {
 /** Deadlines of a worker's life as the settings had them when its workflow began. */
 export interface WorkerTimings {
   readonly spawningTimeoutSec: number;
+  /** Left out by an older version: as spawningTimeoutSec. */
+  readonly bootPullingTimeoutSec?: number;
+  readonly bootInstallingTimeoutSec?: number;
+  readonly bootLoadingTimeoutSec?: number;
   readonly gracefulShutdownTimeoutSec: number;
   readonly workerMaxLifetimeSec: number;
   readonly podListLagSec: number;

@@ -66,6 +66,9 @@ const ofPool = {
     gpuIdleTimeoutSec: "number",
     taskStuckTimeoutSec: "number",
     spawningTimeoutSec: "number",
+    bootPullingTimeoutSec: "number",
+    bootInstallingTimeoutSec: "number",
+    bootLoadingTimeoutSec: "number",
     gracefulShutdownTimeoutSec: "number",
     workerMaxLifetimeSec: "number",
   },
@@ -87,6 +90,14 @@ const ofPool = {
     workerImage: "text",
     workerTemplateId: "text or unset",
     workerStartCommand: "text or unset",
+    workerEntrypoint: "texts",
+    workerArgs: "texts",
+    workerPorts: "texts",
+    workerSshPublicKey: "text or unset",
+    headlessWan2gpFolder: "text",
+    headlessWan2gpVenv: "text",
+    headlessWan2gpArgs: "text or unset",
+    headlessWan2gpPackages: "text",
     workerEnv: "texts",
     workerEngine: "engine or unset",
     containerDiskGb: "number",
@@ -137,6 +148,8 @@ export type PoolSettings = Merged<OwnSettingGroups & AccountSettingGroups>;
 
 /** Names of the settings that a pool may have of its own. */
 export const POOL_SETTINGS: readonly string[] = namesIn(ofPool);
+/** Names of those that say what a pool's pods are. */
+export const POD_SETTINGS: readonly string[] = namesIn({ launch: ofPool.launch, placement: ofPool.placement });
 /** Names of the settings of the account. */
 export const ACCOUNT_SETTINGS: readonly string[] = namesIn(ofAccount);
 

@@ -226,5 +226,7 @@ async function runpodPart(parts: Parts): Promise<{ env: Record<string, string>; 
   );
   parts.closeLater(() => simulator.close());
   onPart?.("Runpod", `simulator at ${simulator.url}`);
-  return { env: { RUNPOD_API_URL: simulator.apiUrl, RUNPOD_API_KEY: simulator.apiKey }, simulator };
+  // Pods whose profile is not set run this project's own program: it needs no volume.
+  const profile = env["WORKER_PROFILE"]?.trim() ? {} : { WORKER_PROFILE: "gpu-worker" };
+  return { env: { RUNPOD_API_URL: simulator.apiUrl, RUNPOD_API_KEY: simulator.apiKey, ...profile }, simulator };
 }

@@ -6,6 +6,9 @@ export type PolicySettings = Omit<
   | "pollSec"
   | "watchIntervalMs"
   | "spawningTimeoutSec"
+  | "bootPullingTimeoutSec"
+  | "bootInstallingTimeoutSec"
+  | "bootLoadingTimeoutSec"
   | "gracefulShutdownTimeoutSec"
   | "workerMaxLifetimeSec"
   | keyof PodSettings

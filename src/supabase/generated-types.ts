@@ -1143,6 +1143,12 @@ export interface Schema {
         };
         Returns: Json;
       };
+      boot_stage_rank: {
+        Args: {
+          p_stage: string | null;
+        };
+        Returns: number;
+      };
       cancel_sub_tasks: {
         Args: {
           p_parent: string | null;
@@ -1286,6 +1292,14 @@ export interface Schema {
           p_evidence?: string | null;
           p_progress_ms?: number | null;
           p_failed_since_ms?: number | null;
+        };
+        Returns: Json;
+      };
+      failed_boots: {
+        Args: {
+          p_pool: string | null;
+          p_limit?: number | null;
+          p_hours?: number | null;
         };
         Returns: Json;
       };
@@ -2115,6 +2129,13 @@ export interface Schema {
         };
         Returns: number;
       };
+      worker_add_pod_log: {
+        Args: {
+          p_worker_id: string | null;
+          p_pod_log: JsonInput | null;
+        };
+        Returns: undefined;
+      };
       worker_begin_post: {
         Args: {
           p_worker_id: string | null;
@@ -2205,6 +2226,20 @@ export interface Schema {
           p_adopted: boolean | null;
         };
         Returns: undefined;
+      };
+      worker_report_boot: {
+        Args: {
+          p_worker_id: string | null;
+          p_stage: string | null;
+          p_error?: string | null;
+        };
+        Returns: Json;
+      };
+      worker_wants_pod_log: {
+        Args: {
+          p_worker_id: string | null;
+        };
+        Returns: boolean;
       };
     };
     Enums: { [none in never]: never };

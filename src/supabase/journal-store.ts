@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { Database } from "./client.ts";
 import { readAll } from "./requests.ts";
 import { type Row, TABLES } from "./tables.ts";
@@ -19,11 +20,40 @@ export interface JournalStore {
   places(pool: string, count: number): Promise<JournaledPlace[]>;
   /** Entries about a pool after the entry of this id, the oldest first. */
   since(pool: string, id: number): Promise<JournalEntry[]>;
+  /** The newest workers of the last hour that failed before they were ready. */
+  failedBoots(pool: string, count: number): Promise<FailedBoot[]>;
+}
+
+/** A worker that failed before it was ready. */
+export type FailedBoot = z.infer<typeof failedBoot>;
+
+const failedBoot = z.object({
+  worker: z.string(),
+  /** ISO 8601. */
+  at: z.string(),
+  reason: z.string(),
+  stage: z.string().nullable().catch(null),
+  /** The last lines of its pod, the oldest first. */
+  lines: z.array(z.string()),
+});
+
+/** Another version may have written a pod's log in another shape: it then counts as none. */
+const failedBoots = z.array(
+  z.preprocess((row: Record<string, unknown>) => ({ ...row, lines: linesOf(row["pod_log"]) }), failedBoot),
+);
+
+const podLog = z.object({ lines: z.array(z.object({ source: z.string(), text: z.string() })) });
+
+function linesOf(log: unknown): string[] {
+  const read = podLog.safeParse(log);
+  return read.success ? read.data.lines.map(({ source, text }) => `${source}: ${text}`) : [];
 }
 
 /** The table pool_events, as people read it. Every call throws DatabaseError. */
-export function journalStore({ [TABLES]: client }: Database): JournalStore {
+export function journalStore(database: Database): JournalStore {
+  const { [TABLES]: client } = database;
   return {
+    failedBoots: (pool, count) => database.call("failed_boots", { p_pool: pool, p_limit: count }, failedBoots),
     async decisions(pool, count) {
       const columns = "id, at, reason, decision_id, details";
       const request = (rows: number, last: JournaledDecision | undefined) => {

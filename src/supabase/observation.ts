@@ -21,6 +21,7 @@ const worker = z.object({
   origin: z.enum(["pool", "external"]),
   pod_id: z.string().nullable(),
   boot_stage: z.string(),
+  boot_stage_ms: z.number(),
   created_ms: z.number(),
   ready_ms: z.number().nullable(),
   heartbeat_ms: z.number().nullable(),
@@ -89,7 +90,7 @@ export type DetailedReading = z.infer<typeof poolObservation>;
 
 export type ReadWorker = Omit<ObservedWorker, "pod" | "failedRun">;
 
-export type ReadWorkerInBoot = ReadWorker & { readonly bootStage: string };
+export type ReadWorkerInBoot = ReadWorker & { readonly bootStage: string; readonly bootStageMs: number };
 
 /** An observation as it is read: the provider is not asked. */
 export interface Reading extends Omit<Observation, "fleet"> {

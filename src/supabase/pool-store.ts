@@ -24,6 +24,8 @@ export interface StoredSettings {
 export interface PoolRecord extends StoredSettings {
   /** ISO 8601; null: no watch has made a full pass yet. */
   readonly observedAt: string | null;
+  /** It was started and not shut down since. */
+  readonly shouldRun: boolean;
 }
 
 interface PoolWatching {
@@ -241,10 +243,12 @@ function signalling(database: Database): PoolSignalling {
 }
 
 const settings = z.record(z.string(), z.unknown());
-const poolRecord = camelized(z.object({ own: settings, environment: settings, observed_at: z.string().nullable() }));
+const poolRecord = camelized(
+  z.object({ own: settings, environment: settings, observed_at: z.string().nullable(), should_run: z.boolean() }),
+);
 
 async function find(database: Database, pool: string): Promise<PoolRecord | null> {
-  const columns = "own:config, environment, observed_at";
+  const columns = "own:config, environment, observed_at, should_run";
   const request = () => database[TABLES].from("pools").select(columns).eq("name", pool).maybeSingle();
   const row = await readOne("settings", request);
   return row && shaped("settings", poolRecord, row);

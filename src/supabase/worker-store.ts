@@ -61,6 +61,18 @@ export interface WorkerStore {
   /** Opens an alert until the pod is seen to be gone. */
   deleteFails(id: string, message: string): Promise<void>;
   gone(id: string): Promise<void>;
+  /** Whether the diagnostics of this failed worker still lack its pod's log. */
+  wantsPodLog(id: string): Promise<boolean>;
+  addPodLog(id: string, log: PodLog): Promise<void>;
+}
+
+/** What the provider showed of a pod's log. */
+export type PodLog = { readonly lines: readonly PodLogLine[] } | { readonly error: string };
+
+export interface PodLogLine {
+  /** system: the provider's own lines, such as those about the image. */
+  readonly source: "container" | "system";
+  readonly text: string;
 }
 
 export interface FailRequest {
@@ -123,6 +135,8 @@ export function workerStore(database: Database): WorkerStore {
     recordDeleted: (id) => database.call("worker_deleted", { p_worker_id: id }, z.number()),
     deleteFails: (id, message) => run("worker_delete_failing", { p_worker_id: id, p_message: message }),
     gone: (id) => run("worker_gone", { p_worker_id: id }),
+    wantsPodLog: (id) => database.call("worker_wants_pod_log", { p_worker_id: id }, z.boolean()),
+    addPodLog: (id, log) => run("worker_add_pod_log", { p_worker_id: id, p_pod_log: log }),
   };
 }
 

@@ -12,7 +12,7 @@ export function readingOf(fleet: readonly ObservedWorker[], overrides: Partial<O
     config: {},
     environment: {},
     watchId: null,
-    fleet: fleet.map((worker) => ({ ...worker, bootStage: "ready" })),
+    fleet: fleet.map((worker) => ({ ...worker, bootStage: "ready", bootStageMs: worker.createdMs })),
   } satisfies Reading;
 }
 

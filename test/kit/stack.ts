@@ -37,6 +37,7 @@ const QUICK: Readonly<Record<string, string>> = {
   POD_SETTLE_SEC: "5",
   WORKER_HEARTBEAT_MS: "1000",
   WORKER_POLL_MS: "200",
+  WORKER_PROFILE: "gpu-worker",
 };
 
 const QUICK_SIMULATOR: Partial<SimulatorSettings> = {

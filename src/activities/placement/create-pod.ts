@@ -3,6 +3,7 @@ import type { Config } from "../../config/config.ts";
 import { settingsInForce } from "../../config/settings-in-force.ts";
 import { expandEnvironment } from "../../config/worker-environment.ts";
 import type { CreatedPod, CreatePodResult } from "../../contract/activities.ts";
+import { longestBootSec } from "../../contract/boot-stages.ts";
 import type { WorkerTimings } from "../../contract/inputs.ts";
 import type { PoolSettings } from "../../contract/pool-settings.ts";
 import {
@@ -19,7 +20,7 @@ import { plausiblePrice } from "../../runpod/plausible.ts";
 import type { Pod } from "../../runpod/types.ts";
 import type { PlacementStore, WorkerStore } from "../../supabase/worker-store.ts";
 import type { MarketReader } from "./market.ts";
-import { makeCredential, podRequest } from "../pod-request.ts";
+import { makeCredential, podRequest, problemsOfPods } from "../pod-request.ts";
 import type { Lesson } from "../slow-start.ts";
 
 const RETRYABLE: ReadonlySet<RefusalReason> = new Set(["capacity", "rate_limited", "unreachable"]);
@@ -62,6 +63,10 @@ export async function createPod(deps: CreatePodDeps, asking: Asking): Promise<Cr
       return { kind: "not_elected" };
     }
     const settings = settingsInForce(config, ground.environment, ground.config);
+    const [problem] = problemsOfPods(config, settings);
+    if (problem !== undefined) {
+      return { kind: "refused", reason: "invalid", detail: problem.message, retryable: false, retryAfterSec: null };
+    }
     const catalog = await market.catalog(settings, CATALOG_PATIENCE_MS);
     const volume = await market.volume(settings);
     const placement = placementOf(settings, { catalog, volume, misses: ground.misses, nowMs: ground.nowMs });
@@ -196,7 +201,7 @@ function inWords(settings: PoolSettings): string {
 
 /** The longest life of a worker, which needs its credential until its last task is finished. */
 function credentialLifetimeSec(timings: WorkerTimings): number {
-  return timings.spawningTimeoutSec + timings.workerMaxLifetimeSec + timings.gracefulShutdownTimeoutSec;
+  return longestBootSec(timings) + timings.workerMaxLifetimeSec + timings.gracefulShutdownTimeoutSec;
 }
 
 export function described(pod: Pod): CreatedPod {

@@ -14,6 +14,10 @@ type Observed = "id" | "status" | "origin" | "podId" | "createdMs" | "heartbeatM
 
 export interface FleetWorker extends Pick<ObservedWorker, Observed> {
   readonly bootStage: string;
+  /** When its boot stage began. */
+  readonly bootStageMs: number;
+  /** How long this stage may last; null: it is no stage of a boot, or the pool's settings do not say. */
+  readonly bootTimeoutSec: number | null;
   readonly task: { readonly id: string; readonly type: string | null; readonly progress: number | null } | null;
 }
 

@@ -188,7 +188,7 @@ function columns(nowMs: number): Column<FleetWorker>[] {
       value: ({ status }) => status,
       paint: ({ status }, text, style) => style(STATUS_COLOURS[status], text),
     },
-    { title: "BOOT", value: ({ bootStage }) => plain(bootStage), dropOrder: 2 },
+    { title: "BOOT", value: (worker) => describeBoot(worker, nowMs), dropOrder: 2 },
     { title: "TASK", value: describeTask },
     { title: "DONE", value: ({ task }) => describeProgress(task), align: "right" },
     { title: "AGE", value: ({ createdMs }) => age(createdMs), align: "right", dropOrder: 1 },
@@ -207,6 +207,15 @@ function columns(nowMs: number): Column<FleetWorker>[] {
     },
     { title: "POD", value: ({ podId }) => plain(podId ?? "-"), dropOrder: 4 },
   ];
+}
+
+/** How long the stage has lasted, and may last, while the worker boots. */
+function describeBoot({ status, bootStage, bootStageMs, bootTimeoutSec }: FleetWorker, nowMs: number): string {
+  if (status !== "spawning") {
+    return plain(bootStage);
+  }
+  const limit = bootTimeoutSec === null ? "" : ` of ${formatDuration(bootTimeoutSec * 1000)}`;
+  return `${plain(bootStage)} ${formatDuration(nowMs - bootStageMs)}${limit}`;
 }
 
 function describeTask({ task }: FleetWorker): string {

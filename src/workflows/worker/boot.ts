@@ -1,4 +1,5 @@
 import { condition } from "@temporalio/workflow";
+import { bootTimeoutSec, shortestBootTimeoutSec } from "../../contract/boot-stages.ts";
 import type { WorkerTimings } from "../../contract/inputs.ts";
 import { checkBoot } from "./activities.ts";
 import type { Life } from "./life.ts";
@@ -6,12 +7,14 @@ import type { WorkerStatus } from "../../contract/inputs.ts";
 import { carryOut, takeOrder } from "./orders.ts";
 import { isFull, renewIfFull } from "./renew.ts";
 
-/** Waits for the first heartbeat, an order, or the spawn deadline, which counts from the last boot stage. */
+/** Waits for the first heartbeat, an order, or the deadline of a boot stage, which counts from when the stage began. */
 export async function boot(life: Life, timings: WorkerTimings): Promise<WorkerStatus> {
-  let leftMs = timings.spawningTimeoutSec * 1000;
+  // No stage that begins unseen from now on can reach its deadline before this time has passed.
+  const unseenMs = shortestBootTimeoutSec(timings) * 1000;
+  let leftMs = bootTimeoutSec("created", timings) * 1000;
   for (;;) {
     const isWoken = () => life.ready || life.order !== null || isFull(life);
-    const woken = await condition(isWoken, leftMs, { summary: "spawn deadline" });
+    const woken = await condition(isWoken, Math.min(leftMs, unseenMs), { summary: "spawn deadline" });
     await renewIfFull(life);
     const order = takeOrder(life);
     if (order !== null) {
@@ -32,9 +35,10 @@ export async function boot(life: Life, timings: WorkerTimings): Promise<WorkerSt
     if (row === null || row.status !== "spawning") {
       return row?.status ?? "error";
     }
-    leftMs = row.bootStageMs + timings.spawningTimeoutSec * 1000 - row.nowMs;
+    const timeoutSec = bootTimeoutSec(row.bootStage, timings);
+    leftMs = row.bootStageMs + timeoutSec * 1000 - row.nowMs;
     if (leftMs <= 0) {
-      return await giveUp(life, `no heartbeat ${timings.spawningTimeoutSec} s after boot stage "${row.bootStage}"`);
+      return await giveUp(life, `no heartbeat ${timeoutSec} s after boot stage "${row.bootStage}"`);
     }
   }
 }

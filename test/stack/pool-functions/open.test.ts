@@ -22,7 +22,7 @@ describe("a pool's start with settings of its own", () => {
 
   const open = async (given: Readonly<Record<string, unknown>>, env: Readonly<Record<string, string>> = {}) => {
     const keys = { SUPABASE_ANON_KEY: "any", SUPABASE_SERVICE_ROLE_KEY: "any", RUNPOD_API_KEY: "any" };
-    const config = loadConfig({ SUPABASE_URL: api.url, ...keys, RUNPOD_WORKER_IMAGE: "any/image", ...env });
+    const config = loadConfig({ SUPABASE_URL: api.url, ...keys, RUNPOD_API_URL: "http://127.0.0.1:1/v2", ...env });
     return await createPoolActivities({
       config,
       deployment: "ours",
@@ -40,6 +40,19 @@ describe("a pool's start with settings of its own", () => {
     expect((await pools.settings(pool)).own).toEqual({ minActiveGpus: 5 });
     await open({ minActiveGpus: 1, maxActiveGpus: 3 });
     expect((await pools.settings(pool)).own).toEqual({ minActiveGpus: 1, maxActiveGpus: 3 });
+  });
+
+  it("is refused if its pods could not work: the error names the variables, and no pool is made; a pool that was lost is opened", async () => {
+    const real = { RUNPOD_API_URL: "https://api.runpod.io/v2", WORKER_PROFILE: "headless-wan2gp" };
+    await expect(open({}, real)).rejects.toMatchObject(
+      refusal(expect.stringMatching(/^its pods could not work: SUPABASE_URL=.*; RUNPOD_NETWORK_VOLUME_ID: /) as never),
+    );
+    await expect(open({ workerProfile: "custom" })).rejects.toMatchObject(
+      refusal(expect.stringContaining("WORKER_START_COMMAND: profile custom needs it") as never),
+    );
+    expect(await pools.find(pool)).toBeNull();
+    await pools.open(pool, {}, { first: "f", run: "r", lasting: true });
+    expect(await open({}, real)).toMatchObject({ living: [] });
   });
 
   it("is refused too if the other bound is the environment's, and then creates no pool", async () => {

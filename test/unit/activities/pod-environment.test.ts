@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { credentialWarning, FUSE_MARGIN_SEC, makeCredential, podRequest } from "../../../src/activities/pod-request.ts";
+import {
+  credentialWarning,
+  FUSE_MARGIN_SEC,
+  makeCredential,
+  podRequest,
+  requireWorkablePods,
+} from "../../../src/activities/pod-request.ts";
 import { type Config, ConfigError, loadConfig } from "../../../src/config/config.ts";
 import { readSettings, SettingsError } from "../../../src/gpu-worker/settings.ts";
 
@@ -67,6 +73,13 @@ function range(accepts: (value: number) => boolean, middle: number): [number, nu
   return [edge(middle, -1), edge(middle, 1_000_000_000)];
 }
 
+it("a process whose pods could not reach its database is refused, by the name of the variable, where pods are rented", () => {
+  const local = { ...credentials, SUPABASE_URL: "http://127.0.0.1:54321" };
+  expect(() => requireWorkablePods(loadConfig(local))).toThrow(/SUPABASE_URL=http:\/\/127.0.0.1:54321: a rented pod/);
+  const simulator = loadConfig({ ...local, RUNPOD_API_URL: "http://127.0.0.1:54390/v2" });
+  expect(requireWorkablePods(simulator)).toBe(simulator);
+});
+
 describe("a pod's environment", () => {
   it("invariant 15: names the instant of the pod's end, after the worker's rotation, last task and deletion", () => {
     const config = loadConfig(credentials);
@@ -106,8 +119,24 @@ describe("a pod's environment", () => {
     expect(credentialWarning(loadConfig(credentials))).toBeNull();
   });
 
+  it("invariant 10: never holds the service key with Headless-Wan2GP, whatever the credential, and no secret is in its command", () => {
+    const env = {
+      ...credentials,
+      WORKER_CREDENTIAL: "service_role",
+      RUNPOD_NETWORK_VOLUME_ID: "vol1",
+      WORKER_ENV: "A=b",
+    };
+    const request = podOf(loadConfig(env));
+    expect(JSON.stringify(request)).not.toContain(credentials.SUPABASE_SERVICE_ROLE_KEY);
+    expect(request.env["WORKER_TOKEN"]).toMatch(/^gpw_/);
+    const command = JSON.stringify([request.entrypoint, request.cmd]);
+    const secrets = [request.env["WORKER_TOKEN"], request.env["OLD_WORKER_URL"], credentials.SUPABASE_ANON_KEY];
+    expect(secrets.filter((secret) => secret === undefined || command.includes(secret))).toEqual([]);
+    expect(request).toMatchObject({ entrypoint: ["/bin/sh", "-c"], mounts: { network: [{ volumeId: "vol1" }] } });
+  });
+
   it("holds only the service key for a worker of the old kind, under the names that it knows; a warning says so", () => {
-    const config = loadConfig({ ...credentials, WORKER_CREDENTIAL: "service_role" });
+    const config = loadConfig({ ...credentials, WORKER_CREDENTIAL: "service_role", WORKER_PROFILE: "custom" });
     const env = podEnvironment(config);
     expect(env).toMatchObject({
       WORKER_ID: "main-0a1b2c3d",

@@ -25,6 +25,7 @@ async function remove(attempt: number, answer: DeletePodOutcome, deletedSec: num
     runpod: { getPod: async () => shown, deletePod: async () => answer },
     listPods: async () => ({ kind: "complete", pods: [pod] }),
     workers: {
+      wantsPodLog: async () => false,
       recordDeleted: async () => deletedSec,
       async deleteFails(id: string, message: string) {
         opened.push(`${id}: ${message}`);

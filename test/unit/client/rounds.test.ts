@@ -125,6 +125,16 @@ describe("an explanation", () => {
       pool: "main",
       now: explanation({ breaker: "open", schedule: "nights" }),
       decisions: [explanation()],
+      failedBoots: [
+        {
+          worker: "main-33333333",
+          at: "2026-01-01T11:59:00+00:00",
+          stage: "installing",
+          reason: 'no heartbeat 900 s after boot stage "installing"',
+          lines: Array.from({ length: 12 }, (_, line) => `container: line ${line}\x1b[2J`),
+        },
+        { worker: "main-44444444", at: "2026-01-01T11:58:00Z", stage: null, reason: "refused", lines: [] },
+      ],
       seen: { observedAt: "2026-01-01T12:00:00.000Z", ageMs: 3_000, isStale: false },
     };
     expect(renderExplanation(answer, bare)).toEqual([
@@ -132,6 +142,12 @@ describe("an explanation", () => {
       "seen 3s ago",
       "breaker open",
       "schedule: nights",
+      "",
+      'main-33333333 failed at 2026-01-01T11:59:00Z in boot stage installing: no heartbeat 900 s after boot stage "installing"',
+      ...Array.from({ length: 10 }, (_, line) => `    container: line ${line + 2}`),
+      "",
+      "main-44444444 failed at 2026-01-01T11:58:00Z: refused",
+      "    the provider showed no log of its pod",
       "",
       "2026-01-01T12:00:00Z  threshold: 7 queued / threshold 3 → 3 wanted, 1 spawning counts → spawn 2",
       "                      spawn 2",
@@ -143,7 +159,7 @@ describe("an explanation", () => {
 
   it("removes control characters from the database's texts", () => {
     const hostile = renderExplanation(
-      { pool: "main", now: null, decisions: [explanation({ reason: "a\x1b[2Jb\nc" })], seen: null },
+      { pool: "main", now: null, decisions: [explanation({ reason: "a\x1b[2Jb\nc" })], failedBoots: [], seen: null },
       bare,
     );
     expect(hostile[0]).toBe("2026-01-01T12:00:00Z  threshold: ab c");
@@ -161,7 +177,7 @@ describe("an explanation", () => {
   });
 
   it("says if no decision was made yet", () => {
-    expect(renderExplanation({ pool: "main", now: null, decisions: [], seen: null }, bare)).toEqual([
+    expect(renderExplanation({ pool: "main", now: null, decisions: [], failedBoots: null, seen: null }, bare)).toEqual([
       "pool main has decided nothing yet that changes anything",
     ]);
   });

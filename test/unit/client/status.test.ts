@@ -16,6 +16,8 @@ function worker(overrides: Partial<FleetWorker>): FleetWorker {
     status: "active",
     origin: "pool",
     bootStage: "ready",
+    bootStageMs: NOW - 3_600_000,
+    bootTimeoutSec: null,
     podId: "8f3ebe9415ea84",
     createdMs: NOW - 3_725_000,
     heartbeatMs: NOW - 4_000,
@@ -43,7 +45,9 @@ function reading(overrides: Partial<PoolReading> = {}): PoolReading {
       worker({
         id: "main-22222222",
         status: "spawning",
-        bootStage: "created",
+        bootStage: "pulling",
+        bootStageMs: NOW - 4_000,
+        bootTimeoutSec: 1200,
         heartbeatMs: null,
         createdMs: NOW - 5_000,
       }),
@@ -100,10 +104,10 @@ describe("status", () => {
       "account    $4.14 an hour, $12.30 today, over all pools",
       "decision   14s ago: 12 queued → spawn 1",
       "",
-      "WORKER         STATUS    BOOT     TASK                     DONE    AGE  BEAT   $/H  POD",
-      "main-0a1b2c3d  active    ready    -                              1h02m    4s  0.69  8f3ebe9415ea84",
-      "main-11111111  active    ready    c4308e18 generate_video   90%  1h02m    4s  0.69  8f3ebe9415ea84",
-      "main-22222222  spawning  created  -                                 5s     -  0.69  8f3ebe9415ea84",
+      "WORKER         STATUS    BOOT                  TASK                     DONE    AGE  BEAT   $/H  POD",
+      "main-0a1b2c3d  active    ready                 -                              1h02m    4s  0.69  8f3ebe9415ea84",
+      "main-11111111  active    ready                 c4308e18 generate_video   90%  1h02m    4s  0.69  8f3ebe9415ea84",
+      "main-22222222  spawning  pulling 4s of 20m00s  -                                 5s     -  0.69  8f3ebe9415ea84",
     ]);
   });
 

@@ -47,6 +47,9 @@ describe("loadConfig", () => {
       gpuIdleTimeoutSec: 300,
       taskStuckTimeoutSec: 300,
       spawningTimeoutSec: 300,
+      bootPullingTimeoutSec: 1200,
+      bootInstallingTimeoutSec: 900,
+      bootLoadingTimeoutSec: 900,
       gracefulShutdownTimeoutSec: 600,
       workerMaxLifetimeSec: 86_400,
     });

@@ -36,6 +36,58 @@ describe.concurrent("a fired spawn deadline is a question (invariant 8)", () => 
     }, QUICK),
   );
 
+  it.each(["pulling", "installing", "loading"] as const)(
+    "gives the stage %s a deadline of its own, however long the others may last",
+    async (stage) => {
+      const setting = {
+        pulling: "bootPullingTimeoutSec",
+        installing: "bootInstallingTimeoutSec",
+        loading: "bootLoadingTimeoutSec",
+      }[stage];
+      const others = {
+        spawningTimeoutSec: 600,
+        bootPullingTimeoutSec: 600,
+        bootInstallingTimeoutSec: 600,
+        bootLoadingTimeoutSec: 600,
+      };
+      await withKit(
+        async (kit) => {
+          const row = kit.book();
+          kit.hooks.checkBoot = () => {
+            if (row.bootStage !== stage) {
+              Object.assign(row, { bootStage: stage, bootStageMs: Date.now() });
+            }
+          };
+          const worker = await kit.startWorker(row.id);
+          const reason = `no heartbeat 1 s after boot stage "${stage}"`;
+          expect(await worker.result()).toEqual({ id: row.id, status: "error", reason });
+          expect(kit.called("checkBoot")).toHaveLength(2);
+        },
+        { ...others, [setting]: 1 },
+      )();
+    },
+  );
+
+  it(
+    "does not end a stage that may last longer at the deadline of another",
+    withKit(
+      async (kit) => {
+        const row = kit.book();
+        kit.hooks.checkBoot = () => {
+          if (row.bootStage !== "pulling") {
+            Object.assign(row, { bootStage: "pulling", bootStageMs: Date.now() });
+          }
+          if (kit.called("checkBoot").length === 3) {
+            kit.beat(row);
+          }
+        };
+        await (await kit.startWorker(row.id)).reaches("active");
+        expect(kit.called("failWorker")).toEqual([]);
+      },
+      { spawningTimeoutSec: 1, bootPullingTimeoutSec: 600 },
+    ),
+  );
+
   it(
     "loses the race against a first heartbeat that comes in the last moment",
     withKit(async (kit) => {

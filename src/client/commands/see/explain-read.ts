@@ -2,11 +2,14 @@ import { z } from "zod";
 import type { Explanation } from "../../../contract/explanations.ts";
 import type { Action, Snapshot } from "../../../contract/plan.ts";
 import type { Database } from "../../../supabase/client.ts";
-import { type JournaledDecision, journalStore } from "../../../supabase/journal-store.ts";
+import { type FailedBoot, type JournaledDecision, journalStore } from "../../../supabase/journal-store.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
 import { explain } from "../../../contract/explanations.ts";
+import type { Connections } from "../../connections.ts";
 import { startCommand } from "../../render/start-command.ts";
 import { ClientError, EXIT } from "../../errors.ts";
+
+const SHOWN_BOOTS = 3;
 
 const order = z.looseObject({ reason: z.string() });
 const action = z.union([
@@ -41,6 +44,11 @@ export async function journaledDecisions(database: Database, pool: string, count
     throw new ClientError(EXIT.unreachable, `pool ${pool} was never started`, `start it: ${startCommand(pool)}`);
   }
   return (await journalStore(database).decisions(pool, count)).map(explanationOf);
+}
+
+/** The newest boots that failed, three at most. @throws DatabaseError */
+export async function readFailedBoots(connections: Connections, pool: string): Promise<FailedBoot[]> {
+  return await journalStore(await connections.database()).failedBoots(pool, SHOWN_BOOTS);
 }
 
 /** A decision of the journal in the shape of the query `explain`. */

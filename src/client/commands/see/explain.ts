@@ -8,6 +8,7 @@ import { formatDuration } from "../../render/durations.ts";
 import { describeStale, type Freshness, freshnessOf } from "../../render/freshness.ts";
 import { plain, type Style } from "../../render/output.ts";
 import { askPool } from "../../pool-workflow.ts";
+import { describeFailedBoots, type FailedBoot } from "../../render/failed-boots.ts";
 import { describeActions } from "../../render/round.ts";
 
 /** The workflow keeps no more decisions than these. */
@@ -35,22 +36,26 @@ interface Place {
 }
 
 interface Explained extends PoolExplanation {
+  /** Of the last hour, the newest first. Null: the database did not say. */
+  readonly failedBoots: readonly FailedBoot[] | null;
   /** Age of `now`; null: no workflow answered. */
   readonly seen: Freshness | null;
 }
 
 async function read(context: Context, pool: string, count: number): Promise<Explained> {
   const asked = await askPool(context.connections, pool, poolQueries.explain);
+  const { journaledDecisions, readFailedBoots } = await import("./explain-read.ts");
   if (asked.state === "answers" && count <= KEPT_BY_WORKFLOW) {
-    return { ...asked.answer, decisions: asked.answer.decisions.slice(0, count), seen: seenAt(asked) };
+    const failedBoots = await readFailedBoots(context.connections, pool).catch(() => null);
+    return { ...asked.answer, decisions: asked.answer.decisions.slice(0, count), failedBoots, seen: seenAt(asked) };
   }
-  const { journaledDecisions } = await import("./explain-read.ts");
   const decisions = await journaledDecisions(await context.connections.database(), pool, count);
+  const failedBoots = await readFailedBoots(context.connections, pool);
   if (asked.state === "answers") {
-    return { ...asked.answer, decisions, seen: seenAt(asked) };
+    return { ...asked.answer, decisions, failedBoots, seen: seenAt(asked) };
   }
   context.output.note(`gpu-pool: pool ${pool} does not answer: ${asked.reason}; this is its journal`);
-  return { pool, now: null, decisions, seen: null };
+  return { pool, now: null, decisions, failedBoots, seen: null };
 }
 
 function seenAt({ answer: { now }, look }: { readonly answer: PoolExplanation; readonly look: Look | null }) {
@@ -75,8 +80,8 @@ export function renderPlaces(places: readonly Place[] | null, style: Style): str
   return lines.length === 0 ? [] : ["", "where the last pods were asked for:", ...lines];
 }
 
-/** The state first, then the decisions, the newest first. */
-export function renderExplanation({ pool, now, decisions, seen }: Explained, style: Style): string[] {
+/** The state first, then the boots that failed, then the decisions, the newest first. */
+export function renderExplanation({ pool, now, decisions, failedBoots, seen }: Explained, style: Style): string[] {
   const lines: string[] = [];
   if (now !== null) {
     lines.push(`${style("bold", `pool ${pool}`)} at ${timeOf(now)}: ${sentence(now, style)}`);
@@ -86,6 +91,7 @@ export function renderExplanation({ pool, now, decisions, seen }: Explained, sty
     }
     lines.push(...circumstances(now, style), "");
   }
+  lines.push(...describeFailedBoots(failedBoots ?? [], style));
   if (decisions.length === 0) {
     return [...lines, `pool ${pool} has decided nothing yet that changes anything`];
   }

@@ -94,7 +94,7 @@ function parseTaskId(text: string): string {
 function addExplain(program: Command, context: Context): void {
   const explain = program
     .command("explain")
-    .description("why the pool is as large as it is: its state in one sentence, and its last decisions")
+    .description("why the pool is as large as it is: its state in one sentence, boots that failed, its last decisions")
     .option(
       "-n, --decisions <count>",
       "how many decisions; beyond 20 from the journal",

@@ -5,6 +5,7 @@ import { journalStore } from "../../../supabase/journal-store.ts";
 import type { DetailedReading } from "../../../supabase/observation.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
 import { type TaskCount, taskStore } from "../../../supabase/task-store.ts";
+import { bootTimeoutName } from "../../../contract/boot-stages.ts";
 import { poolQueries } from "../../../contract/pool-api.ts";
 import type { Connections } from "../../connections.ts";
 import { askPool } from "../../pool-workflow.ts";
@@ -37,7 +38,10 @@ export function createStatusReader(connections: Connections, pool: string): () =
       pool,
       nowMs,
       intent: observed && observed.intent,
-      fleet: (observed?.fleet ?? []).map((worker) => toWorker(worker, typeOf.get(worker.id) ?? null)),
+      fleet: (observed?.fleet ?? []).map((worker) => ({
+        ...toWorker(worker, typeOf.get(worker.id) ?? null),
+        bootTimeoutSec: worker.status === "spawning" ? bootTimeoutOf(worker.bootStage, observed) : null,
+      })),
       queue,
       costUsd: living.reduce((sum, worker) => sum + costSoFar(worker, nowMs), booked),
       account: observed && toAccount(observed),
@@ -50,11 +54,17 @@ export function createStatusReader(connections: Connections, pool: string): () =
 }
 
 function toWorker(
-  { id, status, origin, bootStage, podId, createdMs, heartbeatMs, costPerHourUsd, task }: SeenWorker,
+  { id, status, origin, bootStage, bootStageMs, podId, createdMs, heartbeatMs, costPerHourUsd, task }: SeenWorker,
   type: string | null,
-): FleetWorker {
-  const shown = { id, status, origin, bootStage, podId, createdMs, heartbeatMs, costPerHourUsd };
+): Omit<FleetWorker, "bootTimeoutSec"> {
+  const shown = { id, status, origin, bootStage, bootStageMs, podId, createdMs, heartbeatMs, costPerHourUsd };
   return { ...shown, task: task && { id: task.id, type, progress: task.progress } };
+}
+
+function bootTimeoutOf(stage: string, observed: DetailedReading | null): number | null {
+  const name = bootTimeoutName(stage);
+  const inForce = observed?.config[name] ?? observed?.environment[name];
+  return typeof inForce === "number" ? inForce : null;
 }
 
 function costSoFar({ billedFromMs, billedToMs, costPerHourUsd }: LivingWorker, nowMs: number): number {

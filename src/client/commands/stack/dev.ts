@@ -1,3 +1,4 @@
+import { requireWorkablePods } from "../../../activities/pod-request.ts";
 import { holderOf } from "../../../dev/data-dir.ts";
 import { DEFAULT_DATA_DIR } from "../../../dev/stack-env-file.ts";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -53,13 +54,10 @@ export async function runDev(context: Context, options: DevOptions): Promise<voi
   stopping.stackIsUp();
   let supervision = Promise.resolve();
   try {
-    const warning = unreachableForPods(env, stack);
-    if (warning !== null) {
-      output.note(`${colours("yellow", "warning")}   ${warning}`);
-    }
     Object.assign(env, stack.env);
-    loadConfig(env);
+    const config = loadConfig(env);
     if (options.worker) {
+      requireWorkablePods(config);
       supervision = supervise({
         start: () => stack.startTemporalWorker({}, (line) => isSdkChatter(line) || showLog(line)),
         say: (line) => output.note(`gpu-pool: ${line}`),
@@ -122,12 +120,6 @@ async function startPoolOnceReady(context: Context, pool: string, patienceMs: nu
       await sleep(1_000);
     }
   }
-}
-
-function unreachableForPods(env: Context["env"], stack: Stack): string | null {
-  return stack.simulator === null && !env["SUPABASE_URL"]
-    ? "pods at Runpod cannot reach the database of this stack at 127.0.0.1: set SUPABASE_URL too"
-    : null;
 }
 
 interface Announcement {

@@ -1,0 +1,1 @@
+"""In place of mediapipe, which finds poses in pictures: no task of the test does."""
