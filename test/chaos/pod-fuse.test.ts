@@ -123,6 +123,7 @@ async function startMortalStack(settings: Readonly<Record<string, string>>) {
       RUNPOD_API_KEY: simulator.apiKey,
       WORKER_HEARTBEAT_MS: "1000",
       WORKER_POLL_MS: "200",
+      WORKER_PROFILE: "gpu-worker",
       ...settings,
     },
   });
