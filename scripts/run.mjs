@@ -5,13 +5,12 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-const EX_UNAVAILABLE = 69;
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** @param {string} message */
 function giveUp(message) {
   process.stderr.write(`${message}\n`);
-  process.exit(EX_UNAVAILABLE);
+  process.exit(1);
 }
 
 function checkNode() {

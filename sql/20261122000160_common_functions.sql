@@ -136,6 +136,6 @@ begin
     return found_pools[1];
   end if;
   raise exception 'no pool for this worker: none is named main, and there is not exactly one'
-    using errcode = 'PT404', hint = 'Start the pool (gpu-pool pool start), or register the worker with a pool.';
+    using errcode = 'PT404', hint = 'Register the worker with one of the pools: gpu-pool pool list.';
 end $$;
 select grant_to_service('default_pool()');

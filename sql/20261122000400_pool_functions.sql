@@ -91,7 +91,7 @@ begin
   where name = p_pool
   returning * into row;
   if not found then
-    raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
+    raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'See gpu-pool pool list.';
   end if;
   intent := pool_intent(row);
   perform journal(p_pool, 'message.' || p_kind, concat_ws(', ', 'mode ' || row.mode,
@@ -120,7 +120,7 @@ begin
   select (config || p_patch) - array(select key from jsonb_each(p_patch) where jsonb_typeof(value) = 'null') into merged
   from pools where name = p_pool for no key update;
   if not found then
-    raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
+    raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'See gpu-pool pool list.';
   end if;
   if (merged ->> 'minActiveGpus')::numeric > (merged ->> 'maxActiveGpus')::numeric then
     raise exception 'minActiveGpus=% is above maxActiveGpus=%', merged ->> 'minActiveGpus', merged ->> 'maxActiveGpus'

@@ -23,7 +23,7 @@ declare
 begin
   select * into row from pools where name = p_pool for no key update;
   if not found then
-    raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
+    raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'See gpu-pool pool list.';
   end if;
   if row.signals_run <> p_run then
     return jsonb_build_object('run', row.signals_run, 'written', row.signals_written);

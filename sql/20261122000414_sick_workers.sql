@@ -139,6 +139,36 @@ begin
 end $$;
 select grant_to_service('reopen_tasks(uuid[], text, text)');
 
+-- An operator's retry: a failed task comes back with everything that its failing failed, and none of its attempts counts.
+-- Answers {outcome, status, because, reopened}. Outcomes: reopened; unknown; not_failed; caused: the task in `because` failed
+-- this one, so that one must be retried; parent_ended: its orchestrator task, in `because`, has ended for another reason.
+create or replace function retry_task(p_id uuid, p_reason text) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  task tasks;
+  cause uuid;
+  reopened uuid[];
+begin
+  select * into task from tasks where id = p_id;
+  if task.id is null then
+    return jsonb_build_object('outcome', 'unknown', 'status', null, 'because', null, 'reopened', 0);
+  end if;
+  select id into cause from tasks where id = task.failed_by and status in ('Failed', 'Cancelled');
+  if task.status = 'Failed' and cause is not null then
+    return jsonb_build_object('outcome', 'caused', 'status', task.status, 'because', cause, 'reopened', 0);
+  end if;
+  reopened := reopen_tasks(array[p_id], p_reason);
+  if p_id <> all (reopened) or cardinality(reopened) = 0 then
+    select * into task from tasks where id = p_id;
+    return jsonb_build_object('outcome', case when task.status = 'Failed' then 'parent_ended' else 'not_failed' end,
+      'status', task.status, 'because', case when task.status = 'Failed' then task.parent_id end, 'reopened', 0);
+  end if;
+  update tasks set attempts = 0 where id = p_id returning * into task;
+  return jsonb_build_object('outcome', 'reopened', 'status', task.status, 'because', null,
+    'reopened', cardinality(reopened));
+end $$;
+select grant_to_service('retry_task(uuid, text)');
+
 -- Takes back what a sick worker failed since the beginning of its run: these attempts no longer count, and tasks that
 -- ended by them come back. This happens once to a task, so what a second worker says is final. A task that another worker
 -- failed later keeps that end. The caller has locked and ended the worker. Answers {tasks, reopened}, two numbers.

@@ -85,7 +85,7 @@ begin
     select * into row from pools where name = p_pool;
   end if;
   if row.name is null then
-    raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
+    raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'See gpu-pool pool list.';
   end if;
   perform open_delayed_tasks(p_pool);
   -- No decision depends on more, so a million queued tasks cost no more time than ten thousand.

@@ -15,7 +15,7 @@ begin
   end if;
   if not exists (select from pools where name = p_pool) then
     raise exception 'pool % does not exist', coalesce(one_line(p_pool), '(none)')
-      using errcode = 'PT404', hint = 'Start it: gpu-pool pool start.';
+      using errcode = 'PT404', hint = 'See gpu-pool pool list.';
   end if;
   insert into workers (id, pool, origin, instance_type, token_hash, beat_hash, token_expires_at, boot_stage)
   values (p_worker_id, p_pool, 'external', coalesce(p_instance_type, 'external'), p_token_hash, p_beat_hash,

@@ -36,7 +36,8 @@ import { ownGround } from "./worker/own-ground.ts";
 import { runAgain } from "./worker/run-again.ts";
 import { bundleWorkflows } from "./worker/workflow-bundle.ts";
 
-const EX_CONFIG = 78;
+/** As the exit codes of gpu-pool. */
+const EXIT = { failed: 1, usage: 2 } as const;
 const SHUTDOWN_GRACE = "5s";
 /**
  * A cached workflow takes about 0.2 MB. A worker workflow sleeps nearly all its life and is quickly replayed, so few
@@ -156,8 +157,8 @@ async function workflowBundle(): Promise<WorkflowBundleOption> {
 main().catch((error: unknown) => {
   if (error instanceof ConfigError || error instanceof DeploymentConflict) {
     process.stderr.write(`${error.message}\n`);
-    process.exit(EX_CONFIG);
+    process.exit(error instanceof ConfigError ? EXIT.usage : EXIT.failed);
   }
   createLogger({ level: "error", name: "gpu-pool" }).fatal({ err: error }, "the Temporal worker cannot go on");
-  process.exit(1);
+  process.exit(EXIT.failed);
 });

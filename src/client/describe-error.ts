@@ -1,6 +1,10 @@
 import { ConfigError } from "../config/config.ts";
 import { DatabaseError } from "../supabase/database-error.ts";
+import { plain } from "./render/output.ts";
 import { ClientError, EXIT, type ExitCode } from "./errors.ts";
+
+/** A proxy answers a failed request with a page. */
+const MAX_LINES = 20;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 interface Failure {
@@ -22,12 +26,12 @@ function classify(error: unknown, env: Environment): Failure {
   }
   if (error instanceof ConfigError) {
     const lacksDatabase = error.problems.some(({ variable }) => variable === "SUPABASE_URL") && !env["SUPABASE_URL"];
-    return failure(EXIT.badConfig, error.message, lacksDatabase ? "Or run everything here: gpu-pool dev" : null);
+    return failure(EXIT.usage, error.message, lacksDatabase ? "Or run everything here: gpu-pool dev" : null);
   }
   if (error instanceof DatabaseError) {
     return classifyDatabase(error, env);
   }
-  return failure(EXIT.failed, error instanceof Error ? firstLine(error.message) : String(error), null);
+  return failure(EXIT.failed, error instanceof Error ? error.message : String(error), null);
 }
 
 function classifyDatabase(error: DatabaseError, env: Environment): Failure {
@@ -36,12 +40,15 @@ function classifyDatabase(error: DatabaseError, env: Environment): Failure {
     const advice = "Check SUPABASE_URL and that the service runs (gpu-pool dev starts one here).";
     return failure(EXIT.unreachable, `no answer from the database at ${url} (${error.operation})`, advice);
   }
-  const message = firstLine(error.message);
+  const { message } = error;
   if (error.status === 401 || error.status === 403) {
-    return failure(EXIT.badConfig, message, `Check that SUPABASE_SERVICE_ROLE_KEY belongs to ${url}.`);
+    return failure(EXIT.usage, message, `Check that SUPABASE_SERVICE_ROLE_KEY belongs to ${url}.`);
   }
   if (error.status >= 500) {
     return failure(EXIT.unreachable, message, `The service at ${url} cannot work now; try again.`);
+  }
+  if (error.code === "PT404") {
+    return failure(EXIT.notFound, message, null);
   }
   const lacksSchema = ["PGRST202", "PGRST205", "42P01", "42883"].includes(error.code);
   return failure(
@@ -52,11 +59,14 @@ function classifyDatabase(error: DatabaseError, env: Environment): Failure {
 }
 
 function failure(exitCode: ExitCode, message: string, advice: string | null): Failure {
-  return { exitCode, text: advice === null ? message : `${message}\n  ${advice}` };
-}
-
-function firstLine(message: string): string {
-  return message.split("\n", 1)[0] ?? "";
+  const whole = message.trimEnd().split("\n");
+  const left = whole.length - MAX_LINES;
+  const lines = [
+    ...whole.slice(0, MAX_LINES),
+    ...(left > 0 ? [`  … and ${left} lines more`] : []),
+    ...(advice === null ? [] : [`  ${advice}`]),
+  ];
+  return { exitCode, text: lines.map(plain).join("\n") };
 }
 
 function stackWithCauses(error: Error): string {

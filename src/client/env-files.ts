@@ -34,7 +34,7 @@ export function addMissing(env: Environment, text: string, file: string, before:
   if (contrary.some(([name, value]) => !saysNothing(name, value)) && missing.some(([name]) => CONNECTIONS.has(name))) {
     const names = contrary.map(([name]) => name).join(", ");
     throw new ClientError(
-      EXIT.badConfig,
+      EXIT.usage,
       `${names}: one value ${before}, another in ${file}, so this command would mix two installations`,
       `Unset what is set ${before}, or set every connection there; --env-file <path> names the file to use.`,
     );
@@ -88,6 +88,6 @@ async function readEnvFile({ cwd, envFile: chosen }: EnvFileChoice): Promise<str
       return null;
     }
     const file = chosen ?? ".env";
-    throw new ClientError(EXIT.badConfig, `${file} cannot be read (${code})`, "Name another with --env-file <path>.");
+    throw new ClientError(EXIT.usage, `${file} cannot be read (${code})`, "Name another with --env-file <path>.");
   }
 }

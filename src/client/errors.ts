@@ -1,5 +1,5 @@
-/** The command's exit codes. Those above 2 come from sysexits.h. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 69, badConfig: 78 } as const;
+/** The exit codes of every command; docs/commands.md says what each means. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, notFound: 3, unreachable: 4 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 

@@ -6,7 +6,7 @@ import { deploymentOf } from "../contract/deployment.ts";
 import { poolWorkflowId } from "../contract/names.ts";
 import type { Connections } from "./connections.ts";
 import type { Context } from "./context.ts";
-import { startCommand } from "./render/start-command.ts";
+import { missingPool } from "./missing-pool.ts";
 import { ClientError, EXIT } from "./errors.ts";
 import { lookOf } from "./render/freshness.ts";
 
@@ -76,16 +76,18 @@ export async function requireAnswer<T>(context: Context, pool: string, query: Qu
   if (asked.state === "answers") {
     return asked.answer;
   }
-  throw new ClientError(
-    EXIT.unreachable,
-    asked.state === "unreachable" ? asked.reason : `pool ${pool} does not answer: ${asked.reason}`,
-    {
-      silent: "Start a Temporal worker.",
-      not_running: `start it: ${startCommand(pool)}`,
-      unreachable: null,
-      foreign: FOREIGN_ADVICE,
-    }[asked.state],
-  );
+  const { state, reason } = asked;
+  const problem = `pool ${pool} does not answer: ${reason}`;
+  switch (state) {
+    case "not_running":
+      throw await missingPool(context, pool, problem);
+    case "foreign":
+      throw new ClientError(EXIT.failed, problem, FOREIGN_ADVICE);
+    case "silent":
+      throw new ClientError(EXIT.unreachable, problem, "Start a Temporal worker: gpu-pool run");
+    case "unreachable":
+      throw new ClientError(EXIT.unreachable, reason);
+  }
 }
 
 /**
@@ -114,9 +116,9 @@ export async function updatePool<T>(
       return await betweenWorkflowTasks((leftMs) => within(leftMs, () => send(handle)));
     }
   } catch (error) {
-    throw updateError(pool, doing, error);
+    throw await updateError(context, pool, doing, error);
   }
-  throw new ClientError(EXIT.unreachable, `${doing}: ${foreign}`, FOREIGN_ADVICE);
+  throw new ClientError(EXIT.failed, `${doing}: ${foreign}`, FOREIGN_ADVICE);
 }
 
 /** Repeats an update while the server takes none because the last workflow task has failed, as in a flood of large signals. */
@@ -136,16 +138,16 @@ async function betweenWorkflowTasks<T>(send: (leftMs: number) => Promise<T>): Pr
   }
 }
 
-function updateError(pool: string, doing: string, error: unknown): ClientError {
+async function updateError(context: Context, pool: string, doing: string, error: unknown): Promise<ClientError> {
   const { name, message, cause } = error instanceof Error ? error : new Error(String(error));
   if (name === "WorkflowNotFoundError") {
-    return new ClientError(EXIT.unreachable, `${doing}: pool ${pool} does not run`, `start it: ${startCommand(pool)}`);
+    return await missingPool(context, pool, `${doing}: pool ${pool} does not run`);
   }
   if (name === "WorkflowUpdateRPCTimeoutOrCancelledError") {
     return new ClientError(
       EXIT.unreachable,
       `${doing}: no Temporal worker answered for pool ${pool} within ${UPDATE_TIMEOUT_MS / 1000} s`,
-      "Start one (gpu-pool dev brings its own), then see gpu-pool status and repeat the order if need be.",
+      "Start one (gpu-pool run; gpu-pool dev brings its own), then see gpu-pool status and repeat the order if need be.",
       { cause: error },
     );
   }

@@ -2052,6 +2052,13 @@ export interface Schema {
         };
         Returns: Json;
       };
+      retry_task: {
+        Args: {
+          p_id: string | null;
+          p_reason: string | null;
+        };
+        Returns: Json;
+      };
       set_alert_webhook: {
         Args: {
           p_url: string | null;

@@ -9,7 +9,7 @@ import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 import { DatabaseError } from "./database-error.ts";
 import { type DetailedReading, intent, type ObserveRequest, poolObservation, type Reading } from "./observation.ts";
-import { readOne, shaped } from "./requests.ts";
+import { readAll, readOne, shaped } from "./requests.ts";
 import { TABLES } from "./tables.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
@@ -49,6 +49,8 @@ interface PoolSteering {
   open(pool: string, config: Settings, start?: PoolStart): Promise<{ living: string[] }>;
   /** Null: the pool was never started. */
   find(pool: string): Promise<PoolRecord | null>;
+  /** Of all pools that were ever started, in their order. */
+  names(): Promise<string[]>;
   /** @throws DatabaseError of status 404 when the pool was never started */
   settings(pool: string): Promise<StoredSettings>;
   /** The pool as it is now, the fleet and the account's spend included. Null: the pool was never started. */
@@ -174,16 +176,17 @@ function steering(database: Database): PoolSteering {
         z.object({ living: z.array(z.string()) }),
       ),
     find: (pool) => find(database, pool),
+    async names() {
+      const rows = await readAll<{ name: string }>("read pools", (count, last) => {
+        const pools = database[TABLES].from("pools").select("name");
+        return (last === undefined ? pools : pools.gt("name", last.name)).order("name").limit(count);
+      });
+      return rows.map(({ name }) => name);
+    },
     async settings(pool) {
       const found = await find(database, pool);
       if (found === null) {
-        throw new DatabaseError(
-          "settings",
-          404,
-          "PT404",
-          `pool ${pool} does not exist`,
-          "Start it: gpu-pool pool start.",
-        );
+        throw new DatabaseError("settings", 404, "PT404", `pool ${pool} does not exist`, "See gpu-pool pool list.");
       }
       const { own, environment } = found;
       return { own, environment };

@@ -97,10 +97,10 @@ function describeWish({ pool, controller, nowMs }: PoolReading, intent: Intent):
 }
 
 /** A pool's workflow writes the row first of all, so a workflow without a row has not run yet. */
-function describeMissingRow({ pool, controller }: PoolReading): string {
+function describeMissingRow({ controller }: PoolReading): string {
   return controller.state === "answers" || controller.state === "silent"
     ? "starting; waits for a Temporal worker"
-    : `never started; start it: ${startCommand(pool)}`;
+    : "never started";
 }
 
 function freshness({ controller, nowMs }: PoolReading): Freshness | null {

@@ -43,21 +43,21 @@ async function runJson(...args: string[]): Promise<Record<string, unknown>> {
 const SMALL = ["--frames", "8", "--fps", "8", "--width", "64", "--height", "64"];
 
 describe("gpu-pool before any pool runs", () => {
-  it("answers an order with how to start the pool, and exit code 69", async () => {
+  it("answers an order with the pools that there are, and advises to start none that nobody made", async () => {
     for (const order of [["drain"], ["resume"], ["pause"], ["scale", "2"]]) {
       const { exitCode, stderr } = await run(order);
       expect(stderr).toBe(
-        `gpu-pool: ${order[0]}: pool ${stack.pool} does not run\n  start it: gpu-pool pool start --pool ${stack.pool}`,
+        `gpu-pool: ${order[0]}: pool ${stack.pool} does not run\n  No pool of this name was ever started. There is no pool yet: see gpu-pool pool start --help`,
       );
-      expect(exitCode).toBe(69);
+      expect(exitCode).toBe(3);
     }
   });
 
   it("shows the database's counts of a pool that was never started, with the exit code of a missing controller", async () => {
     const { exitCode, stdout, stderr } = await run(["status"]);
     expect({ exitCode, stderr }).toEqual({
-      exitCode: 69,
-      stderr: `gpu-pool: pool ${stack.pool} was never started\n  start it: gpu-pool pool start --pool ${stack.pool}`,
+      exitCode: 3,
+      stderr: `gpu-pool: there is no pool ${stack.pool}\n  No pool of this name was ever started. There is no pool yet: see gpu-pool pool start --help`,
     });
     expect(stdout).toContain(`pool ${stack.pool}: never started`);
     expect(stdout).toContain("controller none: it has no workflow");
@@ -66,25 +66,25 @@ describe("gpu-pool before any pool runs", () => {
 });
 
 describe("gpu-pool with services that do not answer", () => {
-  it("exits with 69 and names the address, for Temporal and for the database", async () => {
+  it("exits with 4 and names the address, for Temporal and for the database", async () => {
     const temporal = await runReal(["drain"], { TEMPORAL_ADDRESS: "127.0.0.1:1" });
-    expect(temporal).toMatchObject({ exitCode: 69, stdout: "" });
+    expect(temporal).toMatchObject({ exitCode: 4, stdout: "" });
     expect(temporal.stderr).toContain("no answer from Temporal at 127.0.0.1:1");
     const database = await runReal(["submit", "--prompt", "x"], { SUPABASE_URL: "http://127.0.0.1:1" });
-    expect(database).toMatchObject({ exitCode: 69, stdout: "" });
+    expect(database).toMatchObject({ exitCode: 4, stdout: "" });
     expect(database.stderr).toContain("no answer from the database at http://127.0.0.1:1");
     const postgres = await runReal(["db", "migrate"], { SUPABASE_DB_URL: "postgres://u:hidden@127.0.0.1:1/db" });
-    expect(postgres).toMatchObject({ exitCode: 69, stdout: "" });
+    expect(postgres).toMatchObject({ exitCode: 4, stdout: "" });
     expect(postgres.stderr).toContain("no answer from Postgres at 127.0.0.1:1/db");
     expect(postgres.stderr).not.toContain("hidden");
   });
 
-  it("exits with 78 and names what is missing or refused", async () => {
+  it("exits with 2 and names what is missing or refused", async () => {
     const unset = await run(["status"], { SUPABASE_URL: "" });
-    expect(unset.exitCode).toBe(78);
+    expect(unset.exitCode).toBe(2);
     expect(unset.stderr).toContain("SUPABASE_URL is not set");
     const refused = await run(["submit", "--prompt", "x"], { SUPABASE_SERVICE_ROLE_KEY: "not-a-key" });
-    expect(refused.exitCode).toBe(78);
+    expect(refused.exitCode).toBe(2);
     expect(refused.stderr).toContain("Check that SUPABASE_SERVICE_ROLE_KEY belongs to");
     expect(refused.stderr).not.toContain("not-a-key");
   });
@@ -192,7 +192,7 @@ describe("gpu-pool with a pool", () => {
     const started = await runJson("pool", "start");
     expect(started).toMatchObject({ pool: stack.pool, wasRunning: false, workflowId: poolWorkflowId(stack.pool) });
     const [order, status] = await Promise.all([run(["scale", "1"]), run(["status"])]);
-    expect(order.exitCode).toBe(69);
+    expect(order.exitCode).toBe(4);
     expect(order.stderr).toContain("no Temporal worker answered");
     expect(status.stdout).toContain("controller none: its workflow is open, but no Temporal worker answers");
 

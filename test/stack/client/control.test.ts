@@ -60,26 +60,26 @@ function start() {
 }
 
 describe("without a controller", () => {
-  it("commands that need one name the start command, with exit code 69", async () => {
-    const does = { exitCode: 69, stdout: "" };
-    const shutdown = await run(["shutdown", "--wait"]);
-    expect(shutdown).toEqual({
-      ...does,
-      stderr: `gpu-pool: shutdown: pool ${stack.pool} does not run: it has no workflow\n  If gpu-pool status still shows its workers, start it (gpu-pool pool start --pool ${stack.pool}) and shut it down again.`,
-    });
-    const config = await run(["config", "set", "maxActiveGpus=4"]);
-    expect(config).toEqual({ ...does, stderr: `gpu-pool: config: pool ${stack.pool} does not run\n  ${start()}` });
-    const shown = await run(["config"]);
-    expect(shown).toMatchObject({ ...does, stderr: expect.stringContaining("does not answer: it has no workflow") });
-    const drain = await run(["worker", "drain", "nobody"]);
-    expect(drain).toMatchObject({ ...does, stderr: expect.stringContaining("worker drain: pool") });
-    for (const command of ["decide", "explain"]) {
-      const { exitCode, stderr } = await run([command]);
-      expect({ command, exitCode, stderr }).toMatchObject({
-        exitCode: 69,
-        stderr: expect.stringContaining(`pool ${stack.pool} was never started`),
+  it("commands that need one say so, with exit code 3, and advise to start no pool that nobody made", async () => {
+    const never = "No pool of this name was ever started. There is no pool yet: see gpu-pool pool start --help";
+    const problems = {
+      "shutdown --wait": "shutdown: pool POOL does not run: it has no workflow",
+      "config set maxActiveGpus=4": "config: pool POOL does not run",
+      config: "pool POOL does not answer: it has no workflow",
+      "worker drain nobody": "worker drain: pool POOL does not run",
+      decide: "there is no pool POOL: it has no settings and no workers",
+      alerts: "there is no pool POOL",
+    };
+    for (const [command, problem] of Object.entries(problems)) {
+      expect({ command, ...(await run(command.split(" "))) }).toEqual({
+        command,
+        exitCode: 3,
+        stdout: "",
+        stderr: `gpu-pool: ${problem.replace("POOL", stack.pool)}\n  ${never}`,
       });
     }
+    const explain = await run(["explain"]);
+    expect(explain).toMatchObject({ exitCode: 3, stderr: expect.stringContaining(`there is no pool ${stack.pool}`) });
   });
 
   it("cycle observes, decides, performs and ends, and its answer matches its schema", async () => {
@@ -134,6 +134,14 @@ describe("without a controller", () => {
     });
   });
 
+  it("a mistyped name gets the names that there are", async () => {
+    const only = `No pool of this name was ever started. The only pool is ${stack.pool}.`;
+    for (const command of ["drain", "status", "decide", "alerts", "worker drain x"]) {
+      const { exitCode, stderr } = await run([...command.split(" "), "--pool", "mistyped"]);
+      expect({ command, exitCode, stderr }).toEqual({ command, exitCode: 3, stderr: expect.stringContaining(only) });
+    }
+  });
+
   it("explain reads the journal and reports it", async () => {
     const { stdout, stderr } = await runOk("explain");
     expect(stderr).toContain(`pool ${stack.pool} does not answer: its workflow is completed; this is its journal`);
@@ -146,7 +154,7 @@ describe("without a controller", () => {
     for (const order of ["drain", "terminate"]) {
       const { exitCode, stderr } = await run(["worker", order, worker?.id ?? ""]);
       expect({ exitCode, stderr }).toEqual({
-        exitCode: 69,
+        exitCode: 3,
         stderr: `gpu-pool: worker ${order}: pool ${stack.pool} does not run\n  ${start()}`,
       });
     }

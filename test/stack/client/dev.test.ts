@@ -86,7 +86,7 @@ describe("gpu-pool dev", () => {
 
   it("reports wrong settings before it starts anything", async () => {
     const { exitCode, stderr } = await runProcess(["dev"], { cwd, env: { ...env, MAX_ACTIVE_GPUS: "many" } });
-    expect(exitCode).toBe(78);
+    expect(exitCode).toBe(2);
     expect(stderr).toContain("MAX_ACTIVE_GPUS=many");
     expect(stderr).not.toContain("Postgres");
   });

@@ -86,7 +86,7 @@ describe("two deployments in one namespace and one account", () => {
     const before = await ours.rows("select id, status from workers order by id");
     const lines: string[] = [];
     const second = theirs.startTemporalWorker((line) => lines.push(line), namesOfOurs);
-    expect(await second.exited).toMatchObject({ code: 78 });
+    expect(await second.exited).toMatchObject({ code: 1 });
     const said = lines.join("\n");
     expect(said).toContain(`belongs to deployment ${ours.deployment}`);
     expect(said).toContain(`the database of this process is deployment ${theirs.deployment}`);

@@ -225,8 +225,7 @@ describe("the stores read the functions' answers over HTTP", () => {
       name: "DatabaseError",
       operation: "pool_observe",
       status: 404,
-      message:
-        "database: pool_observe failed (HTTP 404, PT404): pool nowhere does not exist. Start it: gpu-pool pool start.",
+      message: "database: pool_observe failed (HTTP 404, PT404): pool nowhere does not exist. See gpu-pool pool list.",
     });
   });
 });

@@ -34,7 +34,7 @@ describe("an environment that a file completes", () => {
 
   it("is refused when it would speak with the services of two installations, and names them without a secret", async () => {
     const mix = complete({ TEMPORAL_ADDRESS: "a:7233" }, STACK);
-    await expect(mix).rejects.toMatchObject({ exitCode: EXIT.badConfig });
+    await expect(mix).rejects.toMatchObject({ exitCode: EXIT.usage });
     await expect(mix).rejects.toThrow(/^TEMPORAL_ADDRESS: one value in the environment, another in chosen\.env/);
 
     const keys = complete({ ...STACK, TEMPORAL_ADDRESS: "", SUPABASE_SERVICE_ROLE_KEY: "secret-a" }, STACK);

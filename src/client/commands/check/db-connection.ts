@@ -44,7 +44,7 @@ function databaseError(databaseUrl: string, doing: string, error: unknown): Clie
   }
   if (code.startsWith("28")) {
     const advice = "Check user and password in SUPABASE_DB_URL.";
-    return new ClientError(EXIT.badConfig, `Postgres at ${where} refused the login: ${message}`, advice, {
+    return new ClientError(EXIT.usage, `Postgres at ${where} refused the login: ${message}`, advice, {
       cause: error,
     });
   }

@@ -6,7 +6,7 @@ import type { Snapshot } from "../../../contract/plan.ts";
 import type { Context } from "../../context.ts";
 import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
-import { startCommand } from "../../render/start-command.ts";
+import { missingPool } from "../../missing-pool.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { describeIntent } from "../../render/intent.ts";
 import { askPool, FOREIGN_ADVICE, updatePool } from "../../pool-workflow.ts";
@@ -35,11 +35,10 @@ export async function shutDown(context: Context, options: PoolOptions & { wait?:
 async function orderShutdown(context: Context, pool: string): Promise<Intent> {
   const asked = await askPool(context.connections, pool, poolQueries.status);
   if (asked.state === "not_running") {
-    const advice = `If gpu-pool status still shows its workers, start it (${startCommand(pool)}) and shut it down again.`;
-    throw new ClientError(EXIT.unreachable, `shutdown: pool ${pool} does not run: ${asked.reason}`, advice);
+    throw await missingPool(context, pool, `shutdown: pool ${pool} does not run: ${asked.reason}`);
   }
   if (asked.state === "foreign") {
-    throw new ClientError(EXIT.unreachable, `shutdown: ${asked.reason}`, FOREIGN_ADVICE);
+    throw new ClientError(EXIT.failed, `shutdown: ${asked.reason}`, FOREIGN_ADVICE);
   }
   const intent = asked.state === "answers" ? asked.answer.snapshot?.intent : undefined;
   if (intent?.mode === "closing") {

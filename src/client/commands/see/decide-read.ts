@@ -16,8 +16,7 @@ import { readDeploymentId } from "../../../supabase/deployment-store.ts";
 import { type PoolRecord, type PoolStore, poolStore } from "../../../supabase/pool-store.ts";
 import { summariseCycle } from "../../../contract/cycle-summary.ts";
 import type { Context } from "../../context.ts";
-import { startCommand } from "../../render/start-command.ts";
-import { ClientError, EXIT } from "../../errors.ts";
+import { missingPool } from "../../missing-pool.ts";
 import { counted } from "../../render/rows.ts";
 
 export interface DryRun {
@@ -41,7 +40,7 @@ export async function dryRun(context: Context, pool: string): Promise<DryRun> {
   const config = loadConfig(context.env, { need: ["supabase"] });
   const database = await context.connections.database();
   const pools = poolStore(database);
-  const { own, environment, observedAt } = await requirePool(pools, pool);
+  const { own, environment, observedAt } = await requirePool(context, pools, pool);
   const settings = settingsInForce(config, environment, own);
   const request = {
     knownFleetHash: null,
@@ -82,15 +81,10 @@ export async function dryRun(context: Context, pool: string): Promise<DryRun> {
   };
 }
 
-async function requirePool(pools: PoolStore, pool: string): Promise<PoolRecord> {
+async function requirePool(context: Context, pools: PoolStore, pool: string): Promise<PoolRecord> {
   const record = await pools.find(pool);
   if (record === null) {
-    const advice = `start it: ${startCommand(pool)}`;
-    throw new ClientError(
-      EXIT.unreachable,
-      `pool ${pool} was never started: it has no settings and no workers`,
-      advice,
-    );
+    throw await missingPool(context, pool, `there is no pool ${pool}: it has no settings and no workers`);
   }
   return record;
 }

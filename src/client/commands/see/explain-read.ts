@@ -1,13 +1,12 @@
 import { z } from "zod";
 import type { Explanation } from "../../../contract/explanations.ts";
 import type { Action, Snapshot } from "../../../contract/plan.ts";
-import type { Database } from "../../../supabase/client.ts";
 import { type FailedBoot, type JournaledDecision, journalStore } from "../../../supabase/journal-store.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
 import { explain } from "../../../contract/explanations.ts";
 import type { Connections } from "../../connections.ts";
-import { startCommand } from "../../render/start-command.ts";
-import { ClientError, EXIT } from "../../errors.ts";
+import type { Context } from "../../context.ts";
+import { missingPool } from "../../missing-pool.ts";
 
 const SHOWN_BOOTS = 3;
 
@@ -39,9 +38,10 @@ const details = z.object({
  * The pool's last decisions according to its journal, the newest first.
  * @throws ClientError when there is no such pool; DatabaseError
  */
-export async function journaledDecisions(database: Database, pool: string, count: number): Promise<Explanation[]> {
+export async function journaledDecisions(context: Context, pool: string, count: number): Promise<Explanation[]> {
+  const database = await context.connections.database();
   if ((await poolStore(database).find(pool)) === null) {
-    throw new ClientError(EXIT.unreachable, `pool ${pool} was never started`, `start it: ${startCommand(pool)}`);
+    throw await missingPool(context, pool, `there is no pool ${pool}`);
   }
   return (await journalStore(database).decisions(pool, count)).map(explanationOf);
 }

@@ -49,7 +49,7 @@ async function read(context: Context, pool: string, count: number): Promise<Expl
     const failedBoots = await readFailedBoots(context.connections, pool).catch(() => null);
     return { ...asked.answer, decisions: asked.answer.decisions.slice(0, count), failedBoots, seen: seenAt(asked) };
   }
-  const decisions = await journaledDecisions(await context.connections.database(), pool, count);
+  const decisions = await journaledDecisions(context, pool, count);
   const failedBoots = await readFailedBoots(context.connections, pool);
   if (asked.state === "answers") {
     return { ...asked.answer, decisions, failedBoots, seen: seenAt(asked) };

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "../../context.ts";
 import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
-import { startCommand } from "../../render/start-command.ts";
+import { missingPool } from "../../missing-pool.ts";
 import { describeError } from "../../describe-error.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { createStatusReader } from "./status-read.ts";
@@ -20,7 +20,7 @@ export async function showStatus(context: Context, options: PoolOptions & { watc
   } else {
     const reading = await read();
     show(context, reading, options.json === true);
-    refuseUnknown(reading);
+    await refuseUnknown(context, reading);
   }
 }
 
@@ -33,10 +33,13 @@ function show({ output }: Context, reading: PoolReading, json: boolean): void {
 }
 
 /** The queue is shown all the same: tasks may wait for a pool that is not started yet. */
-function refuseUnknown({ pool, intent, controller }: PoolReading): void {
+async function refuseUnknown(context: Context, { pool, intent, controller }: PoolReading): Promise<void> {
   const isStarting = controller.state === "answers" || controller.state === "silent";
   if (intent === null && !isStarting) {
-    throw new ClientError(EXIT.unreachable, `pool ${pool} was never started`, `start it: ${startCommand(pool)}`);
+    throw await missingPool(context, pool, `there is no pool ${pool}`);
+  }
+  if (controller.state === "unreachable") {
+    throw new ClientError(EXIT.unreachable, controller.reason, "What is shown is the database's.");
   }
 }
 

@@ -65,7 +65,7 @@ export async function retryGivenUp(context: Context, ids: readonly string[], { j
 /** @throws ClientError when there is no such endpoint */
 export async function removeEndpoint(context: Context, id: string, { json }: JsonOptions): Promise<void> {
   if (!(await (await storeOf(context)).removeEndpoint(id))) {
-    throw new ClientError(EXIT.failed, `there is no endpoint ${id}`, "gpu-pool notifications list shows them");
+    throw new ClientError(EXIT.notFound, `there is no endpoint ${id}`, "gpu-pool notifications list shows them");
   }
   if (json) {
     context.output.printJson({ removed: id });

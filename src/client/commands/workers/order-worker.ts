@@ -24,7 +24,8 @@ export async function orderWorker(context: Context, kind: Kind, id: string, opti
   }
   const said = describeOutcome(pool, { kind, worker: id }, { outcome, status });
   if (said.failed) {
-    throw new ClientError(EXIT.failed, said.text, "gpu-pool status shows the living workers of a pool.");
+    const exitCode = outcome === "unknown" ? EXIT.notFound : EXIT.failed;
+    throw new ClientError(exitCode, said.text, "gpu-pool status shows the living workers of a pool.");
   }
   if (!options.json) {
     context.output.print(said.text);
@@ -46,7 +47,7 @@ async function give(context: Context, pool: string, given: WorkerOrder): Promise
     // A pool cannot end an external worker, it can only drain it.
     return kind === "terminate" && answer.outcome === "external" ? await orderExternal(context, given) : answer;
   } catch (error) {
-    if (!(error instanceof ClientError) || error.exitCode !== EXIT.unreachable) {
+    if (!(error instanceof ClientError) || (error.exitCode !== EXIT.unreachable && error.exitCode !== EXIT.notFound)) {
       throw error;
     }
     // If the database fails too, the user needs the first error: why the pool does not answer.
