@@ -15,7 +15,7 @@ const ROOMS = {
   "gpu-worker": [],
   simulator: ["gpu-worker", "process"],
   dev: ["contract", "gpu-worker", "process", "simulator", "supabase"],
-  client: ["activities", "config", "contract", "dev", "logger", "policy", "process", "runpod", "supabase"],
+  client: ["activities", "config", "contract", "dev", "logger", "policy", "process", "runpod", "supabase", "worker"],
 };
 
 /** Rooms within rooms, by path below src/: what they may import of their own house. */

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { addCheckCommands } from "./commands/check/check-commands.ts";
 import { addPoolCommands } from "./commands/pool/pool-commands.ts";
@@ -45,10 +46,22 @@ export async function runProgram(
   return exitCode;
 }
 
-function createProgram(context: Context, { cwd, stdout, stderr }: Pick<Caller, "cwd" | "stdout" | "stderr">): Command {
+/** The package's version: its file is two folders up from the sources, three from a build. */
+function version(): string {
+  const up = import.meta.url.endsWith(".ts") ? "../../" : "../../../";
+  const text = readFileSync(new URL(`${up}package.json`, import.meta.url), "utf8");
+  return `gpu-pool ${(JSON.parse(text) as { version: string }).version}, Node ${process.versions.node}`;
+}
+
+/** @param streams where help and errors of usage go. */
+export function createProgram(
+  context: Context,
+  { cwd, stdout, stderr }: Pick<Caller, "cwd" | "stdout" | "stderr">,
+): Command {
   const { env, output } = context;
   const program = new Command("gpu-pool")
     .description("Keeps a pool of rented GPU workers as large as its task queue needs.")
+    .version(version(), "-V, --version", "print the version")
     .option("--env-file <path>", "read variables from this file instead of .env")
     .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError()

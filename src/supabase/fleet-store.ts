@@ -3,7 +3,7 @@ import type { WorkerStatus } from "../contract/inputs.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 import { DatabaseError } from "./database-error.ts";
-import { answerOf, readAll, sendable, shaped } from "./requests.ts";
+import { answerOf, quoted, readAll, readOne, sendable, shaped } from "./requests.ts";
 import { type Change, type Row, TABLES } from "./tables.ts";
 
 export type WorkerRecord = Row<"workers">;
@@ -11,6 +11,56 @@ export type WorkerRecord = Row<"workers">;
 export interface WorkerFilter {
   readonly status?: readonly WorkerStatus[];
   readonly pool?: string;
+}
+
+const SEEN =
+  "id, pool, status, origin, instance_type, pod_id, boot_stage, boot_stage_at, created_at, ready_at, last_heartbeat, vram_total_mb, vram_used_mb, status_reason, terminating_at, failed_at, failed_on, pod_created_at, deleted_at, gone_at, cost_per_hr_usd, cost_usd, held:task_attempts(task_id, progress, started_at, tasks(task_type))";
+
+/** A worker as people see it: no credential, and the task that it holds. */
+export interface SeenWorker extends Pick<
+  WorkerRecord,
+  | "id"
+  | "pool"
+  | "status"
+  | "origin"
+  | "instance_type"
+  | "pod_id"
+  | "boot_stage"
+  | "boot_stage_at"
+  | "created_at"
+  | "ready_at"
+  | "last_heartbeat"
+  | "vram_total_mb"
+  | "vram_used_mb"
+  | "status_reason"
+  | "terminating_at"
+  | "failed_at"
+  | "failed_on"
+  | "pod_created_at"
+  | "deleted_at"
+  | "gone_at"
+  | "cost_per_hr_usd"
+  | "cost_usd"
+> {
+  /** At most one. */
+  readonly held: readonly {
+    readonly task_id: string;
+    readonly progress: number | null;
+    readonly started_at: string;
+    readonly tasks: { readonly task_type: string } | null;
+  }[];
+}
+
+/** A task that a worker held since some time, and for how long. */
+export interface HeldTask {
+  readonly task_id: string;
+  readonly attempt: number;
+  readonly worker_id: string;
+  readonly started_at: string;
+  readonly ended_at: string | null;
+  readonly cause: string | null;
+  readonly error: string | null;
+  readonly tasks: { readonly task_type: string; readonly project_id: string | null } | null;
 }
 
 export interface StatusAnswer {
@@ -30,7 +80,18 @@ export interface LivingWorker {
   readonly costPerHourUsd: number;
 }
 
-export interface FleetStore {
+interface FleetForPeople {
+  /** Workers that are not gone, and with `goneSince` (ISO 8601) those that went since then; the oldest first. */
+  seen(filter: { readonly pool?: string; readonly goneSince?: string }): Promise<SeenWorker[]>;
+  /** Workers whose id begins so, gone ones too, at most `limit`. */
+  workersWithPrefix(prefix: string, limit: number): Promise<SeenWorker[]>;
+  /** What a worker held, the newest first, at most `limit`. */
+  lastHeld(worker: string, limit: number): Promise<HeldTask[]>;
+  /** What any worker has held since then (ISO 8601), also in part. */
+  heldSince(since: string): Promise<HeldTask[]>;
+}
+
+export interface FleetStore extends FleetForPeople {
   /** By age, the oldest first, past the server's limit of rows per answer. */
   getWorkers(filter?: WorkerFilter): Promise<WorkerRecord[]>;
   living(pool: string): Promise<LivingWorker[]>;
@@ -45,6 +106,8 @@ export interface FleetStore {
   /** Puts the tasks of workers that are not living back into the queue. Answers how many leases ended. */
   resetOrphanedTasks(workerIds: readonly string[]): Promise<number>;
 }
+
+const HELD = "task_id, attempt, worker_id, started_at, ended_at, cause, error, tasks(task_type, project_id)";
 
 const livingWorkers = z.array(
   camelized(
@@ -68,6 +131,7 @@ const livingWorkers = z.array(
 export function fleetStore(database: Database): FleetStore {
   const client = database[TABLES];
   return {
+    ...forPeople(database),
     async getWorkers({ status, pool } = {}) {
       const workers = await readAll<WorkerRecord>("getWorkers", (count, last) => {
         let rows = client.from("workers").select("*");
@@ -109,6 +173,59 @@ export function fleetStore(database: Database): FleetStore {
       report(database, "markWorkerError", id, { status: "error", metadata: { error_reason: reason } }),
     resetOrphanedTasks: (workerIds) =>
       database.call("func_reset_orphaned_tasks", { failed_worker_ids: workerIds }, z.number()),
+  };
+}
+
+function forPeople({ [TABLES]: client }: Database): FleetForPeople {
+  return {
+    async seen({ pool, goneSince }) {
+      const rows = await readAll<SeenWorker>("read workers", (count, last) => {
+        let seen = client.from("workers").select(SEEN).is("held.ended_at", null);
+        seen = pool === undefined ? seen : seen.eq("pool", pool);
+        seen =
+          goneSince === undefined
+            ? seen.is("gone_at", null)
+            : seen.or(`gone_at.is.null,gone_at.gte.${quoted(goneSince)}`);
+        const after = last === undefined ? seen : seen.gt("id", last.id);
+        return after.order("id").limit(count).overrideTypes<SeenWorker[], { merge: false }>();
+      });
+      return rows.toSorted((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at));
+    },
+    async workersWithPrefix(prefix, limit) {
+      const pattern = `${prefix.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
+      return await readOne<SeenWorker[]>("find worker", () =>
+        client
+          .from("workers")
+          .select(SEEN)
+          .is("held.ended_at", null)
+          .like("id", pattern)
+          .order("id")
+          .limit(limit)
+          .overrideTypes<SeenWorker[], { merge: false }>(),
+      );
+    },
+    async lastHeld(worker, limit) {
+      return await readOne<HeldTask[]>("read attempts", () =>
+        client
+          .from("task_attempts")
+          .select(HELD)
+          .eq("worker_id", worker)
+          .order("started_at", { ascending: false })
+          .limit(limit)
+          .overrideTypes<HeldTask[], { merge: false }>(),
+      );
+    },
+    async heldSince(since) {
+      return await readAll<HeldTask>("read attempts", (count, last) => {
+        const held = client
+          .from("task_attempts")
+          .select(HELD)
+          .or(`ended_at.is.null,ended_at.gte.${quoted(since)}`);
+        const { task_id: id = "", attempt = 0 } = last ?? {};
+        const after = last === undefined ? held : held.gte("task_id", id).or(`task_id.gt.${id},attempt.gt.${attempt}`);
+        return after.order("task_id").order("attempt").limit(count).overrideTypes<HeldTask[], { merge: false }>();
+      });
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Database } from "./client.ts";
-import { readAll } from "./requests.ts";
+import { readAll, readOne } from "./requests.ts";
 import { type Row, TABLES } from "./tables.ts";
 
 export type JournalEntry = Row<"pool_events">;
@@ -12,12 +12,16 @@ export interface JournaledDecision extends Pick<JournalEntry, "id" | "at" | "rea
 export type JournaledPlace = Pick<JournalEntry, "id" | "at" | "reason" | "worker_id">;
 
 const PLACE_KINDS = ["pod.asked", "placement.none"];
+/** `kind` without its prefix: the message, or ignored, folded or repeated. */
+export type JournaledMessage = Pick<JournalEntry, "at" | "kind" | "reason">;
 
 export interface JournalStore {
   /** The last decisions of a pool, the newest first. */
   decisions(pool: string, count: number): Promise<JournaledDecision[]>;
   /** What was last said of where pods were asked for, and of there being no place, the newest first. */
   places(pool: string, count: number): Promise<JournaledPlace[]>;
+  /** The last messages to a pool with what became of each, the newest first. */
+  messages(pool: string, count: number): Promise<JournaledMessage[]>;
   /** Entries about a pool after the entry of this id, the oldest first. */
   since(pool: string, id: number): Promise<JournalEntry[]>;
   /** The newest workers of the last hour that failed before they were ready. */
@@ -74,6 +78,18 @@ export function journalStore(database: Database): JournalStore {
         },
         count,
       );
+    },
+    async messages(pool, count) {
+      const rows = await readOne<JournaledMessage[]>("read messages", () =>
+        client
+          .from("pool_events")
+          .select("at, kind, reason")
+          .eq("pool", pool)
+          .like("kind", "message.%")
+          .order("id", { ascending: false })
+          .limit(count),
+      );
+      return rows.map(({ kind, ...row }) => ({ ...row, kind: kind.replace("message.", "") }));
     },
     async since(pool, id) {
       return await readAll<JournalEntry>("read events", (count, last) => {

@@ -176,13 +176,7 @@ function steering(database: Database): PoolSteering {
         z.object({ living: z.array(z.string()) }),
       ),
     find: (pool) => find(database, pool),
-    async names() {
-      const rows = await readAll<{ name: string }>("read pools", (count, last) => {
-        const pools = database[TABLES].from("pools").select("name");
-        return (last === undefined ? pools : pools.gt("name", last.name)).order("name").limit(count);
-      });
-      return rows.map(({ name }) => name);
-    },
+    names: () => names(database),
     async settings(pool) {
       const found = await find(database, pool);
       if (found === null) {
@@ -249,6 +243,14 @@ const settings = z.record(z.string(), z.unknown());
 const poolRecord = camelized(
   z.object({ own: settings, environment: settings, observed_at: z.string().nullable(), should_run: z.boolean() }),
 );
+
+async function names(database: Database): Promise<string[]> {
+  const rows = await readAll<{ name: string }>("read pools", (count, last) => {
+    const pools = database[TABLES].from("pools").select("name");
+    return (last === undefined ? pools : pools.gt("name", last.name)).order("name").limit(count);
+  });
+  return rows.map(({ name }) => name);
+}
 
 async function find(database: Database, pool: string): Promise<PoolRecord | null> {
   const columns = "own:config, environment, observed_at, should_run";

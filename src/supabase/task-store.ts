@@ -20,6 +20,52 @@ export interface TaskFilter {
   readonly limit?: number;
 }
 
+export interface ListedTaskFilter extends Omit<TaskFilter, "workerId"> {
+  readonly type?: string;
+  /** ISO 8601: created since. */
+  readonly since?: string;
+}
+
+const LISTED =
+  "id, task_type, status, gate, pool, project_id, worker_id, priority, attempts, created_at, updated_at, generation_started_at, generation_processed_at, dependant_on, output_location, error_message";
+
+/** A task without its parameters and its result, which may be large. */
+export type ListedTask = Pick<
+  TaskRow,
+  | "id"
+  | "task_type"
+  | "status"
+  | "gate"
+  | "pool"
+  | "project_id"
+  | "worker_id"
+  | "priority"
+  | "attempts"
+  | "created_at"
+  | "updated_at"
+  | "generation_started_at"
+  | "generation_processed_at"
+  | "dependant_on"
+  | "output_location"
+  | "error_message"
+>;
+
+/** One claim of a task, without its token. */
+export type Attempt = Pick<
+  Row<"task_attempts">,
+  "attempt" | "worker_id" | "started_at" | "ended_at" | "cause" | "error" | "progress" | "progress_message"
+>;
+
+const retried = z.object({
+  outcome: z.enum(["reopened", "unknown", "not_failed", "caused", "parent_ended"]),
+  status: z.string().nullable(),
+  /** The task that stands in the way. */
+  because: z.string().nullable(),
+  /** How many tasks came back. */
+  reopened: z.number(),
+});
+export type Retried = z.infer<typeof retried>;
+
 export interface TaskCount {
   readonly pool: string;
   readonly status: TaskStatus;
@@ -34,6 +80,7 @@ export interface TaskState {
   /** URL of the result. */
   readonly url: string | null;
   readonly error: string | null;
+  readonly pool: string;
 }
 
 const claimed = camelized(
@@ -57,6 +104,19 @@ export type TaskOutcome = z.infer<typeof taskOutcome>;
 
 const counts = z.object({ totals: z.object({ queued_only: z.number(), active_only: z.number() }) });
 
+interface TasksForPeople {
+  /** Newest first, without the large columns. */
+  list(filter?: ListedTaskFilter): Promise<ListedTask[]>;
+  /** Tasks whose id begins so, at most `limit`. @param prefix hexadecimal digits, with or without dashes */
+  tasksWithPrefix(prefix: string, limit: number): Promise<ListedTask[]>;
+  /** Null: there is no such task. */
+  find(id: string): Promise<TaskRow | null>;
+  /** The oldest first. */
+  attempts(id: string): Promise<Attempt[]>;
+  /** What the task has cost so far in USD, with its part of its workers' idle time; null: not known. */
+  cost(id: string): Promise<number | null>;
+}
+
 interface TaskReads {
   /** Newest first, past the server's limit of rows per answer. */
   getTasks(filter?: TaskFilter): Promise<TaskRow[]>;
@@ -69,6 +129,10 @@ interface TaskReads {
 }
 
 interface TaskWrites {
+  /** Ends its lease too. @throws DatabaseError PT409 when it has ended in another way, PT404 when there is none */
+  cancel(id: string): Promise<void>;
+  /** A failed task comes back with all that its failing failed; journaled and notified. */
+  retry(id: string, reason: string): Promise<Retried>;
   /** At most 1,000 tasks, all of them or none. A field that one lacks takes its column's default. */
   submit(tasks: readonly NewTask[]): Promise<void>;
   /** The worker's own open task first, else the head of its pool's line; null when there is none for it. */
@@ -79,14 +143,14 @@ interface TaskWrites {
   markTaskFailed(taskId: string, message: string, leaseToken?: string): Promise<TaskOutcome>;
 }
 
-export type TaskStore = TaskReads & TaskWrites;
+export type TaskStore = TaskReads & TasksForPeople & TaskWrites;
 
 /**
  * The queue. Every call throws DatabaseError; an empty answer is an empty table, never a failure. Reads are tried three
  * times when no answer comes or the service is overloaded; writes are sent once, because an unanswered one may have happened.
  */
 export function taskStore(database: Database): TaskStore {
-  return { ...reads(database), ...writes(database) };
+  return { ...reads(database), ...forPeople(database), ...writes(database) };
 }
 
 function reads({ [TABLES]: client }: Database): TaskReads {
@@ -120,7 +184,7 @@ function reads({ [TABLES]: client }: Database): TaskReads {
       });
     },
     async states(ids) {
-      const columns = "id, status, error_message, output_location, video_url:result_data->>video_url";
+      const columns = "id, status, pool, error_message, output_location, video_url:result_data->>video_url";
       const found: TaskState[] = [];
       for (let start = 0; start < ids.length; start += IDS_PER_REQUEST) {
         const some = ids.slice(start, start + IDS_PER_REQUEST);
@@ -136,18 +200,73 @@ function reads({ [TABLES]: client }: Database): TaskReads {
   };
 }
 
+function forPeople({ [TABLES]: client }: Database): TasksForPeople {
+  return {
+    async list({ status, type, pool, projectId, since, limit } = {}) {
+      const request = (count: number, last: ListedTask | undefined) => {
+        let rows = client.from("tasks").select(LISTED);
+        rows = status === undefined ? rows : rows.in("status", status);
+        rows = type === undefined ? rows : rows.eq("task_type", type);
+        rows = pool === undefined ? rows : rows.eq("pool", pool);
+        rows = projectId === undefined ? rows : rows.eq("project_id", projectId);
+        rows = since === undefined ? rows : rows.gte("created_at", since);
+        if (last !== undefined) {
+          const { created_at: at, id } = last;
+          rows = rows.lte("created_at", at).or(`created_at.lt.${quoted(at)},id.gt.${id}`);
+        }
+        return rows.order("created_at", { ascending: false }).order("id").limit(count);
+      };
+      return await readAll<ListedTask>("list tasks", request, limit);
+    },
+    async tasksWithPrefix(prefix, limit) {
+      const [from, to] = [idFilledWith(prefix, "0"), idFilledWith(prefix, "f")];
+      const request = () => client.from("tasks").select(LISTED).gte("id", from).lte("id", to).order("id").limit(limit);
+      return await readOne<ListedTask[]>("find task", request);
+    },
+    async find(id) {
+      return await readOne<TaskRow | null>("read task", () =>
+        client.from("tasks").select("*").eq("id", id).maybeSingle(),
+      );
+    },
+    async attempts(id) {
+      const columns = "attempt, worker_id, started_at, ended_at, cause, error, progress, progress_message";
+      return await readAll<Attempt>("read attempts", (count, last) =>
+        client
+          .from("task_attempts")
+          .select(columns)
+          .eq("task_id", id)
+          .gt("attempt", last?.attempt ?? -1)
+          .order("attempt")
+          .limit(count),
+      );
+    },
+    async cost(id) {
+      const request = () => client.from("task_costs").select("cost_usd").eq("task_id", id).maybeSingle();
+      return (await readOne<{ cost_usd: number | null } | null>("read cost", request))?.cost_usd ?? null;
+    },
+  };
+}
+
+/** The first or last id that begins with these digits. */
+function idFilledWith(prefix: string, digit: string): string {
+  const hex = prefix.replaceAll("-", "").toLowerCase().padEnd(32, digit);
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
 const states = z.array(
   z
     .object({
       id: z.string(),
       status: z.string(),
+      pool: z.string(),
       error_message: z.string().nullable(),
       output_location: z.string().nullable(),
       video_url: z.string().nullable(),
     })
-    .transform(({ id, status, ...row }): TaskState => ({
+    .transform(({ id, status, pool, ...row }): TaskState => ({
       id,
       status,
+      pool,
       url: row.video_url ?? row.output_location,
       error: row.error_message,
     })),
@@ -159,6 +278,10 @@ function writes(database: Database): TaskWrites {
       const rows = sendable("submit", [...tasks]);
       await answerOf("submit", database[TABLES].from("tasks").insert(rows, { defaultToNull: false }));
     },
+    async cancel(id) {
+      await database.call("api_cancel_task", { p_id: id }, z.unknown());
+    },
+    retry: (id, reason) => database.call("retry_task", { p_id: id, p_reason: reason }, retried),
     async claimTask(workerId) {
       const args = { worker_id_param: workerId };
       const [task] = await database.call("func_claim_available_task", args, z.array(claimed));

@@ -16,6 +16,8 @@ export interface Output {
   write(text: string): void;
   /** Writes a line to stderr: everything that is not a result. */
   note(line: string): void;
+  /** Writes to stderr without a line end. */
+  question(text: string): void;
   /** Writes to stderr. On a terminal it replaces the line that the last call wrote; else it adds a line. */
   progress(line: string): void;
 }
@@ -62,6 +64,10 @@ export function createOutput(streams: Streams, env: Readonly<Record<string, stri
     note(line) {
       endProgress();
       stderr.write(`${line}\n`);
+    },
+    question(text) {
+      endProgress();
+      stderr.write(text);
     },
     progress(line) {
       stderr.write(errIsTerminal ? `\r\x1b[K${line}` : `${line}\n`);

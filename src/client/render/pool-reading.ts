@@ -32,6 +32,14 @@ export interface QueueCounts {
   readonly failedLastDay: number;
 }
 
+/** A message as the journal has it: `kind` is the message, or ignored, folded or repeated. */
+export interface Message {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly kind: string;
+  readonly reason: string;
+}
+
 export interface PoolReading {
   readonly pool: string;
   /** Now by the database's clock; all ages count from it. */
@@ -46,6 +54,8 @@ export interface PoolReading {
   readonly account: (Spend & Omit<SpendCaps, "noFundsProbeMinutes">) | null;
   readonly breaker: { readonly state: BreakerState; readonly sinceMs: number } | null;
   readonly lastDecision: { readonly atMs: number; readonly reason: string } | null;
+  /** The last message to the pool, and what became of it. */
+  readonly lastMessage: Message | null;
   /** Open ones, of this pool and of the account, newest first. */
   readonly alerts: readonly Alert[];
   readonly controller: Controller;

@@ -4,6 +4,7 @@ import { alertColumns } from "./alerts.ts";
 import { formatDuration } from "./durations.ts";
 import { describeStale, type Freshness, freshnessOf } from "./freshness.ts";
 import { describeIntent } from "./intent.ts";
+import { describeMessage, isWithoutEffect } from "./messages.ts";
 import { plain, type Style } from "./output.ts";
 import { type Colour, counted, headline, labelled } from "./rows.ts";
 import type { FleetWorker, PoolReading } from "./pool-reading.ts";
@@ -19,9 +20,11 @@ const STATUS_COLOURS: Readonly<Record<FleetWorker["status"], Colour>> = {
 /** A GPU worker sends a heartbeat every 20 s by default. */
 const HEARTBEAT_LATE_MS = 60_000;
 
+const MESSAGE_SHOWN_MS = 60 * 60_000;
+
 /** One screen about a pool, in lines of at most `width` characters. */
 export function renderStatus(reading: PoolReading, width: number, style: Style): string[] {
-  const { pool, intent, nowMs, fleet, queue, costUsd, lastDecision, alerts } = reading;
+  const { pool, intent, nowMs, fleet, queue, costUsd, lastDecision, lastMessage, alerts } = reading;
   const wish = intent === null ? describeMissingRow(reading) : describeWish(reading, intent);
   const row = labelled(width, style);
   const seen = freshness(reading);
@@ -41,6 +44,10 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
         : `${formatDuration(nowMs - lastDecision.atMs)} ago: ${plain(lastDecision.reason)}`,
     ),
   ];
+  if (lastMessage !== null && nowMs - Date.parse(lastMessage.at) < MESSAGE_SHOWN_MS) {
+    const colour = isWithoutEffect(lastMessage) ? "red" : undefined;
+    lines.push(row("message", describeMessage(lastMessage, nowMs), colour));
+  }
   if (alerts.length > 0) {
     lines.push("", ...renderTable(alertColumns(nowMs), alerts, width, style));
   }
@@ -53,7 +60,20 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
 
 /** The same facts as renderStatus, for `--json`. */
 export function statusJson(reading: PoolReading): Record<string, unknown> {
-  const { pool, nowMs, intent, fleet, queue, costUsd, account, breaker, lastDecision, alerts, controller } = reading;
+  const {
+    pool,
+    nowMs,
+    intent,
+    fleet,
+    queue,
+    costUsd,
+    account,
+    breaker,
+    lastDecision,
+    lastMessage,
+    alerts,
+    controller,
+  } = reading;
   const answer = controller.state === "answers" ? controller.status : null;
   const { state, reason } = { reason: undefined, ...controller };
   const seen = freshness(reading);
@@ -79,6 +99,7 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     cost: { perHourUsd: hourlyUsd(fleet), soFarUsd: Math.round(costUsd * 1e6) / 1e6 },
     account,
     lastDecision: lastDecision && { at: new Date(lastDecision.atMs).toISOString(), reason: lastDecision.reason },
+    lastMessage,
     workers: fleet,
   };
 }

@@ -189,7 +189,10 @@ describe("gpu-pool submit", () => {
 
 describe("gpu-pool with a pool", () => {
   it("says if no Temporal worker answers, and works when one does", async () => {
-    const started = await runJson("pool", "start");
+    const first = await run(["pool", "start", "--json"]);
+    expect(first.stderr).toMatch(/^pool \S+ rents \d+ workers? at once \(MIN \d+\), and at most \d+ \(MAX\)/);
+    expect(first.stderr).toMatch(/on NVIDIA GeForce RTX 4090 \(SECURE\), from \$0\.69 an hour each; budget: /);
+    const started = JSON.parse(first.stdout) as Record<string, unknown>;
     expect(started).toMatchObject({ pool: stack.pool, wasRunning: false, workflowId: poolWorkflowId(stack.pool) });
     const [order, status] = await Promise.all([run(["scale", "1"]), run(["status"])]);
     expect(order.exitCode).toBe(4);
@@ -202,7 +205,7 @@ describe("gpu-pool with a pool", () => {
       .toMatchObject({ state: "answers", phase: "watching" });
     const again = await run(["pool", "start", "--config", '{"maxActiveGpus":2}']);
     expect(again).toMatchObject({ exitCode: 1, stdout: `pool ${stack.pool} was running already` });
-    expect(again.stderr).toContain("--config was not applied");
+    expect(again.stderr).toMatch(/^gpu-pool: --config was not applied/);
     expect(again.stderr).toContain(`gpu-pool config set --pool ${stack.pool} maxActiveGpus=2`);
     const description = await stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool)).describe();
     expect(description.typedSearchAttributes.getAll()).toContainEqual(
@@ -255,5 +258,84 @@ describe("gpu-pool with a pool", () => {
     const { tasks } = JSON.parse(stdout) as { tasks: { id: string; status: string }[] };
     expect(tasks).toMatchObject([{ status: "Failed" }]);
     expect(stderr).toContain(`${tasks[0]?.id} Failed: params.frames`);
+  });
+
+  it("lists tasks, shows one by the beginning of its id, and retries or cancels it", async () => {
+    const failed = JSON.parse((await run(["tasks", "--status", "failed", "--json"])).stdout) as { id: string }[];
+    const id = failed[0]?.id ?? "";
+    expect(failed).toMatchObject([{ id, status: "Failed", pool: stack.pool }]);
+    const short = id.slice(0, 8);
+    const listed = await run(["tasks", "--type", "generate_video", "--since", "1h", "--limit", "2"]);
+    expect(listed.stdout.split("\n")).toHaveLength(3);
+    expect((await run(["tasks", "--status", "running,cancelled"])).stderr).toBe("no task matches");
+
+    const shown = await run(["task", "show", short]);
+    expect(shown.stdout).toMatch(new RegExp(`^${id} Failed\n`));
+    expect(shown.stdout).toMatch(/^error +params\.frames/m);
+    expect(shown.stdout).toMatch(/task_error/);
+    expect(await runJson("task", "show", short)).toMatchObject({ id, attempt_rows: [{ cause: "task_error" }] });
+    await expect.poll(async () => (await run(["task", "logs", short])).stdout).toContain(id);
+
+    await run(["drain"]);
+    await expect.poll(async () => (await runJson("status"))["workers"]).toEqual([]);
+    expect(await runJson("task", "retry", short, "--reason", "once more")).toMatchObject({ outcome: "reopened" });
+    expect(await stack.rows("select reason from pool_events where kind = 'task.reopened'")).toEqual([
+      { reason: "put back: once more" },
+    ]);
+    const again = await run(["task", "retry", short]);
+    expect(again).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("is Queued: only a failed task") });
+    expect((await run(["task", "cancel", short])).stdout).toBe(`task ${id} cancelled`);
+    expect((await run(["task", "cancel", short])).stdout).toBe(`task ${id} was cancelled already`);
+    expect(await run(["task", "show", "zz"])).toMatchObject({ exitCode: 2 });
+    expect(await run(["task", "show", "00000000-0000-4000-8000-000000000000"])).toMatchObject({ exitCode: 3 });
+    const [done] = JSON.parse((await run(["tasks", "--status", "complete", "--json"])).stdout) as { id: string }[];
+    expect(await run(["task", "cancel", done?.id ?? ""])).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining("has ended already"),
+    });
+  });
+
+  it("lists pools and workers, shows a worker that is gone, and shares out what today has cost", async () => {
+    expect((await run(["pool", "list"])).stdout).toContain(stack.pool);
+    expect((await run(["workers"])).stderr).toContain("--gone 24h");
+    const gone = JSON.parse((await run(["workers", "--gone", "1h", "--json"])).stdout) as { id: string }[];
+    expect(gone[0]).not.toHaveProperty("token_hash");
+    const [completed] = await stack.rows<{ id: string }>(
+      "select worker_id as id from task_attempts where cause = 'completed' limit 1",
+    );
+    const id = completed?.id ?? "";
+    expect((await run(["workers", "--gone", "1h"])).stdout).toContain(id);
+    const shown = await run(["worker", "show", id]);
+    expect(shown.stdout).toMatch(new RegExp(`^${id} terminated, gone\n`));
+    expect(shown.stdout).toMatch(/^cost +\$0\.\d{4}; \$0\.69 an hour$/m);
+    expect(shown.stdout).toContain("completed");
+    await expect.poll(async () => (await run(["worker", "logs", id])).stdout).not.toBe("");
+
+    const { account } = await runJson("status");
+    const { todayUsd } = account as { todayUsd: number };
+    const shares = async (by: string) => {
+      expect((await run(["costs", "--by", by])).stdout).toMatch(/^\$\d\.\d\d today since 00:00 UTC, all pools\n/);
+      const { costs } = await runJson("costs", "--by", by);
+      return (costs as { usd: number }[]).reduce((sum, { usd }) => sum + usd, 0);
+    };
+    expect(await shares("pool")).toBeCloseTo(todayUsd, 3);
+    expect(await shares("worker")).toBeCloseTo(todayUsd, 3);
+    // A worker that held no task is in no task's share.
+    const ofTasks = await shares("task");
+    expect(ofTasks).toBeGreaterThan(0);
+    expect(ofTasks).toBeLessThan(todayUsd + 1e-3);
+  });
+
+  it("spawn raises the size above the present one, and submit warns of a pool that never ran", async () => {
+    await run(["resume"]);
+    const { hold } = await runJson("spawn", "2", "--for", "1h");
+    expect(hold).toBeGreaterThanOrEqual(2);
+    expect(await runJson("spawn")).toMatchObject({ hold: Number(hold) + 1, mode: "normal" });
+    await run(["scale", "auto"]);
+    const { exitCode, stderr } = await run(["submit", "--prompt", "x", "--pool", "mistyped"]);
+    expect(exitCode).toBe(0);
+    expect(stderr).toBe(
+      `gpu-pool: warning: these tasks wait for pool mistyped, which has never run. The only pool is ${stack.pool}.`,
+    );
   });
 });

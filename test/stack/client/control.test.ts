@@ -66,7 +66,6 @@ describe("without a controller", () => {
       "shutdown --wait": "shutdown: pool POOL does not run: it has no workflow",
       "config set maxActiveGpus=4": "config: pool POOL does not run",
       config: "pool POOL does not answer: it has no workflow",
-      "worker drain nobody": "worker drain: pool POOL does not run",
       decide: "there is no pool POOL: it has no settings and no workers",
       alerts: "there is no pool POOL",
     };
@@ -78,6 +77,11 @@ describe("without a controller", () => {
         stderr: `gpu-pool: ${problem.replace("POOL", stack.pool)}\n  ${never}`,
       });
     }
+    const nobody = await run(["worker", "drain", "nobody"]);
+    expect(nobody).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringContaining("there is no worker whose id is nobody"),
+    });
     const explain = await run(["explain"]);
     expect(explain).toMatchObject({ exitCode: 3, stderr: expect.stringContaining(`there is no pool ${stack.pool}`) });
   });
@@ -136,7 +140,7 @@ describe("without a controller", () => {
 
   it("a mistyped name gets the names that there are", async () => {
     const only = `No pool of this name was ever started. The only pool is ${stack.pool}.`;
-    for (const command of ["drain", "status", "decide", "alerts", "worker drain x"]) {
+    for (const command of ["drain", "status", "decide", "alerts", "tasks", "workers", "costs", "spawn"]) {
       const { exitCode, stderr } = await run([...command.split(" "), "--pool", "mistyped"]);
       expect({ command, exitCode, stderr }).toEqual({ command, exitCode: 3, stderr: expect.stringContaining(only) });
     }
@@ -284,7 +288,9 @@ describe("with a controller", () => {
   it("worker drain ends one of the pool's workers, which is replaced, and prints the outcome", async () => {
     const [worker] = await livingWorkers(stack);
     const id = worker?.id ?? "";
-    expect((await runOk("worker", "drain", id, "--reason", "it rattles")).stdout).toBe(`worker ${id}: draining`);
+    expect((await runOk("worker", "drain", id.slice(0, -1), "--reason", "it rattles")).stdout).toBe(
+      `worker ${id}: draining`,
+    );
     await expect.poll(async () => (await livingWorkers(stack)).map((one) => one.id)).not.toContain(id);
     expect(
       await stack.rows("select 1 from pool_events where worker_id = $1 and reason like '%it rattles%'", [id]),
@@ -293,8 +299,8 @@ describe("with a controller", () => {
     expect(again.exitCode).toBe(1);
     expect(JSON.parse(again.stdout)).toMatchObject({ pool: stack.pool, worker: id, outcome: "not_living" });
     const unknown = await run(["worker", "terminate", "nobody"]);
-    expect(unknown).toMatchObject({ exitCode: 1, stdout: "" });
-    expect(unknown.stderr).toContain(`pool ${stack.pool} has no worker nobody`);
+    expect(unknown).toMatchObject({ exitCode: 3, stdout: "" });
+    expect(unknown.stderr).toContain("there is no worker whose id is nobody or begins so");
     await expect.poll(async () => (await livingWorkers(stack)).length).toBe(1);
   });
 

@@ -86,7 +86,7 @@ describe("gpu-pool logs", () => {
   it("names the wrong option, with exit code 2", async () => {
     for (const [args, said] of [
       [["--level", "loud"], "Expected one of debug, info, warning, error, critical."],
-      [["--task", "x"], "Expected a task's id, a UUID."],
+      [["--task", "x"], "x is no task's id, nor the beginning of one"],
       [["--since", "soon"], "expected a duration such as 90s"],
       [["--limit", "0"], "Expected a whole number from 1 to 100000."],
     ] as const) {

@@ -209,7 +209,7 @@ describe("the stores read the functions' answers over HTTP", () => {
     expect(await workers.load(id)).toMatchObject({ config: { maxActiveGpus: 3 }, environment: { maxActiveGpus: 7 } });
     expect(await pools.reconfigure(pool, { minActiveGpus: 1, maxActiveGpus: null })).toEqual({ minActiveGpus: 1 });
     expect(await pools.settings(pool)).toEqual({ own: { minActiveGpus: 1 }, environment: { maxActiveGpus: 7 } });
-    await expect(pools.settings("nowhere")).rejects.toThrow("pool nowhere does not exist. Start it");
+    await expect(pools.settings("nowhere")).rejects.toThrow("pool nowhere does not exist. See gpu-pool pool list");
     await pools.markMassSilence(pool, true);
     const silence = await pools.observe(pool, probe);
     expect(silence.massSilenceSinceMs).toBeGreaterThanOrEqual(reading.nowMs);

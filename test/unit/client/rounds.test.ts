@@ -119,6 +119,8 @@ describe("a round", () => {
   });
 });
 
+const NOW_MS = Date.parse("2026-01-01T12:00:03Z");
+
 describe("an explanation", () => {
   it("begins with the state, then lists the decisions with their actions", () => {
     const answer = {
@@ -135,13 +137,21 @@ describe("an explanation", () => {
         },
         { worker: "main-44444444", at: "2026-01-01T11:58:00Z", stage: null, reason: "refused", lines: [] },
       ],
+      messages: [
+        { at: "2026-01-01T11:57:03Z", kind: "ignored", reason: "Scale: no such message" },
+        { at: "2026-01-01T11:00:03Z", kind: "scale", reason: "hold 2" },
+      ],
       seen: { observedAt: "2026-01-01T12:00:00.000Z", ageMs: 3_000, isStale: false },
     };
-    expect(renderExplanation(answer, bare)).toEqual([
+    expect(renderExplanation(answer, NOW_MS, bare)).toEqual([
       "pool main at 2026-01-01T12:00:00Z: threshold: 7 queued / threshold 3 → 3 wanted, 1 spawning counts → spawn 2",
       "seen 3s ago",
       "breaker open",
       "schedule: nights",
+      "",
+      "last messages:",
+      "  3m00s ago: ignored: Scale: no such message",
+      "  1h00m ago: scale: hold 2",
       "",
       'main-33333333 failed at 2026-01-01T11:59:00Z in boot stage installing: no heartbeat 900 s after boot stage "installing"',
       ...Array.from({ length: 10 }, (_, line) => `    container: line ${line + 2}`),
@@ -154,12 +164,22 @@ describe("an explanation", () => {
       "                      drain 2: main-11111111, main-22222222 (too old)",
     ]);
     const stale = { ...answer, seen: { ...answer.seen, ageMs: 125_000, isStale: true } };
-    expect(renderExplanation(stale, bare)[1]).toMatch(/^WARNING: not observed for 2m05s: the pool may have changed/);
+    expect(renderExplanation(stale, NOW_MS, bare)[1]).toMatch(
+      /^WARNING: not observed for 2m05s: the pool may have changed/,
+    );
   });
 
   it("removes control characters from the database's texts", () => {
     const hostile = renderExplanation(
-      { pool: "main", now: null, decisions: [explanation({ reason: "a\x1b[2Jb\nc" })], failedBoots: [], seen: null },
+      {
+        pool: "main",
+        now: null,
+        decisions: [explanation({ reason: "a\x1b[2Jb\nc" })],
+        failedBoots: [],
+        messages: null,
+        seen: null,
+      },
+      NOW_MS,
       bare,
     );
     expect(hostile[0]).toBe("2026-01-01T12:00:00Z  threshold: ab c");
@@ -177,7 +197,8 @@ describe("an explanation", () => {
   });
 
   it("says if no decision was made yet", () => {
-    expect(renderExplanation({ pool: "main", now: null, decisions: [], failedBoots: null, seen: null }, bare)).toEqual([
+    const nothing = { pool: "main", now: null, decisions: [], failedBoots: null, messages: [], seen: null };
+    expect(renderExplanation(nothing, NOW_MS, bare)).toEqual([
       "pool main has decided nothing yet that changes anything",
     ]);
   });

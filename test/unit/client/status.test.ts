@@ -57,6 +57,7 @@ function reading(overrides: Partial<PoolReading> = {}): PoolReading {
     account: { hourlyUsd: 4.14, todayUsd: 12.3, maxHourlySpendUsd: null, dailyBudgetUsd: null },
     breaker: { state: "closed", sinceMs: NOW - 125_000 },
     lastDecision: { atMs: NOW - 14_000, reason: "12 queued → spawn 1" },
+    lastMessage: null,
     alerts: [],
     controller: {
       state: "answers",
@@ -186,7 +187,7 @@ describe("status", () => {
     expect(text).toContain("? desired; 1 spawning, 1 idle, 1 busy");
   });
 
-  it("names the command that starts a pool that was never started", () => {
+  it("says of a pool that was never started only that", () => {
     const never = reading({
       pool: "nightly",
       intent: null,
@@ -196,6 +197,15 @@ describe("status", () => {
     const text = renderStatus(never, 120, bare).join("\n");
     expect(text).toMatch(/^pool nightly: never started$/m);
     expect(text).not.toContain("WORKER");
+  });
+
+  it("shows the last message of the hour with what became of it", () => {
+    const lines = (minutes: number) => {
+      const at = new Date(NOW - minutes * 60_000).toISOString();
+      return renderStatus(reading({ lastMessage: { at, kind: "ignored", reason: "scale: no number" } }), 120, bare);
+    };
+    expect(lines(3)).toContain("message    3m00s ago: ignored: scale: no number");
+    expect(lines(61).join("\n")).not.toMatch(/^message /m);
   });
 
   it("names the start command for a pool that was shut down, and says that it closes only while its workflow runs", () => {

@@ -84,7 +84,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "gpu-worker": [],
   simulator: ["gpu-worker", "process"],
   dev: ["contract", "gpu-worker", "process", "simulator", "supabase"],
-  client: ["activities", "config", "contract", "dev", "logger", "policy", "process", "runpod", "supabase"],
+  client: ["activities", "config", "contract", "dev", "logger", "policy", "process", "runpod", "supabase", "worker"],
 };
 
 /** Rules that dependency-cruiser holds. */

@@ -1,12 +1,23 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Context } from "../../context.ts";
-import { addExamples, durationSec, jsonOption, poolOption, type PoolOptions } from "../../options.ts";
+import {
+  addExamples,
+  durationSec,
+  jsonOption,
+  type JsonOptions,
+  poolOption,
+  type PoolOptions,
+  wholeNumber,
+} from "../../options.ts";
+import type { StartOptions } from "./pool-start.ts";
+import type { SpawnOptions } from "./spawn.ts";
 
 const MAX_TARGET = 10_000;
 
 export function addPoolCommands(program: Command, context: Context): void {
   addPool(program, context);
   addScale(program, context);
+  addSpawn(program, context);
   addDrain(program, context);
   addResume(program, context);
   addPause(program, context);
@@ -16,14 +27,15 @@ export function addPoolCommands(program: Command, context: Context): void {
 }
 
 function addPool(program: Command, context: Context): void {
-  const pool = program.command("pool").description("start a pool");
+  const pool = program.command("pool").description("start a pool, list the pools");
   const start = pool
     .command("start")
-    .description("start the workflow that keeps a pool; one that runs already is left alone")
+    .description("start the workflow that keeps a pool; says what it rents, and asks on a terminal")
     .option("--config <json>", "settings of this pool, over those of the environment and kept in its row")
+    .option("-y, --yes", "do not ask")
     .addOption(poolOption())
     .addOption(jsonOption())
-    .action(async (options: PoolOptions & { config?: string }) => {
+    .action(async (options: StartOptions) => {
       const { openPool } = await import("./pool-start.ts");
       await openPool(context, options);
     });
@@ -32,6 +44,19 @@ function addPool(program: Command, context: Context): void {
     ['gpu-pool pool start --config \'{"maxActiveGpus":4,"scaleDownIdleSec":30}\'', "with settings of its own"],
     ["gpu-pool pool start --pool nightly --json", "another pool; print the run's ids"],
   ]);
+  addList(pool, context);
+}
+
+function addList(pool: Command, context: Context): void {
+  const list = pool
+    .command("list")
+    .description("every pool that was ever started, with its queue and its workers")
+    .addOption(jsonOption())
+    .action(async (options: JsonOptions) => {
+      const { listPools } = await import("./list-pools.ts");
+      await listPools(context, options);
+    });
+  addExamples(list, [["gpu-pool pool list", "which pools are there?"]]);
 }
 
 function addScale(program: Command, context: Context): void {
@@ -66,6 +91,24 @@ function parseTarget(text: string): number | "auto" {
     throw new InvalidArgumentError(`Expected a whole number from 0 to ${MAX_TARGET}, or auto.`);
   }
   return target;
+}
+
+function addSpawn(program: Command, context: Context): void {
+  const spawn = program
+    .command("spawn")
+    .description("hold the pool at a larger size than it has now")
+    .argument("[n]", "how many workers more", wholeNumber(1, MAX_TARGET), 1)
+    .option("--for <duration>", "how long, such as 90s, 30m, 2h; else until the next order", durationSec)
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (count: number, options: SpawnOptions) => {
+      const { spawnWorkers } = await import("./spawn.ts");
+      await spawnWorkers(context, count, options);
+    });
+  addExamples(spawn, [
+    ["gpu-pool spawn", "one worker more; gpu-pool scale auto ends the hold"],
+    ["gpu-pool spawn 3 --for 1h", "three more for an hour"],
+  ]);
 }
 
 function addDrain(program: Command, context: Context): void {

@@ -1,11 +1,15 @@
 import type { Explanation } from "../../../contract/explanations.ts";
 import type { Look } from "../../../contract/activities.ts";
 import { type PoolExplanation, poolQueries } from "../../../contract/pool-api.ts";
+import { DatabaseError } from "../../../supabase/database-error.ts";
+import { journalStore } from "../../../supabase/journal-store.ts";
 import type { Context } from "../../context.ts";
 import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
 import { formatDuration } from "../../render/durations.ts";
 import { describeStale, type Freshness, freshnessOf } from "../../render/freshness.ts";
+import { describeMessage, isWithoutEffect } from "../../render/messages.ts";
+import type { Message } from "../../render/pool-reading.ts";
 import { plain, type Style } from "../../render/output.ts";
 import { askPool } from "../../pool-workflow.ts";
 import { describeFailedBoots, type FailedBoot } from "../../render/failed-boots.ts";
@@ -24,9 +28,12 @@ export async function explainPool(context: Context, options: PoolOptions & { dec
     const { seen, ...rest } = explanation;
     output.printJson({ ...rest, places, observedAt: seen?.observedAt ?? null, stale: seen?.isStale ?? null });
   } else {
-    output.print([...renderExplanation(explanation, output.style), ...renderPlaces(places, output.style)].join("\n"));
+    const lines = renderExplanation(explanation, Date.now(), output.style);
+    output.print([...lines, ...renderPlaces(places, output.style)].join("\n"));
   }
 }
+
+const SHOWN_MESSAGES = 5;
 
 interface Place {
   /** ISO 8601. */
@@ -38,6 +45,8 @@ interface Place {
 interface Explained extends PoolExplanation {
   /** Of the last hour, the newest first. Null: the database did not say. */
   readonly failedBoots: readonly FailedBoot[] | null;
+  /** The last ones, the newest first; null: the database does not say. */
+  readonly messages: readonly Message[] | null;
   /** Age of `now`; null: no workflow answered. */
   readonly seen: Freshness | null;
 }
@@ -45,17 +54,31 @@ interface Explained extends PoolExplanation {
 async function read(context: Context, pool: string, count: number): Promise<Explained> {
   const asked = await askPool(context.connections, pool, poolQueries.explain);
   const { journaledDecisions, readFailedBoots } = await import("./explain-read.ts");
+  const messages = await lastMessages(context, pool);
   if (asked.state === "answers" && count <= KEPT_BY_WORKFLOW) {
     const failedBoots = await readFailedBoots(context.connections, pool).catch(() => null);
-    return { ...asked.answer, decisions: asked.answer.decisions.slice(0, count), failedBoots, seen: seenAt(asked) };
+    const latest = asked.answer.decisions.slice(0, count);
+    return { ...asked.answer, decisions: latest, failedBoots, messages, seen: seenAt(asked) };
   }
   const decisions = await journaledDecisions(context, pool, count);
   const failedBoots = await readFailedBoots(context.connections, pool);
   if (asked.state === "answers") {
-    return { ...asked.answer, decisions, failedBoots, seen: seenAt(asked) };
+    return { ...asked.answer, decisions, failedBoots, messages, seen: seenAt(asked) };
   }
   context.output.note(`gpu-pool: pool ${pool} does not answer: ${asked.reason}; this is its journal`);
-  return { pool, now: null, decisions, failedBoots, seen: null };
+  return { pool, now: null, decisions, failedBoots, messages, seen: null };
+}
+
+/** The workflow answers without the database, so a database that is away must not end the command. */
+async function lastMessages(context: Context, pool: string): Promise<Message[] | null> {
+  try {
+    return await journalStore(await context.connections.database()).messages(pool, SHOWN_MESSAGES);
+  } catch (error) {
+    if (error instanceof DatabaseError) {
+      return null;
+    }
+    throw error;
+  }
 }
 
 function seenAt({ answer: { now }, look }: { readonly answer: PoolExplanation; readonly look: Look | null }) {
@@ -80,8 +103,9 @@ export function renderPlaces(places: readonly Place[] | null, style: Style): str
   return lines.length === 0 ? [] : ["", "where the last pods were asked for:", ...lines];
 }
 
-/** The state first, then the boots that failed, then the decisions, the newest first. */
-export function renderExplanation({ pool, now, decisions, failedBoots, seen }: Explained, style: Style): string[] {
+/** The state first, then the last messages, the boots that failed and the decisions, the newest first. */
+export function renderExplanation(explained: Explained, nowMs: number, style: Style): string[] {
+  const { pool, now, decisions, failedBoots, messages, seen } = explained;
   const lines: string[] = [];
   if (now !== null) {
     lines.push(`${style("bold", `pool ${pool}`)} at ${timeOf(now)}: ${sentence(now, style)}`);
@@ -90,6 +114,13 @@ export function renderExplanation({ pool, now, decisions, failedBoots, seen }: E
       lines.push(seen.isStale ? style("red", `WARNING: ${describeStale(seen)}`) : style("dim", age));
     }
     lines.push(...circumstances(now, style), "");
+  }
+  if (messages !== null && messages.length > 0) {
+    lines.push("last messages:");
+    for (const message of messages) {
+      lines.push(`  ${style(isWithoutEffect(message) ? "red" : "dim", describeMessage(message, nowMs))}`);
+    }
+    lines.push("");
   }
   lines.push(...describeFailedBoots(failedBoots ?? [], style));
   if (decisions.length === 0) {

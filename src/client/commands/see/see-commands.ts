@@ -2,7 +2,8 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { LOG_LEVELS, LOG_SOURCES, type LogLevel } from "../../../contract/log-levels.ts";
 import type { Context } from "../../context.ts";
 import { addExamples, durationSec, jsonOption, poolOption, type PoolOptions, wholeNumber } from "../../options.ts";
-import type { LogsOptions } from "./logs.ts";
+import type { LogsOptions } from "../../show-logs.ts";
+import type { CostsOptions } from "./costs.ts";
 
 const MAX_DECISIONS = 1_000;
 const MAX_LINES = 100_000;
@@ -10,6 +11,7 @@ const MAX_LINES = 100_000;
 export function addSeeCommands(program: Command, context: Context): void {
   addStatus(program, context);
   addAlerts(program, context);
+  addCosts(program, context);
   addLogs(program, context);
   addExplain(program, context);
   addDecide(program, context);
@@ -50,21 +52,39 @@ function addAlerts(program: Command, context: Context): void {
   ]);
 }
 
+function addCosts(program: Command, context: Context): void {
+  const costs = program
+    .command("costs")
+    .description("what today has cost since midnight UTC, in USD")
+    .addOption(new Option("--by <what>", "what to share it out by").choices(["pool", "worker", "task"]).default("pool"))
+    .option("--pool <name>", "only of this pool (default: of all)")
+    .option("--limit <n>", "at most this many lines, the dearest", wholeNumber(1, 100_000), 50)
+    .addOption(jsonOption())
+    .action(async (options: CostsOptions) => {
+      const { showCosts } = await import("./costs.ts");
+      await showCosts(context, options);
+    });
+  addExamples(costs, [
+    ["gpu-pool costs", "today, by pool"],
+    ["gpu-pool costs --by task", "which tasks were dear; idle time is shared out too"],
+  ]);
+}
+
 function addLogs(program: Command, context: Context): void {
   const logs = program
     .command("logs")
     .description("what workers and the Temporal worker logged in the last two days, oldest first")
-    .option("--worker <id>", "of or about this worker")
-    .option("--task <id>", "about this task", parseTaskId)
+    .option("--worker <id>", "of or about this worker; the beginning of its id is enough")
+    .option("--task <id>", "about this task; the beginning of its id is enough")
     .option("--level <level>", "this severe or more: debug, info, warning, error, critical", parseLevel)
     .addOption(new Option("--source <source>", "which processes logged").choices(LOG_SOURCES))
     .option("--since <duration>", "not older than this, such as 90s, 30m, 2h", durationSec)
     .option("--limit <n>", "at most this many lines, the newest", wholeNumber(1, MAX_LINES), 100)
-    .option("--follow", "keep printing what arrives until Ctrl-C")
+    .option("-f, --follow", "keep printing what arrives until Ctrl-C")
     .addOption(new Option("--json", "print one JSON object a line instead of text"))
     .action(async (options: LogsOptions) => {
-      const { showLogs } = await import("./logs.ts");
-      await showLogs(context, options);
+      const { findLogs } = await import("./find-logs.ts");
+      await findLogs(context, options);
     });
   addExamples(logs, [
     ["gpu-pool logs --follow", "the last hundred lines and all that come"],
@@ -82,13 +102,6 @@ function parseLevel(text: string): LogLevel {
     throw new InvalidArgumentError(`Expected one of ${LOG_LEVELS.join(", ").toLowerCase()}.`);
   }
   return level;
-}
-
-function parseTaskId(text: string): string {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
-    throw new InvalidArgumentError("Expected a task's id, a UUID.");
-  }
-  return text;
 }
 
 function addExplain(program: Command, context: Context): void {

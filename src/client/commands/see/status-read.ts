@@ -23,12 +23,13 @@ export function createStatusReader(connections: Connections, pool: string): () =
   const bookedCost = cached(KEEP_COST_MS, (database: Database) => fleetStore(database).bookedCost(pool));
   return async () => {
     const database = await connections.database();
-    const [observed, queue, living, booked, lastDecision, alerts, controller] = await Promise.all([
+    const [observed, queue, living, booked, lastDecision, [lastMessage], alerts, controller] = await Promise.all([
       poolStore(database).look(pool),
       countQueue(database, pool),
       fleetStore(database).living(pool),
       bookedCost(database),
       readLastDecision(database, pool),
+      journalStore(database).messages(pool, 1),
       alertStore(database).list({ pool }),
       askController(connections, pool),
     ]);
@@ -47,6 +48,7 @@ export function createStatusReader(connections: Connections, pool: string): () =
       account: observed && toAccount(observed),
       breaker: observed && observed.breaker,
       lastDecision,
+      lastMessage: lastMessage ?? null,
       alerts,
       controller,
     };

@@ -2,9 +2,27 @@ import type { Command } from "commander";
 import type { Context } from "../../context.ts";
 import { addExamples, jsonOption, poolOption } from "../../options.ts";
 import type { DevOptions } from "./dev.ts";
+import type { RunOptions } from "./run.ts";
 
 export function addStackCommands(program: Command, context: Context): void {
   addDev(program, context);
+  addRun(program, context);
+}
+
+function addRun(program: Command, context: Context): void {
+  const run = program
+    .command("run")
+    .description("serve the workflows: the Temporal worker, in this process until Ctrl-C; logs JSON lines")
+    .option("--start", "also start the pool, which rents its MIN at once")
+    .addOption(poolOption())
+    .action(async (options: RunOptions) => {
+      const { runTemporalWorker } = await import("./run.ts");
+      await runTemporalWorker(context, options);
+    });
+  addExamples(run, [
+    ["gpu-pool run", "beside gpu-pool pool start; as many of these processes as you like"],
+    ["gpu-pool run --start --pool nightly", "with its pool, from one command"],
+  ]);
 }
 
 function addDev(program: Command, context: Context): void {

@@ -1,16 +1,21 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
+import { poolStore } from "../../../supabase/pool-store.ts";
 import { type TaskStore, taskStore } from "../../../supabase/task-store.ts";
 import type { Context } from "../../context.ts";
 import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
+import { describePools } from "../../missing-pool.ts";
+import { formatDuration } from "../../render/durations.ts";
 import { type TaskFlags, tasksFromFlags } from "./task-flags.ts";
 import { parseTasks, type TaskInput } from "./task-input.ts";
 import { waitForTasks } from "./wait-for-tasks.ts";
 
 const BATCH = 1_000;
+/** Where a watch runs, it observes its pool every half minute. */
+const UNOBSERVED_MS = 5 * 60_000;
 
 export type SubmitOptions = PoolOptions & TaskFlags & { readonly file?: string; readonly wait?: boolean };
 
@@ -25,11 +30,47 @@ export async function submitTasks(context: Context, options: SubmitOptions): Pro
       output.print(batch.join("\n"));
     }
   });
+  await warnOfIdlePools(context, tasks, ids);
   if (options.wait) {
     await waitForTasks(context, store, ids, options.json === true);
   } else if (options.json) {
     output.printJson({ ids });
   }
+}
+
+/** Tasks of a pool that does not run would wait for ever. A failed check must not fail a submission that has succeeded. */
+async function warnOfIdlePools(context: Context, tasks: readonly TaskInput[], ids: readonly string[]): Promise<void> {
+  try {
+    const database = await context.connections.database();
+    const oneOfEachType = new Map(tasks.map(({ task_type: type }, index) => [type, ids[index] ?? ""]));
+    const found = await taskStore(database).states([...oneOfEachType.values()]);
+    const names = await poolStore(database).names();
+    for (const pool of new Set(found.map((each) => each.pool))) {
+      const record = names.includes(pool) ? await poolStore(database).find(pool) : null;
+      const warning = idleWarning(pool, names, record?.observedAt ?? null, Date.now());
+      if (warning !== null) {
+        context.output.note(`gpu-pool: warning: ${warning}`);
+      }
+    }
+  } catch (error) {
+    context.output.note(`gpu-pool: whether the pool runs is not known: ${String(error)}`);
+  }
+}
+
+/** @param observedAt ISO 8601; null: it was never observed */
+export function idleWarning(
+  pool: string,
+  names: readonly string[],
+  observedAt: string | null,
+  nowMs: number,
+): string | null {
+  if (!names.includes(pool)) {
+    return `these tasks wait for pool ${pool}, which has never run. ${describePools(names)}`;
+  }
+  const ageMs = observedAt === null ? 0 : nowMs - Date.parse(observedAt);
+  return ageMs < UNOBSERVED_MS
+    ? null
+    : `these tasks wait for pool ${pool}, which nothing has observed for ${formatDuration(ageMs)}: gpu-pool status`;
 }
 
 async function readTasks({ stdin }: Context, options: SubmitOptions): Promise<TaskInput[]> {

@@ -1,15 +1,33 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { addExamples, jsonOption, type JsonOptions, poolOption, uuid } from "../../options.ts";
+import type { TaskStatus } from "../../../supabase/task-store.ts";
+import {
+  addExamples,
+  durationSec,
+  jsonOption,
+  type JsonOptions,
+  poolOption,
+  uuid,
+  wholeNumber,
+} from "../../options.ts";
+import type { LogsOptions } from "../../show-logs.ts";
+import type { ChangeOptions } from "./change-task.ts";
+import type { ListOptions } from "./list-tasks.ts";
 import type { NewEndpoint } from "./notifications.ts";
 import type { SubmitOptions } from "./submit.ts";
 import { addTaskFlags } from "./task-flags.ts";
 
+const STATUSES: readonly TaskStatus[] = ["Queued", "In Progress", "Complete", "Failed", "Cancelled"];
 const FORMATS = ["json", "slack"];
 const KINDS = ["task.completed", "task.failed", "pool.alert", "task.reopened"];
 
 export function addTaskCommands(program: Command, context: Context): void {
   addSubmit(program, context);
+  addTasks(program, context);
+  const task = program.command("task").description("one task; any unique beginning of its id names it");
+  addTaskShow(task, context);
+  addTaskChanges(task, context);
+  addTaskLogs(task, context);
   addNotifications(program, context);
 }
 
@@ -31,6 +49,103 @@ function addSubmit(program: Command, context: Context): void {
     ["gpu-pool submit --file tasks.jsonl", "one JSON object a line"],
     [`echo '{"task_type":"generate_video","params":{"prompt":"fog"}}' | gpu-pool submit`, "from another program"],
   ]);
+}
+
+function addTasks(program: Command, context: Context): void {
+  const tasks = program
+    .command("tasks")
+    .description("list tasks, the newest first")
+    .option("--status <names>", `separated by commas, of ${STATUSES.map(dashed).join(", ")}`, parseStatuses)
+    .option("--type <name>", "only of this task type")
+    .option("--project <id>", "only of this project", uuid)
+    .option("--since <duration>", "created within this time, such as 90s, 30m, 2h", durationSec)
+    .option("--limit <n>", "at most this many", wholeNumber(1, 100_000), 50)
+    .option("--pool <name>", "only of this pool (default: of all)")
+    .addOption(jsonOption())
+    .action(async (options: ListOptions) => {
+      const { listTasks } = await import("./list-tasks.ts");
+      await listTasks(context, options);
+    });
+  addExamples(tasks, [
+    ["gpu-pool tasks", "the newest fifty"],
+    ["gpu-pool tasks --status failed --since 2h", "what failed lately, and why"],
+    ["gpu-pool tasks --json | jq -r '.[].id'", "whole ids, for programs"],
+  ]);
+}
+
+function addTaskShow(task: Command, context: Context): void {
+  const show = task
+    .command("show")
+    .description("its state, its attempts and its cost")
+    .argument("<id>", "whole, or its beginning")
+    .addOption(jsonOption())
+    .action(async (id: string, options: JsonOptions) => {
+      const { showTask } = await import("./show-task.ts");
+      await showTask(context, id, options);
+    });
+  addExamples(show, [
+    ["gpu-pool task show 0b9c4a52", "who had it, and how each attempt ended"],
+    ["gpu-pool task show 0b9c4a52 --json | jq .result_data", "for programs"],
+  ]);
+}
+
+function addTaskChanges(task: Command, context: Context): void {
+  const cancel = task
+    .command("cancel")
+    .description("end it without a result; a worker that has it stops")
+    .argument("<id>", "whole, or its beginning")
+    .addOption(jsonOption())
+    .action(async (id: string, options: JsonOptions) => {
+      const { cancelTask } = await import("./change-task.ts");
+      await cancelTask(context, id, options);
+    });
+  const retry = task
+    .command("retry")
+    .description("put a failed task back in the queue with all that its failing failed; no earlier attempt counts")
+    .argument("<id>", "whole, or its beginning")
+    .option("--reason <text>", "why, for the journal and the notification")
+    .addOption(jsonOption())
+    .action(async (id: string, options: ChangeOptions) => {
+      const { retryTask } = await import("./change-task.ts");
+      await retryTask(context, id, options);
+    });
+  addExamples(cancel, [["gpu-pool task cancel 0b9c4a52", "tasks that wait for it are cancelled too"]]);
+  addExamples(retry, [
+    ["gpu-pool task retry 0b9c4a52", "tasks that waited for it come back too"],
+    ["gpu-pool task retry 0b9c4a52 --reason 'the model is installed now'", "journaled as task.reopened"],
+  ]);
+}
+
+function addTaskLogs(task: Command, context: Context): void {
+  const logs = task
+    .command("logs")
+    .description("what was logged about it in the last two days, oldest first")
+    .argument("<id>", "whole, or its beginning")
+    .option("--limit <n>", "at most this many lines, the newest", wholeNumber(1, 100_000), 100)
+    .option("-f, --follow", "keep printing what arrives until Ctrl-C")
+    .addOption(new Option("--json", "print one JSON object a line instead of text"))
+    .action(async (id: string, options: LogsOptions) => {
+      const { findTask } = await import("../../find-by-prefix.ts");
+      const { showLogs } = await import("../../show-logs.ts");
+      await showLogs(context, { ...options, task: (await findTask(context, id)).id });
+    });
+  addExamples(logs, [["gpu-pool task logs 0b9c4a52", "by its worker and by the Temporal worker"]]);
+}
+
+function dashed(status: TaskStatus): string {
+  return status.toLowerCase().replace(" ", "-");
+}
+
+function parseStatuses(text: string): TaskStatus[] {
+  const aliases: Readonly<Record<string, TaskStatus>> = { running: "In Progress", completed: "Complete" };
+  return text.split(",").map((part) => {
+    const name = part.trim().toLowerCase().replaceAll(/[ _]/g, "-");
+    const status = aliases[name] ?? STATUSES.find((each) => dashed(each) === name);
+    if (status === undefined) {
+      throw new InvalidArgumentError(`Expected some of ${STATUSES.map(dashed).join(", ")}, separated by commas.`);
+    }
+    return status;
+  });
 }
 
 function addNotifications(program: Command, context: Context): void {

@@ -6,15 +6,24 @@ import { ClientError, EXIT } from "../../errors.ts";
 import { plain } from "../../render/output.ts";
 
 const POLL_MS = 1_000;
+/** As a shell reports a process that Ctrl-C ended. */
+const INTERRUPTED = 130;
 
 /**
- * Waits until every task has ended and prints the results' URLs. Progress goes to stderr; outages are waited out.
+ * Waits until every task has ended and prints the results' URLs. Progress goes to stderr; outages are waited out. Ctrl-C
+ * prints the ids: without them nobody could ask for the results.
  * @throws ClientError when any task did not complete
  */
 export async function waitForTasks(context: Context, store: TaskStore, ids: readonly string[], json: boolean) {
   const { output } = context;
   const states = new Map<string, TaskState>();
   let shown = "";
+  const printIds = () => {
+    output.print(json ? JSON.stringify({ ids }) : ids.join("\n"));
+    output.note("gpu-pool: the tasks stay in the queue: gpu-pool tasks");
+    process.exit(INTERRUPTED);
+  };
+  process.once("SIGINT", printIds);
   for (;;) {
     const open = ids.filter((id) => !hasEnded(states.get(id)));
     if (open.length === 0) {
@@ -40,6 +49,7 @@ export async function waitForTasks(context: Context, store: TaskStore, ids: read
       await sleep(POLL_MS);
     }
   }
+  process.off("SIGINT", printIds);
   report(
     context,
     ids.map((id) => states.get(id)).filter((state) => state !== undefined),
@@ -66,7 +76,9 @@ function report({ output }: Context, tasks: readonly TaskState[], json: boolean)
 
 async function readStates(store: TaskStore, ids: readonly string[]): Promise<TaskState[]> {
   const found = new Map((await store.states(ids)).map((state) => [state.id, state]));
-  return ids.map((id) => found.get(id) ?? { id, status: "Deleted", url: null, error: "its row is no longer there" });
+  return ids.map(
+    (id) => found.get(id) ?? { id, status: "Deleted", pool: "-", url: null, error: "its row is no longer there" },
+  );
 }
 
 function hasEnded(state: TaskState | undefined): boolean {

@@ -1,10 +1,12 @@
 import { poolUpdates, type WorkerOrder, type WorkerOrderOutcome } from "../../../contract/pool-api.ts";
+import { DatabaseError } from "../../../supabase/database-error.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
 import type { Context } from "../../context.ts";
 import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { plain } from "../../render/output.ts";
+import { findWorker } from "../../find-by-prefix.ts";
 import { updatePool } from "../../pool-workflow.ts";
 
 type Kind = WorkerOrder["kind"];
@@ -15,8 +17,16 @@ export interface OrderOptions extends PoolOptions {
 }
 
 /** @throws ClientError, also when there is no such living worker */
-export async function orderWorker(context: Context, kind: Kind, id: string, options: OrderOptions): Promise<void> {
-  const pool = poolName(context, options);
+export async function orderWorker(context: Context, kind: Kind, given: string, options: OrderOptions): Promise<void> {
+  const worker = await findWorker(context, given).catch((error: unknown) => {
+    if (error instanceof DatabaseError) {
+      // The pool's workflow takes the order without the database.
+      return { id: given, pool: null };
+    }
+    throw error;
+  });
+  const { id } = worker;
+  const pool = options.pool === undefined && worker.pool !== null ? worker.pool : poolName(context, options);
   const reason = options.reason ?? `${kind === "drain" ? "drained" : "terminated"} by an operator`;
   const { outcome, status } = await give(context, pool, { kind, worker: id, reason });
   if (options.json) {
@@ -25,7 +35,7 @@ export async function orderWorker(context: Context, kind: Kind, id: string, opti
   const said = describeOutcome(pool, { kind, worker: id }, { outcome, status });
   if (said.failed) {
     const exitCode = outcome === "unknown" ? EXIT.notFound : EXIT.failed;
-    throw new ClientError(exitCode, said.text, "gpu-pool status shows the living workers of a pool.");
+    throw new ClientError(exitCode, said.text, "gpu-pool workers lists the living ones.");
   }
   if (!options.json) {
     context.output.print(said.text);

@@ -1,15 +1,76 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { addExamples, jsonOption, poolOption } from "../../options.ts";
+import {
+  addExamples,
+  durationSec,
+  jsonOption,
+  type JsonOptions,
+  poolOption,
+  type PoolOptions,
+  wholeNumber,
+} from "../../options.ts";
 import type { ExternalWorkerOptions } from "./external-worker.ts";
 import type { OrderOptions } from "./order-worker.ts";
+import type { WorkerLogsOptions } from "./worker-logs.ts";
 
 export function addWorkerCommands(program: Command, context: Context): void {
+  addWorkers(program, context);
   const worker = program.command("worker").description("single GPU workers: the pool's own, and external ones");
   addRun(worker, context);
   addToken(worker, context);
   addDrain(worker, context);
   addTerminate(worker, context);
+  addShow(worker, context);
+  addLogs(worker, context);
+}
+
+function addWorkers(program: Command, context: Context): void {
+  const workers = program
+    .command("workers")
+    .description("list GPU workers, the oldest first")
+    .option("--pool <name>", "only of this pool (default: of all)")
+    .addOption(
+      new Option("--gone <duration>", "also those that went within this time, such as 90s, 30m, 2h").argParser(
+        durationSec,
+      ),
+    )
+    .addOption(jsonOption())
+    .action(async ({ gone, ...options }: PoolOptions & { gone?: number }) => {
+      const { listWorkers } = await import("./list-workers.ts");
+      await listWorkers(context, { ...options, ...(gone !== undefined && { goneSince: gone }) });
+    });
+  addExamples(workers, [
+    ["gpu-pool workers", "each with its task, its last heartbeat and its price"],
+    ["gpu-pool workers --gone 2h", "also those that ended lately"],
+  ]);
+}
+
+function addShow(worker: Command, context: Context): void {
+  const show = worker
+    .command("show")
+    .description("its state, its clocks, its cost and its last tasks; also of one that is gone")
+    .argument("<id>", "whole, or its beginning")
+    .addOption(jsonOption())
+    .action(async (id: string, options: JsonOptions) => {
+      const { showWorker } = await import("./show-worker.ts");
+      await showWorker(context, id, options);
+    });
+  addExamples(show, [["gpu-pool worker show main-0a1b", "why did it end?"]]);
+}
+
+function addLogs(worker: Command, context: Context): void {
+  const logs = worker
+    .command("logs")
+    .description("what it logged, and the Temporal worker about it, in the last two days, oldest first")
+    .argument("<id>", "whole, or its beginning")
+    .option("--limit <n>", "at most this many lines, the newest", wholeNumber(1, 100_000), 100)
+    .option("-f, --follow", "keep printing what arrives until Ctrl-C")
+    .addOption(new Option("--json", "print one JSON object a line instead of text"))
+    .action(async (id: string, options: WorkerLogsOptions) => {
+      const { showWorkerLogs } = await import("./worker-logs.ts");
+      await showWorkerLogs(context, id, options);
+    });
+  addExamples(logs, [["gpu-pool worker logs main-0a1b --follow", "until Ctrl-C"]]);
 }
 
 function addRun(worker: Command, context: Context): void {
@@ -43,7 +104,7 @@ function addDrain(worker: Command, context: Context): void {
   const drain = worker
     .command("drain")
     .description("let a worker finish its task, then end it")
-    .argument("<id>", "as gpu-pool status shows it")
+    .argument("<id>", "whole, or its beginning")
     .option("--reason <text>", "why, for the journal")
     .addOption(poolOption())
     .addOption(jsonOption())
@@ -62,7 +123,7 @@ function addTerminate(worker: Command, context: Context): void {
     .command("terminate")
     .alias("remove")
     .description("end a worker now; its task goes back to the queue, uncounted")
-    .argument("<id>", "as gpu-pool status shows it")
+    .argument("<id>", "whole, or its beginning")
     .option("--reason <text>", "why, for the journal")
     .addOption(poolOption())
     .addOption(jsonOption())

@@ -1,18 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { LogLevel, LogSource } from "../../../contract/log-levels.ts";
-import type { Context } from "../../context.ts";
-import { createLogReader, type LogReader, type LogRow } from "../../../supabase/log-reader.ts";
-import { describeError } from "../../describe-error.ts";
-import { plain, type Style } from "../../render/output.ts";
+import type { LogLevel, LogSource } from "../contract/log-levels.ts";
+import type { Context } from "./context.ts";
+import { createLogReader, type LogReader, type LogRow } from "../supabase/log-reader.ts";
+import { describeError } from "./describe-error.ts";
+import { renderLogRow } from "./render/log-rows.ts";
 
 const POLL_MS = 1_000;
-const COLOURS: Readonly<Record<string, Parameters<Style>[0]>> = {
-  INFO: "cyan",
-  WARNING: "yellow",
-  ERROR: "red",
-  CRITICAL: ["red", "bold"],
-};
-
 export interface LogsOptions {
   readonly worker?: string;
   readonly task?: string;
@@ -35,6 +28,9 @@ export async function showLogs(context: Context, options: LogsOptions): Promise<
     await followUntilStopped(context, reader, show);
   } else if (rows.length === 0) {
     context.output.note("no log lines match; the Temporal worker's own are kept unless ENABLE_DB_LOGGING=false");
+    if (options.level === "ERROR" || options.level === "CRITICAL") {
+      context.output.note("a failed task is logged as a warning: see gpu-pool tasks --status failed");
+    }
   }
 }
 
@@ -70,26 +66,4 @@ function print({ output }: Context, row: LogRow, json: boolean): void {
   } else {
     output.print(renderLogRow(row, output.style));
   }
-}
-
-/** One line: time (UTC), level, source, message, fields. */
-export function renderLogRow(row: LogRow, style: Style): string {
-  const { timestamp, log_level: level, task_id: task, worker_id: worker, metadata } = row;
-  const { err, pid: _pid, ...fields } = metadata;
-  const cause = typeof err === "object" && err !== null && "message" in err ? String(err.message) : null;
-  const about = {
-    ...(worker !== null && row.source_type !== "worker" && { worker }),
-    ...(task !== null && { task }),
-    ...fields,
-  };
-  const details = Object.entries(about).map(
-    ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
-  );
-  return [
-    style("dim", new Date(timestamp).toISOString().slice(5, 19).replace("T", " ")),
-    style(COLOURS[level] ?? "dim", level.padEnd(8)),
-    style("bold", plain(row.source_id ?? row.source_type)),
-    plain(cause === null ? row.message : `${row.message}: ${cause}`),
-    ...(details.length === 0 ? [] : [style("dim", plain(details.join(" ")))]),
-  ].join(" ");
 }

@@ -1,0 +1,265 @@
+import { Readable } from "node:stream";
+import type { Command } from "commander";
+import { describe, expect, it } from "vitest";
+import { agrees } from "../../../src/client/ask.ts";
+import { describePlan, type StartPlan, workersAtOnce } from "../../../src/client/commands/pool/start-plan.ts";
+import { presentSize } from "../../../src/client/commands/pool/spawn.ts";
+import { byTask, costOf, renderCosts } from "../../../src/client/commands/see/costs.ts";
+import { renderTasks } from "../../../src/client/commands/tasks/list-tasks.ts";
+import { idleWarning } from "../../../src/client/commands/tasks/submit.ts";
+import { whyNot } from "../../../src/client/commands/tasks/change-task.ts";
+import { renderWorkers } from "../../../src/client/commands/workers/list-workers.ts";
+import { openConnections } from "../../../src/client/connections.ts";
+import { ClientError, EXIT } from "../../../src/client/errors.ts";
+import { theOne } from "../../../src/client/find-by-prefix.ts";
+import { describePools } from "../../../src/client/missing-pool.ts";
+import { createProgram } from "../../../src/client/program.ts";
+import { createOutput, createStyle } from "../../../src/client/render/output.ts";
+import type { Snapshot } from "../../../src/contract/plan.ts";
+import type { HeldTask, SeenWorker } from "../../../src/supabase/fleet-store.ts";
+import type { ListedTask } from "../../../src/supabase/task-store.ts";
+
+const bare = createStyle(false);
+const MIDNIGHT_MS = Date.parse("2026-11-22T00:00:00Z");
+const NOW_MS = MIDNIGHT_MS + 2 * 3_600_000;
+
+function thrown(act: () => unknown): ClientError {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof ClientError) {
+      return error;
+    }
+  }
+  throw new Error("expected a ClientError");
+}
+
+function seen(change: Partial<SeenWorker>): SeenWorker {
+  return {
+    id: "main-0a1b2c3d",
+    pool: "main",
+    status: "active",
+    origin: "pool",
+    instance_type: "RTX 4090",
+    pod_id: "pod1",
+    boot_stage: "ready",
+    boot_stage_at: "2026-11-22T00:00:00Z",
+    created_at: "2026-11-22T01:00:00Z",
+    ready_at: null,
+    last_heartbeat: "2026-11-22T01:59:56Z",
+    vram_total_mb: 24_576,
+    vram_used_mb: 3_072,
+    status_reason: null,
+    terminating_at: null,
+    failed_at: null,
+    failed_on: null,
+    pod_created_at: "2026-11-22T01:00:00Z",
+    deleted_at: null,
+    gone_at: null,
+    cost_per_hr_usd: 0.6,
+    cost_usd: null,
+    held: [],
+    ...change,
+  };
+}
+
+describe("an id", () => {
+  const rows = [{ id: "0b9c-1" }, { id: "0b9c-12" }, { id: "0b9d" }];
+  const find = (given: string, found = rows.filter(({ id }) => id.startsWith(given))) =>
+    theOne("task", given, "gpu-pool tasks lists them.", found, () => "Failed");
+
+  it("is named by any unique beginning, and by itself where another begins with it", () => {
+    expect(find("0b9d").id).toBe("0b9d");
+    expect(find("0b9c-1").id).toBe("0b9c-1");
+  });
+
+  it("that is ambiguous lists the candidates; one that nothing has is not found", () => {
+    expect(thrown(() => find("0b9c"))).toMatchObject({
+      exitCode: EXIT.usage,
+      message: "more than one task has an id that begins with 0b9c:\n  0b9c-1  Failed\n  0b9c-12  Failed",
+    });
+    expect(thrown(() => find("ff"))).toMatchObject({ exitCode: EXIT.notFound, advice: "gpu-pool tasks lists them." });
+  });
+});
+
+describe("a pool that does not exist", () => {
+  it("is answered with those that do, without advice to start anything", () => {
+    expect(describePools([])).toBe("There is no pool yet: see gpu-pool pool start --help");
+    expect(describePools(["main"])).toBe("The only pool is main.");
+    expect(describePools(["main", "nightly"])).toBe("The pools are main, nightly.");
+    const many = Array.from({ length: 12 }, (_, index) => `pool-${index}`);
+    expect(describePools(many)).toMatch(/pool-9 and 2 more \(gpu-pool pool list\)\.$/);
+  });
+
+  it("is a warning where tasks wait for it, and so is one that nothing observes", () => {
+    expect(idleWarning("mian", ["main"], null, NOW_MS)).toBe(
+      "these tasks wait for pool mian, which has never run. The only pool is main.",
+    );
+    expect(idleWarning("main", ["main"], "2026-11-22T01:58:00Z", NOW_MS)).toBeNull();
+    expect(idleWarning("main", ["main"], null, NOW_MS)).toBeNull();
+    expect(idleWarning("main", ["main"], "2026-11-22T01:00:00Z", NOW_MS)).toContain("nothing has observed for 1h00m");
+  });
+});
+
+describe("a start", () => {
+  const plan: StartPlan = {
+    settings: {
+      minActiveGpus: 2,
+      maxActiveGpus: 10,
+      gpuTypes: ["NVIDIA GeForce RTX 4090"],
+      clouds: ["SECURE"],
+      maxHourlySpendUsd: undefined,
+      dailyBudgetUsd: 50,
+    },
+    intent: null,
+    living: 0,
+    queued: 0,
+    usdPerHour: 0.69,
+  };
+
+  it("says what it rents, on which GPU, at what price and under which caps", () => {
+    expect(describePlan("main", plan)).toEqual([
+      "pool main rents 2 workers at once (MIN 2), and at most 10 (MAX) for its queue of 0",
+      "  on NVIDIA GeForce RTX 4090 (SECURE), from $0.69 an hour each; budget: $50 a day, over all pools",
+    ]);
+    expect(describePlan("main", { ...plan, usdPerHour: null })[1]).toContain("at a price that is not known");
+  });
+
+  it("counts the workers that it has, its hold and its pause", () => {
+    expect(workersAtOnce({ ...plan, living: 1 })).toBe(1);
+    expect(workersAtOnce({ ...plan, intent: { mode: "normal", hold: 20 } })).toBe(10);
+    expect(workersAtOnce({ ...plan, intent: { mode: "paused", hold: 3 } })).toBe(0);
+    expect(workersAtOnce({ ...plan, intent: { mode: "closing", hold: null } })).toBe(2);
+  });
+
+  it.each([
+    ["y\n", true],
+    ["Yes\n", true],
+    ["\n", false],
+    ["no\n", false],
+    ["", false],
+  ])("with the answer %j begins: %s", async (typed, begins) => {
+    const written: string[] = [];
+    const stream = { isTTY: true, write: (text: string) => void written.push(text) };
+    const output = createOutput({ stdout: stream, stderr: stream }, {});
+    const stdin = Readable.from(typed === "" ? [] : [typed]);
+    const context = { env: {}, output, connections: openConnections({}), stdin, failed: () => undefined };
+    expect(await agrees(context, "Start it?")).toBe(begins);
+    expect(written).toEqual(["Start it? [y/N] "]);
+  });
+});
+
+describe("spawn", () => {
+  it("counts from what the pool has, wants or holds, whichever is most", () => {
+    const fleet = ["spawning", "active", "active", "terminating"].map((status) => ({ status }));
+    const size = (desired: number, hold: number | null, seenVersion = 4) =>
+      presentSize(
+        { fleet, intent: { hold, version: 4 } } as unknown as Parameters<typeof presentSize>[0],
+        { desired, intent: { version: seenVersion } } as Snapshot,
+      );
+    expect(size(2, null)).toBe(3);
+    expect(size(5, null)).toBe(5);
+    expect(size(5, 7)).toBe(7);
+    expect(size(9, null, 3)).toBe(3);
+  });
+});
+
+describe("costs", () => {
+  const worker = seen({ pod_created_at: "2026-11-21T23:00:00Z" });
+
+  it("count a worker's bill from midnight, also of one that is gone", () => {
+    expect(costOf(worker, MIDNIGHT_MS, NOW_MS)).toMatchObject({ usd: 1.2, billedMs: 2 * 3_600_000 });
+    const gone = { deleted_at: "2026-11-22T00:30:00Z", gone_at: "2026-11-22T00:31:00Z" };
+    expect(costOf(seen({ ...worker, ...gone }), MIDNIGHT_MS, NOW_MS)).toMatchObject({ usd: 0.3 });
+    expect(costOf(seen({ cost_per_hr_usd: null }), MIDNIGHT_MS, NOW_MS)).toMatchObject({ usd: null });
+    expect(costOf(seen({ pod_created_at: null }), MIDNIGHT_MS, NOW_MS)).toMatchObject({ usd: 0 });
+  });
+
+  it("are shared among tasks by the time that they held the worker, its idle time too", () => {
+    const held = (id: string, from: string, to: string | null): HeldTask => ({
+      task_id: id,
+      attempt: 1,
+      worker_id: worker.id,
+      started_at: from,
+      ended_at: to,
+      cause: null,
+      error: null,
+      tasks: { task_type: "generate_video", project_id: null },
+    });
+    const tasks = [
+      held("aaaaaaaa-1", "2026-11-21T23:30:00Z", "2026-11-22T00:15:00Z"),
+      held("bbbbbbbb-2", "2026-11-22T01:15:00Z", null),
+    ];
+    const shares = byTask(tasks, [costOf(worker, MIDNIGHT_MS, NOW_MS)], MIDNIGHT_MS, NOW_MS);
+    expect(shares.map(({ of, usd }) => [of, usd])).toEqual([
+      ["aaaaaaaa-1", 0.3],
+      ["bbbbbbbb-2", 0.9],
+    ]);
+    expect(renderCosts("task", shares, 120, bare)[1]).toBe("aaaaaaaa   0.3000  15m00s  generate_video");
+  });
+});
+
+describe("lists", () => {
+  it("show tasks with what they wait for or how they ended, in at most 80 columns", () => {
+    const task = {
+      id: "0b9c4a52-8a52-4a3c-9f3e-0a1b2c3d4e5f",
+      task_type: "generate_video",
+      status: "Queued",
+      gate: "blocked",
+      pool: "main",
+      worker_id: null,
+      attempts: 0,
+      created_at: "2026-11-22T01:00:00Z",
+      generation_started_at: null,
+      generation_processed_at: null,
+      error_message: null,
+      output_location: null,
+    } as unknown as ListedTask;
+    const failed = { ...task, status: "Failed", error_message: "no\nmodel ".repeat(30) };
+    const lines = renderTasks([task, failed], NOW_MS, 80, bare);
+    expect(lines[1]).toMatch(/^0b9c4a52 {2}Queued \(blocked\) .* 1h00m/);
+    expect(lines[2]).toContain("no model no");
+    expect(lines.every((line) => line.length <= 80)).toBe(true);
+  });
+
+  it("show workers with their task, their last heartbeat and their price", () => {
+    const held = [{ task_id: "0b9c4a52-8a52", progress: 0.5, started_at: "", tasks: { task_type: "generate_video" } }];
+    const [, line] = renderWorkers([seen({ held })], NOW_MS, 160, bare);
+    expect(line).toMatch(
+      /^main-0a1b2c3d {2}active .*0b9c4a52 generate_video 50% .*1h00m +4s {2}3\.0\/24\.0 GiB {2}0\.60 {2}RTX 4090 {2}pod1$/,
+    );
+  });
+});
+
+it("a refused retry says which task to retry instead", () => {
+  const refused = { status: "Failed", reopened: 0 };
+  expect(whyNot("a", { ...refused, outcome: "caused", because: "b" }).advice).toContain("gpu-pool task retry b");
+  expect(whyNot("a", { ...refused, outcome: "unknown", because: null })).toMatchObject({ exitCode: EXIT.notFound });
+});
+
+describe("every command", () => {
+  const stream = { write: () => undefined };
+  const output = createOutput({ stdout: stream, stderr: stream }, {});
+  const context = {
+    env: {},
+    output,
+    connections: openConnections({}),
+    stdin: Readable.from([]),
+    failed: () => undefined,
+  };
+  const program = createProgram(context, { cwd: "/", stdout: stream, stderr: stream });
+  const leaves = (command: Command, path: string): [string, Command][] =>
+    command.commands.length === 0
+      ? [[path, command]]
+      : command.commands.flatMap((each) => leaves(each, `${path} ${each.name()}`.trim()));
+  /** They print the log of what they run. */
+  const RUNNING = ["run", "worker run"];
+
+  it.each(leaves(program, ""))("%s has an example and --json", (path, command) => {
+    let help = "";
+    command.configureOutput({ writeOut: (text) => void (help += text) }).outputHelp();
+    expect(help.slice(help.indexOf("Examples:"))).toContain(`gpu-pool ${path}`);
+    const flags = [...command.options, ...(command.parent?.options ?? [])].map(({ long }) => long);
+    expect({ path, json: flags.includes("--json") }).toEqual({ path, json: !RUNNING.includes(path) });
+  });
+});
