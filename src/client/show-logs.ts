@@ -21,7 +21,7 @@ export async function showLogs(context: Context, options: LogsOptions): Promise<
   const { since, limit, follow, json, ...filter } = options;
   const oldest = since === undefined ? {} : { since: new Date(Date.now() - since * 1000).toISOString() };
   const reader = createLogReader(await context.connections.database(), { ...filter, ...oldest });
-  const show = (rows: readonly LogRow[]) => rows.forEach((row) => print(context, row, json === true));
+  const show = (rows: readonly LogRow[]) => rows.forEach((row) => printLine(context, row, json === true));
   const rows = await reader.latest(limit);
   show(rows);
   if (follow) {
@@ -34,14 +34,17 @@ export async function showLogs(context: Context, options: LogsOptions): Promise<
   }
 }
 
-async function followUntilStopped(
+/** @param alongside runs beside the reading until its signal aborts. */
+export async function followUntilStopped(
   { output, env }: Context,
   reader: LogReader,
   show: (rows: readonly LogRow[]) => void,
+  alongside?: (stopping: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   process.once("SIGINT", stop).once("SIGTERM", stop);
+  const beside = alongside?.(stopping.signal);
   let problem: string | null = null;
   while (!stopping.signal.aborted) {
     try {
@@ -57,10 +60,11 @@ async function followUntilStopped(
     }
     await sleep(POLL_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
   }
+  await beside;
   process.off("SIGINT", stop).off("SIGTERM", stop);
 }
 
-function print({ output }: Context, row: LogRow, json: boolean): void {
+export function printLine({ output }: Context, row: Parameters<typeof renderLogRow>[0], json: boolean): void {
   if (json) {
     output.printJson(row);
   } else {

@@ -8,6 +8,7 @@ import { byTask, costOf, renderCosts } from "../../../src/client/commands/see/co
 import { renderTasks } from "../../../src/client/commands/tasks/list-tasks.ts";
 import { idleWarning } from "../../../src/client/commands/tasks/submit.ts";
 import { whyNot } from "../../../src/client/commands/tasks/change-task.ts";
+import { mergedLines } from "../../../src/client/commands/workers/pod-lines.ts";
 import { renderWorkers } from "../../../src/client/commands/workers/list-workers.ts";
 import { openConnections } from "../../../src/client/connections.ts";
 import { ClientError, EXIT } from "../../../src/client/errors.ts";
@@ -228,6 +229,41 @@ describe("lists", () => {
     expect(line).toMatch(
       /^main-0a1b2c3d {2}active .*0b9c4a52 generate_video 50% .*1h00m +4s {2}3\.0\/24\.0 GiB {2}0\.60 {2}RTX 4090 {2}pod1$/,
     );
+  });
+});
+
+describe("a worker's log", () => {
+  const at = (sec: number) => `2026-11-22T02:00:0${sec}.000Z`;
+  const row = (sec: number, message: string) => ({
+    timestamp: at(sec).replace("Z", "+00:00"),
+    source_type: "worker",
+    source_id: "main-1",
+    log_level: "INFO",
+    message,
+    task_id: null,
+    worker_id: "main-1",
+    metadata: {},
+  });
+  const line = (sec: number, text: string, source: "container" | "system" = "container") => ({
+    id: null,
+    source,
+    at: at(sec),
+    text,
+  });
+
+  it("has its pod's lines and the database's in one order of time, and none twice", () => {
+    const own = JSON.stringify({ time: Date.parse(at(3)), level: 30, msg: "task begun", task: "t" });
+    const lines = [line(1, "pulling image", "system"), line(2, "CUDA error"), line(3, own)];
+    const merged = mergedLines([row(3, "task begun"), row(4, "task ended")], lines, "pod1");
+    expect(merged.map(({ log_level: level, message }) => [level, message])).toEqual([
+      ["HOST", "pulling image"],
+      ["POD", "CUDA error"],
+      ["INFO", "task begun"],
+      ["INFO", "task ended"],
+    ]);
+    expect(mergedLines([], [line(3, own)], "pod1")).toMatchObject([
+      { log_level: "INFO", message: "task begun", metadata: { task: "t" }, source_id: "pod pod1" },
+    ]);
   });
 });
 

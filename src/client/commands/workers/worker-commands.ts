@@ -61,7 +61,7 @@ function addShow(worker: Command, context: Context): void {
 function addLogs(worker: Command, context: Context): void {
   const logs = worker
     .command("logs")
-    .description("what it logged, and the Temporal worker about it, in the last two days, oldest first")
+    .description("what its pod wrote, what it logged, and the Temporal worker about it, oldest first")
     .argument("<id>", "whole, or its beginning")
     .option("--limit <n>", "at most this many lines, the newest", wholeNumber(1, 100_000), 100)
     .option("-f, --follow", "keep printing what arrives until Ctrl-C")
