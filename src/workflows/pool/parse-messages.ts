@@ -1,5 +1,6 @@
 import type { Message, WorkerOrder } from "../../contract/pool-api.ts";
 import { ACCOUNT_SETTINGS, POOL_SETTINGS } from "../../contract/pool-settings.ts";
+import { Undecodable } from "../payload-converter.ts";
 import { expected, isRecord, isWhole, type Parsed, show, wrong } from "../payloads.ts";
 
 const MAX_TARGET = 10_000;
@@ -23,12 +24,16 @@ export function parseScale(payload: unknown): Parsed<Message> {
   return { ok: true, value, ...surplusIn(payload, ["target", "for"]) };
 }
 
-/** A message without payload. Any is refused, such as an expiry, because nothing would act on it. */
+/**
+ * A message without payload. Any is refused, such as an expiry, because nothing would act on it. Bytes that cannot be
+ * decoded say nothing that could be missed, and an order to stop must not fail for them.
+ */
 export function parseBare<K extends "drain" | "resume" | "pause" | "shutdown">(
   kind: K,
   payload: unknown,
 ): Parsed<{ readonly kind: K }> {
-  const surplus = payload === undefined || payload === null ? {} : surplusOf(payload);
+  const isEmpty = payload === undefined || payload === null || payload instanceof Undecodable;
+  const surplus = isEmpty ? {} : surplusOf(payload);
   return { ok: true, value: { kind }, ...surplus };
 }
 
