@@ -12,3 +12,11 @@ insert into deployment default values on conflict do nothing;
 create or replace function deployment_id() returns uuid
 language sql stable security definer set search_path = public, pg_temp as $$ select id from deployment $$;
 select grant_to_service('deployment_id()');
+
+-- A process that reaches the database only through PostgREST learns from it whether the schema is its own.
+create or replace function applied_migrations() returns text[]
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+begin
+  return (select coalesce(array_agg(name order by id), '{}') from gpu_pool_migrations);
+end $$;
+select grant_to_service('applied_migrations()');

@@ -1132,6 +1132,10 @@ export interface Schema {
         };
         Returns: string;
       };
+      applied_migrations: {
+        Args: Record<PropertyKey, never>;
+        Returns: string[];
+      };
       attempt_limit: {
         Args: Record<PropertyKey, never>;
         Returns: number;

@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { addExamples, jsonOption, type JsonOptions } from "../../options.ts";
+import { addExamples, durationSec, jsonOption, type JsonOptions, poolOption, type PoolOptions } from "../../options.ts";
 import type { DeploymentOptions } from "./db-deployment.ts";
 import type { MigrateOptions } from "./db-migrate.ts";
 import type { JanitorOptions } from "./janitor.ts";
+import type { SetupOptions } from "./temporal-setup.ts";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -14,6 +15,8 @@ export function addCheckCommands(program: Command, context: Context): void {
   addVerify(db, context);
   addDeployment(db, context);
   addJanitor(program, context);
+  addDoctor(program, context);
+  addTemporalSetup(program, context);
 }
 
 function addMigrate(db: Command, context: Context): void {
@@ -99,5 +102,45 @@ function addJanitor(program: Command, context: Context): void {
     ["gpu-pool janitor --dry-run", "pod, row, workflow and verdict of each worker; changes nothing"],
     ["gpu-pool janitor", "one round of repairs and clean-up now"],
     ["gpu-pool janitor --dry-run --json | jq '.workers.findings[] | select(.verdict != \"kept\")'", "for programs"],
+  ]);
+}
+
+function addDoctor(program: Command, context: Context): void {
+  const doctor = program
+    .command("doctor")
+    .description("look at everything that a pool needs, and say what to do where it cannot work; changes nothing")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (options: PoolOptions) => {
+      const { runDoctor } = await import("./doctor.ts");
+      await runDoctor(context, options);
+    });
+  addExamples(doctor, [
+    ["gpu-pool doctor", "before the first pod is rented, and when something does not work"],
+    ["gpu-pool doctor --pool night", "by the settings of this pool"],
+    ["gpu-pool doctor --json | jq '.findings[] | select(.state == \"failed\")'", "for programs"],
+  ]);
+}
+
+function addTemporalSetup(program: Command, context: Context): void {
+  const setup = program
+    .command("temporal")
+    .description("prepare a Temporal server")
+    .command("setup")
+    .description("make the namespace and its search attributes on a server of your own, as far as they are missing")
+    .addOption(
+      new Option(
+        "--retention <duration>",
+        "how long ended workflows are kept, such as 7d (default: as it is; 7d for a new namespace)",
+      ).argParser(durationSec),
+    )
+    .addOption(jsonOption())
+    .action(async (options: SetupOptions) => {
+      const { setUpTemporal } = await import("./temporal-setup.ts");
+      await setUpTemporal(context, options);
+    });
+  addExamples(setup, [
+    ["gpu-pool temporal setup", "once, before the first Temporal worker"],
+    ["gpu-pool temporal setup --retention 30d", "look a month back in the Web UI"],
   ]);
 }

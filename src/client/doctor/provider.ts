@@ -1,0 +1,166 @@
+import { type BindingVolume, type Candidate, type Placement, placementOf, whyNone } from "../../policy/placement.ts";
+import type { ListGpuTypesOutcome } from "../../runpod/catalog.ts";
+import { checkClock } from "./database.ts";
+import { failed, type Finding, ok, skipped, warning } from "./finding.ts";
+import type { Subject } from "./subject.ts";
+
+const KEYS_PAGE = "https://www.console.runpod.io/user/settings";
+
+/** The GPU provider: key, places, volume, money. */
+export async function checkProvider(subject: Subject): Promise<Finding[]> {
+  const key = await checkKey(subject);
+  if (key.state === "failed") {
+    return [key];
+  }
+  const [volume, catalog] = await Promise.all([findVolume(subject), subject.runpod.listGpuTypes()]);
+  return [
+    key,
+    ...(volume.finding === null ? [] : [volume.finding]),
+    ...checkPlaces(subject, catalog, volume.binding),
+    await checkClock("provider clock", subject.config.runpod.apiUrl),
+  ];
+}
+
+async function checkKey({ runpod, config }: Subject): Promise<Finding> {
+  const pods = await runpod.listPods();
+  if (pods.kind === "complete") {
+    return ok("provider key", `reads the account's pods (${pods.pods.length})`);
+  }
+  switch (pods.reason) {
+    case "unauthorized":
+      return failed("provider key", `RUNPOD_API_KEY is refused: ${pods.detail}`, `Make a new key: ${KEYS_PAGE}`);
+    case "forbidden":
+      return failed(
+        "provider key",
+        `RUNPOD_API_KEY may not read pods: ${pods.detail}`,
+        `Give the key read and write access to the API: ${KEYS_PAGE}`,
+      );
+    default:
+      return failed(
+        "provider key",
+        pods.detail,
+        `Check RUNPOD_API_URL (${config.runpod.apiUrl}) and the provider's status page.`,
+      );
+  }
+}
+
+interface FoundVolume {
+  readonly finding: Finding | null;
+  readonly binding: BindingVolume | null;
+}
+
+/** By its id, else by its name; null where the pool has none. */
+async function findVolume({ runpod, settings }: Subject): Promise<FoundVolume> {
+  const { networkVolumeId: id, storageName: name } = settings;
+  const wrong = (detail: string, remedy: string): FoundVolume => ({
+    finding: failed("volume", detail, remedy),
+    binding: { problem: detail },
+  });
+  const list = "gpu-pool volume list shows the account's volumes";
+  if (!id && !name) {
+    return { finding: null, binding: null };
+  }
+  const found = id ? await runpod.getVolume(id) : await runpod.findVolume(name ?? "");
+  switch (found.kind) {
+    case "found": {
+      const { dataCenterId, sizeGb } = found.volume;
+      const detail = `${found.volume.id}, ${sizeGb ?? "?"} GB in ${dataCenterId ?? "an unknown data center"}`;
+      return { finding: ok("volume", detail), binding: { id: found.volume.id, dataCenterId } };
+    }
+    case "several": {
+      const ids = found.volumes.map((volume) => volume.id).join(", ");
+      return wrong(
+        `${found.volumes.length} volumes are named ${name}: ${ids}`,
+        "Set RUNPOD_NETWORK_VOLUME_ID to one of them",
+      );
+    }
+    case "absent":
+      return id
+        ? wrong(`the account has no volume RUNPOD_NETWORK_VOLUME_ID=${id}`, list)
+        : wrong(
+            `the account has no volume named RUNPOD_STORAGE_NAME=${name}`,
+            `${list}; gpu-pool volume prepare makes one`,
+          );
+    case "unknown":
+      return {
+        finding: warning("volume", found.detail, "Try again."),
+        binding: id ? { id, dataCenterId: null } : null,
+      };
+  }
+}
+
+/** GPU types, their prices and their stock, as the placement sees them. */
+function checkPlaces(
+  { settings, config }: Subject,
+  catalog: ListGpuTypesOutcome,
+  volume: BindingVolume | null,
+): Finding[] {
+  if (catalog.kind === "unknown") {
+    return [warning("gpu types", catalog.detail, "Try again; pods are asked for without prices meanwhile.")];
+  }
+  const known = new Set(catalog.gpuTypes.map(({ id }) => id));
+  const wrong = settings.gpuTypes.filter((type) => type !== "any" && !known.has(type));
+  const types =
+    wrong.length === 0
+      ? ok("gpu types", settings.gpuTypes.join(", "))
+      : failed("gpu types", `the catalog has no ${wrong.join(", ")}`, nearest(wrong[0] ?? "", [...known]));
+  if (volume !== null && "problem" in volume) {
+    return [types, skipped("places", "the volume is not known")];
+  }
+  const market = { catalog: catalog.gpuTypes, volume, misses: [], nowMs: Date.now() };
+  const placement = placementOf(settings, market);
+  const [best] = placement.open;
+  return best === undefined ? [types, noPlace(placement)] : [types, place(best, placement), price(best, config.budget)];
+}
+
+function noPlace(placement: Placement): Finding {
+  return placement.outOfStock > 0
+    ? warning(
+        "places",
+        whyNone(placement, "a pod"),
+        "Name more GPU types, clouds or data centers (RUNPOD_GPU_TYPE, RUNPOD_CLOUD, RUNPOD_DATA_CENTER_IDS), or wait.",
+      )
+    : failed(
+        "places",
+        whyNone(placement, "a pod"),
+        "Change RUNPOD_GPU_TYPE, RUNPOD_CLOUD, RUNPOD_DATA_CENTER_IDS, the volume or RUNPOD_MAX_PRICE_USD_PER_HOUR.",
+      );
+}
+
+function place({ gpuType, cloud, dataCenter, usdPerHour, stock }: Candidate, { open }: Placement): Finding {
+  const cost = usdPerHour === null ? "price not known" : `$${usdPerHour} an hour`;
+  const where = `${gpuType}, ${cloud}, ${dataCenter ?? "any data center"}: ${cost}, stock ${stock ?? "not known"}`;
+  return ok("places", open.length === 1 ? where : `${where}; then ${open.length - 1} more`);
+}
+
+function price({ usdPerHour }: Candidate, budget: Subject["config"]["budget"]): Finding {
+  const { maxHourlySpendUsd: rate, dailyBudgetUsd: day } = budget;
+  if (rate === undefined && day === undefined) {
+    return warning(
+      "budget",
+      "no ceiling: pods may cost without limit",
+      "Set MAX_HOURLY_SPEND_USD or DAILY_BUDGET_USD.",
+    );
+  }
+  const ceilings = [rate === undefined ? [] : [`$${rate} an hour`], day === undefined ? [] : [`$${day} a day`]].flat();
+  return usdPerHour !== null && rate !== undefined && usdPerHour > rate
+    ? failed(
+        "budget",
+        `one pod costs $${usdPerHour} an hour, and MAX_HOURLY_SPEND_USD is ${rate}`,
+        "Raise it, or choose a cheaper GPU type.",
+      )
+    : ok("budget", ceilings.join(", "));
+}
+
+/** The names that share most words with what was asked for. */
+function nearest(wanted: string, known: readonly string[]): string {
+  const words = new Set(wanted.toLowerCase().split(/\W+/));
+  const shared = (name: string) =>
+    name
+      .toLowerCase()
+      .split(/\W+/)
+      .filter((word) => words.has(word)).length;
+  const close = known.filter((name) => shared(name) > 1).toSorted((a, b) => shared(b) - shared(a));
+  const shown = (close.length === 0 ? known : close).slice(0, 5);
+  return `Set RUNPOD_GPU_TYPE to an id of the catalog, such as ${shown.join(", ")}`;
+}

@@ -1,0 +1,307 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { claimTaskQueue } from "../../../src/worker/own-deployment.ts";
+import { createLightPodLauncher } from "../../../src/simulator/light-pod.ts";
+import { runClient } from "../../kit/client.ts";
+import { startTestStack, type TestStack } from "../../kit/stack.ts";
+
+interface Finding {
+  readonly check: string;
+  readonly state: "ok" | "warning" | "failed" | "skipped";
+  readonly detail: string;
+  readonly remedy: string | null;
+}
+
+let stack: TestStack;
+const servers: Server[] = [];
+
+beforeAll(async () => {
+  stack = await startTestStack({ launch: createLightPodLauncher(), env: { MAX_HOURLY_SPEND_USD: "5" } });
+});
+
+afterAll(async () => {
+  await stack?.close();
+});
+
+afterEach(() => {
+  stack.simulator.clearFaults();
+  stack.simulator.resetMarket();
+  for (const server of servers.splice(0)) {
+    server.close();
+  }
+});
+
+async function doctor(env: Readonly<Record<string, string>> = {}) {
+  const { exitCode, stdout, stderr } = await runClient(["doctor", "--json"], {
+    cwd: tmpdir(),
+    env: { ...stack.env, ...env },
+  });
+  expect(stderr).toBe("");
+  const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+  const failed = findings.filter(({ state }) => state === "failed");
+  return { exitCode, findings, failed, of: (check: string) => findings.find((finding) => finding.check === check) };
+}
+
+/** The project, but for the requests that `answer` answers. */
+async function projectWith(answer: (path: string, headers: NodeJS.Dict<string | string[]>) => number | null) {
+  const server = createServer((request, response) => {
+    const path = request.url ?? "/";
+    const status = answer(path, request.headers);
+    if (status !== null) {
+      response.writeHead(status).end();
+      return;
+    }
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const {
+        host: _host,
+        connection: _connection,
+        "content-length": _length,
+        ...headers
+      } = request.headers as Record<string, string>;
+      const body = chunks.length > 0 ? { body: Buffer.concat(chunks) } : {};
+      void fetch(`${stack.api}${path}`, { method: request.method ?? "GET", headers, ...body }).then(async (real) => {
+        const type = real.headers.get("content-type") ?? "application/json";
+        response.writeHead(real.status, { "content-type": type }).end(Buffer.from(await real.arrayBuffer()));
+      });
+    });
+  });
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+describe("gpu-pool doctor", () => {
+  it("finds nothing wrong with a stack that works, changes nothing, and rents nothing", async () => {
+    const before = await stack.rows("select count(*) from system_logs");
+    const { exitCode, failed, findings, of } = await doctor();
+    expect(failed).toEqual([]);
+    expect(exitCode).toBe(0);
+    // The only thing to be done: nobody serves the task queue.
+    expect(findings.filter(({ state }) => state === "warning").map(({ check }) => check)).toEqual(["task queue"]);
+    expect(of("task queue")?.remedy).toBe("Start one: gpu-pool run");
+    expect(of("functions")?.detail).toMatch(/^all \d\d are deployed$/);
+    expect(of("places")?.detail).toMatch(
+      /^NVIDIA GeForce RTX 4090, SECURE, any data center: \$0\.69 an hour, stock HIGH/,
+    );
+    expect(await stack.rows("select count(*) from system_logs")).toEqual(before);
+    expect(stack.simulator.requests().filter(({ method }) => method !== "GET" && method !== "HEAD")).toEqual([]);
+  });
+
+  it("shows each finding to people with what to do", async () => {
+    const { stdout, exitCode } = await runClient(["doctor"], {
+      cwd: tmpdir(),
+      env: { ...stack.env, RUNPOD_GPU_TYPE: "RTX 4090" },
+    });
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(
+      /^failed +gpu types +the catalog has no RTX 4090\n +→ Set RUNPOD_GPU_TYPE to .*NVIDIA GeForce RTX 4090/m,
+    );
+    expect(stdout).toMatch(/^\d+ failed, \d+ warnings, \d+ ok$/m);
+  });
+
+  it.each([
+    [
+      "a variable is missing",
+      { SUPABASE_ANON_KEY: "" },
+      "environment",
+      /SUPABASE_ANON_KEY is not set/,
+      /\.env\.example/,
+    ],
+    [
+      "the URL has a path",
+      { SUPABASE_URL: "http://127.0.0.1:1/rest/v1" },
+      "database",
+      /path \/rest\/v1/,
+      /^Set SUPABASE_URL=http:\/\/127\.0\.0\.1:1$/,
+    ],
+    [
+      "the project does not answer",
+      { SUPABASE_URL: "http://127.0.0.1:1" },
+      "database",
+      /no usable answer/,
+      /SUPABASE_URL/,
+    ],
+    [
+      "the service key is refused",
+      { SUPABASE_SERVICE_ROLE_KEY: "sb_secret_wrong" },
+      "service key",
+      /refuses SUPABASE_SERVICE_ROLE_KEY/,
+      /Copy it again/,
+    ],
+    ["the bucket is missing", { SUPABASE_VIDEO_BUCKET: "films" }, "bucket", /no bucket films/, /SUPABASE_VIDEO_BUCKET/],
+    [
+      "Temporal does not answer",
+      { TEMPORAL_ADDRESS: "127.0.0.1:1" },
+      "temporal",
+      /no answer from Temporal/,
+      /TEMPORAL_ADDRESS/,
+    ],
+    [
+      "the namespace is missing",
+      { TEMPORAL_NAMESPACE: "nowhere" },
+      "temporal",
+      /no namespace nowhere/,
+      /temporal setup/,
+    ],
+    [
+      "the provider's key is refused",
+      { RUNPOD_API_KEY: "rpa_wrong" },
+      "provider key",
+      /RUNPOD_API_KEY is refused/,
+      /Make a new key/,
+    ],
+    [
+      "the volume is missing",
+      { RUNPOD_NETWORK_VOLUME_ID: "vol-none" },
+      "volume",
+      /RUNPOD_NETWORK_VOLUME_ID=vol-none/,
+      /volume list/,
+    ],
+    [
+      "the volume's name is unknown",
+      { RUNPOD_STORAGE_NAME: "weights" },
+      "volume",
+      /RUNPOD_STORAGE_NAME=weights/,
+      /volume prepare/,
+    ],
+    [
+      "the GPU is too dear",
+      { RUNPOD_MAX_PRICE_USD_PER_HOUR: "0.1" },
+      "places",
+      /above RUNPOD_MAX_PRICE_USD_PER_HOUR 0.1/,
+      /RUNPOD_MAX_PRICE/,
+    ],
+    ["one pod breaks the budget", { MAX_HOURLY_SPEND_USD: "0.5" }, "budget", /MAX_HOURLY_SPEND_USD is 0.5/, /cheaper/],
+    ["the GPU is small", { RUNPOD_MIN_GPU_MEMORY_GB: "100" }, "places", /100 wanted/, /RUNPOD_GPU_TYPE/],
+    [
+      "a profile without a program",
+      { WORKER_PROFILE: "custom" },
+      "launch",
+      /WORKER_START_COMMAND/,
+      /WORKER_START_COMMAND/,
+    ],
+  ])("says what to do when %s", async (_fault, env: Record<string, string>, check, detail, remedy) => {
+    const { exitCode, failed } = await doctor(env);
+    expect(failed).toContainEqual({
+      check,
+      state: "failed",
+      detail: expect.stringMatching(detail),
+      remedy: expect.stringMatching(remedy),
+    });
+    expect(exitCode).toBe(1);
+  });
+
+  it("tells keys that are mixed up", async () => {
+    const { anonKey, serviceRoleKey } = stack.keys;
+    const { of } = await doctor({ SUPABASE_ANON_KEY: serviceRoleKey, SUPABASE_SERVICE_ROLE_KEY: anonKey });
+    expect(of("public key")).toMatchObject({
+      state: "failed",
+      detail: expect.stringContaining("holds the service key"),
+    });
+    expect(of("service key")).toMatchObject({
+      state: "failed",
+      detail: expect.stringContaining("holds the public key"),
+    });
+    expect(of("schema")?.state).toBe("skipped");
+  });
+
+  it("tells a schema that is behind, and one that is ahead", async () => {
+    const [last] = await stack.rows<{ id: number; name: string }>(
+      "delete from gpu_pool_migrations where id = (select max(id) from gpu_pool_migrations) returning id, name",
+    );
+    expect((await doctor()).of("schema")).toMatchObject({ state: "failed", remedy: "gpu-pool db migrate" });
+    const insert = "insert into gpu_pool_migrations (id, name, run_on) values ($1, $2, now())";
+    await stack.rows(insert, [last?.id, last?.name]);
+    await stack.rows(insert, [(last?.id ?? 0) + 1, "20990101000000_new"]);
+    expect((await doctor()).of("schema")).toMatchObject({ state: "warning", remedy: "Update this program." });
+    await stack.rows("delete from gpu_pool_migrations where name = '20990101000000_new'");
+  });
+
+  it.each([
+    [
+      "are not deployed",
+      (path: string) => (path.endsWith("/v1/task-counts") || path.includes("/tasks") ? 404 : null),
+      /not deployed: task-counts, /,
+    ],
+    [
+      "want a JWT",
+      (path: string) => (path.includes("/claim-next-task") ? 401 : null),
+      /claim-next-task: the platform wants a JWT/,
+    ],
+    ["fail", (path: string) => (path.includes("/complete_task") ? 500 : null), /complete_task HTTP 500/],
+  ])("tells functions that %s", async (_fault, answer, detail) => {
+    const url = await projectWith((path) => (path.startsWith("/functions/") ? answer(path) : null));
+    expect((await doctor({ SUPABASE_URL: url })).of("functions")).toMatchObject({
+      state: "failed",
+      detail: expect.stringMatching(detail),
+    });
+  });
+
+  it("tells functions that let everybody in, or nobody", async () => {
+    const url = await projectWith((path, { authorization }) => {
+      const isCall = path === "/functions/v1/task-counts" && authorization !== "Bearer gpw_check";
+      return isCall ? (String(authorization).includes("gpw_nobody") ? 200 : 401) : null;
+    });
+    const finding = (await doctor({ SUPABASE_URL: url })).of("function callers");
+    expect(finding).toMatchObject({ state: "failed" });
+    expect(finding?.detail).toMatch(/an unknown token gets HTTP 200 .*; the service key gets HTTP 401/);
+  });
+
+  it("tells a bucket that is private or small", async () => {
+    const set = async (columns: string) =>
+      await stack.rows(`update storage.buckets set ${columns} where id = 'videos'`);
+    await set("public = false");
+    expect((await doctor()).of("bucket")).toMatchObject({
+      state: "failed",
+      detail: expect.stringContaining("private"),
+    });
+    await set("public = true, file_size_limit = 1048576");
+    expect((await doctor()).of("bucket")).toMatchObject({
+      state: "warning",
+      detail: expect.stringContaining("1.0 MiB"),
+    });
+    await set("file_size_limit = null");
+  });
+
+  it("tells that the provider's stock is gone, its key may not read, or a volume binds another data center", async () => {
+    stack.simulator.changeMarket({ gpuTypeId: "NVIDIA GeForce RTX 4090", availability: "NONE" });
+    expect((await doctor()).of("places")).toMatchObject({
+      state: "warning",
+      detail: expect.stringContaining("no stock"),
+    });
+    stack.simulator.resetMarket();
+    stack.simulator.addFault({ on: "list", kind: "answer", status: 403, body: { error: "forbidden" } });
+    expect((await doctor()).of("provider key")).toMatchObject({
+      state: "failed",
+      remedy: expect.stringContaining("read and write"),
+    });
+  });
+
+  it("tells that another deployment holds the task queue", async () => {
+    const taskQueue = `taken-${stack.pool}`;
+    await claimTaskQueue(stack.temporal, taskQueue, "00000000-0000-4000-8000-000000000000");
+    expect((await doctor({ TEMPORAL_TASK_QUEUE: taskQueue })).of("deployment")).toMatchObject({
+      state: "failed",
+      detail: expect.stringContaining("belongs to deployment 00000000-0000-4000-8000-000000000000"),
+      remedy: expect.stringContaining("gpu-pool db deployment --set"),
+    });
+    await stack.temporal.schedule.getHandle(`${taskQueue}-janitor`).delete();
+  });
+});
+
+describe("gpu-pool temporal setup", () => {
+  it("makes a namespace with its search attributes, and does nothing the second time", async () => {
+    const env = { ...stack.env, TEMPORAL_NAMESPACE: `ns-${stack.pool}` };
+    const setup = (...args: string[]) => runClient(["temporal", "setup", ...args], { cwd: tmpdir(), env });
+    const first = await setup();
+    expect(first).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(first.stdout).toMatch(/^namespace ns-.*: made[^]*search attribute GpuPool: added/);
+    expect((await setup()).stdout).toBe(`namespace ns-${stack.pool}: nothing to do`);
+    expect((await setup("--retention", "3d")).stdout).toContain("kept for 72 hours (before: 168)");
+    expect((await doctor({ TEMPORAL_NAMESPACE: `ns-${stack.pool}` })).of("search attributes")?.state).toBe("ok");
+  });
+});
