@@ -12,9 +12,14 @@ export async function checkProvider(subject: Subject): Promise<Finding[]> {
   if (key.state === "failed") {
     return [key];
   }
-  const [volume, catalog] = await Promise.all([findVolume(subject), subject.runpod.listGpuTypes()]);
+  const [volume, catalog, funds] = await Promise.all([
+    findVolume(subject),
+    subject.runpod.listGpuTypes(),
+    checkFunds(subject),
+  ]);
   return [
     key,
+    funds,
     ...(volume.finding === null ? [] : [volume.finding]),
     ...checkPlaces(subject, catalog, volume.binding),
     await checkClock("provider clock", subject.config.runpod.apiUrl),
@@ -42,6 +47,26 @@ async function checkKey({ runpod, config }: Subject): Promise<Finding> {
         `Check RUNPOD_API_URL (${config.runpod.apiUrl}) and the provider's status page.`,
       );
   }
+}
+
+/** With less, the provider ends the pods of the account soon. */
+const LOW_BALANCE_USD = 1;
+
+async function checkFunds({ runpod }: Subject): Promise<Finding> {
+  const balance = await runpod.getBalance();
+  if (balance.kind !== "found" || balance.balance.balanceUsd === null) {
+    return skipped("funds", balance.kind === "unknown" ? balance.detail : "the provider shows no balance to this key");
+  }
+  const { balanceUsd, spendUsdPerHour, spendLimitUsdPerHour } = balance.balance;
+  const spend = spendUsdPerHour === null ? "" : `, spent at $${spendUsdPerHour} an hour`;
+  const limit = spendLimitUsdPerHour === null ? "" : `, the provider's limit is $${spendLimitUsdPerHour} an hour`;
+  return balanceUsd < LOW_BALANCE_USD
+    ? failed(
+        "funds",
+        `the balance is $${balanceUsd.toFixed(2)}${spend}`,
+        "Add credit: https://www.console.runpod.io/user/billing",
+      )
+    : ok("funds", `$${balanceUsd.toFixed(2)}${spend}${limit}`);
 }
 
 interface FoundVolume {
