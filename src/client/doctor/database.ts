@@ -1,5 +1,11 @@
 import { migrationNames } from "../../supabase/migration-files.ts";
-import { clockAheadMs, type KeyRole, readAppliedMigrations, readBucket, roleOf } from "../../supabase/project-check.ts";
+import {
+  clockAheadMs,
+  type KeyRole,
+  readAppliedMigrations,
+  readBucket,
+  roleOf,
+} from "../../supabase/project/project-check.ts";
 import { failed, type Finding, ok, reasonOf, skipped, warning } from "./finding.ts";
 import type { Subject } from "./subject.ts";
 

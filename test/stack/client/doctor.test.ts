@@ -229,7 +229,7 @@ describe("gpu-pool doctor", () => {
     [
       "are not deployed",
       (path: string) => (path.endsWith("/v1/task-counts") || path.includes("/tasks") ? 404 : null),
-      /not deployed: task-counts, /,
+      /not deployed: old-worker, old_worker, task-counts, tasks$/,
     ],
     [
       "want a JWT",
@@ -301,6 +301,22 @@ describe("gpu-pool doctor", () => {
       remedy: expect.stringContaining("gpu-pool db deployment --set"),
     });
     await stack.temporal.schedule.getHandle(`${taskQueue}-janitor`).delete();
+  });
+
+  it("puts a small task in the queue and tries a worker's token, if it is asked to", async () => {
+    await stack.rows("insert into pools (name) values ($1) on conflict do nothing", [stack.pool]);
+    const { stdout, exitCode } = await runClient(["doctor", "--create-task", "--json"], {
+      cwd: tmpdir(),
+      env: stack.env,
+    });
+    const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+    expect(findings.find(({ check }) => check === "worker token")).toMatchObject({ state: "ok" });
+    const [id] = findings.find(({ check }) => check === "task")?.detail.split(" ") ?? [];
+    expect(await stack.rows("select status, gate from tasks where id = $1", [id])).toEqual([
+      { status: "Queued", gate: "open" },
+    ]);
+    expect(await stack.rows("select status from workers")).toEqual([{ status: "terminated" }]);
+    expect(exitCode).toBe(0);
   });
 });
 

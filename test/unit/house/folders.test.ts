@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
 const MAX_FILES = 25;
-/** Lists that only grow: files there are not looked for by name. */
-const EXEMPT = new Set(["sql", "docs/decisions", "test/replay/histories"]);
+/** Lists that only grow, and the pages, which the README lists. */
+const EXEMPT = new Set(["sql", "docs", "docs/decisions", "test/replay/histories"]);
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 

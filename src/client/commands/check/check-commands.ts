@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { addExamples, durationSec, jsonOption, type JsonOptions, poolOption, type PoolOptions } from "../../options.ts";
+import { addExamples, durationSec, jsonOption, type JsonOptions, poolOption } from "../../options.ts";
 import type { DeploymentOptions } from "./db-deployment.ts";
+import type { DoctorOptions } from "./doctor.ts";
 import type { MigrateOptions } from "./db-migrate.ts";
 import type { JanitorOptions } from "./janitor.ts";
 import type { SetupOptions } from "./temporal-setup.ts";
@@ -108,16 +109,18 @@ function addJanitor(program: Command, context: Context): void {
 function addDoctor(program: Command, context: Context): void {
   const doctor = program
     .command("doctor")
-    .description("look at everything that a pool needs, and say what to do where it cannot work; changes nothing")
+    .description("look at everything that a pool needs, and say what to do where it cannot work")
     .addOption(poolOption())
     .addOption(jsonOption())
-    .action(async (options: PoolOptions) => {
+    .option("--create-task", "also put one small task in the queue, and try a worker's token")
+    .action(async (options: DoctorOptions) => {
       const { runDoctor } = await import("./doctor.ts");
       await runDoctor(context, options);
     });
   addExamples(doctor, [
     ["gpu-pool doctor", "before the first pod is rented, and when something does not work"],
     ["gpu-pool doctor --pool night", "by the settings of this pool"],
+    ["gpu-pool doctor --create-task", "once the pool runs: does a task get through?"],
     ["gpu-pool doctor --json | jq '.findings[] | select(.state == \"failed\")'", "for programs"],
   ]);
 }

@@ -1,6 +1,5 @@
-import { loadConfig } from "../../../config/config.ts";
+import { ConfigError, loadConfig } from "../../../config/config.ts";
 import { settingsInForce } from "../../../config/settings-in-force.ts";
-import { ConfigError } from "../../../config/config.ts";
 import { problemsOfPods } from "../../../activities/pod-request.ts";
 import { createRunpodClient } from "../../../runpod/client.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
@@ -11,6 +10,7 @@ import { checkFunctions } from "../../doctor/functions.ts";
 import { checkProvider } from "../../doctor/provider.ts";
 import type { Subject } from "../../doctor/subject.ts";
 import { checkTemporal } from "../../doctor/temporal.ts";
+import { createTestTask } from "../../doctor/test-task.ts";
 import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
 import { plain, type Style } from "../../render/output.ts";
@@ -23,8 +23,12 @@ const MARKS = {
   skipped: ["dim", "skipped"],
 } as const satisfies Record<FindingState, readonly [string, string]>;
 
-/** Looks at everything that a pool needs; changes nothing and rents nothing. Exit code 1 when any check failed. */
-export async function runDoctor(context: Context, options: PoolOptions): Promise<void> {
+export interface DoctorOptions extends PoolOptions {
+  readonly createTask?: boolean;
+}
+
+/** Looks at everything that a pool needs, and rents nothing. Exit code 1 when any check failed. */
+export async function runDoctor(context: Context, options: DoctorOptions): Promise<void> {
   const { output } = context;
   const findings: Finding[] = [];
   const report = (found: readonly Finding[]) => {
@@ -35,7 +39,8 @@ export async function runDoctor(context: Context, options: PoolOptions): Promise
   };
   const config = readConfig(context, report);
   if (config !== null) {
-    await examine(context, poolName(context, options), config, report);
+    const checks = options.createTask === true ? [...CHECKS, createTestTask] : CHECKS;
+    await examine(context, poolName(context, options), config, checks, report);
   }
   const count = (state: FindingState) => findings.filter((finding) => finding.state === state).length;
   const summary = { ok: count("ok"), warnings: count("warning"), failed: count("failed"), skipped: count("skipped") };
@@ -48,6 +53,9 @@ export async function runDoctor(context: Context, options: PoolOptions): Promise
     context.failed();
   }
 }
+
+type Check = (subject: Subject) => Promise<Finding[]>;
+const CHECKS: readonly Check[] = [checkDatabase, checkFunctions, checkTemporal, checkProvider];
 
 type Report = (found: readonly Finding[]) => void;
 
@@ -67,7 +75,13 @@ function readConfig({ env }: Context, report: Report): Subject["config"] | null 
   }
 }
 
-async function examine(context: Context, pool: string, config: Subject["config"], report: Report): Promise<void> {
+async function examine(
+  context: Context,
+  pool: string,
+  config: Subject["config"],
+  checks: readonly Check[],
+  report: Report,
+): Promise<void> {
   const { apiUrl, apiKey, timeoutMs } = config.runpod;
   const database = await context.connections.database();
   const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool" });
@@ -78,7 +92,7 @@ async function examine(context: Context, pool: string, config: Subject["config"]
     const settings = settingsInForce(config, stored?.environment ?? {}, stored?.own ?? {});
     const subject: Subject = { context, config, database, runpod, pool, settings, isStored: stored !== null };
     report(checkLaunch(subject));
-    for (const check of [checkDatabase, checkFunctions, checkTemporal, checkProvider]) {
+    for (const check of checks) {
       report(await check(subject));
     }
   } finally {

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { connectDatabase, type Database } from "./client.ts";
-import { DatabaseError } from "./database-error.ts";
-import { TABLES } from "./tables.ts";
+import { connectDatabase, type Database } from "../client.ts";
+import { DatabaseError } from "../database-error.ts";
+import { TABLES } from "../tables.ts";
 
 /** A call about a whole project gets no longer, so that a check ends although a service hangs. */
 const DEADLINE_MS = 10_000;
