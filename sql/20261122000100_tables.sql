@@ -188,7 +188,8 @@ comment on column workers.expected_usd_per_hr is
 comment on column workers.gone_at is 'When the provider was seen to have no such pod. Until then the pod may cost money.';
 comment on column workers.token_hash is 'SHA-256 of the worker''s own credential.';
 comment on column workers.origin is
-  'external: not spawned by the pool. It counts while its heartbeat is fresh and is never deleted.';
+  'external: not spawned by the pool. It counts while its heartbeat is fresh and is never deleted. job: a pod that was rented '
+  'for one job (pod_jobs) and works on no task.';
 select secure_table('workers');
 
 create table if not exists tasks (id uuid primary key default gen_random_uuid());
@@ -331,7 +332,7 @@ begin
     ('created_at', 'now()'), ('updated_at', 'now()')) as c(name, value);
   perform pg_temp.ensure_check('workers', 'workers_status_check',
     'status in (''spawning'', ''active'', ''terminating'', ''terminated'', ''error'')');
-  perform pg_temp.ensure_check('workers', 'workers_origin_check', 'origin in (''pool'', ''external'')');
+  perform pg_temp.ensure_check('workers', 'workers_origin_check', 'origin in (''pool'', ''external'', ''job'')');
   perform pg_temp.ensure_check('workers', 'workers_post_state_check', 'post_state in (''posting'', ''posted'', ''burned'')');
   perform pg_temp.ensure_check('workers', 'workers_failed_on_check',
     'failed_on in (''provider'', ''heartbeat'', ''progress'', ''funds'', ''place'', ''report'', ''failures'')');

@@ -8,7 +8,7 @@ create index if not exists workers_priced on workers (pool, created_at) where or
 create index if not exists workers_ready on workers (pool, ready_at) where origin = 'pool' and ready_at is not null;
 create index if not exists workers_failed on workers (pool, failed_at) where origin = 'pool' and failed_at is not null;
 -- Spend of the day: workers that ended today.
-create index if not exists workers_gone on workers (gone_at) where origin = 'pool' and gone_at is not null;
+create index if not exists workers_gone on workers (gone_at) where origin <> 'external' and gone_at is not null;
 -- Check of a worker's credential.
 create unique index if not exists workers_token on workers (token_hash) where token_hash is not null;
 -- reserve_workers: a repeated decision finds the workers that it reserved.

@@ -112,6 +112,7 @@ begin
     when p_worker_id is null then 'worker_id is missing'
     when worker.id is null then format('worker %s is not registered', one_line(p_worker_id))
     when worker.status <> 'active' then format('worker %s is %s', worker.id, worker.status)
+    when worker.origin = 'job' then format('worker %s has a job of its own', worker.id)
     when worker.broken_at is not null then format('worker %s is broken: %s', worker.id, one_line(worker.broken_reason))
     when p_task.gate <> 'open' then format('it is %s: %s', p_task.gate,
       case p_task.gate when 'blocked' then 'it waits for another task'

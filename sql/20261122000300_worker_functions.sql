@@ -97,9 +97,9 @@ begin
   perform require_worker(p_worker_id);
   -- Locked to the end of the transaction. So a drain, which locks FOR UPDATE, comes before this claim or sees it, and a
   -- second claim of this worker finds the lease of the first one.
-  select status, pool, broken_at is not null into worker_status, worker_pool, broken
+  select status, pool, broken_at is not null or origin = 'job' into worker_status, worker_pool, broken
   from workers where id = p_worker_id for no key update;
-  -- A worker that reported itself broken gets no task, not even its own one.
+  -- A worker that reported itself broken gets no task, not even its own one. A pod of a job never has one.
   if not broken then
     claimed := open_claim(p_worker_id);
     if claimed is not null and worker_status = 'active' then

@@ -15,11 +15,12 @@ comment on table placement_misses is
 comment on column placement_misses.data_center is 'Empty: any data center.';
 select secure_table('placement_misses');
 
--- What a pod's place is chosen by, with the settings of its pool. Null: there is no such worker.
+-- What a pod's place is chosen by, with the settings of its pool and of its job. Null: there is no such worker.
 create or replace function worker_placement(p_worker_id text) returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
   select jsonb_build_object(
     'now_ms', to_ms(clock_timestamp()), 'config', p.config, 'environment', p.environment,
+    'job', (select jsonb_build_object('purpose', j.purpose, 'details', j.details) from pod_jobs j where j.worker_id = w.id),
     'misses', (select coalesce(jsonb_agg(jsonb_build_object('gpu_type', m.gpu_type, 'cloud', m.cloud,
         'data_center', nullif(m.data_center, ''), 'min_memory_gb', m.min_memory_gb, 'at_ms', to_ms(m.missed_at))), '[]')
       from placement_misses m where m.pool = p.name))
@@ -39,14 +40,15 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('note_miss(text, jsonb, text)');
 
--- No place is left for this worker's pod. That says nothing about the worker, so the breaker does not count its end.
+-- No place is left for this worker's pod. That says nothing about the worker, so the breaker does not count its end. The pod of a
+-- job has settings of its own, so it says nothing about the pool's places.
 create or replace function note_no_place(p_worker_id text, p_reason text) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   in_pool text;
 begin
   update workers set failed_on = 'place' where id = p_worker_id and status = 'spawning' and post_state is null
-  returning pool into in_pool;
+  returning case when origin = 'pool' then pool end into in_pool;
   update pools set no_place_since = coalesce(no_place_since, now()), no_place_reason = left(p_reason, 2000)
   where name = in_pool and (no_place_since is null or no_place_reason is distinct from left(p_reason, 2000));
   if found then

@@ -1,7 +1,7 @@
 -- The observation behind each decision: the spend, the fleet and the queue at one moment (service role only).
 
--- The cost of the account's pods: of all pools, every pod that was not seen gone. A pod of unknown price counts with
--- the catalog's price for it, else with the last price of its pool, or with the highest of the other pools if its pool
+-- The cost of the account's pods: of all pools and all jobs, every pod that was not seen gone. A pod of unknown price counts
+-- with the catalog's price for it, else with the last price of its pool, or with the highest of the other pools if its pool
 -- has none. A price of 0 is an unknown price: no pod is free. today_usd counts from midnight UTC: the part of each worker's
 -- life that lies in this day.
 create or replace function account_spend(
@@ -24,14 +24,15 @@ language sql stable security definer set search_path = public, pg_temp as $$
         filter (where w.pod_created_at is not null), 0) as today,
       count(*) filter (where coalesce(nullif(w.cost_per_hr_usd, 0), w.expected_usd_per_hr, p.usd) is null) as unpriced
     from workers w join prices p on p.name = w.pool cross join midnight
-    where w.gone_at is null and w.origin = 'pool'
+    where w.gone_at is null and w.origin <> 'external'
   ),
   gone as (
     -- Floating point is many times faster when thousands of workers end in a day.
     select coalesce(sum(coalesce(nullif(w.cost_per_hr_usd, 0), w.expected_usd_per_hr, p.usd)::float8 / 3600 * greatest(0,
       date_part('epoch', coalesce(w.deleted_at, w.gone_at) - greatest(w.pod_created_at, midnight.at)))), 0) as today
     from workers w join prices p on p.name = w.pool cross join midnight
-    where w.gone_at >= midnight.at and w.gone_at is not null and w.origin = 'pool' and w.pod_created_at is not null
+    where w.gone_at >= midnight.at and w.gone_at is not null and w.origin <> 'external'
+      and w.pod_created_at is not null
   )
   select round(living.hourly, 4), round((living.today + gone.today)::numeric, 6),
     (select usd from prices where name = p_pool), living.unpriced
@@ -49,17 +50,17 @@ language sql stable security definer set search_path = public, pg_temp as $$
     ',' order by w.id)), 'empty')
   from workers w
   left join task_attempts a on a.worker_id = w.id and a.ended_at is null
-  where w.pool = p_pool and w.gone_at is null
+  where w.pool = p_pool and w.gone_at is null and w.origin <> 'job'
 $$;
 select grant_to_service('pool_fleet_hash(text)');
 
--- All inputs of a decision, read in one call and timed by one clock. p_full also renews the pool's record of unbroken
--- observation. Without it, the answer omits the fleet if its hash equals p_known_fleet, and the spend unless p_spend
--- asks for it. Only p_full brings the pool's open alerts, and since when a task of the first 1,000 in line waits: its
--- last change made it claimable. The breaker's counts are those of the last p_failure_window_min minutes, or of the
--- last p_min_boots boots within a day where these are more: in a small pool, boots fail one after the other, each at
--- its spawn deadline. With p_full or p_failures the answer has the workers that failed at least p_sick_tasks tasks in a
--- row within p_sick_window_min.
+-- All inputs of a decision, read in one call and timed by one clock. The pods of jobs are no part of the fleet.
+-- p_full also renews the pool's record of unbroken observation. Without it, the answer omits the fleet if its hash equals
+-- p_known_fleet, and the spend unless p_spend asks for it. Only p_full brings the pool's open alerts, and since when a task of
+-- the first 1,000 in line waits: its last change made it claimable. The breaker's counts are those of the last
+-- p_failure_window_min minutes, or of the last p_min_boots boots within a day where these are more: in a small pool, boots fail
+-- one after the other, each at its spawn deadline. With p_full or p_failures the answer has the workers that failed at least
+-- p_sick_tasks tasks in a row within p_sick_window_min.
 create or replace function pool_observe(
   p_pool text, p_known_fleet text, p_full boolean, p_poll_sec numeric, p_failure_window_min numeric default 5,
   p_spend boolean default false, p_min_boots integer default 0, p_sick_tasks integer default 3,
@@ -133,7 +134,7 @@ begin
           'progress', a.progress, 'stuck_timeout_sec', a.stuck_timeout_sec) end as task
       from workers w
       left join open_leases a on a.worker_id = w.id
-      where w.pool = p_pool and w.gone_at is null
+      where w.pool = p_pool and w.gone_at is null and w.origin <> 'job'
     ) f;
   end if;
   return jsonb_build_object(

@@ -19,6 +19,8 @@ language sql stable security definer set search_path = public, pg_temp as $$
     'terminating_ms', to_ms(w.terminating_at), 'drains_without_deadline', w.drains_without_deadline,
     'gone_ms', to_ms(w.gone_at), 'status_reason', w.status_reason,
     'config', p.config, 'environment', p.environment,
+    'job', (select jsonb_build_object('purpose', j.purpose, 'timeout_sec', j.timeout_sec, 'state', j.state,
+      'error', j.report ->> 'error') from pod_jobs j where j.worker_id = w.id),
     'busy', exists (select from task_attempts a where a.worker_id = w.id and a.ended_at is null))
   from workers w join pools p on p.name = w.pool where w.id = p_worker_id
 $$;
@@ -88,7 +90,9 @@ begin
     perform journal(worker.pool, case when p_adopted then 'pod.adopted' else 'pod.created' end,
       format('pod %s %s', p_pod_id, coalesce('at $' || p_cost_per_hr_usd || ' an hour', 'of unknown price')), p_worker_id);
     perform note_funds(worker.posted_at);
-    perform note_place(worker.pool, worker.posted_at);
+    if worker.origin = 'pool' then
+      perform note_place(worker.pool, worker.posted_at);
+    end if;
   end if;
 end $$;
 select grant_to_service('worker_record_pod(text, text, numeric, timestamptz, boolean)');
@@ -339,6 +343,7 @@ begin
     perform close_alert('delete_failing', p_worker_id);
     -- A workflow that was terminated or reset meanwhile counts its attempts anew and does not close this one.
     perform close_alert('record_failing', p_worker_id);
+    perform end_pod_job(p_worker_id, worker.status_reason);
   end if;
   return jsonb_build_object('cost_usd', worker.cost_usd);
 end $$;

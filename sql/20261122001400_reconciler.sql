@@ -5,7 +5,7 @@ create or replace function workers_keep() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
 begin
   if tg_op = 'TRUNCATE' then
-    perform from workers where gone_at is null and origin = 'pool';
+    perform from workers where gone_at is null and origin <> 'external';
     if not found then
       return null;
     end if;
@@ -18,7 +18,7 @@ begin
 end $$;
 select grant_to_service('workers_keep()');
 create or replace trigger workers_keep before delete on workers for each row
-when (old.gone_at is null and old.origin = 'pool')
+when (old.gone_at is null and old.origin <> 'external')
 execute function workers_keep();
 create or replace trigger workers_keep_all before truncate on workers execute function workers_keep();
 
@@ -71,7 +71,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
       order by s.subject), '[]') from janitor_sightings s),
     'rows', (select coalesce(jsonb_agg(jsonb_build_object('id', w.id, 'pool', w.pool, 'status', w.status, 'origin', w.origin,
       'pod_id', w.pod_id, 'post_state', w.post_state, 'gone', w.gone_at is not null) order by w.id), '[]')
-      from workers w where w.id = any (p_names) or p_living and w.gone_at is null and w.origin = 'pool'))
+      from workers w where w.id = any (p_names) or p_living and w.gone_at is null and w.origin <> 'external'))
 $$;
 select grant_to_service('janitor_stock(text[], boolean)');
 
@@ -100,7 +100,7 @@ begin
   -- One caller at a time, so that the limit holds over all processes.
   perform pg_advisory_xact_lock(hashtextextended('gpu-pool: deletions by the janitor', 0));
   select * into worker from workers where id = p_worker_id for update;
-  if worker.id is not null and (worker.gone_at is null or worker.origin <> 'pool') then
+  if worker.id is not null and (worker.gone_at is null or worker.origin = 'external') then
     return 'living';
   end if;
   if p_max <= (select count(*) from janitor_sightings

@@ -1,10 +1,12 @@
 import type { Logger } from "pino";
 import { type Config, ownVariable } from "../config/config.ts";
 import type { BulkActivities, PodActivities, PoolActivities, WorkerActivities } from "../contract/activities.ts";
+import type { PodJobActivities } from "../contract/pod-job.ts";
 import type { JanitorActivities, NotificationActivities } from "../contract/upkeep.ts";
 import type { RunpodClient } from "../runpod/client.ts";
 import type { Database } from "../supabase/client.ts";
 import { alertStore } from "../supabase/alert-store.ts";
+import { jobStore } from "../supabase/jobs/job-store.ts";
 import { janitorStore } from "../supabase/janitor-store.ts";
 import { logStore } from "../supabase/log-store.ts";
 import { outboxStore } from "../supabase/outbox-store.ts";
@@ -13,6 +15,7 @@ import { placementStore, workerStore } from "../supabase/worker-store.ts";
 import { beating } from "./beating.ts";
 import { createBulkActivities } from "./bulk.ts";
 import { withFinalRefusals } from "./final-refusals.ts";
+import { createPodJobActivities } from "./jobs/pod-jobs.ts";
 import { createOutboxActivities } from "./outbox.ts";
 import { marketReader } from "./placement/market.ts";
 import { withReadableErrors } from "./readable-errors.ts";
@@ -36,7 +39,12 @@ export interface ActivityDeps {
 
 /** All activities, by the task queue that serves them. */
 export function createActivities({ config, deployment, database, runpod, logger }: ActivityDeps): {
-  readonly main: PoolActivities & BulkActivities & WorkerActivities & JanitorActivities & NotificationActivities;
+  readonly main: PoolActivities &
+    BulkActivities &
+    WorkerActivities &
+    PodJobActivities &
+    JanitorActivities &
+    NotificationActivities;
   readonly provider: PodActivities;
 } {
   const pools = poolStore(database);
@@ -51,6 +59,7 @@ export function createActivities({ config, deployment, database, runpod, logger 
   return {
     main: withReadableErrors({
       ...withFinalRefusals(createPoolActivities({ config, deployment, pools, market })),
+      ...withFinalRefusals(createPodJobActivities({ config, jobs: jobStore(database) })),
       ...createBulkActivities(deployment),
       ...createWatchActivity({ config, deployment, pools, workers, alerts, listPods, market, reconciler, logger }),
       // Never final: a worker workflow that failed would leave its pod.

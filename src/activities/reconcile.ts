@@ -6,6 +6,7 @@ import type { Config } from "../config/config.ts";
 import type { CreatedPod } from "../contract/activities.ts";
 import { DEPLOYMENT } from "../contract/deployment.ts";
 import { WORKER_WORKFLOW, workerWorkflowId } from "../contract/names.ts";
+import { POD_JOB_WORKFLOW, podJobStart } from "../contract/pod-job.ts";
 import type { WorkerFinding, WorkersReport } from "../contract/upkeep.ts";
 import { workerSignals } from "../contract/worker-api.ts";
 import { workerStart } from "../contract/worker-start.ts";
@@ -121,7 +122,7 @@ async function takeStock(deps: ReconcilerDeps): Promise<Taken> {
   const names = [...(list ?? []).flatMap((pod) => nameOf(pod) ?? []), ...(open?.keys() ?? [])];
   const database = await deps.janitor.stock([...new Set(names)], true);
   const workflows = new Map(open ?? []);
-  const living = database.rows.filter(({ gone, origin }) => !gone && origin === "pool");
+  const living = database.rows.filter(({ gone, origin }) => !gone && origin !== "external");
   const asked = new Map([
     ...living.map(({ id, pool }) => [id, pool] as const),
     ...[...workflows].map(([worker, { pool }]) => [worker, pool] as const),
@@ -192,7 +193,7 @@ function nameOf({ name, env }: Pod): string | null {
 
 async function act(
   deps: ReconcilerDeps,
-  { pods }: Taken,
+  { pods, stock }: Taken,
   findings: readonly WorkerFinding[],
   outcome: Outcome,
 ): Promise<void> {
@@ -200,6 +201,7 @@ async function act(
     findings.flatMap(({ subject }) => subject ?? []),
     [],
   );
+  const jobs = new Set(stock.rows.filter(({ origin }) => origin === "job").map(({ id }) => id));
   for (const finding of findings) {
     const { worker, pool, pod } = finding;
     if (worker === null || pool === null) {
@@ -207,7 +209,12 @@ async function act(
     }
     try {
       const shown = pod === null ? undefined : pods.get(pod);
-      const did = await perform(deps, { ...finding, worker, pool }, shown && described(shown), outcome);
+      const did = await perform(
+        deps,
+        { ...finding, worker, pool, isJob: jobs.has(worker) },
+        shown && described(shown),
+        outcome,
+      );
       if (did !== null) {
         outcome.done.push(`${worker}: ${did} (${finding.reason})`);
         deps.logger.warn({ pool, worker, pod, reason: finding.reason }, `the reconciler acted: ${did}`);
@@ -226,13 +233,13 @@ async function act(
 /** @returns what was done; null: nothing */
 async function perform(
   { workers, janitor, alerts, config, deployment }: ReconcilerDeps,
-  finding: WorkerFinding & { readonly worker: string; readonly pool: string },
+  finding: WorkerFinding & { readonly worker: string; readonly pool: string; readonly isJob: boolean },
   pod: CreatedPod | undefined,
   outcome: Outcome,
 ): Promise<string | null> {
   const { client, info } = Context.current();
   const { taskQueue } = info;
-  const { verdict, worker, pool, reason, subject = worker } = finding;
+  const { verdict, worker, pool, reason, subject = worker, isJob } = finding;
   const start = { ...workerStart(pool, worker), taskQueue, memo: { [DEPLOYMENT]: deployment } };
   switch (verdict) {
     case "adopt":
@@ -242,7 +249,11 @@ async function perform(
       await workers.recordPod(worker, pod, true);
       return "its row learned its pod";
     case "start":
-      return await startUnlessOpen(() => client.workflow.start(WORKER_WORKFLOW, start));
+      return await startUnlessOpen(() =>
+        isJob
+          ? client.workflow.start(POD_JOB_WORKFLOW, { ...start, ...podJobStart(pool, worker) })
+          : client.workflow.start(WORKER_WORKFLOW, start),
+      );
     case "bury": {
       const found = pod === undefined ? null : { id: pod.podId, ...pod };
       const answer = await janitor.bury({ worker, pool, subject, pod: found, reason }, config.janitor.maxDeletions);

@@ -1,6 +1,7 @@
 import type { Client } from "@temporalio/client";
 import { WorkflowNotFoundError } from "@temporalio/common";
 import { WORKER_WORKFLOW } from "../contract/names.ts";
+import { POD_JOB_WORKFLOW } from "../contract/pod-job.ts";
 import type { StockWorkflow } from "../policy/reconcile.ts";
 
 const WORKER_ID = /^gpu-pool\/([^/]+)\/worker\/([^/]+)$/;
@@ -12,10 +13,10 @@ export interface WorkflowState {
   readonly status: string;
 }
 
-/** By worker id: the open worker workflows of this task queue. The server's list may be some seconds old. */
+/** By worker id: the open workflows of workers and jobs of this task queue. The server's list may be some seconds old. */
 export async function openWorkerWorkflows(client: Client, taskQueue: string): Promise<Map<string, StockWorkflow>> {
   const open = new Map<string, StockWorkflow>();
-  const query = `WorkflowType = "${WORKER_WORKFLOW}" AND ExecutionStatus = "Running" AND TaskQueue = "${taskQueue}"`;
+  const query = `WorkflowType IN ("${WORKER_WORKFLOW}", "${POD_JOB_WORKFLOW}") AND ExecutionStatus = "Running" AND TaskQueue = "${taskQueue}"`;
   for await (const { workflowId } of client.workflow.list({ query })) {
     const [, pool, worker] = WORKER_ID.exec(workflowId) ?? [];
     if (pool !== undefined && worker !== undefined) {

@@ -24,8 +24,12 @@ export function createWorkerActivities({ workers, alerts, config }: WorkerDeps):
     if (loaded === null) {
       return { row: null, timings: workerTimings(config, {}, {}) };
     }
-    const { config: own, environment, ...row } = loaded;
-    return { row, timings: workerTimings(config, environment, own) };
+    const { config: own, environment, job, ...row } = loaded;
+    const timings = workerTimings(config, environment, own);
+    if (job === null) {
+      return { row, timings };
+    }
+    return { row: { ...row, job }, timings: { ...timings, workerMaxLifetimeSec: job.timeoutSec } };
   }
 
   return {

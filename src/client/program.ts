@@ -5,6 +5,7 @@ import { addPoolCommands } from "./commands/pool/pool-commands.ts";
 import { addSeeCommands } from "./commands/see/see-commands.ts";
 import { addStackCommands } from "./commands/stack/stack-commands.ts";
 import { addTaskCommands } from "./commands/tasks/task-commands.ts";
+import { addVolumeCommands } from "./commands/volumes/volume-commands.ts";
 import { addWorkerCommands } from "./commands/workers/worker-commands.ts";
 import { openConnections } from "./connections.ts";
 import type { Context } from "./context.ts";
@@ -86,6 +87,7 @@ export function createProgram(
   addTaskCommands(program, context);
   program.commandsGroup("GPU workers:");
   addWorkerCommands(program, context);
+  addVolumeCommands(program, context);
   program.commandsGroup("Installation:");
   addCheckCommands(program, context);
   return program;

@@ -85,6 +85,42 @@ export const launch = {
     "ffmpeg libgl1 libglib2.0-0",
     "Debian packages that a pod installs where its image lacks them.",
   ),
+  headlessWan2gpRepository: defaulted(
+    "HEADLESS_WAN2GP_REPOSITORY",
+    text(/^(?!.*:\/\/[^/\s]*@)\S+$/, "an address that git can fetch from, without a password"),
+    "https://github.com/peteromallet/Headless-Wan2GP.git",
+    "Where gpu-pool volume prepare fetches Headless-Wan2GP from.",
+  ),
+  headlessWan2gpCommit: defaulted(
+    "HEADLESS_WAN2GP_COMMIT",
+    text(/^[0-9a-f]{40}$/, "a whole commit hash, 40 hexadecimal digits"),
+    "50066ea8d2e9399b5f2aff2a62d9eada2e349a96",
+    "Commit of Headless-Wan2GP that gpu-pool volume prepare lays out.",
+  ),
+  headlessWan2gpModels: defaulted(
+    "HEADLESS_WAN2GP_MODELS",
+    text(/^[\w.-]+( [\w.-]+)*$/, "names of models separated by blanks, as its Wan2GP/defaults has them"),
+    "t2v_2_2 vace_14B_cocktail_2_2",
+    "Models whose weights gpu-pool volume prepare lays out; others are fetched when a task first needs them.",
+  ),
+  headlessWan2gpPython: defaulted(
+    "HEADLESS_WAN2GP_PYTHON",
+    text(/^\S+$/, "a program's name or path"),
+    "python3",
+    "Python of the image that its environment is made with.",
+  ),
+  headlessWan2gpTorch: defaulted(
+    "HEADLESS_WAN2GP_TORCH",
+    text(/^(?!.*:\/\/[^/\s]*@)[\w=.,<>!~:/@+ -]+$/, "arguments of pip install separated by blanks, without a password"),
+    "torch==2.7.1 torchvision==0.22.1 torchaudio==2.7.1 --index-url https://download.pytorch.org/whl/cu128",
+    "Its PyTorch, as arguments of pip install; it has to fit the image and the GPU types.",
+  ),
+  volumePrepareTimeoutSec: defaulted(
+    "VOLUME_PREPARE_TIMEOUT_SEC",
+    seconds(1),
+    "14400",
+    "Longest time of one gpu-pool volume prepare, in seconds; what it did by then stays.",
+  ),
   workerEnv: defaulted(
     "WORKER_ENV",
     workerEnvironment(),

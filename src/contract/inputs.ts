@@ -1,6 +1,7 @@
 import type { CycleSummary } from "./cycle-summary.ts";
 import type { Explanation } from "./explanations.ts";
 import type { Intent } from "./intent.ts";
+import type { PodJobState } from "./pod-job-state.ts";
 import type { SettingsView, Snapshot } from "./plan.ts";
 import type { SignalBatch } from "./signal-batch.ts";
 import type { WorkerSignal } from "./worker-api.ts";
@@ -83,6 +84,8 @@ export interface WorkerRow {
   readonly goneMs: number | null;
   readonly statusReason: string | null;
   readonly busy: boolean;
+  /** Left out where it is a GPU worker. */
+  readonly job?: PodJobState;
 }
 
 /** Deadlines of a worker's life as the settings had them when its workflow began. */

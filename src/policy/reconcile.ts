@@ -45,6 +45,7 @@ export interface StockRow {
   readonly id: string;
   readonly pool: string;
   readonly status: string;
+  /** pool: a GPU worker; job: a pod that was rented for one job; external: not rented. */
   readonly origin: string;
   readonly podId: string | null;
   readonly postState: string | null;
@@ -72,7 +73,7 @@ interface Suspect {
  */
 export function reconcile(stock: Stock): WorkerFinding[] {
   const rows = new Map(stock.rows.map((row) => [row.id, row]));
-  const living = stock.rows.filter(({ gone, origin }) => !gone && origin === "pool");
+  const living = stock.rows.filter(({ gone, origin }) => !gone && origin !== "external");
   const recorded = new Set(living.map(({ podId }) => podId));
   const present = (stock.pods ?? []).filter(({ isTerminated }) => !isTerminated);
   const unrecorded = present.filter(({ id }) => !recorded.has(id)).flatMap((pod) => ofPod(stock, pod, rows) ?? []);
@@ -125,7 +126,7 @@ function ofPod(stock: Stock, pod: StockPod, rows: ReadonlyMap<string, StockRow>)
   if (row === undefined) {
     return suspect("no row", "has no row: the row was deleted");
   }
-  if (row.origin !== "pool") {
+  if (row.origin === "external") {
     return { ...finding, verdict: "not_ours", reason: "its row is that of an external worker" };
   }
   if (row.gone) {

@@ -249,6 +249,47 @@ export interface Schema {
           },
         ];
       };
+      pod_jobs: {
+        Row: {
+          details: Json;
+          ended_at: string | null;
+          purpose: string;
+          report: Json;
+          reported_at: string | null;
+          state: string;
+          timeout_sec: number;
+          worker_id: string;
+        };
+        Insert: {
+          details: JsonInput;
+          ended_at?: string | null | undefined;
+          purpose: string;
+          report?: JsonInput | undefined;
+          reported_at?: string | null | undefined;
+          state?: string | undefined;
+          timeout_sec: number;
+          worker_id: string;
+        };
+        Update: {
+          details?: JsonInput | undefined;
+          ended_at?: string | null | undefined;
+          purpose?: string | undefined;
+          report?: JsonInput | undefined;
+          reported_at?: string | null | undefined;
+          state?: string | undefined;
+          timeout_sec?: number | undefined;
+          worker_id?: string | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "pod_jobs_worker_id_fkey";
+            columns: ["worker_id"];
+            isOneToOne: true;
+            referencedRelation: "workers";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       pool_events: {
         Row: {
           at: string;
@@ -355,6 +396,27 @@ export interface Schema {
           started_by?: string | null | undefined;
           updated_at?: string | undefined;
           watch_id?: string | null | undefined;
+        };
+        Relationships: [];
+      };
+      prepared_volumes: {
+        Row: {
+          manifest: Json;
+          prepared_at: string;
+          volume_id: string;
+          worker_id: string | null;
+        };
+        Insert: {
+          manifest: JsonInput;
+          prepared_at?: string | undefined;
+          volume_id: string;
+          worker_id?: string | null | undefined;
+        };
+        Update: {
+          manifest?: JsonInput | undefined;
+          prepared_at?: string | undefined;
+          volume_id?: string | undefined;
+          worker_id?: string | null | undefined;
         };
         Relationships: [];
       };
@@ -1243,6 +1305,13 @@ export interface Schema {
         };
         Returns: string;
       };
+      end_pod_job: {
+        Args: {
+          p_worker_id: string | null;
+          p_reason: string | null;
+        };
+        Returns: undefined;
+      };
       end_waiting_parents: {
         Args: {
           p_most: number | null;
@@ -1762,6 +1831,14 @@ export interface Schema {
         };
         Returns: string;
       };
+      pod_job_report: {
+        Args: {
+          p_worker_id: string | null;
+          p_report: JsonInput | null;
+          p_state?: string | null;
+        };
+        Returns: Json;
+      };
       pool_begin_watch: {
         Args: {
           p_pool: string | null;
@@ -2034,6 +2111,21 @@ export interface Schema {
           p_worker_id: string | null;
         };
         Returns: undefined;
+      };
+      reserve_pod_job: {
+        Args: {
+          p_worker_id: string | null;
+          p_pool: string | null;
+          p_purpose: string | null;
+          p_details: JsonInput | null;
+          p_timeout_sec: number | null;
+          p_instance_type: string | null;
+          p_price_usd?: number | null;
+          p_max_hourly_usd?: number | null;
+          p_daily_usd?: number | null;
+          p_no_funds_probe_min?: number | null;
+        };
+        Returns: Json;
       };
       reserve_workers: {
         Args: {

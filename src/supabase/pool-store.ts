@@ -259,6 +259,21 @@ async function find(database: Database, pool: string): Promise<PoolRecord | null
   return row && shaped("settings", poolRecord, row);
 }
 
+/** The settings of every pool, by its name. */
+export async function settingsOfPools(database: Database): Promise<Map<string, StoredSettings>> {
+  const columns = "name, own:config, environment";
+  const rows = await readAll<{ name: string }>("settings of all pools", (count, last) => {
+    const all = database[TABLES].from("pools").select(columns);
+    return (last === undefined ? all : all.gt("name", last.name)).order("name").limit(count);
+  });
+  const named = shaped(
+    "settings of all pools",
+    z.array(z.object({ name: z.string(), own: settings, environment: settings })),
+    rows,
+  );
+  return new Map(named.map(({ name, ...stored }) => [name, stored]));
+}
+
 function observeArguments(pool: string, request: ObserveRequest): Record<string, unknown> {
   return {
     p_pool: pool,

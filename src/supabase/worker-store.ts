@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { CreatedPod } from "../contract/activities.ts";
 import { WORKER_STATUSES, type WorkerRow } from "../contract/inputs.ts";
+import { POD_JOB_PURPOSES, type PodJobPurpose, type PodJobState } from "../contract/pod-job-state.ts";
 import { CLOUDS } from "../contract/pool-settings.ts";
 import type { DrainOrder, Evidence, LeaseCause } from "../contract/worker-api.ts";
 import type { Candidate, Miss, Place } from "../policy/placement.ts";
@@ -26,13 +27,23 @@ const row: z.ZodType<LoadedWorker> = camelized(
     busy: z.boolean(),
     config: z.record(z.string(), z.unknown()),
     environment: z.record(z.string(), z.unknown()),
+    job: z
+      .object({
+        purpose: z.enum(POD_JOB_PURPOSES),
+        timeout_sec: z.number(),
+        state: z.enum(["running", "done", "failed"]),
+        error: z.string().nullable(),
+      })
+      .nullable(),
   }),
 );
 
 /** A row with its pool's own settings and those of the newest Temporal worker process. */
-export interface LoadedWorker extends WorkerRow {
+export interface LoadedWorker extends Omit<WorkerRow, "job"> {
   readonly config: Readonly<Record<string, unknown>>;
   readonly environment: Readonly<Record<string, unknown>>;
+  /** Null: it is a GPU worker. */
+  readonly job: PodJobState | null;
 }
 
 export interface BootStage {
@@ -154,6 +165,15 @@ const ground: z.ZodType<PlacementGround> = camelized(
     now_ms: z.number(),
     config: z.record(z.string(), z.unknown()),
     environment: z.record(z.string(), z.unknown()),
+    job: z
+      .object({
+        purpose: z.enum(POD_JOB_PURPOSES),
+        details: z.object({
+          settings: z.record(z.string(), z.unknown()),
+          variables: z.record(z.string(), z.string()),
+        }),
+      })
+      .nullable(),
     misses: z.array(miss),
   }),
 );
@@ -165,8 +185,19 @@ export interface PlacementGround {
   readonly config: Readonly<Record<string, unknown>>;
   /** Settings of the newest Temporal worker process. */
   readonly environment: Readonly<Record<string, unknown>>;
+  /** Null: it is a GPU worker. */
+  readonly job: GroundOfJob | null;
   /** Of this pool, within the last day. */
   readonly misses: readonly Miss[];
+}
+
+export interface GroundOfJob {
+  readonly purpose: PodJobPurpose;
+  readonly details: {
+    /** The pool's settings that differ for this pod. */
+    readonly settings: Readonly<Record<string, unknown>>;
+    readonly variables: Readonly<Record<string, string>>;
+  };
 }
 
 export interface PostRequest {

@@ -19,6 +19,7 @@ import type { CreatePodOutcome, RefusalReason } from "../../runpod/outcomes.ts";
 import { plausiblePrice } from "../../runpod/plausible.ts";
 import type { Pod } from "../../runpod/types.ts";
 import type { PlacementStore, WorkerStore } from "../../supabase/worker-store.ts";
+import { settingsOfPod } from "../jobs/job-pod.ts";
 import type { MarketReader } from "./market.ts";
 import { makeCredential, podRequest, problemsOfPods } from "../pod-request.ts";
 import type { Lesson } from "../slow-start.ts";
@@ -62,11 +63,13 @@ export async function createPod(deps: CreatePodDeps, asking: Asking): Promise<Cr
     if (ground === null) {
       return { kind: "not_elected" };
     }
-    const settings = settingsInForce(config, ground.environment, ground.config);
-    const [problem] = problemsOfPods(config, settings);
+    const { job } = ground;
+    const inForce = settingsInForce(config, ground.environment, { ...ground.config, ...job?.details.settings });
+    const [problem] = problemsOfPods(config, inForce);
     if (problem !== undefined) {
       return { kind: "refused", reason: "invalid", detail: problem.message, retryable: false, retryAfterSec: null };
     }
+    const settings = await settingsOfPod(inForce, job);
     const catalog = await market.catalog(settings, CATALOG_PATIENCE_MS);
     const volume = await market.volume(settings);
     const placement = placementOf(settings, { catalog, volume, misses: ground.misses, nowMs: ground.nowMs });

@@ -21,6 +21,15 @@ export interface FleetWorker extends Pick<ObservedWorker, Observed> {
   readonly task: { readonly id: string; readonly type: string | null; readonly progress: number | null } | null;
 }
 
+/** A pod that was rented for one job and is not gone. It is no part of the fleet. */
+export interface LivingJob {
+  readonly id: string;
+  readonly purpose: string;
+  /** How far it is, in words. */
+  readonly progress: string;
+  readonly costPerHourUsd: number | null;
+}
+
 export interface QueueCounts {
   readonly open: number;
   readonly held: number;
@@ -47,6 +56,7 @@ export interface PoolReading {
   /** Null: the pool was never started. */
   readonly intent: Intent | null;
   readonly fleet: readonly FleetWorker[];
+  readonly jobs: readonly LivingJob[];
   readonly queue: QueueCounts;
   /** The cost of all pods of this pool so far, living ones included. */
   readonly costUsd: number;

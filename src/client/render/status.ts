@@ -24,7 +24,7 @@ const MESSAGE_SHOWN_MS = 60 * 60_000;
 
 /** One screen about a pool, in lines of at most `width` characters. */
 export function renderStatus(reading: PoolReading, width: number, style: Style): string[] {
-  const { pool, intent, nowMs, fleet, queue, costUsd, lastDecision, lastMessage, alerts } = reading;
+  const { pool, intent, nowMs, fleet, jobs, queue, costUsd, lastDecision, lastMessage, alerts } = reading;
   const wish = intent === null ? describeMissingRow(reading) : describeWish(reading, intent);
   const row = labelled(width, style);
   const seen = freshness(reading);
@@ -35,7 +35,8 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
     row("size", describeSize(reading)),
     row("queue", describeQueue(queue)),
     row("last 24 h", `${queue.completeLastDay} complete, ${queue.failedLastDay} failed`),
-    row("cost", `$${hourlyUsd(fleet).toFixed(2)} an hour, $${costUsd.toFixed(2)} so far`),
+    row("cost", `$${hourlyUsd([...fleet, ...jobs]).toFixed(2)} an hour, $${costUsd.toFixed(2)} so far`),
+    ...jobs.map(({ id, purpose, progress }) => row("job", plain(`${purpose} by pod ${id}: ${progress}`))),
     ...describeCircumstances(reading).map(({ label, text, colour }) => row(label, text, colour)),
     row(
       "decision",
@@ -65,6 +66,7 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     nowMs,
     intent,
     fleet,
+    jobs,
     queue,
     costUsd,
     account,
@@ -96,7 +98,8 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     alerts,
     workerCounts: countWorkers(fleet),
     queue,
-    cost: { perHourUsd: hourlyUsd(fleet), soFarUsd: Math.round(costUsd * 1e6) / 1e6 },
+    jobs,
+    cost: { perHourUsd: hourlyUsd([...fleet, ...jobs]), soFarUsd: Math.round(costUsd * 1e6) / 1e6 },
     account,
     lastDecision: lastDecision && { at: new Date(lastDecision.atMs).toISOString(), reason: lastDecision.reason },
     lastMessage,
@@ -196,8 +199,8 @@ function countWorkers(fleet: readonly FleetWorker[]) {
   };
 }
 
-function hourlyUsd(fleet: readonly FleetWorker[]): number {
-  return Math.round(fleet.reduce((sum, { costPerHourUsd }) => sum + (costPerHourUsd ?? 0), 0) * 1e4) / 1e4;
+function hourlyUsd(pods: readonly Pick<FleetWorker, "costPerHourUsd">[]): number {
+  return Math.round(pods.reduce((sum, { costPerHourUsd }) => sum + (costPerHourUsd ?? 0), 0) * 1e4) / 1e4;
 }
 
 function columns(nowMs: number): Column<FleetWorker>[] {

@@ -7,6 +7,7 @@ import { bury } from "./bury-pod.ts";
 import { finishTask } from "./finish-task.ts";
 import { beginLife, enter, type Life, show } from "./life.ts";
 import { giveOrder, handleSignals } from "./orders.ts";
+import { liveJob } from "./pod-job.ts";
 import { serve } from "./serve.ts";
 
 /** One GPU worker from its reservation to its burial. */
@@ -35,6 +36,11 @@ async function live(life: Life, booked: Booking | undefined): Promise<GpuWorkerR
   const { row, timings } = booked === undefined ? await life.activities.loadWorker(id) : asBooked(id, booked);
   if (row === null) {
     return { id, status: "unknown", reason: "no such row" };
+  }
+  if (row.job !== undefined) {
+    // An order for a job whose own workflow was lost starts this one.
+    const { state, reason } = await liveJob(life, row, timings);
+    return { id, status: state === "done" ? "terminated" : "error", reason };
   }
   // Of the time when the row was read: a run that was reset replays it, and the present may be hours later.
   const readMs = booked === undefined ? Date.now() : workflowInfo().startTime.getTime();

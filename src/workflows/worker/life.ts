@@ -1,6 +1,7 @@
 import { setCurrentDetails, upsertSearchAttributes } from "@temporalio/workflow";
 import type { WorkerActivities } from "../../contract/activities.ts";
 import type { GpuWorkerInput, WorkerRow } from "../../contract/inputs.ts";
+import type { PodJobInput } from "../../contract/pod-job.ts";
 import { POD_ID, WORKER_PHASE } from "../../contract/search-attributes.ts";
 import type { WorkerPhase, WorkerSignal } from "../../contract/worker-api.ts";
 import { workerActivities } from "./activities.ts";
@@ -29,7 +30,7 @@ export interface Life {
   cancelled: boolean;
 }
 
-export function beginLife({ pool, id, carried }: GpuWorkerInput): Life {
+export function beginLife({ pool, id, carried }: GpuWorkerInput | PodJobInput): Life {
   return {
     pool,
     id,

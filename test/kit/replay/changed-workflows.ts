@@ -1,5 +1,6 @@
 import { sleep } from "@temporalio/workflow";
 import type { GpuPoolInput, GpuWorkerInput, GpuWorkerResult } from "../../../src/contract/inputs.ts";
+import type { PodJobInput, PodJobResult } from "../../../src/contract/pod-job.ts";
 import type { JanitorInput, JanitorResult, NotificationsInput } from "../../../src/contract/upkeep.ts";
 import * as real from "../../../src/workflows/index.ts";
 
@@ -13,6 +14,11 @@ export async function gpuPool(input: GpuPoolInput): Promise<void> {
 export async function gpuWorker(input: GpuWorkerInput): Promise<GpuWorkerResult> {
   await sleep("1 second");
   return await real.gpuWorker(input);
+}
+
+export async function podJob(input: PodJobInput): Promise<PodJobResult> {
+  await sleep("1 second");
+  return await real.podJob(input);
 }
 
 export async function notifications(input: NotificationsInput): Promise<void> {

@@ -3,6 +3,7 @@ import { created, type FakeRow, lost, lostWithPod, refused } from "../workflow/f
 import { bringUp, type Stage } from "../workflow/fake-service.ts";
 import { drain, seen, signal, spawn } from "./plans.ts";
 import { playFolded } from "./stories-signals.ts";
+import { JOB_STORIES } from "./stories-jobs.ts";
 import { playJanitor, playNotifications } from "./stories-upkeep.ts";
 import { poolSignals, poolUpdates } from "../../../src/contract/pool-api.ts";
 import { workerSignals } from "../../../src/contract/worker-api.ts";
@@ -335,6 +336,7 @@ export const STORIES: readonly Story[] = [
       return [worker.handle];
     },
   },
+  ...JOB_STORIES,
   { name: "notifications-continue-as-new", play: playNotifications },
   { name: "janitor-rounds", play: playJanitor },
 ];

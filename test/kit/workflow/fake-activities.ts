@@ -8,9 +8,10 @@ import type {
   PoolActivities,
   WorkerActivities,
 } from "../../../src/contract/activities.ts";
+import type { PodJobActivities } from "../../../src/contract/pod-job.ts";
 import { applyMessage, created, type FakeFleet, type FakeRow } from "./fake-fleet.ts";
 
-export type FakeActivities = PoolActivities & BulkActivities & WorkerActivities & PodActivities;
+export type FakeActivities = PoolActivities & BulkActivities & WorkerActivities & PodJobActivities & PodActivities;
 export type ActivityName = keyof FakeActivities;
 
 /** Runs before the fake does its part; what it throws is the activity's failure. */
@@ -97,7 +98,18 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
     },
     async loadWorker(id) {
       const row = named(id);
-      return { row: row && { ...row, nowMs: Date.now() }, timings: { ...fleet.timings } };
+      const own = row?.job === undefined ? {} : { workerMaxLifetimeSec: row.job.timeoutSec };
+      return { row: row && { ...row, nowMs: Date.now() }, timings: { ...fleet.timings, ...own } };
+    },
+    async reservePodJob(_pool, id, { purpose, timeoutSec }) {
+      if (fleet.refusesJobs !== null) {
+        return { outcome: "over_budget", reason: fleet.refusesJobs };
+      }
+      if (named(id) !== null) {
+        return { outcome: "already_reserved", reason: null };
+      }
+      fleet.book({ id, job: { purpose, timeoutSec, state: "running", error: null } });
+      return { outcome: "reserved", reason: null };
     },
     async drainWorker(id, { reason, onlyIdle, untilTaskEnds = false }) {
       const row = named(id);
@@ -154,6 +166,9 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
         row.status = row.status === "error" ? "error" : "terminated";
         row.goneMs = Date.now();
         row.busy = false;
+        if (row.job?.state === "running") {
+          row.job = { ...row.job, state: "failed", error: row.statusReason };
+        }
       }
     },
     async createPod(_pool, id) {
@@ -171,7 +186,7 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
       return { pod: found === undefined ? null : { podId: found[0], costPerHourUsd: 0.4, createdAt: null } };
     },
     async checkBoot() {
-      return { status: "RUNNING" };
+      return { status: fleet.podStatus };
     },
     async removePod(id) {
       for (const [podId] of [...pods].filter(([, name]) => name === id)) {
@@ -212,6 +227,7 @@ const NAMES: Readonly<Record<ActivityName, true>> = {
   orderWorker: true,
   journalIgnored: true,
   reserveWorkers: true,
+  reservePodJob: true,
   loadWorker: true,
   drainWorker: true,
   failWorker: true,

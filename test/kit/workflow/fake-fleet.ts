@@ -36,6 +36,10 @@ export interface FakeFleet {
   readonly createAnswers: CreateAnswer[];
   /** Answers to the next looks for a deleted pod; none left: it is absent. */
   readonly absences: boolean[];
+  /** What the provider shows of every pod. */
+  podStatus: string;
+  /** Why no job may rent a pod; null: any may. */
+  refusesJobs: string | null;
   /** After this long a watch returns without a plan. */
   watchMs: number;
   /** Books a row, by default spawning. */
@@ -81,6 +85,8 @@ export function createFakeFleet(): FakeFleet {
     plans: [],
     createAnswers: [],
     absences: [],
+    podStatus: "RUNNING",
+    refusesJobs: null,
     watchMs: 300_000,
     book(overrides = {}) {
       const nowMs = Date.now();

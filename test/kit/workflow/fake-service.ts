@@ -17,6 +17,7 @@ import {
   WORKER_WORKFLOW,
   workerWorkflowId,
 } from "../../../src/contract/names.ts";
+import { POD_JOB_WORKFLOW, type PodJobOrder, podJobStart, type PodJobWorkflow } from "../../../src/contract/pod-job.ts";
 import { PATIENCE_MS } from "../patience.ts";
 import {
   type ActivityName,
@@ -30,6 +31,14 @@ import { fakeUpkeep } from "./fake-upkeep.ts";
 import { createFakeFleet, type FakeFleet, type FakeRow } from "./fake-fleet.ts";
 
 const PROBE_MS = 60;
+const JOB: PodJobOrder = {
+  purpose: "spawn-test",
+  settings: {},
+  variables: {},
+  timeoutSec: 600,
+  gpuType: "NVIDIA L40S",
+  priceUsdPerHour: 0.8,
+};
 
 /** One pool with its fake fleet, served to the real workflows by a real Temporal server. */
 export interface Stage extends FakeFleet {
@@ -42,6 +51,8 @@ export interface Stage extends FakeFleet {
   startPool(input?: Partial<GpuPoolInput>): Promise<WorkflowHandleWithFirstExecutionRunId>;
   /** Starts the workflow of a row's worker by hand. */
   startWorker(id: string): Promise<WorkerHandle>;
+  /** Starts a job's workflow; without an order as the janitor does, for a row that is there. */
+  startJob(id: string, order?: Partial<PodJobOrder> | null): Promise<WorkflowHandle<PodJobWorkflow>>;
   /** A worker whose workflow something else started. */
   worker(id: string): WorkerHandle;
   status(): Promise<PoolStatus>;
@@ -150,6 +161,23 @@ export async function startFakeService(options: {
   };
 }
 
+function workerHandle(temporal: Client, pool: string, id: string): WorkerHandle {
+  const handle = temporal.workflow.getHandle<GpuWorkerWorkflow>(workerWorkflowId(pool, id));
+  const phase = () => handle.query(workerQueries.phase);
+  return {
+    handle,
+    phase,
+    reaches: (wanted) =>
+      until(phase, (now) => {
+        if (now !== wanted) {
+          throw new Error(`worker ${id} is ${now}; waited for ${wanted}`);
+        }
+      }),
+    signal: handle.signal.bind(handle),
+    result: () => handle.result(),
+  };
+}
+
 function openStage(
   temporal: Client,
   taskQueue: string,
@@ -169,22 +197,7 @@ function openStage(
     return await temporal.workflow.start(workflow, { workflowId, taskQueue, args });
   }
 
-  function worker(id: string): WorkerHandle {
-    const handle = temporal.workflow.getHandle<GpuWorkerWorkflow>(workerWorkflowId(pool, id));
-    const phase = () => handle.query(workerQueries.phase);
-    return {
-      handle,
-      phase,
-      reaches: (wanted) =>
-        until(phase, (now) => {
-          if (now !== wanted) {
-            throw new Error(`worker ${id} is ${now}; waited for ${wanted}`);
-          }
-        }),
-      signal: handle.signal.bind(handle),
-      result: () => handle.result(),
-    };
-  }
+  const worker = (id: string) => workerHandle(temporal, pool, id);
 
   return Object.assign(fleet, {
     taskQueue,
@@ -197,6 +210,11 @@ function openStage(
     async startWorker(id: string) {
       await start(WORKER_WORKFLOW, workerWorkflowId(pool, id), [{ pool, id }]);
       return worker(id);
+    },
+    async startJob(id: string, order: Partial<PodJobOrder> | null = {}) {
+      const { workflowId, args } = podJobStart(pool, id, order === null ? undefined : { ...JOB, ...order });
+      await start(POD_JOB_WORKFLOW, workflowId, args);
+      return temporal.workflow.getHandle<PodJobWorkflow>(workflowId);
     },
     status: () => temporal.workflow.getHandle(poolWorkflowId(pool)).query(poolQueries.status),
     async close() {

@@ -23,6 +23,9 @@ const inhabitants = `
   insert into notification_endpoints (url, secret, kinds)
     values ('https://example.com/hook', repeat('s', 40), array['task.completed', 'task.failed', 'pool.alert']);
   insert into workers (id, pool, status, origin) values ('main-0a1b2c3d', 'main', 'active', 'pool'), ('box', 'main', 'active', 'external');
+  insert into workers (id, pool, origin) values ('main-0b1c2d3e', 'main', 'job');
+  insert into pod_jobs (worker_id, purpose, details, timeout_sec) values ('main-0b1c2d3e', 'spawn-test', '{}', 60);
+  insert into prepared_volumes (volume_id, manifest) values ('vol1', '{}');
   insert into tasks (task_type, project_id) select 'generate_video', id from projects, generate_series(1, 4) where name = 'films';
   insert into tasks (task_type, dependant_on) select 'generate_video', id from tasks limit 1;
   select claim_task('main-0a1b2c3d');

@@ -125,9 +125,12 @@ describe("a text of any characters", () => {
     );
     expect(doors.map(({ name, column }) => `${name}.${column}`)).toEqual([
       "outbox.payload",
+      "pod_jobs.details",
+      "pod_jobs.report",
       "pool_events.details",
       "pools.config",
       "pools.environment",
+      "prepared_volumes.manifest",
       "system_logs.metadata",
       "tasks.params",
       "tasks.result_data",
@@ -135,8 +138,10 @@ describe("a text of any characters", () => {
     ]);
     const needed: Record<string, object> = {
       outbox: { kind: "pool.alert", payload: {}, endpoint_id: null },
+      pod_jobs: { worker_id: worker, details: {}, purpose: "spawn-test", timeout_sec: 60 },
       pool_events: { pool, kind: "k", reason: "r" },
       pools: { name: `${pool}-deep` },
+      prepared_volumes: { volume_id: "deep" },
       system_logs: { source_type: "worker", log_level: "INFO", message: "m" },
       tasks: { task_type: "t", pool },
       workers: { id: `${pool}-deep`, pool },

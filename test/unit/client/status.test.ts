@@ -52,6 +52,7 @@ function reading(overrides: Partial<PoolReading> = {}): PoolReading {
         createdMs: NOW - 5_000,
       }),
     ],
+    jobs: [],
     queue: { open: 12, held: 3, blocked: 1, delayed: 0, inProgress: 1, completeLastDay: 40, failedLastDay: 2 },
     costUsd: 3.456,
     account: { hourlyUsd: 4.14, todayUsd: 12.3, maxHourlySpendUsd: null, dailyBudgetUsd: null },
@@ -110,6 +111,19 @@ describe("status", () => {
       "main-11111111  active    ready                 c4308e18 generate_video   90%  1h02m    4s  0.69  8f3ebe9415ea84",
       "main-22222222  spawning  pulling 4s of 20m00s  -                                 5s     -  0.69  8f3ebe9415ea84",
     ]);
+  });
+
+  it("shows pods that were rented for a job, and counts what they cost", () => {
+    const job = {
+      id: "main-33333333",
+      purpose: "volume-prepare",
+      progress: "step 3 of 7: weights",
+      costPerHourUsd: 0.5,
+    };
+    const lines = renderStatus(reading({ jobs: [job] }), 120, bare);
+    expect(lines).toContain("cost       $2.57 an hour, $3.46 so far");
+    expect(lines).toContain("job        volume-prepare by pod main-33333333: step 3 of 7: weights");
+    expect(statusJson(reading({ jobs: [job] }))).toMatchObject({ jobs: [job], cost: { perHourUsd: 2.57 } });
   });
 
   it("counts the tasks that their workers handed back, only if there are any", () => {

@@ -64,6 +64,16 @@ describe("what agrees", () => {
     expect(verdicts({ pods: [pod({ isTerminated: true })] })).toEqual([]);
   });
 
+  it("covers the pod of a job as that of a worker: kept, started again, adopted, buried", () => {
+    const job = row({ origin: "job" });
+    expect(verdicts({ pods: [pod()], rows: [job], workflows })).toEqual(["kept"]);
+    expect(verdicts({ pods: [pod()], rows: [job], workflows: new Map([flow("missing")]) })).toEqual(["start"]);
+    const unrecorded = { ...job, podId: null, postState: "posting" };
+    expect(verdicts({ pods: [pod()], rows: [unrecorded], workflows })).toContain("adopt");
+    const gone = { ...job, status: "terminated", gone: true };
+    expect(verdicts({ pods: [pod()], rows: [gone], sightings: LONG_AGO })).toEqual(["bury"]);
+  });
+
   it("includes a pod that was renamed by hand: its row knows it by its id", () => {
     expect(verdicts({ pods: [pod({ name: "renamed" })], rows: [row()], workflows })).toEqual(["kept"]);
   });

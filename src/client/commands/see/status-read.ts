@@ -3,13 +3,15 @@ import type { Database } from "../../../supabase/client.ts";
 import { fleetStore, type LivingWorker } from "../../../supabase/fleet-store.ts";
 import { journalStore } from "../../../supabase/journal-store.ts";
 import type { DetailedReading } from "../../../supabase/observation.ts";
+import { type JobRecord, jobStore } from "../../../supabase/jobs/job-store.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
 import { type TaskCount, taskStore } from "../../../supabase/task-store.ts";
 import { bootTimeoutName } from "../../../contract/boot-stages.ts";
 import { poolQueries } from "../../../contract/pool-api.ts";
 import type { Connections } from "../../connections.ts";
+import { jobInWords } from "../../jobs/run-job.ts";
 import { askPool } from "../../pool-workflow.ts";
-import type { Controller, FleetWorker, PoolReading, QueueCounts } from "../../render/pool-reading.ts";
+import type { Controller, FleetWorker, LivingJob, PoolReading, QueueCounts } from "../../render/pool-reading.ts";
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
@@ -23,11 +25,12 @@ export function createStatusReader(connections: Connections, pool: string): () =
   const bookedCost = cached(KEEP_COST_MS, (database: Database) => fleetStore(database).bookedCost(pool));
   return async () => {
     const database = await connections.database();
-    const [observed, queue, living, booked, lastDecision, [lastMessage], alerts, controller] = await Promise.all([
+    const [observed, queue, living, booked, jobs, lastDecision, [lastMessage], alerts, controller] = await Promise.all([
       poolStore(database).look(pool),
       countQueue(database, pool),
       fleetStore(database).living(pool),
       bookedCost(database),
+      jobStore(database).living(pool),
       readLastDecision(database, pool),
       journalStore(database).messages(pool, 1),
       alertStore(database).list({ pool }),
@@ -43,6 +46,7 @@ export function createStatusReader(connections: Connections, pool: string): () =
         ...toWorker(worker, typeOf.get(worker.id) ?? null),
         bootTimeoutSec: worker.status === "spawning" ? bootTimeoutOf(worker.bootStage, observed) : null,
       })),
+      jobs: jobs.map(toJob),
       queue,
       costUsd: living.reduce((sum, worker) => sum + costSoFar(worker, nowMs), booked),
       account: observed && toAccount(observed),
@@ -61,6 +65,11 @@ function toWorker(
 ): Omit<FleetWorker, "bootTimeoutSec"> {
   const shown = { id, status, origin, bootStage, bootStageMs, podId, createdMs, heartbeatMs, costPerHourUsd };
   return { ...shown, task: task && { id: task.id, type, progress: task.progress } };
+}
+
+function toJob(job: JobRecord): LivingJob {
+  const { worker_id: id, purpose, workers } = job;
+  return { id, purpose, progress: jobInWords(job), costPerHourUsd: workers.cost_per_hr_usd };
 }
 
 function bootTimeoutOf(stage: string, observed: DetailedReading | null): number | null {

@@ -48,7 +48,7 @@ export function renderWorkers(workers: readonly SeenWorker[], nowMs: number, wid
   const age = (at: string | null) => (at === null ? "-" : formatDuration(nowMs - Date.parse(at)));
   return renderTable(
     [
-      { title: "WORKER", value: ({ id, origin }) => plain(origin === "external" ? `${id} (external)` : id) },
+      { title: "WORKER", value: ({ id, origin }) => plain(origin === "pool" ? id : `${id} (${origin})`) },
       {
         title: "STATUS",
         value: ({ status }) => plain(status ?? "-"),

@@ -1,0 +1,104 @@
+import { type Config, loadConfig } from "../../config/config.ts";
+import { settingsInForce } from "../../config/settings-in-force.ts";
+import type { PoolSettings } from "../../contract/pool-settings.ts";
+import { type BindingVolume, type Candidate, placementOf, whyNone } from "../../policy/placement.ts";
+import { createRunpodClient, type RunpodClient } from "../../runpod/client.ts";
+import type { NetworkVolume } from "../../runpod/types.ts";
+import type { Database } from "../../supabase/client.ts";
+import { poolStore } from "../../supabase/pool-store.ts";
+import type { Context } from "../context.ts";
+import { ClientError, EXIT } from "../errors.ts";
+
+/** What a job of a pool is planned from. */
+export interface JobGround {
+  readonly context: Context;
+  readonly config: Config;
+  readonly database: Database;
+  readonly runpod: RunpodClient;
+  readonly pool: string;
+  /** In force for the pool: those of its row, else those of this environment. */
+  readonly settings: PoolSettings;
+}
+
+export async function withJobGround<T>(
+  context: Context,
+  pool: string,
+  act: (ground: JobGround) => Promise<T>,
+): Promise<T> {
+  const config = loadConfig(context.env, { need: ["supabase", "runpod"] });
+  const { apiUrl, apiKey, timeoutMs } = config.runpod;
+  const database = await context.connections.database();
+  const stored = await poolStore(database).find(pool);
+  const settings = settingsInForce(config, stored?.environment ?? {}, stored?.own ?? {});
+  const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool" });
+  try {
+    return await act({ context, config, database, runpod, pool, settings });
+  } finally {
+    await runpod.close();
+  }
+}
+
+/** The volume that the pool's settings name; null: they name one by a name that no volume has yet. */
+export async function findVolume({
+  runpod,
+  settings,
+}: Pick<JobGround, "runpod" | "settings">): Promise<NetworkVolume | null> {
+  const { networkVolumeId: id, storageName: name } = settings;
+  if (!id && !name) {
+    throw new ClientError(
+      EXIT.failed,
+      "the pool's settings name no network volume",
+      "Set RUNPOD_STORAGE_NAME (gpu-pool volume prepare makes a volume of this name) or RUNPOD_NETWORK_VOLUME_ID.",
+    );
+  }
+  const found = id ? await runpod.getVolume(id) : await runpod.findVolume(name ?? "");
+  switch (found.kind) {
+    case "found":
+      return found.volume;
+    case "absent":
+      if (!id) {
+        return null;
+      }
+      throw new ClientError(
+        EXIT.failed,
+        `the account has no network volume ${id} (RUNPOD_NETWORK_VOLUME_ID)`,
+        "gpu-pool volume list shows the volumes; one can only be made by a name (RUNPOD_STORAGE_NAME).",
+      );
+    case "several":
+      throw new ClientError(
+        EXIT.failed,
+        `${found.volumes.length} network volumes are named ${name}: ${found.volumes.map((volume) => volume.id).join(", ")}`,
+        "Set RUNPOD_NETWORK_VOLUME_ID to one of them.",
+      );
+    case "unknown":
+      throw new ClientError(EXIT.unreachable, `the provider's volumes are not known: ${found.detail}`, "Try again.");
+  }
+}
+
+/** Where the pool's settings allow a pod now, the best place first. @throws ClientError where there is none */
+export async function placesFor(
+  { runpod }: Pick<JobGround, "runpod">,
+  settings: PoolSettings,
+  volume: BindingVolume | null,
+): Promise<readonly [Candidate, ...Candidate[]]> {
+  const catalog = await runpod.listGpuTypes();
+  if (catalog.kind === "unknown") {
+    throw new ClientError(EXIT.unreachable, `the provider's catalog is not known: ${catalog.detail}`, "Try again.");
+  }
+  const market = { catalog: catalog.gpuTypes, volume, misses: [], nowMs: Date.now() };
+  const placement = placementOf(settings, market);
+  const [first, ...others] = placement.open;
+  if (first === undefined) {
+    throw new ClientError(
+      EXIT.failed,
+      whyNone(placement, "one pod"),
+      "Try again later, or change where the pool may rent.",
+    );
+  }
+  return [first, ...others];
+}
+
+export function placeInWords({ gpuType, cloud, dataCenter, usdPerHour }: Candidate): string {
+  const price = usdPerHour === null ? "of unknown price" : `at $${usdPerHour} an hour`;
+  return `${gpuType} ${price}, ${cloud}, ${dataCenter ?? "any data center"}`;
+}
