@@ -78,6 +78,7 @@ describe("pods, rows and workflows that do not belong together", () => {
     await expect.poll(row).toMatchObject({ status: "error", post_state: "burned", pod_id: late!.id, gone: true });
     // It had ended before. Its row was open again, so that it counted in the caps until the pod was seen gone.
     expect(await journalOf(late!.name)).toEqual([
+      "pod.asked",
       "pod.name_burned",
       "worker.fail",
       "worker.gone",
@@ -114,7 +115,7 @@ describe("pods, rows and workflows that do not belong together", () => {
       id,
     ]);
     expect(booked!.cost).toBeGreaterThan(0);
-    expect((await journalOf(id)).slice(0, 2)).toEqual(["worker.ready", "pod.adopted"]);
+    expect((await journalOf(id)).slice(0, 3)).toEqual(["pod.asked", "worker.ready", "pod.adopted"]);
   });
 
   it("a worker whose pod may live cannot be deleted; deleted all the same, workflow and pod end and are booked", async () => {
