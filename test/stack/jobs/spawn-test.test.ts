@@ -27,18 +27,23 @@ describe("the spawn test", () => {
   const pods = () => stack.simulator.ledger().pods;
 
   it("rents one pod, which looks at network, GPU and storage from inside, and sees it gone", async () => {
-    const test = await runSpawnTest(context, stack.pool, { yes: true });
-    expect(test).toMatchObject({
-      state: "done",
-      reason: null,
-      checks: [
-        { check: "network", ok: true, detail: `${stack.api} takes this pod's reports` },
-        { check: "GPU", ok: true, detail: "Simulated GPU, 24564 MiB" },
-        { check: "container disk", ok: true },
-      ],
+    const doctor = await runClient(["doctor", "--spawn-test", "--yes", "--json"], {
+      cwd: stack.directory,
+      env: stack.env,
     });
-    expect(test.costUsd).toBeGreaterThan(0);
-    expect(pods()).toMatchObject([{ name: test.pod, endCause: "deleted" }]);
+    const { findings } = JSON.parse(doctor.stdout) as { findings: { check: string; state: string; detail: string }[] };
+    expect(findings.filter(({ check }) => check.startsWith("pod: "))).toMatchObject([
+      { check: "pod: network", state: "ok", detail: `${stack.api} takes this pod's reports` },
+      { check: "pod: GPU", state: "ok", detail: "Simulated GPU, 24564 MiB" },
+      { check: "pod: container disk", state: "ok" },
+    ]);
+    const [pod] = pods();
+    expect(findings.at(-1)).toMatchObject({
+      check: "spawn test",
+      state: "ok",
+      detail: expect.stringMatching(`^pod ${pod?.name} did all it had to, is deleted and seen gone, cost \\$0.0\\d+$`),
+    });
+    expect(pods()).toMatchObject([{ endCause: "deleted" }]);
   });
 
   it("says what is wrong: a volume that nobody prepared", async () => {

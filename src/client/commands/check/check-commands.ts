@@ -113,6 +113,8 @@ function addDoctor(program: Command, context: Context): void {
     .addOption(poolOption())
     .addOption(jsonOption())
     .option("--create-task", "also put one small task in the queue, and try a worker's token")
+    .option("--spawn-test", "also rent one pod, which looks from inside; shows its price and asks")
+    .option("-y, --yes", "agree to the price of the spawn test")
     .action(async (options: DoctorOptions) => {
       const { runDoctor } = await import("./doctor.ts");
       await runDoctor(context, options);
@@ -121,6 +123,7 @@ function addDoctor(program: Command, context: Context): void {
     ["gpu-pool doctor", "before the first pod is rented, and when something does not work"],
     ["gpu-pool doctor --pool night", "by the settings of this pool"],
     ["gpu-pool doctor --create-task", "once the pool runs: does a task get through?"],
+    ["gpu-pool doctor --spawn-test", "once a Temporal worker runs: costs a few cents"],
     ["gpu-pool doctor --json | jq '.findings[] | select(.state == \"failed\")'", "for programs"],
   ]);
 }

@@ -10,6 +10,7 @@ import { checkFunctions } from "../../doctor/functions.ts";
 import { checkProvider } from "../../doctor/provider.ts";
 import type { Subject } from "../../doctor/subject.ts";
 import { checkTemporal } from "../../doctor/temporal.ts";
+import { spawnTestWith } from "../../doctor/spawn-test.ts";
 import { createTestTask } from "../../doctor/test-task.ts";
 import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
@@ -25,9 +26,11 @@ const MARKS = {
 
 export interface DoctorOptions extends PoolOptions {
   readonly createTask?: boolean;
+  readonly spawnTest?: boolean;
+  readonly yes?: boolean;
 }
 
-/** Looks at everything that a pool needs, and rents nothing. Exit code 1 when any check failed. */
+/** Looks at everything that a pool needs. It rents nothing, unless the spawn test is asked for. Exit code 1 when any check failed. */
 export async function runDoctor(context: Context, options: DoctorOptions): Promise<void> {
   const { output } = context;
   const findings: Finding[] = [];
@@ -39,7 +42,11 @@ export async function runDoctor(context: Context, options: DoctorOptions): Promi
   };
   const config = readConfig(context, report);
   if (config !== null) {
-    const checks = options.createTask === true ? [...CHECKS, createTestTask] : CHECKS;
+    const checks = [
+      ...CHECKS,
+      ...(options.createTask === true ? [createTestTask] : []),
+      ...(options.spawnTest === true ? [spawnTestWith(options.yes === true)] : []),
+    ];
     await examine(context, poolName(context, options), config, checks, report);
   }
   const count = (state: FindingState) => findings.filter((finding) => finding.state === state).length;
