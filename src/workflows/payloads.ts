@@ -16,6 +16,11 @@ export function isWhole(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value);
 }
 
+/** No payload, or bytes that cannot be decoded. */
+export function saysNothing(payload: unknown): boolean {
+  return payload === undefined || payload === null || payload instanceof Undecodable;
+}
+
 export function wrong(error: string): Parsed<never> {
   return { ok: false, error };
 }

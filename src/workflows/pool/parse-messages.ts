@@ -1,7 +1,6 @@
 import type { Message, WorkerOrder } from "../../contract/pool-api.ts";
 import { ACCOUNT_SETTINGS, POOL_SETTINGS } from "../../contract/pool-settings.ts";
-import { Undecodable } from "../payload-converter.ts";
-import { expected, isRecord, isWhole, type Parsed, show, wrong } from "../payloads.ts";
+import { expected, isRecord, isWhole, type Parsed, saysNothing, show, wrong } from "../payloads.ts";
 
 const MAX_TARGET = 10_000;
 const MAX_HOLD_SEC = 31_536_000;
@@ -32,8 +31,7 @@ export function parseBare<K extends "drain" | "resume" | "pause" | "shutdown">(
   kind: K,
   payload: unknown,
 ): Parsed<{ readonly kind: K }> {
-  const isEmpty = payload === undefined || payload === null || payload instanceof Undecodable;
-  const surplus = isEmpty ? {} : surplusOf(payload);
+  const surplus = saysNothing(payload) ? {} : surplusOf(payload);
   return { ok: true, value: { kind }, ...surplus };
 }
 
