@@ -50,7 +50,7 @@ describe("gpu-pool notifications", () => {
     ]);
     expect(await run("remove", added.id)).toMatchObject({ exitCode: 0 });
     expect(await json("list")).toEqual([]);
-    expect(await run("remove", added.id)).toMatchObject({ exitCode: 1 });
+    expect(await run("remove", added.id)).toMatchObject({ exitCode: 3 });
   });
 
   it("keeps one endpoint for ALERT_WEBHOOK_URL: it is made, replaced and removed with the setting, and shown by its host", async () => {
