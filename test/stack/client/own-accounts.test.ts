@@ -31,45 +31,45 @@ function wordsOf(line: string): string[] {
   return [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
 }
 
-it("leads from three accounts to a video, command by command", async () => {
-  const namespace = `own-${stack.pool}`;
-  const env = { ...stack.env, TEMPORAL_NAMESPACE: namespace, WORKER_PROFILE: "gpu-worker" };
-  let serving: ReturnType<typeof launchClient> | undefined;
+/** Runs each line by itself. @returns what each printed */
+async function walk(lines: readonly string[]): Promise<Map<string, string>> {
   const printed = new Map<string, string>();
+  for (const line of lines) {
+    const [command, ...words] = wordsOf(line);
+    const [worker] = await stack.rows<{ id: string }>("select id from workers order by created_at limit 1");
+    const args = words.map((word) => (word === "<id>" ? (worker?.id ?? "no worker") : word));
+    const { exitCode, stdout, stderr } = await runClient(args, { cwd, env: {} });
+    const said = exitCode === 0 ? "" : `${stdout}\n${stderr}`;
+    expect({ line, command, exitCode, said }).toEqual({ line, command: "gpu-pool", exitCode: 0, said: "" });
+    printed.set(line, stdout);
+  }
+  return printed;
+}
+
+it("leads from three accounts to a video, command by command", async () => {
+  const env = { ...stack.env, TEMPORAL_NAMESPACE: `own-${stack.pool}`, WORKER_PROFILE: "gpu-worker" };
+  const filled = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  await writeFile(join(cwd, ".env"), filled.join("\n"));
+  const [copy, ...lines] = await commandsOfPage();
+  expect(copy).toBe("cp .env.example .env");
+  const service = lines.indexOf("gpu-pool run");
+  expect(service).toBeGreaterThan(0);
+
+  await walk(lines.slice(0, service));
+  const serving = launchClient(["run"], { cwd, env: {} });
   try {
-    for (const line of await commandsOfPage()) {
-      if (line === "cp .env.example .env") {
-        const filled = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-        await writeFile(join(cwd, ".env"), filled.join("\n"));
-        continue;
-      }
-      const [command, ...words] = wordsOf(line);
-      expect({ line, command }).toEqual({ line, command: "gpu-pool" });
-      if (line === "gpu-pool run") {
-        serving = launchClient(["run"], { cwd, env: {} });
-        await expect
-          .poll(async () => (await runClient(["doctor", "--json"], { cwd, env: {} })).stdout)
-          .toContain("served by ");
-        continue;
-      }
-      const [worker] = await stack.rows<{ id: string }>("select id from workers order by created_at limit 1");
-      const args = words.map((word) => (word === "<id>" ? (worker?.id ?? "no worker") : word));
-      const { exitCode, stdout, stderr } = await runClient(args, { cwd, env: {} });
-      expect({ line, exitCode, stderr: exitCode === 0 ? "" : `${stdout}\n${stderr}` }).toEqual({
-        line,
-        exitCode: 0,
-        stderr: "",
-      });
-      printed.set(line, stdout);
-    }
+    await expect
+      .poll(async () => (await runClient(["doctor", "--json"], { cwd, env: {} })).stdout)
+      .toContain("served by ");
+    const printed = await walk(lines.slice(service + 1));
+    const url = [...printed].find(([line]) => line.startsWith("gpu-pool submit"))?.[1] ?? "";
+    const video = await fetch(url);
+    expect(video.headers.get("content-type")).toBe("video/mp4");
+    await video.body?.cancel();
+    expect(printed.get("gpu-pool explain")).toContain(`pool ${stack.pool}`);
+    expect(stack.simulator.ledger().pods.filter(({ live }) => live)).toEqual([]);
   } finally {
-    serving?.kill("SIGTERM");
+    serving.kill("SIGTERM");
     await serving;
   }
-  const submitted = [...printed].find(([line]) => line.startsWith("gpu-pool submit"))?.[1] ?? "";
-  const video = await fetch(submitted);
-  expect(video.headers.get("content-type")).toBe("video/mp4");
-  await video.body?.cancel();
-  expect(printed.get("gpu-pool explain")).toContain(`pool ${stack.pool}`);
-  expect(stack.simulator.ledger().pods.filter(({ live }) => live)).toEqual([]);
 });
