@@ -27,6 +27,15 @@ comment on table prepared_volumes is 'What the last preparation of each network 
 comment on column prepared_volumes.worker_id is 'The pod''s row. It may be deleted by now.';
 select secure_table('prepared_volumes');
 
+create table if not exists volume_requests (name text primary key);
+alter table volume_requests
+  add column if not exists asked_at timestamptz not null default now(),
+  add column if not exists volume_id text;
+comment on table volume_requests is 
+  'One row per volume that was asked for by name, so that a repeated command makes no second one.';
+comment on column volume_requests.volume_id is 'Null: the answer is not known, and the volume may exist.';
+select secure_table('volume_requests');
+
 create or replace trigger pod_jobs_details_depth before insert or update of details on pod_jobs for each row
 when (new.details @? 'strict $.**{501}') execute function refuse_deep_json('details');
 create or replace trigger pod_jobs_report_depth before insert or update of report on pod_jobs for each row

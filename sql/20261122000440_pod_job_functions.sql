@@ -101,3 +101,35 @@ language sql security definer set search_path = public, pg_temp as $$
   where worker_id = p_worker_id and state = 'running'
 $$;
 select grant_to_service('end_pod_job(text, text)');
+
+-- Elects the one that may ask the provider for a new volume of this name. Names of volumes are not unique, so a second request
+-- would make a second volume. A request without an answer is repeated only after p_settle_sec: until then lists may lack it.
+-- Answers {elected, volume_id, asked_sec_ago}; not elected: another request was sent, and volume_id is what it made, if known.
+create or replace function volume_request(p_name text, p_settle_sec integer) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  asked volume_requests;
+begin
+  insert into volume_requests (name) values (p_name)
+  on conflict (name) do update set asked_at = now()
+  where volume_requests.volume_id is null and volume_requests.asked_at < now() - make_interval(secs => p_settle_sec);
+  if found then
+    return jsonb_build_object('elected', true, 'volume_id', null, 'asked_sec_ago', 0);
+  end if;
+  select * into asked from volume_requests where name = p_name;
+  return jsonb_build_object('elected', false, 'volume_id', asked.volume_id,
+    'asked_sec_ago', floor(extract(epoch from now() - asked.asked_at)));
+end $$;
+select grant_to_service('volume_request(text, integer)');
+
+-- What became of the request. A null p_volume_id: certainly no volume exists, so the name may be asked for again.
+create or replace function volume_answered(p_name text, p_volume_id text) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if p_volume_id is null then
+    delete from volume_requests where name = p_name;
+  else
+    update volume_requests set volume_id = p_volume_id where name = p_name;
+  end if;
+end $$;
+select grant_to_service('volume_answered(text, text)');

@@ -50,6 +50,11 @@ export const table = {
   runpod: {
     apiUrl: defaulted("RUNPOD_API_URL", webAddress(), "https://api.runpod.io/v2", "Base URL of the REST API."),
     apiKey: required("RUNPOD_API_KEY", text(), "Personal API key.", secret),
+    sshPrivateKeyPath: optional(
+      "RUNPOD_SSH_PRIVATE_KEY_PATH",
+      text(),
+      "File of the private key with which gpu-pool worker diagnostics looks into pods; WORKER_SSH_PUBLIC_KEY is its other half.",
+    ),
     timeoutMs: defaulted("RUNPOD_TIMEOUT_MS", whole(100, 600_000), "30000", "Longest wait for an API answer, in ms."),
   },
   temporal: {

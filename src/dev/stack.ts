@@ -12,6 +12,7 @@ import { startPostgres } from "./servers/postgres.ts";
 import { startPostgrest } from "./servers/postgrest.ts";
 import { projectProgram } from "../process/program.ts";
 import { createLightPodLauncher } from "../simulator/light-pod.ts";
+import { findFfmpeg } from "../gpu-worker/ffmpeg.ts";
 import { createPodLauncher } from "../simulator/pod-process.ts";
 import { type Simulator, startSimulator } from "../simulator/simulator.ts";
 import type { SimulatorSettings } from "../simulator/settings.ts";
@@ -214,6 +215,8 @@ async function runpodPart(parts: Parts): Promise<{ env: Record<string, string>; 
     onPart?.("Runpod", "the real one: pods cost money");
     return { env: chosen(env, ["RUNPOD_API_URL"]), simulator: null };
   }
+  // Each of its pods would end at once, again and again.
+  await findFfmpeg(env["FFMPEG_PATH"]?.trim() || null);
   const simulator = await startOnFreePort(
     PORTS.simulator,
     async (port) =>

@@ -37,6 +37,7 @@ export function readPod(body: unknown, nowMs: number): Read<Pod> {
       startedAt: plausibleTime(raw["startedAt"], nowMs),
       uptimeSec: uptimeSec !== null && uptimeSec >= 0 ? uptimeSec : null,
       env: readEnv(raw["env"]),
+      ...readSsh(raw["ssh"]),
     },
   };
 }
@@ -66,6 +67,13 @@ export function readPodPage(body: unknown, nowMs: number): Read<Page<Pod>> {
 function mayBeOurs(entry: unknown): boolean {
   const { name, env } = fieldsOf(entry);
   return (typeof name === "string" && POOL_POD_NAME.test(name)) || DEPLOYMENT_MARK in fieldsOf(env);
+}
+
+/** The direct way before the provider's proxy, which offers no commands without a terminal. */
+function readSsh(raw: unknown): Pick<Pod, "ssh"> {
+  const { direct, proxy } = fieldsOf(raw);
+  const shown = textOf(direct) ?? textOf(proxy);
+  return shown === null ? {} : { ssh: shown };
 }
 
 function readEnv(raw: unknown): Pod["env"] {

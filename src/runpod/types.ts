@@ -30,6 +30,8 @@ export interface Pod {
   /** Seconds since the container started; null before that, and when telemetry is missing. */
   readonly uptimeSec: number | null;
   readonly env: Readonly<Record<string, string>> | null;
+  /** How SSH reaches it, as the provider words it, such as `root@1.2.3.4 -p 22022`; missing where it shows none. */
+  readonly ssh?: string;
 }
 
 /** `SECURE`: the provider's own data centers; `COMMUNITY`: machines of others, without network volumes. */

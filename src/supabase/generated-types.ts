@@ -718,6 +718,24 @@ export interface Schema {
         };
         Relationships: [];
       };
+      volume_requests: {
+        Row: {
+          asked_at: string;
+          name: string;
+          volume_id: string | null;
+        };
+        Insert: {
+          asked_at?: string | undefined;
+          name: string;
+          volume_id?: string | null | undefined;
+        };
+        Update: {
+          asked_at?: string | undefined;
+          name?: string | undefined;
+          volume_id?: string | null | undefined;
+        };
+        Relationships: [];
+      };
       worker_diagnostics: {
         Row: {
           collected_at: string;
@@ -2225,6 +2243,20 @@ export interface Schema {
           p_at: string | null;
         };
         Returns: number;
+      };
+      volume_answered: {
+        Args: {
+          p_name: string | null;
+          p_volume_id: string | null;
+        };
+        Returns: undefined;
+      };
+      volume_request: {
+        Args: {
+          p_name: string | null;
+          p_settle_sec: number | null;
+        };
+        Returns: Json;
       };
       whole_number: {
         Args: {

@@ -22,6 +22,8 @@ export interface JournalStore {
   places(pool: string, count: number): Promise<JournaledPlace[]>;
   /** The last messages to a pool with what became of each, the newest first. */
   messages(pool: string, count: number): Promise<JournaledMessage[]>;
+  /** What was kept of a worker when it failed, the newest first, at most `limit`. */
+  diagnostics(worker: string, limit: number): Promise<Row<"worker_diagnostics">[]>;
   /** Entries about a pool after the entry of this id, the oldest first. */
   since(pool: string, id: number): Promise<JournalEntry[]>;
   /** The newest workers of the last hour that failed before they were ready. */
@@ -90,6 +92,16 @@ export function journalStore(database: Database): JournalStore {
           .limit(count),
       );
       return rows.map(({ kind, ...row }) => ({ ...row, kind: kind.replace("message.", "") }));
+    },
+    async diagnostics(worker, limit) {
+      return await readOne<Row<"worker_diagnostics">[]>("read diagnostics", () =>
+        client
+          .from("worker_diagnostics")
+          .select("*")
+          .eq("worker_id", worker)
+          .order("id", { ascending: false })
+          .limit(limit),
+      );
     },
     async since(pool, id) {
       return await readAll<JournalEntry>("read events", (count, last) => {

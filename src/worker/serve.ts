@@ -49,13 +49,20 @@ const INDEXED_VALUE_TYPE_KEYWORD = 2;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+export interface ServeOptions {
+  /** Default: the process's own environment. */
+  readonly env?: Environment | undefined;
+  /** Called once tasks are taken. */
+  readonly onServing?: (() => Promise<void>) | undefined;
+  /** The workflows' code; default: that of the build, else made now from the sources. */
+  readonly bundle?: WorkflowBundleOption;
+}
+
 /**
  * The Temporal worker process: serves workflows and activities until SIGTERM or SIGINT.
- * @param env instead of the process's own environment.
- * @param onServing is called once tasks are taken.
  * @throws ConfigError, DeploymentConflict, TransportError where no Temporal server answers
  */
-export async function serve(env?: Environment, onServing?: () => Promise<void>): Promise<void> {
+export async function serve({ env, onServing, bundle }: ServeOptions = {}): Promise<void> {
   const config = requireWorkablePods(loadConfig(env));
   const { url, serviceRoleKey } = config.supabase;
   const database = connectDatabase({ url, serviceRoleKey });
@@ -85,11 +92,11 @@ export async function serve(env?: Environment, onServing?: () => Promise<void>):
     shutdownGraceTime: SHUTDOWN_GRACE,
     interceptors: { activity: [ownGround(deployment, (problem) => void conflict.open(problem))] },
   } satisfies Partial<WorkerOptions>;
-  const bundle = await workflowBundle();
+  const workflows = bundle ?? (await workflowBundle());
   const forWorkflows = async () =>
     await Worker.create({
       ...common,
-      workflowBundle: bundle,
+      workflowBundle: workflows,
       taskQueue,
       activities: { ...activities.main },
       maxCachedWorkflows: MAX_CACHED_WORKFLOWS,

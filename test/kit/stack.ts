@@ -76,7 +76,7 @@ export interface TestStack {
    * @returns ends it sooner.
    */
   serve(taskQueue?: string): Promise<() => Promise<void>>;
-  /** Starts src/worker.ts as a process that the test can kill. */
+  /** Starts the Temporal worker as a process that the test can kill. */
   startTemporalWorker(onLine?: (line: string) => void, environment?: Readonly<Record<string, string>>): ManagedProcess;
   startPool(input?: Readonly<Record<string, unknown>>): Promise<void>;
   /** Inserts tasks for this pool and returns their ids. */
@@ -127,9 +127,7 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
         return stop;
       },
       startTemporalWorker(onLine = (line) => logger.info({ temporalWorker: line }), environment = {}) {
-        const { command, args } = projectProgram("worker");
-        const whole = { ...process.env, ...env, ...environment };
-        return guardian.spawn(command, args, { name: "Temporal worker", env: whole, onLine });
+        return spawnTemporalWorker(guardian, { ...env, ...environment }, onLine);
       },
       async startPool(input = {}) {
         const { taskQueue } = config.temporal;
@@ -143,6 +141,20 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
     await close();
     throw error;
   }
+}
+
+function spawnTemporalWorker(
+  guardian: Guardian,
+  env: Readonly<Record<string, string>>,
+  onLine: (line: string) => void,
+): ManagedProcess {
+  const { command, args } = projectProgram("../test/kit/temporal-worker");
+  const whole = { ...process.env, ...env };
+  return guardian.spawn(command, [...args, inject("shared").workflowBundle], {
+    name: "Temporal worker",
+    env: whole,
+    onLine,
+  });
 }
 
 function queryOf({ sql }: TestDatabase): TestStack["rows"] {

@@ -1,7 +1,9 @@
 import { type BindingVolume, type Candidate, type Placement, placementOf, whyNone } from "../../policy/placement.ts";
+import { type PreparedManifest, volumeFit } from "../../policy/volume-fit.ts";
 import type { ListGpuTypesOutcome } from "../../runpod/catalog.ts";
+import { jobStore } from "../../supabase/jobs/job-store.ts";
 import { checkClock } from "./database.ts";
-import { failed, type Finding, ok, skipped, warning } from "./finding.ts";
+import { failed, type Finding, ok, reasonOf, skipped, warning } from "./finding.ts";
 import type { Subject } from "./subject.ts";
 
 const KEYS_PAGE = "https://www.console.runpod.io/user/settings";
@@ -21,6 +23,7 @@ export async function checkProvider(subject: Subject): Promise<Finding[]> {
     key,
     funds,
     ...(volume.finding === null ? [] : [volume.finding]),
+    ...(await checkPrepared(subject, volume.binding)),
     ...checkPlaces(subject, catalog, volume.binding),
     await checkClock("provider clock", subject.config.runpod.apiUrl),
   ];
@@ -111,6 +114,26 @@ async function findVolume({ runpod, settings }: Subject): Promise<FoundVolume> {
         finding: warning("volume", found.detail, "Try again."),
         binding: id ? { id, dataCenterId: null } : null,
       };
+  }
+}
+
+/** What the last preparation laid on the volume, compared with the settings. Only Headless-Wan2GP runs from it. */
+async function checkPrepared({ database, settings }: Subject, volume: BindingVolume | null): Promise<Finding[]> {
+  if (settings.workerProfile !== "headless-wan2gp" || volume === null || !("id" in volume)) {
+    return [];
+  }
+  const remedy = "gpu-pool volume prepare";
+  try {
+    const prepared = (await jobStore(database).preparedVolumes()).find(({ volume_id: id }) => id === volume.id);
+    if (prepared === undefined) {
+      return [warning("prepared", `volume ${volume.id} was never prepared, as far as this database knows`, remedy)];
+    }
+    const wrong = volumeFit(settings, prepared.manifest as PreparedManifest).filter(({ fits }) => !fits);
+    return wrong.length === 0
+      ? [ok("prepared", `for the image, the commit and the models of the settings, ${prepared.prepared_at}`)]
+      : [failed("prepared", wrong.map(({ what, detail }) => `${what}: ${detail}`).join("; "), remedy)];
+  } catch (error) {
+    return [warning("prepared", reasonOf(error), "gpu-pool db migrate")];
   }
 }
 

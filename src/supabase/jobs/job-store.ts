@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { PodJobOrder, PodJobReservation } from "../../contract/pod-job.ts";
 import type { PoolSettings } from "../../contract/pool-settings.ts";
+import { camelized } from "../camelized.ts";
 import type { Database } from "../client.ts";
 import { answerOf, readAll } from "../requests.ts";
 import { type Row, TABLES } from "../tables.ts";
@@ -20,7 +21,20 @@ export interface JobStore {
   /** Jobs whose pods are not seen gone, of one pool or of all. */
   living(pool?: string): Promise<JobRecord[]>;
   preparedVolumes(): Promise<Row<"prepared_volumes">[]>;
+  /** Elects the one that may ask the provider for a new volume of this name. */
+  requestVolume(name: string): Promise<VolumeRequest>;
+  /** @param volumeId what the request made; null: certainly nothing. */
+  volumeAnswered(name: string, volumeId: string | null): Promise<void>;
 }
+
+const volumeRequest = camelized(
+  z.object({ elected: z.boolean(), volume_id: z.string().nullable(), asked_sec_ago: z.number() }),
+);
+/** Not elected: another request was sent before, and `volumeId` is what it made; null: not known. */
+export type VolumeRequest = z.infer<typeof volumeRequest>;
+
+/** For this long lists may lack a volume whose request had no answer. */
+export const VOLUME_SETTLE_SEC = 600;
 
 type Budget = Pick<PoolSettings, "maxHourlySpendUsd" | "dailyBudgetUsd" | "noFundsProbeMinutes">;
 
@@ -67,6 +81,11 @@ export function jobStore(database: Database): JobStore {
         const after = last === undefined ? rows : rows.gt("volume_id", last.volume_id);
         return after.order("volume_id").limit(count);
       }),
+    requestVolume: (name) =>
+      database.call("volume_request", { p_name: name, p_settle_sec: VOLUME_SETTLE_SEC }, volumeRequest),
+    async volumeAnswered(name, volumeId) {
+      await database.call("volume_answered", { p_name: name, p_volume_id: volumeId }, z.unknown());
+    },
   };
 }
 

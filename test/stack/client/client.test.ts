@@ -310,6 +310,15 @@ describe("gpu-pool with a pool", () => {
     expect(shown.stdout).toMatch(/^cost +\$0\.\d{4}; \$0\.69 an hour$/m);
     expect(shown.stdout).toContain("completed");
     await expect.poll(async () => (await run(["worker", "logs", id])).stdout).not.toBe("");
+    expect((await run(["worker", "diagnostics", id])).stdout).toContain("it has not failed");
+    const failed = [`${stack.pool}-0ff0ff00`, "it broke"];
+    await stack.rows(
+      "insert into workers (id, pool, status) values ($1, left($1, -9), 'spawning')",
+      failed.slice(0, 1),
+    );
+    await stack.rows("update workers set status = 'error', status_reason = $2, gone_at = now() where id = $1", failed);
+    const kept = await runJson("worker", "diagnostics", `${stack.pool}-0ff`);
+    expect(kept).toMatchObject({ provider: "it never had a pod", records: [{ reason: "it broke" }] });
 
     const { account } = await runJson("status");
     const { todayUsd } = account as { todayUsd: number };

@@ -292,6 +292,28 @@ describe("gpu-pool doctor", () => {
     });
   });
 
+  it("tells a volume that was never prepared, or for other models", async () => {
+    const { apiUrl, apiKey } = stack.simulator;
+    const made = await fetch(`${apiUrl}/network-volumes`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json", "user-agent": "test" },
+      body: JSON.stringify({ name: "weights", size: 50, dataCenter: "EU-RO-1" }),
+    });
+    const { id } = (await made.json()) as { id: string };
+    const env = { WORKER_PROFILE: "headless-wan2gp", RUNPOD_STORAGE_NAME: "weights", HEADLESS_WAN2GP_MODELS: "t2v" };
+    expect((await doctor(env)).of("prepared")).toMatchObject({ state: "warning", remedy: "gpu-pool volume prepare" });
+    await stack.rows(`insert into prepared_volumes (volume_id, manifest) values ($1, '{"models": ["flux"]}')`, [id]);
+    expect((await doctor(env)).of("prepared")).toMatchObject({
+      state: "failed",
+      detail: expect.stringContaining("the volume lacks t2v"),
+    });
+    const elsewhere = await doctor({ ...env, RUNPOD_DATA_CENTER_IDS: "US-GA-1" });
+    expect(elsewhere.of("places")).toMatchObject({
+      state: "failed",
+      detail: expect.stringContaining(`volume ${id} is in EU-RO-1`),
+    });
+  });
+
   it("tells that another deployment holds the task queue", async () => {
     const taskQueue = `taken-${stack.pool}`;
     await claimTaskQueue(stack.temporal, taskQueue, "00000000-0000-4000-8000-000000000000");
@@ -317,18 +339,5 @@ describe("gpu-pool doctor", () => {
     ]);
     expect(await stack.rows("select status from workers")).toEqual([{ status: "terminated" }]);
     expect(exitCode).toBe(0);
-  });
-});
-
-describe("gpu-pool temporal setup", () => {
-  it("makes a namespace with its search attributes, and does nothing the second time", async () => {
-    const env = { ...stack.env, TEMPORAL_NAMESPACE: `ns-${stack.pool}` };
-    const setup = (...args: string[]) => runClient(["temporal", "setup", ...args], { cwd: tmpdir(), env });
-    const first = await setup();
-    expect(first).toMatchObject({ exitCode: 0, stderr: "" });
-    expect(first.stdout).toMatch(/^namespace ns-.*: made[^]*search attribute GpuPool: added/);
-    expect((await setup()).stdout).toBe(`namespace ns-${stack.pool}: nothing to do`);
-    expect((await setup("--retention", "3d")).stdout).toContain("kept for 72 hours (before: 168)");
-    expect((await doctor({ TEMPORAL_NAMESPACE: `ns-${stack.pool}` })).of("search attributes")?.state).toBe("ok");
   });
 });

@@ -60,6 +60,17 @@ describe("gpu-pool volume", () => {
     expect(stack.simulator.ledger().pods).toEqual([]);
   });
 
+  it("invariant 1: asks for a volume once, although the answer is lost and lists lag", async () => {
+    stack.simulator.addFault({ on: "volume-create", kind: "error", created: true, listLagMs: 4_000 });
+    const lost = await run("volume", "prepare", "--yes");
+    expect(lost).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("It may exist and cost money") });
+    const again = await run("volume", "prepare", "--yes");
+    expect(again.exitCode).toBe(1);
+    expect(again.stderr).toMatch(/a volume named wan was asked for \d+ s ago, and the answer is not known/);
+    expect(stack.simulator.volumes()).toHaveLength(1);
+    await expect.poll(async () => (await run("volume", "list", "--json")).stdout).toContain('"name":"wan"');
+  });
+
   it("goes on where a killed pod left off, verifies, and leaves no pod", async () => {
     const halfSent = weights.stallNext();
     const first = run("volume", "prepare", "--yes", "--json");

@@ -2,12 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { poolQueries, poolSignals } from "../../../src/contract/pool-api.ts";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
 import { countAlerts, countEvents, expectNothingLeft, livingWorkers } from "../../kit/lifecycle.ts";
+import { createLightPodLauncher } from "../../../src/simulator/light-pod.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
 describe("a provider that gives no pod", () => {
   let stack: TestStack;
   beforeAll(async () => {
     stack = await startTestStack({
+      launch: createLightPodLauncher(),
       env: {
         MAX_ACTIVE_GPUS: "9",
         NO_FUNDS_PROBE_MINUTES: "0.05",

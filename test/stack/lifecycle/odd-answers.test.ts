@@ -2,12 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { poolWorkflowId, workerWorkflowId } from "../../../src/contract/names.ts";
 import { poolQueries, poolSignals } from "../../../src/contract/pool-api.ts";
 import { countEvents, createPodByHand, deletions, expectNothingLeft, livingWorkers } from "../../kit/lifecycle.ts";
+import { createLightPodLauncher } from "../../../src/simulator/light-pod.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
 describe("invariant 17: what the provider cannot mean", () => {
   let stack: TestStack;
   beforeAll(async () => {
-    stack = await startTestStack({ env: { MAX_HOURLY_SPEND_USD: "1" } });
+    stack = await startTestStack({ launch: createLightPodLauncher(), env: { MAX_HOURLY_SPEND_USD: "1" } });
     await stack.serve();
     await stack.startPool();
   });

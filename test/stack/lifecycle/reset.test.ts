@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { poolWorkflowId, workerWorkflowId } from "../../../src/contract/names.ts";
 import { poolSignals, poolUpdates } from "../../../src/contract/pool-api.ts";
 import { countEvents, expectNothingLeft, livingWorkers } from "../../kit/lifecycle.ts";
+import { createLightPodLauncher } from "../../../src/simulator/light-pod.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 import { runTemporal } from "../../kit/temporal-cli.ts";
 
@@ -12,7 +13,7 @@ const WITHOUT_ANY = ["--reapply-exclude", "All"];
 describe("a workflow that an operator resets", () => {
   let stack: TestStack;
   beforeAll(async () => {
-    stack = await startTestStack({ env: { MAX_ACTIVE_GPUS: "2" } });
+    stack = await startTestStack({ launch: createLightPodLauncher(), env: { MAX_ACTIVE_GPUS: "2" } });
     await stack.serve();
     await stack.startPool({ config: { maxActiveGpus: 1 } });
   });

@@ -26,6 +26,7 @@ const inhabitants = `
   insert into workers (id, pool, origin) values ('main-0b1c2d3e', 'main', 'job');
   insert into pod_jobs (worker_id, purpose, details, timeout_sec) values ('main-0b1c2d3e', 'spawn-test', '{}', 60);
   insert into prepared_volumes (volume_id, manifest) values ('vol1', '{}');
+  insert into volume_requests (name) values ('weights');
   insert into tasks (task_type, project_id) select 'generate_video', id from projects, generate_series(1, 4) where name = 'films';
   insert into tasks (task_type, dependant_on) select 'generate_video', id from tasks limit 1;
   select claim_task('main-0a1b2c3d');

@@ -4,6 +4,7 @@ import { FUNCTIONS } from "../../../supabase/functions/_shared/functions.ts";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
 import { poolQueries, poolUpdates } from "../../../src/contract/pool-api.ts";
 import { livingWorkers } from "../../kit/lifecycle.ts";
+import { createLightPodLauncher } from "../../../src/simulator/light-pod.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
 /** The same inputs for every change; DOORS_SEED=<number> tries others. */
@@ -41,7 +42,7 @@ interface Callable {
 describe("whatever is put into any door", () => {
   let stack: TestStack;
   beforeAll(async () => {
-    stack = await startTestStack();
+    stack = await startTestStack({ launch: createLightPodLauncher() });
     await stack.serve();
     await stack.startPool();
   });
@@ -98,7 +99,7 @@ describe("whatever is put into any door", () => {
           isGood: true,
         });
       }),
-      { seed: SEED, numRuns: 120 },
+      { seed: SEED, numRuns: 60 },
     );
     await fc.assert(
       fc.asyncProperty(
@@ -111,7 +112,7 @@ describe("whatever is put into any door", () => {
           });
         },
       ),
-      { seed: SEED, numRuns: 250 },
+      { seed: SEED, numRuns: 120 },
     );
   });
 
@@ -135,7 +136,7 @@ describe("whatever is put into any door", () => {
         // What PostgREST says of text that was not made storable.
         expect(answer.said).not.toContain("Empty or invalid json");
       }),
-      { seed: SEED, numRuns: 150 },
+      { seed: SEED, numRuns: 80 },
     );
   });
 

@@ -17,7 +17,7 @@ export async function runTemporalWorker(context: Context, options: RunOptions): 
     context.output.note(`gpu-pool: pool ${pool} ${wasRunning ? "was running already" : "started"}`);
   };
   try {
-    await serve(context.env, options.start ? openPool : undefined);
+    await serve({ env: context.env, onServing: options.start ? openPool : undefined });
   } catch (error) {
     if (error instanceof Error && error.name === "TransportError") {
       const advice = "Check TEMPORAL_ADDRESS and that the server runs (gpu-pool dev starts one here).";

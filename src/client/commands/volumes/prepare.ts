@@ -12,6 +12,7 @@ import { type EndedJob, followJob, howToEnd, jobInWords, startJob } from "../../
 import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
 import { chooseDataCenter } from "./data-center.ts";
+import { makeVolume } from "./make-volume.ts";
 
 export interface PrepareOptions extends PoolOptions {
   readonly sizeGb?: number;
@@ -145,7 +146,8 @@ function plan(target: Target, settings: PoolSettings, place: string): readonly s
 }
 
 /** Makes or grows the volume. From now on it costs its price, until it is deleted. */
-async function realize({ runpod, context }: JobGround, target: Target): Promise<NetworkVolume> {
+async function realize(ground: JobGround, target: Target): Promise<NetworkVolume> {
+  const { runpod } = ground;
   if (target.kind === "there" && target.growTo === null) {
     return target.volume;
   }
@@ -157,14 +159,7 @@ async function realize({ runpod, context }: JobGround, target: Target): Promise<
     }
     return grown.volume;
   }
-  const made = await runpod.createVolume(target);
-  if (made.kind !== "created") {
-    const detail = `volume ${target.name} was not made in ${target.dataCenterId}: ${made.detail}`;
-    const maybe = "It may exist and cost money: look at gpu-pool volume list before you try again.";
-    throw new ClientError(EXIT.failed, detail, made.kind === "ambiguous" ? maybe : "Choose another --data-center.");
-  }
-  context.output.note(`volume ${made.volume.id} is made`);
-  return { ...made.volume, sizeGb: made.volume.sizeGb ?? target.sizeGb };
+  return await makeVolume(ground, target);
 }
 
 function orderOf(

@@ -22,6 +22,7 @@ export function addWorkerCommands(program: Command, context: Context): void {
   addTerminate(worker, context);
   addShow(worker, context);
   addLogs(worker, context);
+  addDiagnostics(worker, context);
 }
 
 function addWorkers(program: Command, context: Context): void {
@@ -71,6 +72,19 @@ function addLogs(worker: Command, context: Context): void {
       await showWorkerLogs(context, id, options);
     });
   addExamples(logs, [["gpu-pool worker logs main-0a1b --follow", "until Ctrl-C"]]);
+}
+
+function addDiagnostics(worker: Command, context: Context): void {
+  const diagnostics = worker
+    .command("diagnostics")
+    .description("what was kept when it failed, what its pod shows now and which commit runs there")
+    .argument("<id>", "whole, or its beginning")
+    .addOption(jsonOption())
+    .action(async (id: string, options: JsonOptions) => {
+      const { showDiagnostics } = await import("./worker-diagnostics.ts");
+      await showDiagnostics(context, id, options);
+    });
+  addExamples(diagnostics, [["gpu-pool worker diagnostics main-0a1b", "why does it not work?"]]);
 }
 
 function addRun(worker: Command, context: Context): void {

@@ -1,0 +1,75 @@
+import { execa } from "execa";
+import type { PoolSettings } from "../../../contract/pool-settings.ts";
+import type { Context } from "../../context.ts";
+import { reasonOf } from "../../doctor/finding.ts";
+
+const CONNECT_SEC = 10;
+const DEADLINE_MS = 30_000;
+const MOST_CHARS = 20_000;
+
+/** What was seen from inside a pod. `commit`: of the checkout that runs; null: there is none, or it was not to be seen. */
+export interface InsidePod {
+  readonly commit: string | null;
+  readonly lines: readonly string[];
+  /** Why nothing was seen; null: something was. */
+  readonly problem: string | null;
+}
+
+/** Destination and options of ssh, from the provider's words such as `ssh root@1.2.3.4 -p 22022`. Null: not understood. */
+export function sshTarget(shown: string): readonly string[] | null {
+  const destination = /(?:^|\s)([\w.-]+@[\w.-]+)(?=\s|$)/.exec(shown)?.[1];
+  const port = /(?:^|\s)-p\s*(\d{1,5})(?=\s|$)/.exec(shown)?.[1];
+  return destination === undefined ? null : [...(port === undefined ? [] : ["-p", port]), destination];
+}
+
+/** Reads only. The words are quoted, because the pod's shell reads them. */
+export function lookScript({
+  volumeMountPath,
+  headlessWan2gpFolder: folder,
+}: Pick<PoolSettings, "volumeMountPath" | "headlessWan2gpFolder">): string {
+  const quoted = (text: string) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
+  return [
+    `echo "commit: $(git -C ${quoted(`${volumeMountPath}/${folder}`)} rev-parse HEAD 2>/dev/null)"`,
+    "nvidia-smi --query-gpu=name,memory.used,memory.total,utilization.gpu --format=csv,noheader 2>&1",
+    `df -h / ${quoted(volumeMountPath)} 2>&1`,
+    "ps -eo pid,etime,pcpu,rss,args --sort=-pcpu 2>&1 | head -n 12",
+  ].join("\n");
+}
+
+/** Logs in by the key of RUNPOD_SSH_PRIVATE_KEY_PATH and looks; it changes nothing. Never throws: it is one source of several. */
+export async function lookInside(
+  { env }: Pick<Context, "env">,
+  shown: string,
+  keyPath: string,
+  settings: PoolSettings,
+): Promise<InsidePod> {
+  const nothing = (problem: string): InsidePod => ({ commit: null, lines: [], problem });
+  const target = sshTarget(shown);
+  if (target === null) {
+    return nothing("the provider's SSH address is not understood");
+  }
+  const options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"];
+  const args = [
+    "-i",
+    keyPath,
+    ...[...options, `ConnectTimeout=${CONNECT_SEC}`].flatMap((option) => ["-o", option]),
+    ...target,
+    lookScript(settings),
+  ];
+  try {
+    const { stdout } = await execa("ssh", args, {
+      env: { PATH: env["PATH"], HOME: env["HOME"] },
+      extendEnv: false,
+      stdin: "ignore",
+      timeout: DEADLINE_MS,
+    });
+    const lines = stdout.slice(0, MOST_CHARS).split("\n");
+    const commit = /^commit: ([\da-f]{40})$/m.exec(stdout)?.[1] ?? null;
+    return { commit, lines: lines.filter((line) => !line.startsWith("commit:") && line !== ""), problem: null };
+  } catch (error) {
+    const { shortMessage, stderr } = error as { shortMessage?: string; stderr?: string };
+    // The short message repeats the whole command line.
+    const said = typeof stderr === "string" && stderr !== "" ? stderr.split("\n", 1)[0] : undefined;
+    return nothing(`SSH to the pod failed: ${said ?? (shortMessage === undefined ? reasonOf(error) : "no answer")}`);
+  }
+}
