@@ -8,7 +8,9 @@ const MAX_PATCH_CHARS = 20_000;
 const MAX_ID_CHARS = 200;
 const MAX_REASON_CHARS = 500;
 
-export function parseScale(payload: unknown): Parsed<Message> {
+/** A bare number is a size, because that is what people send first. */
+export function parseScale(given: unknown): Parsed<Message> {
+  const payload = typeof given === "number" ? { target: given } : given;
   if (!isRecord(payload)) {
     return wrong(expected(`{"target": n | null, "for"?: seconds}`, payload));
   }

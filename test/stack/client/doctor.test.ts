@@ -107,6 +107,12 @@ describe("gpu-pool doctor", () => {
     expect(stdout).toMatch(/^\d+ failed, \d+ warnings, \d+ ok$/m);
   });
 
+  it("pool start refuses a GPU type that the catalog does not have", async () => {
+    const env = { ...stack.env, RUNPOD_GPU_TYPE: "RTX 4090" };
+    const refused = await runClient(["pool", "start"], { cwd: tmpdir(), env });
+    expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("has no GPU type RTX 4090") });
+  });
+
   it.each([
     [
       "a variable is missing",

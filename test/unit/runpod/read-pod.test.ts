@@ -129,3 +129,14 @@ it("invariant 17: a list keeps each pod with an id, whatever stands beside it", 
     }),
   );
 });
+
+it.each([
+  [{ direct: "root@1.2.3.4 -p 22022", proxy: "p1-abc@ssh.example.org" }, "root@1.2.3.4 -p 22022"],
+  [{ direct: null, proxy: "p1-abc@ssh.example.org" }, "p1-abc@ssh.example.org"],
+  [{ direct: null, proxy: null }, undefined],
+  [null, undefined],
+  ["root@1.2.3.4", undefined],
+  [{ direct: 22, proxy: {} }, undefined],
+])("ssh %j means %j", (raw, expected) => {
+  expect(read({ ssh: raw }).ssh).toBe(expected);
+});

@@ -82,6 +82,7 @@ describe.concurrent("an operator's message to a pool", () => {
     ["no target", [{}], "target: "],
     ["a target below zero", [{ target: -1 }], "target: "],
     ["half a GPU", [{ target: 1.5 }], "target: "],
+    ["a bare number that is no size", [-2], "target: expected a whole number from 0 to 10000, or null, got -2"],
     ["a target as text", [{ target: "3" }], "target: "],
     ["a target beyond reason", [{ target: 10_001 }], "target: "],
     ["no time at all", [{ target: 1, for: 0 }], "for: "],
@@ -200,6 +201,7 @@ describe.concurrent("an operator's message to a pool", () => {
       const id = poolWorkflowId(kit.pool);
       const scale = ["workflow", "update", "execute", "-w", id, "--name", "scale", "--output", "json"];
       expect(JSON.parse(await cli(...scale, "--input", '{"target":5}'))).toMatchObject({ result: { hold: 5 } });
+      expect(JSON.parse(await cli(...scale, "--input", "4"))).toMatchObject({ result: { hold: 4 } });
       await expect(cli(...scale, "--input", '{"target":-5}')).rejects.toThrow(/target: expected a whole number/);
       const query = JSON.parse(await cli("workflow", "query", "-w", id, "--name", "status", "--output", "json"));
       expect(query).toMatchObject({ queryResult: [{ pool: kit.pool, messages: 1 }] });

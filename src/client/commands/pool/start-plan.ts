@@ -7,6 +7,7 @@ import { settingsAt } from "../../../policy/schedule.ts";
 import { createRunpodClient } from "../../../runpod/client.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
 import type { Context } from "../../context.ts";
+import { ClientError, EXIT } from "../../errors.ts";
 import { counted } from "../../render/rows.ts";
 
 const DESCRIBE_TIMEOUT_MS = 10_000;
@@ -65,7 +66,10 @@ async function isRunning(context: Context, pool: string): Promise<boolean> {
   }
 }
 
-/** The provider's price now; null where it cannot be asked. */
+/**
+ * The provider's price now; null where it cannot be asked.
+ * @throws ClientError where the catalog has none of the GPU types: no pod could ever be rented
+ */
 async function cheapest({ env }: Context, { gpuTypes, clouds }: Announced): Promise<number | null> {
   if (!env["RUNPOD_API_KEY"]) {
     return null;
@@ -75,6 +79,10 @@ async function cheapest({ env }: Context, { gpuTypes, clouds }: Announced): Prom
   try {
     const list = await runpod.listGpuTypes({ clouds });
     const types = list.kind === "complete" ? list.gpuTypes.filter(({ id }) => gpuTypes.includes(id)) : [];
+    if (list.kind === "complete" && types.length === 0 && !gpuTypes.includes("any")) {
+      const detail = `the provider's catalog has no GPU type ${gpuTypes.join(" or ")} (RUNPOD_GPU_TYPE)`;
+      throw new ClientError(EXIT.failed, detail, "gpu-pool doctor names types that are alike.");
+    }
     const prices = types.flatMap(({ offers }) => clouds.map((cloud) => offers[cloud]?.usdPerGpuHour ?? Infinity));
     const least = Math.min(...prices);
     return Number.isFinite(least) ? least : null;
