@@ -204,7 +204,7 @@ describe.concurrent("an operator's message to a pool", () => {
       expect(JSON.parse(await cli(...scale, "--input", "4"))).toMatchObject({ result: { hold: 4 } });
       await expect(cli(...scale, "--input", '{"target":-5}')).rejects.toThrow(/target: expected a whole number/);
       const query = JSON.parse(await cli("workflow", "query", "-w", id, "--name", "status", "--output", "json"));
-      expect(query).toMatchObject({ queryResult: [{ pool: kit.pool, messages: 1 }] });
+      expect(query).toMatchObject({ queryResult: [{ pool: kit.pool, messages: 2 }] });
     }),
   );
 });
