@@ -15,7 +15,8 @@ comment on table placement_misses is
 comment on column placement_misses.data_center is 'Empty: any data center.';
 select secure_table('placement_misses');
 
--- What a pod's place is chosen by, with the settings of its pool and of its job. Null: there is no such worker.
+-- Returns what the choice of a pod's place needs: the settings of its pool and of its job, and the last refusals. Null: there is
+-- no such worker.
 create or replace function worker_placement(p_worker_id text) returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
   select jsonb_build_object(

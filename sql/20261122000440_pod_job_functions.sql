@@ -62,8 +62,8 @@ begin
 end $$;
 select grant_to_service('reserve_pod_job(text, text, text, jsonb, integer, text, numeric, numeric, numeric, numeric)');
 
--- What the pod itself says of its job, with its own credential: how far it is, and in p_state how it ended. The first report
--- makes it active. Of a prepared volume, the report that it is done holds the manifest, which is kept.
+-- The pod reports its job with its own credential: p_report says how far it is, p_state how it ended. The first report makes the
+-- row active. The last report about a prepared volume holds the manifest, which is kept in prepared_volumes.
 create or replace function pod_job_report(p_worker_id text, p_report jsonb, p_state text default 'running') returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -122,7 +122,7 @@ begin
 end $$;
 select grant_to_service('volume_request(text, integer)');
 
--- What became of the request. A null p_volume_id: certainly no volume exists, so the name may be asked for again.
+-- Records the volume that the request made. A null p_volume_id says that no volume exists, so the name may be asked for again.
 create or replace function volume_answered(p_name text, p_volume_id text) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin

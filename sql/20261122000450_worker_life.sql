@@ -142,8 +142,8 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('worker_boot_stage(text, text, timestamptz, double precision)');
 
--- What the pod itself says of its boot, with its own credential: the stage that begins, installing or loading, and in
--- p_error why it cannot go on. The watch then ends the worker at once.
+-- The pod reports its boot with its own credential: p_stage is the stage that begins, installing or loading. p_error says why the
+-- boot cannot go on, and the watch then ends the worker at once.
 create or replace function worker_report_boot(p_worker_id text, p_stage text, p_error text default null) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare

@@ -76,7 +76,7 @@ export interface PodOrder {
   readonly config: Config;
   /** In force for the pool. */
   readonly settings: PodSettings;
-  /** What `settings.workerEnv` stands for; its values may be secret. */
+  /** The variables of `settings.workerEnv` with their values, which may be secret. */
   readonly workerEnv: Readonly<Record<string, string>>;
   readonly place: Place & { readonly volumeId: string | null };
   readonly deployment: string;

@@ -187,7 +187,7 @@ function refusedForFunds(detail: string): CreatePodResult {
   return { kind: "refused", reason: "funds", detail, retryable: false, retryAfterSec: null };
 }
 
-/** What one request teaches about the others of a burst. */
+/** The outcome of one request decides how fast the other requests of a burst follow. */
 export function lessonOf(result: CreatePodResult): Lesson {
   if (result.kind === "refused" && result.reason === "funds") {
     return "begin anew";
@@ -195,7 +195,7 @@ export function lessonOf(result: CreatePodResult): Lesson {
   return result.kind === "ambiguous" || result.kind === "not_elected" ? "unclear" : "go on";
 }
 
-/** What all places are asked for, without the worker's environment. */
+/** Describes the request that every place gets. It leaves out the environment, which may hold secrets. */
 function inWords(settings: PoolSettings): string {
   const { workerImage, workerTemplateId, containerDiskGb, minVcpuCount, minMemoryGb } = settings;
   const template = workerTemplateId ? `template ${workerTemplateId}, ` : "";

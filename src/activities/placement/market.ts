@@ -8,13 +8,10 @@ const FRESH_MS = 30_000;
 /** An older catalog proves nothing about price or stock. */
 const STALE_MS = 5 * 60_000;
 const VOLUME_KEPT_MS = 5 * 60_000;
-/** What could not be found may be made, or renamed, at any moment. */
+/** A volume that is missing may be made or renamed at any moment, so its absence is not remembered for long. */
 const ABSENCE_KEPT_MS = 1_000;
 
-/**
- * What the provider offers, as this process last read it. Nothing depends on its surviving: a restarted process reads it
- * again.
- */
+/** The provider's offers as this process last read them. A restarted process reads them again. */
 export interface MarketReader {
   /**
    * The catalog; null: not known. It is read in the background where it is too old.
@@ -43,7 +40,7 @@ export function marketReader(runpod: Calls): MarketReader {
 
   return {
     async catalog({ placementCooldownSec }, patienceMs) {
-      // Who does not wait only wants a price, at every look of the watch.
+      // A caller without patience is a look of the watch, which needs only a price and comes every half second.
       const freshMs = patienceMs === 0 ? FRESH_MS : Math.min(FRESH_MS, placementCooldownSec * 1000);
       if (reading === null && Date.now() - triedMs >= freshMs) {
         triedMs = Date.now();
@@ -113,7 +110,7 @@ async function pause(ms: number): Promise<void> {
   });
 }
 
-/** What the next pod would be asked for, by the catalog alone: its GPU type, and its price in USD an hour if known. */
+/** The GPU type that the catalog lets the next pod have, and its price in USD an hour; null: not known. */
 export function expectedPod(
   settings: PodSettings,
   catalog: readonly CatalogType[] | null,

@@ -3,6 +3,7 @@ import { deploymentOf } from "../../contract/deployment.ts";
 import { SEARCH_ATTRIBUTES } from "../../contract/search-attributes.ts";
 import { janitorScheduleId } from "../../contract/upkeep.ts";
 import type { Temporal } from "../connections.ts";
+import { counted } from "../render/rows.ts";
 import { failed, type Finding, ok, reasonOf, skipped, warning } from "./finding.ts";
 import type { Subject } from "./subject.ts";
 
@@ -38,7 +39,9 @@ async function checkNamespace({ client, namespace, within }: Temporal): Promise<
     const { config } = await within(CALL_TIMEOUT_MS, () => client.workflowService.describeNamespace({ namespace }));
     const retentionSec = Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0);
     const kept =
-      retentionSec >= DAY_SEC ? `${Math.round(retentionSec / DAY_SEC)} days` : `${retentionSec / 3600} hours`;
+      retentionSec >= DAY_SEC
+        ? counted(Math.round(retentionSec / DAY_SEC), "day", "days")
+        : `${retentionSec / 3600} hours`;
     return retentionSec === 0 || retentionSec >= DAY_SEC
       ? ok("temporal", `namespace ${namespace}${retentionSec === 0 ? "" : `, ended workflows are kept for ${kept}`}`)
       : warning("temporal", `namespace ${namespace} keeps ended workflows for ${kept} only`, `${SETUP} --retention 7d`);
@@ -96,7 +99,10 @@ async function checkTaskQueue({ client, namespace, within }: Temporal, taskQueue
     );
     const idle = polled.filter(({ count }) => count === 0);
     return idle.length === 0
-      ? ok("task queue", `${taskQueue}, served by ${polled[0]?.count ?? 0} Temporal workers`)
+      ? ok(
+          "task queue",
+          `${taskQueue}, served by ${counted(polled[0]?.count ?? 0, "Temporal worker", "Temporal workers")}`,
+        )
       : warning(
           "task queue",
           `no Temporal worker serves ${idle.map(({ name, type }) => `${name} (${type})`).join(", ")}`,

@@ -15,6 +15,7 @@ import { createTestTask } from "../../doctor/test-task.ts";
 import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
 import { plain, type Style } from "../../render/output.ts";
+import { counted } from "../../render/rows.ts";
 
 const CHECK_WIDTH = 18;
 const MARKS = {
@@ -54,7 +55,7 @@ export async function runDoctor(context: Context, options: DoctorOptions): Promi
   if (options.json) {
     output.printJson({ summary, findings });
   } else {
-    output.print(`\n${summary.failed} failed, ${summary.warnings} warnings, ${summary.ok} ok`);
+    output.print(`\n${summary.failed} failed, ${counted(summary.warnings, "warning", "warnings")}, ${summary.ok} ok`);
   }
   if (summary.failed > 0) {
     context.failed();
@@ -107,7 +108,7 @@ async function examine(
   }
 }
 
-/** What no pod could do with these settings. */
+/** Settings with which no pod could work. */
 function checkLaunch({ config, settings, pool, isStored }: Subject): Finding[] {
   const source = isStored ? `the settings of pool ${pool}` : `this environment (pool ${pool} was never started)`;
   try {
