@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from "node:crypto";
-import { createWriteStream } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";
@@ -52,7 +51,10 @@ export async function openStorageFiles(directory: string): Promise<StorageFiles>
         },
       });
       try {
-        await pipeline(source, meter, createWriteStream(temporary));
+        // Opened before the stream starts: a stream that breaks off while its file is still being opened would create
+        // the file after the `rm` below.
+        const file = await open(temporary, "wx");
+        await pipeline(source, meter, file.createWriteStream());
         if (sizeBytes > limitBytes) {
           throw storageErrors.tooLarge();
         }
