@@ -4,6 +4,7 @@ import { parseOwnSettings, settingsInForce } from "../config/settings-in-force.t
 import { FAILURES } from "../contract/failures.ts";
 import { POD_SETTINGS, POOL_SETTINGS, type PoolSettings } from "../contract/pool-settings.ts";
 import type { PoolActivities } from "../contract/activities.ts";
+import { namesNoGpuType } from "../policy/placement.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import { expectedPod, type MarketReader } from "./placement/market.ts";
 import { viewOf } from "./observer.ts";
@@ -39,11 +40,15 @@ export function createPoolActivities({
       // A pool that was lost is opened again whatever its settings are: its workers live, and no pod is rented unchecked.
       if (before?.shouldRun !== true) {
         refuseLaunch(config, before?.environment ?? {}, merged);
+        // A cycle is not refused for what the catalog lost meanwhile: it has to look after the workers that live.
+        if (start?.lasting === true) {
+          await refuseUnknownGpuTypes(config, before?.environment ?? {}, merged, market);
+        }
       }
       return { ...(await pools.open(pool, own, start)), deployment };
     },
 
-    ...messageActivities({ config, pools }),
+    ...messageActivities({ config, pools, market }),
 
     async reserveWorkers(pool, decisionId, action, plannedIn) {
       if (plannedIn !== undefined && plannedIn !== thisRun()) {
@@ -77,7 +82,7 @@ type MessageActivities = Pick<
   "recordSignals" | "recordMessage" | "journalIgnored" | "reconfigure" | "orderWorker"
 >;
 
-function messageActivities({ config, pools }: Pick<PoolDeps, "config" | "pools">): MessageActivities {
+function messageActivities({ config, pools, market }: Omit<PoolDeps, "deployment">): MessageActivities {
   return {
     async recordSignals(pool, batch) {
       const run = thisRun();
@@ -116,6 +121,9 @@ function messageActivities({ config, pools }: Pick<PoolDeps, "config" | "pools">
       if (Object.keys(patch).some((name) => POD_SETTINGS.includes(name))) {
         refuseLaunch(config, before.environment, own);
       }
+      if ("gpuTypes" in patch) {
+        await refuseUnknownGpuTypes(config, before.environment, own, market);
+      }
       await pools.reconfigure(pool, patch);
       return viewOf(settings, own);
     },
@@ -138,15 +146,33 @@ function refuseMinAboveMax({ minActiveGpus, maxActiveGpus }: PoolSettings): void
  * process, if it is the newest: settings that work in either are let through.
  */
 function refuseLaunch(config: Config, environment: unknown, own: unknown): void {
-  const [ours = [], theirs = []] = [{}, environment].map((each) =>
-    problemsOfPods(
-      config,
-      checked(() => settingsInForce(config, each, own)),
-    ),
+  const [ours = [], theirs = []] = inEither(config, environment, own).map((settings) =>
+    problemsOfPods(config, settings),
   );
   if (ours.length > 0 && theirs.length > 0) {
     throw invalid(`its pods could not work: ${ours.map(({ message }) => message).join("; ")}`);
   }
+}
+
+/** As `refuseLaunch`: without this, a pool would open that can never rent. A catalog that is not known refuses nothing. */
+async function refuseUnknownGpuTypes(
+  config: Config,
+  environment: unknown,
+  own: unknown,
+  market: Pick<MarketReader, "catalog">,
+): Promise<void> {
+  const [ours, theirs] = inEither(config, environment, own);
+  const catalog = await market.catalog(ours, CATALOG_PATIENCE_MS);
+  if (namesNoGpuType(ours, catalog) && namesNoGpuType(theirs, catalog)) {
+    throw invalid(
+      `gpuTypes (RUNPOD_GPU_TYPE): the provider's catalog has no GPU type ${ours.gpuTypes.join(" or ")}; ` +
+        "gpu-pool doctor names types that are alike",
+    );
+  }
+}
+
+function inEither(config: Config, environment: unknown, own: unknown): readonly [PoolSettings, PoolSettings] {
+  return [checked(() => settingsInForce(config, {}, own)), checked(() => settingsInForce(config, environment, own))];
 }
 
 function checked<T>(parse: () => T): T {

@@ -92,6 +92,18 @@ const MEMORY_TIERS = [72, 60, 48, 32, 16];
 /** In a sentence; the others are counted. */
 const NAMED = 4;
 
+/** The catalog has none of the GPU types, so these settings can never rent a pod. Unknown catalog: not known, so false. */
+export function namesNoGpuType(
+  { gpuTypes }: Pick<PlacementSettings, "gpuTypes">,
+  catalog: readonly Pick<CatalogType, "id">[] | null,
+): boolean {
+  return (
+    catalog !== null &&
+    catalog.length > 0 &&
+    !gpuTypes.some((type) => type === ANY || catalog.some(({ id }) => id === type))
+  );
+}
+
 /** Which places can be asked for, in order: GPU type, then memory, then cloud, then data center. */
 export function placementOf(settings: PlacementSettings, market: Market): Placement {
   const { catalog, volume, misses, nowMs } = market;

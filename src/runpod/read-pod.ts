@@ -69,11 +69,16 @@ function mayBeOurs(entry: unknown): boolean {
   return (typeof name === "string" && POOL_POD_NAME.test(name)) || DEPLOYMENT_MARK in fieldsOf(env);
 }
 
-/** The direct way before the provider's proxy, which offers no commands without a terminal. */
+/** A host or user name; one that began with a dash would be an option of ssh. */
+const SSH_WORD = /^[A-Za-z0-9][\w.:-]*$/;
+
 function readSsh(raw: unknown): Pick<Pod, "ssh"> {
-  const { direct, proxy } = fieldsOf(raw);
-  const shown = textOf(direct) ?? textOf(proxy);
-  return shown === null ? {} : { ssh: shown };
+  const { host, port, username } = fieldsOf(fieldsOf(raw)["direct"]);
+  const [where, who] = [textOf(host), textOf(username)];
+  const isPort = typeof port === "number" && Number.isInteger(port) && port > 0 && port < 65_536;
+  return isPort && where !== null && who !== null && SSH_WORD.test(where) && SSH_WORD.test(who)
+    ? { ssh: { host: where, port, username: who } }
+    : {};
 }
 
 function readEnv(raw: unknown): Pod["env"] {

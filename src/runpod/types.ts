@@ -30,8 +30,15 @@ export interface Pod {
   /** Seconds since the container started; null before that, and when telemetry is missing. */
   readonly uptimeSec: number | null;
   readonly env: Readonly<Record<string, string>> | null;
-  /** How SSH reaches it, as the provider words it, such as `root@1.2.3.4 -p 22022`; missing where it shows none. */
-  readonly ssh?: string;
+  /** Missing where the provider shows none. Its proxy is none: that takes no commands without a terminal. */
+  readonly ssh?: SshAddress;
+}
+
+/** Where the pod's own SSH server is reached. No part can be taken for an option of ssh. */
+export interface SshAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly username: string;
 }
 
 /** `SECURE`: the provider's own data centers; `COMMUNITY`: machines of others, without network volumes. */

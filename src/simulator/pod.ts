@@ -80,6 +80,11 @@ export function podBody(pod: SimulatedPod, nowMs: number): Record<string, unknow
     template: request.templateId ? { id: request.templateId } : null,
     cost: gone ? 0 : pod.costPerHour,
     locked: false,
+    // No pod is a machine of its own, so SSH reaches none; `odd-fields` shows an address.
+    ssh: {
+      proxy: { host: "ssh.invalid", port: 22, username: pod.id, command: `ssh ${pod.id}@ssh.invalid` },
+      direct: null,
+    },
     globalNetworking: request.globalNetworking,
     runtime: pod.status === "RUNNING" && pod.runningAtMs !== null ? runtimeBody(pod, pod.runningAtMs, nowMs) : null,
     createdAt: new Date(pod.createdAtMs).toISOString(),

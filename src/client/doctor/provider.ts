@@ -2,6 +2,7 @@ import { type BindingVolume, type Candidate, type Placement, placementOf, whyNon
 import { type PreparedManifest, volumeFit } from "../../policy/volume-fit.ts";
 import type { ListGpuTypesOutcome } from "../../runpod/catalog.ts";
 import { jobStore } from "../../supabase/jobs/job-store.ts";
+import { findNamedVolume } from "../named-volume.ts";
 import { checkClock } from "./database.ts";
 import { failed, type Finding, ok, reasonOf, skipped, warning } from "./finding.ts";
 import type { Subject } from "./subject.ts";
@@ -79,41 +80,25 @@ interface FoundVolume {
 
 /** By its id, else by its name; null where the pool has none. */
 async function findVolume({ runpod, settings }: Subject): Promise<FoundVolume> {
-  const { networkVolumeId: id, storageName: name } = settings;
-  const wrong = (detail: string, remedy: string): FoundVolume => ({
-    finding: failed("volume", detail, remedy),
-    binding: { problem: detail },
-  });
-  const list = "gpu-pool volume list shows the account's volumes";
-  if (!id && !name) {
-    return { finding: null, binding: null };
-  }
-  const found = id ? await runpod.getVolume(id) : await runpod.findVolume(name ?? "");
-  switch (found.kind) {
+  const named = await findNamedVolume(runpod, settings);
+  switch (named.kind) {
+    case "unset":
+      return { finding: null, binding: null };
     case "found": {
-      const { dataCenterId, sizeGb } = found.volume;
-      const detail = `${found.volume.id}, ${sizeGb ?? "?"} GB in ${dataCenterId ?? "an unknown data center"}`;
-      return { finding: ok("volume", detail), binding: { id: found.volume.id, dataCenterId } };
-    }
-    case "several": {
-      const ids = found.volumes.map((volume) => volume.id).join(", ");
-      return wrong(
-        `${found.volumes.length} volumes are named ${name}: ${ids}`,
-        "Set RUNPOD_NETWORK_VOLUME_ID to one of them",
-      );
+      const { id, dataCenterId, sizeGb } = named.volume;
+      const detail = `${id}, ${sizeGb ?? "?"} GB in ${dataCenterId ?? "an unknown data center"}`;
+      return { finding: ok("volume", detail), binding: { id, dataCenterId } };
     }
     case "absent":
-      return id
-        ? wrong(`the account has no volume RUNPOD_NETWORK_VOLUME_ID=${id}`, list)
-        : wrong(
-            `the account has no volume named RUNPOD_STORAGE_NAME=${name}`,
-            `${list}; gpu-pool volume prepare makes one`,
-          );
-    case "unknown":
+    case "wrong":
+      return { finding: failed("volume", named.problem, named.remedy), binding: { problem: named.problem } };
+    case "unknown": {
+      const { networkVolumeId: id } = settings;
       return {
-        finding: warning("volume", found.detail, "Try again."),
+        finding: warning("volume", named.problem, "Try again."),
         binding: id ? { id, dataCenterId: null } : null,
       };
+    }
   }
 }
 

@@ -8,6 +8,8 @@ import type { Database } from "../../supabase/client.ts";
 import { poolStore } from "../../supabase/pool-store.ts";
 import type { Context } from "../context.ts";
 import { ClientError, EXIT } from "../errors.ts";
+import { describePools } from "../missing-pool.ts";
+import { findNamedVolume } from "../named-volume.ts";
 
 /** What a job of a pool is planned from. */
 export interface JobGround {
@@ -28,7 +30,13 @@ export async function withJobGround<T>(
   const config = loadConfig(context.env, { need: ["supabase", "runpod"] });
   const { apiUrl, apiKey, timeoutMs } = config.runpod;
   const database = await context.connections.database();
-  const stored = await poolStore(database).find(pool);
+  const pools = poolStore(database);
+  const stored = await pools.find(pool);
+  const names = stored === null ? await pools.names() : [];
+  if (names.length > 0) {
+    const those = describePools(names);
+    context.output.note(`there is no pool ${pool}, so the settings are those of this environment. ${those}`);
+  }
   const settings = settingsInForce(config, stored?.environment ?? {}, stored?.own ?? {});
   const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool" });
   try {
@@ -43,35 +51,22 @@ export async function findVolume({
   runpod,
   settings,
 }: Pick<JobGround, "runpod" | "settings">): Promise<NetworkVolume | null> {
-  const { networkVolumeId: id, storageName: name } = settings;
-  if (!id && !name) {
-    throw new ClientError(
-      EXIT.failed,
-      "the pool's settings name no network volume",
-      "Set RUNPOD_STORAGE_NAME (gpu-pool volume prepare makes a volume of this name) or RUNPOD_NETWORK_VOLUME_ID.",
-    );
-  }
-  const found = id ? await runpod.getVolume(id) : await runpod.findVolume(name ?? "");
-  switch (found.kind) {
+  const named = await findNamedVolume(runpod, settings);
+  switch (named.kind) {
     case "found":
-      return found.volume;
+      return named.volume;
     case "absent":
-      if (!id) {
-        return null;
-      }
+      return null;
+    case "unset":
       throw new ClientError(
         EXIT.failed,
-        `the account has no network volume ${id} (RUNPOD_NETWORK_VOLUME_ID)`,
-        "gpu-pool volume list shows the volumes; one can only be made by a name (RUNPOD_STORAGE_NAME).",
+        "the pool's settings name no network volume",
+        "Set RUNPOD_STORAGE_NAME (gpu-pool volume prepare makes a volume of this name) or RUNPOD_NETWORK_VOLUME_ID.",
       );
-    case "several":
-      throw new ClientError(
-        EXIT.failed,
-        `${found.volumes.length} network volumes are named ${name}: ${found.volumes.map((volume) => volume.id).join(", ")}`,
-        "Set RUNPOD_NETWORK_VOLUME_ID to one of them.",
-      );
+    case "wrong":
+      throw new ClientError(EXIT.failed, named.problem, named.remedy);
     case "unknown":
-      throw new ClientError(EXIT.unreachable, `the provider's volumes are not known: ${found.detail}`, "Try again.");
+      throw new ClientError(EXIT.unreachable, named.problem, "Try again.");
   }
 }
 

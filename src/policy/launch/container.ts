@@ -8,6 +8,7 @@ export interface Container {
   readonly entrypoint?: readonly string[];
   readonly cmd?: readonly string[];
   readonly ports?: readonly string[];
+  readonly startSsh?: boolean;
 }
 
 const SHELL = ["/bin/sh", "-c"];
@@ -22,6 +23,8 @@ export function containerOf(settings: LaunchSettings): Container {
     ...(workerTemplateId ? { templateId: workerTemplateId } : {}),
     ...programOf(settings),
     ...(ports.length > 0 ? { ports } : {}),
+    // Without it, the provider gives port 22 no public address.
+    ...(workerSshPublicKey ? { startSsh: true } : {}),
   };
 }
 

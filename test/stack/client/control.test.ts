@@ -138,9 +138,18 @@ describe("without a controller", () => {
     });
   });
 
+  it("diagnostics of a worker say why they cannot look into its pod", async () => {
+    const [worker] = await livingWorkers(stack);
+    const shown = await run(["worker", "diagnostics", worker?.id ?? ""], { RUNPOD_SSH_PRIVATE_KEY_PATH: "/keys/id" });
+    expect(shown.stdout).toContain("the provider shows no SSH address of its own for this pod");
+  });
+
   it("a mistyped name gets the names that there are", async () => {
     const only = `No pool of this name was ever started. The only pool is ${stack.pool}.`;
-    for (const command of ["drain", "status", "decide", "alerts", "tasks", "workers", "costs", "spawn"]) {
+    const orders = ["drain", "resume", "pause", "scale 2", "shutdown", "spawn", "config", "config set minActiveGpus=1"];
+    const looks = ["status", "decide", "alerts", "tasks", "workers", "costs", "explain"];
+    const others = ["worker run", "worker token", "notifications add http://127.0.0.1:1/hook"];
+    for (const command of [...orders, ...looks, ...others]) {
       const { exitCode, stderr } = await run([...command.split(" "), "--pool", "mistyped"]);
       expect({ command, exitCode, stderr }).toEqual({ command, exitCode: 3, stderr: expect.stringContaining(only) });
     }

@@ -168,14 +168,14 @@ describe("gpu-pool doctor", () => {
       "the volume is missing",
       { RUNPOD_NETWORK_VOLUME_ID: "vol-none" },
       "volume",
-      /RUNPOD_NETWORK_VOLUME_ID=vol-none/,
+      /volume vol-none .RUNPOD_NETWORK_VOLUME_ID/,
       /volume list/,
     ],
     [
       "the volume's name is unknown",
       { RUNPOD_STORAGE_NAME: "weights" },
       "volume",
-      /RUNPOD_STORAGE_NAME=weights/,
+      /named weights .RUNPOD_STORAGE_NAME/,
       /volume prepare/,
     ],
     [

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createPoolActivities } from "../../../src/activities/pool.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import { FAILURES } from "../../../src/contract/failures.ts";
+import type { CatalogType } from "../../../src/policy/placement.ts";
 import { connectDatabase } from "../../../src/supabase/client.ts";
 import { type PoolStore, poolStore } from "../../../src/supabase/pool-store.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
@@ -20,16 +21,13 @@ describe("a pool's start with settings of its own", () => {
   });
   afterAll(() => api?.close());
 
-  const open = async (given: Readonly<Record<string, unknown>>, env: Readonly<Record<string, string>> = {}) => {
+  const activities = (env: Readonly<Record<string, string>>, catalog: readonly CatalogType[] | null = null) => {
     const keys = { SUPABASE_ANON_KEY: "any", SUPABASE_SERVICE_ROLE_KEY: "any", RUNPOD_API_KEY: "any" };
     const config = loadConfig({ SUPABASE_URL: api.url, ...keys, RUNPOD_API_URL: "http://127.0.0.1:1/v2", ...env });
-    return await createPoolActivities({
-      config,
-      deployment: "ours",
-      pools,
-      market: { catalog: async () => null },
-    }).openPool(pool, given);
+    return createPoolActivities({ config, deployment: "ours", pools, market: { catalog: async () => catalog } });
   };
+  const open = async (given: Readonly<Record<string, unknown>>, env: Readonly<Record<string, string>> = {}) =>
+    await activities(env).openPool(pool, given);
   const refusal = (message: string) => ({ type: FAILURES.invalidConfig, nonRetryable: true, message });
 
   it("is refused if these and the stored ones leave MIN above MAX: the error names both, and nothing is written", async () => {
@@ -53,6 +51,26 @@ describe("a pool's start with settings of its own", () => {
     expect(await pools.find(pool)).toBeNull();
     await pools.open(pool, {}, { first: "f", run: "r", lasting: true });
     expect(await open({}, real)).toMatchObject({ living: [] });
+  });
+
+  it("is refused if the catalog has none of its GPU types, and so is a change to such; a cycle and a pool that was lost are not", async () => {
+    const start = { first: "f", run: "r", lasting: true };
+    const catalog = [{ id: "NVIDIA L40S", memoryGb: 48, offers: {} }];
+    const { openPool, reconfigure } = activities({ RUNPOD_GPU_TYPE: "NVIDIA L4OS" }, catalog);
+    const refused = refusal(expect.stringContaining("the provider's catalog has no GPU type NVIDIA L4OS") as never);
+    await expect(openPool(pool, {}, start)).rejects.toMatchObject(refused);
+    expect(await pools.find(pool)).toBeNull();
+    expect(await openPool(pool, {}, { first: "c", run: "c", lasting: false })).toMatchObject({ living: [] });
+    const [typo, right] = [{ gpuTypes: ["NVIDIA L4OS"] }, { gpuTypes: ["NVIDIA L4OS", "NVIDIA L40S"] }];
+    await expect(openPool(pool, typo, start)).rejects.toMatchObject(refused);
+    await openPool(pool, right, start);
+    await expect(reconfigure(pool, typo)).rejects.toMatchObject(refused);
+    expect((await pools.settings(pool)).own).toEqual(right);
+    expect(await openPool(pool, typo, start)).toMatchObject({ living: [] });
+    // Not known is not absent.
+    expect(await activities({ RUNPOD_GPU_TYPE: "NVIDIA L4OS" }).openPool(`${pool}x`, {}, start)).toMatchObject({
+      living: [],
+    });
   });
 
   it("is refused too if the other bound is the environment's, and then creates no pool", async () => {

@@ -1,14 +1,29 @@
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
+import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { lookInside, lookScript, sshTarget } from "../../../src/client/commands/workers/inside-pod.ts";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { lookInside, lookScript } from "../../../src/client/commands/workers/inside-pod.ts";
 import { type Diagnostics, renderDiagnostics } from "../../../src/client/commands/workers/worker-diagnostics.ts";
 import { createStyle } from "../../../src/client/render/output.ts";
+import { freePort } from "../../../src/dev/servers/free-port.ts";
+import { PATIENCE_MS } from "../../kit/patience.ts";
 import type { PoolSettings } from "../../../src/contract/pool-settings.ts";
 
 const COMMIT = "50066ea8d2e9399b5f2aff2a62d9eada2e349a96";
+const AT = { host: "127.0.0.1", port: 22, username: "root" };
+const SSHD = "/usr/sbin/sshd";
 const settings = { volumeMountPath: "/work space", headlessWan2gpFolder: "it's" } as PoolSettings;
+
+async function canConnect(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
+}
 
 describe("a look into a pod", () => {
   let folder = "";
@@ -22,27 +37,17 @@ describe("a look into a pod", () => {
     return { env: { PATH: `${folder}:${process.env["PATH"]}`, SUPABASE_SERVICE_ROLE_KEY: "hidden" } };
   }
 
-  it.each([
-    ["root@1.2.3.4 -p 22022", ["-p", "22022", "root@1.2.3.4"]],
-    ["ssh root@1.2.3.4 -p22 -i ~/.ssh/id", ["-p", "22", "root@1.2.3.4"]],
-    ["abc-123@ssh.example.org", ["abc-123@ssh.example.org"]],
-    ["-oProxyCommand=evil", null],
-    ["root@-oProxyCommand=evil;x -p 1", null],
-  ])("understands %s", (shown, target) => {
-    expect(sshTarget(shown)).toEqual(target);
-  });
-
   it("asks for the commit in the folder of the settings, quoted for the pod's shell", () => {
     expect(lookScript(settings)).toContain(String.raw`git -C '/work space/it'\''s' rev-parse HEAD`);
   });
 
   it("reads commit and lines, and gives ssh no variable of this process", async () => {
     const context = await withSsh(`echo "commit: ${COMMIT}"; echo "L40S, 1 MiB"; env | grep -c hidden`);
-    const seen = await lookInside(context, "root@127.0.0.1 -p 22", "/keys/id", settings);
+    const seen = await lookInside(context, AT, "/keys/id", settings);
     expect(seen).toMatchObject({ commit: null, lines: [], problem: expect.stringContaining("SSH to the pod failed") });
     const found = await lookInside(
       await withSsh(`echo "commit: ${COMMIT}"; echo "L40S, 1 MiB"; echo "$@" | grep -o "BatchMode=yes"`),
-      "root@127.0.0.1 -p 22",
+      AT,
       "/keys/id",
       settings,
     );
@@ -51,10 +56,73 @@ describe("a look into a pod", () => {
 
   it("says why it saw nothing", async () => {
     const context = await withSsh("echo 'Permission denied (publickey).' >&2; exit 255");
-    expect((await lookInside(context, "root@127.0.0.1", "/keys/id", settings)).problem).toBe(
+    expect((await lookInside(context, AT, "/keys/id", settings)).problem).toBe(
       "SSH to the pod failed: Permission denied (publickey).",
     );
-    expect((await lookInside(context, "nowhere", "/keys/id", settings)).problem).toMatch(/not understood/);
+  });
+});
+
+describe.skipIf(!existsSync(SSHD))(`a look into a pod by a real SSH server (needs ${SSHD})`, () => {
+  const { username } = userInfo();
+  let folder = "";
+  let port = 0;
+  let stop = async () => {};
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "real-sshd-"));
+    const at = (name: string) => join(folder, name);
+    for (const name of ["host", "ours", "strange"]) {
+      await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", at(name)]);
+    }
+    await copyFile(at("ours.pub"), at("authorized_keys"));
+    await mkdir("/run/sshd", { recursive: true }).catch(() => undefined);
+    port = await freePort();
+    const options = [
+      `ListenAddress=127.0.0.1:${port}`,
+      `HostKey=${at("host")}`,
+      `AuthorizedKeysFile=${at("authorized_keys")}`,
+      `PidFile=${at("pid")}`,
+      "UsePAM=no",
+      "StrictModes=no",
+      "PasswordAuthentication=no",
+      "PermitRootLogin=yes",
+    ];
+    const server = execa(SSHD, ["-D", "-e", "-f", "/dev/null", ...options.flatMap((option) => ["-o", option])], {
+      reject: false,
+    });
+    stop = async () => {
+      server.kill();
+      await server;
+    };
+    await vi.waitFor(async () => expect(await canConnect(port)).toBe(true), PATIENCE_MS);
+    await mkdir(at("Headless-Wan2GP"));
+    await execa("sh", ["-c", "git init -q && git -c user.name=a -c user.email=a@b.c commit -q --allow-empty -m x"], {
+      cwd: at("Headless-Wan2GP"),
+    });
+  });
+  afterAll(async () => {
+    await stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it("reads the commit, the disks and the processes there", async () => {
+    const { stdout: commit } = await execa("git", ["-C", join(folder, "Headless-Wan2GP"), "rev-parse", "HEAD"]);
+    const inPod = { volumeMountPath: folder, headlessWan2gpFolder: "Headless-Wan2GP" } as PoolSettings;
+    const seen = await lookInside(
+      { env: process.env },
+      { host: "127.0.0.1", port, username },
+      join(folder, "ours"),
+      inPod,
+    );
+    expect(seen).toMatchObject({ problem: null, commit });
+    expect(seen.lines.join("\n")).toMatch(/^Filesystem .*$[\s\S]*^ +PID /m);
+  });
+
+  it("says that a key is not let in, and that nothing listens", async () => {
+    const look = async (key: string, at: number) =>
+      (await lookInside({ env: process.env }, { host: "127.0.0.1", port: at, username }, join(folder, key), settings))
+        .problem;
+    expect(await look("strange", port)).toMatch(/SSH to the pod failed: .*Permission denied \(publickey/);
+    expect(await look("ours", await freePort())).toMatch(/SSH to the pod failed: .*Connection refused/);
   });
 });
 

@@ -130,13 +130,32 @@ it("invariant 17: a list keeps each pod with an id, whatever stands beside it", 
   );
 });
 
+const direct = { host: "192.0.2.7", port: 40_122, username: "root", command: "ssh root@192.0.2.7 -p 40122" };
+const proxy = {
+  host: "ssh.example.org",
+  port: 22,
+  username: "p1-64411c41",
+  command: "ssh p1-64411c41@ssh.example.org",
+};
 it.each([
-  [{ direct: "root@1.2.3.4 -p 22022", proxy: "p1-abc@ssh.example.org" }, "root@1.2.3.4 -p 22022"],
-  [{ direct: null, proxy: "p1-abc@ssh.example.org" }, "p1-abc@ssh.example.org"],
-  [{ direct: null, proxy: null }, undefined],
+  [
+    { direct, proxy },
+    { host: "192.0.2.7", port: 40_122, username: "root" },
+  ],
+  [
+    { direct: { host: "2001:db8::7", port: 22, username: "root" } },
+    { host: "2001:db8::7", port: 22, username: "root" },
+  ],
+  // The proxy takes no commands without a terminal.
+  [{ direct: null, proxy }, undefined],
   [null, undefined],
-  ["root@1.2.3.4", undefined],
-  [{ direct: 22, proxy: {} }, undefined],
+  ["root@192.0.2.7", undefined],
+  [{ direct: "root@192.0.2.7 -p 22022" }, undefined],
+  [{ direct: { ...direct, host: "-oProxyCommand=evil" } }, undefined],
+  [{ direct: { ...direct, username: "-oProxyCommand=evil" } }, undefined],
+  [{ direct: { ...direct, username: "root;evil" } }, undefined],
+  [{ direct: { ...direct, port: "22" } }, undefined],
+  [{ direct: { ...direct, port: 65_536 } }, undefined],
 ])("ssh %j means %j", (raw, expected) => {
-  expect(read({ ssh: raw }).ssh).toBe(expected);
+  expect(read({ ssh: raw }).ssh).toEqual(expected);
 });

@@ -3,6 +3,7 @@ import { settingsInForce } from "../../../config/settings-in-force.ts";
 import type { Intent } from "../../../contract/intent.ts";
 import { poolWorkflowId } from "../../../contract/names.ts";
 import type { OwnSettings, PoolSettings } from "../../../contract/pool-settings.ts";
+import { namesNoGpuType } from "../../../policy/placement.ts";
 import { settingsAt } from "../../../policy/schedule.ts";
 import { createRunpodClient } from "../../../runpod/client.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
@@ -79,7 +80,7 @@ async function cheapest({ env }: Context, { gpuTypes, clouds }: Announced): Prom
   try {
     const list = await runpod.listGpuTypes({ clouds });
     const types = list.kind === "complete" ? list.gpuTypes.filter(({ id }) => gpuTypes.includes(id)) : [];
-    if (list.kind === "complete" && types.length === 0 && !gpuTypes.includes("any")) {
+    if (list.kind === "complete" && namesNoGpuType({ gpuTypes }, list.gpuTypes)) {
       const detail = `the provider's catalog has no GPU type ${gpuTypes.join(" or ")} (RUNPOD_GPU_TYPE)`;
       throw new ClientError(EXIT.failed, detail, "gpu-pool doctor names types that are alike.");
     }

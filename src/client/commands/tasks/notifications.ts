@@ -1,6 +1,8 @@
 import { type Endpoint, type GivenUp, notificationStore } from "../../../supabase/notification-store.ts";
+import { poolStore } from "../../../supabase/pool-store.ts";
 import type { Context } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
+import { missingPool } from "../../missing-pool.ts";
 import type { JsonOptions } from "../../options.ts";
 import { plain } from "../../render/output.ts";
 import { type Column, renderTable } from "../../render/table.ts";
@@ -15,6 +17,9 @@ export interface NewEndpoint extends JsonOptions {
 export async function addEndpoint(context: Context, url: string, options: NewEndpoint): Promise<void> {
   const { json, kinds, format, project = null, pool = null } = options;
   const store = await storeOf(context);
+  if (pool !== null && !(await poolStore(await context.connections.database()).names()).includes(pool)) {
+    throw await missingPool(context, pool, `there is no pool ${plain(pool)}`);
+  }
   const endpoint = await store.addEndpoint({ url, kinds, format, project_id: project, pool });
   if (json) {
     context.output.printJson(endpoint);

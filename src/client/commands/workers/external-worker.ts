@@ -6,6 +6,7 @@ import { settingsInForce } from "../../../config/settings-in-force.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
 import type { Context } from "../../context.ts";
+import { missingPool } from "../../missing-pool.ts";
 import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
@@ -27,7 +28,10 @@ export async function registerExternalWorker(
   const credential = makeCredential();
   const database = await context.connections.database();
   const row = await poolStore(database).find(pool);
-  const settings = settingsInForce(config, row?.environment ?? {}, row?.own ?? {});
+  if (row === null) {
+    throw await missingPool(context, pool, `there is no pool ${pool}`);
+  }
+  const settings = settingsInForce(config, row.environment, row.own);
   const store = externalStore(database);
   const outcome = await store.register({
     id,

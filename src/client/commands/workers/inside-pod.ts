@@ -1,5 +1,6 @@
 import { execa } from "execa";
 import type { PoolSettings } from "../../../contract/pool-settings.ts";
+import type { SshAddress } from "../../../runpod/types.ts";
 import type { Context } from "../../context.ts";
 import { reasonOf } from "../../doctor/finding.ts";
 
@@ -13,13 +14,6 @@ export interface InsidePod {
   readonly lines: readonly string[];
   /** Why nothing was seen; null: something was. */
   readonly problem: string | null;
-}
-
-/** Destination and options of ssh, from the provider's words such as `ssh root@1.2.3.4 -p 22022`. Null: not understood. */
-export function sshTarget(shown: string): readonly string[] | null {
-  const destination = /(?:^|\s)([\w.-]+@[\w.-]+)(?=\s|$)/.exec(shown)?.[1];
-  const port = /(?:^|\s)-p\s*(\d{1,5})(?=\s|$)/.exec(shown)?.[1];
-  return destination === undefined ? null : [...(port === undefined ? [] : ["-p", port]), destination];
 }
 
 /** Reads only. The words are quoted, because the pod's shell reads them. */
@@ -39,21 +33,17 @@ export function lookScript({
 /** Logs in by the key of RUNPOD_SSH_PRIVATE_KEY_PATH and looks; it changes nothing. Never throws: it is one source of several. */
 export async function lookInside(
   { env }: Pick<Context, "env">,
-  shown: string,
+  { host, port, username }: SshAddress,
   keyPath: string,
   settings: PoolSettings,
 ): Promise<InsidePod> {
   const nothing = (problem: string): InsidePod => ({ commit: null, lines: [], problem });
-  const target = sshTarget(shown);
-  if (target === null) {
-    return nothing("the provider's SSH address is not understood");
-  }
   const options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"];
   const args = [
     "-i",
     keyPath,
     ...[...options, `ConnectTimeout=${CONNECT_SEC}`].flatMap((option) => ["-o", option]),
-    ...target,
+    ...["-p", String(port), "-l", username, host],
     lookScript(settings),
   ];
   try {

@@ -17,6 +17,14 @@ import { type InsidePod, lookInside } from "./inside-pod.ts";
 const MOST_RECORDS = 3;
 const SHOWN_LINES = 20;
 
+const NO_ADDRESS: InsidePod = {
+  commit: null,
+  lines: [],
+  problem:
+    "the provider shows no SSH address of its own for this pod: that takes WORKER_SSH_PUBLIC_KEY when it is rented, " +
+    "a container that runs, and a host with a public address (its proxy takes no commands)",
+};
+
 export interface Diagnostics {
   readonly worker: Pick<SeenWorker, "id" | "status" | "status_reason" | "boot_stage" | "pod_id">;
   /** What it runs by its pool's settings. */
@@ -84,10 +92,14 @@ async function lookAtPod(
     }
     const { status, uptimeSec, ssh } = answer.pod;
     const up = uptimeSec === null ? "its container has not started" : `up for ${formatDuration(uptimeSec * 1000)}`;
-    const canLook = ssh !== undefined && sshPrivateKeyPath !== undefined;
     return {
       provider: `pod ${podId}: ${status}, ${up}`,
-      inside: canLook ? await lookInside(context, ssh, sshPrivateKeyPath, settings) : null,
+      inside:
+        sshPrivateKeyPath === undefined
+          ? null
+          : ssh === undefined
+            ? NO_ADDRESS
+            : await lookInside(context, ssh, sshPrivateKeyPath, settings),
     };
   } finally {
     await runpod.close();
