@@ -43,7 +43,11 @@ export async function lookInside(
     "-i",
     keyPath,
     ...[...options, `ConnectTimeout=${CONNECT_SEC}`].flatMap((option) => ["-o", option]),
-    ...["-p", String(port), "-l", username, host],
+    "-p",
+    String(port),
+    "-l",
+    username,
+    host,
     lookScript(settings),
   ];
   try {
