@@ -6,9 +6,9 @@ create index if not exists tasks_worker on tasks (worker_id) where worker_id is 
 create index if not exists task_attempts_age on task_attempts using brin (started_at);
 
 -- Deletes rows that are older than p_days, at most p_limit a call, so that it ends within any statement timeout. Call
--- it again while it answers "more". Tables: pool_events, worker_diagnostics, alerts (closed ones), task_attempts (of
--- ended tasks), workers (whose pods are gone). Of each pool the last worker of known price stays, because budgets need
--- that price.
+-- it again while it answers "more". Tables: pool_events, worker_diagnostics, alerts (closed ones), worker_processes (whose
+-- last sign of life is that old), task_attempts (of ended tasks), workers (whose pods are gone). Of each pool the last worker
+-- of known price stays, because budgets need that price.
 create or replace function clean_up_table(p_table text, p_days integer, p_limit integer default 2000) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -31,6 +31,8 @@ begin
         where collected_at < cutoff);
     when 'alerts' then
       delete from alerts where id in (select id from alerts where closed_at < cutoff order by id limit p_limit);
+    when 'worker_processes' then
+      delete from worker_processes where id in (select id from worker_processes where seen_at < cutoff limit p_limit);
     when 'task_attempts' then
       delete from task_attempts where (task_id, attempt) in (
         select a.task_id, a.attempt from task_attempts a join tasks t on t.id = a.task_id

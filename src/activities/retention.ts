@@ -7,6 +7,8 @@ import { beating } from "./beating.ts";
 
 /** One round deletes at most about this long of each kind; the next round goes on. */
 const ROUND_MS = 10_000;
+/** Worker processes that were killed. One that stops removes its row itself. */
+const PROCESSES_DAYS = 1;
 
 export interface RetentionDeps {
   readonly config: Pick<Config, "retention" | "supabase">;
@@ -25,6 +27,7 @@ export function createRetentionActivities({ config, logs, outbox, janitor }: Ret
     ["pool_events", retention.journalDays],
     ["worker_diagnostics", retention.diagnosticsDays],
     ["alerts", retention.alertsDays],
+    ["worker_processes", PROCESSES_DAYS],
     ["task_attempts", retention.attemptsDays],
     ["workers", retention.workersDays],
   ];

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { packageVersion } from "../config/version.ts";
 import { addCheckCommands } from "./commands/check/check-commands.ts";
 import { addPoolCommands } from "./commands/pool/pool-commands.ts";
 import { addSeeCommands } from "./commands/see/see-commands.ts";
@@ -47,13 +47,6 @@ export async function runProgram(
   return exitCode;
 }
 
-/** The package's version: its file is two folders up from the sources, three from a build. */
-function version(): string {
-  const up = import.meta.url.endsWith(".ts") ? "../../" : "../../../";
-  const text = readFileSync(new URL(`${up}package.json`, import.meta.url), "utf8");
-  return `gpu-pool ${(JSON.parse(text) as { version: string }).version}, Node ${process.versions.node}`;
-}
-
 /** @param streams where help and errors of usage go. */
 export function createProgram(
   context: Context,
@@ -62,7 +55,7 @@ export function createProgram(
   const { env, output } = context;
   const program = new Command("gpu-pool")
     .description("Keeps a pool of rented GPU workers as large as its task queue needs.")
-    .version(version(), "-V, --version", "print the version")
+    .version(`gpu-pool ${packageVersion()}, Node ${process.versions.node}`, "-V, --version", "print the version")
     .option("--env-file <path>", "read variables from this file instead of .env")
     .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError()

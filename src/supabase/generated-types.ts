@@ -736,6 +736,32 @@ export interface Schema {
         };
         Relationships: [];
       };
+      wake_requests: {
+        Row: {
+          pool: string;
+          requested_at: string;
+          taken_at: string | null;
+        };
+        Insert: {
+          pool: string;
+          requested_at?: string | undefined;
+          taken_at?: string | null | undefined;
+        };
+        Update: {
+          pool?: string | undefined;
+          requested_at?: string | undefined;
+          taken_at?: string | null | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "wake_requests_pool_fkey";
+            columns: ["pool"];
+            isOneToOne: true;
+            referencedRelation: "pools";
+            referencedColumns: ["name"];
+          },
+        ];
+      };
       worker_diagnostics: {
         Row: {
           collected_at: string;
@@ -755,6 +781,39 @@ export interface Schema {
           details?: JsonInput | undefined;
           reason?: string | undefined;
           worker_id?: string | undefined;
+        };
+        Relationships: [];
+      };
+      worker_processes: {
+        Row: {
+          host: string;
+          id: string;
+          leads: boolean;
+          pid: number | null;
+          seen_at: string;
+          started_at: string;
+          task_queue: string;
+          version: string;
+        };
+        Insert: {
+          host: string;
+          id: string;
+          leads?: boolean | undefined;
+          pid?: number | null | undefined;
+          seen_at?: string | undefined;
+          started_at?: string | undefined;
+          task_queue: string;
+          version: string;
+        };
+        Update: {
+          host?: string | undefined;
+          id?: string | undefined;
+          leads?: boolean | undefined;
+          pid?: number | null | undefined;
+          seen_at?: string | undefined;
+          started_at?: string | undefined;
+          task_queue?: string | undefined;
+          version?: string | undefined;
         };
         Relationships: [];
       };
@@ -1963,6 +2022,23 @@ export interface Schema {
           p_batch: JsonInput | null;
         };
         Returns: Json;
+      };
+      process_beat: {
+        Args: {
+          p_process: string | null;
+          p_host: string | null;
+          p_pid: number | null;
+          p_version: string | null;
+          p_task_queue: string | null;
+          p_woken?: string[] | null;
+        };
+        Returns: Json;
+      };
+      process_end: {
+        Args: {
+          p_process: string | null;
+        };
+        Returns: undefined;
       };
       project_is_gated: {
         Args: {

@@ -30,7 +30,13 @@ const stock = camelized(
 export type DatabaseStock = z.infer<typeof stock>;
 
 /** Tables whose old rows the janitor deletes. */
-export type RetainedTable = "pool_events" | "worker_diagnostics" | "alerts" | "task_attempts" | "workers";
+export type RetainedTable =
+  | "pool_events"
+  | "worker_diagnostics"
+  | "alerts"
+  | "worker_processes"
+  | "task_attempts"
+  | "workers";
 
 export interface Orphan {
   readonly worker: string;

@@ -13,7 +13,7 @@ import {
 import type { Logger } from "pino";
 import { createActivities } from "../activities/create-activities.ts";
 import { credentialWarning, requireWorkablePods } from "../activities/pod-request.ts";
-import { loadConfig } from "../config/config.ts";
+import { type Config, loadConfig } from "../config/config.ts";
 import { runpodTaskQueue } from "../contract/names.ts";
 import { SEARCH_ATTRIBUTES } from "../contract/search-attributes.ts";
 import { openLogs } from "./database-logs.ts";
@@ -23,6 +23,7 @@ import { connectDatabase } from "../supabase/client.ts";
 import { logStore } from "../supabase/log-store.ts";
 import { alertStore } from "../supabase/alert-store.ts";
 import { notificationStore } from "../supabase/notification-store.ts";
+import { processStore } from "../supabase/processes/process-store.ts";
 import { ensureAlertWebhook } from "./alert-webhook.ts";
 import { ensureNotifications } from "./janitor-schedule.ts";
 import {
@@ -33,7 +34,9 @@ import {
   DeploymentConflict,
 } from "./own-deployment.ts";
 import { ownGround } from "./own-ground.ts";
+import { startProcessBeat } from "./process-beat.ts";
 import { runAgain } from "./run-again.ts";
+import { wakePool } from "./wake-pool.ts";
 import { bundleWorkflows } from "./workflow-bundle.ts";
 
 const SHUTDOWN_GRACE = "5s";
@@ -69,10 +72,7 @@ export async function serve({ env, onServing, bundle }: ServeOptions = {}): Prom
   const { logger, closeLogs } = openLogs(config.log, logStore(database));
   const deployment = await awaitDeploymentId(database, logger);
   Runtime.install({ logger: temporalLogger(logger) });
-  const warning = credentialWarning(config);
-  if (warning !== null) {
-    logger.warn(warning);
-  }
+  warnOfCredential(config, logger);
 
   const { connection, namespace, address } = await connectToTemporal(env);
   await ensureSearchAttributes(connection, namespace, logger);
@@ -109,16 +109,26 @@ export async function serve({ env, onServing, bundle }: ServeOptions = {}): Prom
     maxTaskQueueActivitiesPerSecond: config.provider.maxCallsPerSec,
   });
   logger.info({ taskQueue, namespace, deployment, address }, "serving");
+  const wake = async (pool: string) => await wakePool(client, taskQueue, deployment, pool);
+  const processBeat = startProcessBeat({ processes: processStore(database), taskQueue, wake, logger });
   void ensureAlertWebhook(notificationStore(database), config.notifications, logger);
   void ensureNotifications(client, taskQueue, deployment, logger);
   void onServing?.().catch((error: unknown) => logger.error({ err: error }, "what was to follow the start failed"));
   try {
     await Promise.all([runAgain(forWorkflows, logger), forProvider.run()]);
   } finally {
+    await processBeat.stop();
     await runpod.close();
     await connection.close();
     logger.info("stopped");
     await closeLogs();
+  }
+}
+
+function warnOfCredential(config: Config, logger: Logger): void {
+  const warning = credentialWarning(config);
+  if (warning !== null) {
+    logger.warn(warning);
   }
 }
 

@@ -68,11 +68,14 @@ describe("tables that only grow", () => {
       pool_events: 0,
       worker_diagnostics: 0,
       alerts: 0,
+      worker_processes: 0,
       task_attempts: 0,
       workers: 0,
     });
+    await queue.rows(`insert into worker_processes (id, host, version, task_queue, seen_at)
+      select gen_random_uuid(), 'host', '1', 'q', now() - make_interval(hours => age) from unnest(array[23, 25]) as age`);
     const { tables } = await clean({ journalDays: 30, diagnosticsDays: 30, alertsDays: 90 });
-    expect(tables).toMatchObject({ pool_events: 4100, worker_diagnostics: 1, alerts: 1 });
+    expect(tables).toMatchObject({ pool_events: 4100, worker_diagnostics: 1, alerts: 1, worker_processes: 1 });
     expect(await count("pool_events", "reason = '29' and kind = 'aged'")).toBe(400);
     expect(await count("worker_diagnostics")).toBe(1);
     expect(await count("alerts", "kind = 'pool_silent'")).toBe(2);

@@ -39,6 +39,7 @@ describe("the gpu-pool command", () => {
       "src/client/program.ts",
       "src/client/render/durations.ts",
       "src/client/render/output.ts",
+      "src/config/version.ts",
       "src/contract/log-levels.ts",
     ]);
   });

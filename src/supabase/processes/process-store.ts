@@ -1,0 +1,47 @@
+import { z } from "zod";
+import type { Database } from "../client.ts";
+
+/** A worker process as it makes itself known. */
+export interface ProcessIdentity {
+  /** A UUID of this run of the process. */
+  readonly id: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
+  readonly taskQueue: string;
+}
+
+const beat = z.object({ leader: z.boolean(), wake: z.array(z.string()) });
+
+export interface ProcessStore {
+  /**
+   * Records a sign of life. At most one process is the leader at any time.
+   * @param woken pools for which a request to wake was met
+   * @returns wake: the pools that this process has to run a cycle for; no other process is told within 15 s
+   */
+  beat(identity: ProcessIdentity, woken: readonly string[]): Promise<z.infer<typeof beat>>;
+  /** Removes the process, so that another one leads. */
+  end(id: string): Promise<void>;
+}
+
+/** The tables worker_processes and wake_requests. Every call throws DatabaseError. */
+export function processStore(database: Database): ProcessStore {
+  return {
+    beat: ({ id, host, pid, version, taskQueue }, woken) =>
+      database.call(
+        "process_beat",
+        {
+          p_process: id,
+          p_host: host,
+          p_pid: pid,
+          p_version: version,
+          p_task_queue: taskQueue,
+          p_woken: woken,
+        },
+        beat,
+      ),
+    async end(id) {
+      await database.call("process_end", { p_process: id }, z.null());
+    },
+  };
+}
