@@ -23,6 +23,7 @@ const headings: Record<Listed["section"], string> = {
   janitor: "Janitor",
   retention: "Retention",
   worker: "GPU workers",
+  health: "Health and metrics",
   log: "Logging",
   localStack: "Local stack (gpu-pool dev)",
 };

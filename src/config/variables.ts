@@ -191,6 +191,19 @@ export const table = {
     pollMs: defaulted("WORKER_POLL_MS", whole(50, 60_000), "1000", "Time between claims of an idle worker, in ms."),
     replicateApiToken: optional("REPLICATE_API_TOKEN", text(), "Passed to the workers.", secret),
   },
+  health: {
+    port: optional(
+      "HEALTH_PORT",
+      whole(1, 65_535),
+      "Port on which the Temporal worker serves /healthz, /readyz and /metrics; unset: none. The files in deployment/ use 9464.",
+    ),
+    host: defaulted(
+      "HEALTH_HOST",
+      text(),
+      "127.0.0.1",
+      "Address on which it serves them; 0.0.0.0 in a container, where others must reach it.",
+    ),
+  },
   log: {
     level: defaulted("LOG_LEVEL", logLevel(), "info", "Lowest severity that is logged."),
     databaseEnabled: defaulted(

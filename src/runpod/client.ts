@@ -20,6 +20,8 @@ export interface RunpodClientOptions {
   readonly timeoutMs?: number;
   /** Must not be empty: the provider refuses requests without one. */
   readonly userAgent: string;
+  /** Called after each answer of success. */
+  readonly onSuccess?: () => void;
   /** The caller closes it. Default: an agent of the client's own. */
   readonly dispatcher?: Dispatcher;
 }
@@ -42,8 +44,14 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
   const headers = { authorization: `Bearer ${apiKey}`, "user-agent": userAgent, accept: "application/json" };
   const api: Api = {
     apiKey,
-    call: (method, path, signal, payload) =>
-      exchange({ dispatcher, method, url: `${base}${path}`, headers, payload, timeoutMs, signal }),
+    async call(method, path, signal, payload) {
+      const url = `${base}${path}`;
+      const answer = await exchange({ dispatcher, method, url, headers, payload, timeoutMs, signal });
+      if (answer.kind === "answer" && answer.status >= 200 && answer.status < 300) {
+        options.onSuccess?.();
+      }
+      return answer;
+    },
     graphql: (query, signal) =>
       exchange({ dispatcher, method: "POST", url: graphqlUrl(base), headers, payload: { query }, timeoutMs, signal }),
     stream: (path, more, signal) =>

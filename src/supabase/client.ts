@@ -20,12 +20,27 @@ export interface Database {
   call<T>(name: string, args: Readonly<Record<string, unknown>>, answer: z.ZodType<T>): Promise<T>;
 }
 
+export interface DatabaseOptions {
+  readonly url: string;
+  readonly serviceRoleKey: string;
+  /** Called after each answer of success. */
+  readonly onSuccess?: () => void;
+}
+
 /** The database as the service role sees it, through PostgREST. */
-export function connectDatabase(options: { url: string; serviceRoleKey: string }): Database {
+export function connectDatabase(options: DatabaseOptions): Database {
   const client = createClient<Schema>(options.url, options.serviceRoleKey, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
     realtime: { transport: NoWebSocket as never },
-    global: { fetch: (input, init) => fetch(input, { ...init, signal: AbortSignal.timeout(DEADLINE_MS) }) },
+    global: {
+      async fetch(input, init) {
+        const answer = await fetch(input, { ...init, signal: AbortSignal.timeout(DEADLINE_MS) });
+        if (answer.ok) {
+          options.onSuccess?.();
+        }
+        return answer;
+      },
+    },
   });
   return {
     [TABLES]: client,

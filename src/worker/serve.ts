@@ -5,7 +5,6 @@ import { loadClientConnectConfig } from "@temporalio/envconfig";
 import {
   type GrpcCompressionConfig,
   NativeConnection,
-  Runtime,
   Worker,
   type WorkerOptions,
   type WorkflowBundleOption,
@@ -18,10 +17,11 @@ import { runpodTaskQueue } from "../contract/names.ts";
 import { SEARCH_ATTRIBUTES } from "../contract/search-attributes.ts";
 import { openLogs } from "./database-logs.ts";
 import { temporalLogger } from "../logger.ts";
-import { createRunpodClient } from "../runpod/client.ts";
+import { createRunpodClient, type RunpodClient } from "../runpod/client.ts";
 import { connectDatabase } from "../supabase/client.ts";
 import { logStore } from "../supabase/log-store.ts";
 import { alertStore } from "../supabase/alert-store.ts";
+import { readDeploymentId } from "../supabase/deployment-store.ts";
 import { notificationStore } from "../supabase/notification-store.ts";
 import { processStore } from "../supabase/processes/process-store.ts";
 import { ensureAlertWebhook } from "./alert-webhook.ts";
@@ -33,6 +33,7 @@ import {
   conflictAlert,
   DeploymentConflict,
 } from "./own-deployment.ts";
+import { openHealth } from "./health/health.ts";
 import { ownGround } from "./own-ground.ts";
 import { startProcessBeat } from "./process-beat.ts";
 import { runAgain } from "./run-again.ts";
@@ -68,10 +69,11 @@ export interface ServeOptions {
 export async function serve({ env, onServing, bundle }: ServeOptions = {}): Promise<void> {
   const config = requireWorkablePods(loadConfig(env));
   const { url, serviceRoleKey } = config.supabase;
-  const database = connectDatabase({ url, serviceRoleKey });
+  const health = await openHealth(config.health);
+  const database = connectDatabase({ url, serviceRoleKey, onSuccess: () => health.seen("database") });
   const { logger, closeLogs } = openLogs(config.log, logStore(database));
   const deployment = await awaitDeploymentId(database, logger);
-  Runtime.install({ logger: temporalLogger(logger) });
+  await health.installRuntime({ logger: temporalLogger(logger) });
   warnOfCredential(config, logger);
 
   const { connection, namespace, address } = await connectToTemporal(env);
@@ -82,8 +84,7 @@ export async function serve({ env, onServing, bundle }: ServeOptions = {}): Prom
   const conflict = conflictAlert(alertStore(database), taskQueue, logger);
   await holdTaskQueue(client, taskQueue, deployment, conflict);
 
-  const { apiUrl, apiKey, timeoutMs } = config.runpod;
-  const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool" });
+  const runpod = connectToProvider(config.runpod, () => health.seen("provider"));
   const activities = createActivities({ config, deployment, database, runpod, logger });
 
   const common = {
@@ -93,20 +94,20 @@ export async function serve({ env, onServing, bundle }: ServeOptions = {}): Prom
     interceptors: { activity: [ownGround(deployment, (problem) => void conflict.open(problem))] },
   } satisfies Partial<WorkerOptions>;
   const workflows = bundle ?? (await workflowBundle());
-  const forWorkflows = async () =>
-    await Worker.create({
-      ...common,
-      workflowBundle: workflows,
-      taskQueue,
-      activities: { ...activities.main },
-      maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
-    });
-  const forProvider = await Worker.create({
-    ...common,
+  const create = async (options: WorkerOptions) =>
+    health.polls(options.taskQueue, await Worker.create({ ...common, ...options }));
+  const main = { taskQueue, activities: { ...activities.main }, maxCachedWorkflows: MAX_CACHED_WORKFLOWS };
+  const forWorkflows = async () => await create({ ...main, workflowBundle: workflows });
+  const forProvider = await create({
     taskQueue: runpodTaskQueue(taskQueue),
     activities: { ...activities.provider },
     // The server applies this limit to all Temporal workers together.
     maxTaskQueueActivitiesPerSecond: config.provider.maxCallsPerSec,
+  });
+  health.watch({
+    temporal: async () => Boolean(await connection.workflowService.getSystemInfo({})),
+    database: async () => (await readDeploymentId(database)) === deployment,
+    provider: async () => (await runpod.listPods()).kind === "complete",
   });
   logger.info({ taskQueue, namespace, deployment, address }, "serving");
   const wake = async (pool: string) => await wakePool(client, taskQueue, deployment, pool);
@@ -122,6 +123,7 @@ export async function serve({ env, onServing, bundle }: ServeOptions = {}): Prom
     await connection.close();
     logger.info("stopped");
     await closeLogs();
+    await health.close();
   }
 }
 
@@ -130,6 +132,10 @@ function warnOfCredential(config: Config, logger: Logger): void {
   if (warning !== null) {
     logger.warn(warning);
   }
+}
+
+function connectToProvider({ apiUrl, apiKey, timeoutMs }: Config["runpod"], onSuccess: () => void): RunpodClient {
+  return createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool", onSuccess });
 }
 
 async function connectToTemporal(env: Environment | undefined) {

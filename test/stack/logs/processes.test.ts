@@ -1,14 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { janitorScheduleId, notificationsWorkflowId } from "../../../src/contract/upkeep.ts";
 import type { ManagedProcess } from "../../../src/process/guardian.ts";
+import { freePort } from "../../../src/dev/servers/free-port.ts";
+import { runClient } from "../../kit/client.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
-describe("the processes with logs in the database", () => {
+describe("the processes with logs in the database and a health port", () => {
   let stack: TestStack;
+  let health = "";
   let worker: ManagedProcess;
   beforeAll(async () => {
+    const port = await freePort();
+    health = `http://127.0.0.1:${port}`;
     stack = await startTestStack({
       env: {
+        HEALTH_PORT: String(port),
         DB_LOG_FLUSH_INTERVAL: "0.2",
         LOG_LEVEL: "warn",
         ORCHESTRATOR_INSTANCE_ID: "one",
@@ -54,8 +60,26 @@ describe("the processes with logs in the database", () => {
     expect(schedule.action).toMatchObject({ workflowType: "janitor", taskQueue });
   });
 
-  it("send the rest of their log when they are stopped", async () => {
-    await worker.stop();
+  it("say that they are ready, and serve the SDK's metrics beside their own", async () => {
+    await expect.poll(async () => await (await fetch(`${health}/readyz`)).json()).toMatchObject({ ready: true });
+    const metrics = await (await fetch(`${health}/metrics`)).text();
+    expect(metrics).toMatch(/^process_cpu_seconds_total /m);
+    expect(metrics).toMatch(/^temporal_workflow_task_queue_poll_succeed_total\{/m);
+  });
+
+  it("refuse a taken health port as an error of the configuration", async () => {
+    const { exitCode, stderr } = await runClient(["run"], { cwd: stack.directory, env: stack.env, input: "" });
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(`HEALTH_PORT=${stack.env["HEALTH_PORT"]}: cannot listen on 127.0.0.1`);
+    expect(stderr).not.toContain("    at ");
+  });
+
+  it("are not ready as soon as they are told to stop, live until the end, and send the rest of their log", async () => {
+    const stopped = worker.stop();
+    const ask = async (path: string) => (await fetch(`${health}${path}`)).status;
+    await expect.poll(() => ask("/readyz"), { interval: 20 }).toBe(503);
+    expect(await ask("/healthz")).toBe(200);
+    await stopped;
     expect(await messages("orchestrator_gpu")).toContain("stopped");
   });
 });

@@ -1,0 +1,67 @@
+import { Runtime, type RuntimeOptions } from "@temporalio/worker";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import type { Config } from "../../config/config.ts";
+import { serveHttp, text } from "./http.ts";
+import { type Probes, startPulse } from "./pulse.ts";
+import { createReadiness, type Poller, type Service } from "./readiness.ts";
+import { installMeasuredRuntime, type SdkMetrics } from "./sdk-metrics.ts";
+
+/** What the Temporal worker process tells about itself. Without HEALTH_PORT everything here does nothing. */
+export interface Health {
+  /** A call to this service has succeeded. */
+  readonly seen: (service: Service) => void;
+  readonly installRuntime: (options: RuntimeOptions) => Promise<void>;
+  /** From now on the services are asked when nothing else asks them. */
+  readonly watch: (probes: Probes) => void;
+  /** This Temporal worker polls from now on. It is handed through. */
+  readonly polls: <P extends Poller>(taskQueue: string, poller: P) => P;
+  readonly close: () => Promise<void>;
+}
+
+const OFF: Health = {
+  seen: () => undefined,
+  installRuntime: async (options) => void Runtime.install(options),
+  watch: () => undefined,
+  polls: (_, poller) => poller,
+  close: async () => undefined,
+};
+
+/** @throws ConfigError when nothing can listen on HEALTH_HOST and HEALTH_PORT */
+export async function openHealth({ host, port }: Config["health"]): Promise<Health> {
+  if (port === undefined) {
+    return OFF;
+  }
+  const readiness = createReadiness();
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  let sdkMetrics: SdkMetrics = async () => "";
+  let stopPulse = () => undefined as void;
+
+  const server = await serveHttp(host, port, {
+    "/healthz": () => text(200, "ok"),
+    "/readyz": () => {
+      const report = readiness.report();
+      const body = `${JSON.stringify(report, null, 2)}\n`;
+      return { status: report.ready ? 200 : 503, type: "application/json", body };
+    },
+    "/metrics": async () => {
+      const parts = await Promise.all([registry.metrics(), sdkMetrics()]);
+      return { status: 200, type: registry.contentType, body: parts.join("\n") };
+    },
+  });
+  return {
+    seen: readiness.seen,
+    async installRuntime(options) {
+      sdkMetrics = await installMeasuredRuntime(options);
+    },
+    watch: (probes) => void (stopPulse = startPulse(readiness, probes)),
+    polls(taskQueue, poller) {
+      readiness.polls(taskQueue, poller);
+      return poller;
+    },
+    async close() {
+      stopPulse();
+      await server.close();
+    },
+  };
+}

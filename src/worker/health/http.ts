@@ -1,0 +1,86 @@
+import { createServer, type RequestListener, type Server } from "node:http";
+import { ConfigError } from "../../config/config.ts";
+
+export interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+/** Paths and what answers them. */
+export type Routes = Readonly<Record<string, () => Answer | Promise<Answer>>>;
+
+export interface HttpServer {
+  close(): Promise<void>;
+}
+
+/** Errors of `listen` that another setting or the end of another program mends. */
+const ADVICE: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program listens there: end it, or set another HEALTH_PORT",
+  EACCES: "this user may not listen there: set a HEALTH_PORT above 1023",
+  EADDRNOTAVAIL: "this machine has no such address: set another HEALTH_HOST",
+  ENOTFOUND: "no such host name is known: set another HEALTH_HOST",
+  EAI_AGAIN: "the host name cannot be looked up: set another HEALTH_HOST",
+};
+
+/**
+ * Serves GET and HEAD on one port until it is closed.
+ * @throws ConfigError when nothing can listen there
+ */
+export async function serveHttp(host: string, port: number, routes: Routes): Promise<HttpServer> {
+  const server = createServer(answering(routes));
+  await listen(server, host, port).catch((error: NodeJS.ErrnoException) => {
+    const advice = ADVICE[error.code ?? ""];
+    if (advice === undefined) {
+      throw error;
+    }
+    const message = `HEALTH_PORT=${port}: cannot listen on ${host}, port ${port} (${error.code}): ${advice}`;
+    throw new ConfigError("The environment", [{ variable: "HEALTH_PORT", message }], null);
+  });
+  return {
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port, exclusive: true }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+function answering(routes: Routes): RequestListener {
+  return (request, response) => {
+    void respond(routes, request.method, request.url ?? "/").then(({ status, type, body }) => {
+      response.writeHead(status, { "content-type": type, "cache-control": "no-store" });
+      response.end(request.method === "HEAD" ? undefined : body);
+    });
+  };
+}
+
+async function respond(routes: Routes, method: string | undefined, url: string): Promise<Answer> {
+  const [path = ""] = url.split("?", 1);
+  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  if (route === undefined) {
+    return text(404, `nothing here; there are ${Object.keys(routes).join(", ")}`);
+  }
+  if (method !== "GET" && method !== "HEAD") {
+    return text(405, "GET and HEAD only");
+  }
+  try {
+    return await route();
+  } catch (error) {
+    return text(500, error instanceof Error ? error.message : String(error));
+  }
+}
+
+export function text(status: number, body: string): Answer {
+  return { status, type: "text/plain; charset=utf-8", body: `${body}\n` };
+}
