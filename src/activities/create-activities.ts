@@ -12,7 +12,7 @@ import { logStore } from "../supabase/log-store.ts";
 import { outboxStore } from "../supabase/outbox-store.ts";
 import { poolStore } from "../supabase/pool-store.ts";
 import { placementStore, workerStore } from "../supabase/worker-store.ts";
-import { beating } from "./beating.ts";
+import { beating, withBeats } from "./beating.ts";
 import { createBulkActivities } from "./bulk.ts";
 import { withFinalRefusals } from "./final-refusals.ts";
 import { createPodJobActivities } from "./jobs/pod-jobs.ts";
@@ -28,6 +28,8 @@ import { createRetentionActivities } from "./retention.ts";
 import { createWatchActivity } from "./watch.ts";
 import { createWorkerActivities } from "./workers.ts";
 
+const NEVER = new AbortController().signal;
+
 export interface ActivityDeps {
   readonly config: Config;
   /** Id that this process read from its database. */
@@ -35,10 +37,12 @@ export interface ActivityDeps {
   readonly database: Database;
   readonly runpod: RunpodClient;
   readonly logger: Logger;
+  /** Aborted when this process is to stop: long polls then end at once, and no pod is asked for any more. Default: never. */
+  readonly stopping?: AbortSignal;
 }
 
 /** All activities, by the task queue that serves them. */
-export function createActivities({ config, deployment, database, runpod, logger }: ActivityDeps): {
+export function createActivities({ config, deployment, database, runpod, logger, stopping = NEVER }: ActivityDeps): {
   readonly main: PoolActivities &
     BulkActivities &
     WorkerActivities &
@@ -58,20 +62,24 @@ export function createActivities({ config, deployment, database, runpod, logger 
   const reconciler = createReconciler({ config, deployment, listPods, janitor, workers, alerts, logger });
   return {
     main: withReadableErrors({
-      ...withFinalRefusals(createPoolActivities({ config, deployment, pools, market })),
-      ...withFinalRefusals(createPodJobActivities({ config, jobs: jobStore(database) })),
+      ...withBeats(withFinalRefusals(createPoolActivities({ config, deployment, pools, market }))),
+      ...withBeats(withFinalRefusals(createPodJobActivities({ config, jobs: jobStore(database) }))),
       ...createBulkActivities(deployment),
-      ...createWatchActivity({ config, deployment, pools, workers, alerts, listPods, market, reconciler, logger }),
+      ...createWatchActivity({
+        ...{ config, deployment, pools, workers, alerts, listPods, market, reconciler, logger, stopping },
+      }),
       // Never final: a worker workflow that failed would leave its pod.
-      ...createWorkerActivities({ workers, alerts, config }),
+      ...withBeats(createWorkerActivities({ workers, alerts, config })),
       reconcileWorkers: (options) => reconciler.pass(options),
       ...createPoolUpkeep({ config, deployment, janitor, pools, alerts, logger }),
       repairTasks: ({ dryRun }) => beating(() => janitor.repairTasks(dryRun)),
       ...createRetentionActivities({ config, logs: logStore(database), outbox, janitor }),
-      ...createOutboxActivities({ outbox, logger }),
+      ...createOutboxActivities({ outbox, logger, stopping }),
     }),
     provider: withReadableErrors(
-      createPodActivities({ config, deployment, runpod, market, placements, listPods, workers, logger, ownVariable }),
+      createPodActivities({
+        ...{ config, deployment, runpod, market, placements, listPods, workers, logger, ownVariable, stopping },
+      }),
     ),
   };
 }

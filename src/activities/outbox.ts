@@ -18,6 +18,8 @@ export interface OutboxDeps {
   readonly pollMs?: number;
   /** How long one long poll lasts; default five minutes. */
   readonly watchMs?: number;
+  /** Aborted when this process is to stop: what is being sent is finished, and no more is taken. */
+  readonly stopping?: AbortSignal;
 }
 
 /** Sends the outbox. It returns only counts, because secrets and addresses must not reach a workflow's history. */
@@ -27,12 +29,14 @@ export function createOutboxActivities(deps: OutboxDeps): NotificationActivities
     async deliverNotifications() {
       const context = Context.current();
       const { cancellationSignal } = context;
+      const over =
+        deps.stopping === undefined ? cancellationSignal : AbortSignal.any([cancellationSignal, deps.stopping]);
       const counts = { delivered: 0, failed: 0, dead: 0 };
       const underWay = new Set<Promise<void>>();
       const endAtMs = Date.now() + watchMs;
       let outageLoggedAtMs = 0;
 
-      while (Date.now() < endAtMs && !cancellationSignal.aborted) {
+      while (Date.now() < endAtMs && !over.aborted) {
         context.heartbeat();
         let taken = 0;
         try {
@@ -49,7 +53,7 @@ export function createOutboxActivities(deps: OutboxDeps): NotificationActivities
           }
         }
         if (taken === 0) {
-          const pause = sleep(pollMs, undefined, { signal: cancellationSignal }).catch(() => undefined);
+          const pause = sleep(pollMs, undefined, { signal: over }).catch(() => undefined);
           await Promise.race([pause, ...(underWay.size === AT_ONCE ? underWay : [])]);
         }
       }

@@ -1,10 +1,13 @@
 import { createHash, randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { Context } from "@temporalio/activity";
+import { ApplicationFailure } from "@temporalio/common";
 import type { Look, PoolActivities } from "../contract/activities.ts";
 import type { Plan, Snapshot } from "../contract/plan.ts";
 import type { Decision } from "../policy/decide.ts";
 import type { AlertStore } from "../supabase/alert-store.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
+import { beating } from "./beating.ts";
 import { createObserver, type Observed, type ObserverDeps, type ProviderView, Superseded } from "./observer.ts";
 import { type AlertMemory, settleAlerts } from "./observed-alerts.ts";
 import { podEvidenceBook } from "./pod-evidence.ts";
@@ -14,9 +17,12 @@ const WATCH_MS = 5 * 60_000;
 /** Queries and the Web UI show changed counts after at most this long. */
 const REFRESH_MS = 10_000;
 const OUTAGE_LOG_MS = 60_000;
+const HANDED_OVER_IN = "100ms";
 
 export interface WatchDeps extends ObserverDeps {
   readonly alerts: AlertStore;
+  /** Aborted when this process is to stop: the watch then ends at once, and another process begins the next one. */
+  readonly stopping?: AbortSignal;
 }
 
 /** The state of a pool that this process keeps from one watch to the next. */
@@ -53,27 +59,32 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
       const watchDeps = { ...deps, logger };
       const observe = createObserver(watchDeps, { pool, id, provider: memory, patient: known.once === true });
       const refreshAt = Date.now() + REFRESH_MS;
-      return await watchUntilNews(watchDeps, {
-        pool,
-        id,
-        known,
-        memory,
-        observe,
-        refreshAt,
-        shown: known.state,
-        latest: null,
-      });
+      const watch = { pool, id, known, memory, observe, refreshAt, shown: known.state, latest: null };
+      const over = new AbortController();
+      const stopped = untilAborted(deps.stopping, over.signal);
+      const details = () => (memory.look === null ? [] : [memory.look]);
+      try {
+        return await beating(() => watchUntilNews(watchDeps, watch, stopped), details);
+      } finally {
+        over.abort();
+      }
     },
   };
 }
 
-async function watchUntilNews(deps: WatchDeps, watch: Watch): Promise<Plan> {
-  const { config, logger } = deps;
+/** @param over when nobody waits any more. */
+async function untilAborted(signal: AbortSignal | undefined, over: AbortSignal): Promise<void> {
+  const aborted = signal === undefined ? new Promise<never>(() => undefined) : once(signal, "abort", { signal: over });
+  await aborted.catch(() => undefined);
+}
+
+async function watchUntilNews(deps: WatchDeps, watch: Watch, stopped: Promise<void>): Promise<Plan> {
+  const { config, logger, stopping } = deps;
   const context = Context.current();
   const { memory } = watch;
   const endAt = Date.now() + WATCH_MS;
   let outageLoggedAt = 0;
-  while (Date.now() < endAt) {
+  while (Date.now() < endAt && stopping?.aborted !== true) {
     context.heartbeat(...(memory.look === null ? [] : [memory.look]));
     try {
       const plan = await look(deps, watch);
@@ -90,7 +101,12 @@ async function watchUntilNews(deps: WatchDeps, watch: Watch): Promise<Plan> {
         logger.warn({ err: error }, "observation failed: no decision until the next good one");
       }
     }
-    await context.sleep(watch.latest?.settings.watchIntervalMs ?? config.scaling.watchIntervalMs);
+    const pause = context.sleep(watch.latest?.settings.watchIntervalMs ?? config.scaling.watchIntervalMs);
+    await Promise.race([pause, stopped]);
+  }
+  if (watch.known.once === true && watch.latest === null && stopping?.aborted === true) {
+    // The caller asked for one observation, so the next process makes it.
+    throw ApplicationFailure.create({ message: "this Temporal worker stops", nextRetryDelay: HANDED_OVER_IN });
   }
   return planWithoutActions(watch);
 }

@@ -17,8 +17,9 @@ const QUIET_MS = 600_000;
 /**
  * The id of this process's database. Without it nothing may be decided, so the process waits for the database, and says
  * so once a minute.
+ * @throws AbortError when the process is to stop
  */
-export async function awaitDeploymentId(database: Database, logger: Logger): Promise<string> {
+export async function awaitDeploymentId(database: Database, logger: Logger, stopping?: AbortSignal): Promise<string> {
   let loggedAt = Number.NEGATIVE_INFINITY;
   for (;;) {
     try {
@@ -32,7 +33,7 @@ export async function awaitDeploymentId(database: Database, logger: Logger): Pro
         );
       }
     }
-    await sleep(PAUSE_MS);
+    await sleep(PAUSE_MS, undefined, { signal: stopping });
   }
 }
 

@@ -1,24 +1,16 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Client } from "@temporalio/client";
-import { loadClientConnectConfig } from "@temporalio/envconfig";
-import {
-  type GrpcCompressionConfig,
-  NativeConnection,
-  Worker,
-  type WorkerOptions,
-  type WorkflowBundleOption,
-} from "@temporalio/worker";
+import { type NativeConnection, Worker, type WorkerOptions, type WorkflowBundleOption } from "@temporalio/worker";
 import type { Logger } from "pino";
 import { createActivities } from "../activities/create-activities.ts";
 import { credentialWarning, requireWorkablePods } from "../activities/pod-request.ts";
 import { type Config, loadConfig } from "../config/config.ts";
 import { runpodTaskQueue } from "../contract/names.ts";
-import { SEARCH_ATTRIBUTES } from "../contract/search-attributes.ts";
 import { openLogs } from "./database-logs.ts";
 import { temporalLogger } from "../logger.ts";
 import { createRunpodClient, type RunpodClient } from "../runpod/client.ts";
-import { connectDatabase } from "../supabase/client.ts";
+import { connectDatabase, type Database } from "../supabase/client.ts";
 import { logStore } from "../supabase/log-store.ts";
 import { alertStore } from "../supabase/alert-store.ts";
 import { readDeploymentId } from "../supabase/deployment-store.ts";
@@ -33,10 +25,13 @@ import {
   conflictAlert,
   DeploymentConflict,
 } from "./own-deployment.ts";
-import { openHealth } from "./health/health.ts";
+import { type Health, openHealth } from "./health/health.ts";
 import { ownGround } from "./own-ground.ts";
 import { startProcessBeat } from "./process-beat.ts";
 import { runAgain } from "./run-again.ts";
+import { awaitMigrations } from "./own-schema.ts";
+import { stopSignal } from "./stop-signal.ts";
+import { connectToTemporal, ensureSearchAttributes, type Environment } from "./temporal-connection.ts";
 import { wakePool } from "./wake-pool.ts";
 import { bundleWorkflows } from "./workflow-bundle.ts";
 
@@ -46,12 +41,12 @@ const SHUTDOWN_GRACE = "5s";
  * need to be cached.
  */
 const MAX_CACHED_WORKFLOWS = 120;
-/** Gzip, the default, holds about 40 MB of buffers for messages of a few kB. */
-const UNCOMPRESSED: GrpcCompressionConfig = { codec: "none" };
-/** Value of the server's enum IndexedValueType. */
-const INDEXED_VALUE_TYPE_KEYWORD = 2;
-
-type Environment = Readonly<Record<string, string | undefined>>;
+/** A workflow whose process has died waits for it this long before another process goes on with it. */
+const STICKY_TIMEOUT = "5s";
+const WORKFLOW_OPTIONS = {
+  maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
+  stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
+} as const;
 
 export interface ServeOptions {
   /** Default: the process's own environment. */
@@ -59,7 +54,7 @@ export interface ServeOptions {
   /** Called once tasks are taken. */
   readonly onServing?: (() => Promise<void>) | undefined;
   /** The workflows' code; default: that of the build, else made now from the sources. */
-  readonly bundle?: WorkflowBundleOption;
+  readonly bundle?: WorkflowBundleOption | undefined;
 }
 
 /**
@@ -72,10 +67,32 @@ export async function serve({ env, onServing, bundle }: ServeOptions = {}): Prom
   const health = await openHealth(config.health);
   const database = connectDatabase({ url, serviceRoleKey, onSuccess: () => health.seen("database") });
   const { logger, closeLogs } = openLogs(config.log, logStore(database));
-  const deployment = await awaitDeploymentId(database, logger);
+  const stopping = stopSignal();
+  // Before the first wait, so that a Temporal worker that is made after a signal to stop ends at once.
   await health.installRuntime({ logger: temporalLogger(logger) });
-  warnOfCredential(config, logger);
+  try {
+    const deployment = await awaitDatabase(database, logger, stopping);
+    if (deployment !== null) {
+      await serveDeployment({ config, env, onServing, bundle, health, database, deployment, logger, stopping });
+    }
+  } finally {
+    await closeLogs();
+    await health.close();
+  }
+}
 
+type Ground = ServeOptions & {
+  readonly config: Config;
+  readonly health: Health;
+  readonly database: Database;
+  readonly deployment: string;
+  readonly logger: Logger;
+  readonly stopping: AbortSignal;
+};
+
+async function serveDeployment(ground: Ground): Promise<void> {
+  const { config, env, onServing, bundle, health, database, deployment, logger, stopping } = ground;
+  warnOfCredential(config, logger);
   const { connection, namespace, address } = await connectToTemporal(env);
   await ensureSearchAttributes(connection, namespace, logger);
 
@@ -85,7 +102,7 @@ export async function serve({ env, onServing, bundle }: ServeOptions = {}): Prom
   await holdTaskQueue(client, taskQueue, deployment, conflict);
 
   const runpod = connectToProvider(config.runpod, () => health.seen("provider"));
-  const activities = createActivities({ config, deployment, database, runpod, logger });
+  const activities = createActivities({ config, deployment, database, runpod, logger, stopping });
 
   const common = {
     connection,
@@ -96,19 +113,15 @@ export async function serve({ env, onServing, bundle }: ServeOptions = {}): Prom
   const workflows = bundle ?? (await workflowBundle());
   const create = async (options: WorkerOptions) =>
     health.polls(options.taskQueue, await Worker.create({ ...common, ...options }));
-  const main = { taskQueue, activities: { ...activities.main }, maxCachedWorkflows: MAX_CACHED_WORKFLOWS };
-  const forWorkflows = async () => await create({ ...main, workflowBundle: workflows });
+  const main = { ...WORKFLOW_OPTIONS, taskQueue, activities: { ...activities.main }, workflowBundle: workflows };
+  const forWorkflows = async () => await create(main);
   const forProvider = await create({
     taskQueue: runpodTaskQueue(taskQueue),
     activities: { ...activities.provider },
     // The server applies this limit to all Temporal workers together.
     maxTaskQueueActivitiesPerSecond: config.provider.maxCallsPerSec,
   });
-  health.watch({
-    temporal: async () => Boolean(await connection.workflowService.getSystemInfo({})),
-    database: async () => (await readDeploymentId(database)) === deployment,
-    provider: async () => (await runpod.listPods()).kind === "complete",
-  });
+  health.watch(probesOf({ connection, database, deployment, runpod }));
   logger.info({ taskQueue, namespace, deployment, address }, "serving");
   const wake = async (pool: string) => await wakePool(client, taskQueue, deployment, pool);
   const processBeat = startProcessBeat({ processes: processStore(database), taskQueue, wake, logger });
@@ -116,15 +129,29 @@ export async function serve({ env, onServing, bundle }: ServeOptions = {}): Prom
   void ensureNotifications(client, taskQueue, deployment, logger);
   void onServing?.().catch((error: unknown) => logger.error({ err: error }, "what was to follow the start failed"));
   try {
-    await Promise.all([runAgain(forWorkflows, logger), forProvider.run()]);
+    await Promise.all([runAgain(forWorkflows, logger, stopping), forProvider.run()]);
   } finally {
     await processBeat.stop();
     await runpod.close();
     await connection.close();
     logger.info("stopped");
-    await closeLogs();
-    await health.close();
   }
+}
+
+interface Parts {
+  readonly connection: NativeConnection;
+  readonly database: Database;
+  readonly deployment: string;
+  readonly runpod: RunpodClient;
+}
+
+/** One light call to each part that the process needs. */
+function probesOf({ connection, database, deployment, runpod }: Parts) {
+  return {
+    temporal: async () => Boolean(await connection.workflowService.getSystemInfo({})),
+    database: async () => (await readDeploymentId(database)) === deployment,
+    provider: async () => (await runpod.listPods()).kind === "complete",
+  };
 }
 
 function warnOfCredential(config: Config, logger: Logger): void {
@@ -138,13 +165,18 @@ function connectToProvider({ apiUrl, apiKey, timeoutMs }: Config["runpod"], onSu
   return createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool", onSuccess });
 }
 
-async function connectToTemporal(env: Environment | undefined) {
-  // An empty variable counts as unset.
-  const set = Object.entries(env ?? {}).filter((entry): entry is [string, string] => Boolean(entry[1]));
-  const overrides = env && { overrideEnvVars: Object.fromEntries(set) };
-  const { connectionOptions, namespace = "default" } = loadClientConnectConfig(overrides);
-  const connection = await NativeConnection.connect({ ...connectionOptions, grpcCompression: UNCOMPRESSED });
-  return { connection, namespace, address: connectionOptions.address };
+/** Waits for the database and its migrations. @returns the deployment's id; null: the process is to stop before that */
+async function awaitDatabase(database: Database, logger: Logger, stopping: AbortSignal): Promise<string | null> {
+  try {
+    const deployment = await awaitDeploymentId(database, logger, stopping);
+    await awaitMigrations(database, logger, stopping);
+    return deployment;
+  } catch (error) {
+    if (stopping.aborted) {
+      return null;
+    }
+    throw error;
+  }
 }
 
 /** @throws DeploymentConflict when another deployment has the task queue; then the alert says so to this one's operators */
@@ -162,26 +194,6 @@ async function holdTaskQueue(
       await conflict.open(error.message);
     }
     throw error;
-  }
-}
-
-/** Without these search attributes a namespace refuses our workflows. On Temporal Cloud they have to be made by hand. */
-async function ensureSearchAttributes(connection: NativeConnection, namespace: string, logger: Logger): Promise<void> {
-  const names = SEARCH_ATTRIBUTES.map(({ name }) => name);
-  try {
-    const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
-    const missing = names.filter((name) => customAttributes[name] === undefined);
-    if (missing.length > 0) {
-      const searchAttributes = Object.fromEntries(missing.map((name) => [name, INDEXED_VALUE_TYPE_KEYWORD]));
-      await connection.operatorService.addSearchAttributes({ namespace, searchAttributes });
-      logger.info({ namespace, added: missing }, "search attributes registered");
-    }
-  } catch (error) {
-    logger.warn(
-      { namespace, err: error },
-      `search attributes could not be checked; if workflows do not start, add ${names.join(", ")} (Keyword) ` +
-        "to the namespace",
-    );
   }
 }
 

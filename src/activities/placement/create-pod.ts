@@ -31,6 +31,7 @@ const OF_THE_PLACE: ReadonlySet<number | null> = new Set([400, 403, 404]);
 const MOST_PLACES = 40;
 const FALL_THROUGH_MS = 60_000;
 const CATALOG_PATIENCE_MS = 3_000;
+const STOPPING = "this Temporal worker stops; another one asks";
 
 export interface CreatePodDeps {
   readonly config: Config;
@@ -42,6 +43,8 @@ export interface CreatePodDeps {
   readonly logger: Logger;
   /** A variable of this process, which a pool's WORKER_ENV may pass on to its pods. */
   readonly ownVariable: (name: string) => string | undefined;
+  /** Aborted when this process is to stop: a request that was sent is waited for, and no other is sent. */
+  readonly stopping?: AbortSignal;
 }
 
 interface Asking {
@@ -59,6 +62,9 @@ export async function createPod(deps: CreatePodDeps, asking: Asking): Promise<Cr
   const endAtMs = Date.now() + FALL_THROUGH_MS;
   let tooDearUsd = Infinity;
   for (let asked = 1; ; asked++) {
+    if (deps.stopping?.aborted === true) {
+      return { kind: "refused", reason: "capacity", detail: STOPPING, retryable: true, retryAfterSec: null };
+    }
     const ground = await placements.read(asking.id);
     if (ground === null) {
       return { kind: "not_elected" };

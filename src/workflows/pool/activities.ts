@@ -3,10 +3,15 @@ import type { BulkActivities, PoolActivities } from "../../contract/activities.t
 import { FAILURES } from "../../contract/failures.ts";
 import { summarised } from "../summarised.ts";
 
+const FIRST_WATCH_MS = 5_000;
+const SHORTEST_SILENCE_MS = 2_000;
+const LONGEST_SILENCE_MS = 20_000;
+
 /** Calls that read and write the pool's row. */
 export const poolActivities = summarised<Omit<PoolActivities, "watchPool">>(
   {
     startToCloseTimeout: "30s",
+    heartbeatTimeout: "10s",
     retry: { initialInterval: "250ms", maximumInterval: "30s", nonRetryableErrorTypes: [FAILURES.invalidConfig] },
   },
   {
@@ -29,12 +34,22 @@ export const bulkActivities = summarised<BulkActivities>(
   { startWorkers: "start many workers", signalWorkers: "signal many workers" },
 );
 
-export const { watchPool } = proxyActivities<Pick<PoolActivities, "watchPool">>({
-  startToCloseTimeout: "6m",
-  heartbeatTimeout: "30s",
-  cancellationType: ActivityCancellationType.TRY_CANCEL,
-  // With eager dispatch the process that runs the workflow keeps every watch, and a new version beside it gets none.
-  allowEagerDispatch: false,
-  retry: { initialInterval: "250ms", maximumInterval: "30s" },
-  summary: "watch queue and fleet until there is something to do",
-});
+/**
+ * The watch, for a pool with this time between two full passes. When its process dies, the server gives it to another
+ * one after the heartbeat timeout, so that no decision is later than two such times. Each heartbeat that reaches the
+ * server costs an action, so the timeout is no shorter than that needs.
+ * @param pollSec undefined: not known yet.
+ */
+export function watchActivity(pollSec: number | undefined): Pick<PoolActivities, "watchPool"> {
+  const timeoutMs = pollSec === undefined ? FIRST_WATCH_MS : (pollSec * 1000 * 2) / 3;
+  return proxyActivities<Pick<PoolActivities, "watchPool">>({
+    startToCloseTimeout: "6m",
+    heartbeatTimeout: Math.round(Math.min(LONGEST_SILENCE_MS, Math.max(SHORTEST_SILENCE_MS, timeoutMs))),
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+    // With eager dispatch the process that runs the workflow keeps every watch, and a new version beside it gets none.
+    allowEagerDispatch: false,
+    // A watch fails only when its process ends, and processes that end one after the other must not make it wait longer.
+    retry: { initialInterval: "250ms", maximumInterval: "2s" },
+    summary: "watch queue and fleet until there is something to do",
+  });
+}

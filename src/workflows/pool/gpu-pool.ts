@@ -18,7 +18,7 @@ import type { Plan, Snapshot } from "../../contract/plan.ts";
 import { GPU_POOL } from "../../contract/search-attributes.ts";
 import { isWhole, show } from "../payloads.ts";
 import { invalidInput, requireInput } from "../require-input.ts";
-import { poolActivities, watchPool } from "./activities.ts";
+import { poolActivities, watchActivity } from "./activities.ts";
 import { describePool } from "./details.ts";
 import { handleMessages, shutDown } from "./handle-messages.ts";
 import { tooLong } from "./parse-messages.ts";
@@ -131,6 +131,7 @@ async function watch(state: PoolState, { rounds }: GpuPoolInput): Promise<Plan |
     cycle: state.watches + 1,
   };
   const beganMs = Date.now();
+  const { watchPool } = watchActivity(settings?.values.pollSec);
   const plan = await unlessFull(
     state,
     async () => await watchPool(state.pool, rounds === undefined ? known : { ...known, once: true }),

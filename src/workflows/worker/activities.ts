@@ -7,6 +7,7 @@ import { summarised } from "../summarised.ts";
 export function workerActivities(): WorkerActivities {
   const options: ActivityOptions = {
     startToCloseTimeout: "30s",
+    heartbeatTimeout: "10s",
     retry: { initialInterval: "250ms", maximumInterval: "30s" },
   };
   return summarised<WorkerActivities>(options, {

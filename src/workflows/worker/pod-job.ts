@@ -9,7 +9,7 @@ import { beginLife, enter, type Life, show } from "./life.ts";
 import { giveOrder, handleSignals } from "./orders.ts";
 
 const { reservePodJob } = summarised<PodJobActivities>(
-  { startToCloseTimeout: "30s", retry: { initialInterval: "250ms", maximumInterval: "30s" } },
+  { startToCloseTimeout: "30s", heartbeatTimeout: "10s", retry: { initialInterval: "250ms", maximumInterval: "30s" } },
   { reservePodJob: "book one pod for the job, if the account's ceilings allow it" },
 );
 

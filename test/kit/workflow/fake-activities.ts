@@ -1,6 +1,7 @@
 import type { PoolSettings } from "../../../src/contract/pool-settings.ts";
 import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
+import { withBeats } from "../../../src/activities/beating.ts";
 import { createBulkActivities } from "../../../src/activities/bulk.ts";
 import type {
   BulkActivities,
@@ -206,7 +207,7 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
 
 /** Activities that serve many pools: the first argument, a pool or an id that begins with it, says which fleet is meant. */
 export function dispatchActivities(fleets: ReadonlyMap<string, FakeActivities>): FakeActivities {
-  return everyActivity((name) => async (...args) => {
+  const all = everyActivity((name) => async (...args) => {
     const pool = String(args[0]).split("-")[0] ?? "";
     const activities = fleets.get(pool);
     if (activities === undefined) {
@@ -214,6 +215,9 @@ export function dispatchActivities(fleets: ReadonlyMap<string, FakeActivities>):
     }
     return await (activities[name] as (...given: unknown[]) => Promise<unknown>)(...args);
   });
+  const { createPod, findPod, checkBoot, removePod, ...ofTheDatabase } = all;
+  // A hook may hold an activity. Those of the provider say by themselves whether their process lives.
+  return { ...withBeats(ofTheDatabase), createPod, findPod, checkBoot, removePod };
 }
 
 const NAMES: Readonly<Record<ActivityName, true>> = {

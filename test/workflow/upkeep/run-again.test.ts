@@ -27,7 +27,7 @@ it("a workflow that ends the sandbox ends neither the process nor the service", 
   };
   const options = { taskQueue, args: [] as [] };
   const deadly = await temporal.workflow.start("deadly", { ...options, workflowId: `${taskQueue}-1` });
-  const running = runAgain(create, pino({ level: "silent" }));
+  const running = runAgain(create, pino({ level: "silent" }), new AbortController().signal);
   await expect.poll(() => workers.length).toBe(2);
   await deadly.terminate("it has shown what it can do");
   const done = temporal.workflow.execute("harmless", { ...options, workflowId: `${taskQueue}-2` });

@@ -1,0 +1,83 @@
+import { expect } from "vitest";
+import type { ManagedProcess } from "../../src/process/guardian.ts";
+import { killHard } from "./lifecycle.ts";
+import type { TestStack } from "./stack.ts";
+
+/** Ten seconds is what the server gives a process that died in the middle of a workflow task. */
+export const POLL_SEC = 8;
+
+/** Settings for `killInTurn`. A quarter of the second one is the time between two full passes of a watch that lives. */
+export const TWO_PROCESSES = { ORCHESTRATOR_POLL_SEC: String(POLL_SEC), TASK_STUCK_TIMEOUT_SEC: "4" } as const;
+
+/** Notes how long before each full pass the one before it was, by the database's clock. */
+const NOTE_PASSES = `
+  create table observed_passes (at timestamptz not null, before timestamptz);
+  create function note_pass() returns trigger language plpgsql security definer as $$
+  begin
+    insert into observed_passes values (new.observed_at, old.observed_at);
+    return null;
+  end $$;
+  create trigger note_pass after update of observed_at on pools for each row execute function note_pass();`;
+
+/** A process that was told to stop. */
+export interface Stop {
+  readonly tookMs: number;
+  readonly code: number | null;
+}
+
+/**
+ * Runs two Temporal worker processes and ends them in turn, one by SIGKILL, the next by SIGTERM, each as soon as the pool
+ * has been observed since the last one ended. At each end the pool is told another size, so that decisions are under way.
+ */
+export async function killInTurn(stack: TestStack, kills: number): Promise<readonly Stop[]> {
+  await stack.rows(NOTE_PASSES);
+  const stops: Stop[] = [];
+  const serving = [stack.startTemporalWorker(), stack.startTemporalWorker()];
+  await stack.startPool();
+  await expect.poll(() => countPasses(stack)).toBeGreaterThan(0);
+  for (let kill = 0; kill < kills; kill += 1) {
+    const victim = serving.shift() as ManagedProcess;
+    await stack.rows("select pool_set_intent($1, 'scale', null, $2)", [stack.pool, 1 + (kill % 3)]);
+    if (kill % 2 === 0) {
+      await killHard(victim);
+    } else {
+      const beganMs = performance.now();
+      process.kill(victim.pid, "SIGTERM");
+      const { code } = await victim.exited;
+      stops.push({ tookMs: performance.now() - beganMs, code });
+    }
+    const before = await countPasses(stack);
+    serving.push(stack.startTemporalWorker());
+    await expect.poll(() => countPasses(stack), { interval: 100 }).toBeGreaterThan(before);
+  }
+  return stops;
+}
+
+async function countPasses(stack: TestStack): Promise<number> {
+  const [row] = await stack.rows<{ n: number }>("select count(*)::int as n from observed_passes");
+  return row?.n ?? 0;
+}
+
+/** The longest times between two full passes, in seconds, longest first. */
+export async function longestGapsSec(stack: TestStack): Promise<number[]> {
+  const gaps = await stack.rows<{ sec: number }>(
+    "select extract(epoch from at - before)::float8 as sec from observed_passes where before is not null order by 1 desc limit 5",
+  );
+  return gaps.map(({ sec }) => sec);
+}
+
+/** No decision was journaled or carried out twice: each id once, each worker booked by one, never more than were wanted. */
+export async function expectDecidedOnce(stack: TestStack): Promise<void> {
+  const twice = await stack.rows(
+    `select decision_id from pool_events where kind = 'decision' group by decision_id having count(*) > 1
+     union all
+     select w.decision_id from workers w where not exists (
+       select from pool_events e where e.kind = 'decision' and e.decision_id = w.decision_id)
+     union all
+     select e.decision_id from pool_events e join workers w on w.decision_id = e.decision_id
+     where e.kind = 'decision' group by e.decision_id, e.details
+     having count(*) > (select sum((a ->> 'count')::int) from jsonb_array_elements(e.details -> 'actions') a
+       where a ->> 'kind' = 'spawn')`,
+  );
+  expect(twice).toEqual([]);
+}
