@@ -7,6 +7,7 @@ type Listed = (typeof variables)[number];
 
 const headings: Record<Listed["section"], string> = {
   supabase: "Supabase",
+  gateway: "A project of your own (gpu-pool gateway)",
   runpod: "Runpod",
   temporal: "Temporal",
   pool: "Pool",

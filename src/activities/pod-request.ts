@@ -27,6 +27,11 @@ export function makeCredential(): Credential {
   return { token, hash: hashOf(token), beatSecret, beatHash: hashOf(beatSecret) };
 }
 
+/** The address of the project for what runs outside: pods, other machines, people. */
+export function publicSupabaseUrl({ supabase }: Pick<Config, "supabase">): string {
+  return supabase.publicUrl ?? supabase.url;
+}
+
 /** The only URL that a worker of the old protocol knows. Its heartbeats carry no token, so the URL carries their secret. */
 export function oldWorkerUrl(supabaseUrl: string, { beatSecret }: Pick<Credential, "beatSecret">): string {
   return `${supabaseUrl}/functions/v1/old-worker/${beatSecret}`;
@@ -58,14 +63,17 @@ export function requireWorkablePods(config: Config): Config {
   return config;
 }
 
-function groundOf({ runpod, supabase, worker }: Config): LaunchGround {
+function groundOf({ runpod, supabase, worker, gateway }: Config): LaunchGround {
   return {
     apiUrl: runpod.apiUrl,
     supabaseUrl: supabase.url,
+    publicUrl: supabase.publicUrl,
     credential: worker.credential,
     secrets: {
       SUPABASE_SERVICE_ROLE_KEY: supabase.serviceRoleKey,
       SUPABASE_DB_URL: supabase.dbUrl,
+      SUPABASE_JWT_SECRET: gateway.jwtSecret,
+      GATEWAY_DB_URL: gateway.dbUrl,
       RUNPOD_API_KEY: runpod.apiKey,
       REPLICATE_API_TOKEN: worker.replicateApiToken,
     },
@@ -112,20 +120,21 @@ export function podRequest(order: PodOrder): CreatePodRequest {
 
 function podEnvironment(order: PodOrder): Record<string, string> {
   const { supabase, worker, runpod } = order.config;
+  const supabaseUrl = publicSupabaseUrl(order.config);
   const { workerMaxLifetimeSec, gracefulShutdownTimeoutSec } = order.timings;
   const endsAtMs = order.nowMs + (workerMaxLifetimeSec + gracefulShutdownTimeoutSec + FUSE_MARGIN_SEC) * 1000;
   return {
     // First, so that none of them replaces one of ours.
     ...order.workerEnv,
     WORKER_ID: order.id,
-    SUPABASE_URL: supabase.url,
+    SUPABASE_URL: supabaseUrl,
     // createPod has refused the service key for this profile; whatever comes here, it gets a token.
     ...(worker.credential === "service_role" && order.settings.workerProfile !== "headless-wan2gp"
       ? { SUPABASE_SERVICE_ROLE_KEY: supabase.serviceRoleKey }
       : {
           WORKER_TOKEN: order.credential.token,
           SUPABASE_ANON_KEY: supabase.anonKey,
-          OLD_WORKER_URL: oldWorkerUrl(supabase.url, order.credential),
+          OLD_WORKER_URL: oldWorkerUrl(supabaseUrl, order.credential),
         }),
     SUPABASE_VIDEO_BUCKET: supabase.videoBucket,
     DB_TYPE: worker.dbType,

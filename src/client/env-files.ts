@@ -10,9 +10,13 @@ export type Environment = Record<string, string | undefined>;
 /** Which services a command speaks with, and as whom. */
 const CONNECTIONS: ReadonlySet<string> = new Set([
   "SUPABASE_URL",
+  "SUPABASE_PUBLIC_URL",
   "SUPABASE_ANON_KEY",
   "SUPABASE_SERVICE_ROLE_KEY",
   "SUPABASE_DB_URL",
+  "SUPABASE_JWT_SECRET",
+  "GATEWAY_DB_URL",
+  "GATEWAY_POSTGREST_URL",
   "TEMPORAL_ADDRESS",
   "TEMPORAL_NAMESPACE",
   "TEMPORAL_API_KEY",

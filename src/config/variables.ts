@@ -27,6 +27,11 @@ const days = whole(0, 36_500);
 export const table = {
   supabase: {
     url: required("SUPABASE_URL", webAddress(), "Project URL."),
+    publicUrl: optional(
+      "SUPABASE_PUBLIC_URL",
+      webAddress(),
+      "Project URL that pods get and files are published under, where SUPABASE_URL is an inner address; unset means SUPABASE_URL.",
+    ),
     anonKey: required(
       "SUPABASE_ANON_KEY",
       text(),
@@ -44,6 +49,29 @@ export const table = {
       "SUPABASE_DB_URL",
       text(/^postgres(ql)?:\/\//, "a postgres:// or postgresql:// URL"),
       "Direct database connection, for migrations only.",
+      secret,
+    ),
+  },
+  gateway: {
+    host: defaulted("GATEWAY_HOST", text(), "127.0.0.1", "Address on which gpu-pool gateway listens; 0.0.0.0: on all."),
+    port: defaulted("GATEWAY_PORT", whole(1, 65_535), "54321", "Port on which gpu-pool gateway listens."),
+    postgrestUrl: defaulted(
+      "GATEWAY_POSTGREST_URL",
+      webAddress(),
+      "http://127.0.0.1:3000",
+      "Address of the PostgREST that serves /rest/v1.",
+    ),
+    dbUrl: optional(
+      "GATEWAY_DB_URL",
+      text(/^postgres(ql)?:\/\//, "a postgres:// or postgresql:// URL"),
+      "Login of the role authenticator, for gpu-pool gateway; gpu-pool db bootstrap sets the role's password to the one in it.",
+      secret,
+    ),
+    storageDir: optional("GATEWAY_STORAGE_DIR", text(), "Folder in which gpu-pool gateway keeps the stored files."),
+    jwtSecret: optional(
+      "SUPABASE_JWT_SECRET",
+      text(/^.{32,}$/, "a text of at least 32 characters"),
+      "Secret with which the keys of a project of your own are signed, for gpu-pool gateway only.",
       secret,
     ),
   },

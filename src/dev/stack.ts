@@ -146,7 +146,7 @@ async function supabasePart(parts: Parts): Promise<Record<string, string>> {
   const { env = {}, guardian, logger, dataDir, onPart } = parts;
   if (env["SUPABASE_URL"]) {
     onPart?.("Supabase", `yours, at ${env["SUPABASE_URL"]}`);
-    return chosen(env, ["SUPABASE_URL"]);
+    return chosen(env, ["SUPABASE_URL", "SUPABASE_PUBLIC_URL"]);
   }
   const secrets = await readOrMakeSecrets<Secrets>(dataDir, async ({ keys, authenticatorPassword }) => ({
     keys: await makeKeys(keys),
@@ -179,6 +179,8 @@ async function supabasePart(parts: Parts): Promise<Record<string, string>> {
   onPart?.("API", `${gateway.url} (REST, storage, functions)`);
   return {
     SUPABASE_URL: gateway.url,
+    // Set, so that the simulator's pods never get the public address of another project.
+    SUPABASE_PUBLIC_URL: gateway.url,
     SUPABASE_ANON_KEY: anonKey,
     SUPABASE_SERVICE_ROLE_KEY: serviceRoleKey,
     SUPABASE_VIDEO_BUCKET: videoBucket,

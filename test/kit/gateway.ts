@@ -20,6 +20,10 @@ export interface GatewayStack {
   readonly keys: Keys;
   readonly database: pg.Pool;
   readonly storageDir: string;
+  readonly postgrestUrl: string;
+  /** Logins of the database's superuser and of the role `authenticator`. */
+  readonly databaseUrl: string;
+  readonly authenticatorUrl: string;
   /** An unchanged supabase-js client with the given key and extra headers. */
   client(key: string, headers?: Record<string, string>): SupabaseClient;
   /** The gateway's log so far. */
@@ -97,6 +101,9 @@ export async function startGatewayStack(schemaSql: string): Promise<GatewayStack
       keys,
       database,
       storageDir,
+      postgrestUrl: postgrest.url,
+      databaseUrl,
+      authenticatorUrl,
       client: (key, headers = {}) =>
         createClient(gateway.url, key, {
           global: { headers },

@@ -39,7 +39,31 @@ export async function checkDatabase(subject: Subject): Promise<Finding[]> {
       ...["schema", "bucket"].map((check) => skipped(check, "the service key does not open the project")),
     ];
   }
-  return [...keys, await checkSchema(subject), await checkBucket(subject), await checkClock("database clock", url)];
+  return [
+    ...keys,
+    ...(await checkPublicAddress(subject)),
+    await checkSchema(subject),
+    await checkBucket(subject),
+    await checkClock("database clock", url),
+  ];
+}
+
+/** Pods and readers of files use it. This machine may be unable to reach it though they can. */
+async function checkPublicAddress({ config }: Subject): Promise<Finding[]> {
+  const { url, publicUrl, anonKey } = config.supabase;
+  if (publicUrl === undefined || publicUrl === url) {
+    return [];
+  }
+  const { role, detail } = await roleOf(publicUrl, anonKey);
+  return role === "public"
+    ? [ok("public address", publicUrl)]
+    : [
+        warning(
+          "public address",
+          `SUPABASE_PUBLIC_URL=${publicUrl} gives this machine no usable answer: ${detail}`,
+          "Try it from another machine; pods cannot work without it.",
+        ),
+      ];
 }
 
 /** Every request adds its own path to the URL. */

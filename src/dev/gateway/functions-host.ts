@@ -22,11 +22,25 @@ export interface FunctionsOptions {
 
 const BODY_LIMIT_BYTES = 10 * 1024 * 1024;
 
-/** Gives a function what hosted Supabase gives it: clients of its project, and the bucket for videos. */
-export function createFunctionContext(supabaseUrl: string, keys: Keys, videoBucket: string): FunctionContext {
+/**
+ * Gives a function what hosted Supabase gives it: clients of its project, and the bucket for videos. The URLs of files
+ * begin with `publicUrl`; requests go to `url`, because the machine itself may not reach its public address.
+ */
+export function createFunctionContext(
+  { url, publicUrl }: { readonly url: string; readonly publicUrl: string },
+  keys: Keys,
+  videoBucket: string,
+): FunctionContext {
+  const publicPath = new URL(publicUrl).pathname.replace(/\/$/, "");
   const client = (key: string, headers: Record<string, string>) =>
-    createClient(supabaseUrl, key, {
-      global: { headers },
+    createClient(publicUrl, key, {
+      global: {
+        headers,
+        fetch: (input, init) => {
+          const { pathname, search } = new URL(input instanceof Request ? input.url : input);
+          return fetch(`${url}${pathname.slice(publicPath.length)}${search}`, init);
+        },
+      },
       auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
       // Node 20 has no WebSocket, and the client refuses to start without one.
       realtime: { transport: WebSocket as never },
@@ -35,7 +49,7 @@ export function createFunctionContext(supabaseUrl: string, keys: Keys, videoBuck
     videoBucket,
     asCaller: (headers) => client(keys.publishableKey, headers),
     asService: () => client(keys.secretKey, {}),
-    rest: (method, path, headers, body) => restRequest(supabaseUrl, keys.publishableKey, method, path, headers, body),
+    rest: (method, path, headers, body) => restRequest(url, keys.publishableKey, method, path, headers, body),
   };
 }
 

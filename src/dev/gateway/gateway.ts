@@ -9,10 +9,14 @@ import { createGatewayAuth, type GatewayAuth, type Keys } from "./auth.ts";
 import { registerStorage } from "../storage/storage.ts";
 
 export interface GatewayOptions {
+  /** Default 127.0.0.1. */
+  readonly host?: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Under which callers reach it, and which files' URLs therefore begin with. Default: its own address. */
+  readonly publicUrl?: string | undefined;
   readonly postgrestUrl: string;
-  /** URL of the project's database with a superuser's login; storage keeps its rows there. */
+  /** URL of the project's database with the login of `authenticator` or a superuser; storage keeps its rows there. */
   readonly databaseUrl: string;
   readonly storageDir: string;
   readonly keys: Keys;
@@ -28,6 +32,7 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+const LOOPBACK = "127.0.0.1";
 const DEFAULT_FILE_SIZE_LIMIT_MB = 50;
 const BYTES_PER_MB = 1024 * 1024;
 const DATABASE_CONNECTIONS = 5;
@@ -87,15 +92,23 @@ async function registerRest(app: FastifyInstance, upstream: string, auth: Gatewa
   });
 }
 
+/** A server that listens on all addresses is reached at its own loopback address. */
+function urlOf({ address, family, port }: AddressInfo): string {
+  const own = ["0.0.0.0", "::"].includes(address) ? LOOPBACK : address;
+  return `http://${family === "IPv6" && own !== LOOPBACK ? `[${own}]` : own}:${port}`;
+}
+
 /**
- * Starts one HTTP server on 127.0.0.1 that serves supabase-js as a hosted project does, at `/rest/v1`, `/storage/v1`
- * and `/functions/v1`; and `/api` for other programs and people. `close` cuts requests that are under way.
+ * Starts one HTTP server that serves supabase-js as a hosted project does, at `/rest/v1`, `/storage/v1` and
+ * `/functions/v1`; `/api` for other programs and people; and `/healthz`. `close` cuts requests that are under way.
  * @throws when the port is taken or the storage tables are missing.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { keys, logger, videoBucket } = options;
+  const { keys, logger, videoBucket, host = LOOPBACK } = options;
   const auth = createGatewayAuth(keys);
-  const pool = new Pool({ connectionString: options.databaseUrl, max: DATABASE_CONNECTIONS });
+  // The role of the service key is all that storage needs, whoever logs in.
+  const session = { connectionString: options.databaseUrl, options: "-c role=service_role" };
+  const pool = new Pool({ ...session, max: DATABASE_CONNECTIONS });
   // Without a listener, this process would crash when Postgres closes an idle connection.
   pool.on("error", (error) => logger.warn({ err: error }, "storage lost an idle database connection"));
   const app = Fastify({
@@ -131,13 +144,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     let url = "";
     const functions = {
       functions: FUNCTIONS,
-      context: () => createFunctionContext(url, keys, videoBucket),
+      context: () => createFunctionContext({ url, publicUrl: options.publicUrl ?? url }, keys, videoBucket),
       logger,
     };
     app.register(async (scope) => registerFunctions(scope, functions));
     app.register(async (scope) => registerTasksApi(scope, functions));
-    await app.listen({ host: "127.0.0.1", port: options.port });
-    url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+    app.get("/healthz", async () => ({ status: "ok" }));
+    await app.listen({ host, port: options.port });
+    url = urlOf(app.server.address() as AddressInfo);
     return { url, close };
   } catch (error) {
     await close();

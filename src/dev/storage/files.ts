@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { chmod, mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -23,14 +23,22 @@ export interface StorageFiles {
 
 const VERSION = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+/** @returns the folder of unfinished uploads, empty */
+async function prepareFolders(directory: string): Promise<string> {
+  const incoming = join(directory, "incoming");
+  await rm(incoming, { recursive: true, force: true });
+  await mkdir(incoming, { recursive: true });
+  // Files of private buckets lie here too.
+  await chmod(directory, 0o700);
+  return incoming;
+}
+
 /**
  * The bytes on disk: one file per upload, named by a new version and never by a caller's text. So no name can lead
  * out of the directory, and an overwrite never changes bytes that a download is reading.
  */
 export async function openStorageFiles(directory: string): Promise<StorageFiles> {
-  const incoming = join(directory, "incoming");
-  await rm(incoming, { recursive: true, force: true });
-  await mkdir(incoming, { recursive: true });
+  const incoming = await prepareFolders(directory);
   const pathOf = (version: string): string => join(directory, "objects", version.slice(0, 2), version);
 
   return {

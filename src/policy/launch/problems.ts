@@ -5,6 +5,8 @@ import type { LaunchSettings } from "./settings.ts";
 export interface LaunchGround {
   readonly apiUrl: string;
   readonly supabaseUrl: string;
+  /** What pods get in place of `supabaseUrl`; undefined: nothing else. */
+  readonly publicUrl?: string | undefined;
   readonly credential: "token" | "service_role";
   /** Values that no setting may hold, by the variable that has each. */
   readonly secrets: Readonly<Record<string, string | undefined>>;
@@ -28,13 +30,22 @@ export function isRented({ apiUrl }: Pick<LaunchGround, "apiUrl">): boolean {
 
 /** Why no pool of this process could have a pod that works, whatever the pool's own settings are. */
 export function groundProblems(ground: LaunchGround): LaunchProblem[] {
-  if (!isRented(ground) || !isPrivateAddress(ground.supabaseUrl)) {
+  if (!isRented(ground)) {
     return [];
   }
-  const message =
-    `SUPABASE_URL=${ground.supabaseUrl}: a rented pod cannot reach this address, which is of this machine or of a ` +
-    "private network; give the project's public address";
-  return [{ variable: "SUPABASE_URL", message }];
+  const variable = ground.publicUrl === undefined ? "SUPABASE_URL" : "SUPABASE_PUBLIC_URL";
+  const url = ground.publicUrl ?? ground.supabaseUrl;
+  const advice =
+    "give the project's public address; where this process uses an inner one, set SUPABASE_PUBLIC_URL for the pods";
+  if (isPrivateAddress(url)) {
+    const why = "a rented pod cannot reach this address, which is of this machine or of a private network";
+    return [{ variable, message: `${variable}=${url}: ${why}; ${advice}` }];
+  }
+  if (new URL(url).protocol !== "https:") {
+    const why = "a rented pod would send its token and its files in clear text";
+    return [{ variable, message: `${variable}=${url}: ${why}; give an https address` }];
+  }
+  return [];
 }
 
 /** Why pods with these settings could not work, so that none is rented to find it out; none: empty. */

@@ -95,6 +95,14 @@ describe("a pod's environment", () => {
     expect(FUSE_MARGIN_SEC).toBe(300);
   });
 
+  it("names the project's public address, where the Temporal worker itself uses another", () => {
+    const inner = { ...credentials, SUPABASE_URL: "http://gateway:54321" };
+    const env = podEnvironment(loadConfig({ ...inner, SUPABASE_PUBLIC_URL: "https://gpu.example.com/" }));
+    expect(env["SUPABASE_URL"]).toBe("https://gpu.example.com");
+    expect(env["OLD_WORKER_URL"]).toMatch(/^https:\/\/gpu\.example\.com\/functions\/v1\/old-worker\//);
+    expect(JSON.stringify(env)).not.toContain("gateway");
+  });
+
   it("also holds what the pool's settings add, which replaces nothing of ours", () => {
     expect(usualPod).toMatchObject({ HF_HOME: "/models", WORKER_ID: "main-0a1b2c3d" });
   });

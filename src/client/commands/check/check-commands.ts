@@ -11,6 +11,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function addCheckCommands(program: Command, context: Context): void {
   const db = program.command("db").description("prepare the database");
+  addBootstrap(db, context);
   addMigrate(db, context);
   addStatus(db, context);
   addVerify(db, context);
@@ -18,6 +19,20 @@ export function addCheckCommands(program: Command, context: Context): void {
   addJanitor(program, context);
   addDoctor(program, context);
   addTemporalSetup(program, context);
+}
+
+function addBootstrap(db: Command, context: Context): void {
+  const bootstrap = db
+    .command("bootstrap")
+    .description(
+      "give a plain Postgres what a hosted project has (needs SUPABASE_DB_URL of a superuser, GATEWAY_DB_URL)",
+    )
+    .addOption(jsonOption())
+    .action(async (options: JsonOptions) => {
+      const { bootstrapDatabase } = await import("./db-bootstrap.ts");
+      await bootstrapDatabase(context, options);
+    });
+  addExamples(bootstrap, [["gpu-pool db bootstrap", "before db migrate, on a Postgres of your own; may run again"]]);
 }
 
 function addMigrate(db: Command, context: Context): void {

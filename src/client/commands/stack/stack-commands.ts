@@ -2,11 +2,13 @@ import type { Command } from "commander";
 import type { Context } from "../../context.ts";
 import { addExamples, jsonOption, poolOption } from "../../options.ts";
 import type { DevOptions } from "./dev.ts";
+import type { SecretsOptions } from "./gateway-secrets.ts";
 import type { RunOptions } from "./run.ts";
 
 export function addStackCommands(program: Command, context: Context): void {
   addDev(program, context);
   addRun(program, context);
+  addGateway(program, context);
 }
 
 function addRun(program: Command, context: Context): void {
@@ -23,6 +25,28 @@ function addRun(program: Command, context: Context): void {
     ["gpu-pool run", "beside gpu-pool pool start; as many of these processes as you like"],
     ["gpu-pool run --start --pool nightly", "with its pool, from one command"],
   ]);
+}
+
+function addGateway(program: Command, context: Context): void {
+  const gateway = program
+    .command("gateway")
+    .description("serve REST, storage and functions in front of a Postgres of your own, until Ctrl-C; logs JSON lines")
+    .action(async () => {
+      const { runGateway } = await import("./gateway.ts");
+      await runGateway(context);
+    });
+  addExamples(gateway, [["gpu-pool gateway", "in place of a hosted project; needs PostgREST beside it"]]);
+  const secrets = gateway
+    .command("secrets")
+    .description("make the secrets of a project of your own as files, as far as they are missing")
+    .argument("<folder>", "where they are kept; closed to everybody else")
+    .option("--database <address>", "host[:port]/name of its Postgres", "database:5432/gpu_pool")
+    .addOption(jsonOption())
+    .action(async (folder: string, options: SecretsOptions) => {
+      const { makeSecrets } = await import("./gateway-secrets.ts");
+      await makeSecrets(context, folder, options);
+    });
+  addExamples(secrets, [["gpu-pool gateway secrets ./secrets", "before the first start; keeps what is there"]]);
 }
 
 function addDev(program: Command, context: Context): void {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import { makeCredential, oldWorkerUrl } from "../../../activities/pod-request.ts";
+import { makeCredential, oldWorkerUrl, publicSupabaseUrl } from "../../../activities/pod-request.ts";
 import { loadConfig } from "../../../config/config.ts";
 import { settingsInForce } from "../../../config/settings-in-force.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
@@ -23,6 +23,7 @@ export async function registerExternalWorker(
 ): Promise<Readonly<Record<string, string>>> {
   const config = loadConfig(context.env, { need: ["supabase"] });
   const { supabase, worker } = config;
+  const supabaseUrl = publicSupabaseUrl(config);
   const pool = poolName(context, options);
   const id = options.id ?? `external-${randomBytes(4).toString("hex")}`;
   const credential = makeCredential();
@@ -48,9 +49,9 @@ export async function registerExternalWorker(
   return {
     WORKER_ID: id,
     WORKER_TOKEN: credential.token,
-    SUPABASE_URL: supabase.url,
+    SUPABASE_URL: supabaseUrl,
     SUPABASE_ANON_KEY: supabase.anonKey,
-    OLD_WORKER_URL: oldWorkerUrl(supabase.url, credential),
+    OLD_WORKER_URL: oldWorkerUrl(supabaseUrl, credential),
     SUPABASE_VIDEO_BUCKET: supabase.videoBucket,
     WORKER_HEARTBEAT_MS: String(worker.heartbeatMs),
     WORKER_POLL_MS: String(worker.pollMs),

@@ -141,4 +141,19 @@ describe("an address that a rented pod cannot reach", () => {
   ])("%s is let through", (url) => {
     expect(isPrivateAddress(url)).toBe(false);
   });
+
+  it("is looked at where pods get it: in SUPABASE_PUBLIC_URL, if that is set", () => {
+    const inner = { ...ground, supabaseUrl: "http://gateway:54321" };
+    expect(groundProblems(inner)[0]?.message).toContain("set SUPABASE_PUBLIC_URL");
+    expect(groundProblems({ ...inner, publicUrl: "https://gpu.example.com" })).toEqual([]);
+    const [problem] = groundProblems({ ...ground, publicUrl: "http://gateway:54321" });
+    expect(problem).toMatchObject({ variable: "SUPABASE_PUBLIC_URL" });
+  });
+
+  it("is refused without TLS too, since tokens would be sent in clear text", () => {
+    const [problem, ...more] = groundProblems({ ...ground, supabaseUrl: "http://gpu.example.com" });
+    expect(more).toEqual([]);
+    expect(problem).toMatchObject({ variable: "SUPABASE_URL", message: expect.stringContaining("https") });
+    expect(groundProblems({ ...SIMULATOR, supabaseUrl: "http://gpu.example.com" })).toEqual([]);
+  });
 });
