@@ -96,6 +96,13 @@ export default {
       to: { path: "^src/", pathNot: below(allowed) },
     })),
     {
+      name: "no-development-packages",
+      comment: "An image has no devDependencies: only the servers of the local stack, which no image runs, may use them.",
+      severity: "error",
+      from: { path: "^(src|supabase/functions/_shared)/", pathNot: "^src/dev/servers/" },
+      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] },
+    },
+    {
       name: "one-database-layer",
       comment: "Our reads and calls of the database are the stores in src/supabase/.",
       severity: "error",

@@ -133,6 +133,10 @@ const imports: readonly Case[] = [
     allowed(folder, `import { stub } from "ROOT/supabase/functions/_shared/text.ts";\nexport const y = stub;`),
   ),
   forbidden("src/gpu-worker", `import "ROOT/supabase/functions/_shared/other.ts";`, "room-gpu-worker"),
+  ...["src/client/commands/see", "src/dev/gateway", "src/simulator", "supabase/functions/_shared"].map((folder) =>
+    forbidden(folder, `import { open } from "yauzl";\nexport const y = open;`, "no-development-packages"),
+  ),
+  allowed("src/dev/servers", `import { open } from "yauzl";\nexport const y = open;`),
   allowed("test/unit", importing("dev")),
   forbidden("test/unit", `import "ROOT/test/unit/other.test.ts";`, "tests-stand-alone"),
   forbidden("src/activities", `import "./nowhere.ts";`, "nothing-unresolved"),

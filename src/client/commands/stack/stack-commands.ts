@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { Context } from "../../context.ts";
+import { ClientError, EXIT } from "../../errors.ts";
 import { addExamples, jsonOption, poolOption } from "../../options.ts";
 import type { DevOptions } from "./dev.ts";
 import type { SecretsOptions } from "./gateway-secrets.ts";
@@ -49,6 +50,21 @@ function addGateway(program: Command, context: Context): void {
   addExamples(secrets, [["gpu-pool gateway secrets ./secrets", "before the first start; keeps what is there"]]);
 }
 
+/** An image or an installation for production lacks the packages that the local stack is made of. */
+function withoutStack(error: unknown): ClientError | null {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const [, missing] = /^Cannot find package '([^']+)'/.exec(message) ?? [];
+  if (code !== "ERR_MODULE_NOT_FOUND" || missing === undefined) {
+    return null;
+  }
+  return new ClientError(
+    EXIT.usage,
+    `this installation does not contain the local stack of gpu-pool dev (package ${missing} is missing), as an image does not`,
+    "Use real services (SUPABASE_URL, TEMPORAL_ADDRESS, …), or run gpu-pool dev in a clone of the repository after npm ci.",
+    { cause: error },
+  );
+}
+
 function addDev(program: Command, context: Context): void {
   const dev = program
     .command("dev")
@@ -59,7 +75,9 @@ function addDev(program: Command, context: Context): void {
     .option("--no-pool", "without starting a pool")
     .addOption(jsonOption())
     .action(async (options: DevOptions) => {
-      const { runDev } = await import("./dev.ts");
+      const { runDev } = await import("./dev.ts").catch((error: unknown) => {
+        throw withoutStack(error) ?? error;
+      });
       await runDev(context, options);
     });
   addExamples(dev, [
