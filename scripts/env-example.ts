@@ -45,13 +45,18 @@ function entry({ name, description, allowed, presence, secret, defaultText, alia
   return `# ${description} (${remarks})\n${line}\n`;
 }
 
+const HEAD = `# Copy to .env and fill in. Never commit real secrets.
+# Each secret may be in a file instead: NAME_FILE=path in place of NAME=value, as in RUNPOD_API_KEY_FILE=/run/secrets/runpod-key.
+# Written by: npm run env-example
+`;
+
 /** The text of `.env.example`: every variable with its default and one line of description, grouped. */
 export function envExample(): string {
   const sections = Object.entries(headings).map(([section, heading]) => {
     const entries = variables.filter((variable) => variable.section === section).map(entry);
     return `# ---- ${headed(section, heading)} ----\n\n${entries.join("\n")}`;
   });
-  return `# Copy to .env and fill in. Never commit real secrets.\n# Written by: npm run env-example\n\n${sections.join("\n")}`;
+  return `${HEAD}\n${sections.join("\n")}`;
 }
 
 const page = new URL("../docs/configuration.md", import.meta.url);

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { parseEnv } from "node:util";
+import { takeSecretsFromFiles } from "../config/config.ts";
 import { variables } from "../config/variables.ts";
 import { livingStackEnvFile } from "../dev/stack-env-file.ts";
 import { ClientError, EXIT } from "./errors.ts";
@@ -28,9 +29,12 @@ const CONNECTIONS: ReadonlySet<string> = new Set([
  * Adds a file's variables to those that are set. A variable that is set to an empty text counts as unset.
  * @param before what the errors call the place of the variables that are set.
  * @throws ClientError when the connections would come from both places although these name different services
+ * @throws ConfigError when a secret's file cannot be used
  */
 export function addMissing(env: Environment, text: string, file: string, before: string): void {
-  const given = Object.entries(parseEnv(text)).filter((entry): entry is [string, string] => Boolean(entry[1]));
+  const named = parseEnv(text);
+  takeSecretsFromFiles(named);
+  const given = Object.entries(named).filter((entry): entry is [string, string] => Boolean(entry[1]));
   const missing = given.filter(([name]) => !env[name] || saysNothing(name, env[name]));
   const contrary = given.filter(
     ([name, value]) => CONNECTIONS.has(name) && !missing.some(([each]) => each === name) && env[name] !== value,
@@ -67,8 +71,10 @@ interface EnvFileChoice {
  * Completes the environment from the chosen file, or else from `.env` in the current folder if that exists. If no
  * database is configured then, also from the stack that `gpu-pool dev` runs in this folder.
  * @throws ClientError when the chosen file cannot be read
+ * @throws ConfigError when a secret's file cannot be used
  */
 export async function completeEnvironment(env: Environment, choice: EnvFileChoice): Promise<void> {
+  takeSecretsFromFiles(env);
   const text = await readEnvFile(choice);
   if (text !== null) {
     addMissing(env, text, choice.envFile ?? ".env", "in the environment");

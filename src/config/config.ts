@@ -1,5 +1,6 @@
 import { cut } from "../../supabase/functions/_shared/text.ts";
 import { complaintAbout, type Variable } from "./kinds.ts";
+import { fileVariable, readSecret, secretsInFiles } from "./secret-files.ts";
 import { table } from "./variables.ts";
 
 type Table = typeof table;
@@ -34,10 +35,11 @@ export class ConfigError extends Error {
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
+const ADVICE = "Set these variables in the environment; .env.example lists them all.";
 type CredentialGroup = "supabase" | "runpod";
 
 /**
- * Reads the whole configuration from environment variables; an empty one counts as unset.
+ * Reads the whole configuration from environment variables; an empty one counts as unset. A secret may be in a file.
  * @param options `need`: the groups of credentials to read. The others are not required, and not in the result.
  * @throws ConfigError listing every variable that is missing, unreadable or in conflict.
  */
@@ -46,9 +48,11 @@ export function loadConfig<const N extends CredentialGroup>(
   env: Environment,
   options: { need: readonly N[] },
 ): Omit<Config, Exclude<CredentialGroup, N>>;
-export function loadConfig(env: Environment = process.env, options?: { need: readonly CredentialGroup[] }): unknown {
+export function loadConfig(given: Environment = process.env, options?: { need: readonly CredentialGroup[] }): unknown {
+  const files = secretsInFiles(given);
+  const env = { ...given, ...files.values };
   const leftOut = options ? (["supabase", "runpod"] as const).filter((group) => !options.need.includes(group)) : [];
-  const problems: ConfigProblem[] = [];
+  const problems: ConfigProblem[] = [...files.problems];
   const groups = Object.entries(table).map(([group, entries]) => {
     const needed = !leftOut.some((name) => name === group);
     const values = Object.entries<Variable>(entries).map(([key, entry]) => [key, read(entry, env, needed, problems)]);
@@ -58,18 +62,42 @@ export function loadConfig(env: Environment = process.env, options?: { need: rea
   const { minActiveGpus, maxActiveGpus } = table.scaling;
   problems.push(...minAboveMax(config["scaling"], minActiveGpus.name, maxActiveGpus.name));
   if (problems.length > 0) {
-    throw new ConfigError(
-      "The environment",
-      problems,
-      "Set these variables in the environment; .env.example lists them all.",
-    );
+    throw new ConfigError("The environment", problems, ADVICE);
   }
   return Object.freeze(config);
 }
 
-/** A variable of this process that the table does not list, such as one that WORKER_ENV passes on to pods. */
-export function ownVariable(name: string): string | undefined {
-  return process.env[name];
+/**
+ * Gives each secret that is in a file to its own variable, and takes the variable that names the file away. Each program
+ * does this first, so that all its readers of the environment, Temporal's SDK too, find the secrets in one place.
+ * @throws ConfigError for files that cannot be used, and secrets that are set both ways
+ */
+export function takeSecretsFromFiles(env: Record<string, string | undefined> = process.env): void {
+  const { values, problems } = secretsInFiles(env);
+  if (problems.length > 0) {
+    throw new ConfigError("The environment", problems, ADVICE);
+  }
+  for (const [name, value] of Object.entries(values)) {
+    env[name] = value;
+    delete env[fileVariable(name)];
+  }
+}
+
+/**
+ * A variable of this process that the table does not list, such as one that WORKER_ENV passes on to pods. It too may be in
+ * a file, which is read at each call.
+ * @throws ConfigError when the file cannot be used
+ */
+export function ownVariable(name: string, env: Environment = process.env): string | undefined {
+  const [value, path] = [env[name], env[fileVariable(name)]?.trim()];
+  if (value || !path) {
+    return value;
+  }
+  const read = readSecret(fileVariable(name), path);
+  if ("problem" in read) {
+    throw new ConfigError("The environment", [{ variable: fileVariable(name), message: read.problem }], null);
+  }
+  return read.value;
 }
 
 function read(entry: Variable, env: Environment, needed: boolean, problems: ConfigProblem[]): unknown {

@@ -5,7 +5,7 @@ import { type NativeConnection, Worker, type WorkerOptions, type WorkflowBundleO
 import type { Logger } from "pino";
 import { createActivities } from "../activities/create-activities.ts";
 import { credentialWarning, requireWorkablePods } from "../activities/pod-request.ts";
-import { type Config, loadConfig } from "../config/config.ts";
+import { type Config, loadConfig, takeSecretsFromFiles } from "../config/config.ts";
 import { runpodTaskQueue } from "../contract/names.ts";
 import { openLogs } from "./database-logs.ts";
 import { temporalLogger } from "../logger.ts";
@@ -31,7 +31,7 @@ import { startProcessBeat } from "./process-beat.ts";
 import { runAgain } from "./run-again.ts";
 import { awaitMigrations } from "./own-schema.ts";
 import { stopSignal } from "./stop-signal.ts";
-import { connectToTemporal, ensureSearchAttributes, type Environment } from "./temporal-connection.ts";
+import { connectToTemporal, ensureSearchAttributes } from "./temporal-connection.ts";
 import { wakePool } from "./wake-pool.ts";
 import { bundleWorkflows } from "./workflow-bundle.ts";
 
@@ -49,8 +49,8 @@ const WORKFLOW_OPTIONS = {
 } as const;
 
 export interface ServeOptions {
-  /** Default: the process's own environment. */
-  readonly env?: Environment | undefined;
+  /** Default: the process's own environment. Secrets in files are put into it. */
+  readonly env?: Record<string, string | undefined> | undefined;
   /** Called once tasks are taken. */
   readonly onServing?: (() => Promise<void>) | undefined;
   /** The workflows' code; default: that of the build, else made now from the sources. */
@@ -62,6 +62,7 @@ export interface ServeOptions {
  * @throws ConfigError, DeploymentConflict, TransportError where no Temporal server answers
  */
 export async function serve({ env, onServing, bundle }: ServeOptions = {}): Promise<void> {
+  takeSecretsFromFiles(env);
   const config = requireWorkablePods(loadConfig(env));
   const { url, serviceRoleKey } = config.supabase;
   const health = await openHealth(config.health);

@@ -8,7 +8,7 @@ const UNCOMPRESSED: GrpcCompressionConfig = { codec: "none" };
 /** Value of the server's enum IndexedValueType. */
 const INDEXED_VALUE_TYPE_KEYWORD = 2;
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Connects as the SDK's variables say: address, namespace, API key and TLS. @throws TransportError without an answer */
 export async function connectToTemporal(env: Environment | undefined) {

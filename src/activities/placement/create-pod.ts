@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Config } from "../../config/config.ts";
+import { type Config, ConfigError } from "../../config/config.ts";
 import { settingsInForce } from "../../config/settings-in-force.ts";
 import { expandEnvironment } from "../../config/worker-environment.ts";
 import type { CreatedPod, CreatePodResult } from "../../contract/activities.ts";
@@ -110,10 +110,9 @@ async function ask(
   why: string,
 ): Promise<Asked> {
   const { config, deployment, runpod, placements } = deps;
-  const { values: workerEnv, missing } = expandEnvironment(settings.workerEnv, deps.ownVariable);
-  if (missing.length > 0) {
-    const detail = `WORKER_ENV names ${missing.join(", ")}, not set where this Temporal worker runs: set it, or take it out`;
-    return { kind: "refused", reason: "invalid", detail, retryable: false, retryAfterSec: null };
+  const expanded = passedOn(settings.workerEnv, deps.ownVariable);
+  if ("problem" in expanded) {
+    return { kind: "refused", reason: "invalid", detail: expanded.problem, retryable: false, retryAfterSec: null };
   }
   const credential = makeCredential();
   const elected = await placements.beginPost(id, {
@@ -134,7 +133,7 @@ async function ask(
   const whose = {
     config,
     settings,
-    workerEnv,
+    workerEnv: expanded.values,
     place: { ...place, volumeId },
     deployment,
     pool,
@@ -145,6 +144,24 @@ async function ask(
   // No cancellation signal: a request that was sent must be answered or settled, never dropped.
   const outcome = await runpod.createPod(podRequest({ ...whose, nowMs: Date.now() }));
   return await conclude(deps, id, place, outcome);
+}
+
+/** What WORKER_ENV gives the pod, or why it cannot. */
+function passedOn(
+  entries: readonly string[],
+  own: CreatePodDeps["ownVariable"],
+): { readonly values: Readonly<Record<string, string>> } | { readonly problem: string } {
+  try {
+    const { values, missing } = expandEnvironment(entries, own);
+    const problem = `WORKER_ENV names ${missing.join(", ")}, not set where this Temporal worker runs: set it, or take it out`;
+    return missing.length > 0 ? { problem } : { values };
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      const whys = error.problems.map(({ message }) => message).join("; ");
+      return { problem: `WORKER_ENV names what this Temporal worker cannot read: ${whys}` };
+    }
+    throw error;
+  }
 }
 
 async function conclude(

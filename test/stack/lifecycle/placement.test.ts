@@ -6,7 +6,7 @@ import { createPodActivities } from "../../../src/activities/pods.ts";
 import { createPoolActivities } from "../../../src/activities/pool.ts";
 import { marketReader } from "../../../src/activities/placement/market.ts";
 import { workerTimings } from "../../../src/activities/worker-timings.ts";
-import { loadConfig } from "../../../src/config/config.ts";
+import { loadConfig, ownVariable } from "../../../src/config/config.ts";
 import { environmentSettings } from "../../../src/config/settings-in-force.ts";
 import type { CreatePodResult } from "../../../src/contract/activities.ts";
 import { connectDatabase } from "../../../src/supabase/client.ts";
@@ -65,7 +65,7 @@ describe("a pod's place, with a real database and the simulator over HTTP", () =
       listPods: () => kit.client.listPods(),
       workers,
       logger: pino({ level: "silent" }),
-      ownVariable: () => undefined,
+      ownVariable: (name) => ownVariable(name, env),
     });
     const { reserveWorkers } = createPoolActivities({ config, deployment: "ours", pools, market });
     const context = { heartbeat: () => undefined, info: { attempt: 1 } } as unknown as Context;
@@ -148,6 +148,16 @@ describe("a pod's place, with a real database and the simulator over HTTP", () =
         return (await pods(kit)).filter((pod) => pod === `${RTX_4090} SECURE EU-RO-1`).length;
       })
       .toBe(1);
+  });
+
+  it("is not asked for while a variable that the pod is to get has no value here, or a file that cannot be read", async () => {
+    const unset = await start({ WORKER_ENV: "HF_TOKEN" });
+    const detail = expect.stringContaining("WORKER_ENV names HF_TOKEN, not set where this Temporal worker runs");
+    expect(await unset.create()).toMatchObject({ kind: "refused", retryable: false, detail });
+    const broken = await start({ WORKER_ENV: "HF_TOKEN", HF_TOKEN_FILE: "/nowhere/hf-token" });
+    const why = expect.stringContaining("HF_TOKEN_FILE=/nowhere/hf-token: there is no such file");
+    expect(await broken.create()).toMatchObject({ kind: "refused", retryable: false, detail: why });
+    expect(posts(unset.kit) + posts(broken.kit)).toBe(0);
   });
 
   it("is not asked where the catalog shows no stock; the other cloud may be", async () => {

@@ -53,4 +53,17 @@ describe("an environment that a file completes", () => {
     const simulator = { RUNPOD_API_URL: "http://127.0.0.1:2/v2", RUNPOD_API_KEY: "simulated" };
     expect(await complete({ RUNPOD_API_URL: "https://api.runpod.io/v2" }, simulator)).toEqual(simulator);
   });
+
+  it("may name secrets' files: what is set wins, and two services are told apart by what the files hold", async () => {
+    await writeFile(join(folder, "key"), "secret-b\n");
+    const { SUPABASE_SERVICE_ROLE_KEY, ...rest } = STACK;
+    const named = { ...rest, SUPABASE_SERVICE_ROLE_KEY_FILE: join(folder, "key") };
+    expect(await complete({}, named)).toEqual(STACK);
+    expect(await complete({ SUPABASE_SERVICE_ROLE_KEY }, named)).toEqual(STACK);
+    expect(await complete({ ...named }, STACK)).toEqual(STACK);
+    const keys = complete({ SUPABASE_SERVICE_ROLE_KEY: "secret-a" }, named);
+    await expect(keys).rejects.toThrow(/^SUPABASE_SERVICE_ROLE_KEY: one value in the environment/);
+    const none = complete({}, { ...named, SUPABASE_SERVICE_ROLE_KEY_FILE: join(folder, "none") });
+    await expect(none).rejects.toThrow(/SUPABASE_SERVICE_ROLE_KEY_FILE=\S+none: there is no such file/);
+  });
 });
