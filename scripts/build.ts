@@ -4,18 +4,34 @@ import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type * as workflowBundle from "../src/worker/workflow-bundle.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const dist = join(root, "dist");
+export interface BuildOptions {
+  /** Without it, types are not checked. */
+  readonly check: boolean;
+  /** The workflows' code; null: it is bundled from the compiled workflows. */
+  readonly bundle: string | null;
+}
 
-await rm(dist, { recursive: true, force: true });
-await execa("tsc", ["-p", "tsconfig.build.json"], { cwd: root, preferLocal: true, stdio: "inherit" });
-await cp(join(root, "sql"), join(dist, "sql"), { recursive: true });
-// Copies the files that the compiler does not, such as SQL and Python beside the sources.
-await cp(join(root, "src"), join(dist, "src"), {
-  recursive: true,
-  filter: (source) => !source.includes("__pycache__") && extname(source) !== ".ts",
-});
-// The compiled bundler, because it bundles the compiled workflows.
-const compiled = (await import(join(dist, "src/worker/workflow-bundle.js"))) as typeof workflowBundle;
-const { code } = await compiled.bundleWorkflows();
-await writeFile(join(dist, "workflow-bundle.js"), code);
+/** Builds `dist/` in `root`, a folder with the project's sources. */
+export async function build(root: string, { check, bundle }: BuildOptions): Promise<void> {
+  const dist = join(root, "dist");
+  await rm(dist, { recursive: true, force: true });
+  const options = ["-p", "tsconfig.build.json", ...(check ? [] : ["--noCheck"])];
+  await execa("tsc", options, { cwd: root, preferLocal: true, stdio: "inherit" });
+  await cp(join(root, "sql"), join(dist, "sql"), { recursive: true });
+  // Copies the files that the compiler does not, such as SQL and Python beside the sources.
+  await cp(join(root, "src"), join(dist, "src"), {
+    recursive: true,
+    filter: (source) => !source.includes("__pycache__") && extname(source) !== ".ts",
+  });
+  await writeFile(join(dist, "workflow-bundle.js"), bundle ?? (await bundleCompiled(dist)));
+}
+
+async function bundleCompiled(dist: string): Promise<string> {
+  const compiled = (await import(join(dist, "src/worker/workflow-bundle.js"))) as typeof workflowBundle;
+  const { code } = await compiled.bundleWorkflows();
+  return code;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await build(fileURLToPath(new URL("..", import.meta.url)), { check: true, bundle: null });
+}

@@ -13,7 +13,7 @@ import { startGateway } from "../../src/dev/gateway/gateway.ts";
 import { type Keys, makeKeys } from "../../src/dev/gateway/auth.ts";
 import { type Guardian, type ManagedProcess, startGuardian } from "../../src/process/guardian.ts";
 import { startPostgrest } from "../../src/dev/servers/postgrest.ts";
-import { projectProgram } from "../../src/process/program.ts";
+import { type Program, projectProgram } from "../../src/process/program.ts";
 import { createPodLauncher } from "../../src/simulator/pod-process.ts";
 import type { SimulatorSettings } from "../../src/simulator/settings.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/simulator.ts";
@@ -52,6 +52,8 @@ export interface TestStackOptions {
   readonly simulator?: Partial<SimulatorSettings>;
   /** Launches pods; default: the real GPU worker. */
   readonly launch?: LaunchPod;
+  /** What pods run; default: the GPU worker from its sources. */
+  readonly program?: Program;
 }
 
 /** Real Postgres, PostgREST, gateway and simulator, and a Temporal worker in this process or in its own. */
@@ -201,7 +203,7 @@ async function startServices(options: TestStackOptions, logger: pino.Logger, und
   });
   undo.push(() => gateway.close());
   const simulator = await startSimulator({
-    launch: options.launch ?? createPodLauncher({ guardian }),
+    launch: options.launch ?? createPodLauncher({ guardian, ...(options.program && { program: options.program }) }),
     dataDir: directory,
     settings: { ...QUICK_SIMULATOR, ...options.simulator },
   });
