@@ -9,10 +9,11 @@ comment on column pools.should_run is
 -- as normal. Answers the living workers. The new intent version refuses reservations that an earlier run decided,
 -- because no workflow would start those workers. p_start, p_run: the first run since this start, and the one that calls.
 -- A second call for the same start (a retry, or a workflow that was reset) changes neither config nor mode.
--- p_should_run: the janitor starts the pool again if its workflow is lost; null leaves that as it is.
+-- p_should_run: the janitor starts the pool again if its workflow is lost; null leaves that as it is. p_woken: nobody gave
+-- an order, so a pool that was shut down stays so.
 create or replace function pool_open(
   p_pool text, p_config jsonb default '{}', p_start text default null, p_run text default null,
-  p_should_run boolean default null)
+  p_should_run boolean default null, p_woken boolean default false)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -22,7 +23,7 @@ begin
   values (p_pool, coalesce(p_config, '{}'), p_start, p_run, coalesce(p_should_run, false))
   on conflict (name) do update set updated_at = now(), intent_version = pools.intent_version + 1,
     config = case when is_known then pools.config else pools.config || excluded.config end,
-    mode = case when pools.mode = 'closing' and not is_known then 'normal' else pools.mode end,
+    mode = case when pools.mode = 'closing' and not is_known and not p_woken then 'normal' else pools.mode end,
     should_run = case when is_known then pools.should_run else coalesce(p_should_run, pools.should_run) end,
     started_by = p_start,
     signals_run = case when is_known then pools.signals_run else p_run end,
@@ -31,7 +32,7 @@ begin
     select coalesce(jsonb_agg(id order by id), '[]') from workers
     where pool = p_pool and gone_at is null and origin = 'pool'));
 end $$;
-select grant_to_service('pool_open(text, jsonb, text, text, boolean)');
+select grant_to_service('pool_open(text, jsonb, text, text, boolean, boolean)');
 
 create or replace function pool_intent(p_row pools) returns jsonb
 language sql stable set search_path = public, pg_temp as $$

@@ -67,3 +67,60 @@ language sql security definer set search_path = public, pg_temp as $$
   delete from worker_processes where id = p_process
 $$;
 select grant_to_service('process_end(uuid)');
+
+alter table deployment add column if not exists wake_hash text;
+comment on column deployment.wake_hash is
+  'SHA-256, hexadecimal, of the secret with which the edge function orchestrator-wake may be called; null: nobody may.';
+
+-- Null: nobody may wake pools from now on.
+create or replace function set_wake_secret(p_secret text) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if p_secret !~ '^[!-~]{32,200}$' then
+    perform refuse_argument('p_secret', 'expected 32 to 200 letters, digits and signs, without spaces');
+  end if;
+  -- Hosted projects refuse an update without a condition.
+  update deployment set wake_hash = encode(sha256(convert_to(p_secret, 'utf8')), 'hex') where is_only;
+end $$;
+select grant_to_service('set_wake_secret(text)');
+
+-- Asks that a worker process runs one cycle of the pool; without a name of main, or of the only pool. Requests that nobody
+-- has taken count as one. Answers {pool, outcome}: requested; runs: the pool's workflow runs without an end, or the janitor
+-- brings it back; shut_down: an operator ended it; no_process: nobody lives who could run it, and the alert
+-- no_worker_process is open.
+create or replace function request_wake(p_secret text, p_pool text default null) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  found_pools text[];
+  row pools;
+begin
+  if not exists (
+    select from deployment where wake_hash = encode(sha256(convert_to(p_secret, 'utf8')), 'hex'))
+  then
+    raise exception 'the secret is not the one that may wake pools' using errcode = 'PT401',
+      hint = 'It is set by sql/optional/pg_cron_wake.sql, or by set_wake_secret.';
+  end if;
+  select array_agg(name order by name) into found_pools from pools;
+  select * into row from pools where name = coalesce(p_pool,
+    case when 'main' = any (found_pools) or cardinality(found_pools) is distinct from 1 then 'main' else found_pools[1] end);
+  if not found then
+    raise exception 'pool % does not exist', one_line(coalesce(p_pool, 'main')) using errcode = 'PT404', detail = 'pool',
+      hint = case when found_pools is null then 'There is none yet: gpu-pool cycle makes one.'
+        else 'There are: ' || array_to_string(found_pools[:20], ', ') end;
+  end if;
+  if row.mode = 'closing' then
+    return jsonb_build_object('pool', row.name, 'outcome', 'shut_down');
+  end if;
+  if not exists (select from worker_processes where seen_at > clock_timestamp() - interval '1 minute') then
+    perform open_alert('no_worker_process', 'deployment', null,
+      'a cycle was asked for, and no Temporal worker process has given a sign of life for a minute');
+    return jsonb_build_object('pool', row.name, 'outcome', 'no_process');
+  end if;
+  if row.should_run then
+    return jsonb_build_object('pool', row.name, 'outcome', 'runs');
+  end if;
+  insert into wake_requests (pool) values (row.name)
+  on conflict (pool) do update set requested_at = clock_timestamp() where wake_requests.taken_at is not null;
+  return jsonb_build_object('pool', row.name, 'outcome', 'requested');
+end $$;
+select grant_to_service('request_wake(text, text)');

@@ -36,6 +36,8 @@ export interface PoolStart {
   readonly run: string;
   /** The workflow has no end of its own, so the janitor starts it again if it is lost. */
   readonly lasting: boolean;
+  /** Nobody ordered it: a pool that was shut down stays so. */
+  readonly woken?: boolean;
 }
 
 /** Given where the workflow was reset: a message from before the reset is refused with FAILURES.repeated. */

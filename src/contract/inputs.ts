@@ -19,6 +19,8 @@ export interface GpuPoolInput {
   readonly maxHistoryLength?: number;
   /** Observations after which the workflow ends; default: it goes on. */
   readonly rounds?: number;
+  /** Nobody ordered this start: a pool that was shut down stays so. */
+  readonly woken?: boolean;
   /** Carried by continue-as-new. */
   readonly carried?: {
     readonly snapshot: Snapshot | null;

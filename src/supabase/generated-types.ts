@@ -63,14 +63,17 @@ export interface Schema {
         Row: {
           id: string;
           is_only: boolean;
+          wake_hash: string | null;
         };
         Insert: {
           id?: string | undefined;
           is_only?: boolean | undefined;
+          wake_hash?: string | null | undefined;
         };
         Update: {
           id?: string | undefined;
           is_only?: boolean | undefined;
+          wake_hash?: string | null | undefined;
         };
         Relationships: [];
       };
@@ -1971,6 +1974,7 @@ export interface Schema {
           p_start?: string | null;
           p_run?: string | null;
           p_should_run?: boolean | null;
+          p_woken?: boolean | null;
         };
         Returns: Json;
       };
@@ -2148,6 +2152,13 @@ export interface Schema {
         Args: Record<PropertyKey, never>;
         Returns: string;
       };
+      request_wake: {
+        Args: {
+          p_secret: string | null;
+          p_pool?: string | null;
+        };
+        Returns: Json;
+      };
       request_worker: {
         Args: Record<PropertyKey, never>;
         Returns: string;
@@ -2253,6 +2264,12 @@ export interface Schema {
         Args: {
           p_url: string | null;
           p_format: string | null;
+        };
+        Returns: undefined;
+      };
+      set_wake_secret: {
+        Args: {
+          p_secret: string | null;
         };
         Returns: undefined;
       };

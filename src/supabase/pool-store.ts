@@ -172,6 +172,7 @@ function steering(database: Database): PoolSteering {
           p_start: start?.first ?? null,
           p_run: start?.run ?? null,
           p_should_run: start?.lasting === true ? true : null,
+          p_woken: start?.woken === true,
         },
         z.object({ living: z.array(z.string()) }),
       ),

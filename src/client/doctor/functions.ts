@@ -14,6 +14,7 @@ const FUNCTIONS = [
   "get-predecessor-output",
   "mark-task-failed",
   "old-worker",
+  "orchestrator-wake",
   "task-counts",
   "tasks",
   "update-task-status",

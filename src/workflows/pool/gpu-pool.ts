@@ -101,7 +101,7 @@ async function run(state: PoolState, input: GpuPoolInput): Promise<CycleSummary 
   }
 }
 
-async function open(pool: string, { config = {}, rounds }: GpuPoolInput): Promise<void> {
+async function open(pool: string, { config = {}, rounds, woken }: GpuPoolInput): Promise<void> {
   // A start from the temporal CLI sets no search attributes.
   upsertSearchAttributes([{ key: GPU_POOL, value: pool }]);
   // An input that cannot be handed on would fail each workflow task, without end.
@@ -110,7 +110,7 @@ async function open(pool: string, { config = {}, rounds }: GpuPoolInput): Promis
     throw ApplicationFailure.nonRetryable(`config: ${long}`, FAILURES.invalidConfig);
   }
   const { firstExecutionRunId: first, runId: run, memo } = workflowInfo();
-  const start = { first, run, lasting: rounds === undefined };
+  const start = { first, run, lasting: rounds === undefined, ...(woken === true && { woken }) };
   const { living, deployment } = await poolActivities.openPool(pool, config, start);
   // Nor does it know the deployment. A history of an older version has none.
   if (deployment !== undefined && deployment !== deploymentOf(memo)) {

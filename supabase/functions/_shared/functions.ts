@@ -9,6 +9,7 @@ import {
   taskCounts,
 } from "./queue-functions.ts";
 import { oldWorker } from "./old-worker.ts";
+import { orchestratorWake } from "./orchestrator-wake.ts";
 import { tasks } from "./tasks.ts";
 import { markTaskFailed, updateTaskStatus } from "./update-task.ts";
 
@@ -26,4 +27,8 @@ const DIRECT: Readonly<Record<string, FunctionHandler>> = {
 };
 
 /** Every function by its name with hyphens; each is also served under its name with underscores. */
-export const FUNCTIONS = { ...DIRECT, "old-worker": oldWorker(DIRECT) } satisfies Record<string, FunctionHandler>;
+export const FUNCTIONS = {
+  ...DIRECT,
+  "old-worker": oldWorker(DIRECT),
+  "orchestrator-wake": orchestratorWake,
+} satisfies Record<string, FunctionHandler>;

@@ -97,6 +97,21 @@ describe("a pool's start with settings of its own", () => {
     expect(await shouldRun()).toBe(false);
   });
 
+  it("that nobody ordered leaves a pool that was shut down as it is; an ordered one begins it anew", async () => {
+    const mode = async () =>
+      (await api.queue.one<{ mode: string }>("select mode from pools where name = $1", [pool])).mode;
+    const woken = (run: string) => ({ first: run, run, lasting: false, woken: true });
+    await pools.open(pool, {});
+    for (const kind of ["pause", "drain", "shutdown"] as const) {
+      await pools.setIntent(pool, { kind });
+      const before = await mode();
+      await pools.open(pool, {}, woken(kind));
+      expect(await mode()).toBe(before);
+    }
+    await pools.open(pool, {}, { first: "ordered", run: "ordered", lasting: false });
+    expect(await mode()).toBe("normal");
+  });
+
   it("is never refused for bounds that only the environment has changed", async () => {
     await open({ minActiveGpus: 5 });
     const lowered = { MAX_ACTIVE_GPUS: "4" };
