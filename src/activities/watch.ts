@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { Context } from "@temporalio/activity";
-import { ApplicationFailure } from "@temporalio/common";
+import { ApplicationFailure, ApplicationFailureCategory } from "@temporalio/common";
 import type { Look, PoolActivities } from "../contract/activities.ts";
 import type { Plan, Snapshot } from "../contract/plan.ts";
 import type { Decision } from "../policy/decide.ts";
@@ -21,7 +21,7 @@ const HANDED_OVER_IN = "100ms";
 
 export interface WatchDeps extends ObserverDeps {
   readonly alerts: AlertStore;
-  /** Aborted when this process is to stop: the watch then ends at once, and another process begins the next one. */
+  /** Aborted when this process is to stop: the watch then ends at once, and another process goes on with it. */
   readonly stopping?: AbortSignal;
 }
 
@@ -104,9 +104,13 @@ async function watchUntilNews(deps: WatchDeps, watch: Watch, stopped: Promise<vo
     const pause = context.sleep(watch.latest?.settings.watchIntervalMs ?? config.scaling.watchIntervalMs);
     await Promise.race([pause, stopped]);
   }
-  if (watch.known.once === true && watch.latest === null && stopping?.aborted === true) {
-    // The caller asked for one observation, so the next process makes it.
-    throw ApplicationFailure.create({ message: "this Temporal worker stops", nextRetryDelay: HANDED_OVER_IN });
+  if (stopping?.aborted === true) {
+    // Not a plan: the workflow would wait for this process to take its next task.
+    throw ApplicationFailure.create({
+      message: "this Temporal worker stops, and another one goes on with the watch",
+      category: ApplicationFailureCategory.BENIGN,
+      nextRetryDelay: HANDED_OVER_IN,
+    });
   }
   return planWithoutActions(watch);
 }

@@ -2,11 +2,14 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { poolUpdates } from "../../src/contract/pool-api.ts";
 import { poolWorkflowId } from "../../src/contract/names.ts";
 import { createLightPodLauncher } from "../../src/simulator/light-pod.ts";
-import { expectNothingLeft } from "../kit/lifecycle.ts";
+import { expectNothingLeft, workerStates } from "../kit/lifecycle.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import { expectDecidedOnce, killInTurn, longestGapsSec, POLL_SEC, TWO_PROCESSES } from "../kit/two-processes.ts";
 
-const KILLS = 8;
+/** test/long/two-processes.test.ts has more. */
+const KILLS = 4;
+/** Longer than activities may go on by themselves after a signal to stop. */
+const SLOW_ANSWER_MS = 6_000;
 
 let stack: TestStack;
 beforeAll(async () => {
@@ -14,12 +17,25 @@ beforeAll(async () => {
 });
 afterAll(() => stack?.close());
 
-it("two processes that are ended in turn decide nothing twice, and no decision is later than two ORCHESTRATOR_POLL_SEC", async () => {
-  const t = performance.now();
-  const stops = await killInTurn(stack, KILLS);
-  console.log(performance.now() - t, stops, await longestGapsSec(stack));
+it("two processes that end in turn decide nothing twice, and no decision is later than two ORCHESTRATOR_POLL_SEC; told to stop, they wait for a pod that is being created", async () => {
+  const { serving, stops } = await killInTurn(stack, KILLS);
   expect(stops.filter(({ code }) => code !== 0)).toEqual([]);
   expect((await longestGapsSec(stack))[0]).toBeLessThan(2 * POLL_SEC);
+
+  stack.simulator.addFault({ on: "create", kind: "late", afterMs: SLOW_ANSWER_MS });
+  await stack.rows("select pool_set_intent($1, 'scale', null, 4)", [stack.pool]);
+  const posting = async () => (await workerStates(stack)).find(({ post_state }) => post_state === "posting");
+  await expect.poll(posting, { interval: 50 }).toBeDefined();
+  const slow = await posting();
+  for (const { pid } of serving) {
+    process.kill(pid, "SIGTERM");
+  }
+  expect(await Promise.all(serving.map(({ exited }) => exited))).toMatchObject([{ code: 0 }, { code: 0 }]);
+  const answered = (await workerStates(stack)).find(({ id }) => id === slow?.id);
+  expect(answered).toMatchObject({ post_state: "posted", pod_id: expect.any(String) });
+  expect(await stack.rows("select reason from pool_events where kind = 'pod.adopted'")).toEqual([]);
+
+  stack.startTemporalWorker();
   const pool = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
   await pool.executeUpdate(poolUpdates.shutdown);
   await pool.result();

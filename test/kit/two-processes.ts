@@ -28,8 +28,13 @@ export interface Stop {
 /**
  * Runs two Temporal worker processes and ends them in turn, one by SIGKILL, the next by SIGTERM, each as soon as the pool
  * has been observed since the last one ended. At each end the pool is told another size, so that decisions are under way.
+ * @returns the two that serve now, and how those ended that were told to stop.
  */
-export async function killInTurn(stack: TestStack, kills: number): Promise<readonly Stop[]> {
+export async function killInTurn(
+  stack: TestStack,
+  kills: number,
+  meanwhile: () => Promise<void> = async () => undefined,
+): Promise<{ readonly serving: readonly ManagedProcess[]; readonly stops: readonly Stop[] }> {
   await stack.rows(NOTE_PASSES);
   const stops: Stop[] = [];
   const serving = [stack.startTemporalWorker(), stack.startTemporalWorker()];
@@ -38,6 +43,7 @@ export async function killInTurn(stack: TestStack, kills: number): Promise<reado
   for (let kill = 0; kill < kills; kill += 1) {
     const victim = serving.shift() as ManagedProcess;
     await stack.rows("select pool_set_intent($1, 'scale', null, $2)", [stack.pool, 1 + (kill % 3)]);
+    await meanwhile();
     if (kill % 2 === 0) {
       await killHard(victim);
     } else {
@@ -50,7 +56,7 @@ export async function killInTurn(stack: TestStack, kills: number): Promise<reado
     serving.push(stack.startTemporalWorker());
     await expect.poll(() => countPasses(stack), { interval: 100 }).toBeGreaterThan(before);
   }
-  return stops;
+  return { serving, stops };
 }
 
 async function countPasses(stack: TestStack): Promise<number> {

@@ -1,6 +1,6 @@
 import { runpodTaskQueue } from "../../contract/names.ts";
 import { deploymentOf } from "../../contract/deployment.ts";
-import { SEARCH_ATTRIBUTES } from "../../contract/search-attributes.ts";
+import { SEARCH_ATTRIBUTES, searchAttributeCommand } from "../../contract/search-attributes.ts";
 import { janitorScheduleId } from "../../contract/upkeep.ts";
 import type { Temporal } from "../connections.ts";
 import { counted } from "../render/rows.ts";
@@ -66,14 +66,14 @@ async function checkSearchAttributes({ client, namespace, within }: Temporal): P
       : failed(
           check,
           `namespace ${namespace} lacks ${missing.join(", ")}`,
-          `${SETUP}; on Temporal Cloud in its console`,
+          `${SETUP}; on Temporal Cloud: ${searchAttributeCommand(namespace, missing)}`,
         );
   } catch (error) {
-    // Temporal Cloud does not offer this call.
+    // Temporal Cloud may not offer this call.
     return warning(
       check,
       `could not be read: ${grpcReason(error)}`,
-      `See that the namespace has ${names.join(", ")} (Keyword).`,
+      `See that the namespace has ${names.join(", ")} (Keyword). On Temporal Cloud: ${searchAttributeCommand(namespace, names)}`,
     );
   }
 }

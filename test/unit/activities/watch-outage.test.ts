@@ -19,6 +19,7 @@ async function unreachable(): Promise<never> {
 async function watched(
   overrides: Partial<PoolStore>,
   env: Readonly<Record<string, string>> = {},
+  { stopping = new AbortController().signal, once = false }: { stopping?: AbortSignal; once?: boolean } = {},
 ): Promise<{ plan: Plan; fullAtSec: number[] }> {
   const config = loadConfig({
     SUPABASE_URL: "http://127.0.0.1:1",
@@ -55,13 +56,14 @@ async function watched(
     market: { catalog: async () => null },
     workers: noBootStages,
     logger: pino({ level: "silent" }),
+    stopping,
   });
   const context: Partial<Context> = {
     info: { workflowExecution: { workflowId: "gpu-pool/main", runId: "run-1" } } as Info,
     heartbeat: () => undefined,
     sleep: async () => void vi.setSystemTime(Date.now() + BETWEEN_LOOKS_MS),
   };
-  const known = { shown: true, settings: null };
+  const known = { shown: true, settings: null, once };
   const plan = await asyncLocalStorage.run(context as Context, async () => await watchPool("main", known));
   return { plan, fullAtSec };
 }
@@ -91,6 +93,25 @@ describe("a watch without its database", () => {
 
   it("returns nothing when no look succeeds", async () => {
     expect((await watched({ observe: unreachable })).plan).toMatchObject({ actions: [], snapshot: null });
+  });
+});
+
+describe("a watch whose process is told to stop", () => {
+  it.for([false, true])(
+    "is given to another process at once, without counting as a failure; once: %s",
+    async (once) => {
+      const process = new AbortController();
+      const observe = async () => (process.abort(), await unreachable());
+      const watch = watched({ observe }, {}, { stopping: process.signal, once });
+      await expect(watch).rejects.toMatchObject({ category: "BENIGN", nextRetryDelay: "100ms", nonRetryable: false });
+    },
+  );
+
+  it("returns the actions that it has journaled", async () => {
+    const process = new AbortController();
+    const recordDecision = async () => process.abort();
+    const { plan } = await watched({ recordDecision }, {}, { stopping: process.signal });
+    expect(spawnOf(plan.actions)).toMatchObject({ count: 1 });
   });
 });
 

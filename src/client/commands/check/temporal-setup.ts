@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { msToTs } from "@temporalio/common/lib/time.js";
-import { SEARCH_ATTRIBUTES } from "../../../contract/search-attributes.ts";
+import { SEARCH_ATTRIBUTES, searchAttributeCommand } from "../../../contract/search-attributes.ts";
 import type { Temporal } from "../../connections.ts";
 import type { Context } from "../../context.ts";
 import { grpcReason } from "../../doctor/temporal.ts";
@@ -35,11 +35,17 @@ export async function setUpTemporal(context: Context, { retention, json = false 
     throw new ClientError(
       EXIT.failed,
       `temporal setup: namespace ${namespace}: ${grpcReason(error)}`,
-      "On Temporal Cloud, make the namespace and its search attributes " +
-        `(${SEARCH_ATTRIBUTES.map(({ name }) => name).join(", ")}, Keyword) in its console.`,
+      `Temporal Cloud lets only its own tools change a namespace. Make it in its console, then run:\n  ${onCloud(namespace, retention)}`,
       { cause: error },
     );
   }
+}
+
+function onCloud(namespace: string, retentionSec: number | undefined): string {
+  const names = SEARCH_ATTRIBUTES.map(({ name }) => name);
+  const days = Math.ceil((retentionSec ?? 0) / 86_400);
+  const keep = `tcld namespace retention set --namespace ${namespace} --retention-days ${days}`;
+  return [searchAttributeCommand(namespace, names), ...(days > 0 ? [keep] : [])].join("\n  ");
 }
 
 async function ensureNamespace(
