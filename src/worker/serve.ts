@@ -17,6 +17,7 @@ import { readDeploymentId } from "../supabase/deployment-store.ts";
 import { notificationStore } from "../supabase/notification-store.ts";
 import { processStore } from "../supabase/processes/process-store.ts";
 import { ensureAlertWebhook } from "./alert-webhook.ts";
+import { mayBegin } from "./dormant-patches.ts";
 import { ensureNotifications } from "./janitor-schedule.ts";
 import {
   awaitDeploymentId,
@@ -44,6 +45,7 @@ const MAX_CACHED_WORKFLOWS = 120;
 /** A workflow whose process has died waits for it this long before another process goes on with it. */
 const STICKY_TIMEOUT = "5s";
 const WORKFLOW_OPTIONS = {
+  patchActivationCallback: mayBegin,
   maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
   stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
 } as const;

@@ -1,18 +1,18 @@
-import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { projectProgram } from "../../src/process/program.ts";
 import type { ManagedProcess } from "../../src/process/guardian.ts";
 import { poolQueries, poolUpdates } from "../../src/contract/pool-api.ts";
 import { poolWorkflowId } from "../../src/contract/names.ts";
+import { makeBuild } from "../kit/builds.ts";
 import { PATIENCE_MS } from "../kit/patience.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import { expectDoneOnce, expectNothingLeft, killHard, livingWorkers } from "../kit/lifecycle.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-/** A line of the policy that the later version changes: its plans hold a new kind of action. */
-const SPAWNING = "return [...drains, {";
+/** The later version's plans hold a new kind of action. */
+const NEW_ACTION = {
+  file: "src/policy/decide.ts",
+  from: "return [...drains, {",
+  to: 'return [{ kind: "rebalance" } as never, ...drains, {',
+};
 
 describe("a rolling deploy: Temporal workers of two versions with different settings at once", () => {
   let stack: TestStack;
@@ -21,27 +21,9 @@ describe("a rolling deploy: Temporal workers of two versions with different sett
   });
   afterAll(async () => await stack?.close());
 
-  /** Makes a later version of the project's sources. @returns its Temporal worker's program. */
-  async function laterVersion(): Promise<string> {
-    const root = join(stack.directory, "later");
-    await mkdir(root);
-    for (const part of ["src", "supabase/functions/_shared", "package.json", "tsconfig.json"]) {
-      await cp(join(ROOT, part), join(root, part), { recursive: true });
-    }
-    await symlink(join(ROOT, "node_modules"), join(root, "node_modules"));
-    const policy = join(root, "src/policy/decide.ts");
-    const source = await readFile(policy, "utf8");
-    expect(source).toContain(SPAWNING);
-    await writeFile(policy, source.replace(SPAWNING, 'return [{ kind: "rebalance" } as never, ...drains, {'));
-    return join(root, "src/worker.ts");
-  }
-
   /** A Temporal worker process, as a deploy starts it. */
-  function deploy(settings: Readonly<Record<string, string>>, main?: string): ManagedProcess {
-    const { command, args: own } = projectProgram("worker");
-    const args = main === undefined ? own : [...own.slice(0, -1), main];
-    const env = { ...process.env, ...stack.env, ...settings };
-    return stack.guardian.spawn(command, args, { name: "Temporal worker", env, onLine: () => undefined });
+  function deploy(settings: Readonly<Record<string, string>>): ManagedProcess {
+    return stack.startTemporalWorker(undefined, settings);
   }
 
   const query = async () =>
@@ -74,10 +56,8 @@ describe("a rolling deploy: Temporal workers of two versions with different sett
     await expect.poll(inForce).toMatchObject({ minActiveGpus: 1, maxActiveGpus: 2 });
     await expect.poll(async () => (await livingWorkers(stack)).length).toBe(1);
 
-    const next = deploy(
-      { MIN_ACTIVE_GPUS: "3", MAX_ACTIVE_GPUS: "3", SCALING_POLICY: "workload" },
-      await laterVersion(),
-    );
+    const later = await makeBuild(stack, "later", [NEW_ACTION]);
+    const next = later.start({ MIN_ACTIVE_GPUS: "3", MAX_ACTIVE_GPUS: "3", SCALING_POLICY: "workload" });
     const active = async () => (await livingWorkers(stack)).filter(({ status }) => status === "active").length;
     const booked = async () => (await stack.rows("select 1 from workers")).length;
     let target = 1;

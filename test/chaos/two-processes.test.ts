@@ -33,7 +33,8 @@ it("two processes that end in turn decide nothing twice, and no decision is late
   expect(await Promise.all(serving.map(({ exited }) => exited))).toMatchObject([{ code: 0 }, { code: 0 }]);
   const answered = (await workerStates(stack)).find(({ id }) => id === slow?.id);
   expect(answered).toMatchObject({ post_state: "posted", pod_id: expect.any(String) });
-  expect(await stack.rows("select reason from pool_events where kind = 'pod.adopted'")).toEqual([]);
+  const adopted = "select reason from pool_events where kind = 'pod.adopted' and worker_id = $1";
+  expect(await stack.rows(adopted, [slow?.id])).toEqual([]);
 
   stack.startTemporalWorker();
   const pool = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
