@@ -1,5 +1,8 @@
+import { tmpdir } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
+import { runClient } from "../../kit/client.ts";
+import { deploymentText, envFile, kubernetesPrograms, resourcesIn } from "../../kit/deployment/files.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 import { expectDoneOnce, expectNothingLeft } from "../../kit/lifecycle.ts";
 import { poolUpdates } from "../../../src/contract/pool-api.ts";
@@ -127,5 +130,32 @@ describe("several pools side by side in one namespace", () => {
         .pods.filter(({ live }) => live)
         .map(({ name }) => name),
     ).toEqual([expect.stringMatching(new RegExp(`^${day}-[0-9a-f]{8}$`))]);
+  });
+
+  it("a third is kept by nothing but the CronJob's command, on an empty and on a busy queue", async () => {
+    const pool = `${stack.pool}-cron`;
+    const file = "kubernetes/overlays/cron/cycle.yaml";
+    const settings = envFile("kubernetes/base/settings.env");
+    const [cycle] = kubernetesPrograms(file, resourcesIn(deploymentText(file)), settings);
+    // Nothing that the manifest does not give, but what tells this test from others.
+    const given = [...(cycle?.env ?? []).map(({ name }) => name), "TEMPORAL_TASK_QUEUE"];
+    const env = Object.fromEntries(Object.entries(stack.env).filter(([name]) => given.includes(name)));
+    const round = async () => {
+      const ran = await runClient(cycle?.args ?? [], { cwd: tmpdir(), env: { ...env, GPU_POOL: pool } });
+      expect(ran).toMatchObject({ exitCode: 0, stderr: "" });
+      return JSON.parse(ran.stdout) as { booked: readonly string[] };
+    };
+    expect(await round()).toMatchObject({ pool, queued: 0, desired: 0, actions: [], booked: [] });
+    const ids = await submit(2, pool);
+    const busy = await round();
+    expect(busy).toMatchObject({ pool, queued: 2, desired: 2, actions: [{ kind: "spawn", count: 2 }] });
+    expect(busy.booked).toHaveLength(2);
+    // The rounds go on as the cron does, and end what is idle.
+    const left = async () => {
+      await round();
+      return (await living()).filter((each) => each.pool === pool);
+    };
+    await expectDoneOnce(stack, ids);
+    await expect.poll(left).toEqual([]);
   });
 });

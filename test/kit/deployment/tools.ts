@@ -1,0 +1,16 @@
+import { execFileSync } from "node:child_process";
+
+/** Whether a program is there and runs. A test that needs it skips otherwise, and says so by `without`. */
+export function hasTool(command: string, ...args: readonly string[]): boolean {
+  try {
+    execFileSync(command, args, { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What to add to the title of a test that needs a tool. */
+export function without(isThere: boolean, tool: string): string {
+  return isThere ? "" : ` (skipped: ${tool} is not installed, see scripts/install-test-tools.sh)`;
+}
