@@ -5,6 +5,7 @@
 """
 
 import json
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -80,9 +81,10 @@ def from_discovery(node, is_name=False):
     return schema
 
 
-def write(path, comment, definitions):
+def write(path, comment, definitions, annotations=()):
     lines = [f"{json.dumps(name)}: {json.dumps(schema)}" for name, schema in definitions.items()]
-    text = f'{{\n"$comment": {json.dumps(comment)},\n"$defs": {{\n' + ",\n".join(lines) + "\n}\n}\n"
+    head = f'"$comment": {json.dumps(comment)},\n"x-annotations": {json.dumps(sorted(annotations))},\n'
+    text = "{\n" + head + '"$defs": {\n' + ",\n".join(lines) + "\n}\n}\n"
     (VENDOR / path).write_text(text)
 
 
@@ -103,7 +105,9 @@ def vendor_google(document, roots, path):
         f"{api['id']}, revision {api['revision']}, from google-api-python-client "
         f"{version('google-api-python-client')} of PyPI (Apache-2.0)"
     )
-    write(path, source, {name: from_discovery(schema) for name, schema in found.items()})
+    # Annotations are free texts to the schema; the descriptions name those that there are.
+    annotations = set(re.findall(r"run\.googleapis\.com/[\w-]+", json.dumps(found)))
+    write(path, source, {name: from_discovery(schema) for name, schema in found.items()}, annotations)
 
 
 vendor_kubernetes()

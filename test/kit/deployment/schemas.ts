@@ -10,6 +10,8 @@ export interface Resource {
 }
 
 interface Definitions {
+  /** Names of annotations that the API's descriptions mention. */
+  readonly "x-annotations": readonly string[];
   readonly $defs: Readonly<Record<string, { "x-kubernetes-group-version-kind"?: readonly GroupVersionKind[] }>>;
 }
 
@@ -38,10 +40,14 @@ export function kubernetesErrors(resource: Resource): string[] {
 
 /** What the description of Cloud Run's API says against a worker pool or a job. */
 export function cloudRunErrors(resource: Resource): string[] {
-  const { apiVersion = "", kind = "" } = resource;
-  return apiVersion === "run.googleapis.com/v1" && (kind === "WorkerPool" || kind === "Job")
-    ? errors("google-cloud/run.json", kind, resource)
-    : [`no schema for ${apiVersion} ${kind}`];
+  const { apiVersion = "", kind = "", metadata } = resource;
+  if (apiVersion !== "run.googleapis.com/v1" || (kind !== "WorkerPool" && kind !== "Job")) {
+    return [`no schema for ${apiVersion} ${kind}`];
+  }
+  const { "x-annotations": known } = load("google-cloud/run.json");
+  const strange = Object.keys(metadata?.annotations ?? {}).filter((name) => !known.includes(name));
+  const unknown = strange.map((name) => `/metadata/annotations ${name} is no annotation of Cloud Run`);
+  return [...unknown, ...errors("google-cloud/run.json", kind, resource)];
 }
 
 /** What the description of Cloud Scheduler's API says against a job. */

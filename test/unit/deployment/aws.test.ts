@@ -1,6 +1,8 @@
 import { execa } from "execa";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { startOnFreePort } from "../../../src/dev/servers/free-port.ts";
+import { openHealth } from "../../../src/worker/health/health.ts";
 import { cloudFormation, deploymentText, ecsPrograms } from "../../kit/deployment/files.ts";
 import { complaints, complaintsAboutCycle, secretsInClear } from "../../kit/deployment/rules.ts";
 import { hasTool, without } from "../../kit/deployment/tools.ts";
@@ -44,8 +46,23 @@ describe("deployment/aws", () => {
     expect(template.Resources["Service"]).not.toHaveProperty("Condition");
   });
 
-  it("lets no container be root, write its files or gain rights", () => {
+  it("asks for health by a command that succeeds only while the process serves", async () => {
+    const worker = containers().find(({ Name }) => Name === "worker");
+    const [cmd, ...command] = (worker?.["HealthCheck"] as { Command: string[] }).Command;
+    expect(cmd).toBe("CMD");
+    await startOnFreePort(undefined, async (port) => {
+      const [program = "", ...args] = command.map((each) => each.replace("9464", String(port)));
+      const ask = async () => (await execa(program, args, { reject: false })).exitCode;
+      const health = await openHealth({ host: "127.0.0.1", port });
+      expect(await ask().finally(health.close)).toBe(0);
+      expect(await ask()).toBe(1);
+    });
+  });
+
+  it("lets no container be root, write files or gain rights, and gives a worker time to end", () => {
     expect(containers()).toHaveLength(3);
+    // A request for a pod may take 30 s and is never cut off.
+    expect(containers()[0]).toMatchObject({ Name: "worker", StopTimeout: 40 });
     for (const container of containers()) {
       expect(container).toMatchObject({
         User: "1000:1000",
@@ -55,12 +72,16 @@ describe("deployment/aws", () => {
     }
   });
 
-  it.skipIf(!hasCfnLint)(`passes cfn-lint without findings${without(hasCfnLint, "cfn-lint")}`, async () => {
-    const path = fileURLToPath(new URL(`../../../deployment/${FILE}`, import.meta.url));
-    const { all, exitCode } = await execa("cfn-lint", ["--include-checks", "I", "--", path], {
-      all: true,
-      reject: false,
-    });
-    expect({ all, exitCode }).toEqual({ all: "", exitCode: 0 });
-  });
+  it.skipIf(!hasCfnLint)(
+    `passes cfn-lint without findings${without(hasCfnLint, "cfn-lint")}`,
+    async () => {
+      const path = fileURLToPath(new URL(`../../../deployment/${FILE}`, import.meta.url));
+      const { all, exitCode } = await execa("cfn-lint", ["--include-checks", "I", "--", path], {
+        all: true,
+        reject: false,
+      });
+      expect({ all, exitCode }).toEqual({ all: "", exitCode: 0 });
+    },
+    120_000,
+  );
 });

@@ -133,6 +133,10 @@ describe("deployment/kubernetes", () => {
     );
   });
 
+  it("gives a worker time to end, which a request for a pod may need", () => {
+    expect(podTemplate(find("Deployment", "gpu-pool-worker"))?.spec["terminationGracePeriodSeconds"]).toBe(40);
+  });
+
   it("gives the CronJob's round time for its own deadline, and never two at once", () => {
     const { spec } = find("CronJob", "gpu-pool-cycle") as unknown as {
       spec: { schedule: string; concurrencyPolicy: string; jobTemplate: { spec: Record<string, number> } };
@@ -164,7 +168,15 @@ describe("deployment/kubernetes", () => {
 });
 
 describe.skipIf(!renderer)(`rendered by kustomize${without(renderer !== undefined, "kustomize or kubectl")}`, () => {
-  async function render(folder: string): Promise<Resource[]> {
+  const rendered = new Map<string, Promise<Resource[]>>();
+
+  function render(folder: string): Promise<Resource[]> {
+    const known = rendered.get(folder) ?? build(folder);
+    rendered.set(folder, known);
+    return known;
+  }
+
+  async function build(folder: string): Promise<Resource[]> {
     const [tool = "", verb = ""] = renderer ?? [];
     const { stdout } = await execa(tool, [verb, `${ROOT}${FOLDER}/${folder}`]);
     return resourcesIn(stdout);

@@ -127,6 +127,10 @@ describe("the schemas for deployment files", () => {
     expect(cloudRunErrors({ ...pool, spec: { template: { spec: { containers: [{ env }] } } } })).toEqual([
       "/spec/template/spec/containers/0/env/0/valueFrom must NOT have additional properties (secretKeyref)",
     ]);
+    const metadata = { annotations: { "run.googleapis.com/manualInstances": "2" } };
+    expect(cloudRunErrors({ ...pool, metadata })).toEqual([
+      "/metadata/annotations run.googleapis.com/manualInstances is no annotation of Cloud Run",
+    ]);
     expect(cloudRunErrors({ ...pool, kind: "Workers" })).toEqual(["no schema for run.googleapis.com/v1 Workers"]);
     expect(cloudSchedulerErrors({ schedule: 5, httpTarget: { url: "x" } })).toEqual([
       "/httpTarget must NOT have additional properties (url)",
