@@ -7,8 +7,9 @@ import { beforeAll, describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
-/** A path below one of the repository's folders, in prose as in commands. Built files and URLs have something before it. */
-const PATH = /(?<![\w/.…-])(?:src|test|sql|docs|supabase|bench|scripts|bin|deployment|\.ci|\.github)\/[\w./-]*[\w/]/g;
+/** A path below one of the repository's folders, in prose as in commands. Built files and URLs have something before it, links are relative. */
+const PATH =
+  /(?<![\w/.…-]|\]\()(?:src|test|sql|docs|supabase|bench|scripts|bin|deployment|\.ci|\.github)\/[\w./-]*[\w/]/g;
 /** A file's bare name in backticks, or a settings file of the root. */
 const NAME = /`([\w.-]+\.(?:ts|mjs|sql|jsonc?))`/g;
 const LINK = /\]\((?!https?:)([^)\s]+)\)/g;
