@@ -247,6 +247,7 @@ create table if not exists task_attempts (
   worker_id text not null references workers (id),
   lease_token uuid not null default gen_random_uuid(),
   started_at timestamptz not null default now(),
+  claimable_at timestamptz,
   progress real,
   progress_message text,
   progress_at timestamptz,
@@ -258,6 +259,7 @@ create table if not exists task_attempts (
 ) with (fillfactor = 85);
 comment on table task_attempts is
   'One row per claim, which is a lease. Every write about a task requires the token of its lease.';
+comment on column task_attempts.claimable_at is 'Since when the task could be claimed: its last change before this claim.';
 select secure_table('task_attempts');
 
 do $$

@@ -52,9 +52,10 @@ declare
   claimed jsonb;
 begin
   with lease as (
-    insert into task_attempts (task_id, worker_id, attempt)
-    values (p_task_id, p_worker_id, (select coalesce(max(attempt), 0) + 1 from task_attempts where task_id = p_task_id))
-    returning attempt, lease_token
+    insert into task_attempts (task_id, worker_id, attempt, claimable_at)
+    select id, p_worker_id, (select coalesce(max(attempt), 0) + 1 from task_attempts where task_id = p_task_id),
+      coalesce(updated_at, created_at)
+    from tasks where id = p_task_id returning attempt, lease_token
   )
   update tasks t
   set status = 'In Progress', worker_id = p_worker_id, attempts = attempts + 1, generation_started_at = now(),

@@ -5,6 +5,13 @@ alter table pools add column if not exists should_run boolean not null default f
 comment on column pools.should_run is
   'Its workflow was started without an end and was not shut down: the janitor starts it again if it is lost.';
 
+alter table pools
+  add column if not exists desired_workers integer,
+  add column if not exists min_workers integer,
+  add column if not exists max_workers integer;
+comment on column pools.desired_workers is 'The size that the newest watch wants; null: none has looked yet. For metrics.';
+comment on column pools.min_workers is 'MIN as it is in force now, with schedules; max_workers likewise.';
+
 -- Creates the pool's row on its first start. A given config overrides the stored one. A pool that was shut down starts
 -- as normal. Answers the living workers. The new intent version refuses reservations that an earlier run decided,
 -- because no workflow would start those workers. p_start, p_run: the first run since this start, and the one that calls.
@@ -173,6 +180,15 @@ language sql security definer set search_path = public, pg_temp as $$
   where name = p_pool
 $$;
 select grant_to_service('pool_begin_watch(text, text, jsonb, timestamptz)');
+
+-- The size that this watch wants, if it is the one that decides.
+create or replace function pool_note_size(p_pool text, p_watch_id text, p_desired integer, p_min integer, p_max integer)
+returns void
+language sql security definer set search_path = public, pg_temp as $$
+  update pools set desired_workers = p_desired, min_workers = p_min, max_workers = p_max
+  where name = p_pool and watch_id = p_watch_id
+$$;
+select grant_to_service('pool_note_size(text, text, integer, integer, integer)');
 
 -- While most workers are silent at the same time, observations are not good. Ages count anew from the end of the
 -- silence.

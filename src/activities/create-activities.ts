@@ -39,10 +39,12 @@ export interface ActivityDeps {
   readonly logger: Logger;
   /** Aborted when this process is to stop: long polls then end at once, and no pod is asked for any more. Default: never. */
   readonly stopping?: AbortSignal;
+  /** Is told how each request for a pod ended. */
+  readonly onCreate?: (pool: string, outcome: string) => void;
 }
 
 /** All activities, by the task queue that serves them. */
-export function createActivities({ config, deployment, database, runpod, logger, stopping = NEVER }: ActivityDeps): {
+export function createActivities(deps: ActivityDeps): {
   readonly main: PoolActivities &
     BulkActivities &
     WorkerActivities &
@@ -51,6 +53,7 @@ export function createActivities({ config, deployment, database, runpod, logger,
     NotificationActivities;
   readonly provider: PodActivities;
 } {
+  const { config, deployment, database, runpod, logger, stopping = NEVER, onCreate } = deps;
   const pools = poolStore(database);
   const workers = workerStore(database);
   const outbox = outboxStore(database);
@@ -60,14 +63,15 @@ export function createActivities({ config, deployment, database, runpod, logger,
   const placements = placementStore(database);
   const market = marketReader(runpod);
   const reconciler = createReconciler({ config, deployment, listPods, janitor, workers, alerts, logger });
+  const forWatch = { config, deployment, pools, workers, alerts, listPods, market, reconciler, logger, stopping };
+  const seen = { market, placements, listPods, workers };
+  const forPods = { ...seen, config, deployment, runpod, logger, ownVariable, stopping, onCreate };
   return {
     main: withReadableErrors({
       ...withBeats(withFinalRefusals(createPoolActivities({ config, deployment, pools, market }))),
       ...withBeats(withFinalRefusals(createPodJobActivities({ config, jobs: jobStore(database) }))),
       ...createBulkActivities(deployment),
-      ...createWatchActivity({
-        ...{ config, deployment, pools, workers, alerts, listPods, market, reconciler, logger, stopping },
-      }),
+      ...createWatchActivity(forWatch),
       // Never final: a worker workflow that failed would leave its pod.
       ...withBeats(createWorkerActivities({ workers, alerts, config })),
       reconcileWorkers: (options) => reconciler.pass(options),
@@ -76,10 +80,6 @@ export function createActivities({ config, deployment, database, runpod, logger,
       ...createRetentionActivities({ config, logs: logStore(database), outbox, janitor }),
       ...createOutboxActivities({ outbox, logger, stopping }),
     }),
-    provider: withReadableErrors(
-      createPodActivities({
-        ...{ config, deployment, runpod, market, placements, listPods, workers, logger, ownVariable, stopping },
-      }),
-    ),
+    provider: withReadableErrors(createPodActivities(forPods)),
   };
 }

@@ -5,6 +5,7 @@ import { ApplicationFailure, ApplicationFailureCategory } from "@temporalio/comm
 import type { Look, PoolActivities } from "../contract/activities.ts";
 import type { Plan, Snapshot } from "../contract/plan.ts";
 import type { Decision } from "../policy/decide.ts";
+import { settingsAt } from "../policy/schedule.ts";
 import type { AlertStore } from "../supabase/alert-store.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import { beating } from "./beating.ts";
@@ -42,6 +43,8 @@ interface Watch {
   /** Fingerprint to compare with: that of the workflow's snapshot, or of the first look if it has none. */
   shown: string | undefined;
   latest: Observed | null;
+  /** The size that the database has from this watch. */
+  notedSize: string | null;
 }
 
 /**
@@ -59,7 +62,7 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
       const watchDeps = { ...deps, logger };
       const observe = createObserver(watchDeps, { pool, id, provider: memory, patient: known.once === true });
       const refreshAt = Date.now() + REFRESH_MS;
-      const watch = { pool, id, known, memory, observe, refreshAt, shown: known.state, latest: null };
+      const watch = { pool, id, known, memory, observe, refreshAt, shown: known.state, latest: null, notedSize: null };
       const over = new AbortController();
       const stopped = untilAborted(deps.stopping, over.signal);
       const details = () => (memory.look === null ? [] : [memory.look]);
@@ -131,6 +134,7 @@ async function look(deps: WatchDeps, watch: Watch): Promise<Plan | null> {
   await noteWarnings(pools, watch, decision);
   const conditions = decision.conditions.map((condition) => ({ subject: pool, ...condition }));
   await settleAlerts(deps, pool, memory, conditions, latest.openAlerts);
+  await noteSize(deps, watch, latest);
   const decisionId = await recorded(deps, watch, latest);
   memory.look = { observedAt: decision.snapshot.observedAt };
   if (decision.actions.length > 0) {
@@ -165,6 +169,22 @@ async function recorded(
     logger.info({ decision: id, actions: actions.length, desired: snapshot.desired }, `decided: ${snapshot.reason}`);
   }
   return id;
+}
+
+/** Tells the metrics. A failure never holds up a decision. */
+async function noteSize({ pools, logger }: WatchDeps, watch: Watch, { decision, settings }: Observed): Promise<void> {
+  const { desired, observedAt } = decision.snapshot;
+  const { minActiveGpus: min, maxActiveGpus: max } = settingsAt(settings, Date.parse(observedAt)).settings;
+  const size = { desired, min, max };
+  if (JSON.stringify(size) === watch.notedSize) {
+    return;
+  }
+  try {
+    await pools.noteSize(watch.pool, watch.id, size);
+    watch.notedSize = JSON.stringify(size);
+  } catch (error) {
+    logger.warn({ err: error }, "the wanted size was not recorded for the metrics; the next look tries again");
+  }
 }
 
 /** Journals each new warning once, and not with every look. */

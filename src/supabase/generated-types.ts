@@ -98,6 +98,48 @@ export interface Schema {
         };
         Relationships: [];
       };
+      metric_totals: {
+        Row: {
+          label: string;
+          metric: string;
+          pool: string;
+          value: number;
+        };
+        Insert: {
+          label: string;
+          metric: string;
+          pool: string;
+          value: number;
+        };
+        Update: {
+          label?: string | undefined;
+          metric?: string | undefined;
+          pool?: string | undefined;
+          value?: number | undefined;
+        };
+        Relationships: [];
+      };
+      metrics_export: {
+        Row: {
+          counted_to: string;
+          exported_at: string;
+          id: string;
+          process: string;
+        };
+        Insert: {
+          counted_to: string;
+          exported_at: string;
+          id?: string | undefined;
+          process: string;
+        };
+        Update: {
+          counted_to?: string | undefined;
+          exported_at?: string | undefined;
+          id?: string | undefined;
+          process?: string | undefined;
+        };
+        Relationships: [];
+      };
       no_funds: {
         Row: {
           account: string;
@@ -333,12 +375,15 @@ export interface Schema {
           breaker_since: string;
           config: Json;
           created_at: string;
+          desired_workers: number | null;
           environment: Json;
           environment_at: string | null;
           hold: number | null;
           hold_until: string | null;
           intent_version: number;
           mass_silence_since: string | null;
+          max_workers: number | null;
+          min_workers: number | null;
           mode: string;
           name: string;
           no_place_reason: string | null;
@@ -357,12 +402,15 @@ export interface Schema {
           breaker_since?: string | undefined;
           config?: JsonInput | undefined;
           created_at?: string | undefined;
+          desired_workers?: number | null | undefined;
           environment?: JsonInput | undefined;
           environment_at?: string | null | undefined;
           hold?: number | null | undefined;
           hold_until?: string | null | undefined;
           intent_version?: number | undefined;
           mass_silence_since?: string | null | undefined;
+          max_workers?: number | null | undefined;
+          min_workers?: number | null | undefined;
           mode?: string | undefined;
           name: string;
           no_place_reason?: string | null | undefined;
@@ -381,12 +429,15 @@ export interface Schema {
           breaker_since?: string | undefined;
           config?: JsonInput | undefined;
           created_at?: string | undefined;
+          desired_workers?: number | null | undefined;
           environment?: JsonInput | undefined;
           environment_at?: string | null | undefined;
           hold?: number | null | undefined;
           hold_until?: string | null | undefined;
           intent_version?: number | undefined;
           mass_silence_since?: string | null | undefined;
+          max_workers?: number | null | undefined;
+          min_workers?: number | null | undefined;
           mode?: string | undefined;
           name?: string | undefined;
           no_place_reason?: string | null | undefined;
@@ -491,6 +542,7 @@ export interface Schema {
         Row: {
           attempt: number;
           cause: string | null;
+          claimable_at: string | null;
           ended_at: string | null;
           error: string | null;
           lease_token: string;
@@ -505,6 +557,7 @@ export interface Schema {
         Insert: {
           attempt: number;
           cause?: string | null | undefined;
+          claimable_at?: string | null | undefined;
           ended_at?: string | null | undefined;
           error?: string | null | undefined;
           lease_token?: string | undefined;
@@ -519,6 +572,7 @@ export interface Schema {
         Update: {
           attempt?: number | undefined;
           cause?: string | null | undefined;
+          claimable_at?: string | null | undefined;
           ended_at?: string | null | undefined;
           error?: string | null | undefined;
           lease_token?: string | undefined;
@@ -1730,6 +1784,32 @@ export interface Schema {
         };
         Returns: string;
       };
+      metric_add_durations: {
+        Args: {
+          p_metric: string | null;
+          p_pools: string[] | null;
+          p_values: number[] | null;
+          p_bounds: number[] | null;
+        };
+        Returns: undefined;
+      };
+      metric_count: {
+        Args: {
+          p_from: string | null;
+          p_to: string | null;
+        };
+        Returns: undefined;
+      };
+      metric_pools: {
+        Args: Record<PropertyKey, never>;
+        Returns: Json;
+      };
+      metrics_read: {
+        Args: {
+          p_process: string | null;
+        };
+        Returns: Json;
+      };
       next_place: {
         Args: {
           p_pool: string | null;
@@ -1948,6 +2028,16 @@ export interface Schema {
         Args: {
           p_pool: string | null;
           p_lasts: boolean | null;
+        };
+        Returns: undefined;
+      };
+      pool_note_size: {
+        Args: {
+          p_pool: string | null;
+          p_watch_id: string | null;
+          p_desired: number | null;
+          p_min: number | null;
+          p_max: number | null;
         };
         Returns: undefined;
       };

@@ -28,6 +28,12 @@ export interface PoolRecord extends StoredSettings {
   readonly shouldRun: boolean;
 }
 
+export interface WantedSize {
+  readonly desired: number;
+  readonly min: number;
+  readonly max: number;
+}
+
 interface PoolWatching {
   observe(pool: string, request: ObserveRequest): Promise<Reading>;
   /**
@@ -38,6 +44,8 @@ interface PoolWatching {
   /** @param lasts false: the silence is over, and heartbeat ages count from now on. */
   markMassSilence(pool: string, lasts: boolean): Promise<void>;
   recordDecision(pool: string, decision: RecordedDecision): Promise<void>;
+  /** Records the size that this watch wants, for the metrics. */
+  noteSize(pool: string, watchId: string, size: WantedSize): Promise<void>;
   reserve(pool: string, request: ReserveRequest): Promise<{ outcome: string; workers: string[]; nowMs: number }>;
   /** Drains an external worker, if the verdict still holds: it has no workflow that could be signalled. */
   endExternal(worker: string, verdict: Verdict): Promise<void>;
@@ -115,6 +123,10 @@ function watching(database: Database): PoolWatching {
     },
     async markMassSilence(pool, lasts) {
       await database.call("pool_mark_mass_silence", { p_pool: pool, p_lasts: lasts }, z.null());
+    },
+    async noteSize(pool, watchId, { desired, min, max }) {
+      const args = { p_pool: pool, p_watch_id: watchId, p_desired: desired, p_min: min, p_max: max };
+      await database.call("pool_note_size", args, z.null());
     },
     async recordDecision(pool, decision) {
       const args = {

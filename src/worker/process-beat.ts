@@ -11,6 +11,8 @@ const END_WITHIN_MS = 5_000;
 
 /** What this process knows from its signs of life. */
 export interface ProcessBeat {
+  /** The name of this process in the database. */
+  readonly id: string;
   /** Whether this process leads now. At most one process of a deployment does. */
   leader(): boolean;
   /** When the database last answered a sign of life: the time of its sending, in ms since epoch by this process's clock. */
@@ -49,6 +51,7 @@ export function startProcessBeat(options: ProcessBeatOptions): ProcessBeat {
 
   let beating = beatAgain();
   return {
+    id: identity.id,
     leader: () => !isStopped && beats.leads(),
     lastSeen: beats.lastSeen,
     async stop() {

@@ -13,8 +13,8 @@ import { createRunpodClient, type RunpodClient } from "../runpod/client.ts";
 import { connectDatabase, type Database } from "../supabase/client.ts";
 import { logStore } from "../supabase/log-store.ts";
 import { alertStore } from "../supabase/alert-store.ts";
-import { readDeploymentId } from "../supabase/deployment-store.ts";
 import { notificationStore } from "../supabase/notification-store.ts";
+import { metricsStore } from "../supabase/processes/metrics-store.ts";
 import { processStore } from "../supabase/processes/process-store.ts";
 import { ensureAlertWebhook } from "./alert-webhook.ts";
 import { mayBegin } from "./dormant-patches.ts";
@@ -27,6 +27,7 @@ import {
   DeploymentConflict,
 } from "./own-deployment.ts";
 import { type Health, openHealth } from "./health/health.ts";
+import type { Probes } from "./health/pulse.ts";
 import { ownGround } from "./own-ground.ts";
 import { startProcessBeat } from "./process-beat.ts";
 import { runAgain } from "./run-again.ts";
@@ -105,7 +106,8 @@ async function serveDeployment(ground: Ground): Promise<void> {
   await holdTaskQueue(client, taskQueue, deployment, conflict);
 
   const runpod = connectToProvider(config.runpod, () => health.seen("provider"));
-  const activities = createActivities({ config, deployment, database, runpod, logger, stopping });
+  const onCreate = health.countPodCreate;
+  const activities = createActivities({ config, deployment, database, runpod, logger, stopping, onCreate });
 
   const common = {
     connection,
@@ -124,10 +126,11 @@ async function serveDeployment(ground: Ground): Promise<void> {
     // The server applies this limit to all Temporal workers together.
     maxTaskQueueActivitiesPerSecond: config.provider.maxCallsPerSec,
   });
-  health.watch(probesOf({ connection, database, deployment, runpod }));
   logger.info({ taskQueue, namespace, deployment, address }, "serving");
   const wake = async (pool: string) => await wakePool(client, taskQueue, deployment, pool);
   const processBeat = startProcessBeat({ processes: processStore(database), taskQueue, wake, logger });
+  health.watch(probesOf(connection, runpod));
+  health.show(() => metricsStore(database).read(processBeat.id));
   void ensureAlertWebhook(notificationStore(database), config.notifications, logger);
   void ensureNotifications(client, taskQueue, deployment, logger);
   void onServing?.().catch((error: unknown) => logger.error({ err: error }, "what was to follow the start failed"));
@@ -141,27 +144,18 @@ async function serveDeployment(ground: Ground): Promise<void> {
   }
 }
 
-interface Parts {
-  readonly connection: NativeConnection;
-  readonly database: Database;
-  readonly deployment: string;
-  readonly runpod: RunpodClient;
-}
-
-/** One light call to each part that the process needs. */
-function probesOf({ connection, database, deployment, runpod }: Parts) {
-  return {
-    temporal: async () => Boolean(await connection.workflowService.getSystemInfo({})),
-    database: async () => (await readDeploymentId(database)) === deployment,
-    provider: async () => (await runpod.listPods()).kind === "complete",
-  };
-}
-
 function warnOfCredential(config: Config, logger: Logger): void {
   const warning = credentialWarning(config);
   if (warning !== null) {
     logger.warn(warning);
   }
+}
+
+function probesOf(connection: NativeConnection, runpod: RunpodClient): Probes {
+  return {
+    temporal: async () => Boolean(await connection.workflowService.getSystemInfo({})),
+    provider: async () => (await runpod.listPods()).kind === "complete",
+  };
 }
 
 function connectToProvider({ apiUrl, apiKey, timeoutMs }: Config["runpod"], onSuccess: () => void): RunpodClient {

@@ -41,6 +41,8 @@ export interface CreatePodDeps {
   readonly placements: PlacementStore;
   readonly workers: Pick<WorkerStore, "noteNoFunds" | "recordPod">;
   readonly logger: Logger;
+  /** Is told how each request to the provider ended: created, ambiguous, or why it was refused. */
+  readonly onCreate?: ((pool: string, outcome: string) => void) | undefined;
   /** A variable of this process, which a pool's WORKER_ENV may pass on to its pods. */
   readonly ownVariable: (name: string) => string | undefined;
   /** Aborted when this process is to stop: a request that was sent is waited for, and no other is sent. */
@@ -143,6 +145,7 @@ async function ask(
   };
   // No cancellation signal: a request that was sent must be answered or settled, never dropped.
   const outcome = await runpod.createPod(podRequest({ ...whose, nowMs: Date.now() }));
+  deps.onCreate?.(pool, outcome.kind === "refused" ? outcome.reason : outcome.kind);
   return await conclude(deps, id, place, outcome);
 }
 

@@ -1,7 +1,9 @@
 import { Runtime, type RuntimeOptions } from "@temporalio/worker";
-import { collectDefaultMetrics, Registry } from "prom-client";
 import type { Config } from "../../config/config.ts";
+import { packageVersion } from "../../config/version.ts";
+import type { MetricsReading } from "../../supabase/processes/metrics-store.ts";
 import { serveHttp, text } from "./http.ts";
+import { createMetrics } from "./metrics.ts";
 import { type Probes, startPulse } from "./pulse.ts";
 import { createReadiness, type Poller, type Service } from "./readiness.ts";
 import { installMeasuredRuntime, type SdkMetrics } from "./sdk-metrics.ts";
@@ -15,6 +17,10 @@ export interface Health {
   readonly watch: (probes: Probes) => void;
   /** This Temporal worker polls from now on. It is handed through. */
   readonly polls: <P extends Poller>(taskQueue: string, poller: P) => P;
+  /** Reads the state of all pools; null: another process shows them. */
+  readonly show: (readPools: () => Promise<MetricsReading | null>) => void;
+  /** A request for a pod has ended so. */
+  readonly countPodCreate: (pool: string, outcome: string) => void;
   readonly close: () => Promise<void>;
 }
 
@@ -23,6 +29,8 @@ const OFF: Health = {
   installRuntime: async (options) => void Runtime.install(options),
   watch: () => undefined,
   polls: (_, poller) => poller,
+  show: () => undefined,
+  countPodCreate: () => undefined,
   close: async () => undefined,
 };
 
@@ -32,10 +40,15 @@ export async function openHealth({ host, port }: Config["health"]): Promise<Heal
     return OFF;
   }
   const readiness = createReadiness();
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
   let sdkMetrics: SdkMetrics = async () => "";
+  let readPools: () => Promise<MetricsReading | null> = async () => null;
   let stopPulse = () => undefined as void;
+  const metrics = createMetrics({
+    version: packageVersion(),
+    readiness: readiness.report,
+    readPools: () => readPools(),
+    sdk: () => sdkMetrics(),
+  });
 
   const server = await serveHttp(host, port, {
     "/healthz": () => text(200, "ok"),
@@ -44,10 +57,7 @@ export async function openHealth({ host, port }: Config["health"]): Promise<Heal
       const body = `${JSON.stringify(report, null, 2)}\n`;
       return { status: report.ready ? 200 : 503, type: "application/json", body };
     },
-    "/metrics": async () => {
-      const parts = await Promise.all([registry.metrics(), sdkMetrics()]);
-      return { status: 200, type: registry.contentType, body: parts.join("\n") };
-    },
+    "/metrics": async () => ({ status: 200, type: metrics.contentType, body: await metrics.text() }),
   });
   return {
     seen: readiness.seen,
@@ -59,6 +69,8 @@ export async function openHealth({ host, port }: Config["health"]): Promise<Heal
       readiness.polls(taskQueue, poller);
       return poller;
     },
+    show: (read) => void (readPools = read),
+    countPodCreate: metrics.countPodCreate,
     async close() {
       stopPulse();
       await server.close();

@@ -3,6 +3,7 @@ import { janitorScheduleId, notificationsWorkflowId } from "../../../src/contrac
 import type { ManagedProcess } from "../../../src/process/guardian.ts";
 import { freePort } from "../../../src/dev/servers/free-port.ts";
 import { runClient } from "../../kit/client.ts";
+import { hasPromtool, promtool } from "../../kit/promtool.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
 describe("the processes with logs in the database and a health port", () => {
@@ -60,11 +61,27 @@ describe("the processes with logs in the database and a health port", () => {
     expect(schedule.action).toMatchObject({ workflowType: "janitor", taskQueue });
   });
 
-  it("say that they are ready, and serve the SDK's metrics beside their own", async () => {
+  it("say that they are ready, and serve the SDK's metrics beside their own and those of the pools", async () => {
     await expect.poll(async () => await (await fetch(`${health}/readyz`)).json()).toMatchObject({ ready: true });
     const metrics = await (await fetch(`${health}/metrics`)).text();
     expect(metrics).toMatch(/^process_cpu_seconds_total /m);
     expect(metrics).toMatch(/^temporal_workflow_task_queue_poll_succeed_total\{/m);
+    const own = (line: string) => line.replace("POOL", stack.pool);
+    for (const line of [
+      "gpu_pool_leader 1",
+      "gpu_pool_ready 1",
+      'gpu_pool_max_workers{pool="POOL"} 4',
+      'gpu_pool_pod_creates_total{pool="POOL",outcome="created"} 1',
+      'gpu_pool_metrics_read_errors_total{part="pools"} 0',
+    ]) {
+      expect(metrics).toContain(`\n${own(line)}\n`);
+    }
+  });
+
+  it.skipIf(!hasPromtool)("serve metrics of their own that promtool finds nothing to say about", async () => {
+    const metrics = await (await fetch(`${health}/metrics`)).text();
+    const families = metrics.split(/^(?=# HELP )/m).filter((family) => !family.startsWith("# HELP temporal_"));
+    expect(promtool(["check", "metrics"], { input: families.join("") })).toEqual([0, ""]);
   });
 
   it("refuse a taken health port as an error of the configuration", async () => {

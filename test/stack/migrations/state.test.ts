@@ -30,6 +30,7 @@ const inhabitants = `
   insert into tasks (task_type, project_id) select 'generate_video', id from projects, generate_series(1, 4) where name = 'films';
   insert into tasks (task_type, dependant_on) select 'generate_video', id from tasks limit 1;
   select claim_task('main-0a1b2c3d'), process_beat(gen_random_uuid(), 'host', 1, '0.1.0', 'gpu-pool');
+  select metrics_read(id) from worker_processes;
   insert into wake_requests (pool) values ('main');
   update tasks set status = 'Cancelled' where status = 'Queued' and gate = 'open' and project_id <> '00000000-0000-0000-0000-000000000000';
   select fail_worker('box', 'worker_died', 'for its diagnostics'), open_alert('pool_silent', 'main', 'main', 'for its notification');
