@@ -22,6 +22,9 @@ it("two processes that end in turn decide nothing twice, and no decision is late
   expect(stops.filter(({ code }) => code !== 0)).toEqual([]);
   expect((await longestGapsSec(stack))[0]).toBeLessThan(2 * POLL_SEC);
 
+  // A name whose process was killed in mid-request is looked for until then.
+  const settled = async () => (await workerStates(stack)).every(({ gone, status }) => gone || status === "active");
+  await expect.poll(settled).toBe(true);
   stack.simulator.addFault({ on: "create", kind: "late", afterMs: SLOW_ANSWER_MS });
   await stack.rows("select pool_set_intent($1, 'scale', null, 4)", [stack.pool]);
   const posting = async () => (await workerStates(stack)).find(({ post_state }) => post_state === "posting");

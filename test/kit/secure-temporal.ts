@@ -37,8 +37,8 @@ export async function startSecureTemporal(server: string, notOffered: readonly s
   const door = createSecureServer({ key, cert, ca, requestCert: true, rejectUnauthorized: false });
   door.on("stream", (stream, headers) => {
     stream.on("error", () => undefined);
-    const { authorized } = stream.session?.socket as TLSSocket;
-    if (!authorized && headers.authorization !== `Bearer ${apiKey}`) {
+    const socket = stream.session?.socket as TLSSocket | undefined;
+    if (socket?.authorized !== true && headers.authorization !== `Bearer ${apiKey}`) {
       refuse(stream, UNAUTHENTICATED, "Request unauthorized.");
     } else if (notOffered.some((end) => headers[":path"]?.endsWith(end))) {
       refused.push(String(headers[":path"]));
@@ -97,12 +97,11 @@ async function makeCertificates() {
   const openssl = async (...args: string[]) => await execa("openssl", args, { cwd: directory });
   // The machine's own configuration would make each certificate an authority's.
   await writeFile(file("plain.conf"), "[req]\ndistinguished_name=dn\n[dn]\n");
-  const certify = async (name: string, ...more: string[]) =>
-    await openssl(
-      ...["req", "-x509", "-config", "plain.conf", "-days", "2", "-subj", `/CN=${name}`],
-      ...["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
-      ...["-keyout", `${name}.key`, "-out", `${name}.pem`, ...more],
-    );
+  const certify = async (name: string, ...more: string[]) => {
+    const subject = ["-config", "plain.conf", "-days", "2", "-subj", `/CN=${name}`];
+    const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", `${name}.key`];
+    await openssl("req", "-x509", ...subject, ...key, "-out", `${name}.pem`, ...more);
+  };
   await certify("ca", "-addext", "basicConstraints=critical,CA:TRUE");
   for (const name of ["server", "client"]) {
     await certify(name, "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1");

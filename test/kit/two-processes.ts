@@ -25,9 +25,19 @@ export interface Stop {
   readonly code: number | null;
 }
 
+/** A Temporal worker process that polls both task queues. */
+async function startServing(stack: TestStack): Promise<ManagedProcess> {
+  let polling = 0;
+  const count = (line: string) => void (polling += line.includes('"state":"RUNNING"') ? 1 : 0);
+  const started = stack.startTemporalWorker(count, { LOG_LEVEL: "info", ENABLE_DB_LOGGING: "false" });
+  await expect.poll(() => polling, { interval: 50 }).toBe(2);
+  return started;
+}
+
 /**
- * Runs two Temporal worker processes and ends them in turn, one by SIGKILL, the next by SIGTERM, each as soon as the pool
- * has been observed since the last one ended. At each end the pool is told another size, so that decisions are under way.
+ * Runs two Temporal worker processes and ends them in turn, one by SIGKILL, the next by SIGTERM, each as soon as another
+ * one serves in place of the last one and the pool has been observed since. At each end the pool is told another size, so
+ * that decisions are under way.
  * @returns the two that serve now, and how those ended that were told to stop.
  */
 export async function killInTurn(
@@ -37,7 +47,7 @@ export async function killInTurn(
 ): Promise<{ readonly serving: readonly ManagedProcess[]; readonly stops: readonly Stop[] }> {
   await stack.rows(NOTE_PASSES);
   const stops: Stop[] = [];
-  const serving = [stack.startTemporalWorker(), stack.startTemporalWorker()];
+  const serving = await Promise.all([startServing(stack), startServing(stack)]);
   await stack.startPool();
   await expect.poll(() => countPasses(stack)).toBeGreaterThan(0);
   for (let kill = 0; kill < kills; kill += 1) {
@@ -53,7 +63,7 @@ export async function killInTurn(
       stops.push({ tookMs: performance.now() - beganMs, code });
     }
     const before = await countPasses(stack);
-    serving.push(stack.startTemporalWorker());
+    serving.push(await startServing(stack));
     await expect.poll(() => countPasses(stack), { interval: 100 }).toBeGreaterThan(before);
   }
   return { serving, stops };

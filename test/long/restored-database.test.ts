@@ -37,8 +37,9 @@ async function scale(target: number | null): Promise<void> {
   await stack.rows("select pool_set_intent($1, 'scale', null, $2, null, $3)", [stack.pool, target, target === null]);
 }
 
-const active = async () => (await livingWorkers(stack)).filter(({ status }) => status === "active").map(({ id }) => id);
-const livePods = () => stack.simulator.ledger().pods.filter(({ live }) => live);
+async function active(): Promise<string[]> {
+  return (await livingWorkers(stack)).filter(({ status }) => status === "active").map(({ id }) => id);
+}
 
 it("a database that was restored to an earlier state loses no task that it has and leaves no pod", async () => {
   const process1 = stack.startTemporalWorker();
@@ -74,6 +75,6 @@ it("a database that was restored to an earlier state loses no task that it has a
   await expectDoneOnce(stack, more);
   await scale(null);
   await expect.poll(() => livingWorkers(stack)).toEqual([]);
-  await expect.poll(() => livePods().map(({ name }) => name)).toEqual([]);
+  await expect.poll(() => stack.simulator.ledger().pods.filter(({ live }) => live)).toEqual([]);
   expectNoTwins(stack);
 });

@@ -24,5 +24,4 @@ it("invariant 1: two processes that end twenty times in turn, while GPU workers 
   await expectDoneOnce(stack, ids);
   await expectNothingLeft(stack);
   await expectDecidedOnce(stack);
-  console.info(JSON.stringify({ longestGapsSec: await longestGapsSec(stack), stops }));
 });

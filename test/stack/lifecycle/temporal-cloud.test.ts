@@ -38,12 +38,12 @@ describe.skipIf(LACKS !== "")(`a Temporal server behind TLS that lets nobody cha
 
   it("lets neither in without certificate and key, nor with an authority that it does not have", async () => {
     const { TEMPORAL_API_KEY: _, ...bare } = cloud.withApiKey;
-    await expect(connectToTemporal(bare)).rejects.toThrow();
+    await expect(connectToTemporal(bare)).rejects.toMatchObject({ name: "TransportError" });
     await expect(openConnections({ ...bare, TEMPORAL_TLS: "true" }).temporal()).rejects.toThrow(
       /no answer from Temporal/,
     );
     const { TEMPORAL_TLS_SERVER_CA_CERT_PATH: __, ...untrusting } = cloud.withApiKey;
-    await expect(connectToTemporal(untrusting)).rejects.toThrow();
+    await expect(connectToTemporal(untrusting)).rejects.toMatchObject({ name: "TransportError" });
   });
 
   it("is served: a process with the API key runs a pool, and names the command that adds the search attributes", async () => {
