@@ -39,7 +39,7 @@ describe("a pod's place, with a real database and the simulator over HTTP", () =
   });
   afterAll(async () => await api?.close());
 
-  async function start(env: Readonly<Record<string, string>> = {}) {
+  async function start(env: Readonly<Record<string, string>> = {}, stops: (kit: Kit) => boolean = () => false) {
     const kit = await startKit();
     const { apiUrl, apiKey } = kit.simulator;
     const config = loadConfig({
@@ -66,6 +66,11 @@ describe("a pod's place, with a real database and the simulator over HTTP", () =
       workers,
       logger: pino({ level: "silent" }),
       ownVariable: (name) => ownVariable(name, env),
+      stopping: {
+        get aborted() {
+          return stops(kit);
+        },
+      } as AbortSignal,
     });
     const { reserveWorkers } = createPoolActivities({ config, deployment: "ours", pools, market });
     const context = { heartbeat: () => undefined, info: { attempt: 1 } } as unknown as Context;
@@ -158,6 +163,16 @@ describe("a pod's place, with a real database and the simulator over HTTP", () =
     const why = expect.stringContaining("HF_TOKEN_FILE=/nowhere/hf-token: there is no such file");
     expect(await broken.create()).toMatchObject({ kind: "refused", retryable: false, detail: why });
     expect(posts(unset.kit) + posts(broken.kit)).toBe(0);
+  });
+
+  it("is not asked once the process is to stop: the request that was sent is waited for, and no other follows", async () => {
+    const env = { RUNPOD_GPU_TYPE: `${RTX_4090},${L40S}` };
+    const { kit, create } = await start(env, (asked) => posts(asked) > 0);
+    kit.simulator.changeMarket({ gpuTypeId: RTX_4090, availability: "NONE", shown: "HIGH" });
+    const answer = await create();
+    expect(answer).toMatchObject({ kind: "refused", retryable: true, detail: expect.stringContaining("stops") });
+    expect(posts(kit)).toBe(1);
+    expect(await pods(kit)).toEqual([]);
   });
 
   it("is not asked where the catalog shows no stock; the other cloud may be", async () => {
