@@ -7,7 +7,7 @@ import { startTestStack, type TestStack } from "../kit/stack.ts";
 import { expectDecidedOnce, killInTurn, longestGapsSec, POLL_SEC, TWO_PROCESSES } from "../kit/two-processes.ts";
 
 /** test/long/two-processes.test.ts has more. */
-const KILLS = 4;
+const KILLS = 3;
 /** Longer than activities may go on by themselves after a signal to stop. */
 const SLOW_ANSWER_MS = 6_000;
 
