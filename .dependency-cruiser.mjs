@@ -97,7 +97,8 @@ export default {
     })),
     {
       name: "no-development-packages",
-      comment: "An image has no devDependencies: only the servers of the local stack, which no image runs, may use them.",
+      comment:
+        "An image has no devDependencies: only the servers of the local stack, which no image runs, may use them.",
       severity: "error",
       from: { path: "^(src|supabase/functions/_shared)/", pathNot: "^src/dev/servers/" },
       to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] },

@@ -176,21 +176,25 @@ function ofTask(where: string, container: TaskContainer, template: Template): De
   const { Command, Environment = [], Secrets = [], PortMappings = [], HealthCheck } = container;
   const clear = Environment.flatMap((each) => branches<{ Name: string; Value: unknown }>(each));
   const referred = Secrets.flatMap((each) => branches<{ Name: string; ValueFrom: unknown }>(each));
-  const health = [...(HealthCheck?.Command.join(" ").matchAll(/http:\/\/[\w.]+:(\d+)(\/\w+)/g) ?? [])];
-  return {
-    where,
-    args: Command,
-    env: [
-      ...clear.map(({ Name, Value }) => ({ name: Name, value: valueOf(template, Value) })),
-      ...referred.map(({ Name, ValueFrom }) => ({
-        name: Name,
-        // A parameter or an ARN names the secret; any other text could be the secret itself.
-        value: typeof ValueFrom === "string" && !ValueFrom.startsWith("arn:") ? ValueFrom : undefined,
-      })),
-    ],
-    ports: PortMappings.map(({ ContainerPort }) => ContainerPort),
-    requests: health.map(([, port, path = ""]) => ({ path, port: Number(port), from: "inside" as const })),
-  };
+  const env: GivenVariable[] = [
+    ...clear.map(({ Name, Value }) => ({ name: Name, value: valueOf(template, Value) })),
+    ...referred.map(({ Name, ValueFrom }) => ({
+      name: Name,
+      // A parameter or an ARN names the secret; any other text could be the secret itself.
+      value: typeof ValueFrom === "string" && !ValueFrom.startsWith("arn:") ? ValueFrom : undefined,
+    })),
+  ];
+  const ports = PortMappings.map(({ ContainerPort }) => ContainerPort);
+  return { where, args: Command, env, ports, requests: HealthCheck ? requestsOf(HealthCheck.Command, env) : [] };
+}
+
+/** What a health check inside a container asks for: the image's own script, or an address in the command. */
+export function requestsOf(command: readonly string[], env: readonly GivenVariable[]): Deployed["requests"] {
+  const text = command.join(" ");
+  const port = Number(env.find(({ name }) => name === "HEALTH_PORT")?.value);
+  const ofScript = text.includes("health-check.mjs") ? [{ path: "/healthz", port, from: "inside" as const }] : [];
+  const addresses = [...text.matchAll(/http:\/\/[\w.]+:(\d+)(\/\w+)/g)];
+  return [...ofScript, ...addresses.map(([, at, path = ""]) => ({ path, port: Number(at), from: "inside" as const }))];
 }
 
 /** Both branches of `!If [condition, one, other]`, without AWS::NoValue. */

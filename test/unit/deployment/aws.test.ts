@@ -53,9 +53,12 @@ describe("deployment/aws", () => {
     expect(checks).toHaveLength(1);
     const [cmd, ...command] = checks.flatMap(({ Command }) => Command);
     expect(cmd).toBe("CMD");
+    // The image has the repository's folders in its working directory.
+    const cwd = fileURLToPath(new URL("../../..", import.meta.url));
     await startOnFreePort(undefined, async (port) => {
-      const [program = "", ...args] = command.map((each) => each.replace("9464", String(port)));
-      const ask = async () => (await execa(program, args, { reject: false })).exitCode;
+      const [program = "", ...args] = command;
+      const env = { HEALTH_PORT: String(port), HEALTH_HOST: "0.0.0.0" };
+      const ask = async () => (await execa(program, args, { cwd, env, reject: false })).exitCode;
       const health = await openHealth({ host: "127.0.0.1", port });
       const served = await ask();
       await health.close();
