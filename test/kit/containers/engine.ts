@@ -35,7 +35,7 @@ export interface Engine {
   /** The command line that runs a container on the host's network, for `podman` to follow it. */
   runCommand(options: readonly string[]): string[];
   podman(args: readonly string[]): Promise<{ exitCode: number | undefined; stdout: string; stderr: string }>;
-  /** Removes all containers that were made by this engine's command lines. */
+  /** Removes all containers that were made by this engine's command lines, and layers that have not been used for a day. */
   close(): Promise<void>;
 }
 
@@ -66,6 +66,8 @@ export async function openEngine(): Promise<Engine> {
       if (stdout !== "") {
         await podman(["rm", "--force", ...stdout.split("\n")]);
       }
+      // Layers of sources that are gone.
+      await podman(["image", "prune", "--force", "--filter", "until=24h"]);
     },
   };
 }
