@@ -22,10 +22,11 @@ COPY supabase/functions/_shared ./supabase/functions/_shared
 RUN npm run build && chmod -R a+rX bin deployment dist package.json
 
 FROM modules AS production
-# A pod is ready sooner with a small image: what only the orchestrator needs goes too.
-RUN npm uninstall --omit=dev --omit=optional --ignore-scripts \
-    @temporalio/activity @temporalio/client @temporalio/common @temporalio/envconfig @temporalio/worker @temporalio/workflow \
-    @fastify/http-proxy commander fastify jose node-pg-migrate pg prom-client protobufjs undici
+# A pod is ready sooner with a small image, so only what src/gpu-worker/ imports stays.
+RUN node -e "const fs = require('fs'), manifest = require('./package.json'), names = process.argv.slice(1); \
+    manifest.dependencies = Object.fromEntries(names.map((name) => [name, manifest.dependencies[name]])); \
+    fs.writeFileSync('package.json', JSON.stringify(manifest))" @supabase/supabase-js execa pino zod \
+  && npm prune --omit=dev --omit=optional --ignore-scripts
 
 FROM ${NODE_IMAGE} AS node
 

@@ -51,8 +51,8 @@ function resolvePackage(name: string, from: string): string | null {
 export function packagesOf(image: ImageName): string[] {
   const { dependencies = {} } = lock.packages[""] ?? {};
   const [removal = ""] = runsOf(stageOf(image, "production"));
-  const [, uninstalled = ""] = /^npm uninstall ([^&]+)/.exec(removal) ?? [];
-  return installedFor(Object.keys(dependencies).filter((name) => !uninstalled.split(/\s+/).includes(name)));
+  const [, kept] = /" ([^"&]+) && npm prune/.exec(removal) ?? [];
+  return installedFor(kept?.split(" ") ?? Object.keys(dependencies));
 }
 
 /**
