@@ -3,6 +3,7 @@ import { janitorScheduleId, notificationsWorkflowId } from "../../../src/contrac
 import type { ManagedProcess } from "../../../src/process/guardian.ts";
 import { freePort } from "../../../src/dev/servers/free-port.ts";
 import { runClient } from "../../kit/client.ts";
+import { metricsIn, metricsInUse } from "../../kit/monitoring.ts";
 import { hasPromtool, promtool } from "../../kit/promtool.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
@@ -76,6 +77,12 @@ describe("the processes with logs in the database and a health port", () => {
     ]) {
       expect(metrics).toContain(`\n${own(line)}\n`);
     }
+  });
+
+  it("serve every metric that the alert rules and the dashboard name", async () => {
+    const served = metricsIn(await (await fetch(`${health}/metrics`)).text());
+    expect(metricsInUse().length).toBeGreaterThan(25);
+    expect(metricsInUse().filter((name) => !served.has(name))).toEqual([]);
   });
 
   it.skipIf(!hasPromtool)("serve metrics of their own that promtool finds nothing to say about", async () => {
