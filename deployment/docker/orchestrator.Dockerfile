@@ -37,6 +37,8 @@ RUN apt-get update \
   && apt-get install -y --no-install-recommends tini \
   && rm -rf /var/lib/apt/lists/* \
   && ln -s /app/bin/gpu-pool.js /usr/local/bin/gpu-pool
+# Where gpu-pool gateway keeps its files; a volume takes over owner and rights.
+RUN install --directory --owner 1000 --group 1000 --mode 700 /var/lib/gpu-pool
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=production /app/node_modules ./node_modules
