@@ -115,10 +115,9 @@ describe.skipIf(why !== null)(`compose.yaml, brought up by Docker${why === null 
 
   it("ends in order, and has its pool and its files when it is started again", async () => {
     await compose("stop");
-    for (const [name, { ExitCode }] of Object.entries(await status())) {
-      // This version of PostgREST ends so.
-      expect([name, ExitCode]).toEqual([name, name === "postgrest" ? expect.any(Number) : 0]);
-    }
+    // This version of PostgREST does not end with 0.
+    const ended = Object.entries(await status()).filter(([name]) => name !== "postgrest");
+    expect(ended.filter(([, { ExitCode }]) => ExitCode !== 0)).toEqual([]);
     await compose("up", "--detach", "--wait");
     expect(await compose("exec", "-T", "worker", "gpu-pool", "tasks", "--json")).toContain('"Complete"');
   });

@@ -1,5 +1,7 @@
 // Runs the simulated provider within the image of the orchestrator. Its pods are processes beside it.
-const app = (file) => import(`/app/dist/src/${file}`);
+function app(file) {
+  return import(`/app/dist/src/${file}`);
+}
 const { createLogger } = await app("logger.js");
 const { startGuardian } = await app("process/guardian.js");
 const { createPodLauncher } = await app("simulator/pod-process.js");
@@ -13,7 +15,7 @@ const simulator = await startSimulator({
   apiKey: process.env.SIMULATOR_KEY,
   settings: { provisioningMs: 200, startingMs: 200 },
 });
-console.log(`simulator at ${simulator.apiUrl}`);
+process.stdout.write(`simulator at ${simulator.apiUrl}\n`);
 process.once("SIGTERM", async () => {
   await simulator.close();
   await guardian.close();
