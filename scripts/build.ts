@@ -2,12 +2,13 @@ import { execa } from "execa";
 import { cp, rm, writeFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type * as tracing from "../src/worker/tracing/tracing.ts";
 import type * as workflowBundle from "../src/worker/workflow-bundle.ts";
 
 export interface BuildOptions {
   /** Without it, types are not checked. */
   readonly check: boolean;
-  /** The workflows' code; null: it is bundled from the compiled workflows. */
+  /** The workflows' code; null: it is bundled from the compiled workflows, with and without what traces them. */
   readonly bundle: string | null;
 }
 
@@ -23,13 +24,21 @@ export async function build(root: string, { check, bundle }: BuildOptions): Prom
     recursive: true,
     filter: (source) => !source.includes("__pycache__") && extname(source) !== ".ts",
   });
-  await writeFile(join(dist, "workflow-bundle.js"), bundle ?? (await bundleCompiled(dist)));
+  if (bundle === null) {
+    await bundleCompiled(dist);
+  } else {
+    await writeFile(join(dist, "workflow-bundle.js"), bundle);
+  }
 }
 
-async function bundleCompiled(dist: string): Promise<string> {
-  const compiled = (await import(join(dist, "src/worker/workflow-bundle.js"))) as typeof workflowBundle;
-  const { code } = await compiled.bundleWorkflows();
-  return code;
+async function bundleCompiled(dist: string): Promise<void> {
+  const { bundleWorkflows } = (await import(join(dist, "src/worker/workflow-bundle.js"))) as typeof workflowBundle;
+  const { openTracing } = (await import(join(dist, "src/worker/tracing/tracing.js"))) as typeof tracing;
+  // Nothing is sent there: no workflow runs.
+  const traced = await openTracing("http://127.0.0.1:4318");
+  await writeFile(join(dist, "workflow-bundle.js"), (await bundleWorkflows()).code);
+  await writeFile(join(dist, "workflow-bundle-traced.js"), (await bundleWorkflows(undefined, traced)).code);
+  await traced?.close();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

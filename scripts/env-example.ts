@@ -25,6 +25,7 @@ const headings: Record<Listed["section"], string> = {
   retention: "Retention",
   worker: "GPU workers",
   health: "Health and metrics",
+  tracing: "Traces",
   log: "Logging",
   localStack: "Local stack (gpu-pool dev)",
 };

@@ -232,6 +232,13 @@ export const table = {
       "Address on which it serves them; 0.0.0.0 in a container, where others must reach it.",
     ),
   },
+  tracing: {
+    otlpEndpoint: optional(
+      "OTEL_EXPORTER_OTLP_ENDPOINT",
+      webAddress(),
+      "Base address of a collector that takes traces as OTLP over HTTP, such as http://127.0.0.1:4318; unset: nothing is traced.",
+    ),
+  },
   log: {
     level: defaulted("LOG_LEVEL", logLevel(), "info", "Lowest severity that is logged."),
     databaseEnabled: defaulted(

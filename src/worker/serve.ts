@@ -34,6 +34,7 @@ import { runAgain } from "./run-again.ts";
 import { awaitMigrations } from "./own-schema.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { connectToTemporal, ensureSearchAttributes } from "./temporal-connection.ts";
+import { openTracing, type Tracing } from "./tracing/tracing.ts";
 import { wakePool } from "./wake-pool.ts";
 import { bundleWorkflows } from "./workflow-bundle.ts";
 
@@ -71,15 +72,18 @@ export async function serve({ env, onServing, bundle }: ServeOptions = {}): Prom
   const health = await openHealth(config.health);
   const database = connectDatabase({ url, serviceRoleKey, onSuccess: () => health.seen("database") });
   const { logger, closeLogs } = openLogs(config.log, logStore(database));
+  const tracing = await openTracing(config.tracing.otlpEndpoint);
   const stopping = stopSignal();
   // Before the first wait, so that a Temporal worker that is made after a signal to stop ends at once.
   await health.installRuntime({ logger: temporalLogger(logger) });
   try {
     const deployment = await awaitDatabase(database, logger, stopping);
     if (deployment !== null) {
-      await serveDeployment({ config, env, onServing, bundle, health, database, deployment, logger, stopping });
+      const given = { config, env, onServing, bundle, health, tracing };
+      await serveDeployment({ ...given, database, deployment, logger, stopping });
     }
   } finally {
+    await tracing?.close();
     await closeLogs();
     await health.close();
   }
@@ -88,6 +92,7 @@ export async function serve({ env, onServing, bundle }: ServeOptions = {}): Prom
 type Ground = ServeOptions & {
   readonly config: Config;
   readonly health: Health;
+  readonly tracing: Tracing | null;
   readonly database: Database;
   readonly deployment: string;
   readonly logger: Logger;
@@ -95,7 +100,7 @@ type Ground = ServeOptions & {
 };
 
 async function serveDeployment(ground: Ground): Promise<void> {
-  const { config, env, onServing, bundle, health, database, deployment, logger, stopping } = ground;
+  const { config, env, onServing, bundle, health, tracing, database, deployment, logger, stopping } = ground;
   warnOfCredential(config, logger);
   const { connection, namespace, address } = await connectToTemporal(env);
   await ensureSearchAttributes(connection, namespace, logger);
@@ -113,9 +118,10 @@ async function serveDeployment(ground: Ground): Promise<void> {
     connection,
     namespace,
     shutdownGraceTime: SHUTDOWN_GRACE,
+    plugins: tracing === null ? [] : [tracing.plugin],
     interceptors: { activity: [ownGround(deployment, (problem) => void conflict.open(problem))] },
   } satisfies Partial<WorkerOptions>;
-  const workflows = bundle ?? (await workflowBundle());
+  const workflows = bundle ?? (await workflowBundle(tracing));
   const create = async (options: WorkerOptions) =>
     health.polls(options.taskQueue, await Worker.create({ ...common, ...options }));
   const main = { ...WORKFLOW_OPTIONS, taskQueue, activities: { ...activities.main }, workflowBundle: workflows };
@@ -195,7 +201,8 @@ async function holdTaskQueue(
 }
 
 /** The bundle that the build made; without a build, the sources are bundled now. */
-async function workflowBundle(): Promise<WorkflowBundleOption> {
-  const codePath = fileURLToPath(new URL("../../workflow-bundle.js", import.meta.url));
-  return existsSync(codePath) ? { codePath } : await bundleWorkflows();
+async function workflowBundle(tracing: Tracing | null): Promise<WorkflowBundleOption> {
+  const name = tracing === null ? "workflow-bundle" : "workflow-bundle-traced";
+  const codePath = fileURLToPath(new URL(`../../${name}.js`, import.meta.url));
+  return existsSync(codePath) ? { codePath } : await bundleWorkflows(undefined, tracing);
 }

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../src/dev/servers/free-port.ts";
 import type { ManagedProcess } from "../../src/process/guardian.ts";
-import { dashboardQueries } from "../kit/monitoring.ts";
-import { hasPrometheus, type Prometheus, startPrometheus } from "../kit/prometheus.ts";
+import { dashboardQueries } from "../kit/monitoring/files.ts";
+import { hasPrometheus, type Prometheus, startPrometheus } from "../kit/monitoring/prometheus.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 
 const PRESENT = 'sum(gpu_pool_workers{origin="pool",phase=~"idle|busy"})';

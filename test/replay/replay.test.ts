@@ -3,6 +3,7 @@ import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker } from "@temp
 import { DeterminismViolationError } from "@temporalio/workflow";
 import { beforeAll, describe, expect, it } from "vitest";
 import { poolUpdates } from "../../src/contract/pool-api.ts";
+import { openTracing, type Tracing } from "../../src/worker/tracing/tracing.ts";
 import { bundleWorkflows } from "../../src/worker/workflow-bundle.ts";
 
 const MAX_BYTES = 300_000;
@@ -18,11 +19,12 @@ interface Recorded {
 const HISTORIES = new URL("./histories/", import.meta.url);
 const CHANGED_WORKFLOWS = new URL("../kit/replay/changed-workflows.ts", import.meta.url);
 
-async function replay(workflows: URL | undefined, recorded: readonly Recorded[]) {
-  const workflowBundle = await bundleWorkflows(workflows);
+async function replay(workflows: URL | undefined, recorded: readonly Recorded[], tracing: Tracing | null = null) {
+  const workflowBundle = await bundleWorkflows(workflows, tracing);
+  const plugins = tracing === null ? [] : [tracing.plugin];
   const histories = recorded.map(({ name, history }) => ({ workflowId: name, history }));
   const outcomes = new Map<string, Error | undefined>();
-  for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle }, histories)) {
+  for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle, plugins }, histories)) {
     outcomes.set(workflowId, error);
   }
   return outcomes;
@@ -68,8 +70,13 @@ describe("recorded histories", () => {
     );
   });
 
-  it("replay on the workflows of today: what lives goes on after an upgrade", async () => {
-    const outcomes = await replay(undefined, recorded);
+  it.each([
+    ["workflows of today: what lives goes on after an upgrade", undefined],
+    ["workflows that are traced: tracing may be turned on while pools live", "http://127.0.0.1:1"],
+  ])("replay on the %s", async (_, endpoint) => {
+    const tracing = await openTracing(endpoint);
+    const outcomes = await replay(undefined, recorded, tracing);
+    await tracing?.close();
     expect(outcomes.size).toBe(recorded.length);
     expect(
       [...outcomes].flatMap(([name, error]) => (error === undefined ? [] : [`${name}: ${error.message}`])),

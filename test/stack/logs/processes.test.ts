@@ -3,8 +3,8 @@ import { janitorScheduleId, notificationsWorkflowId } from "../../../src/contrac
 import type { ManagedProcess } from "../../../src/process/guardian.ts";
 import { freePort } from "../../../src/dev/servers/free-port.ts";
 import { runClient } from "../../kit/client.ts";
-import { metricsIn, metricsInUse } from "../../kit/monitoring.ts";
-import { hasPromtool, promtool } from "../../kit/promtool.ts";
+import { metricsIn, metricsInUse } from "../../kit/monitoring/files.ts";
+import { hasPromtool, promtool } from "../../kit/monitoring/promtool.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
 describe("the processes with logs in the database and a health port", () => {

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { dashboardQueries, MONITORING } from "../../kit/monitoring.ts";
-import { hasPromtool, promtool } from "../../kit/promtool.ts";
+import { dashboardQueries, MONITORING } from "../../kit/monitoring/files.ts";
+import { hasPromtool, promtool } from "../../kit/monitoring/promtool.ts";
 
 const withoutPromtool = hasPromtool ? "" : " (skipped: promtool is not installed)";
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /** The folder of the files for Prometheus and Grafana. */
-export const MONITORING = fileURLToPath(new URL("../../deployment/monitoring/", import.meta.url));
+export const MONITORING = fileURLToPath(new URL("../../../deployment/monitoring/", import.meta.url));
 
 interface Panel {
   readonly title: string;

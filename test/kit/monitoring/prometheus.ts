@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { startOnFreePort } from "../../src/dev/servers/free-port.ts";
-import type { Guardian } from "../../src/process/guardian.ts";
+import { startOnFreePort } from "../../../src/dev/servers/free-port.ts";
+import type { Guardian } from "../../../src/process/guardian.ts";
 
 export const hasPrometheus = spawnSync("prometheus", ["--version"]).status === 0;
 
