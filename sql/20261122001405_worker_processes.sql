@@ -68,6 +68,15 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('process_end(uuid)');
 
+-- Those that gave a sign of life within a minute, the oldest first.
+create or replace function living_processes() returns jsonb
+language sql stable security definer set search_path = public, pg_temp as $$
+  select coalesce(jsonb_agg(jsonb_build_object('host', host, 'pid', pid, 'version', version, 'task_queue', task_queue,
+    'leads', leads, 'started_ms', to_ms(started_at), 'seen_ms', to_ms(seen_at)) order by started_at, id), '[]')
+  from worker_processes where seen_at > now() - interval '1 minute'
+$$;
+select grant_to_service('living_processes()');
+
 alter table deployment add column if not exists wake_hash text;
 comment on column deployment.wake_hash is
   'SHA-256, hexadecimal, of the secret with which the edge function orchestrator-wake may be called; null: nobody may.';

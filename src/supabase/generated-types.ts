@@ -1771,6 +1771,10 @@ export interface Schema {
         };
         Returns: Json;
       };
+      living_processes: {
+        Args: Record<PropertyKey, never>;
+        Returns: Json;
+      };
       lock_lease: {
         Args: {
           p_task_id: string | null;

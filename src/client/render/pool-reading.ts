@@ -49,6 +49,18 @@ export interface Message {
   readonly reason: string;
 }
 
+/** A Temporal worker process that gives signs of life. */
+export interface LivingProcess {
+  readonly host: string;
+  readonly pid: number | null;
+  readonly version: string;
+  readonly taskQueue: string;
+  /** It does what only one of them may do. */
+  readonly leads: boolean;
+  /** Its first sign of life. */
+  readonly startedMs: number;
+}
+
 export interface PoolReading {
   readonly pool: string;
   /** Now by the database's clock; all ages count from it. */
@@ -57,6 +69,8 @@ export interface PoolReading {
   readonly intent: Intent | null;
   readonly fleet: readonly FleetWorker[];
   readonly jobs: readonly LivingJob[];
+  /** Of all pools, the oldest first. */
+  readonly processes: readonly LivingProcess[];
   readonly queue: QueueCounts;
   /** The cost of all pods of this pool so far, living ones included. */
   readonly costUsd: number;

@@ -44,6 +44,7 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
         ? "none yet"
         : `${formatDuration(nowMs - lastDecision.atMs)} ago: ${plain(lastDecision.reason)}`,
     ),
+    row("processes", describeProcesses(reading), reading.processes.length > 0 ? undefined : "yellow"),
   ];
   if (lastMessage !== null && nowMs - Date.parse(lastMessage.at) < MESSAGE_SHOWN_MS) {
     const colour = isWithoutEffect(lastMessage) ? "red" : undefined;
@@ -99,12 +100,24 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     workerCounts: countWorkers(fleet),
     queue,
     jobs,
+    processes: reading.processes.map(({ startedMs, ...process }) => ({
+      ...process,
+      startedAt: new Date(startedMs).toISOString(),
+    })),
     cost: { perHourUsd: hourlyUsd([...fleet, ...jobs]), soFarUsd: Math.round(costUsd * 1e6) / 1e6 },
     account,
     lastDecision: lastDecision && { at: new Date(lastDecision.atMs).toISOString(), reason: lastDecision.reason },
     lastMessage,
     workers: fleet,
   };
+}
+
+function describeProcesses({ processes, nowMs }: PoolReading): string {
+  const one = ({ host, version, startedMs }: PoolReading["processes"][number]) =>
+    `${plain(host)} (${plain(version)}, since ${formatDuration(Math.max(0, nowMs - startedMs))})`;
+  return processes.length === 0
+    ? "no Temporal worker gives a sign of life; start one: gpu-pool run"
+    : `${processes.length}: ${processes.map(one).join(", ")}`;
 }
 
 /** Delayed tasks are rare, so they are named only where there are any. */

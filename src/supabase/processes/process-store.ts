@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { camelized } from "../camelized.ts";
 import type { Database } from "../client.ts";
 
 /** A worker process as it makes itself known. */
@@ -11,6 +12,23 @@ export interface ProcessIdentity {
   readonly taskQueue: string;
 }
 
+const living = z.array(
+  camelized(
+    z.object({
+      host: z.string(),
+      pid: z.number().nullable(),
+      version: z.string(),
+      task_queue: z.string(),
+      leads: z.boolean(),
+      started_ms: z.number(),
+      seen_ms: z.number(),
+    }),
+  ),
+);
+
+/** A Temporal worker process that gave a sign of life within a minute; times by the database's clock. */
+export type LivingProcess = z.infer<typeof living>[number];
+
 const beat = z.object({ leader: z.boolean(), wake: z.array(z.string()) });
 
 export interface ProcessStore {
@@ -22,6 +40,8 @@ export interface ProcessStore {
   beat(identity: ProcessIdentity, woken: readonly string[]): Promise<z.infer<typeof beat>>;
   /** Removes the process, so that another one leads. */
   end(id: string): Promise<void>;
+  /** The oldest first. */
+  living(): Promise<LivingProcess[]>;
 }
 
 /** The tables worker_processes and wake_requests. Every call throws DatabaseError. */
@@ -43,5 +63,6 @@ export function processStore(database: Database): ProcessStore {
     async end(id) {
       await database.call("process_end", { p_process: id }, z.null());
     },
+    living: () => database.call("living_processes", {}, living),
   };
 }

@@ -81,7 +81,8 @@ describe("gpu-pool doctor", () => {
     expect(failed).toEqual([]);
     expect(exitCode).toBe(0);
     // The only thing to be done: nobody serves the task queue.
-    expect(findings.filter(({ state }) => state === "warning").map(({ check }) => check)).toEqual(["task queue"]);
+    const warned = findings.filter(({ state }) => state === "warning").map(({ check }) => check);
+    expect(warned).toEqual(["task queue", "worker processes"]);
     expect(of("task queue")?.remedy).toBe("Start one: gpu-pool run");
     expect(of("functions")?.detail).toMatch(/^all \d\d are deployed$/);
     expect(of("places")?.detail).toMatch(

@@ -53,6 +53,10 @@ function reading(overrides: Partial<PoolReading> = {}): PoolReading {
       }),
     ],
     jobs: [],
+    processes: [
+      { host: "box", pid: 7, version: "0.1.0", taskQueue: "gpu-pool", leads: true, startedMs: NOW - 3_600_000 },
+      { host: "other", pid: 1, version: "0.1.1", taskQueue: "gpu-pool", leads: false, startedMs: NOW - 5_000 },
+    ],
     queue: { open: 12, held: 3, blocked: 1, delayed: 0, inProgress: 1, completeLastDay: 40, failedLastDay: 2 },
     costUsd: 3.456,
     account: { hourlyUsd: 4.14, todayUsd: 12.3, maxHourlySpendUsd: null, dailyBudgetUsd: null },
@@ -105,12 +109,22 @@ describe("status", () => {
       "cost       $2.07 an hour, $3.46 so far",
       "account    $4.14 an hour, $12.30 today, over all pools",
       "decision   14s ago: 12 queued → spawn 1",
+      "processes  2: box (0.1.0, since 1h00m), other (0.1.1, since 5s)",
       "",
       "WORKER         STATUS    BOOT                  TASK                     DONE    AGE  BEAT   $/H  POD",
       "main-0a1b2c3d  active    ready                 -                              1h02m    4s  0.69  8f3ebe9415ea84",
       "main-11111111  active    ready                 c4308e18 generate_video   90%  1h02m    4s  0.69  8f3ebe9415ea84",
       "main-22222222  spawning  pulling 4s of 20m00s  -                                 5s     -  0.69  8f3ebe9415ea84",
     ]);
+  });
+
+  it("shows the processes that give signs of life, and what to do where none does", () => {
+    expect(statusJson(reading())).toMatchObject({
+      processes: [{ host: "box", leads: true, startedAt: "2026-01-01T11:00:00.000Z" }, { version: "0.1.1" }],
+    });
+    expect(renderStatus(reading({ processes: [] }), 120, bare)).toContain(
+      "processes  no Temporal worker gives a sign of life; start one: gpu-pool run",
+    );
   });
 
   it("shows pods that were rented for a job, and counts what they cost", () => {
@@ -249,7 +263,7 @@ describe("status", () => {
       whatToDo: "Add funds.",
     };
     const lines = renderStatus(reading({ alerts: [alert] }), 120, bare);
-    expect(lines.slice(9, 11)).toEqual([
+    expect(lines.slice(10, 12)).toEqual([
       "ALERT     SUBJECT  SINCE  WHAT TO DO",
       "no_funds  account  5m00s  Add funds.",
     ]);

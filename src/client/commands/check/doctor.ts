@@ -7,6 +7,7 @@ import type { Context } from "../../context.ts";
 import { checkDatabase } from "../../doctor/database.ts";
 import { failed, type Finding, type FindingState, ok, reasonOf } from "../../doctor/finding.ts";
 import { checkFunctions } from "../../doctor/functions.ts";
+import { checkProcesses } from "../../doctor/processes.ts";
 import { checkProvider } from "../../doctor/provider.ts";
 import type { Subject } from "../../doctor/subject.ts";
 import { checkTemporal } from "../../doctor/temporal.ts";
@@ -63,7 +64,7 @@ export async function runDoctor(context: Context, options: DoctorOptions): Promi
 }
 
 type Check = (subject: Subject) => Promise<Finding[]>;
-const CHECKS: readonly Check[] = [checkDatabase, checkFunctions, checkTemporal, checkProvider];
+const CHECKS: readonly Check[] = [checkDatabase, checkFunctions, checkTemporal, checkProcesses, checkProvider];
 
 type Report = (found: readonly Finding[]) => void;
 

@@ -5,6 +5,7 @@ import { journalStore } from "../../../supabase/journal-store.ts";
 import type { DetailedReading } from "../../../supabase/observation.ts";
 import { type JobRecord, jobStore } from "../../../supabase/jobs/job-store.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
+import { processStore } from "../../../supabase/processes/process-store.ts";
 import { type TaskCount, taskStore } from "../../../supabase/task-store.ts";
 import { bootTimeoutName } from "../../../contract/boot-stages.ts";
 import { poolQueries } from "../../../contract/pool-api.ts";
@@ -25,17 +26,19 @@ export function createStatusReader(connections: Connections, pool: string): () =
   const bookedCost = cached(KEEP_COST_MS, (database: Database) => fleetStore(database).bookedCost(pool));
   return async () => {
     const database = await connections.database();
-    const [observed, queue, living, booked, jobs, lastDecision, [lastMessage], alerts, controller] = await Promise.all([
-      poolStore(database).look(pool),
-      countQueue(database, pool),
-      fleetStore(database).living(pool),
-      bookedCost(database),
-      jobStore(database).living(pool),
-      readLastDecision(database, pool),
-      journalStore(database).messages(pool, 1),
-      alertStore(database).list({ pool }),
-      askController(connections, pool),
-    ]);
+    const [observed, queue, living, booked, jobs, processes, lastDecision, [lastMessage], alerts, controller] =
+      await Promise.all([
+        poolStore(database).look(pool),
+        countQueue(database, pool),
+        fleetStore(database).living(pool),
+        bookedCost(database),
+        jobStore(database).living(pool),
+        processStore(database).living(),
+        readLastDecision(database, pool),
+        journalStore(database).messages(pool, 1),
+        alertStore(database).list({ pool }),
+        askController(connections, pool),
+      ]);
     const nowMs = observed?.nowMs ?? Date.now();
     const typeOf = new Map(living.map(({ id, taskType }) => [id, taskType]));
     return {
@@ -47,6 +50,7 @@ export function createStatusReader(connections: Connections, pool: string): () =
         bootTimeoutSec: worker.status === "spawning" ? bootTimeoutOf(worker.bootStage, observed) : null,
       })),
       jobs: jobs.map(toJob),
+      processes,
       queue,
       costUsd: living.reduce((sum, worker) => sum + costSoFar(worker, nowMs), booked),
       account: observed && toAccount(observed),
