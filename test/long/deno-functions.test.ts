@@ -9,7 +9,7 @@ import { FUNCTIONS } from "../../supabase/functions/_shared/functions.ts";
 import { freePort } from "../../src/dev/servers/free-port.ts";
 import { type Guardian, type ManagedProcess, startGuardian } from "../../src/process/guardian.ts";
 import { openPeopleApi, type PeopleApi } from "../kit/api.ts";
-import { findDeno } from "../kit/deno.ts";
+import { findDeno } from "../kit/hosted/deno.ts";
 
 const deno = await findDeno();
 const WAKE_SECRET = "w".repeat(32);

@@ -8,7 +8,7 @@ import { freePort } from "../../src/dev/servers/free-port.ts";
 import { bootstrapSupabase } from "../../src/dev/servers/supabase-roles.ts";
 import { type Guardian, startGuardian } from "../../src/process/guardian.ts";
 import { migrate } from "../../src/supabase/migrate.ts";
-import { PG_NET, VAULT } from "../kit/hosted-extensions.ts";
+import { PG_NET, VAULT } from "../kit/hosted/extensions.ts";
 import { sha256 } from "../kit/queue.ts";
 
 /** A Debian below whose `/usr` Postgres and pg_cron lie: that of this machine, or a folder that debootstrap made. */

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openPeopleApi, type PeopleApi } from "../../kit/api.ts";
-import { PG_NET, pgCron, sendRequests, VAULT } from "../../kit/hosted-extensions.ts";
+import { PG_NET, pgCron, sendRequests, VAULT } from "../../kit/hosted/extensions.ts";
 
 const INSTALL = "sql/optional/pg_cron_wake.sql";
 const REMOVE = "sql/optional/pg_cron_wake_remove.sql";
