@@ -6,7 +6,7 @@ import type { ManagedProcess } from "../../src/process/guardian.ts";
 import { poolWorkflowId } from "../../src/contract/names.ts";
 import { poolUpdates } from "../../src/contract/pool-api.ts";
 import type { TestStack } from "./stack.ts";
-import { type CliAnswer, runTemporal } from "./temporal-cli.ts";
+import { type CliAnswer, runTemporal } from "./temporal/temporal-cli.ts";
 
 /** A task of about three seconds on an idle processor: long enough to find its worker busy. */
 export const LONG = { frames: 300, fps: 30, width: 512, height: 512 } as const;

@@ -1,5 +1,5 @@
 import { afterAll, inject } from "vitest";
-import { runTemporal } from "../temporal-cli.ts";
+import { runTemporal } from "../temporal/temporal-cli.ts";
 import { type FakeService, type Stage, startFakeService } from "./fake-service.ts";
 
 // One service for each test file.

@@ -4,7 +4,7 @@ import { poolSignals, poolUpdates } from "../../../src/contract/pool-api.ts";
 import { countEvents, expectNothingLeft, livingWorkers } from "../../kit/lifecycle.ts";
 import { createLightPodLauncher } from "../../../src/simulator/light-pod.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
-import { runTemporal } from "../../kit/temporal-cli.ts";
+import { runTemporal } from "../../kit/temporal/temporal-cli.ts";
 
 type Point = "first" | "middle" | "last";
 const WITHOUT_SIGNALS = ["--reapply-exclude", "Signal"];

@@ -5,7 +5,7 @@ import { createLightPodLauncher } from "../../../src/simulator/light-pod.ts";
 import { connectToTemporal } from "../../../src/worker/temporal-connection.ts";
 import { runClient } from "../../kit/client.ts";
 import { livingWorkers } from "../../kit/lifecycle.ts";
-import { type SecureTemporal, startSecureTemporal } from "../../kit/secure-temporal.ts";
+import { type SecureTemporal, startSecureTemporal } from "../../kit/temporal/secure-temporal.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
 const LACKS = spawnSync("openssl", ["version"]).status === 0 ? "" : " (skipped: openssl is not installed)";

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { inject } from "vitest";
-import { PATIENCE_MS } from "./patience.ts";
+import { PATIENCE_MS } from "../patience.ts";
 
 const PAUSE_MS = 500;
 
