@@ -76,16 +76,20 @@ describe("a pod for one job", () => {
       "update workers set cost_per_hr_usd = 2, pod_created_at = now() - interval '1 hour', pod_id = 'p', post_state = 'posted' where id = $1",
       [id],
     );
-    expect((await observe()).spend).toMatchObject({ hourly_usd: 2, today_usd: expect.closeTo(2, 1) });
+    // Its hour may have begun yesterday.
+    const { hours } = await api.queue.one<{ hours: number }>(
+      "select least(1, extract(epoch from (now() at time zone 'utc')::time) / 3600)::float8 as hours",
+    );
+    expect((await observe()).spend).toMatchObject({ hourly_usd: 2, today_usd: expect.closeTo(2 * hours, 1) });
     const test = { p_purpose: "spawn-test", p_price_usd: 1.5 };
     expect(await reserve(newId(), { ...test, p_max_hourly_usd: 3 })).toMatchObject({
       outcome: "over_budget",
       reason: expect.stringContaining("$2.00 an hour of at most $3"),
     });
-    expect(await reserve(newId(), { ...test, p_daily_usd: 1 })).toMatchObject({ outcome: "over_budget" });
+    expect(await reserve(newId(), { ...test, p_daily_usd: 2 * hours })).toMatchObject({ outcome: "over_budget" });
     expect(await reserve(newId(), { ...test, p_max_hourly_usd: 4 })).toMatchObject({ outcome: "reserved" });
     await api.queue.call("worker_gone", { p_worker_id: id });
-    expect((await observe()).spend.today_usd).toBeCloseTo(2, 1);
+    expect((await observe()).spend.today_usd).toBeCloseTo(2 * hours, 1);
     expect(
       await api.queue.call("reserve_workers", {
         p_pool: pool,
@@ -94,7 +98,7 @@ describe("a pod for one job", () => {
         p_max: 5,
         p_intent_version: 0,
         p_instance_type: "x",
-        p_daily_usd: 1,
+        p_daily_usd: 2 * hours,
       }),
     ).toMatchObject({ outcome: "over_budget" });
   });

@@ -39,7 +39,7 @@ describe("tables that only grow", () => {
       janitor: janitorStore(database),
     });
     const within = async <T>(activity: () => Promise<T>) =>
-      await asyncLocalStorage.run({ heartbeat: () => undefined } as unknown as Context, activity);
+      await asyncLocalStorage.run({ heartbeat: () => undefined, info: {} } as unknown as Context, activity);
     return {
       logs: await within(activities.cleanUpLogs),
       outbox: await within(activities.cleanUpOutbox),
