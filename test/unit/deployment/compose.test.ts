@@ -146,6 +146,10 @@ describe("every service", () => {
     },
   );
 
+  it("that runs the worker gives it time to end, which a request for a pod may need", () => {
+    expect(main.services["worker"]?.stop_grace_period).toBe("40s");
+  });
+
   it("listens on 127.0.0.1 unless a variable says otherwise; Temporal and its Web UI always", () => {
     const ports = services.flatMap(([name, each]) => (each.ports ?? []).map((port) => [name, port] as const));
     expect(ports.map(([name]) => name)).toEqual(["worker", "gateway", "temporal", "temporal-ui"]);
