@@ -14,17 +14,15 @@ import {
   stagesOf,
 } from "../../kit/containers/dockerfile.ts";
 import { installedFor, packagesOf } from "../../kit/containers/image-layout.ts";
+import { hasTool, without } from "../../kit/deployment/tools.ts";
 
 const IMAGES: readonly ImageName[] = ["orchestrator", "gpu-worker"];
 const manifest = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as { version: string };
 
-async function isInstalled(command: string): Promise<boolean> {
-  return !(await execa(command, ["--version"], { reject: false })).failed;
-}
-const hasHadolint = await isInstalled("hadolint");
+const hasHadolint = hasTool("hadolint", "--version");
 
 describe.each(IMAGES)("the Dockerfile of %s", (image) => {
-  it.skipIf(!hasHadolint)("passes hadolint (skipped where hadolint is not installed)", async () => {
+  it.skipIf(!hasHadolint)(`passes hadolint${without(hasHadolint, "hadolint")}`, async () => {
     const file = `deployment/docker/${image}.Dockerfile`;
     const { exitCode, stdout } = await execa("hadolint", ["--no-color", file], { cwd: ROOT, reject: false });
     expect([exitCode, stdout]).toEqual([0, ""]);

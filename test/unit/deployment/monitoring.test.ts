@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { dashboardQueries, MONITORING } from "../../kit/monitoring/files.ts";
+import { without } from "../../kit/deployment/tools.ts";
 import { hasPromtool, promtool } from "../../kit/monitoring/promtool.ts";
 
-const withoutPromtool = hasPromtool ? "" : " (skipped: promtool is not installed)";
+const withoutPromtool = without(hasPromtool, "promtool");
 
 describe("the files for Prometheus and Grafana", () => {
   it.skipIf(!hasPromtool)(`are a valid configuration with valid rules${withoutPromtool}`, () => {
