@@ -49,7 +49,7 @@ interface Probe {
 }
 
 export interface PodTemplate {
-  readonly metadata: { readonly labels: Record<string, string>; readonly annotations?: Record<string, string> };
+  readonly metadata: { readonly labels: Record<string, string> };
   readonly spec: { readonly containers: readonly Container[]; readonly [field: string]: unknown };
 }
 
@@ -74,8 +74,6 @@ export function kubernetesPrograms(
   return resources.flatMap((resource) => {
     const template = podTemplate(resource);
     const where = `${file}: ${resource.kind} ${resource.metadata?.name}`;
-    const { "prometheus.io/path": path, "prometheus.io/port": port } = template?.metadata.annotations ?? {};
-    const scraped = path === undefined ? [] : [{ path, port: Number(port), from: "outside" as const }];
     return (template?.spec.containers ?? []).map((container) => {
       const generated = (container.envFrom ?? []).flatMap(({ configMapRef, secretRef }) => {
         const values = configMapRef && valuesOf(configMapRef.name);
@@ -85,7 +83,7 @@ export function kubernetesPrograms(
         return Object.entries(values).map(([name, value]) => ({ name, value }));
       });
       const program = ofContainer(where, container);
-      return { ...program, env: [...generated, ...program.env], requests: [...program.requests, ...scraped] };
+      return { ...program, env: [...generated, ...program.env] };
     });
   });
 }

@@ -11,7 +11,7 @@ import {
   podTemplate,
   resourcesIn,
 } from "../../kit/deployment/files.ts";
-import { complaints, complaintsAboutCycle, secretsInClear } from "../../kit/deployment/rules.ts";
+import { complaints, complaintsAboutCycle, HEALTH, secretsInClear } from "../../kit/deployment/rules.ts";
 import { kubernetesErrors, type Resource } from "../../kit/deployment/schemas.ts";
 import { hasTool, without } from "../../kit/deployment/tools.ts";
 
@@ -131,6 +131,20 @@ describe("deployment/kubernetes", () => {
     expect(selectors.slice(0, 3).every((selector) => Object.entries(selector).some(([k, v]) => cycle?.[k] !== v))).toBe(
       true,
     );
+  });
+
+  it("is scraped as the job that the alert rules name, ready or not", () => {
+    const [prometheus] = resourcesIn(deploymentText("monitoring/prometheus.yaml"));
+    const [{ job_name: job }] = (prometheus as unknown as { scrape_configs: [{ job_name: string }] }).scrape_configs;
+    const monitor = all.find(({ resource }) => resource.kind === "PodMonitor")!.resource;
+    const { jobLabel, podMetricsEndpoints } = monitor["spec"] as { jobLabel: string; podMetricsEndpoints: unknown[] };
+    const worker = podTemplate(find("Deployment", "gpu-pool-worker"));
+    expect(worker?.metadata.labels[jobLabel]).toBe(job);
+    expect(podMetricsEndpoints).toMatchObject([{ port: "health", path: "/metrics" }]);
+    expect(worker?.spec.containers[0]?.ports).toEqual([{ name: "health", containerPort: HEALTH.port }]);
+    const ports = [{ name: "health", port: HEALTH.port, targetPort: "health" }];
+    const service = { clusterIP: "None", publishNotReadyAddresses: true, ports };
+    expect(find("Service", "gpu-pool-metrics")["spec"]).toMatchObject(service);
   });
 
   it("gives a worker time to end, which a request for a pod may need", () => {
