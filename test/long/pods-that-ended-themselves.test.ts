@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { ManagedProcess } from "../../src/process/guardian.ts";
+import { PATIENCE_MS } from "../kit/patience.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import { deletions, expectNothingLeft, killHard, livingWorkers, notDoneOnce, workerStates } from "../kit/lifecycle.ts";
 
@@ -58,7 +59,8 @@ async function startServedStack(env: Readonly<Record<string, string>>): Promise<
 async function untilPodHasEndedItself(stack: ServedStack): Promise<{ id: string; revive: () => void }> {
   const worker = (await livingWorkers(stack)).at(-1);
   await killHard(stack.serving);
-  await expect.poll(() => stack.simulator.ledger().totals.live).toBe(0);
+  // The pod renders to its end first, which takes minutes on a busy machine.
+  await expect.poll(() => stack.simulator.ledger().totals.live, { timeout: 3 * PATIENCE_MS }).toBe(0);
   expect(deletions(stack.simulator.requests(), worker?.pod_id ?? "")).toEqual([204]);
   return { id: worker?.id ?? "", revive: () => void stack.startTemporalWorker() };
 }
