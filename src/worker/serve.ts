@@ -123,7 +123,7 @@ async function serveDeployment(ground: Ground): Promise<void> {
   } satisfies Partial<WorkerOptions>;
   const workflows = bundle ?? (await workflowBundle(tracing));
   const create = async (options: WorkerOptions) =>
-    health.polls(options.taskQueue, await Worker.create({ ...common, ...options }));
+    await health.polls(options.taskQueue, Worker.create({ ...common, ...options }));
   const main = { ...WORKFLOW_OPTIONS, taskQueue, activities: { ...activities.main }, workflowBundle: workflows };
   const forWorkflows = async () => await create(main);
   const forProvider = await create({

@@ -15,14 +15,17 @@ export interface Health {
   readonly installRuntime: (options: RuntimeOptions) => Promise<void>;
   /** From now on the services are asked when nothing else asks them. */
   readonly watch: (probes: Probes) => void;
-  /** This Temporal worker polls from now on. It is handed through. */
-  readonly polls: <P extends Poller>(taskQueue: string, poller: P) => P;
+  /** This Temporal worker is to poll the task queue: until it is made, the process does not poll. It is handed through. */
+  readonly polls: <P extends Poller>(taskQueue: string, poller: Promise<P>) => Promise<P>;
   /** Reads the state of all pools; null: another process shows them. */
   readonly show: (readPools: () => Promise<MetricsReading | null>) => void;
   /** A request for a pod has ended so. */
   readonly countPodCreate: (pool: string, outcome: string) => void;
   readonly close: () => Promise<void>;
 }
+
+/** The first is made before the second, and must not stand for both. */
+const BEING_MADE: Poller = { getState: () => "being made" };
 
 const OFF: Health = {
   seen: () => undefined,
@@ -65,9 +68,11 @@ export async function openHealth({ host, port }: Config["health"]): Promise<Heal
       sdkMetrics = await installMeasuredRuntime(options);
     },
     watch: (probes) => void (stopPulse = startPulse(readiness, probes)),
-    polls(taskQueue, poller) {
-      readiness.polls(taskQueue, poller);
-      return poller;
+    async polls(taskQueue, poller) {
+      readiness.polls(taskQueue, BEING_MADE);
+      const made = await poller;
+      readiness.polls(taskQueue, made);
+      return made;
     },
     show: (read) => void (readPools = read),
     countPodCreate: metrics.countPodCreate,

@@ -15,9 +15,11 @@ export interface HttpServer {
 }
 
 /** Errors of `listen` that another setting or the end of another program mends. */
-const ADVICE: Readonly<Record<string, string>> = {
+const OF_THE_PORT: Readonly<Record<string, string>> = {
   EADDRINUSE: "another program listens there: end it, or set another HEALTH_PORT",
   EACCES: "this user may not listen there: set a HEALTH_PORT above 1023",
+};
+const OF_THE_HOST: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "this machine has no such address: set another HEALTH_HOST",
   ENOTFOUND: "no such host name is known: set another HEALTH_HOST",
   EAI_AGAIN: "the host name cannot be looked up: set another HEALTH_HOST",
@@ -30,12 +32,12 @@ const ADVICE: Readonly<Record<string, string>> = {
 export async function serveHttp(host: string, port: number, routes: Routes): Promise<HttpServer> {
   const server = createServer(answering(routes));
   await listen(server, host, port).catch((error: NodeJS.ErrnoException) => {
-    const advice = ADVICE[error.code ?? ""];
-    if (advice === undefined) {
-      throw error;
-    }
-    const message = `HEALTH_PORT=${port}: cannot listen on ${host}, port ${port} (${error.code}): ${advice}`;
-    throw new ConfigError("The environment", [{ variable: "HEALTH_PORT", message }], null);
+    const { code = error.message } = error;
+    const ofPort = OF_THE_PORT[code];
+    const [variable, value] = ofPort === undefined ? ["HEALTH_HOST", host] : ["HEALTH_PORT", port];
+    const advice = ofPort ?? OF_THE_HOST[code] ?? "set another HEALTH_HOST";
+    const message = `${variable}=${value}: cannot listen on ${host}, port ${port} (${code}): ${advice}`;
+    throw new ConfigError("The environment", [{ variable, message }], null);
   });
   return {
     async close() {
@@ -76,8 +78,9 @@ async function respond(routes: Routes, method: string | undefined, url: string):
   }
   try {
     return await route();
-  } catch (error) {
-    return text(500, error instanceof Error ? error.message : String(error));
+  } catch {
+    // The error may name what only this process is to know.
+    return text(500, "this process could not make the answer");
   }
 }
 

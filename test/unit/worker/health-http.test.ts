@@ -26,10 +26,18 @@ describe("the health server", () => {
     expect(await ready.json()).toMatchObject({ ready: false, parts: { database: { ready: false } } });
   });
 
-  it("becomes ready with the sightings that the clients report", async () => {
+  it("becomes ready with the sightings that the clients report, once each of its Temporal workers polls", async () => {
     const url = await open();
-    health!.polls("gpu-pool", { getState: () => "RUNNING" });
     (["temporal", "database", "provider"] as const).forEach((service) => health!.seen(service));
+    let make = (_: { getState: () => string }) => undefined as void;
+    const ofWorkflows = health!.polls("gpu-pool", new Promise<{ getState: () => string }>((resolve) => (make = resolve)));
+    await health!.polls("gpu-pool-runpod", Promise.resolve({ getState: () => "RUNNING" }));
+    expect(await (await fetch(`${url}/readyz`)).json()).toMatchObject({
+      ready: false,
+      parts: { polling: { reason: "the Temporal worker of task queue gpu-pool is being made" } },
+    });
+    make({ getState: () => "RUNNING" });
+    await ofWorkflows;
     const ready = await fetch(`${url}/readyz?verbose`);
     expect(ready.status).toBe(200);
     expect(await ready.json()).toMatchObject({ ready: true });
@@ -77,7 +85,12 @@ describe("the health server", () => {
       name: "ConfigError",
       message: expect.stringContaining("set another HEALTH_HOST"),
     });
-    expect(await failure("no-such-host.invalid")).toMatchObject({ name: "ConfigError" });
+    for (const host of ["no-such-host.invalid", "fe80::1", "http://127.0.0.1"]) {
+      expect(await failure(host)).toMatchObject({
+        name: "ConfigError",
+        message: expect.stringContaining(`HEALTH_HOST=${host}: cannot listen on`),
+      });
+    }
     other.close();
   });
 });
