@@ -42,7 +42,7 @@ export function secretsInFiles(env: Environment): {
     if ("problem" in read) {
       problems.push({ variable, message: read.problem });
     } else if (/[\r\n]/.test(read.value)) {
-      problems.push({ variable, message: `${variable}=${path}: expected one line, with the value of ${name} alone` });
+      problems.push({ variable, message: `${shown(variable, path)}: expected one line, with the value of ${name} alone` });
     } else {
       values[name] = read.value;
     }
@@ -50,14 +50,19 @@ export function secretsInFiles(env: Environment): {
   return { values, problems };
 }
 
+/** A secret that was given in place of a path must not be shown. */
+function shown(variable: string, path: string): string {
+  return /^(\/|\.{1,2}\/)/.test(path) ? `${variable}=${path}` : `${variable}, which must be the path of a file`;
+}
+
 /** The text of this file without the line ends at its end, or why it cannot be used. */
 export function readSecret(variable: string, path: string): { readonly value: string } | { readonly problem: string } {
   try {
     const value = readFileSync(path, "utf8").replace(/[\r\n]+$/, "");
-    return value.trim() === "" ? { problem: `${variable}=${path}: the file is empty` } : { value };
+    return value.trim() === "" ? { problem: `${shown(variable, path)}: the file is empty` } : { value };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why = code === "ENOENT" ? "there is no such file" : `the file cannot be read (${code})`;
-    return { problem: `${variable}=${path}: ${why}` };
+    return { problem: `${shown(variable, path)}: ${why}` };
   }
 }

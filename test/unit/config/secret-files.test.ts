@@ -84,6 +84,15 @@ describe("secrets in files", () => {
     }
   });
 
+  it.each(["rpa_the-key", "postgresql://postgres:the-key@db/x", "eyJ/the-key"])(
+    "are not shown when one was given in place of a path: %s",
+    (secret) => {
+      const problem = problemOf(() => loadConfig({ ...inFiles, RUNPOD_API_KEY_FILE: secret }));
+      expect(problem).toContain("RUNPOD_API_KEY_FILE, which must be the path of a file: there is no such file");
+      expect(problem).not.toContain("the-key");
+    },
+  );
+
   it("are refused when the variable is set too, and the error lists this beside all other problems, without a value", () => {
     const env = { ...inFiles, RUNPOD_API_KEY: "runpod-itself", MAX_ACTIVE_GPUS: "many" };
     const problem = problemOf(() => loadConfig(env));
