@@ -78,13 +78,15 @@ describe("gpu-pool gateway", () => {
     }
   });
 
-  it("says which port is taken, and which database does not answer or refuses the login", async () => {
+  it("says which port is taken, which host is not this machine's, and which database does not answer or refuses the login", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => server.once("listening", resolve));
     const { port } = server.address() as { port: number };
     const taken = await run(["gateway"], settings({ GATEWAY_PORT: String(port) }));
     server.close();
     expect(taken).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`port ${port} of 127.0.0.1`) });
+    const nowhere = await run(["gateway"], settings({ GATEWAY_HOST: "no-such-host.invalid" }));
+    expect(nowhere).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("GATEWAY_HOST=no-such-host.invalid") });
     const nobody = `postgresql://authenticator:x@127.0.0.1:${await freePort()}/gateway`;
     const away = await run(["gateway"], settings({ GATEWAY_DB_URL: nobody }));
     expect(away).toMatchObject({ exitCode: 4, stderr: expect.stringContaining("GATEWAY_DB_URL") });

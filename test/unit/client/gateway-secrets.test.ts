@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { bootstrapDatabase } from "../../../src/client/commands/check/db-bootstrap.ts";
 import { makeSecrets } from "../../../src/client/commands/stack/gateway-secrets.ts";
 import type { Context } from "../../../src/client/context.ts";
 import { createOutput } from "../../../src/client/render/output.ts";
@@ -61,4 +62,19 @@ describe("the secrets of a project of one's own", () => {
     await writeFile(join(folder, "supabase_jwt_secret"), "\n");
     await expect(make()).rejects.toThrow("supabase_jwt_secret is empty");
   });
+});
+
+describe("gpu-pool db bootstrap", () => {
+  it.each(["postgresql://authenticator:100%@h/d", "postgresql://authenticator@h/d", "authenticator:p@h"])(
+    "refuses a login that holds no password to set: %s",
+    async (url) => {
+      const context = { env: { GATEWAY_DB_URL: url } } as unknown as Context;
+      const refused = await bootstrapDatabase(context, {}).catch((error: unknown) => error);
+      expect(refused).toMatchObject({
+        name: "ConfigError",
+        message: expect.stringContaining("GATEWAY_DB_URL holds no password of the role authenticator"),
+      });
+      expect((refused as Error).message).not.toContain("100%");
+    },
+  );
 });

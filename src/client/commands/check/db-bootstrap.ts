@@ -21,11 +21,21 @@ export async function bootstrapDatabase(context: Context, { json }: JsonOptions)
 function requirePassword(env: Context["env"]): string {
   const { name, kind, description } = table.gateway.dbUrl;
   const url = env[name]?.trim() ?? "";
-  const { username, password } = URL.canParse(url) ? new URL(url) : { username: "", password: "" };
+  const { username, password } = loginIn(url);
   if (username !== "authenticator" || password === "") {
-    const what = url === "" ? "is not set" : "holds no password of the role authenticator";
+    const what = url === "" ? "is not set" : "holds no password of the role authenticator that can be read (in a URL a % is %25)";
     const message = `${name} ${what}; expected ${kind.allowed}. ${description}`;
     throw new ConfigError("The environment", [{ variable: name, message }], "gpu-pool gateway secrets makes it.");
   }
-  return decodeURIComponent(password);
+  return password;
+}
+
+function loginIn(url: string): { readonly username: string; readonly password: string } {
+  try {
+    const { username, password } = new URL(url);
+    return { username, password: decodeURIComponent(password) };
+  } catch {
+    // No URL, or a percent sign in the password that is not written as %25.
+    return { username: "", password: "" };
+  }
 }

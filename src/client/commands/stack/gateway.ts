@@ -76,7 +76,13 @@ async function requireOwnKeys(auth: Auth, keys: { anonKey: string; serviceRoleKe
 }
 
 function explained(error: unknown, { gateway }: Pick<Config, "gateway">): unknown {
-  const { code = "", message } = error as Error & { code?: string };
+  const { code = "", message, hostname } = error as Error & { code?: string; hostname?: string };
+  if (code === "EADDRNOTAVAIL" || (hostname === gateway.host && code !== "")) {
+    const advice = "Set GATEWAY_HOST to an address of this machine.";
+    return new ClientError(EXIT.failed, `nothing can listen on GATEWAY_HOST=${gateway.host} (${code})`, advice, {
+      cause: error,
+    });
+  }
   if (code === "EADDRINUSE" || code === "EACCES") {
     const advice = "Free it, or set GATEWAY_PORT to another.";
     return new ClientError(EXIT.failed, `port ${gateway.port} of ${gateway.host} cannot be used (${code})`, advice, {
