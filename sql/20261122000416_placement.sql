@@ -20,7 +20,7 @@ select secure_table('placement_misses');
 create or replace function worker_placement(p_worker_id text) returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
   select jsonb_build_object(
-    'now_ms', to_ms(clock_timestamp()), 'config', p.config, 'environment', p.environment,
+    'now_ms', to_ms(clock_timestamp()), 'config', p.config, 'environment', p.environment, 'decision_id', w.decision_id,
     'job', (select jsonb_build_object('purpose', j.purpose, 'details', j.details) from pod_jobs j where j.worker_id = w.id),
     'misses', (select coalesce(jsonb_agg(jsonb_build_object('gpu_type', m.gpu_type, 'cloud', m.cloud,
         'data_center', nullif(m.data_center, ''), 'min_memory_gb', m.min_memory_gb, 'at_ms', to_ms(m.missed_at))), '[]')

@@ -1,12 +1,13 @@
 import { ConfigError } from "./config/config.ts";
 import { createLogger } from "./logger.ts";
+import { endSoon } from "./worker/end-of-process.ts";
 import { DeploymentConflict } from "./worker/own-deployment.ts";
 import { serve } from "./worker/serve.ts";
 
 /** As the exit codes of gpu-pool, which runs the same code as `gpu-pool run`. */
 const EXIT = { failed: 1, usage: 2, unreachable: 4 } as const;
 
-serve().catch((error: unknown) => {
+serve().then(endSoon, (error: unknown) => {
   if (error instanceof ConfigError || error instanceof DeploymentConflict) {
     process.stderr.write(`${error.message}\n`);
     process.exit(error instanceof ConfigError ? EXIT.usage : EXIT.failed);

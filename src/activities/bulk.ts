@@ -5,6 +5,7 @@ import { DEPLOYMENT } from "../contract/deployment.ts";
 import { WORKER_WORKFLOW, workerWorkflowId } from "../contract/names.ts";
 import { sendToWorker } from "../contract/worker-api.ts";
 import { workerStart } from "../contract/worker-start.ts";
+import { outsideTrace } from "./on-trace.ts";
 
 const SIGNALLED_AT_ONCE = 50;
 /**
@@ -20,12 +21,13 @@ export function createBulkActivities(deployment: string): BulkActivities {
       const { client, info } = Context.current();
       await inChunks(ids, STARTED_AT_ONCE, async (id) => {
         try {
-          await client.workflow.start(WORKER_WORKFLOW, {
+          const options = {
             ...workerStart(pool, id, booked),
             taskQueue: info.taskQueue,
             memo: { [DEPLOYMENT]: deployment },
             requestEagerStart: true,
-          });
+          };
+          await outsideTrace(() => client.workflow.start(WORKER_WORKFLOW, options));
         } catch (error) {
           if (!(error instanceof WorkflowExecutionAlreadyStartedError)) {
             throw error;

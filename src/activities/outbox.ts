@@ -3,6 +3,7 @@ import { Context } from "@temporalio/activity";
 import type { Logger } from "pino";
 import type { DeliveryCounts, NotificationActivities } from "../contract/upkeep.ts";
 import type { Notification, OutboxStore } from "../supabase/outbox-store.ts";
+import { addToTrace } from "./on-trace.ts";
 import { sendNotification } from "./send-notification.ts";
 
 const AT_ONCE = 10;
@@ -70,7 +71,9 @@ async function deliver(
   signal: AbortSignal,
   counts: { -readonly [Name in keyof DeliveryCounts]: number },
 ): Promise<void> {
-  const { id, kind, attempts, endpointId } = notification;
+  const { id, kind, attempts, endpointId, payload } = notification;
+  const task = payload["task_id"];
+  addToTrace("notification", { kind, ...(typeof task === "string" && { task }) });
   const problem = await sendNotification(notification, signal);
   if (signal.aborted && problem !== null) {
     // The activity was cancelled: that is not the endpoint's fault, and the row becomes due again by itself.

@@ -8,6 +8,7 @@ import { namesNoGpuType } from "../policy/placement.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import { expectedPod, type MarketReader } from "./placement/market.ts";
 import { viewOf } from "./observer.ts";
+import { noteOnTrace } from "./on-trace.ts";
 import { problemsOfPods } from "./pod-request.ts";
 import { refuseRepeated, signalsOfThisRun, thisRun } from "./resets.ts";
 import { workerTimings } from "./worker-timings.ts";
@@ -51,6 +52,7 @@ export function createPoolActivities({
     ...messageActivities({ config, pools, market }),
 
     async reserveWorkers(pool, decisionId, action, plannedIn) {
+      noteOnTrace({ pool, decision: decisionId });
       if (plannedIn !== undefined && plannedIn !== thisRun()) {
         // The workflow was reset to a point behind the plan, which may be long ago.
         return { outcome: "stale_plan", workers: [] };

@@ -11,6 +11,7 @@ import type { PoolStore } from "../supabase/pool-store.ts";
 import { beating } from "./beating.ts";
 import { createObserver, type Observed, type ObserverDeps, type ProviderView, Superseded } from "./observer.ts";
 import { type AlertMemory, settleAlerts } from "./observed-alerts.ts";
+import { noteOnTrace } from "./on-trace.ts";
 import { podEvidenceBook } from "./pod-evidence.ts";
 
 /** A watch without an action returns after this long: the workflow's history then grows by a dozen events an hour. */
@@ -166,6 +167,7 @@ async function recorded(
       signals: actions.flatMap((a) => (a.kind === "signal" ? [{ worker: a.worker, signal: a.signal.name }] : [])),
       ...(breaker === null ? {} : { breaker }),
     });
+    noteOnTrace({ pool, decision: id });
     logger.info({ decision: id, actions: actions.length, desired: snapshot.desired }, `decided: ${snapshot.reason}`);
   }
   return id;

@@ -6,6 +6,7 @@ import { plausiblePrice, plausibleTime } from "../runpod/plausible.ts";
 import type { AlertStore } from "../supabase/alert-store.ts";
 import { isFinal } from "../supabase/database-error.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
+import { noteOnTrace } from "./on-trace.ts";
 import { workerTimings } from "./worker-timings.ts";
 
 /** From this attempt on there is an alert: a pod that its row does not know may be billing. */
@@ -24,7 +25,8 @@ export function createWorkerActivities({ workers, alerts, config }: WorkerDeps):
     if (loaded === null) {
       return { row: null, timings: workerTimings(config, {}, {}) };
     }
-    const { config: own, environment, job, ...row } = loaded;
+    const { config: own, environment, job, pool, decisionId: decision, taskId: task, ...row } = loaded;
+    noteOnTrace({ pool, worker: id, decision, task });
     const timings = workerTimings(config, environment, own);
     if (job === null) {
       return { row, timings };

@@ -25,6 +25,9 @@ const row: z.ZodType<LoadedWorker> = camelized(
     gone_ms: z.number().nullable(),
     status_reason: z.string().nullable(),
     busy: z.boolean(),
+    pool: z.string(),
+    decision_id: z.string().nullable(),
+    task_id: z.string().nullable(),
     config: z.record(z.string(), z.unknown()),
     environment: z.record(z.string(), z.unknown()),
     job: z
@@ -40,6 +43,11 @@ const row: z.ZodType<LoadedWorker> = camelized(
 
 /** A row with its pool's own settings and those of the newest Temporal worker process. */
 export interface LoadedWorker extends Omit<WorkerRow, "job"> {
+  readonly pool: string;
+  /** The decision that booked it; null: none did. */
+  readonly decisionId: string | null;
+  /** The task that it holds, or that it held when it was drained or failed. */
+  readonly taskId: string | null;
   readonly config: Readonly<Record<string, unknown>>;
   readonly environment: Readonly<Record<string, unknown>>;
   /** Null: it is a GPU worker. */
@@ -165,6 +173,7 @@ const ground: z.ZodType<PlacementGround> = camelized(
     now_ms: z.number(),
     config: z.record(z.string(), z.unknown()),
     environment: z.record(z.string(), z.unknown()),
+    decision_id: z.string().nullable(),
     job: z
       .object({
         purpose: z.enum(POD_JOB_PURPOSES),
@@ -185,6 +194,8 @@ export interface PlacementGround {
   readonly config: Readonly<Record<string, unknown>>;
   /** Settings of the newest Temporal worker process. */
   readonly environment: Readonly<Record<string, unknown>>;
+  /** The decision that booked the worker; null: none did. */
+  readonly decisionId: string | null;
   /** Null: it is a GPU worker. */
   readonly job: GroundOfJob | null;
   /** Of this pool, within the last day. */

@@ -21,6 +21,7 @@ import type { Pod } from "../../runpod/types.ts";
 import type { PlacementStore, WorkerStore } from "../../supabase/worker-store.ts";
 import { settingsOfPod } from "../jobs/job-pod.ts";
 import type { MarketReader } from "./market.ts";
+import { noteOnTrace } from "../on-trace.ts";
 import { makeCredential, podRequest, problemsOfPods } from "../pod-request.ts";
 import type { Lesson } from "../slow-start.ts";
 
@@ -71,7 +72,8 @@ export async function createPod(deps: CreatePodDeps, asking: Asking): Promise<Cr
     if (ground === null) {
       return { kind: "not_elected" };
     }
-    const { job } = ground;
+    const { job, decisionId } = ground;
+    noteOnTrace({ pool: asking.pool, worker: asking.id, decision: decisionId });
     const inForce = settingsInForce(config, ground.environment, { ...ground.config, ...job?.details.settings });
     const [problem] = problemsOfPods(config, inForce);
     if (problem !== undefined) {

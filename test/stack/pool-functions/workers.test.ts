@@ -252,4 +252,18 @@ describe("the end of a worker", () => {
     expect(await load(worker)).toMatchObject({ busy: true });
     expect(await load(`${pool}-unknown`)).toBeNull();
   });
+
+  it("worker_load names the task that the worker holds, or held when it failed, and no earlier one", async () => {
+    const worker = await queue.newWorker(pool);
+    const load = () => queue.call<unknown>("worker_load", { p_worker_id: worker });
+    const tasks = [await queue.addTask(pool), await queue.addTask(pool)];
+    const first = await queue.lease(worker);
+    expect(await load()).toMatchObject({ task_id: tasks[0] });
+    await queue.finish(first);
+    expect(await load()).toMatchObject({ task_id: null });
+    await queue.lease(worker);
+    const failure = { p_worker_id: worker, p_lease_cause: "worker_died", p_reason: "test" };
+    expect(await queue.call("fail_worker", failure)).toMatchObject({ outcome: "failed", leases_closed: 1 });
+    expect(await load()).toMatchObject({ busy: false, task_id: tasks[1] });
+  });
 });

@@ -25,6 +25,14 @@ function reachableFrom(file: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
+describe("the Temporal worker", () => {
+  it("loads nothing of OpenTelemetry but its API, which does nothing, until an endpoint is set", () => {
+    const loaded = [...reachableFrom("src/worker.ts")];
+    expect(loaded).toContain("src/worker/tracing/tracing.ts");
+    expect(loaded.filter((each) => each.includes("opentelemetry"))).toEqual(["@opentelemetry/api"]);
+  });
+});
+
 describe("the gpu-pool command", () => {
   it("loads for --help only its declarations, and imports an action when it runs", () => {
     const loaded = [...reachableFrom("src/client/main.ts")].filter((each) => !each.startsWith("node:"));

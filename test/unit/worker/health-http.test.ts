@@ -29,14 +29,19 @@ describe("the health server", () => {
   it("becomes ready with the sightings that the clients report, once each of its Temporal workers polls", async () => {
     const url = await open();
     (["temporal", "database", "provider"] as const).forEach((service) => health!.seen(service));
-    let make = (_: { getState: () => string }) => undefined as void;
-    const ofWorkflows = health!.polls("gpu-pool", new Promise<{ getState: () => string }>((resolve) => (make = resolve)));
-    await health!.polls("gpu-pool-runpod", Promise.resolve({ getState: () => "RUNNING" }));
+    const running = { getState: () => "RUNNING" };
+    let made = () => undefined as void;
+    const making = new Promise<void>((resolve) => (made = resolve));
+    const ofWorkflows = health!.polls(
+      "gpu-pool",
+      making.then(() => running),
+    );
+    await health!.polls("gpu-pool-runpod", Promise.resolve(running));
     expect(await (await fetch(`${url}/readyz`)).json()).toMatchObject({
       ready: false,
       parts: { polling: { reason: "the Temporal worker of task queue gpu-pool is being made" } },
     });
-    make({ getState: () => "RUNNING" });
+    made();
     await ofWorkflows;
     const ready = await fetch(`${url}/readyz?verbose`);
     expect(ready.status).toBe(200);

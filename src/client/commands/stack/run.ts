@@ -3,6 +3,7 @@ import { ClientError, EXIT } from "../../errors.ts";
 import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
 import { startPool } from "../../start-pool.ts";
+import { endSoon } from "../../../worker/end-of-process.ts";
 import { serve } from "../../../worker/serve.ts";
 
 export interface RunOptions extends PoolOptions {
@@ -18,6 +19,7 @@ export async function runTemporalWorker(context: Context, options: RunOptions): 
   };
   try {
     await serve({ env: context.env, onServing: options.start ? openPool : undefined });
+    endSoon();
   } catch (error) {
     if (error instanceof Error && error.name === "TransportError") {
       const advice = "Check TEMPORAL_ADDRESS and that the server runs (gpu-pool dev starts one here).";
