@@ -18,6 +18,7 @@ import { metricsStore } from "../supabase/processes/metrics-store.ts";
 import { processStore } from "../supabase/processes/process-store.ts";
 import { ensureAlertWebhook } from "./alert-webhook.ts";
 import { mayBegin } from "./dormant-patches.ts";
+import { endInTime } from "./end-of-process.ts";
 import { ensureNotifications } from "./janitor-schedule.ts";
 import {
   awaitDeploymentId,
@@ -74,6 +75,7 @@ export async function serve({ env, onServing, bundle }: ServeOptions = {}): Prom
   const { logger, closeLogs } = openLogs(config.log, logStore(database));
   const tracing = await openTracing(config.tracing.otlpEndpoint);
   const stopping = stopSignal();
+  endInTime(stopping, logger);
   // Before the first wait, so that a Temporal worker that is made after a signal to stop ends at once.
   await health.installRuntime({ logger: temporalLogger(logger) });
   try {

@@ -69,8 +69,15 @@ describe("a request to wake a pool, and the optional SQL that makes pg_cron ask"
       ["{", 400],
       [{ pool: 1 }, 400],
       [{ pool: "x".repeat(1000) }, 413],
+      [{ pool: "" }, 400],
+      [{ pool: ["main"] }, 400],
+      [{ pool: "a\u0000b" }, 404],
+      [{ pool: "\ud800" }, 404],
+      [{ pool: "%_'; --" }, 404],
+      ["null", 400],
+      [{ pool, secret: "x", other: [1] }, 503],
     ] as const) {
-      expect((await wake(body)).status).toBe(status);
+      expect([body, (await wake(body)).status]).toEqual([body, status]);
     }
     expect((await api.ask("GET", "/functions/v1/orchestrator-wake", SECRET)).status).toBe(405);
   });
