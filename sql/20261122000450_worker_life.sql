@@ -4,25 +4,21 @@
 -- The order of the stages of a boot. Stages of another name come first.
 create or replace function boot_stage_rank(p_stage text) returns integer
 language sql immutable set search_path = public, pg_temp as $$
-  select coalesce(
-    array_position(array['reserved', 'posting', 'created', 'pulling', 'starting', 'running', 'installing', 'loading', 'ready'],
-      p_stage), 0)
+  select coalesce(array_position(
+    array['reserved', 'posting', 'created', 'pulling', 'starting', 'running', 'installing', 'loading', 'ready'], p_stage), 0)
 $$;
 select grant_to_service('boot_stage_rank(text)');
 
 -- task_id: the task that it holds, or that it held when it was drained or failed.
 create or replace function worker_load(p_worker_id text) returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
-  select jsonb_build_object(
-    'now_ms', to_ms(clock_timestamp()), 'id', w.id, 'pool', w.pool, 'status', w.status, 'pod_id', w.pod_id,
-    'post_state', w.post_state, 'posted_ms', to_ms(w.posted_at), 'created_ms', to_ms(w.created_at),
+  select jsonb_build_object('now_ms', to_ms(clock_timestamp()), 'id', w.id, 'pool', w.pool, 'status', w.status,
+    'pod_id', w.pod_id, 'post_state', w.post_state, 'posted_ms', to_ms(w.posted_at), 'created_ms', to_ms(w.created_at),
     'ready_ms', to_ms(w.ready_at), 'boot_stage', w.boot_stage, 'boot_stage_ms', to_ms(w.boot_stage_at),
-    'terminating_ms', to_ms(w.terminating_at), 'drains_without_deadline', w.drains_without_deadline,
-    'gone_ms', to_ms(w.gone_at), 'status_reason', w.status_reason,
-    'config', p.config, 'environment', p.environment, 'decision_id', w.decision_id,
-    'task_id', (select a.task_id from task_attempts a
-      where a.worker_id = w.id and (a.ended_at is null or a.ended_at >= w.terminating_at)
-      order by a.started_at desc limit 1),
+    'terminating_ms', to_ms(w.terminating_at), 'drains_without_deadline', w.drains_without_deadline, 'gone_ms', to_ms(w.gone_at),
+    'status_reason', w.status_reason, 'config', p.config, 'environment', p.environment, 'decision_id', w.decision_id,
+    'task_id', (select task_id from task_attempts
+      where worker_id = w.id and (ended_at is null or ended_at >= w.terminating_at) order by started_at desc limit 1),
     'job', (select jsonb_build_object('purpose', j.purpose, 'timeout_sec', j.timeout_sec, 'state', j.state,
       'error', j.report ->> 'error') from pod_jobs j where j.worker_id = w.id),
     'busy', exists (select from task_attempts a where a.worker_id = w.id and a.ended_at is null))

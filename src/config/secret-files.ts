@@ -42,7 +42,10 @@ export function secretsInFiles(env: Environment): {
     if ("problem" in read) {
       problems.push({ variable, message: read.problem });
     } else if (/[\r\n]/.test(read.value)) {
-      problems.push({ variable, message: `${shown(variable, path)}: expected one line, with the value of ${name} alone` });
+      problems.push({
+        variable,
+        message: `${shown(variable, path)}: expected one line, with the value of ${name} alone`,
+      });
     } else {
       values[name] = read.value;
     }

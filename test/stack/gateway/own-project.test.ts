@@ -86,7 +86,10 @@ describe("gpu-pool gateway", () => {
     server.close();
     expect(taken).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`port ${port} of 127.0.0.1`) });
     const nowhere = await run(["gateway"], settings({ GATEWAY_HOST: "no-such-host.invalid" }));
-    expect(nowhere).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("GATEWAY_HOST=no-such-host.invalid") });
+    expect(nowhere).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining("GATEWAY_HOST=no-such-host.invalid"),
+    });
     const nobody = `postgresql://authenticator:x@127.0.0.1:${await freePort()}/gateway`;
     const away = await run(["gateway"], settings({ GATEWAY_DB_URL: nobody }));
     expect(away).toMatchObject({ exitCode: 4, stderr: expect.stringContaining("GATEWAY_DB_URL") });

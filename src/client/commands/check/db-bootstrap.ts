@@ -23,7 +23,8 @@ function requirePassword(env: Context["env"]): string {
   const url = env[name]?.trim() ?? "";
   const { username, password } = loginIn(url);
   if (username !== "authenticator" || password === "") {
-    const what = url === "" ? "is not set" : "holds no password of the role authenticator that can be read (in a URL a % is %25)";
+    const what =
+      url === "" ? "is not set" : "holds no password of the role authenticator that can be read (in a URL a % is %25)";
     const message = `${name} ${what}; expected ${kind.allowed}. ${description}`;
     throw new ConfigError("The environment", [{ variable: name, message }], "gpu-pool gateway secrets makes it.");
   }
