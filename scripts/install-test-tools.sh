@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the checkers of other formats that `npm test` uses where they are present: hadolint, cfn-lint, promtool, systemd-analyze.
+# Installs the tools that `npm test` uses where they are present: hadolint, cfn-lint, promtool, systemd-analyze, sshd.
 # It never fails: it says what it could not install, and the tests that need it are skipped.
 set -uo pipefail
 
@@ -18,8 +18,8 @@ from_pip() {
 }
 
 apt_get() {
-  # A fresh machine has no lists of packages yet.
-  local run=(as_root env DEBIAN_FRONTEND=noninteractive timeout 120 apt-get -qq)
+  # In runlevel 1 no installation starts a server. A fresh machine has no lists of packages yet.
+  local run=(as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 timeout 120 apt-get -qq)
   "${run[@]}" "$@" || { "${run[@]}" update && "${run[@]}" "$@"; }
 }
 
@@ -31,6 +31,20 @@ get_promtool() {
   (cd "$folder" && apt_get download prometheus && dpkg -x prometheus_*.deb . && as_root install usr/bin/promtool /usr/local/bin/)
   rm -rf "$folder"
   has promtool || echo "test tools: promtool could not be installed; its tests are skipped"
+}
+
+get_sshd() {
+  [ -x /usr/sbin/sshd ] && return
+  # Masked, so that no later boot starts a server either.
+  local unit masks=()
+  as_root mkdir -p /etc/systemd/system
+  for unit in /etc/systemd/system/ssh.{service,socket}; do
+    as_root ln -s /dev/null "$unit" && masks+=("$unit")
+  done
+  apt_get install -y --no-install-recommends openssh-server
+  [ -x /usr/sbin/sshd ] && return
+  as_root rm -f "${masks[@]}"
+  echo "test tools: sshd could not be installed; its tests are skipped"
 }
 
 get_systemd_analyze() {
@@ -47,6 +61,7 @@ get_systemd_analyze() {
 {
   get_promtool
   get_systemd_analyze
+  get_sshd
 } 2> /dev/null &
 wait
 exit 0

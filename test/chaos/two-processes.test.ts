@@ -2,12 +2,12 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { poolUpdates } from "../../src/contract/pool-api.ts";
 import { poolWorkflowId } from "../../src/contract/names.ts";
 import { createLightPodLauncher } from "../../src/simulator/light-pod.ts";
-import { expectNothingLeft, workerStates } from "../kit/lifecycle.ts";
+import { expectNothingLeft, holdProcessEnds, workerStates } from "../kit/lifecycle.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 import { expectDecidedOnce, killInTurn, longestGapsSec, POLL_SEC, TWO_PROCESSES } from "../kit/two-processes.ts";
 
 /** test/long/two-processes.test.ts has more. */
-const KILLS = 3;
+const KILLS = 2;
 /** Longer than activities may go on by themselves after a signal to stop. */
 const SLOW_ANSWER_MS = 6_000;
 
@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack?.close());
 
-it("two processes that end in turn decide nothing twice, and no decision is later than two ORCHESTRATOR_POLL_SEC; told to stop, they wait for a pod that is being created", async () => {
+it("two processes that end in turn decide nothing twice, and no decision is later than two ORCHESTRATOR_POLL_SEC; told to stop, they wait for a pod that is being created; told again, one ends at once", async () => {
   const { serving, stops } = await killInTurn(stack, KILLS);
   expect(stops.filter(({ code }) => code !== 0)).toEqual([]);
   expect((await longestGapsSec(stack))[0]).toBeLessThan(2 * POLL_SEC);
@@ -39,10 +39,21 @@ it("two processes that end in turn decide nothing twice, and no decision is late
   const adopted = "select reason from pool_events where kind = 'pod.adopted' and worker_id = $1";
   expect(await stack.rows(adopted, [slow?.id])).toEqual([]);
 
-  stack.startTemporalWorker();
+  const lines: string[] = [];
+  const last = stack.startTemporalWorker((line) => void lines.push(line), { LOG_LEVEL: "info" });
   const pool = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
   await pool.executeUpdate(poolUpdates.shutdown);
   await pool.result();
   await expectNothingLeft(stack);
   await expectDecidedOnce(stack);
+
+  const letGo = await holdProcessEnds(stack);
+  try {
+    process.kill(last.pid, "SIGTERM");
+    await expect.poll(() => lines.some((line) => line.includes('"state":"STOPPING"'))).toBe(true);
+    process.kill(last.pid, "SIGTERM");
+    expect(await last.exited).toMatchObject({ code: null, signal: "SIGTERM" });
+  } finally {
+    await letGo();
+  }
 });

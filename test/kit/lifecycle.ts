@@ -99,6 +99,20 @@ export async function killHard(victim: ManagedProcess): Promise<void> {
   await victim.exited;
 }
 
+/**
+ * Locks the table of the processes, from which one that ends removes its row: it tries that for up to five seconds.
+ * @returns lets them go on.
+ */
+export async function holdProcessEnds(stack: TestStack): Promise<() => Promise<void>> {
+  const client = await stack.database.sql.connect();
+  await client.query("begin");
+  await client.query("lock table worker_processes in access exclusive mode");
+  return async () => {
+    await client.query("rollback");
+    client.release();
+  };
+}
+
 /** Runs the real `temporal` command against the pool's workflow. */
 export async function temporalCli(stack: TestStack, args: readonly string[]): Promise<CliAnswer> {
   return await runTemporal([...args, "--workflow-id", poolWorkflowId(stack.pool)]);

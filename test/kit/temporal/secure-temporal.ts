@@ -8,6 +8,7 @@ import { execa } from "execa";
 
 /** gRPC's number for a call that the server does not offer. */
 const UNIMPLEMENTED = "12";
+const PERMISSION_DENIED = "7";
 const UNAUTHENTICATED = "16";
 
 export interface SecureTemporal {
@@ -21,11 +22,20 @@ export interface SecureTemporal {
   close(): Promise<void>;
 }
 
-/**
- * Temporal Cloud's door before a plain server: TLS, then a client certificate or an API key. Calls whose path ends with
- * one of `notOffered` are answered as unimplemented.
- */
-export async function startSecureTemporal(server: string, notOffered: readonly string[] = []): Promise<SecureTemporal> {
+interface DoorOptions {
+  /** Ends of the paths of calls that are answered as unimplemented. */
+  readonly notOffered?: readonly string[];
+  /** Ends of the paths of calls that the caller is not permitted to make. */
+  readonly forbidden?: readonly string[];
+  /** Ends of the paths of calls that are answered by an empty message. */
+  readonly empty?: readonly string[];
+}
+
+/** Temporal Cloud's door before a plain server: TLS, then a client certificate or an API key. */
+export async function startSecureTemporal(
+  server: string,
+  { notOffered = [], forbidden = [], empty = [] }: DoorOptions = {},
+): Promise<SecureTemporal> {
   const files = await makeCertificates();
   const apiKey = "the-key-of-a-service-account";
   const refused: string[] = [];
@@ -38,11 +48,17 @@ export async function startSecureTemporal(server: string, notOffered: readonly s
   door.on("stream", (stream, headers) => {
     stream.on("error", () => undefined);
     const socket = stream.session?.socket as TLSSocket | undefined;
+    const isOneOf = (ends: readonly string[]) => ends.some((end) => headers[":path"]?.endsWith(end));
     if (socket?.authorized !== true && headers.authorization !== `Bearer ${apiKey}`) {
       refuse(stream, UNAUTHENTICATED, "Request unauthorized.");
-    } else if (notOffered.some((end) => headers[":path"]?.endsWith(end))) {
+    } else if (isOneOf([...notOffered, ...forbidden])) {
       refused.push(String(headers[":path"]));
-      refuse(stream, UNIMPLEMENTED, "unknown method");
+      const [status, message] = isOneOf(forbidden)
+        ? [PERMISSION_DENIED, "Request unauthorized."]
+        : [UNIMPLEMENTED, "unknown method"];
+      refuse(stream, status, message);
+    } else if (isOneOf(empty)) {
+      answerNothing(stream);
     } else {
       forward(stream, headers);
     }
@@ -88,6 +104,13 @@ function refuse(stream: ServerHttp2Stream, status: string, message: string): voi
     { ":status": 200, "content-type": "application/grpc", "grpc-status": status, "grpc-message": message },
     { endStream: true },
   );
+}
+
+function answerNothing(stream: ServerHttp2Stream): void {
+  stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+  stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+  // Not compressed, and of length zero.
+  stream.end(Buffer.alloc(5));
 }
 
 /** An authority, and certificates by it for the server at 127.0.0.1 and for a client. */

@@ -206,6 +206,22 @@ describe("gpu-pool doctor", () => {
     expect(exitCode).toBe(1);
   });
 
+  it("tells a public address that does not answer, and looks at none that is not set", async () => {
+    const dead = "http://127.0.0.1:1";
+    const { of, exitCode } = await doctor({ SUPABASE_PUBLIC_URL: dead });
+    expect(of("public address")).toMatchObject({
+      state: "warning",
+      detail: expect.stringContaining(`SUPABASE_PUBLIC_URL=${dead} gives this machine no usable answer`),
+    });
+    expect(exitCode).toBe(0);
+    const outside = await projectWith(() => null);
+    expect((await doctor({ SUPABASE_PUBLIC_URL: outside })).of("public address")).toMatchObject({
+      state: "ok",
+      detail: outside,
+    });
+    expect((await doctor()).of("public address")).toBeUndefined();
+  });
+
   it("tells keys that are mixed up", async () => {
     const { anonKey, serviceRoleKey } = stack.keys;
     const { of } = await doctor({ SUPABASE_ANON_KEY: serviceRoleKey, SUPABASE_SERVICE_ROLE_KEY: anonKey });

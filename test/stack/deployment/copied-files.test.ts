@@ -8,6 +8,7 @@ import { findFfmpeg } from "../../../src/gpu-worker/ffmpeg.ts";
 import { layOutImages } from "../../kit/containers/image-layout.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
+/** What ends later is killed, and has another exit code then. */
 const GRACE_MS = 30_000;
 
 describe("the files of the images, laid out by the COPY lines of their Dockerfiles, without an engine", () => {
@@ -56,11 +57,9 @@ describe("the files of the images, laid out by the COPY lines of their Dockerfil
       (await stack.rows<{ status: string }>("select status from tasks")).map((row) => row.status);
     await expect.poll(statuses).toEqual(["Complete"]);
 
-    const askedAt = Date.now();
     orchestrator.kill("SIGTERM");
     const { exitCode, signal, stderr } = await orchestrator;
     expect({ exitCode, signal, stderr }).toEqual({ exitCode: 0, signal: undefined, stderr: "" });
-    expect(Date.now() - askedAt).toBeLessThan(GRACE_MS);
   });
 
   it("migrate a database, can serve the gateway, and say that gpu-pool dev is not among them", async () => {

@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { connectDatabase } from "../../../src/supabase/client.ts";
@@ -169,8 +171,8 @@ describe("gpu-pool worker", () => {
   afterAll(() => stack?.close());
 
   const cli = (...args: string[]) => runClient(["worker", ...args], { cwd: tmpdir(), env: stack.env });
-  const launch = (id: string) => {
-    const child = launchClient(["worker", "run", "--id", id], { cwd: tmpdir(), env: stack.env });
+  const launch = (id: string, env: Readonly<Record<string, string>> = {}) => {
+    const child = launchClient(["worker", "run", "--id", id], { cwd: tmpdir(), env: { ...stack.env, ...env } });
     running.push(child);
     return child;
   };
@@ -202,11 +204,21 @@ describe("gpu-pool worker", () => {
     expect(stderr).not.toContain("gpw_");
   });
 
-  it("run removes its registration when it is stopped", async () => {
-    const child = launch("box-two");
+  it("run removes its registration when it is stopped; the worker uses the project's public address", async () => {
+    // It closes when the worker, the only one that gets this address, has ended.
+    let connections = 0;
+    const outside = createServer((socket) => {
+      connections += 1;
+      socket.pipe(connect(Number(new URL(stack.api).port), "127.0.0.1")).pipe(socket);
+    });
+    await once(outside.listen(0, "127.0.0.1"), "listening");
+    const { port } = outside.address() as AddressInfo;
+    const child = launch("box-two", { SUPABASE_PUBLIC_URL: `http://127.0.0.1:${port}` });
     await expect.poll(() => worker("box-two")).toEqual(active);
     child.kill("SIGTERM");
     const { exitCode, stderr } = await child;
+    outside.close();
+    expect(connections).toBeGreaterThan(0);
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
     expect(stderr).toContain("worker box-two has left: stopped on its machine");
     expect(await worker("box-two")).toEqual(ended);
@@ -222,6 +234,7 @@ describe("gpu-pool worker", () => {
       WORKER_TOKEN: expect.stringMatching(/^gpw_/),
     });
     expect(JSON.stringify(env)).not.toContain(stack.keys.serviceRoleKey);
+    expect(env["OLD_WORKER_URL"]).toMatch(new RegExp(`^${stack.api}/functions/v1/old-worker/gpb_`));
     const [row] = await stack.rows<{ token_hash: string }>("select token_hash from workers where id = 'box-three'");
     expect(row?.token_hash).toBe(sha256(env["WORKER_TOKEN"] ?? ""));
     expect(await cli("token", "--id", "box-three")).toMatchObject({
@@ -233,5 +246,14 @@ describe("gpu-pool worker", () => {
       exitCode: 1,
       stderr: expect.stringContaining("worker box-three is no longer living"),
     });
+  });
+
+  it("token names the project's public address, where the command itself uses another", async () => {
+    const env = { ...stack.env, SUPABASE_PUBLIC_URL: "https://gpu.example.com/" };
+    const { stdout } = await runClient(["worker", "token", "--id", "box-four"], { cwd: tmpdir(), env });
+    expect(stdout).toMatch(/^SUPABASE_URL=https:\/\/gpu\.example\.com$/m);
+    expect(stdout).toMatch(/^OLD_WORKER_URL=https:\/\/gpu\.example\.com\/functions\/v1\/old-worker\/gpb_/m);
+    expect(stdout).not.toContain(stack.api);
+    await cli("remove", "box-four");
   });
 });

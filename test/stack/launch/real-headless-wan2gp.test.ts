@@ -13,32 +13,37 @@ if ("missing" in real) {
   process.stderr.write(`skipped, the unmodified Headless-Wan2GP: ${real.missing}\n`);
 }
 
-describe.skipIf("missing" in real)("the unmodified Headless-Wan2GP, but for torch, wgp.py and the model", () => {
-  let stack: TestStack;
-  beforeAll(async () => {
-    stack = await startTestStack({
-      env: { WORKER_PROFILE: "headless-wan2gp", HEADLESS_WAN2GP_ARGS: "--poll-interval 1" },
+const skipped = "missing" in real ? ` (skipped: ${real.missing})` : "";
+describe.skipIf("missing" in real)(
+  `the unmodified Headless-Wan2GP, but for torch, wgp.py and the model${skipped}`,
+  () => {
+    let stack: TestStack;
+    beforeAll(async () => {
+      stack = await startTestStack({
+        env: { WORKER_PROFILE: "headless-wan2gp", HEADLESS_WAN2GP_ARGS: "--poll-interval 1" },
+      });
+      await stack.serve();
     });
-    await stack.serve();
-  });
-  afterAll(async () => await stack?.close());
+    afterAll(async () => await stack?.close());
 
-  it("boots by the start command from a volume, and its task becomes a video", async () => {
-    const { checkout, python } = real as Exclude<typeof real, { missing: string }>;
-    const { id, folder } = await makeVolume(stack);
-    const modules = await layOutCheckout(folder, checkout, python);
-    const config = { networkVolumeId: id, dataCenterIds: [DATA_CENTER], workerEnv: [`PYTHONPATH=${modules}`] };
-    await stack.startPool({ config });
-    const ids = await stack.submit(2, { video_length: 9, resolution: "64x64" });
-    await expectDoneOnce(stack, ids);
-    const rows = await stack.rows<{ output_location: string }>("select output_location from tasks where id = any($1)", [
-      ids,
-    ]);
-    for (const { output_location: address } of rows) {
-      const video = Buffer.from(await (await fetch(address)).arrayBuffer());
-      expect(video.subarray(4, 8).toString()).toBe("ftyp");
-    }
-    expect(rows).toHaveLength(2);
-    await expectNothingLeft(stack);
-  });
-});
+    it("boots by the start command from a volume, and its task becomes a video", async () => {
+      const { checkout, python } = real as Exclude<typeof real, { missing: string }>;
+      const { id, folder } = await makeVolume(stack);
+      const modules = await layOutCheckout(folder, checkout, python);
+      const config = { networkVolumeId: id, dataCenterIds: [DATA_CENTER], workerEnv: [`PYTHONPATH=${modules}`] };
+      await stack.startPool({ config });
+      const ids = await stack.submit(2, { video_length: 9, resolution: "64x64" });
+      await expectDoneOnce(stack, ids);
+      const rows = await stack.rows<{ output_location: string }>(
+        "select output_location from tasks where id = any($1)",
+        [ids],
+      );
+      for (const { output_location: address } of rows) {
+        const video = Buffer.from(await (await fetch(address)).arrayBuffer());
+        expect(video.subarray(4, 8).toString()).toBe("ftyp");
+      }
+      expect(rows).toHaveLength(2);
+      await expectNothingLeft(stack);
+    });
+  },
+);

@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
+import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openConnections } from "../../../src/client/connections.ts";
 import { createLightPodLauncher } from "../../../src/simulator/light-pod.ts";
-import { connectToTemporal } from "../../../src/worker/temporal-connection.ts";
+import { connectToTemporal, ensureSearchAttributes } from "../../../src/worker/temporal-connection.ts";
 import { runClient } from "../../kit/client.ts";
 import { livingWorkers } from "../../kit/lifecycle.ts";
 import { type SecureTemporal, startSecureTemporal } from "../../kit/temporal/secure-temporal.ts";
@@ -14,10 +15,8 @@ describe.skipIf(LACKS !== "")(`a Temporal server behind TLS that lets nobody cha
   let cloud: SecureTemporal;
   let stack: TestStack;
   beforeAll(async () => {
-    cloud = await startSecureTemporal(inject("shared").temporalAddress, [
-      "/ListSearchAttributes",
-      "/AddSearchAttributes",
-    ]);
+    const notOffered = ["/ListSearchAttributes", "/AddSearchAttributes"];
+    cloud = await startSecureTemporal(inject("shared").temporalAddress, { notOffered });
     stack = await startTestStack({ launch: createLightPodLauncher(), env: { MIN_ACTIVE_GPUS: "1" } });
   });
   afterAll(async () => {
@@ -70,5 +69,29 @@ describe.skipIf(LACKS !== "")(`a Temporal server behind TLS that lets nobody cha
     expect(answer.stderr).toContain("tcld namespace search-attributes add --namespace default");
     expect(answer.stderr).toContain("tcld namespace retention set --namespace default --retention-days 3");
     expect(cloud.refused.some((path) => path.endsWith("/ListSearchAttributes"))).toBe(true);
+  });
+
+  it("may show its search attributes and forbid to add those that it lacks: process and command say so", async () => {
+    const forbidden = ["/AddSearchAttributes"];
+    const calls = { forbidden, empty: ["/ListSearchAttributes"] };
+    const strict = await startSecureTemporal(inject("shared").temporalAddress, calls);
+    try {
+      const { connection, namespace } = await connectToTemporal(strict.withApiKey);
+      const lines: string[] = [];
+      const logger = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
+      await ensureSearchAttributes(connection, namespace, logger);
+      await connection.close();
+      expect(lines).toEqual([expect.stringMatching(/"level":40,.*tcld namespace search-attributes add/)]);
+      expect(lines[0]).toContain("Without GpuPool, WorkerPhase, PodId (Keyword) workflows do not start");
+      const setup = await runClient(["temporal", "setup"], { cwd: stack.directory, env: { ...strict.withApiKey } });
+      expect(setup).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("Request unauthorized.") });
+      expect(setup.stderr).toContain("tcld namespace search-attributes add --namespace default");
+      expect(strict.refused.map((path) => path.split("/").at(-1))).toEqual([
+        "AddSearchAttributes",
+        "AddSearchAttributes",
+      ]);
+    } finally {
+      await strict.close();
+    }
   });
 });

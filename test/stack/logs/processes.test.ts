@@ -3,6 +3,8 @@ import { janitorScheduleId, notificationsWorkflowId } from "../../../src/contrac
 import type { ManagedProcess } from "../../../src/process/guardian.ts";
 import { freePort } from "../../../src/dev/servers/free-port.ts";
 import { runClient } from "../../kit/client.ts";
+import { holdProcessEnds } from "../../kit/lifecycle.ts";
+import { without } from "../../kit/deployment/tools.ts";
 import { metricsIn, metricsInUse } from "../../kit/monitoring/files.ts";
 import { hasPromtool, promtool } from "../../kit/monitoring/promtool.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
@@ -85,7 +87,8 @@ describe("the processes with logs in the database and a health port", () => {
     expect(metricsInUse().filter((name) => !served.has(name))).toEqual([]);
   });
 
-  it.skipIf(!hasPromtool)("serve metrics of their own that promtool finds nothing to say about", async () => {
+  const title = `serve metrics of their own that promtool finds nothing to say about${without(hasPromtool, "promtool")}`;
+  it.skipIf(!hasPromtool)(title, async () => {
     const metrics = await (await fetch(`${health}/metrics`)).text();
     const families = metrics.split(/^(?=# HELP )/m).filter((family) => !family.startsWith("# HELP temporal_"));
     expect(promtool(["check", "metrics"], { input: families.join("") })).toEqual([0, ""]);
@@ -99,10 +102,15 @@ describe("the processes with logs in the database and a health port", () => {
   });
 
   it("are not ready as soon as they are told to stop, live until the end, and send the rest of their log", async () => {
-    const stopped = worker.stop();
     const ask = async (path: string) => (await fetch(`${health}${path}`)).status;
-    await expect.poll(() => ask("/readyz"), { interval: 20 }).toBe(503);
-    expect(await ask("/healthz")).toBe(200);
+    const letGo = await holdProcessEnds(stack);
+    const stopped = worker.stop();
+    try {
+      await expect.poll(() => ask("/readyz"), { interval: 20 }).toBe(503);
+      expect(await ask("/healthz")).toBe(200);
+    } finally {
+      await letGo();
+    }
     await stopped;
     expect(await messages("orchestrator_gpu")).toContain("stopped");
   });

@@ -15,11 +15,18 @@ async function unreachable(): Promise<never> {
   throw new Error("the database does not answer");
 }
 
+interface Circumstances {
+  readonly stopping?: AbortSignal;
+  readonly once?: boolean;
+  /** What happens between two looks; default: the clock goes on. */
+  readonly pause?: () => Promise<void>;
+}
+
 /** One watch of a pool that should grow. @returns its plan, and the times of its full passes, in seconds. */
 async function watched(
   overrides: Partial<PoolStore>,
   env: Readonly<Record<string, string>> = {},
-  { stopping = new AbortController().signal, once = false }: { stopping?: AbortSignal; once?: boolean } = {},
+  { stopping = new AbortController().signal, once = false, pause }: Circumstances = {},
 ): Promise<{ plan: Plan; fullAtSec: number[] }> {
   const config = loadConfig({
     SUPABASE_URL: "http://127.0.0.1:1",
@@ -61,7 +68,7 @@ async function watched(
   const context: Partial<Context> = {
     info: { workflowExecution: { workflowId: "gpu-pool/main", runId: "run-1" } } as Info,
     heartbeat: () => undefined,
-    sleep: async () => void vi.setSystemTime(Date.now() + BETWEEN_LOOKS_MS),
+    sleep: pause ?? (async () => void vi.setSystemTime(Date.now() + BETWEEN_LOOKS_MS)),
   };
   const known = { shown: true, settings: null, once };
   const plan = await asyncLocalStorage.run(context as Context, async () => await watchPool("main", known));
@@ -101,11 +108,25 @@ describe("a watch whose process is told to stop", () => {
     "is given to another process at once, without counting as a failure; once: %s",
     async (once) => {
       const process = new AbortController();
-      const observe = async () => (process.abort(), await unreachable());
+      const observe = vi.fn(async () => (process.abort(), await unreachable()));
       const watch = watched({ observe }, {}, { stopping: process.signal, once });
       await expect(watch).rejects.toMatchObject({ category: "BENIGN", nextRetryDelay: "100ms", nonRetryable: false });
+      expect(observe).toHaveBeenCalledOnce();
     },
   );
+
+  it("does not wait for the end of the pause between two looks", async () => {
+    const process = new AbortController();
+    const pause = async () => {
+      process.abort();
+      vi.setSystemTime(Date.now() + BETWEEN_LOOKS_MS);
+      await new Promise<void>(() => undefined);
+    };
+    const observe = vi.fn(unreachable);
+    const watch = watched({ observe }, {}, { stopping: process.signal, pause });
+    await expect(watch).rejects.toMatchObject({ category: "BENIGN" });
+    expect(observe).toHaveBeenCalledOnce();
+  });
 
   it("returns the actions that it has journaled", async () => {
     const process = new AbortController();

@@ -9,12 +9,14 @@ import { lookInside, lookScript } from "../../../src/client/commands/workers/ins
 import { type Diagnostics, renderDiagnostics } from "../../../src/client/commands/workers/worker-diagnostics.ts";
 import { createStyle } from "../../../src/client/render/output.ts";
 import { freePort } from "../../../src/dev/servers/free-port.ts";
+import { without } from "../../kit/deployment/tools.ts";
 import { PATIENCE_MS } from "../../kit/patience.ts";
 import type { PoolSettings } from "../../../src/contract/pool-settings.ts";
 
 const COMMIT = "50066ea8d2e9399b5f2aff2a62d9eada2e349a96";
 const AT = { host: "127.0.0.1", port: 22, username: "root" };
 const SSHD = "/usr/sbin/sshd";
+const hasSshd = existsSync(SSHD);
 const settings = { volumeMountPath: "/work space", headlessWan2gpFolder: "it's" } as PoolSettings;
 
 async function canConnect(port: number): Promise<boolean> {
@@ -62,7 +64,7 @@ describe("a look into a pod", () => {
   });
 });
 
-describe.skipIf(!existsSync(SSHD))(`a look into a pod by a real SSH server (needs ${SSHD})`, () => {
+describe.skipIf(!hasSshd)(`a look into a pod by a real SSH server${without(hasSshd, SSHD)}`, () => {
   const { username } = userInfo();
   let folder = "";
   let port = 0;
