@@ -1,5 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { connect, constants, createSecureServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import {
+  type ClientHttp2Session,
+  connect,
+  constants,
+  createSecureServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -60,24 +67,9 @@ export async function startSecureTemporal(
     } else if (isOneOf(empty)) {
       answerNothing(stream);
     } else {
-      forward(stream, headers);
+      forward(plain, stream, headers);
     }
   });
-
-  function forward(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    const { authorization: _, ...rest } = headers;
-    const onward = plain.request({ ...rest, ":scheme": "http" });
-    let trailers: IncomingHttpHeaders = {};
-    onward.on("response", ({ ":status": status, ...answer }) => {
-      stream.respond({ ":status": status ?? 200, ...answer }, { waitForTrailers: true });
-      onward.pipe(stream);
-    });
-    onward.on("trailers", (given) => void (trailers = given));
-    stream.on("wantTrailers", () => stream.sendTrailers(trailers));
-    stream.on("aborted", () => onward.close(constants.NGHTTP2_CANCEL));
-    onward.on("error", () => stream.close(constants.NGHTTP2_INTERNAL_ERROR));
-    stream.pipe(onward);
-  }
 
   await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve));
   const address = `127.0.0.1:${(door.address() as AddressInfo).port}`;
@@ -97,6 +89,21 @@ export async function startSecureTemporal(
       await rm(files.directory, { recursive: true, force: true });
     },
   };
+}
+
+function forward(plain: ClientHttp2Session, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  const { authorization: _, ...rest } = headers;
+  const onward = plain.request({ ...rest, ":scheme": "http" });
+  let trailers: IncomingHttpHeaders = {};
+  onward.on("response", ({ ":status": status, ...answer }) => {
+    stream.respond({ ":status": status ?? 200, ...answer }, { waitForTrailers: true });
+    onward.pipe(stream);
+  });
+  onward.on("trailers", (given) => void (trailers = given));
+  stream.on("wantTrailers", () => stream.sendTrailers(trailers));
+  stream.on("aborted", () => onward.close(constants.NGHTTP2_CANCEL));
+  onward.on("error", () => stream.close(constants.NGHTTP2_INTERNAL_ERROR));
+  stream.pipe(onward);
 }
 
 function refuse(stream: ServerHttp2Stream, status: string, message: string): void {

@@ -1,10 +1,11 @@
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { claimTaskQueue } from "../../../src/worker/own-deployment.ts";
 import { createLightPodLauncher } from "../../../src/simulator/light-pod.ts";
 import { runClient } from "../../kit/client.ts";
+import { type Answer, standBefore } from "../../kit/stand-before.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
 interface Finding {
@@ -45,32 +46,9 @@ async function doctor(env: Readonly<Record<string, string>> = {}) {
 }
 
 /** The project, but for the requests that `answer` answers. */
-async function projectWith(answer: (path: string, headers: NodeJS.Dict<string | string[]>) => number | null) {
-  const server = createServer((request, response) => {
-    const path = request.url ?? "/";
-    const status = answer(path, request.headers);
-    if (status !== null) {
-      response.writeHead(status).end();
-      return;
-    }
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const {
-        host: _host,
-        connection: _connection,
-        "content-length": _length,
-        ...headers
-      } = request.headers as Record<string, string>;
-      const body = chunks.length > 0 ? { body: Buffer.concat(chunks) } : {};
-      void fetch(`${stack.api}${path}`, { method: request.method ?? "GET", headers, ...body }).then(async (real) => {
-        const type = real.headers.get("content-type") ?? "application/json";
-        response.writeHead(real.status, { "content-type": type }).end(Buffer.from(await real.arrayBuffer()));
-      });
-    });
-  });
+async function projectWith(answer: Answer): Promise<string> {
+  const server = await standBefore(stack.api, answer);
   servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 

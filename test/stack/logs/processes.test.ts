@@ -9,6 +9,8 @@ import { metricsIn, metricsInUse } from "../../kit/monitoring/files.ts";
 import { hasPromtool, promtool } from "../../kit/monitoring/promtool.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
+const withoutPromtool = without(hasPromtool, "promtool");
+
 describe("the processes with logs in the database and a health port", () => {
   let stack: TestStack;
   let health = "";
@@ -87,12 +89,14 @@ describe("the processes with logs in the database and a health port", () => {
     expect(metricsInUse().filter((name) => !served.has(name))).toEqual([]);
   });
 
-  const title = `serve metrics of their own that promtool finds nothing to say about${without(hasPromtool, "promtool")}`;
-  it.skipIf(!hasPromtool)(title, async () => {
-    const metrics = await (await fetch(`${health}/metrics`)).text();
-    const families = metrics.split(/^(?=# HELP )/m).filter((family) => !family.startsWith("# HELP temporal_"));
-    expect(promtool(["check", "metrics"], { input: families.join("") })).toEqual([0, ""]);
-  });
+  it.skipIf(!hasPromtool)(
+    `serve metrics of their own that promtool finds nothing to say about${withoutPromtool}`,
+    async () => {
+      const metrics = await (await fetch(`${health}/metrics`)).text();
+      const families = metrics.split(/^(?=# HELP )/m).filter((family) => !family.startsWith("# HELP temporal_"));
+      expect(promtool(["check", "metrics"], { input: families.join("") })).toEqual([0, ""]);
+    },
+  );
 
   it("refuse a taken health port as an error of the configuration", async () => {
     const { exitCode, stderr } = await runClient(["run"], { cwd: stack.directory, env: stack.env, input: "" });
