@@ -9,7 +9,7 @@ import { layOutImages } from "../../kit/containers/image-layout.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
 /** What ends later is killed, and has another exit code then. */
-const GRACE_MS = 30_000;
+const GRACE_MS = 40_000;
 
 describe("the files of the images, laid out by the COPY lines of their Dockerfiles, without an engine", () => {
   let stack: TestStack;
