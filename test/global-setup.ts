@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { chmod, mkdtemp, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { pino } from "pino";
 import type { TestProject } from "vitest/node";
+import { build } from "../scripts/build.ts";
 import { SEARCH_ATTRIBUTES } from "../src/contract/search-attributes.ts";
 import { startOnFreePort } from "../src/dev/servers/free-port.ts";
 import { type Guardian, startGuardian } from "../src/process/guardian.ts";
@@ -14,7 +16,9 @@ import { startTemporalServer } from "../src/dev/servers/temporal-server.ts";
 import { migrate } from "../src/supabase/migrate.ts";
 import { bundleWorkflows } from "../src/worker/workflow-bundle.ts";
 
-/** Shared by all test files: one Postgres server with a migrated template, one Temporal server, one workflow bundle. */
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+/** Shared by all test files: one Postgres server with a migrated template, one Temporal server, one build of the sources. */
 export interface Shared {
   readonly superuserUrl: string;
   readonly templateDatabase: string;
@@ -22,6 +26,8 @@ export interface Shared {
   readonly temporalAddress: string;
   readonly temporalBinary: string;
   readonly workflowBundle: string;
+  /** The build's folder `dist/`. A process of it starts in half the processor time of one that tsx compiles. */
+  readonly dist: string;
 }
 
 declare module "vitest" {
@@ -55,12 +61,12 @@ async function start(): Promise<{ shared: Shared; guardian: Guardian }> {
   await guardian.removeAtEnd(directory);
   // Postgres does not run as root, and its own user must be able to enter this folder if the tests run as root.
   await chmod(directory, 0o711);
-  const [database, temporal, workflowBundle] = await Promise.all([
+  const [database, temporal, built] = await Promise.all([
     startDatabase(guardian, logger, directory),
     startTemporal(guardian, logger),
-    bundle(join(directory, "workflow-bundle.js")),
+    buildSources(join(directory, "build")),
   ]);
-  return { guardian, shared: { ...database, ...temporal, workflowBundle } };
+  return { guardian, shared: { ...database, ...temporal, ...built } };
 }
 
 async function startDatabase(guardian: Guardian, logger: pino.Logger, directory: string) {
@@ -88,8 +94,15 @@ async function startTemporal(guardian: Guardian, logger: pino.Logger) {
   return { temporalAddress: server.address, temporalBinary: binary.path };
 }
 
-async function bundle(file: string): Promise<string> {
+async function buildSources(root: string) {
+  await mkdir(root);
+  const parts = ["src", "sql", "bin", "scripts", "supabase/functions/_shared", "package.json"];
+  for (const part of [...parts, "tsconfig.json", "tsconfig.build.json"]) {
+    await cp(join(ROOT, part), join(root, part), { recursive: true });
+  }
+  await symlink(join(ROOT, "node_modules"), join(root, "node_modules"));
   const { code } = await bundleWorkflows();
-  await writeFile(file, code);
-  return file;
+  await build(root, { check: false, bundle: code });
+  const dist = join(root, "dist");
+  return { dist, workflowBundle: join(dist, "workflow-bundle.js") };
 }

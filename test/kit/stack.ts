@@ -13,7 +13,7 @@ import { startGateway } from "../../src/dev/gateway/gateway.ts";
 import { type Keys, makeKeys } from "../../src/dev/gateway/auth.ts";
 import { type Guardian, type ManagedProcess, startGuardian } from "../../src/process/guardian.ts";
 import { startPostgrest } from "../../src/dev/servers/postgrest.ts";
-import { type Program, projectProgram } from "../../src/process/program.ts";
+import type { Program } from "../../src/process/program.ts";
 import { createPodLauncher } from "../../src/simulator/pod-process.ts";
 import type { SimulatorSettings } from "../../src/simulator/settings.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/simulator.ts";
@@ -52,7 +52,7 @@ export interface TestStackOptions {
   readonly simulator?: Partial<SimulatorSettings>;
   /** Launches pods; default: the real GPU worker. */
   readonly launch?: LaunchPod;
-  /** What pods run; default: the GPU worker from its sources. */
+  /** What pods run; default: the GPU worker. */
   readonly program?: Program;
 }
 
@@ -145,18 +145,18 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
   }
 }
 
+/** A program of the build that all tests share. @param entry its path below src/ without extension */
+function builtProgram(entry: string): Program {
+  return { command: process.execPath, args: [join(inject("shared").dist, "src", `${entry}.js`)] };
+}
+
 function spawnTemporalWorker(
   guardian: Guardian,
   env: Readonly<Record<string, string>>,
   onLine: (line: string) => void,
 ): ManagedProcess {
-  const { command, args } = projectProgram("../test/kit/temporal-worker");
-  const whole = { ...process.env, ...env };
-  return guardian.spawn(command, [...args, inject("shared").workflowBundle], {
-    name: "Temporal worker",
-    env: whole,
-    onLine,
-  });
+  const { command, args } = builtProgram("worker");
+  return guardian.spawn(command, args, { name: "Temporal worker", env: { ...process.env, ...env }, onLine });
 }
 
 function queryOf({ sql }: TestDatabase): TestStack["rows"] {
@@ -203,7 +203,8 @@ async function startServices(options: TestStackOptions, logger: pino.Logger, und
   });
   undo.push(() => gateway.close());
   const simulator = await startSimulator({
-    launch: options.launch ?? createPodLauncher({ guardian, ...(options.program && { program: options.program }) }),
+    launch:
+      options.launch ?? createPodLauncher({ guardian, program: options.program ?? builtProgram("gpu-worker/main") }),
     dataDir: directory,
     settings: { ...QUICK_SIMULATOR, ...options.simulator },
   });
