@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { poolWorkflowId } from "../../src/contract/names.ts";
 import type { ManagedProcess } from "../../src/process/guardian.ts";
 import { killHard } from "./lifecycle.ts";
 import type { TestStack } from "./stack.ts";
@@ -35,9 +36,9 @@ async function startServing(stack: TestStack): Promise<ManagedProcess> {
 }
 
 /**
- * Runs two Temporal worker processes and ends them in turn, one by SIGKILL, the next by SIGTERM, each as soon as another
- * one serves in place of the last one and the pool has been observed since. At each end the pool is told another size, so
- * that decisions are under way.
+ * Runs two Temporal worker processes and ends the one that watches the pool, once by SIGKILL, the next time by SIGTERM, as
+ * soon as another one serves in place of the last one and the pool has been observed since. At each end the pool is told
+ * another size, so that decisions are under way.
  * @returns the two that serve now, and how those ended that were told to stop.
  */
 export async function killInTurn(
@@ -51,7 +52,7 @@ export async function killInTurn(
   await stack.startPool();
   await expect.poll(() => countPasses(stack)).toBeGreaterThan(0);
   for (let kill = 0; kill < kills; kill += 1) {
-    const victim = serving.shift() as ManagedProcess;
+    const victim = await takeWatching(stack, serving);
     await stack.rows("select pool_set_intent($1, 'scale', null, $2)", [stack.pool, 1 + (kill % 3)]);
     await meanwhile();
     if (kill % 2 === 0) {
@@ -67,6 +68,19 @@ export async function killInTurn(
     await expect.poll(() => countPasses(stack), { interval: 100 }).toBeGreaterThan(before);
   }
   return { serving, stops };
+}
+
+/** Takes out of `serving` the process that watches the pool now: nobody misses another one. */
+async function takeWatching(stack: TestStack, serving: ManagedProcess[]): Promise<ManagedProcess> {
+  const pool = stack.temporal.workflow.getHandle(poolWorkflowId(stack.pool));
+  const watching = async () => {
+    const { pendingActivities } = (await pool.describe()).raw;
+    const watch = pendingActivities?.find(({ activityType }) => activityType?.name === "watchPool");
+    return serving.findIndex(({ pid }) => watch?.lastWorkerIdentity?.startsWith(`${pid}@`));
+  };
+  let index = -1;
+  await expect.poll(async () => (index = await watching()), { interval: 50 }).toBeGreaterThanOrEqual(0);
+  return serving.splice(index, 1)[0] as ManagedProcess;
 }
 
 async function countPasses(stack: TestStack): Promise<number> {
