@@ -68,7 +68,7 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('process_end(uuid)');
 
--- Those that gave a sign of life within a minute, the oldest first.
+-- The processes that gave a sign of life within a minute, the oldest first.
 create or replace function living_processes() returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
   select coalesce(jsonb_agg(jsonb_build_object('host', host, 'pid', pid, 'version', version, 'task_queue', task_queue,

@@ -1,4 +1,4 @@
--- What /metrics of the worker processes shows of the pools (service role only).
+-- The figures of the pools that the worker processes show at /metrics (service role only).
 
 create table if not exists metrics_export (
   id text primary key default 'export' check (id = 'export'),
@@ -109,8 +109,8 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('metric_pools()');
 
--- What the leading process shows; null: p_process does not lead, or another process was asked less than 30 s ago. A claim may
--- be seen as late as its statement may last, 8 s, so events count when they are 10 s old. After a pause of
+-- The figures for the leading process; null: p_process does not lead, or another process was asked less than 30 s ago. A
+-- claim may be seen as late as its statement may last, 8 s, so events count when they are 10 s old. After a pause of
 -- the scrapes, only events of the last ten minutes count, because one statement must be able to count them.
 create or replace function metrics_read(p_process uuid) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$

@@ -1,13 +1,13 @@
 import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 
-/** What a span of an activity says it is about. */
+/** The subject of an activity, as its span names it. */
 export interface TraceNotes {
   readonly pool?: string | undefined;
   readonly worker?: string | undefined;
   /** Id of the decision that booked the worker, or that the activity carries out. */
   readonly decision?: string | null | undefined;
   readonly task?: string | null | undefined;
-  /** Of a notification. */
+  /** The kind of a notification. */
   readonly kind?: string | undefined;
 }
 
@@ -21,7 +21,7 @@ export function addToTrace(event: string, notes: TraceNotes): void {
   trace.getActiveSpan()?.addEvent(event, named(notes));
 }
 
-/** What `start` begins gets a trace of its own, and is no part of the activity's. */
+/** Runs `start` outside of the activity's trace, so that whatever it begins gets a trace of its own. */
 export async function outsideTrace<T>(start: () => Promise<T>): Promise<T> {
   return await context.with(ROOT_CONTEXT, start);
 }

@@ -2,14 +2,14 @@ import type { PodSettings } from "../contract/pool-settings.ts";
 import type { RunpodClient } from "../runpod/client.ts";
 import type { NetworkVolume } from "../runpod/types.ts";
 
-/** What a pool's settings say of its network volume, compared with the account. `problem` and `remedy` are for people. */
+/** The network volume that a pool's settings name, compared with the account. `problem` and `remedy` are for people. */
 export type NamedVolume =
   | { readonly kind: "found"; readonly volume: NetworkVolume }
   /** The settings name no volume. */
   | { readonly kind: "unset" }
   /** No volume has the name yet. */
   | { readonly kind: "absent"; readonly problem: string; readonly remedy: string }
-  /** What the settings name cannot be used as it is. */
+  /** The settings name something that cannot be used as it is. */
   | { readonly kind: "wrong"; readonly problem: string; readonly remedy: string }
   /** The provider did not say. */
   | { readonly kind: "unknown"; readonly problem: string };

@@ -9,7 +9,7 @@ const BEAT_MS = 5_000;
 const LEADS_FOR_MS = 25_000;
 const END_WITHIN_MS = 5_000;
 
-/** What this process knows from its signs of life. */
+/** The answers to the signs of life of this process. */
 export interface ProcessBeat {
   /** The name of this process in the database. */
   readonly id: string;

@@ -52,7 +52,7 @@ export interface TestStackOptions {
   readonly simulator?: Partial<SimulatorSettings>;
   /** Launches pods; default: the real GPU worker. */
   readonly launch?: LaunchPod;
-  /** What pods run; default: the GPU worker. */
+  /** The program that pods run; default: the GPU worker. */
   readonly program?: Program;
 }
 

@@ -14,7 +14,7 @@ import { findDeno } from "../kit/hosted/deno.ts";
 const deno = await findDeno();
 const WAKE_SECRET = "w".repeat(32);
 
-/** What one request finds in the database. Each request that changes something has one of its own. */
+/** The rows that one request finds in the database. Each request that changes something has one of its own. */
 interface World {
   readonly project: string;
   readonly jwt: string;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../src/dev/servers/free-port.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
 
-/** What our files give a process to end. */
+/** The time that our files give a process to end. */
 const GRACE_MS = 40_000;
 
 interface Way {

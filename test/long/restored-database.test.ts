@@ -69,7 +69,7 @@ it("a database that was restored to an earlier state loses no task that it has a
   expect((await active()).toSorted()).toEqual(then.toSorted());
   stack.startTemporalWorker();
 
-  // What ran at the time of the backup runs once more; a task that came later is not known any more.
+  // A task that ran at the time of the backup runs once more; a task that came later is not known any more.
   await expectDoneOnce(stack, [...early, ...running]);
   const more = await stack.submit(2);
   await expectDoneOnce(stack, more);

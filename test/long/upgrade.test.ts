@@ -60,7 +60,7 @@ async function stop(build: ManagedProcess): Promise<void> {
   expect(await build.exited).toMatchObject({ code: 0 });
 }
 
-/** Of all runs of the pool: how many began with the patch, and the workflow tasks that failed. */
+/** How many of the pool's runs began with the patch, and how many workflow tasks failed. */
 async function histories(): Promise<{ patched: number; plain: number; failed: unknown[] }> {
   const counts = { patched: 0, plain: 0, failed: [] as unknown[] };
   const query = `WorkflowId = '${poolWorkflowId(stack.pool)}'`;

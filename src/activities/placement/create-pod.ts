@@ -151,7 +151,7 @@ async function ask(
   return await conclude(deps, id, place, outcome);
 }
 
-/** What WORKER_ENV gives the pod, or why it cannot. */
+/** The variables that WORKER_ENV gives the pod, or why it cannot. */
 function passedOn(
   entries: readonly string[],
   own: CreatePodDeps["ownVariable"],

@@ -69,7 +69,7 @@ export interface PoolReading {
   readonly intent: Intent | null;
   readonly fleet: readonly FleetWorker[];
   readonly jobs: readonly LivingJob[];
-  /** Of all pools, the oldest first. */
+  /** The processes of all pools, the oldest first. */
   readonly processes: readonly LivingProcess[];
   readonly queue: QueueCounts;
   /** The cost of all pods of this pool so far, living ones included. */

@@ -5,7 +5,7 @@ import type { LaunchSettings } from "./settings.ts";
 export interface LaunchGround {
   readonly apiUrl: string;
   readonly supabaseUrl: string;
-  /** What pods get in place of `supabaseUrl`; undefined: nothing else. */
+  /** The address that pods get in place of `supabaseUrl`; undefined: they get that one. */
   readonly publicUrl?: string | undefined;
   readonly credential: "token" | "service_role";
   /** Values that no setting may hold, by the variable that has each. */

@@ -8,7 +8,7 @@ import { type Probes, startPulse } from "./pulse.ts";
 import { createReadiness, type Poller, type Service } from "./readiness.ts";
 import { installMeasuredRuntime, type SdkMetrics } from "./sdk-metrics.ts";
 
-/** What the Temporal worker process tells about itself. Without HEALTH_PORT everything here does nothing. */
+/** Health and metrics of the Temporal worker process. Without HEALTH_PORT everything here does nothing. */
 export interface Health {
   /** A call to this service has succeeded. */
   readonly seen: (service: Service) => void;

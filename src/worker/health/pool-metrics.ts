@@ -6,10 +6,10 @@ type Pool = MetricsReading["pools"][number];
 const MODES = ["normal", "draining", "paused", "closing"];
 const BREAKER_STATES = ["closed", "half_open", "open"];
 const GATES = ["open", "held", "blocked", "delayed"];
-/** Those of the pool's own workers, which are shown as zero too. */
+/** The phases of the pool's own workers, which are shown as zero too. */
 const PHASES = ["spawning", "idle", "busy", "terminating", "failing"];
 
-/** What one process shows of all pools. */
+/** The metrics that one process shows of all pools. */
 export function poolMetrics(reading: MetricsReading): Family[] {
   return [...sizes(reading.pools), ...states(reading.pools), ...account(reading), ...durations(reading)];
 }

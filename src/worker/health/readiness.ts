@@ -1,4 +1,4 @@
-/** What the process needs beyond itself, with the longest time since the last successful call. */
+/** The services that the process needs, with the longest time since the last successful call. */
 export const SEEN_WITHIN_MS = { temporal: 45_000, database: 30_000, provider: 150_000 } as const;
 
 export type Service = keyof typeof SEEN_WITHIN_MS;

@@ -9,7 +9,7 @@ import { composeFile } from "../deployment/compose.ts";
 import type { Docker } from "./engine.ts";
 
 const SOURCES = fileURLToPath(new URL("stand-ins/", import.meta.url));
-/** What each image runs by itself, by the beginning of its name. */
+/** The program that each image runs by itself, by the beginning of its name. */
 const PROGRAMS: Readonly<Record<string, string>> = {
   "postgres:": "docker-entrypoint",
   "postgrest/postgrest:": "postgrest",

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { defaultCacheDir } from "../../../src/dev/servers/temporal-binary.ts";
 import { type ImageName, instructionsOf, ROOT } from "./dockerfile.ts";
 
-/** What some registry would hold, under the names in the Dockerfiles. */
+/** The images that some registry would hold, under the names in the Dockerfiles. */
 const BASES: Readonly<Record<string, string>> = {
   NODE_IMAGE: "docker.io/library/",
   CUDA_IMAGE: "docker.io/",

@@ -186,7 +186,7 @@ function ofTask(where: string, container: TaskContainer, template: Template): De
   return { where, args: Command, env, ports, requests: HealthCheck ? requestsOf(HealthCheck.Command, env) : [] };
 }
 
-/** What a health check inside a container asks for: the image's own script, or an address in the command. */
+/** The target of a health check inside a container: the image's own script, or an address in the command. */
 export function requestsOf(command: readonly string[], env: readonly GivenVariable[]): Deployed["requests"] {
   const text = command.join(" ");
   const port = Number(env.find(({ name }) => name === "HEALTH_PORT")?.value);

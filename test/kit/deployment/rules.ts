@@ -50,7 +50,7 @@ const OTHERS = new Set([
   "TEMPORAL_TLS_SERVER_CA_CERT_PATH",
   "TEMPORAL_TLS_SERVER_NAME",
 ]);
-/** Of those, the ones that may hold a secret. */
+/** The variables among them that may hold a secret. */
 const OTHERS_SECRET = new Set(["OTEL_EXPORTER_OTLP_HEADERS"]);
 
 const listed = new Map(variables.flatMap((each) => [each.name, ...each.aliases].map((name) => [name, each] as const)));
@@ -62,7 +62,7 @@ const kinds = new Map(
 
 const OUR_IMAGE = /(^|\/)gpu-pool-(orchestrator|worker)(:[\w.-]+|@sha256:[0-9a-f]{64})?$/;
 
-/** What is wrong with a program of a deployment file. Each complaint says where. */
+/** The faults of a program of a deployment file. Each complaint says where. */
 export function complaints({ where, image, args, env, ports, requests }: Deployed): string[] {
   const found = [
     ...(image === undefined || OUR_IMAGE.test(image) ? [] : [`${image} is not an image of ours`]),
@@ -139,7 +139,7 @@ function complaintsAboutVariable({ name, value }: GivenVariable): string[] {
 /** Commands with commands of their own that may also be given alone. */
 const GROUPS_THAT_ACT = new Set(["config"]);
 
-/** What would be refused before the command does anything. */
+/** The arguments that would be refused before the command does anything. */
 function complaintsAboutArgs(args: readonly string[]): string[] {
   const shown = `gpu-pool ${args.join(" ")}`;
   let command: Command = commandTree();

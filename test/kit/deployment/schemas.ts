@@ -26,7 +26,7 @@ const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false
 
 const kubernetes = load("kubernetes/schemas.json");
 
-/** What the strict schema of Kubernetes says against a resource: unknown fields, wrong types. */
+/** The complaints of Kubernetes' strict schema about a resource: unknown fields, wrong types. */
 export function kubernetesErrors(resource: Resource): string[] {
   const { apiVersion = "", kind = "" } = resource;
   const [version = "", group = ""] = apiVersion.split("/").toReversed();
@@ -38,7 +38,7 @@ export function kubernetesErrors(resource: Resource): string[] {
   return found ? errors("kubernetes/schemas.json", found[0], resource) : [`no schema for ${apiVersion} ${kind}`];
 }
 
-/** What the description of Cloud Run's API says against a worker pool or a job. */
+/** The complaints of Cloud Run's API description about a worker pool or a job. */
 export function cloudRunErrors(resource: Resource): string[] {
   const { apiVersion = "", kind = "", metadata } = resource;
   if (apiVersion !== "run.googleapis.com/v1" || (kind !== "WorkerPool" && kind !== "Job")) {
@@ -50,7 +50,7 @@ export function cloudRunErrors(resource: Resource): string[] {
   return [...unknown, ...errors("google-cloud/run.json", kind, resource)];
 }
 
-/** What the description of Cloud Scheduler's API says against a job. */
+/** The complaints of Cloud Scheduler's API description about a job. */
 export function cloudSchedulerErrors(job: unknown): string[] {
   return errors("google-cloud/scheduler.json", "Job", job);
 }

@@ -10,7 +10,7 @@ export function hasTool(command: string, ...args: readonly string[]): boolean {
   }
 }
 
-/** What to add to the title of a test that needs a tool; scripts/install-test-tools.sh installs some. */
+/** The words to add to the title of a test that needs a tool; scripts/install-test-tools.sh installs some. */
 export function without(isThere: boolean, tool: string): string {
   return isThere ? "" : ` (skipped: ${tool} is not installed)`;
 }

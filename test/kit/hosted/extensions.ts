@@ -1,5 +1,5 @@
 /*
- * What a hosted project has and no registry: Vault and pg_net with their exact signatures; and pg_cron, which starts
+ * The extensions that a hosted project has and no registry: Vault and pg_net with their exact signatures; and pg_cron, which starts
  * nothing by itself here.
  */
 

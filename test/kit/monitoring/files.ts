@@ -15,7 +15,7 @@ export interface DashboardQuery {
   readonly expr: string;
 }
 
-/** What the panels of the dashboard ask. */
+/** The queries of the dashboard's panels. */
 export function dashboardQueries(): DashboardQuery[] {
   const text = readFileSync(`${MONITORING}grafana-dashboard.json`, "utf8");
   const { panels } = JSON.parse(text) as { panels: readonly Panel[] };

@@ -20,9 +20,9 @@ const UNAUTHENTICATED = "16";
 
 export interface SecureTemporal {
   readonly address: string;
-  /** What the SDK needs to connect with a client certificate. */
+  /** The variables by which the SDK connects with a client certificate. */
   readonly withCertificate: Readonly<Record<string, string>>;
-  /** What it needs to connect with the key in place of a certificate. */
+  /** The variables by which it connects with the key in place of a certificate. */
   readonly withApiKey: Readonly<Record<string, string>>;
   /** Paths of the calls that were refused, as Temporal Cloud refuses them. */
   readonly refused: readonly string[];

@@ -8,7 +8,7 @@ import { findFfmpeg } from "../../../src/gpu-worker/ffmpeg.ts";
 import { layOutImages } from "../../kit/containers/image-layout.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
-/** What ends later is killed, and has another exit code then. */
+/** A process that ends later is killed, and has another exit code then. */
 const GRACE_MS = 40_000;
 
 describe("the files of the images, laid out by the COPY lines of their Dockerfiles, without an engine", () => {

@@ -38,7 +38,7 @@ describe("a request to wake a pool", () => {
     const named = (mode: string) => `${stack.pool}-${mode}`;
     const modes = ["closing", "draining", "normal", "paused"];
     for (const mode of modes) {
-      // What was requested in time is not carried out for a pool that was shut down meanwhile.
+      // A request that came in time is not carried out for a pool that was shut down meanwhile.
       const before = mode === "closing" ? "normal" : mode;
       await stack.rows("insert into pools (name, mode) values ($1, $2)", [named(mode), before]);
     }

@@ -18,7 +18,7 @@ async function unreachable(): Promise<never> {
 interface Circumstances {
   readonly stopping?: AbortSignal;
   readonly once?: boolean;
-  /** What happens between two looks; default: the clock goes on. */
+  /** Called between two looks; default: the clock goes on. */
   readonly pause?: () => Promise<void>;
 }
 

@@ -21,7 +21,7 @@ const validate = new Ajv2020({ strict: false, allErrors: true, validateFormats: 
 const main = composeFile("compose.yaml");
 const services = Object.entries(main.services);
 const jobs = new Set(["migrate", "bootstrap", "temporal-schema", "temporal-namespace"]);
-/** What the images of others read, by the beginning of the image's name. */
+/** The variables that the images of others read, by the beginning of the image's name. */
 const THEIRS: Record<string, readonly string[]> = {
   "postgres:": ["POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD_FILE"],
   "postgrest/postgrest:": [

@@ -50,7 +50,7 @@ function templates(resources: readonly Resource[]): PodTemplate[] {
   return resources.map(podTemplate).filter((each) => each !== null);
 }
 
-/** What the pod security level `restricted` asks for, as far as it concerns us, and what we ask for beyond it. */
+/** The demands of the pod security level `restricted`, as far as it concerns us, and what we ask for beyond it. */
 const RESTRICTED = {
   automountServiceAccountToken: false,
   securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: "RuntimeDefault" } },
