@@ -22,7 +22,7 @@ export interface JournalStore {
   places(pool: string, count: number): Promise<JournaledPlace[]>;
   /** The last messages to a pool with what became of each, the newest first. */
   messages(pool: string, count: number): Promise<JournaledMessage[]>;
-  /** What was kept of a worker when it failed, the newest first, at most `limit`. */
+  /** The records that were kept of a worker when it failed, the newest first, at most `limit`. */
   diagnostics(worker: string, limit: number): Promise<Row<"worker_diagnostics">[]>;
   /** Entries about a pool after the entry of this id, the oldest first. */
   since(pool: string, id: number): Promise<JournalEntry[]>;

@@ -102,7 +102,7 @@ async function findVolume({ runpod, settings }: Subject): Promise<FoundVolume> {
   }
 }
 
-/** What the last preparation laid on the volume, compared with the settings. Only Headless-Wan2GP runs from it. */
+/** Compares the volume's last preparation with the settings. Only Headless-Wan2GP runs from it. */
 async function checkPrepared({ database, settings }: Subject, volume: BindingVolume | null): Promise<Finding[]> {
   if (settings.workerProfile !== "headless-wan2gp" || volume === null || !("id" in volume)) {
     return [];

@@ -8,7 +8,7 @@ const CONNECT_SEC = 10;
 const DEADLINE_MS = 30_000;
 const MOST_CHARS = 20_000;
 
-/** What was seen from inside a pod. `commit`: of the checkout that runs; null: there is none, or it was not to be seen. */
+/** The view from inside a pod. `commit` is that of the checkout that runs; null: there is none, or it was not visible. */
 export interface InsidePod {
   readonly commit: string | null;
   readonly lines: readonly string[];

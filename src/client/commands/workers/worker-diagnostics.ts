@@ -27,14 +27,14 @@ const NO_ADDRESS: InsidePod = {
 
 export interface Diagnostics {
   readonly worker: Pick<SeenWorker, "id" | "status" | "status_reason" | "boot_stage" | "pod_id">;
-  /** What it runs by its pool's settings. */
+  /** Profile and image by its pool's settings. */
   readonly runs: string;
-  /** Of the program's source, and how it is known; null: not known. */
+  /** The commit of the program's source, and how it is known; null: not known. */
   readonly commit: { readonly hash: string; readonly from: "the pod" | "the volume's manifest" } | null;
-  /** What the provider shows now, in words. */
+  /** The pod as the provider shows it now, in words. */
   readonly provider: string;
   readonly inside: InsidePod | null;
-  /** What was kept when it failed, the newest first. */
+  /** The records that were kept when it failed, the newest first. */
   readonly records: readonly { readonly at: string; readonly reason: string; readonly details: unknown }[];
 }
 
