@@ -24,6 +24,7 @@ interface Signature {
   readonly args: readonly { readonly name: string; readonly type: string; readonly optional: boolean }[];
   readonly returnsSet: boolean;
   readonly returns: string;
+  /** Such as `Tables"]["tasks`. */
   readonly returnsRelation: string | null;
   readonly outputs: readonly { readonly name: string; readonly type: string }[];
 }
@@ -53,7 +54,8 @@ const REFERENCES = `
 // these are not part of the API.
 const FUNCTIONS = `
   select p.proname as name, p.proretset as "returnsSet", format_type(p.prorettype, null) as returns,
-    (select relname from pg_class where oid = t.typrelid and relkind in ('r', 'v')) as "returnsRelation",
+    (select case relkind when 'v' then 'Views' else 'Tables' end || '"]["' || relname from pg_class
+      where oid = t.typrelid and relkind in ('r', 'v')) as "returnsRelation",
     coalesce((select jsonb_agg(jsonb_build_object('name', coalesce(p.proargnames[i], ''), 'type', format_type(p.proargtypes[i - 1], null),
         'optional', i > p.pronargs - p.pronargdefaults) order by i)
       from generate_series(1, p.pronargs) as i), '[]') as args,
@@ -185,7 +187,7 @@ function signatureType({ args, returnsSet, returns, returnsRelation, outputs }: 
       ? outputs.length === 0
         ? typeOf(returns)
         : object(found)
-      : `Schema["public"]["Tables"][${JSON.stringify(returnsRelation)}]["Row"]`;
+      : `Schema["public"]["${returnsRelation}"]["Row"]`;
   // A parameter without a name is the body of the request.
   const isBody = args.length === 1 && args[0]?.name === "";
   const argsType = isBody

@@ -215,8 +215,20 @@ alter table tasks
   add column if not exists updated_at timestamptz,
   add column if not exists parent_id uuid,
   add column if not exists delegated_at timestamptz,
-  add column if not exists error_details text;
-comment on table tasks is 'The queue and its results: one row per task. Clients insert rows as Queued.';
+  add column if not exists error_details text,
+  add column if not exists leases integer not null default 0,
+  add column if not exists lease_token uuid,
+  add column if not exists leased_at timestamptz,
+  add column if not exists lease_ended_at timestamptz,
+  add column if not exists claimable_at timestamptz,
+  add column if not exists progress real,
+  add column if not exists progress_message text,
+  add column if not exists progress_at timestamptz,
+  add column if not exists reports_progress boolean not null default true;
+-- A claim and a completion each write a new version of the row. With this room it stands on the same page.
+alter table tasks set (fillfactor = 75);
+comment on table tasks is
+  'The queue, its leases and its results: one row per task, with its open or its completed attempt. Clients insert rows as Queued.';
 comment on column tasks.gate is
   'open: may be claimed; held: its project is paused or at its limit; blocked: waits for the task in dependant_on; '
   'delayed: was handed back without progress and waits until delayed_until.';
@@ -230,37 +242,6 @@ comment on column tasks.error_details is 'Workers of the old protocol write it w
 comment on column tasks.attempts is
   'Attempts that count. A claim raises it; it is lowered again when the task did not cause the end of the attempt.';
 select secure_table('tasks');
-
--- Postgres parses a CHECK again in each statement that writes, which slows claims and completions; a domain is parsed
--- once per session. So triggers check tasks, and a domain checks causes.
-do $$
-begin
-  if to_regtype('attempt_cause') is null then
-    create domain attempt_cause as text check (value in
-      ('completed', 'task_error', 'worker_died', 'stuck', 'host_lost', 'drained', 'released', 'cancelled', 'delegated'));
-  end if;
-end $$;
-
-create table if not exists task_attempts (
-  task_id uuid not null references tasks (id) on delete cascade,
-  attempt integer not null,
-  worker_id text not null references workers (id),
-  lease_token uuid not null default gen_random_uuid(),
-  started_at timestamptz not null default now(),
-  claimable_at timestamptz,
-  progress real,
-  progress_message text,
-  progress_at timestamptz,
-  ended_at timestamptz,
-  cause attempt_cause,
-  error text,
-  primary key (task_id, attempt),
-  check ((ended_at is null) = (cause is null))
-) with (fillfactor = 85);
-comment on table task_attempts is
-  'One row per claim, which is a lease. Every write about a task requires the token of its lease.';
-comment on column task_attempts.claimable_at is 'Since when the task could be claimed: its last change before this claim.';
-select secure_table('task_attempts');
 
 do $$
 declare
@@ -316,12 +297,16 @@ begin
     where status = 'Queued' and dependant_on is not null and not exists (
       select from tasks parent where parent.id = child.dependant_on and parent.status = 'Complete');
     -- The task of a living worker gets a lease. An orchestrator task waits for its sub-tasks and holds no worker.
-    insert into task_attempts (task_id, worker_id, attempt, started_at)
-    select distinct on (t.worker_id) t.id, t.worker_id, greatest(t.attempts, 1), coalesce(t.generation_started_at, now())
-    from tasks t join workers w on w.id = t.worker_id
-    where t.status = 'In Progress' and w.gone_at is null and t.task_type not like '%orchestrator%'
-    order by t.worker_id, t.generation_started_at desc nulls last;
-    update tasks set attempts = greatest(attempts, 1) where id in (select task_id from task_attempts);
+    update tasks set leases = greatest(attempts, 1), attempts = greatest(attempts, 1), lease_token = gen_random_uuid(),
+      leased_at = coalesce(generation_started_at, now()), reports_progress = false
+    where id in (
+      select distinct on (t.worker_id) t.id
+      from tasks t join workers w on w.id = t.worker_id
+      where t.status = 'In Progress' and w.gone_at is null and t.task_type not like '%orchestrator%'
+      order by t.worker_id, t.generation_started_at desc nulls last);
+    -- As at each claim: what a later write finds here is a new error.
+    update tasks set error_message = null, error_details = null
+    where status = 'In Progress' and (error_message is not null or error_details is not null);
   else
     perform pg_temp.settle('tasks', 'project_id', '''00000000-0000-0000-0000-000000000000''');
   end if;

@@ -23,11 +23,10 @@ create index if not exists tasks_blocked on tasks (dependant_on) where status = 
 create index if not exists tasks_dependant on tasks (dependant_on) where dependant_on is not null;
 -- Limits and observation: running tasks.
 create index if not exists tasks_running on tasks (project_id) where status = 'In Progress';
--- A task has at most one open lease, and so has a worker. The second index also serves drains and the observation.
-create unique index if not exists task_attempts_open_task on task_attempts (task_id) where ended_at is null;
-create unique index if not exists task_attempts_open_worker on task_attempts (worker_id) where ended_at is null;
--- Observation: since when a worker is idle.
-create index if not exists task_attempts_released on task_attempts (worker_id, ended_at);
+-- A worker has at most one open lease. Also the lease of one worker, and all open leases.
+create unique index if not exists tasks_held on tasks (worker_id) where lease_token is not null and lease_ended_at is null;
+-- Observation: since when a worker is idle, and what it completed. End of a worker's row: the tasks that name it.
+create index if not exists tasks_worker on tasks (worker_id, lease_ended_at) where worker_id is not null;
 -- Journal of one pool, newest first.
 create index if not exists pool_events_pool on pool_events (pool, id desc);
 -- End of a sub-task: the sub-tasks that its parent still waits for.

@@ -72,3 +72,29 @@ begin
   end if;
 end $$;
 select grant_to_service('require_stored(uuid, text)');
+
+-- Refuses a completion whose file is not in storage or lies below the id of another task.
+create or replace function require_own_file(p_task_id uuid, p_storage_path text, p_output_location text) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  stored boolean;
+begin
+  -- Not LIKE, because a name may contain its wildcards.
+  select exists (
+    select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path,
+      lateral (select '/storage/v1/object/public/' || b.id || '/' || o.name) as public (path)
+    where public.path in (right(p_output_location, length(public.path)),
+        right(percent_decoded(p_output_location), length(public.path)))
+      and (o.metadata ->> 'size')::bigint > 0
+  ) into stored;
+  if stored and is_own_object(p_task_id, p_storage_path) then
+    return;
+  end if;
+  if exists (select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path) then
+    perform require_own_object(p_task_id, p_storage_path);
+  end if;
+  raise exception 'task % cannot complete: object % is not in storage', p_task_id, coalesce(one_line(p_storage_path), '(none)')
+    using errcode = 'PT409',
+      hint = 'Upload the file first; it must have more than 0 bytes, and p_output_location must be its public URL.';
+end $$;
+select grant_to_service('require_own_file(uuid, text, text)');

@@ -153,12 +153,11 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   last_time timestamptz;
 begin
-  select max(ended_at) into last_time from task_attempts
+  select max(ended_at) into last_time from ended_attempts
   where task_id = p_task.id and cause = 'released' and ended_at < now();
   p_task.delayed_until := null;
-  if exists (select from task_attempts where task_id = p_task.id and coalesce(ended_at, now()) = now() and progress > 0)
-    or exists (select from tasks where parent_id = p_task.id
-      and greatest(created_at, generation_processed_at) > coalesce(last_time, '-infinity'))
+  if p_task.progress > 0 or exists (select from tasks where parent_id = p_task.id
+    and greatest(created_at, generation_processed_at) > coalesce(last_time, '-infinity'))
   then
     p_task.hand_backs := 0;
     return p_task;

@@ -100,13 +100,35 @@ create or replace trigger workers_direct before insert or update on workers for 
 when (current_user = 'service_role')
 execute function workers_direct();
 
+-- A status that is changed without a lock, by hand, waits for a claim that is under way, and a claim waits for it, as drains and
+-- claims do.
+create or replace function workers_status() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  perform from workers where id = old.id for update;
+  return new;
+end $$;
+select grant_to_service('workers_status()');
+create or replace trigger workers_status before update of status on workers for each row
+when (new.status is distinct from old.status)
+execute function workers_status();
+
+-- Claims of one worker, and what ends its leases or takes back what it failed, come one after the other. They wait here before
+-- they lock a row, because a claim locks its worker's row after the task's.
+create or replace function take_turn(p_worker_id text) returns void
+language sql security definer set search_path = public, pg_temp as $$
+  select pg_advisory_xact_lock(hashtextextended(p_worker_id, 1))
+$$;
+select grant_to_service('take_turn(text)');
+
 -- A direct claim creates a lease under the same conditions as any other claim.
-create or replace function lease_directly(p_task tasks, p_worker_id text) returns void
+create or replace function lease_directly(p_task tasks, p_worker_id text) returns tasks
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   worker workers;
   problem text;
 begin
+  perform take_turn(p_worker_id);
   select * into worker from workers where id = p_worker_id for no key update;
   problem := case
     when p_worker_id is null then 'worker_id is missing'
@@ -117,14 +139,24 @@ begin
     when p_task.gate <> 'open' then format('it is %s: %s', p_task.gate,
       case p_task.gate when 'blocked' then 'it waits for another task'
         when 'delayed' then 'its workers handed it back without progress' else 'its project is paused or at its limit' end)
-    when exists (select from task_attempts where worker_id = worker.id and ended_at is null)
-      then format('worker %s holds another task', worker.id) end;
+    when exists (select from open_leases where worker_id = worker.id) then format('worker %s holds another task', worker.id) end;
   if problem is not null then
     raise exception 'task % cannot be claimed: %', p_task.id, problem
       using errcode = 'PT409', hint = 'func_claim_available_task gives a worker its next task.';
   end if;
-  insert into task_attempts (task_id, worker_id, attempt, reports_progress)
-  select p_task.id, worker.id, coalesce(max(attempt), 0) + 1, false from task_attempts where task_id = p_task.id;
+  p_task.attempts := p_task.attempts + 1;
+  p_task.leases := p_task.leases + 1;
+  p_task.lease_token := gen_random_uuid();
+  p_task.leased_at := now();
+  p_task.claimable_at := null;
+  p_task.progress := null;
+  p_task.progress_message := null;
+  p_task.progress_at := null;
+  p_task.reports_progress := false;
+  p_task.generation_started_at := now();
+  p_task.error_message := null;
+  p_task.error_details := null;
+  return p_task;
 end $$;
 select grant_to_service('lease_directly(tasks, text)');
 
@@ -132,25 +164,43 @@ select grant_to_service('lease_directly(tasks, text)');
 -- lease keeps the limit of a worker that reports no progress.
 create or replace function note_in_progress(p_task_id uuid, p_attempt integer, p_message text default null) returns void
 language sql security definer set search_path = public, pg_temp as $$
-  update task_attempts set progress_at = now(), progress_message = coalesce(left(p_message, 500), progress_message)
-  where task_id = p_task_id and attempt = p_attempt and ended_at is null
+  update tasks set progress_at = now(), progress_message = coalesce(left(p_message, 500), progress_message)
+  where id = p_task_id and leases = p_attempt and lease_token is not null and lease_ended_at is null
 $$;
 select grant_to_service('note_in_progress(uuid, integer, text)');
 
 -- A claim by a function of the old protocol: no progress is expected of this lease, unless one was reported already.
 create or replace function expect_no_progress(p_task_id uuid, p_attempt integer) returns void
 language sql security definer set search_path = public, pg_temp as $$
-  update task_attempts set reports_progress = false
-  where task_id = p_task_id and attempt = p_attempt and progress_at is null and reports_progress
+  update tasks set reports_progress = false
+  where id = p_task_id and leases = p_attempt and lease_token is not null and progress_at is null and reports_progress
 $$;
 select grant_to_service('expect_no_progress(uuid, integer)');
 
+-- The first task with the attempt of the second one; null: with none.
+create or replace function with_attempt_of(p_task tasks, p_other tasks) returns tasks
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  p_task.leases := coalesce(p_other.leases, 0);
+  p_task.lease_token := p_other.lease_token;
+  p_task.leased_at := p_other.leased_at;
+  p_task.lease_ended_at := p_other.lease_ended_at;
+  p_task.claimable_at := p_other.claimable_at;
+  p_task.progress := p_other.progress;
+  p_task.progress_message := p_other.progress_message;
+  p_task.progress_at := p_other.progress_at;
+  p_task.reports_progress := coalesce(p_other.reports_progress, true);
+  return p_task;
+end $$;
+select grant_to_service('with_attempt_of(tasks, tasks)');
+
 -- A new task has no lease, so nothing would ever release it if it began In Progress. An existing row here is an upsert;
--- its update trigger decides.
+-- its update trigger decides. Only a claim writes the columns of a lease.
 create or replace function tasks_added_directly() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   new.status := task_status_named(new.status::text);
+  new := with_attempt_of(new, null);
   if new.status = 'In Progress' and not exists (select from tasks where id = new.id) then
     new.status := 'Queued';
     new.worker_id := null;
@@ -168,10 +218,11 @@ execute function tasks_added_directly();
 create or replace function update_directly(p_old tasks, p_new tasks) returns tasks
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  lease task_attempts;
+  held boolean := p_old.lease_token is not null and p_old.lease_ended_at is null;
 begin
   p_new.status := task_status_named(p_new.status::text);
   -- Only admission and claims change these columns.
+  p_new := with_attempt_of(p_new, p_old);
   p_new.gate := p_old.gate;
   p_new.vtime := p_old.vtime;
   p_new.attempts := p_old.attempts;
@@ -194,11 +245,7 @@ begin
 
   if p_old.status = 'Queued' then
     if p_new.status = 'In Progress' then
-      perform lease_directly(p_old, p_new.worker_id);
-      p_new.attempts := p_old.attempts + 1;
-      p_new.generation_started_at := now();
-      p_new.error_message := null;
-      p_new.error_details := null;
+      p_new := lease_directly(p_new, p_new.worker_id);
     elsif p_new.status in ('Complete', 'Failed') then
       raise exception 'task % is Queued: no worker holds it, and it cannot become %', p_old.id, p_new.status
         using errcode = 'PT409',
@@ -209,7 +256,6 @@ begin
     return p_new;
   end if;
 
-  select * into lease from task_attempts where task_id = p_old.id and ended_at is null;
   if p_new.status = 'In Progress' then
     if p_new.worker_id is distinct from p_old.worker_id and p_new.worker_id is not null then
       raise exception 'task % is held by worker %, not by %', p_old.id, coalesce(p_old.worker_id, '(none)'),
@@ -217,9 +263,11 @@ begin
         using errcode = 'PT409';
     end if;
     p_new.worker_id := p_old.worker_id;
-    perform note_in_progress(p_old.id, lease.attempt);
+    if held then
+      p_new.progress_at := now();
+    end if;
     -- The program of an orchestrator task reports In Progress when it has created its sub-tasks.
-    if lease.task_id is not null and p_old.task_type like '%orchestrator%'
+    if held and p_old.task_type like '%orchestrator%'
       and exists (select from tasks where parent_id = p_old.id)
     then
       p_new.delegated_at := now();
@@ -238,13 +286,15 @@ begin
       -- Given back with an error: one failed attempt. The last one that may fail ends the task.
       p_new.error_message := coalesce(nullif(p_new.error_message, ''), nullif(p_new.error_details, ''),
         nullif(p_old.error_message, ''), nullif(p_old.error_details, ''), 'the worker gave no error');
-      update task_attempts set ended_at = now(), cause = 'task_error', error = left(p_new.error_message, 4000)
-      where task_id = p_old.id and attempt = lease.attempt;
+      if held then
+        perform record_attempt(p_old, 'task_error', left(p_new.error_message, 4000));
+        p_new.lease_token := null;
+      end if;
       if p_old.attempts >= attempt_limit() then
         p_new.status := 'Failed';
         p_new.worker_id := p_old.worker_id;
       end if;
-    elsif lease.task_id is not null then
+    elsif held then
       p_new.attempts := p_old.attempts - 1;
       p_new := handed_back(p_new);
     end if;

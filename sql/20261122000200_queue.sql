@@ -93,14 +93,25 @@ end $$;
 select grant_to_service('tasks_admit()');
 create or replace trigger tasks_admit before insert on tasks for each row execute function tasks_admit();
 
--- Workers of the old protocol also update this table directly. Then update_directly decides first.
+-- Workers of the old protocol also update this table directly. Then update_directly decides first. Whatever ends a task, gives
+-- it back or makes it wait for its sub-tasks also ends its lease: a completed attempt stays in the task's row, any other one
+-- goes to ended_attempts, unless the writer did that and took out the token.
 create or replace function tasks_guard() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
 begin
   if current_user = 'service_role' then
     new := update_directly(old, new);
+  -- Neither a report of progress nor the end of an attempt's retention changes the task itself.
+  elsif new.status = old.status and ((new.progress_at, new.reports_progress) is distinct from (old.progress_at, old.reports_progress)
+    or old.lease_ended_at is not null and new.lease_token is null)
+  then
+    return new;
   end if;
-  perform require_task_state(new.status::text, new.gate);
+  if new.status not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled')
+    or new.gate not in ('open', 'held', 'blocked', 'delayed')
+  then
+    perform require_task_state(new.status::text, new.gate);
+  end if;
   if new.result_data @? 'strict $.**{501}' then
     perform refuse_deep('result_data');
   end if;
@@ -115,6 +126,20 @@ begin
     new.delegated_at := null;
     if new.status <> 'Queued' and old.status <> new.status then
       new.generation_processed_at := coalesce(new.generation_processed_at, now());
+    end if;
+  end if;
+  if old.lease_token is not null and old.lease_ended_at is null and (new.status <> 'In Progress' or new.delegated_at is not null)
+  then
+    if new.status = 'Complete' then
+      new.lease_ended_at := now();
+    else
+      if new.lease_token is not null then
+        perform record_attempt(old, case new.status when 'In Progress' then 'delegated' when 'Failed' then 'task_error'
+            when 'Queued' then 'released' else 'cancelled' end,
+          case when new.status <> 'In Progress' then format('the task was made %s', new.status) end);
+      end if;
+      new.lease_token := null;
+      new.leased_at := null;
     end if;
   end if;
   return new;
@@ -178,28 +203,21 @@ begin
 end $$;
 select grant_to_service('cancel_sub_tasks(uuid, uuid, text)');
 
--- Runs in the transaction that ends a task, gives it back or makes it wait for its sub-tasks. It ends the lease, opens
--- or fails the tasks that waited, gives the task's place in the limit to the next held task, and writes notifications.
--- One query finds what there is to do; for most tasks it is nothing.
+-- Runs in the transaction that ends a task, gives it back or makes it wait for its sub-tasks. It opens or fails the tasks
+-- that waited, gives the task's place in the limit to the next held task, and writes notifications. One query finds what
+-- there is to do; for most tasks it is nothing. The trigger has no condition: Postgres would parse it again in each statement,
+-- also in those of claims.
 create or replace function tasks_stopped() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  leased boolean;
   awaited boolean;
   has_children boolean;
   watched boolean;
 begin
-  select exists (select from task_attempts where task_id = new.id and ended_at is null),
-    exists (select from tasks where dependant_on = new.id and status = 'Queued' and gate = 'blocked'),
-    new.status <> 'Complete' and exists (select from tasks where parent_id = new.id and status in ('Queued', 'In Progress')),
-    exists (select from notification_endpoints where enabled)
-  into leased, awaited, has_children, watched;
-  if leased then
-    update task_attempts
-    set ended_at = now(), error = case when new.status <> 'In Progress' then format('the task was made %s', new.status) end,
-      cause = case new.status when 'In Progress' then 'delegated' when 'Complete' then 'completed' when 'Failed' then 'task_error'
-        when 'Queued' then 'released' else 'cancelled' end
-    where task_id = new.id and ended_at is null;
+  if new.status = 'In Progress' and (new.delegated_at is null or old.delegated_at is not null)
+    or new.status <> 'In Progress' and new.status = old.status
+  then
+    return null;
   end if;
   if new.status = 'In Progress' then
     if project_is_gated(new.project_id) then
@@ -220,6 +238,10 @@ begin
     return null;
   end if;
 
+  select exists (select from tasks where dependant_on = new.id and status = 'Queued' and gate = 'blocked'),
+    new.status <> 'Complete' and exists (select from tasks where parent_id = new.id and status in ('Queued', 'In Progress')),
+    exists (select from notification_endpoints where enabled)
+  into awaited, has_children, watched;
   if awaited then
     perform settle_dependants(new.id, 'is ' || new.status);
   end if;
@@ -239,9 +261,7 @@ begin
   return null;
 end $$;
 select grant_to_service('tasks_stopped()');
-create or replace trigger tasks_stopped after update on tasks for each row
-when (new.status <> old.status and new.status <> 'In Progress' or new.delegated_at is not null and old.delegated_at is null)
-execute function tasks_stopped();
+create or replace trigger tasks_stopped after update on tasks for each row execute function tasks_stopped();
 
 -- tasks_stopped never sees a task that is inserted with an end. Rows of the same statement may already wait for it.
 create or replace function tasks_born_ended() returns trigger
@@ -281,33 +301,26 @@ execute function projects_regate();
 
 -- Ends a lease. What happens to its task depends on the cause: only task errors, stuck tasks and unexplained deaths of
 -- workers count. A task that kills a second worker is poison and fails. p_handed_back: the worker itself gave the task back.
--- The caller has locked the worker's row.
 create or replace function close_attempt(
   p_task_id uuid, p_attempt integer, p_cause text, p_error text, p_permanent boolean default false,
   p_handed_back boolean default false)
 returns text
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  lease task_attempts;
   task tasks;
   counts boolean := p_cause in ('task_error', 'worker_died', 'stuck');
   killed integer;
 begin
-  update task_attempts set ended_at = now(), cause = p_cause, error = p_error
-  where task_id = p_task_id and attempt = p_attempt and ended_at is null
-  returning * into lease;
+  select * into task from tasks
+  where id = p_task_id and leases = p_attempt and lease_token is not null and lease_ended_at is null for no key update;
   if not found then
     return 'lease_lost';
   end if;
-  select * into task from tasks where id = lease.task_id for no key update;
-  if task.status <> 'In Progress' then
-    return 'ended';
-  end if;
-  select count(distinct worker_id) into killed from task_attempts
-  where task_id = lease.task_id and cause = 'worker_died';
+  perform record_attempt(task, p_cause, p_error);
+  select count(distinct worker_id) into killed from ended_attempts where task_id = task.id and cause = 'worker_died';
   if p_permanent or (counts and task.attempts >= attempt_limit()) or killed >= 2 then
     update tasks
-    set status = 'Failed', generation_processed_at = now(),
+    set status = 'Failed', lease_token = null, generation_processed_at = now(),
       error_message = case when killed >= 2 and p_cause = 'worker_died'
         then format('poison: %s different workers died with this task; last: %s', killed, p_error) else p_error end
     where id = task.id;
@@ -317,7 +330,7 @@ begin
     task := handed_back(task);
   end if;
   update tasks
-  set status = 'Queued', worker_id = null, generation_started_at = null, error_message = p_error,
+  set status = 'Queued', lease_token = null, worker_id = null, generation_started_at = null, error_message = p_error,
     attempts = attempts - case when counts then 0 else 1 end, gate = task.gate, vtime = task.vtime,
     hand_backs = task.hand_backs, delayed_until = task.delayed_until
   where id = task.id;

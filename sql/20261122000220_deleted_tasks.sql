@@ -32,9 +32,8 @@ begin
   then
     perform open_held_tasks(old.project_id);
   end if;
-  select w.* into holder from task_attempts a join workers w on w.id = a.worker_id
-  where a.task_id = old.id and a.ended_at is null;
-  if found then
+  if old.lease_token is not null and old.lease_ended_at is null then
+    select * into holder from workers where id = old.worker_id;
     perform journal(holder.pool, 'task.deleted', format('task %s was deleted while its worker held it', old.id), holder.id);
   end if;
   return null;
@@ -44,30 +43,18 @@ select grant_to_service('tasks_deleted()');
 -- and the key of an adopted table has nothing left to refuse, to set to null or to delete.
 create or replace trigger "A_tasks_deleted" after delete on tasks for each row execute function tasks_deleted();
 
--- The row of an open attempt is the lease of its task.
-create or replace function task_attempts_deleted() returns trigger
+-- As a foreign key of ended_attempts would.
+create or replace function workers_deleted() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  bare uuid;
 begin
-  if tg_op = 'DELETE' then
-    if old.ended_at is null then
-      select id into bare from tasks where id = old.task_id;
-    end if;
-  else
-    select id into bare from tasks where status = 'In Progress' and delegated_at is null limit 1;
-  end if;
-  if bare is not null then
-    raise exception 'the open attempt of task % cannot be deleted: a worker holds the task by it', bare
-      using errcode = 'PT409', hint = 'Set the task to Queued or Cancelled, or delete the task.';
+  if exists (select from ended_attempts where worker_id = old.id) then
+    raise exception 'worker % cannot be deleted: attempts name it', one_line(old.id)
+      using errcode = '23503', table = 'ended_attempts', hint = 'Delete its rows of ended_attempts first.';
   end if;
   return null;
 end $$;
-select grant_to_service('task_attempts_deleted()');
-create or replace trigger task_attempts_deleted after delete on task_attempts for each row
-execute function task_attempts_deleted();
-create or replace trigger task_attempts_truncated after truncate on task_attempts for each statement
-execute function task_attempts_deleted();
+select grant_to_service('workers_deleted()');
+create or replace trigger workers_deleted after delete on workers for each row execute function workers_deleted();
 
 create or replace function projects_deleted() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$

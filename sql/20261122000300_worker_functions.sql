@@ -1,7 +1,8 @@
 -- Functions that a GPU worker calls with its own credential, the opaque token in the header x-worker-token.
 
 -- Returns the lease of this call and locks its worker's row first. Lock order in all functions of workers and of the
--- pool: workers, attempts, tasks.
+-- pool: the worker's turn, the worker, its task, the task's project. A claim alone locks the task before the worker, which its
+-- turn makes safe.
 create or replace function lock_lease(p_task_id uuid, p_lease_token uuid) returns task_attempts
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -13,7 +14,8 @@ begin
   end if;
   perform require_worker(lease.worker_id);
   perform from workers where id = lease.worker_id for no key update;
-  select * into lease from task_attempts where task_id = lease.task_id and attempt = lease.attempt for update;
+  perform from tasks where id = p_task_id for no key update;
+  select * into lease from task_attempts where lease_token = p_lease_token and task_id = p_task_id;
   return lease;
 end $$;
 select grant_to_service('lock_lease(uuid, uuid)');
@@ -23,9 +25,9 @@ create or replace function open_claim(p_worker_id text) returns jsonb
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 begin
   return (
-    select jsonb_build_object('task_id', t.id, 'task_type', t.task_type, 'params', t.params, 'project_id', t.project_id,
-      'attempt', a.attempt, 'lease_token', a.lease_token)
-    from task_attempts a join tasks t on t.id = a.task_id where a.worker_id = p_worker_id and a.ended_at is null);
+    select jsonb_build_object('task_id', id, 'task_type', task_type, 'params', params, 'project_id', project_id,
+      'attempt', leases, 'lease_token', lease_token)
+    from tasks where worker_id = p_worker_id and lease_token is not null and lease_ended_at is null);
 end $$;
 select grant_to_service('open_claim(text)');
 
@@ -45,72 +47,82 @@ begin
 end $$;
 select grant_to_service('resume_claim(jsonb)');
 
--- Gives a queued task to this worker. The caller has locked both rows, and the worker holds no other task.
-create or replace function lease_task(p_task_id uuid, p_worker_id text) returns jsonb
+-- Leases the first task in line to this worker: of its pool, or of the project p_project. Null: there is none, or the worker
+-- gets none, because it holds one, is not active, reported itself broken or is the pod of a job. Then nothing is written and no
+-- row is locked. The caller has the worker's turn, so that no other claim of the worker is under way.
+--
+-- The worker's row is locked in the statement that claims, after a task was found: a drain, which locks it FOR UPDATE, comes
+-- before this claim or sees it.
+create or replace function lease_next(p_worker_id text, p_project uuid default null) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   claimed jsonb;
 begin
-  with lease as (
-    insert into task_attempts (task_id, worker_id, attempt, claimable_at)
-    select id, p_worker_id, (select coalesce(max(attempt), 0) + 1 from task_attempts where task_id = p_task_id),
-      coalesce(updated_at, created_at)
-    from tasks where id = p_task_id returning attempt, lease_token
-  )
   update tasks t
-  set status = 'In Progress', worker_id = p_worker_id, attempts = attempts + 1, generation_started_at = now(),
+  set status = 'In Progress', worker_id = p_worker_id, attempts = attempts + 1, leases = leases + 1,
+    lease_token = gen_random_uuid(), leased_at = now(), claimable_at = coalesce(updated_at, created_at),
+    progress = null, progress_message = null, progress_at = null, reports_progress = true, generation_started_at = now(),
     -- A later text here is an error of this attempt, whatever its words.
     error_message = null, error_details = null
-  from lease where t.id = p_task_id
-  returning jsonb_build_object('task_id', t.id, 'task_type', t.task_type, 'params', t.params, 'project_id', t.project_id,
-    'attempt', lease.attempt, 'lease_token', lease.lease_token) into claimed;
+  where not exists (
+      select from tasks where worker_id = p_worker_id and lease_token is not null and lease_ended_at is null)
+    and id = case when p_project is null then (
+      select id from tasks
+      where status = 'Queued' and gate = 'open' and pool = (
+        select pool from workers where id = p_worker_id and status = 'active' and broken_at is null and origin <> 'job')
+      order by priority desc, vtime, id limit 1 for no key update skip locked)
+    else (
+      select id from tasks
+      where status = 'Queued' and gate = 'open' and project_id = p_project
+      order by priority desc, vtime, id limit 1 for no key update skip locked)
+    end
+    and exists (
+      select from workers w
+      where w.id = p_worker_id and w.status = 'active' and (w.pool = t.pool or p_project is not null) for key share)
+  returning jsonb_build_object('task_id', id, 'task_type', task_type, 'params', params, 'project_id', project_id,
+    'attempt', leases, 'lease_token', lease_token) into claimed;
   return claimed;
 end $$;
-select grant_to_service('lease_task(uuid, text)');
+select grant_to_service('lease_next(text, uuid)');
 
--- Leases the first task in a pool's line; null: there is none.
-create or replace function lease_next(p_pool text, p_worker_id text) returns jsonb
+-- What a claim answers to a worker for which lease_next found no task: the worker's own task, or one whose delay was over.
+-- p_resumes: an orchestrator task without sub-tasks may be handed back, see resume_claim.
+create or replace function claim_otherwise(p_worker_id text, p_resumes boolean default true) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  next_id uuid;
+  worker workers;
+  held jsonb;
+  claimed jsonb;
 begin
-  loop
-    select id into next_id from tasks
-    where status = 'Queued' and gate = 'open' and pool = p_pool
-    order by priority desc, vtime, id
-    limit 1
-    for update skip locked;
+  select * into worker from workers where id = p_worker_id;
+  -- A worker that reported itself broken gets no task, not even its own one. A pod of a job never has one.
+  if worker.broken_at is null and worker.origin <> 'job' then
+    held := open_claim(p_worker_id);
+    claimed := case when worker.status = 'active' and p_resumes then resume_claim(held) else held end;
+    if claimed is null and held is not null then
+      claimed := lease_next(p_worker_id);
+    end if;
     -- An empty line is the time to look for tasks whose delay is over.
-    exit when found or open_delayed_tasks(p_pool) = '{}';
-  end loop;
-  return case when next_id is not null then lease_task(next_id, p_worker_id) end;
+    while claimed is null and worker.status = 'active' and open_delayed_tasks(worker.pool) <> '{}' loop
+      claimed := lease_next(p_worker_id);
+    end loop;
+  end if;
+  return jsonb_build_object('worker_status', coalesce(worker.status, 'unknown'), 'task', claimed);
 end $$;
-select grant_to_service('lease_next(text, text)');
+select grant_to_service('claim_otherwise(text, boolean)');
 
 create or replace function claim_task(p_worker_id text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  worker_status text;
-  worker_pool text;
-  broken boolean;
   claimed jsonb;
 begin
   perform require_worker(p_worker_id);
-  -- Locked to the end of the transaction. So a drain, which locks FOR UPDATE, comes before this claim or sees it, and a
-  -- second claim of this worker finds the lease of the first one.
-  select status, pool, broken_at is not null or origin = 'job' into worker_status, worker_pool, broken
-  from workers where id = p_worker_id for no key update;
-  -- A worker that reported itself broken gets no task, not even its own one. A pod of a job never has one.
-  if not broken then
-    claimed := open_claim(p_worker_id);
-    if claimed is not null and worker_status = 'active' then
-      claimed := resume_claim(claimed);
-    end if;
-    if claimed is null and worker_status = 'active' then
-      claimed := lease_next(worker_pool, p_worker_id);
-    end if;
+  perform pg_advisory_xact_lock(hashtextextended(p_worker_id, 1));
+  claimed := lease_next(p_worker_id);
+  if claimed is null then
+    return claim_otherwise(p_worker_id);
   end if;
-  return jsonb_build_object('worker_status', coalesce(worker_status, 'unknown'), 'task', claimed);
+  return jsonb_build_object('worker_status', 'active', 'task', claimed);
 end $$;
 select grant_to_everyone('claim_task(text)');
 
@@ -127,9 +139,9 @@ begin
   if found then
     perform require_worker(holder);
   end if;
-  update task_attempts
+  update tasks
   set progress = p_progress, progress_message = left(p_message, 500), progress_at = now(), reports_progress = true
-  where lease_token = p_lease_token and task_id = p_task_id and ended_at is null;
+  where id = p_task_id and lease_token = p_lease_token and lease_ended_at is null;
   return jsonb_build_object('held', found);
 end $$;
 select grant_to_everyone('report_progress(uuid, uuid, real, text)');
@@ -153,58 +165,30 @@ begin
 end $$;
 select grant_to_everyone('authorize_upload(uuid, uuid)');
 
--- A completion does not lock the worker's row: locking the attempt's row, and then the task's, is enough.
+-- A completion locks no worker: the lease stands in the row that it changes. A refusal undoes the change.
 create or replace function finish_task(
   p_task_id uuid, p_lease_token uuid, p_storage_path text, p_output_location text, p_result jsonb)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   holder text;
-  number integer;
-  ended timestamptz;
   end_cause text;
-  stored boolean;
 begin
-  select worker_id, attempt, ended_at, cause into holder, number, ended, end_cause from task_attempts
-  where task_id = p_task_id and lease_token = p_lease_token;
-  if not found then
-    return jsonb_build_object('outcome', 'lease_lost');
-  end if;
-  perform require_worker(holder);
-  if ended is null then
+  update tasks
+  set status = 'Complete', output_location = p_output_location, result_data = p_result, error_message = null,
+    generation_processed_at = now(), generation_created = true, progress = 1, progress_at = now()
+  where id = p_task_id and lease_token = p_lease_token and lease_ended_at is null
+  returning worker_id into holder;
+  if found then
+    perform require_worker(holder);
     if (p_storage_path is not null or p_output_location is not null) and to_regclass('storage.objects') is not null then
-      -- Not LIKE, because a name may contain its wildcards.
-      select exists (
-        select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path,
-          lateral (select '/storage/v1/object/public/' || b.id || '/' || o.name) as public (path)
-        where public.path in (right(p_output_location, length(public.path)),
-            right(percent_decoded(p_output_location), length(public.path)))
-          and (o.metadata ->> 'size')::bigint > 0
-      ) into stored;
-      if stored is not true or not is_own_object(p_task_id, p_storage_path) then
-        if exists (select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path) then
-          perform require_own_object(p_task_id, p_storage_path);
-        end if;
-        raise exception 'task % cannot complete: object % is not in storage', p_task_id,
-          coalesce(one_line(p_storage_path), '(none)')
-          using errcode = 'PT409',
-            hint = 'Upload the file first; it must have more than 0 bytes, and p_output_location must be its public URL.';
-      end if;
+      perform require_own_file(p_task_id, p_storage_path, p_output_location);
     end if;
-    with lease as (
-      update task_attempts set ended_at = now(), cause = 'completed', progress = 1, progress_at = now()
-      where task_id = p_task_id and attempt = number and ended_at is null
-      returning task_id
-    )
-    update tasks t
-    set status = 'Complete', output_location = p_output_location, result_data = p_result, error_message = null,
-      generation_processed_at = now(), generation_created = true
-    from lease where t.id = lease.task_id and t.status = 'In Progress';
-    if found then
-      return jsonb_build_object('outcome', 'completed');
-    end if;
-    -- Another transaction ended the lease first.
-    select cause into end_cause from task_attempts where task_id = p_task_id and attempt = number;
+    return '{"outcome": "completed"}';
+  end if;
+  select worker_id, cause into holder, end_cause from task_attempts where task_id = p_task_id and lease_token = p_lease_token;
+  if found then
+    perform require_worker(holder);
   end if;
   return jsonb_build_object('outcome', case end_cause when 'completed' then 'already_completed' else 'lease_lost' end);
 end $$;
@@ -219,28 +203,21 @@ returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   holder text;
-  worker_status text;
-  worker_pool text;
-  broken boolean;
   finished jsonb;
   claimed jsonb;
 begin
-  -- The claim needs a lock on the worker's row, which must come before all other locks.
-  select w.id, w.status, w.pool, w.broken_at is not null into holder, worker_status, worker_pool, broken
-  from task_attempts a join workers w on w.id = a.worker_id
-  where a.task_id = p_task_id and a.lease_token = p_lease_token
-  for no key update of w;
+  select worker_id into holder from task_attempts where task_id = p_task_id and lease_token = p_lease_token;
   if not found then
     return '{"outcome": "lease_lost", "worker_status": "unknown", "task": null}';
   end if;
+  -- The claim's turn comes before all row locks.
+  perform pg_advisory_xact_lock(hashtextextended(holder, 1));
   finished := finish_task(p_task_id, p_lease_token, p_storage_path, p_output_location, p_result);
-  if finished ->> 'outcome' <> 'completed' and not broken then
-    claimed := open_claim(holder);
+  claimed := lease_next(holder);
+  if claimed is null then
+    return finished || claim_otherwise(holder, p_resumes => false);
   end if;
-  if claimed is null and worker_status = 'active' and not broken then
-    claimed := lease_next(worker_pool, holder);
-  end if;
-  return finished || jsonb_build_object('worker_status', worker_status, 'task', claimed);
+  return finished || jsonb_build_object('worker_status', 'active', 'task', claimed);
 end $$;
 select grant_to_everyone('finish_and_claim(uuid, uuid, text, text, jsonb)');
 

@@ -10,13 +10,13 @@ create or replace function failed_runs(
   p_pool text, p_min_tasks integer, p_window_min numeric, p_proof_min numeric) returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
   with latest as materialized (
-    select a.worker_id, a.task_id, a.ended_at from task_attempts a
+    select a.worker_id, a.task_id, a.ended_at from ended_attempts a
     where a.cause in ('task_error', 'stuck') and a.ended_at > now() - make_interval(secs => p_window_min * 60)
   ),
   suspects as materialized (
     select w.id, (
-      select max(c.ended_at) from task_attempts c
-      where c.worker_id = w.id and c.cause = 'completed' and c.ended_at > now() - make_interval(secs => p_window_min * 60)
+      select max(c.lease_ended_at) from tasks c
+      where c.worker_id = w.id and c.lease_ended_at > now() - make_interval(secs => p_window_min * 60)
     ) as completed_at
     from (select worker_id from latest group by worker_id having count(distinct task_id) >= p_min_tasks) as s
     join workers w on w.id = s.worker_id
@@ -40,14 +40,13 @@ language sql stable security definer set search_path = public, pg_temp as $$
   -- Two workers for each type are enough, because one of them is not the suspect. Without a suspect nothing is read.
   completions as materialized (
     select task_type, worker_id, at from (
-      select t.task_type, a.worker_id, max(a.ended_at) as at,
-        row_number() over (partition by t.task_type order by max(a.ended_at) desc) as place
+      select c.task_type, c.worker_id, max(c.lease_ended_at) as at,
+        row_number() over (partition by c.task_type order by max(c.lease_ended_at) desc) as place
       from proven cross join others w cross join lateral (
-        select c.worker_id, c.task_id, c.ended_at from task_attempts c
-        where c.worker_id = w.id and c.cause = 'completed' and c.ended_at > proven.from_at
-        order by c.ended_at desc limit w.share) as a
-      join tasks t on t.id = a.task_id
-      group by t.task_type, a.worker_id) as ranked
+        select task_type, worker_id, lease_ended_at from tasks
+        where worker_id = w.id and lease_ended_at > proven.from_at
+        order by lease_ended_at desc limit w.share) as c
+      group by c.task_type, c.worker_id) as ranked
     where place <= 2
   )
   select coalesce(jsonb_object_agg(f.id, jsonb_build_object('tasks', f.tasks,
@@ -60,8 +59,8 @@ select grant_to_service('failed_runs(text, integer, numeric, numeric)');
 
 create or replace function has_completed_since(p_worker_id text, p_since_ms bigint) returns boolean
 language sql stable security definer set search_path = public, pg_temp as $$
-  select exists (select from task_attempts
-    where worker_id = p_worker_id and cause = 'completed' and ended_at >= to_timestamp(p_since_ms / 1000.0))
+  select exists (select from tasks
+    where worker_id = p_worker_id and lease_ended_at >= to_timestamp(p_since_ms / 1000.0))
 $$;
 select grant_to_service('has_completed_since(text, bigint)');
 
@@ -125,7 +124,7 @@ begin
     error_details = null, hand_backs = 0, delayed_until = null,
     -- A claim counted the attempt that was cancelled with its orchestrator task.
     attempts = greatest(0, t.attempts - case when t.status = 'Cancelled' and 'cancelled' = (
-      select cause from task_attempts where task_id = t.id order by attempt desc limit 1) then 1 else 0 end),
+      select cause from ended_attempts where task_id = t.id order by attempt desc limit 1) then 1 else 0 end),
     -- A task that was cancelled when it was inserted has no place in line yet.
     vtime = case when vtime = 0 then (extract(epoch from t.created_at) * 1000000)::bigint else vtime end,
     gate = case when exists (select from tasks d where d.id = t.dependant_on and d.status <> 'Complete')
@@ -179,11 +178,11 @@ declare
   uncounted uuid[];
   reopened uuid[] := '{}';
 begin
-  select array_agg(distinct task_id) into failed from task_attempts
+  select array_agg(distinct task_id) into failed from ended_attempts
   where worker_id = p_worker_id and cause in ('task_error', 'stuck') and ended_at >= to_timestamp(p_since_ms / 1000.0);
   perform from tasks where id = any (failed) order by id for no key update;
   with runs as (
-    select task_id, count(*) as attempts, max(attempt) as last from task_attempts
+    select task_id, count(*) as attempts, max(attempt) as last from ended_attempts
     where worker_id = p_worker_id and cause in ('task_error', 'stuck') and ended_at >= to_timestamp(p_since_ms / 1000.0)
     group by task_id
   ),
@@ -192,8 +191,7 @@ begin
       reopened_at = case when t.status = 'Failed' then null else clock_timestamp() end
     from runs r
     where t.id = r.task_id and t.reopened_at is null and (t.status in ('Queued', 'In Progress')
-      or t.status = 'Failed' and t.failed_by is null
-        and not exists (select from task_attempts where task_id = t.id and attempt > r.last))
+      or t.status = 'Failed' and t.failed_by is null and t.leases = r.last)
     returning t.id, t.status
   )
   select coalesce(array_agg(id), '{}'), coalesce(array_agg(id) filter (where status = 'Failed'), '{}')

@@ -49,7 +49,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
     w.last_signal, extract(epoch from w.last_signal_at), nullif(w.drains_without_deadline, false), w.broken_at, a.lease_token),
     ',' order by w.id)), 'empty')
   from workers w
-  left join task_attempts a on a.worker_id = w.id and a.ended_at is null
+  left join open_leases a on a.worker_id = w.id
   where w.pool = p_pool and w.gone_at is null and w.origin <> 'job'
 $$;
 select grant_to_service('pool_fleet_hash(text)');
@@ -124,7 +124,9 @@ begin
         (extract(epoch from w.last_heartbeat) * 1000)::bigint as heartbeat_ms,
         (extract(epoch from w.vram_at) * 1000)::bigint as vram_ms,
         case when a.task_id is null then (
-          select (extract(epoch from max(ended_at)) * 1000)::bigint from task_attempts where worker_id = w.id) end as released_ms,
+          select (extract(epoch from greatest(
+            (select max(lease_ended_at) from tasks where worker_id = w.id),
+            (select max(ended_at) from ended_attempts where worker_id = w.id))) * 1000)::bigint) end as released_ms,
         (extract(epoch from w.boot_stage_at) * 1000)::bigint as boot_stage_ms,
         (extract(epoch from w.last_signal_at) * 1000)::bigint as signal_ms,
         w.broken_reason,

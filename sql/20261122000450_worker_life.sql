@@ -21,7 +21,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
       where worker_id = w.id and (ended_at is null or ended_at >= w.terminating_at) order by started_at desc limit 1),
     'job', (select jsonb_build_object('purpose', j.purpose, 'timeout_sec', j.timeout_sec, 'state', j.state,
       'error', j.report ->> 'error') from pod_jobs j where j.worker_id = w.id),
-    'busy', exists (select from task_attempts a where a.worker_id = w.id and a.ended_at is null))
+    'busy', exists (select from open_leases where worker_id = w.id))
   from workers w join pools p on p.name = w.pool where w.id = p_worker_id
 $$;
 select grant_to_service('worker_load(text)');
@@ -175,7 +175,7 @@ declare
   outcome text := 'drained';
 begin
   select * into worker from workers where id = p_worker_id for update;
-  select exists (select from task_attempts where worker_id = p_worker_id and ended_at is null) into busy;
+  select exists (select from open_leases where worker_id = p_worker_id) into busy;
   if worker.status is null or worker.status in ('terminated', 'error') or worker.gone_at is not null then
     outcome := 'not_living';
   elsif worker.status = 'terminating' and (p_only_idle or p_until_task_ends or not worker.drains_without_deadline) then
@@ -204,8 +204,9 @@ declare
   lease record;
   closed integer := 0;
 begin
+  perform take_turn(p_worker_id);
   perform from workers where id = p_worker_id for update;
-  for lease in select task_id, attempt from task_attempts where worker_id = p_worker_id and ended_at is null loop
+  for lease in select task_id, attempt from open_leases where worker_id = p_worker_id loop
     -- A completion does not lock the worker, so it may have ended this lease first.
     if close_attempt(lease.task_id, lease.attempt, p_cause, p_reason) <> 'lease_lost' then
       closed := closed + 1;
@@ -231,6 +232,7 @@ declare
   closed integer := 0;
   put_back jsonb;
 begin
+  perform take_turn(p_worker_id);
   select * into worker from workers where id = p_worker_id for update;
   if worker.status is null or worker.status in ('terminated', 'error') or worker.gone_at is not null then
     outcome := 'not_living';
@@ -238,7 +240,7 @@ begin
     outcome := 'refused_ready';
   elsif p_heartbeat_ms is not null and to_ms(worker.last_heartbeat) > p_heartbeat_ms
     or p_progress_ms is not null and not exists (
-      select from task_attempts where worker_id = p_worker_id and ended_at is null
+      select from open_leases where worker_id = p_worker_id
         and to_ms(coalesce(progress_at, started_at)) <= p_progress_ms)
     or p_failed_since_ms is not null and has_completed_since(p_worker_id, p_failed_since_ms)
   then

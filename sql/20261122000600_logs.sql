@@ -143,12 +143,11 @@ begin
       'vram_total_mb', old.vram_total_mb, 'vram_used_mb', old.vram_used_mb,
       'reported_status', old.metadata -> 'reported_status'),
     'task', (
-      select jsonb_build_object('task_id', a.task_id, 'task_type', t.task_type, 'attempt', a.attempt,
-        'running_sec', round(extract(epoch from now() - a.started_at), 3), 'progress', a.progress,
-        'progress_message', a.progress_message,
-        'progress_age_sec', round(extract(epoch from now() - a.progress_at), 3))
-      from task_attempts a join tasks t on t.id = a.task_id
-      where a.worker_id = new.id and a.ended_at is null),
+      select jsonb_build_object('task_id', id, 'task_type', task_type, 'attempt', leases,
+        'running_sec', round(extract(epoch from now() - leased_at), 3), 'progress', progress,
+        'progress_message', progress_message,
+        'progress_age_sec', round(extract(epoch from now() - progress_at), 3))
+      from tasks where worker_id = new.id and lease_token is not null and lease_ended_at is null),
     'logs', (
       select coalesce(jsonb_agg(jsonb_build_object('timestamp', l.timestamp, 'level', l.log_level,
         'message', left(l.message, 1000), 'task_id', l.task_id) order by l.id), '[]')

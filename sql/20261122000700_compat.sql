@@ -163,10 +163,8 @@ begin
           using errcode = 'PT409', hint = 'The result of a worker with its own token is a file in storage.';
       end if;
     end if;
-    update task_attempts set ended_at = now(), cause = 'completed', progress = 1, progress_at = now()
-    where task_id = p_task_id and attempt = lease.attempt;
     update tasks
-    set status = 'Complete', output_location = coalesce(location, output_location),
+    set status = 'Complete', progress = 1, progress_at = now(), output_location = coalesce(location, output_location),
       result_data = coalesce(nullif(p_result, 'null'), result_data), error_message = null, generation_created = true
     where id = p_task_id;
     task.status := 'Complete';
@@ -272,7 +270,9 @@ returns table (
   priority integer, pool text, gate text, vtime bigint, output_location text, result_data jsonb, error_message text,
   generation_started_at timestamptz, generation_processed_at timestamptz, generation_created boolean,
   created_at timestamptz, updated_at timestamptz, parent_id uuid, delegated_at timestamptz, error_details text,
-  hand_backs integer, delayed_until timestamptz, failed_by uuid, reopened_at timestamptz, task_data jsonb)
+  hand_backs integer, delayed_until timestamptz, failed_by uuid, reopened_at timestamptz, leases integer, lease_token uuid,
+  leased_at timestamptz, lease_ended_at timestamptz, claimable_at timestamptz, progress real, progress_message text,
+  progress_at timestamptz, reports_progress boolean, task_data jsonb)
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
   wanted text[];
@@ -292,7 +292,8 @@ begin
       t.priority, t.pool, t.gate, t.vtime, t.output_location, t.result_data, t.error_message,
       t.generation_started_at, t.generation_processed_at, t.generation_created,
       t.created_at, t.updated_at, t.parent_id, t.delegated_at, t.error_details, t.hand_backs, t.delayed_until,
-      t.failed_by, t.reopened_at, t.params
+      t.failed_by, t.reopened_at, t.leases, t.lease_token, t.leased_at, t.lease_ended_at, t.claimable_at, t.progress,
+      t.progress_message, t.progress_at, t.reports_progress, t.params
     from tasks t where t.status::text = any (wanted) order by t.created_at, t.vtime, t.id;
 end $$;
 select grant_to_service('func_get_tasks_by_status(text[])');

@@ -11,6 +11,8 @@ begin
   if failed_worker_ids is null then
     perform refuse_argument('failed_worker_ids', 'a list of worker ids is expected, not null');
   end if;
+  -- All turns come before the first row lock.
+  perform take_turn(id) from (select distinct id from unnest(failed_worker_ids) as f (id) order by id) as w;
   for worker in select distinct id from unnest(failed_worker_ids) as f (id) where id is not null order by id loop
     -- Checked after the lock: a worker that has recovered meanwhile keeps its task.
     perform from workers where id = worker for update;

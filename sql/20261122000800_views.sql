@@ -97,10 +97,11 @@ select w.id as worker_id, w.pool, w.origin, w.status, w.boot_stage,
   a.task_id as current_task_id, extract(epoch from now() - a.started_at) as task_running_sec,
   extract(epoch from now() - coalesce(a.progress_at, a.started_at)) as since_progress_sec, a.progress,
   case when a.task_id is null and w.status = 'active' then extract(epoch from now() - coalesce(
-    (select max(ended_at) from task_attempts where worker_id = w.id), w.ready_at, w.created_at)) end as idle_sec,
+    greatest((select max(lease_ended_at) from tasks where worker_id = w.id),
+      (select max(ended_at) from ended_attempts where worker_id = w.id)), w.ready_at, w.created_at)) end as idle_sec,
   w.metadata ->> 'reported_status' as reported_status, w.status_reason
 from workers w
-left join task_attempts a on a.worker_id = w.id and a.ended_at is null
+left join open_leases a on a.worker_id = w.id
 where w.status in ('spawning', 'active', 'terminating') and w.gone_at is null;
 comment on view active_workers_health is
   'Living workers: heartbeat, GPU memory and current task. Ages in seconds, by the database''s clock.';
@@ -144,7 +145,7 @@ left join (
   select w.pool, count(*) filter (where w.status = 'spawning') as spawning, count(*) filter (where w.status = 'active') as active,
     count(*) filter (where a.task_id is not null) as busy, count(*) filter (where w.status = 'terminating') as terminating,
     count(*) filter (where w.status = 'error') as error, sum(w.cost_per_hr_usd) filter (where w.pod_id is not null) as rate
-  from workers w left join task_attempts a on a.worker_id = w.id and a.ended_at is null
+  from workers w left join open_leases a on a.worker_id = w.id
   where w.gone_at is null group by w.pool) as f on f.pool = p.name;
 comment on view orchestrator_status is 'One row per pool: its intent, queue and fleet now.';
 comment on column orchestrator_status.cost_per_hr_usd is 'Price per hour of all pods that were not seen gone, in USD.';

@@ -58,8 +58,9 @@ language sql stable security definer set search_path = public, pg_temp as $$
   select case p_caller ->> 'kind'
     when 'service' then true
     when 'worker' then exists (
-      select from task_attempts a join tasks t on t.id = a.task_id
-      where a.worker_id = p_caller ->> 'worker_id' and a.ended_at is null and t.project_id = p_project)
+      select from tasks
+      where worker_id = p_caller ->> 'worker_id' and lease_token is not null and lease_ended_at is null
+        and project_id = p_project)
     else exists (select from projects where id = p_project and user_id = (p_caller ->> 'user_id')::uuid) end
 $$;
 select grant_to_service('api_may_use(jsonb, uuid)');
@@ -123,7 +124,7 @@ begin
   for old in
     select tablename, policyname from pg_policies
     where schemaname = 'public' and tablename in (
-      'pools', 'projects', 'task_types', 'workers', 'tasks', 'task_attempts', 'pool_events', 'system_logs',
+      'pools', 'projects', 'task_types', 'workers', 'tasks', 'ended_attempts', 'pool_events', 'system_logs',
       'worker_diagnostics', 'user_api_tokens')
       and policyname not in ('projects_own', 'tasks_own', 'user_api_tokens_own')
     order by tablename, policyname

@@ -21,14 +21,10 @@ language sql stable security definer set search_path = public, pg_temp as $$
   select jsonb_build_object(
     'id', p_task.id, 'task_type', p_task.task_type, 'status', p_task.status, 'params', exact_numbers(p_task.params),
     'project_id', p_task.project_id, 'dependant_on', p_task.dependant_on, 'priority', p_task.priority,
-    'attempts', p_task.attempts, 'progress', last.progress, 'progress_message', last.progress_message,
+    'attempts', p_task.attempts, 'progress', p_task.progress, 'progress_message', p_task.progress_message,
     'output_location', p_task.output_location, 'result_data', exact_numbers(p_task.result_data),
     'error_message', p_task.error_message, 'created_at', p_task.created_at,
     'generation_started_at', p_task.generation_started_at, 'generation_processed_at', p_task.generation_processed_at)
-  from (values (p_task.id)) as one (id)
-  left join lateral (
-    select progress, progress_message from task_attempts where task_id = one.id order by attempt desc limit 1
-  ) as last on true
 $$;
 select grant_to_service('api_task(tasks)');
 
@@ -92,8 +88,8 @@ begin
   depends_on := api_uuid(p_task, 'dependant_on');
 
   if caller ->> 'kind' = 'worker' then
-    select t.* into held from task_attempts a join tasks t on t.id = a.task_id
-    where a.worker_id = caller ->> 'worker_id' and a.ended_at is null;
+    select * into held from tasks
+    where worker_id = caller ->> 'worker_id' and lease_token is not null and lease_ended_at is null;
     if not found then
       perform api_refuse('PT403', null, 'a worker creates tasks only while it holds one');
     end if;
@@ -207,23 +203,13 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   caller jsonb := api_known_caller();
   task tasks;
-  holder text;
 begin
   if caller ->> 'kind' = 'worker' then
     perform api_refuse('PT403', null, 'a worker does not cancel tasks');
   end if;
   task := api_find_task(caller, p_id);
-  -- Locks workers before attempts before tasks, as everywhere. If a worker claims the task meanwhile, the next round
-  -- locks that worker. The last round cancels the task without this check.
-  for round in 1..3 loop
-    select w.id into holder from workers w join task_attempts a on a.worker_id = w.id
-    where a.task_id = p_id and a.ended_at is null for no key update of w;
-    perform from task_attempts where task_id = p_id and ended_at is null for update;
-    update tasks set status = 'Cancelled', generation_processed_at = now()
-    where id = p_id and (status = 'Queued' or (status = 'In Progress' and (worker_id is not distinct from holder or round = 3)))
-    returning * into task;
-    exit when found;
-  end loop;
+  update tasks set status = 'Cancelled', generation_processed_at = now()
+  where id = p_id and status in ('Queued', 'In Progress') returning * into task;
   if task.id is null then
     select * into task from tasks where id = p_id;
     if task.status <> 'Cancelled' then

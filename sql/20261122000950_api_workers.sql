@@ -30,10 +30,10 @@ begin
   scope := scope || case p_run_type when 'api' then ' and t.pool = ''api''' when 'gpu' then ' and t.pool <> ''api''' else '' end;
   execute 'select count(*) from (select from tasks t where t.status = ''Queued'' and t.gate = ''open'' and '
     || scope || ' limit 10000) as open' into queued using caller_id;
-  execute 'select count(*) from (select from task_attempts a join tasks t on t.id = a.task_id where a.ended_at is null and '
+  execute 'select count(*) from (select from tasks t where t.lease_token is not null and t.lease_ended_at is null and '
     || scope || ' limit 10000) as leased' into running using caller_id;
-  select count(*) into held from workers w join task_attempts a on a.worker_id = w.id
-  where a.ended_at is null and case caller ->> 'kind' when 'service' then w.id = p_worker_id
+  select count(*) into held from workers w join open_leases a on a.worker_id = w.id
+  where case caller ->> 'kind' when 'service' then w.id = p_worker_id
     when 'worker' then w.id = caller_id
     else w.user_id = caller_id::uuid and w.id = coalesce(personal_worker_id(caller_id::uuid, p_worker_id), w.id) end;
   return jsonb_build_object('totals', jsonb_build_object('queued_only', queued, 'eligible_queued', queued + held,
@@ -55,8 +55,8 @@ begin
     perform api_refuse('PT400', 'id', 'id is needed, or worker_id, or orchestrator_task_id_ref in params');
   end if;
   if caller ->> 'kind' = 'worker' then
-    select t.* into held from task_attempts a join tasks t on t.id = a.task_id
-    where a.worker_id = caller ->> 'worker_id' and a.ended_at is null;
+    select * into held from tasks
+    where worker_id = caller ->> 'worker_id' and lease_token is not null and lease_ended_at is null;
   end if;
   return query
     select t.* from (
@@ -65,8 +65,8 @@ begin
       select * from tasks where parent_id = p_parent_id and p_id is null
       union all
       select * from tasks where p_id is null and p_parent_id is null and id = (
-        select task_id from task_attempts
-        where worker_id = coalesce(personal_worker_id(caller_user, p_worker_id), p_worker_id) and ended_at is null)
+        select task_id from open_leases
+        where worker_id = coalesce(personal_worker_id(caller_user, p_worker_id), p_worker_id))
     ) as t
     where case caller ->> 'kind' when 'service' then true
       when 'worker' then t.project_id = held.project_id and (t.id in (held.id, held.parent_id, held.dependant_on)
@@ -117,7 +117,6 @@ declare
   machine_id text := personal_worker_id(caller_user, p_worker_id);
   machine workers;
   own uuid;
-  next_id uuid;
   claimed jsonb;
 begin
   perform require_worker_id('worker_id', p_worker_id);
@@ -141,6 +140,7 @@ begin
     values (machine_id, 'personal', 'external', 'active', caller_user, 'personal', 'ready', now(), now())
     on conflict do nothing;
   end if;
+  perform take_turn(machine_id);
   select * into machine from workers where id = machine_id for no key update;
   update workers set last_heartbeat = now() where id = machine.id;
   claimed := open_claim(machine.id);
@@ -149,16 +149,10 @@ begin
   end if;
   if claimed is null and machine.status = 'active' then
     for own in select id from projects where user_id = caller_user order by id loop
-      select id into next_id from tasks
-      where project_id = own and status = 'Queued' and gate = 'open'
-      order by priority desc, vtime, id limit 1
-      for update skip locked;
-      exit when found;
+      claimed := lease_next(machine.id, own);
+      exit when claimed is not null;
     end loop;
-    if next_id is not null then
-      claimed := lease_task(next_id, machine.id);
-      perform expect_no_progress(next_id, (claimed ->> 'attempt')::integer);
-    end if;
+    perform expect_no_progress((claimed ->> 'task_id')::uuid, (claimed ->> 'attempt')::integer);
   end if;
   return jsonb_build_object('worker_status', coalesce(machine.status, 'active'), 'task', exact_numbers(claimed));
 end $$;

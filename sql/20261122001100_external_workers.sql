@@ -47,6 +47,7 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   worker workers;
 begin
+  perform take_turn(p_worker_id);
   select * into worker from workers where id = p_worker_id and origin = 'external' and gone_at is null for update;
   if not found then
     return jsonb_build_object('outcome', 'not_living');
@@ -74,10 +75,14 @@ declare
   observing timestamptz := coalesce(
     (select observing_since from pools where name = p_pool and mass_silence_since is null), now());
 begin
+  -- All turns come before the first row lock.
+  perform take_turn(id) from (
+    select id from workers
+    where origin = 'external' and gone_at is null and (pool = p_pool or user_id is not null) order by id) as w;
   for worker in
     select * from workers w
     where origin = 'external' and gone_at is null and (pool = p_pool or user_id is not null and exists (
-      select from task_attempts where worker_id = w.id and ended_at is null))
+      select from open_leases where worker_id = w.id))
     order by id for update
   loop
     silent := worker.user_id is null
@@ -116,6 +121,7 @@ declare
   worker workers;
   put_back jsonb;
 begin
+  perform take_turn(p_worker_id);
   select * into worker from workers where id = p_worker_id and origin = 'external' and gone_at is null
     and status in ('spawning', 'active') for update;
   if not found then

@@ -14,17 +14,15 @@ begin
   for task in
     select t.* from tasks t
     where t.status = 'In Progress' and t.delegated_at is null and t.updated_at < now() - interval '1 minute'
-      and not exists (select from task_attempts where task_id = t.id and ended_at is null)
+      and t.lease_token is null
       and not exists (
         select from workers w where w.id = t.worker_id and w.gone_at is null and w.last_heartbeat > now() - interval '5 minutes'
           and w.status in ('active', 'terminating')
-          and not exists (select from task_attempts where worker_id = w.id and ended_at is null)
+          and not exists (select from open_leases where worker_id = w.id)
           and t.updated_at > now() - make_interval(
             secs => coalesce((select stuck_timeout_sec from task_types where name = t.task_type), 3600)))
     order by t.id limit p_most for no key update of t skip locked
   loop
-    -- A claim may have come between the look at the attempts and the lock.
-    continue when exists (select from task_attempts where task_id = task.id and ended_at is null);
     if exists (select from tasks where parent_id = task.id) then
       update tasks set delegated_at = now(), worker_id = null where id = task.id;
       delegated := delegated || task.id;

@@ -1,19 +1,18 @@
 -- These functions delete old rows, so that no table grows without end. The janitor calls them (service role only).
 
--- The end of a worker's row: the tasks that name it. Without this index its foreign key reads every task.
-create index if not exists tasks_worker on tasks (worker_id) where worker_id is not null;
 -- Retention of attempts. The index is tiny, and an attempt does not change its start.
-create index if not exists task_attempts_age on task_attempts using brin (started_at);
+create index if not exists ended_attempts_age on ended_attempts using brin (started_at);
 
 -- Deletes rows that are older than p_days, at most p_limit a call, so that it ends within any statement timeout. Call
 -- it again while it answers "more". Tables: pool_events, worker_diagnostics, alerts (closed ones), worker_processes (whose
--- last sign of life is that old), task_attempts (of ended tasks), workers (whose pods are gone). Of each pool the last worker
--- of known price stays, because budgets need that price.
+-- last sign of life is that old), task_attempts (of ended tasks; a completed one is taken out of its task's row), workers (whose
+-- pods are gone). Of each pool the last worker of known price stays, because budgets need that price.
 create or replace function clean_up_table(p_table text, p_days integer, p_limit integer default 2000) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   cutoff timestamptz := now() - make_interval(days => p_days);
   old_workers text[];
+  completed integer;
   gone integer;
 begin
   if p_days is null or p_days < 1 then
@@ -34,15 +33,21 @@ begin
     when 'worker_processes' then
       delete from worker_processes where id in (select id from worker_processes where seen_at < cutoff limit p_limit);
     when 'task_attempts' then
-      delete from task_attempts where (task_id, attempt) in (
-        select a.task_id, a.attempt from task_attempts a join tasks t on t.id = a.task_id
+      update tasks set lease_token = null, leased_at = null, lease_ended_at = null where id in (
+        select t.id from workers w cross join lateral (
+          select id from tasks where worker_id = w.id and lease_ended_at < cutoff limit p_limit) as t
+        limit p_limit);
+      get diagnostics completed = row_count;
+      delete from ended_attempts where (task_id, attempt) in (
+        select a.task_id, a.attempt from ended_attempts a join tasks t on t.id = a.task_id
         where a.started_at < cutoff and a.ended_at < cutoff and t.status in ('Complete', 'Failed', 'Cancelled')
           and t.updated_at < cutoff
-        limit p_limit);
+        limit p_limit - completed);
     when 'workers' then
       select array_agg(id) into old_workers from (
         select w.id from workers w
-        where w.gone_at < cutoff and not exists (select from task_attempts where worker_id = w.id)
+        where w.gone_at < cutoff and not exists (select from ended_attempts where worker_id = w.id)
+          and not exists (select from tasks where worker_id = w.id and lease_token is not null)
           and w.id not in (
             select id from pools p, lateral (
               select id from workers
@@ -56,6 +61,7 @@ begin
       perform refuse_argument('p_table', 'has no retention');
   end case;
   get diagnostics gone = row_count;
+  gone := gone + coalesce(completed, 0);
   return jsonb_build_object('deleted', gone, 'more', gone = p_limit or p_table = 'workers' and gone = least(p_limit, 500));
 end $$;
 select grant_to_service('clean_up_table(text, integer, integer)');

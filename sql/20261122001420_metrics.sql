@@ -24,8 +24,7 @@ comment on table metric_totals is
 comment on column metric_totals.label is 'The upper bound of a bucket in seconds; empty for a sum.';
 select secure_table('metric_totals');
 
--- The claims since the last count, and the queued tasks that may not be claimed.
-create index if not exists task_attempts_started on task_attempts (started_at);
+-- The queued tasks that may not be claimed.
 create index if not exists tasks_waiting on tasks (pool, gate) where status = 'Queued' and gate <> 'open';
 
 -- Adds the durations p_values (seconds, one per event, with their pools) to a histogram. Each pool has all buckets, with zeros
@@ -60,9 +59,18 @@ declare
   pools_of text[];
   seconds_of double precision[];
 begin
-  select array_agg(t.pool), array_agg(greatest(0, extract(epoch from a.started_at - a.claimable_at)::float8))
+  -- The attempts that are open now, and those that ended since p_from. Completed ones are found by their workers.
+  select array_agg(a.pool), array_agg(greatest(0, extract(epoch from a.started_at - a.claimable_at)::float8))
   into pools_of, seconds_of
-  from task_attempts a join tasks t on t.id = a.task_id
+  from (
+    select pool, leased_at as started_at, claimable_at from tasks where lease_token is not null and lease_ended_at is null
+    union all
+    select t.pool, t.leased_at, t.claimable_at
+    from workers w join tasks t on t.worker_id = w.id and t.lease_ended_at > p_from
+    where w.gone_at is null or w.gone_at > p_from
+    union all
+    select t.pool, e.started_at, e.claimable_at
+    from ended_attempts e join tasks t on t.id = e.task_id where e.ended_at > p_from) as a
   where a.started_at > p_from and a.started_at <= p_to and a.claimable_at is not null;
   perform metric_add_durations('task_wait_seconds', pools_of, seconds_of,
     array[1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200]);
@@ -89,7 +97,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
     select w.pool, w.origin, case w.status when 'active' then case when a.task_id is null then 'idle' else 'busy' end
         when 'error' then 'failing' else w.status end as phase, count(*) as workers,
       sum(case when w.origin <> 'external' then coalesce(nullif(w.cost_per_hr_usd, 0), w.expected_usd_per_hr, 0) end) as usd
-    from workers w left join task_attempts a on a.worker_id = w.id and a.ended_at is null
+    from workers w left join open_leases a on a.worker_id = w.id
     where w.gone_at is null group by 1, 2, 3)
   select coalesce(jsonb_agg(jsonb_build_object(
     'pool', p.name, 'mode', p.mode, 'should_run', p.should_run, 'hold', p.hold, 'breaker', p.breaker,

@@ -137,5 +137,5 @@ export async function addMillion({ sql }: Bed): Promise<void> {
 
 /** Vacuums and analyzes, as autovacuum would, so that every round begins alike. */
 export async function settle({ sql }: Bed): Promise<void> {
-  await sql.query("vacuum analyze tasks, task_attempts, workers");
+  await sql.query("vacuum analyze tasks, ended_attempts, workers");
 }

@@ -14,7 +14,7 @@ export interface WorkerFilter {
 }
 
 const SEEN =
-  "id, pool, status, origin, instance_type, pod_id, boot_stage, boot_stage_at, created_at, ready_at, last_heartbeat, vram_total_mb, vram_used_mb, status_reason, terminating_at, failed_at, failed_on, pod_created_at, deleted_at, gone_at, cost_per_hr_usd, cost_usd, held:task_attempts(task_id, progress, started_at, tasks(task_type))";
+  "id, pool, status, origin, instance_type, pod_id, boot_stage, boot_stage_at, created_at, ready_at, last_heartbeat, vram_total_mb, vram_used_mb, status_reason, terminating_at, failed_at, failed_on, pod_created_at, deleted_at, gone_at, cost_per_hr_usd, cost_usd, held:tasks(task_id:id, progress, started_at:leased_at, task_type)";
 
 /** A worker as people see it: no credential, and the task that it holds. */
 export interface SeenWorker extends Pick<
@@ -107,7 +107,9 @@ export interface FleetStore extends FleetForPeople {
   resetOrphanedTasks(workerIds: readonly string[]): Promise<number>;
 }
 
-const HELD = "task_id, attempt, worker_id, started_at, ended_at, cause, error, tasks(task_type, project_id)";
+/** An open or a completed attempt stands in its task's row. */
+const OWN = "task_id:id, attempt:leases, worker_id, started_at:leased_at, ended_at:lease_ended_at, task_type, project_id";
+const ENDED = "task_id, attempt, worker_id, started_at, ended_at, cause, error, tasks(task_type, project_id)";
 
 const livingWorkers = z.array(
   camelized(
@@ -116,11 +118,11 @@ const livingWorkers = z.array(
       pod_created_at: z.string().nullable(),
       deleted_at: z.string().nullable(),
       cost_per_hr_usd: z.number().nullable(),
-      task_attempts: z.array(z.object({ tasks: z.object({ task_type: z.string() }).nullable() })),
+      held: z.array(z.object({ task_type: z.string() })),
     }),
   ).transform((row): LivingWorker => ({
     id: row.id,
-    taskType: row.taskAttempts[0]?.tasks?.taskType ?? null,
+    taskType: row.held[0]?.taskType ?? null,
     billedFromMs: row.podCreatedAt === null ? null : Date.parse(row.podCreatedAt),
     billedToMs: row.deletedAt === null ? null : Date.parse(row.deletedAt),
     costPerHourUsd: row.costPerHrUsd ?? 0,
@@ -143,11 +145,11 @@ export function fleetStore(database: Database): FleetStore {
       return workers.toSorted((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at));
     },
     async living(pool) {
-      const columns = "id, pod_created_at, deleted_at, cost_per_hr_usd, task_attempts(tasks(task_type))";
+      const columns = "id, pod_created_at, deleted_at, cost_per_hr_usd, held:tasks(task_type)";
       const rows = await readAll<{ id: string }>("read workers", (count, last) => {
         const living = client.from("workers").select(columns).eq("pool", pool).is("gone_at", null);
         const after = last === undefined ? living : living.gt("id", last.id);
-        return after.is("task_attempts.ended_at", null).order("id").limit(count);
+        return onlyHeld(after).order("id").limit(count);
       });
       return shaped("read workers", livingWorkers, rows);
     },
@@ -179,54 +181,96 @@ export function fleetStore(database: Database): FleetStore {
 function forPeople({ [TABLES]: client }: Database): FleetForPeople {
   return {
     async seen({ pool, goneSince }) {
-      const rows = await readAll<SeenWorker>("read workers", (count, last) => {
-        let seen = client.from("workers").select(SEEN).is("held.ended_at", null);
+      const rows = await readAll<SeenRow>("read workers", (count, last) => {
+        let seen = onlyHeld(client.from("workers").select(SEEN));
         seen = pool === undefined ? seen : seen.eq("pool", pool);
         seen =
           goneSince === undefined
             ? seen.is("gone_at", null)
             : seen.or(`gone_at.is.null,gone_at.gte.${quoted(goneSince)}`);
         const after = last === undefined ? seen : seen.gt("id", last.id);
-        return after.order("id").limit(count).overrideTypes<SeenWorker[], { merge: false }>();
+        return after.order("id").limit(count).overrideTypes<SeenRow[], { merge: false }>();
       });
-      return rows.toSorted((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at));
+      return rows.map(seenWorker).toSorted((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at));
     },
     async workersWithPrefix(prefix, limit) {
       const pattern = `${prefix.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
-      return await readOne<SeenWorker[]>("find worker", () =>
-        client
-          .from("workers")
-          .select(SEEN)
-          .is("held.ended_at", null)
+      const rows = await readOne<SeenRow[]>("find worker", () =>
+        onlyHeld(client.from("workers").select(SEEN))
           .like("id", pattern)
           .order("id")
           .limit(limit)
-          .overrideTypes<SeenWorker[], { merge: false }>(),
+          .overrideTypes<SeenRow[], { merge: false }>(),
       );
+      return rows.map(seenWorker);
     },
     async lastHeld(worker, limit) {
-      return await readOne<HeldTask[]>("read attempts", () =>
-        client
-          .from("task_attempts")
-          .select(HELD)
-          .eq("worker_id", worker)
-          .order("started_at", { ascending: false })
-          .limit(limit)
-          .overrideTypes<HeldTask[], { merge: false }>(),
-      );
+      const [own, ended] = await Promise.all([
+        readOne<OwnAttempt[]>("read tasks", () =>
+          client
+            .from("tasks")
+            .select(OWN)
+            .eq("worker_id", worker)
+            .not("lease_token", "is", null)
+            .order("leased_at", { ascending: false })
+            .limit(limit)
+            .overrideTypes<OwnAttempt[], { merge: false }>(),
+        ),
+        readOne<HeldTask[]>("read attempts", () =>
+          client
+            .from("ended_attempts")
+            .select(ENDED)
+            .eq("worker_id", worker)
+            .order("started_at", { ascending: false })
+            .limit(limit)
+            .overrideTypes<HeldTask[], { merge: false }>(),
+        ),
+      ]);
+      return [...own.map(heldTask), ...ended]
+        .toSorted((one, other) => Date.parse(other.started_at) - Date.parse(one.started_at))
+        .slice(0, limit);
     },
     async heldSince(since) {
-      return await readAll<HeldTask>("read attempts", (count, last) => {
+      const own = await readAll<OwnAttempt>("read tasks", (count, last) => {
         const held = client
-          .from("task_attempts")
-          .select(HELD)
-          .or(`ended_at.is.null,ended_at.gte.${quoted(since)}`);
+          .from("tasks")
+          .select(OWN)
+          .not("lease_token", "is", null)
+          .or(`lease_ended_at.is.null,lease_ended_at.gte.${quoted(since)}`);
+        const after = last === undefined ? held : held.gt("id", last.task_id);
+        return after.order("id").limit(count).overrideTypes<OwnAttempt[], { merge: false }>();
+      });
+      const ended = await readAll<HeldTask>("read attempts", (count, last) => {
+        const held = client.from("ended_attempts").select(ENDED).gte("ended_at", since);
         const { task_id: id = "", attempt = 0 } = last ?? {};
         const after = last === undefined ? held : held.gte("task_id", id).or(`task_id.gt.${id},attempt.gt.${attempt}`);
         return after.order("task_id").order("attempt").limit(count).overrideTypes<HeldTask[], { merge: false }>();
       });
+      return [...own.map(heldTask), ...ended];
     },
   };
+}
+
+interface SeenRow extends Omit<SeenWorker, "held"> {
+  readonly held: readonly (Omit<SeenWorker["held"][number], "tasks"> & { readonly task_type: string })[];
+}
+
+function seenWorker({ held, ...worker }: SeenRow): SeenWorker {
+  return { ...worker, held: held.map(({ task_type, ...task }) => ({ ...task, tasks: { task_type } })) };
+}
+
+type OwnAttempt = Omit<HeldTask, "cause" | "error" | "tasks"> & NonNullable<HeldTask["tasks"]>;
+
+function heldTask({ task_type, project_id, ...attempt }: OwnAttempt): HeldTask {
+  const cause = attempt.ended_at === null ? null : "completed";
+  return { ...attempt, cause, error: null, tasks: { task_type, project_id } };
+}
+
+/** Of each worker's tasks only the one that it holds. */
+function onlyHeld<T extends { is(column: string, value: null): T; not(column: string, operator: string, value: null): T }>(
+  workers: T,
+): T {
+  return workers.not("held.lease_token", "is", null).is("held.lease_ended_at", null);
 }
 
 async function report(

@@ -77,6 +77,62 @@ export interface Schema {
         };
         Relationships: [];
       };
+      ended_attempts: {
+        Row: {
+          attempt: number;
+          cause: string;
+          claimable_at: string | null;
+          ended_at: string;
+          error: string | null;
+          lease_token: string;
+          progress: number | null;
+          progress_at: string | null;
+          progress_message: string | null;
+          reports_progress: boolean;
+          started_at: string;
+          task_id: string;
+          worker_id: string;
+        };
+        Insert: {
+          attempt: number;
+          cause: string;
+          claimable_at?: string | null | undefined;
+          ended_at?: string | undefined;
+          error?: string | null | undefined;
+          lease_token: string;
+          progress?: number | null | undefined;
+          progress_at?: string | null | undefined;
+          progress_message?: string | null | undefined;
+          reports_progress?: boolean | undefined;
+          started_at: string;
+          task_id: string;
+          worker_id: string;
+        };
+        Update: {
+          attempt?: number | undefined;
+          cause?: string | undefined;
+          claimable_at?: string | null | undefined;
+          ended_at?: string | undefined;
+          error?: string | null | undefined;
+          lease_token?: string | undefined;
+          progress?: number | null | undefined;
+          progress_at?: string | null | undefined;
+          progress_message?: string | null | undefined;
+          reports_progress?: boolean | undefined;
+          started_at?: string | undefined;
+          task_id?: string | undefined;
+          worker_id?: string | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "ended_attempts_task_id_fkey";
+            columns: ["task_id"];
+            isOneToOne: false;
+            referencedRelation: "tasks";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       janitor_sightings: {
         Row: {
           acted_at: string | null;
@@ -538,69 +594,6 @@ export interface Schema {
         };
         Relationships: [];
       };
-      task_attempts: {
-        Row: {
-          attempt: number;
-          cause: string | null;
-          claimable_at: string | null;
-          ended_at: string | null;
-          error: string | null;
-          lease_token: string;
-          progress: number | null;
-          progress_at: string | null;
-          progress_message: string | null;
-          reports_progress: boolean;
-          started_at: string;
-          task_id: string;
-          worker_id: string;
-        };
-        Insert: {
-          attempt: number;
-          cause?: string | null | undefined;
-          claimable_at?: string | null | undefined;
-          ended_at?: string | null | undefined;
-          error?: string | null | undefined;
-          lease_token?: string | undefined;
-          progress?: number | null | undefined;
-          progress_at?: string | null | undefined;
-          progress_message?: string | null | undefined;
-          reports_progress?: boolean | undefined;
-          started_at?: string | undefined;
-          task_id: string;
-          worker_id: string;
-        };
-        Update: {
-          attempt?: number | undefined;
-          cause?: string | null | undefined;
-          claimable_at?: string | null | undefined;
-          ended_at?: string | null | undefined;
-          error?: string | null | undefined;
-          lease_token?: string | undefined;
-          progress?: number | null | undefined;
-          progress_at?: string | null | undefined;
-          progress_message?: string | null | undefined;
-          reports_progress?: boolean | undefined;
-          started_at?: string | undefined;
-          task_id?: string | undefined;
-          worker_id?: string | undefined;
-        };
-        Relationships: [
-          {
-            foreignKeyName: "task_attempts_task_id_fkey";
-            columns: ["task_id"];
-            isOneToOne: false;
-            referencedRelation: "tasks";
-            referencedColumns: ["id"];
-          },
-          {
-            foreignKeyName: "task_attempts_worker_id_fkey";
-            columns: ["worker_id"];
-            isOneToOne: false;
-            referencedRelation: "workers";
-            referencedColumns: ["id"];
-          },
-        ];
-      };
       task_types: {
         Row: {
           alias_of: string | null;
@@ -636,6 +629,7 @@ export interface Schema {
       tasks: {
         Row: {
           attempts: number;
+          claimable_at: string | null;
           created_at: string;
           delayed_until: string | null;
           delegated_at: string | null;
@@ -649,13 +643,21 @@ export interface Schema {
           generation_started_at: string | null;
           hand_backs: number;
           id: string;
+          lease_ended_at: string | null;
+          lease_token: string | null;
+          leased_at: string | null;
+          leases: number;
           output_location: string | null;
           params: Json;
           parent_id: string | null;
           pool: string | null;
           priority: number;
+          progress: number | null;
+          progress_at: string | null;
+          progress_message: string | null;
           project_id: string;
           reopened_at: string | null;
+          reports_progress: boolean;
           result_data: Json | null;
           status: string;
           task_type: string;
@@ -665,6 +667,7 @@ export interface Schema {
         };
         Insert: {
           attempts?: number | undefined;
+          claimable_at?: string | null | undefined;
           created_at?: string | undefined;
           delayed_until?: string | null | undefined;
           delegated_at?: string | null | undefined;
@@ -678,13 +681,21 @@ export interface Schema {
           generation_started_at?: string | null | undefined;
           hand_backs?: number | undefined;
           id?: string | undefined;
+          lease_ended_at?: string | null | undefined;
+          lease_token?: string | null | undefined;
+          leased_at?: string | null | undefined;
+          leases?: number | undefined;
           output_location?: string | null | undefined;
           params?: JsonInput | undefined;
           parent_id?: string | null | undefined;
           pool?: string | null | undefined;
           priority?: number | undefined;
+          progress?: number | null | undefined;
+          progress_at?: string | null | undefined;
+          progress_message?: string | null | undefined;
           project_id?: string | undefined;
           reopened_at?: string | null | undefined;
+          reports_progress?: boolean | undefined;
           result_data?: JsonInput | null | undefined;
           status?: string | undefined;
           task_type: string;
@@ -694,6 +705,7 @@ export interface Schema {
         };
         Update: {
           attempts?: number | undefined;
+          claimable_at?: string | null | undefined;
           created_at?: string | undefined;
           delayed_until?: string | null | undefined;
           delegated_at?: string | null | undefined;
@@ -707,13 +719,21 @@ export interface Schema {
           generation_started_at?: string | null | undefined;
           hand_backs?: number | undefined;
           id?: string | undefined;
+          lease_ended_at?: string | null | undefined;
+          lease_token?: string | null | undefined;
+          leased_at?: string | null | undefined;
+          leases?: number | undefined;
           output_location?: string | null | undefined;
           params?: JsonInput | undefined;
           parent_id?: string | null | undefined;
           pool?: string | null | undefined;
           priority?: number | undefined;
+          progress?: number | null | undefined;
+          progress_at?: string | null | undefined;
+          progress_message?: string | null | undefined;
           project_id?: string | undefined;
           reopened_at?: string | null | undefined;
+          reports_progress?: boolean | undefined;
           result_data?: JsonInput | null | undefined;
           status?: string | undefined;
           task_type?: string | undefined;
@@ -1094,6 +1114,24 @@ export interface Schema {
         };
         Relationships: [];
       };
+      task_attempts: {
+        Row: {
+          attempt: number | null;
+          cause: string | null;
+          claimable_at: string | null;
+          ended_at: string | null;
+          error: string | null;
+          lease_token: string | null;
+          progress: number | null;
+          progress_at: string | null;
+          progress_message: string | null;
+          reports_progress: boolean | null;
+          started_at: string | null;
+          task_id: string | null;
+          worker_id: string | null;
+        };
+        Relationships: [];
+      };
       task_costs: {
         Row: {
           attempts: number | null;
@@ -1268,7 +1306,7 @@ export interface Schema {
           p_task_id: string | null;
           p_lease_token?: string | null;
         };
-        Returns: Schema["public"]["Tables"]["task_attempts"]["Row"];
+        Returns: Schema["public"]["Views"]["task_attempts"]["Row"];
       };
       api_list_tasks: {
         Args: {
@@ -1356,6 +1394,13 @@ export interface Schema {
           p_how: string | null;
         };
         Returns: undefined;
+      };
+      claim_otherwise: {
+        Args: {
+          p_worker_id: string | null;
+          p_resumes?: boolean | null;
+        };
+        Returns: Json;
       };
       claim_task: {
         Args: {
@@ -1627,6 +1672,15 @@ export interface Schema {
           delayed_until: string;
           failed_by: string;
           reopened_at: string;
+          leases: number;
+          lease_token: string;
+          leased_at: string;
+          lease_ended_at: string;
+          claimable_at: string;
+          progress: number;
+          progress_message: string;
+          progress_at: string;
+          reports_progress: boolean;
           task_data: Json;
         }[];
       };
@@ -1759,15 +1813,8 @@ export interface Schema {
       };
       lease_next: {
         Args: {
-          p_pool: string | null;
           p_worker_id: string | null;
-        };
-        Returns: Json;
-      };
-      lease_task: {
-        Args: {
-          p_task_id: string | null;
-          p_worker_id: string | null;
+          p_project?: string | null;
         };
         Returns: Json;
       };
@@ -1780,7 +1827,7 @@ export interface Schema {
           p_task_id: string | null;
           p_lease_token: string | null;
         };
-        Returns: Schema["public"]["Tables"]["task_attempts"]["Row"];
+        Returns: Schema["public"]["Views"]["task_attempts"]["Row"];
       };
       log_time: {
         Args: {
@@ -2271,6 +2318,14 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      require_own_file: {
+        Args: {
+          p_task_id: string | null;
+          p_storage_path: string | null;
+          p_output_location: string | null;
+        };
+        Returns: undefined;
+      };
       require_own_object: {
         Args: {
           p_task_id: string | null;
@@ -2411,6 +2466,12 @@ export interface Schema {
           p_worker_id?: string | null;
         };
         Returns: Json;
+      };
+      take_turn: {
+        Args: {
+          p_worker_id: string | null;
+        };
+        Returns: undefined;
       };
       task_counts: {
         Args: {

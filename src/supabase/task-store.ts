@@ -51,10 +51,14 @@ export type ListedTask = Pick<
 >;
 
 /** One claim of a task, without its token. */
-export type Attempt = Pick<
-  Row<"task_attempts">,
-  "attempt" | "worker_id" | "started_at" | "ended_at" | "cause" | "error" | "progress" | "progress_message"
->;
+export interface Attempt extends Pick<
+  Row<"ended_attempts">,
+  "attempt" | "worker_id" | "started_at" | "error" | "progress" | "progress_message"
+> {
+  /** Null: it is open. */
+  readonly ended_at: string | null;
+  readonly cause: string | null;
+}
 
 const retried = z.object({
   outcome: z.enum(["reopened", "unknown", "not_failed", "caused", "parent_ended"]),
@@ -237,7 +241,8 @@ function forPeople({ [TABLES]: client }: Database): TasksForPeople {
           .eq("task_id", id)
           .gt("attempt", last?.attempt ?? -1)
           .order("attempt")
-          .limit(count),
+          .limit(count)
+          .overrideTypes<Attempt[], { merge: false }>(),
       );
     },
     async cost(id) {

@@ -34,12 +34,17 @@ export function failingWorkers(queue: Queue, pool: string) {
     },
     /** Moves what has happened so far into the past. */
     async later(minutes: number): Promise<void> {
-      await queue.rows(
-        `update task_attempts
-         set started_at = started_at - $2 * interval '1 minute', ended_at = ended_at - $2 * interval '1 minute'
-         where worker_id in (select id from workers where pool = $1)`,
-        [pool, minutes],
-      );
+      for (const [table, started, ended] of [
+        ["tasks", "leased_at", "lease_ended_at"],
+        ["ended_attempts", "started_at", "ended_at"],
+      ]) {
+        await queue.rows(
+          `update ${table}
+           set ${started} = ${started} - $2 * interval '1 minute', ${ended} = ${ended} - $2 * interval '1 minute'
+           where worker_id in (select id from workers where pool = $1)`,
+          [pool, minutes],
+        );
+      }
     },
     async runOf(worker: string, settings: Readonly<Record<string, unknown>> = {}): Promise<FailedRunRow | null> {
       const args = { p_pool: pool, p_known_fleet: null, p_full: false, p_poll_sec: 30, p_failures: true, ...settings };

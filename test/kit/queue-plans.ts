@@ -50,7 +50,8 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
         expect(first.nodes.map((node) => node["Node Type"])).not.toContain("Sort");
         // The head, and at most the tasks that were claimed since the last vacuum.
         expect(rowsScanned([first], "tasks")).toBeLessThanOrEqual(CALLS);
-        expect(first.pages).toBeLessThan(50);
+        // The statement also writes the row and its index entries.
+        expect(first.pages).toBeLessThan(200);
         expect(fullScans(claim.statements, "tasks")).toEqual([]);
 
         const { p_task_id, p_lease_token } = leaseArgs(task!);

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ClaimedTask, Queue } from "../../kit/queue.ts";
@@ -59,11 +60,28 @@ describe("a write to the tables with the service role's key", () => {
       expect(await patch("tasks", second, { dependant_on: first })).toBeNull();
       expect((await service.from("tasks").delete().eq("id", first)).error).toBeNull();
       expect(await queue.task(second)).toMatchObject({ status: "Failed", dependant_on: null });
-      const attempts = await running();
-      const lease = await service.from("task_attempts").delete().eq("task_id", attempts.task_id);
-      expect(lease).toMatchObject({ status: 409, error: { code: "PT409" } });
-      await queue.release(attempts);
-      await patch("tasks", attempts.task_id, { status: "Cancelled" });
+    });
+
+    it("that would take, forge or end its lease leaves the lease as it is", async () => {
+      const lease = await running();
+      const all = () => queue.one("select * from task_attempts where task_id = $1", [lease.task_id]);
+      const before = await all();
+      const other = await queue.newWorker(pool);
+      for (const columns of [
+        { lease_token: null },
+        { lease_token: randomUUID(), leases: 7, worker_id: null },
+        { lease_ended_at: new Date(), leased_at: null, progress: 1, progress_message: "done", reports_progress: false },
+      ]) {
+        expect(await patch("tasks", lease.task_id, { ...columns, priority: 0 })).toBeNull();
+        expect(await all()).toEqual({ ...(before as object), progress_at: expect.any(Date) });
+      }
+      expect((await service.from("task_attempts").delete().eq("task_id", lease.task_id)).error).not.toBeNull();
+      const id = randomUUID();
+      const forged = { id, task_type: "vace", pool, worker_id: other, lease_token: randomUUID(), leases: 3 };
+      expect((await service.from("tasks").insert(forged)).error).toBeNull();
+      expect(await queue.rows("select 1 from task_attempts where task_id = $1", [id])).toEqual([]);
+      expect(await queue.finish(lease)).toBe("completed");
+      await queue.rows("update tasks set status = 'Cancelled' where id = $1", [id]);
     });
 
     it("with a number that programs would round is refused by its name and the true limit", async () => {

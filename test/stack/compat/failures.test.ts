@@ -104,7 +104,7 @@ it("An external worker of the old protocol is judged by the same limit as one in
   const id = await queue.addTask(pool);
   await claimByFunction(worker);
   const expired = async (age: string) => {
-    await queue.rows("update task_attempts set started_at = now() - $2::interval where task_id = $1", [id, age]);
+    await queue.rows("update tasks set leased_at = now() - $2::interval where id = $1", [id, age]);
     const limits = { p_pool: pool, p_silent_sec: 300, p_stuck_sec: 300 };
     return (await queue.call<{ closed: number }>("expire_external_workers", limits)).closed;
   };

@@ -207,15 +207,15 @@ describe("the edge functions as workers of the incumbent call them", () => {
     const claim = await api.call("claim-next-task", ann.token, { worker_id: "my-laptop" });
     const id = claim.body.task_id;
     const expired = async (columns: string) => {
-      await api.queue.rows(`update task_attempts set ${columns} where task_id = $1 and ended_at is null`, [id]);
+      await api.queue.rows(`update tasks set ${columns} where id = $1 and lease_ended_at is null`, [id]);
       const times = { p_pool: pool, p_silent_sec: 300, p_stuck_sec: 300 };
       return await api.queue.call("expire_external_workers", times);
     };
     await api.queue.rows("update workers set last_heartbeat = now() - interval '2 hours' where user_id = $1", [
       ann.userId,
     ]);
-    expect(await expired("started_at = now() - interval '59 minutes'")).toEqual({ closed: 0, removed: 0 });
-    expect(await expired("started_at = now() - interval '2 hours', progress_at = now()")).toEqual({
+    expect(await expired("leased_at = now() - interval '59 minutes'")).toEqual({ closed: 0, removed: 0 });
+    expect(await expired("leased_at = now() - interval '2 hours', progress_at = now()")).toEqual({
       closed: 0,
       removed: 0,
     });

@@ -141,7 +141,7 @@ describe("an external worker in the database", () => {
     ]);
 
     const lease = await api.queue.lease(awake!);
-    await api.queue.rows("update task_attempts set started_at = now() - interval '6 minutes' where lease_token = $1", [
+    await api.queue.rows("update tasks set leased_at = now() - interval '6 minutes' where lease_token = $1", [
       lease.lease_token,
     ]);
     expect(await expire()).toEqual({ closed: 1, removed: 0 });

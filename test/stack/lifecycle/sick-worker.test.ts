@@ -104,9 +104,7 @@ describe("a pool of workers of the old protocol", () => {
       worker_id_param: rendering,
       logs_param: [{ level: "INFO", message: "loading the model", task_id: render }],
     });
-    await stack.rows("update task_attempts set started_at = now() - interval '50 minutes' where task_id = $1", [
-      render,
-    ]);
+    await stack.rows("update tasks set leased_at = now() - interval '50 minutes' where id = $1", [render]);
     await rest("PATCH", `workers?id=eq.${broken}`, {
       status: "error",
       metadata: { error_reason: "CUDA error: device-side assert", self_terminated: true },

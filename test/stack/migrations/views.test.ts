@@ -35,11 +35,17 @@ describe("the views", () => {
   };
   /** An attempt that was held between two times, given in seconds before now. */
   const held = (worker: string, task: string, fromSec: number, toSec: number, cause = "completed", attempt = 1) =>
-    queue.rows(
-      `insert into task_attempts (worker_id, task_id, attempt, started_at, ended_at, cause)
-       values ($1, $2, $3, now() - $4 * interval '1 s', now() - $5 * interval '1 s', $6)`,
-      [worker, task, attempt, fromSec, toSec, cause],
-    );
+    cause === "completed"
+      ? queue.rows(
+          `update tasks set worker_id = $1, leases = $3, lease_token = gen_random_uuid(),
+             leased_at = now() - $4 * interval '1 s', lease_ended_at = now() - $5 * interval '1 s' where id = $2`,
+          [worker, task, attempt, fromSec, toSec],
+        )
+      : queue.rows(
+          `insert into ended_attempts (worker_id, task_id, attempt, lease_token, started_at, ended_at, cause)
+           values ($1, $2, $3, gen_random_uuid(), now() - $4 * interval '1 s', now() - $5 * interval '1 s', $6)`,
+          [worker, task, attempt, fromSec, toSec, cause],
+        );
 
   it.each(VIEWS)("include %s, only for the service role, with a comment", async (view) => {
     const { error } = await api.client(api.keys.serviceRoleKey).from(view).select("*").limit(1);

@@ -43,10 +43,15 @@ describe("the metrics of the pools", () => {
   const passes = async (sec: number) => {
     await queue.rows("update metrics_export set counted_to = counted_to - make_interval(secs => $1)", [sec]);
     await queue.rows("update metrics_export set exported_at = exported_at - make_interval(secs => $1)", [sec]);
-    await queue.rows(
-      "update task_attempts set started_at = started_at - make_interval(secs => $1), claimable_at = claimable_at - make_interval(secs => $1)",
-      [sec],
-    );
+    for (const [table, started] of [
+      ["tasks", "leased_at"],
+      ["ended_attempts", "started_at"],
+    ]) {
+      await queue.rows(
+        `update ${table} set ${started} = ${started} - make_interval(secs => $1), claimable_at = claimable_at - make_interval(secs => $1)`,
+        [sec],
+      );
+    }
     await queue.rows("update workers set ready_at = ready_at - make_interval(secs => $1)", [sec]);
   };
   const linesOf = (text: string, pool: string) =>

@@ -95,10 +95,12 @@ describe("invariant 5: attempts are leases", () => {
   });
 
   it("a task has at most one open lease, and so has a worker", async () => {
-    const { id, worker } = await started();
-    const insert = "insert into task_attempts (task_id, worker_id, attempt) values ($1, $2, 9)";
-    await expect(queue.rows(insert, [id, await queue.newWorker(pool)])).rejects.toMatchObject({ code: "23505" });
-    await expect(queue.rows(insert, [await queue.addTask(pool), worker])).rejects.toMatchObject({ code: "23505" });
+    const { id, worker, lease } = await started();
+    expect(await queue.rows("select lease_token from task_attempts where task_id = $1", [id])).toEqual([
+      { lease_token: lease.lease_token },
+    ]);
+    const second = "update tasks set status = 'In Progress', worker_id = $2, lease_token = gen_random_uuid() where id = $1";
+    await expect(queue.rows(second, [await queue.addTask(pool), worker])).rejects.toMatchObject({ code: "23505" });
   });
 
   it.each(["Complete", "Failed", "Cancelled"])(

@@ -100,14 +100,14 @@ describe("tables that only grow", () => {
       created_at: new Date(Date.now() - 101 * 86_400_000),
       cost_per_hr_usd: 0.4,
     });
-    await queue.rows("alter table task_attempts disable trigger user");
     await queue.rows(
-      `update task_attempts set started_at = now() - interval '95 days', ended_at = now() - interval '95 days'
-       where ended_at is not null`,
+      "update ended_attempts set started_at = now() - interval '95 days', ended_at = now() - interval '95 days'",
     );
-    await queue.rows("alter table task_attempts enable trigger user");
     await queue.rows("alter table tasks disable trigger user");
-    await queue.rows("update tasks set updated_at = now() - interval '95 days'");
+    await queue.rows(
+      `update tasks set updated_at = now() - interval '95 days',
+         lease_ended_at = case when lease_ended_at is not null then now() - interval '95 days' end`,
+    );
     await queue.rows("alter table tasks enable trigger user");
 
     // The running task's ended attempt holds the worker's row, and the pool's last price another one's.
@@ -117,7 +117,7 @@ describe("tables that only grow", () => {
     expect(await count("task_attempts", `task_id = '${running}'`)).toBe(2);
 
     await queue.newWorker(pool, { cost_per_hr_usd: 0.6 });
-    await queue.rows("delete from task_attempts where task_id = $1 and ended_at is not null", [running]);
+    await queue.rows("delete from ended_attempts where task_id = $1", [running]);
     expect((await clean({ attemptsDays: 90, workersDays: 90 })).tables).toMatchObject({ task_attempts: 0, workers: 1 });
     expect(await queue.task(done)).toMatchObject({ status: "Complete", worker_id: null });
     expect(await queue.task(running)).toMatchObject({ status: "In Progress", worker_id: other });
