@@ -228,7 +228,7 @@ alter table tasks
 -- A claim and a completion each write a new version of the row. With this room it stands on the same page.
 alter table tasks set (fillfactor = 75);
 comment on table tasks is
-  'The queue, its leases and its results: one row per task, with its open or its completed attempt. Clients insert rows as Queued.';
+  'The queue, its leases and its results: one row per task, with its open or completed attempt. Clients insert rows as Queued.';
 comment on column tasks.gate is
   'open: may be claimed; held: its project is paused or at its limit; blocked: waits for the task in dependant_on; '
   'delayed: was handed back without progress and waits until delayed_until.';

@@ -1,10 +1,10 @@
--- Attempts are leases. The open attempt of a task, and its completed one, stand in the task's own row; an attempt that ended
--- in any other way is a row of ended_attempts. So a claim and a completion each write one row.
+-- Attempts are leases. The open attempt of a task stands in the task's own row, where finish_task leaves it when it completes
+-- the task; an attempt that ended in any other way is a row of ended_attempts. So a claim and a completion each write one row.
 
 comment on column tasks.leases is 'How often the task was claimed: the number of its last attempt.';
 comment on column tasks.lease_token is
-  'Token of the open or the completed attempt; null: there is none. The attempt is open while lease_ended_at is null. It opens '
-  'nothing without the credential of the worker that holds the task.';
+  'Token of the open attempt, or of the one that finish_task completed; null: there is none. The attempt is open while '
+  'lease_ended_at is null. It opens nothing without the credential of the worker that holds the task.';
 comment on column tasks.leased_at is 'When the open or the completed attempt began.';
 comment on column tasks.lease_ended_at is 'When the completed attempt ended.';
 comment on column tasks.claimable_at is 'Since when the task could be claimed: its last change before the last claim.';
@@ -36,13 +36,13 @@ create table if not exists ended_attempts (
   progress_message text,
   progress_at timestamptz,
   ended_at timestamptz not null default now(),
-  cause attempt_cause not null check (cause <> 'completed'),
+  cause attempt_cause not null,
   error text,
   reports_progress boolean not null default true,
   primary key (task_id, attempt)
 );
 comment on table ended_attempts is
-  'One row per attempt that ended without completing its task, written once. The view task_attempts shows all attempts.';
+  'One row per attempt that did not end by finish_task, written once. The view task_attempts shows all attempts.';
 select secure_table('ended_attempts');
 -- Observation: since when a worker is idle.
 create index if not exists ended_attempts_released on ended_attempts (worker_id, ended_at);

@@ -289,6 +289,7 @@ begin
       if held then
         perform record_attempt(p_old, 'task_error', left(p_new.error_message, 4000));
         p_new.lease_token := null;
+        p_new.leased_at := null;
       end if;
       if p_old.attempts >= attempt_limit() then
         p_new.status := 'Failed';

@@ -93,17 +93,16 @@ end $$;
 select grant_to_service('tasks_admit()');
 create or replace trigger tasks_admit before insert on tasks for each row execute function tasks_admit();
 
--- Workers of the old protocol also update this table directly. Then update_directly decides first. Whatever ends a task, gives
--- it back or makes it wait for its sub-tasks also ends its lease: a completed attempt stays in the task's row, any other one
--- goes to ended_attempts, unless the writer did that and took out the token.
+-- Workers of the old protocol also update this table directly. Then update_directly decides first. Our own functions alone
+-- write the token, the end or the progress of an attempt; they set what this trigger sets. Any other write that ends a task,
+-- gives it back or makes it wait for its sub-tasks also ends its lease.
 create or replace function tasks_guard() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
 begin
   if current_user = 'service_role' then
     new := update_directly(old, new);
-  -- Neither a report of progress nor the end of an attempt's retention changes the task itself.
-  elsif new.status = old.status and ((new.progress_at, new.reports_progress) is distinct from (old.progress_at, old.reports_progress)
-    or old.lease_ended_at is not null and new.lease_token is null)
+  elsif new.lease_token is distinct from old.lease_token or new.lease_ended_at is distinct from old.lease_ended_at
+    or new.progress_at is distinct from old.progress_at or new.reports_progress <> old.reports_progress
   then
     return new;
   end if;
@@ -130,15 +129,15 @@ begin
   end if;
   if old.lease_token is not null and old.lease_ended_at is null and (new.status <> 'In Progress' or new.delegated_at is not null)
   then
+    if new.lease_token is not null then
+      perform record_attempt(old, case new.status when 'In Progress' then 'delegated' when 'Complete' then 'completed'
+          when 'Failed' then 'task_error' when 'Queued' then 'released' else 'cancelled' end,
+        case when new.status not in ('In Progress', 'Complete') then format('the task was made %s', new.status) end);
+    end if;
+    new.lease_token := null;
     if new.status = 'Complete' then
       new.lease_ended_at := now();
     else
-      if new.lease_token is not null then
-        perform record_attempt(old, case new.status when 'In Progress' then 'delegated' when 'Failed' then 'task_error'
-            when 'Queued' then 'released' else 'cancelled' end,
-          case when new.status <> 'In Progress' then format('the task was made %s', new.status) end);
-      end if;
-      new.lease_token := null;
       new.leased_at := null;
     end if;
   end if;
@@ -203,16 +202,36 @@ begin
 end $$;
 select grant_to_service('cancel_sub_tasks(uuid, uuid, text)');
 
+-- What the end of a task requires. p_opens_held: its place in its project's limit is free now.
+create or replace function task_ended(p_task tasks, p_opens_held boolean) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if exists (select from tasks where dependant_on = p_task.id and status = 'Queued' and gate = 'blocked') then
+    perform settle_dependants(p_task.id, 'is ' || p_task.status);
+  end if;
+  if p_task.status <> 'Complete' and exists (
+    select from tasks where parent_id = p_task.id and status in ('Queued', 'In Progress'))
+  then
+    perform cancel_sub_tasks(p_task.id, p_task.project_id, 'is ' || p_task.status);
+  end if;
+  if p_task.parent_id is not null then
+    perform settle_parent(p_task.parent_id);
+  end if;
+  if p_opens_held then
+    perform open_held_tasks(p_task.project_id);
+  end if;
+  if p_task.status in ('Complete', 'Failed') and exists (select from notification_endpoints where enabled) then
+    perform notify_task_ended(p_task);
+  end if;
+end $$;
+select grant_to_service('task_ended(tasks, boolean)');
+
 -- Runs in the transaction that ends a task, gives it back or makes it wait for its sub-tasks. It opens or fails the tasks
--- that waited, gives the task's place in the limit to the next held task, and writes notifications. One query finds what
--- there is to do; for most tasks it is nothing. The trigger has no condition: Postgres would parse it again in each statement,
--- also in those of claims.
+-- that waited, gives the task's place in the limit to the next held task, and writes notifications. A claim leaves a token in
+-- the row, and so does finish_task, which itself looks for what there is to do. A longer condition, which Postgres would parse
+-- again in each statement, took more time than it saved.
 create or replace function tasks_stopped() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  awaited boolean;
-  has_children boolean;
-  watched boolean;
 begin
   if new.status = 'In Progress' and (new.delegated_at is null or old.delegated_at is not null)
     or new.status <> 'In Progress' and new.status = old.status
@@ -237,31 +256,13 @@ begin
     end if;
     return null;
   end if;
-
-  select exists (select from tasks where dependant_on = new.id and status = 'Queued' and gate = 'blocked'),
-    new.status <> 'Complete' and exists (select from tasks where parent_id = new.id and status in ('Queued', 'In Progress')),
-    exists (select from notification_endpoints where enabled)
-  into awaited, has_children, watched;
-  if awaited then
-    perform settle_dependants(new.id, 'is ' || new.status);
-  end if;
-  if has_children then
-    perform cancel_sub_tasks(new.id, new.project_id, 'is ' || new.status);
-  end if;
-  if new.parent_id is not null then
-    perform settle_parent(new.parent_id);
-  end if;
   -- A held, blocked or delegated task had no place in the limit, and its end must not wait for its project's row.
-  if old.gate = 'open' and old.delegated_at is null and project_is_gated(new.project_id) then
-    perform open_held_tasks(new.project_id);
-  end if;
-  if watched and new.status in ('Complete', 'Failed') then
-    perform notify_task_ended(new);
-  end if;
+  perform task_ended(new, old.gate = 'open' and old.delegated_at is null and project_is_gated(new.project_id));
   return null;
 end $$;
 select grant_to_service('tasks_stopped()');
-create or replace trigger tasks_stopped after update on tasks for each row execute function tasks_stopped();
+create or replace trigger tasks_stopped after update on tasks for each row when (new.lease_token is null)
+execute function tasks_stopped();
 
 -- tasks_stopped never sees a task that is inserted with an end. Rows of the same statement may already wait for it.
 create or replace function tasks_born_ended() returns trigger
@@ -320,7 +321,7 @@ begin
   select count(distinct worker_id) into killed from ended_attempts where task_id = task.id and cause = 'worker_died';
   if p_permanent or (counts and task.attempts >= attempt_limit()) or killed >= 2 then
     update tasks
-    set status = 'Failed', lease_token = null, generation_processed_at = now(),
+    set status = 'Failed', lease_token = null, leased_at = null, generation_processed_at = now(), updated_at = now(),
       error_message = case when killed >= 2 and p_cause = 'worker_died'
         then format('poison: %s different workers died with this task; last: %s', killed, p_error) else p_error end
     where id = task.id;
@@ -330,7 +331,8 @@ begin
     task := handed_back(task);
   end if;
   update tasks
-  set status = 'Queued', lease_token = null, worker_id = null, generation_started_at = null, error_message = p_error,
+  set status = 'Queued', lease_token = null, leased_at = null, updated_at = now(), worker_id = null,
+    generation_started_at = null, error_message = p_error,
     attempts = attempts - case when counts then 0 else 1 end, gate = task.gate, vtime = task.vtime,
     hand_backs = task.hand_backs, delayed_until = task.delayed_until
   where id = task.id;

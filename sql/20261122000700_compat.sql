@@ -164,7 +164,7 @@ begin
       end if;
     end if;
     update tasks
-    set status = 'Complete', progress = 1, progress_at = now(), output_location = coalesce(location, output_location),
+    set status = 'Complete', progress = 1, output_location = coalesce(location, output_location),
       result_data = coalesce(nullif(p_result, 'null'), result_data), error_message = null, generation_created = true
     where id = p_task_id;
     task.status := 'Complete';

@@ -66,7 +66,7 @@ begin
     select pool, leased_at as started_at, claimable_at from tasks where lease_token is not null and lease_ended_at is null
     union all
     select t.pool, t.leased_at, t.claimable_at
-    from workers w join tasks t on t.worker_id = w.id and t.lease_ended_at > p_from
+    from workers w join tasks t on t.worker_id = w.id and t.lease_ended_at > p_from and t.lease_token is not null
     where w.gone_at is null or w.gone_at > p_from
     union all
     select t.pool, e.started_at, e.claimable_at

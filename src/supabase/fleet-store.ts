@@ -108,7 +108,8 @@ export interface FleetStore extends FleetForPeople {
 }
 
 /** An open or a completed attempt stands in its task's row. */
-const OWN = "task_id:id, attempt:leases, worker_id, started_at:leased_at, ended_at:lease_ended_at, task_type, project_id";
+const OWN =
+  "task_id:id, attempt:leases, worker_id, started_at:leased_at, ended_at:lease_ended_at, task_type, project_id";
 const ENDED = "task_id, attempt, worker_id, started_at, ended_at, cause, error, tasks(task_type, project_id)";
 
 const livingWorkers = z.array(
@@ -267,9 +268,9 @@ function heldTask({ task_type, project_id, ...attempt }: OwnAttempt): HeldTask {
 }
 
 /** Of each worker's tasks only the one that it holds. */
-function onlyHeld<T extends { is(column: string, value: null): T; not(column: string, operator: string, value: null): T }>(
-  workers: T,
-): T {
+function onlyHeld<
+  T extends { is(column: string, value: null): T; not(column: string, operator: string, value: null): T },
+>(workers: T): T {
   return workers.not("held.lease_token", "is", null).is("held.lease_ended_at", null);
 }
 

@@ -29,6 +29,40 @@ describe("access through PostgREST", () => {
     expect((await as(bob.jwt).from("projects").select("id").eq("id", ann.project)).data).toEqual([]);
   });
 
+  it("shows the token of a lease to the project's user, whom it lets write nothing: the worker's credential is needed", async () => {
+    const pool = await api.queue.newPool();
+    const id = await api.queue.addTask(pool, { project_id: ann.project });
+    const worker = await api.queue.newWorker(pool);
+    await api.queue.lease(worker);
+    const { data: row } = await as(ann.jwt).from("tasks").select("*").eq("id", id).single();
+    expect(row).toMatchObject({ id, worker_id: worker, leases: 1, lease_token: expect.any(String) });
+    const lease = { p_task_id: id, p_lease_token: row.lease_token };
+    const file = { p_storage_path: null, p_output_location: null, p_result: {} };
+    const calls: [string, object][] = [
+      ["report_progress", { p_progress: 0.5 }],
+      ["authorize_upload", {}],
+      ["finish_task", file],
+      ["finish_and_claim", file],
+      ["fail_task", { p_error: "no" }],
+      ["release_task", { p_reason: "no" }],
+      ["delegate_task", {}],
+      ["func_mark_task_complete", { p_result: {} }],
+      ["func_mark_task_failed", { p_error_message: "no" }],
+      ["api_authorize_upload", {}],
+      ["api_finish_task", { p_storage_path: null, p_output_location: null }],
+      ["api_update_task", { p_status: "Failed" }],
+    ];
+    const before = await api.queue.one("select * from tasks where id = $1", [id]);
+    for (const client of [as(ann.jwt), withToken(ann.token), as(bob.jwt), api.client(api.keys.anonKey)]) {
+      for (const [name, args] of calls) {
+        const { status } = await client.rpc(name, { ...lease, ...args });
+        expect([name, [401, 403, 404].includes(status)]).toEqual([name, true]);
+      }
+    }
+    expect(await api.queue.one("select * from tasks where id = $1", [id])).toEqual(before);
+    await api.queue.rows("delete from tasks where id = $1", [id]);
+  });
+
   it("lets a signed-in user write no table, and read neither a token's hash nor any other table", async () => {
     const client = as(ann.jwt);
     const refused = { error: { code: "42501" } };

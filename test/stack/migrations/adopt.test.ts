@@ -89,6 +89,9 @@ describe("migrating the incumbent orchestrator's tables", () => {
       ]);
 
       // The running task has a lease; the orchestrator's task holds no worker.
+      expect(await rows("select task_id, worker_id, attempt, ended_at, reports_progress from task_attempts")).toEqual([
+        { task_id: task(2), worker_id: "gpu-living", attempt: 1, ended_at: null, reports_progress: false },
+      ]);
       const own = await claimed(rows, "gpu-living");
       expect(own).toMatchObject({ task_id: task(2), attempt: 1 });
       const done = "select finish_task($1, $2, null, null, '{}') as answer";

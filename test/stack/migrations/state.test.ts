@@ -29,6 +29,8 @@ const inhabitants = `
   insert into volume_requests (name) values ('weights');
   insert into tasks (task_type, project_id) select 'generate_video', id from projects, generate_series(1, 4) where name = 'films';
   insert into tasks (task_type, dependant_on) select 'generate_video', id from tasks limit 1;
+  select claim_task('main-0a1b2c3d');
+  select fail_task(id, lease_token, 'no model') from tasks where lease_token is not null;
   select claim_task('main-0a1b2c3d'), process_beat(gen_random_uuid(), 'host', 1, '0.1.0', 'gpu-pool');
   select metrics_read(id) from worker_processes;
   insert into wake_requests (pool) values ('main');

@@ -33,6 +33,26 @@ describe("a claim", () => {
     expect(await queue.claim(await queue.newWorker(pool))).toEqual({ worker_status: "active", task: null });
   });
 
+  it("writes nothing and locks no row while the line is empty, or while its worker gets no task", async () => {
+    const [idle, full] = [pool, await queue.newPool()];
+    await queue.addTask(full);
+    const waiting = await queue.newWorker(idle);
+    const draining = await queue.newWorker(full, { status: "terminating" });
+    const session = await queue.session();
+    for (const worker of [waiting, draining]) {
+      await session.rows("begin");
+      expect(await session.call<Claim>("claim_task", { p_worker_id: worker })).toMatchObject({ task: null });
+      expect(
+        await session.rows(
+          `select pg_current_xact_id_if_assigned() as transaction,
+             (select count(*)::int from pg_locks where pid = pg_backend_pid() and locktype in ('tuple', 'transactionid')) as rows`,
+        ),
+      ).toEqual([{ transaction: null, rows: 0 }]);
+      await session.rows("commit");
+    }
+    await queue.rows("update tasks set status = 'Cancelled' where pool = $1", [full]);
+  });
+
   it.each(["spawning", "terminating", "terminated", "error"])(
     "gives no task to a worker that is %s",
     async (status) => {

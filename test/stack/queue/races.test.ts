@@ -108,6 +108,73 @@ describe("invariant 6: draining is atomic with claiming", () => {
   });
 });
 
+describe("invariant 6: a status that is changed by hand, without a lock", () => {
+  const byHand = "update workers set status = 'terminating' where id = $1";
+
+  it("waits for a claim that is under way", async () => {
+    const task = await queue.addTask(pool);
+    const worker = await queue.newWorker(pool);
+    const [claiming, changing] = [await queue.session(), await queue.session()];
+    await claiming.rows("begin");
+    await claiming.call<Claim>("claim_task", { p_worker_id: worker });
+    const changed = changing.rows(byHand, [worker]);
+    await queue.untilBlocked(changing);
+    await claiming.rows("commit");
+    await changed;
+    expect(await queue.task(task)).toMatchObject({ status: "In Progress", worker_id: worker });
+  });
+
+  it("is waited for by a claim, which gets no task then", async () => {
+    const task = await queue.addTask(pool);
+    const worker = await queue.newWorker(pool);
+    const [claiming, changing] = [await queue.session(), await queue.session()];
+    await changing.rows("begin");
+    await changing.rows(byHand, [worker]);
+    const claim = claiming.call<Claim>("claim_task", { p_worker_id: worker });
+    await queue.untilBlocked(claiming);
+    await changing.rows("commit");
+    expect(await claim).toEqual({ worker_status: "terminating", task: null });
+    expect(await queue.task(task)).toMatchObject({ status: "Queued", attempts: 0 });
+  });
+});
+
+describe("invariant 5: two calls of one worker", () => {
+  it(`in ${RACES} races claim one task, which both get`, async () => {
+    await queue.addTasks(pool, 2 * RACES);
+    const workers = await queue.newWorkers(pool, RACES);
+    for (const [worker, one, other] of await race(workers, queue.claim, queue.claim)) {
+      expect({ worker, task: one.task }).toEqual({ worker, task: other.task });
+    }
+    const leased =
+      "select count(distinct worker_id)::int as workers, count(*)::int as n from task_attempts where worker_id = any($1)";
+    expect(await queue.rows(leased, [workers])).toEqual([{ workers: RACES, n: RACES }]);
+  });
+
+  it("of which one takes back what the worker failed wait for each other instead of running into a deadlock", async () => {
+    const worker = await queue.newWorker(pool);
+    const failed = await queue.addTask(pool, { priority: 1 });
+    await queue.fail(await queue.lease(worker), "CUDA error");
+    const since = await queue.one<{ ms: string }>("select to_ms(now() - interval '1 minute') as ms");
+    const [holding, claiming, failing] = [await queue.session(), await queue.session(), await queue.session()];
+    // The row of the worker is locked for a moment, so that the claim has its task and waits for its worker.
+    await holding.rows("begin");
+    await holding.rows("select from workers where id = $1 for update", [worker]);
+    const claim = claiming.call<Claim>("claim_task", { p_worker_id: worker });
+    await queue.untilBlocked(claiming);
+    const verdict = failing.call<{ outcome: string }>("fail_worker", {
+      p_worker_id: worker,
+      p_lease_cause: "host_lost",
+      p_reason: "it is sick",
+      p_failed_since_ms: Number(since.ms),
+    });
+    await queue.untilBlocked(failing);
+    await holding.rows("commit");
+    expect((await claim).task?.task_id).toBe(failed);
+    expect(await verdict).toMatchObject({ outcome: "failed", leases_closed: 1 });
+    expect(await queue.task(failed)).toMatchObject({ status: "Queued", attempts: 0 });
+  });
+});
+
 describe("invariant 5: a verdict of failure is atomic with claiming and finishing", () => {
   it(`in ${RACES} races no failed worker keeps a lease, and no task is left running without one`, async () => {
     await queue.addTasks(pool, RACES);

@@ -99,7 +99,8 @@ describe("invariant 5: attempts are leases", () => {
     expect(await queue.rows("select lease_token from task_attempts where task_id = $1", [id])).toEqual([
       { lease_token: lease.lease_token },
     ]);
-    const second = "update tasks set status = 'In Progress', worker_id = $2, lease_token = gen_random_uuid() where id = $1";
+    const second =
+      "update tasks set status = 'In Progress', worker_id = $2, lease_token = gen_random_uuid() where id = $1";
     await expect(queue.rows(second, [await queue.addTask(pool), worker])).rejects.toMatchObject({ code: "23505" });
   });
 
