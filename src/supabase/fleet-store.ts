@@ -80,15 +80,18 @@ export interface LivingWorker {
   readonly costPerHourUsd: number;
 }
 
-interface FleetForPeople {
-  /** Workers that are not gone, and with `goneSince` (ISO 8601) those that went since then; the oldest first. */
-  seen(filter: { readonly pool?: string; readonly goneSince?: string }): Promise<SeenWorker[]>;
-  /** Workers whose id begins so, gone ones too, at most `limit`. */
-  workersWithPrefix(prefix: string, limit: number): Promise<SeenWorker[]>;
+interface Held {
   /** What a worker held, the newest first, at most `limit`. */
   lastHeld(worker: string, limit: number): Promise<HeldTask[]>;
   /** What any worker has held since then (ISO 8601), also in part. */
   heldSince(since: string): Promise<HeldTask[]>;
+}
+
+interface FleetForPeople extends Held {
+  /** Workers that are not gone, and with `goneSince` (ISO 8601) those that went since then; the oldest first. */
+  seen(filter: { readonly pool?: string; readonly goneSince?: string }): Promise<SeenWorker[]>;
+  /** Workers whose id begins so, gone ones too, at most `limit`. */
+  workersWithPrefix(prefix: string, limit: number): Promise<SeenWorker[]>;
 }
 
 export interface FleetStore extends FleetForPeople {
@@ -135,6 +138,7 @@ export function fleetStore(database: Database): FleetStore {
   const client = database[TABLES];
   return {
     ...forPeople(database),
+    ...heldTasks(database),
     async getWorkers({ status, pool } = {}) {
       const workers = await readAll<WorkerRecord>("getWorkers", (count, last) => {
         let rows = client.from("workers").select("*");
@@ -179,7 +183,7 @@ export function fleetStore(database: Database): FleetStore {
   };
 }
 
-function forPeople({ [TABLES]: client }: Database): FleetForPeople {
+function forPeople({ [TABLES]: client }: Database): Omit<FleetForPeople, keyof Held> {
   return {
     async seen({ pool, goneSince }) {
       const rows = await readAll<SeenRow>("read workers", (count, last) => {
@@ -205,6 +209,11 @@ function forPeople({ [TABLES]: client }: Database): FleetForPeople {
       );
       return rows.map(seenWorker);
     },
+  };
+}
+
+function heldTasks({ [TABLES]: client }: Database): Held {
+  return {
     async lastHeld(worker, limit) {
       const [own, ended] = await Promise.all([
         readOne<OwnAttempt[]>("read tasks", () =>
