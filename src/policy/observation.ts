@@ -1,6 +1,7 @@
 import type { BreakerState, Spend } from "../contract/plan.ts";
 import type { Intent } from "../contract/intent.ts";
 import type { WorkerRow } from "../contract/inputs.ts";
+import type { Measured } from "./latency/measured.ts";
 
 /** One consistent reading of the database. All times are ms since epoch by the database's clock. */
 export interface Observation {
@@ -26,6 +27,8 @@ export interface Observation {
   readonly launchedLastMinute: number;
   /** How many workers of this pool were ended for their heartbeat, progress or failures in the last five minutes. */
   readonly failedRecently: number;
+  /** Left out: nothing was measured, which the policies that need no figures never miss. */
+  readonly measured?: Measured;
 }
 
 export interface ObservedBreaker {
@@ -106,6 +109,9 @@ export interface ObservedTask {
   readonly progressMs: number | null;
   /** The limit of its type, or that of a worker that reports no progress; null: TASK_STUCK_TIMEOUT_SEC. */
   readonly stuckTimeoutSec: number | null;
+  /** Left out: not known, so it counts as a task of unknown kind. */
+  readonly taskType?: string;
+  readonly model?: string | null;
 }
 
 /** `absent`: the pod was known before, and two complete lists in a row lack it. */
