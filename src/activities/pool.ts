@@ -1,8 +1,8 @@
 import { ApplicationFailure } from "@temporalio/common";
-import { type Config, ConfigError } from "../config/config.ts";
+import { type Config, ConfigError, severalWaitSettings } from "../config/config.ts";
 import { parseOwnSettings, settingsInForce } from "../config/settings-in-force.ts";
 import { FAILURES } from "../contract/failures.ts";
-import { POD_SETTINGS, POOL_SETTINGS, type PoolSettings } from "../contract/pool-settings.ts";
+import { POD_SETTINGS, POOL_SETTINGS, type PoolSettings, WAIT_SETTINGS } from "../contract/pool-settings.ts";
 import type { PoolActivities } from "../contract/activities.ts";
 import { namesNoGpuType } from "../policy/placement.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
@@ -34,6 +34,9 @@ export function createPoolActivities({
       const own = checked(() => parseOwnSettings(given));
       const before = await pools.find(pool);
       const merged = { ...before?.own, ...own };
+      if (WAIT_SETTINGS.some((name) => name in own)) {
+        refuseSeveralWaitSettings(merged);
+      }
       // A start that sets neither bound must succeed, even if the environment now has MIN above MAX.
       if (own.minActiveGpus !== undefined || own.maxActiveGpus !== undefined) {
         refuseMinAboveMax(checked(() => settingsInForce(config, before?.environment ?? {}, merged)));
@@ -117,6 +120,7 @@ function messageActivities({ config, pools, market }: Omit<PoolDeps, "deployment
       // Settings that only another version knows have no effect here, and are no reason to refuse the patch.
       const merged = Object.entries({ ...before.own, ...patch });
       const own = Object.fromEntries(merged.filter(([name, value]) => value !== null && POOL_SETTINGS.includes(name)));
+      refuseSeveralWaitSettings(own);
       checked(() => parseOwnSettings(own));
       const settings = settingsInForce(config, before.environment, own);
       refuseMinAboveMax(settings);
@@ -140,6 +144,13 @@ function messageActivities({ config, pools, market }: Omit<PoolDeps, "deployment
 function refuseMinAboveMax({ minActiveGpus, maxActiveGpus }: PoolSettings): void {
   if (minActiveGpus > maxActiveGpus) {
     throw invalid(`minActiveGpus=${minActiveGpus} would be above maxActiveGpus=${maxActiveGpus}`);
+  }
+}
+
+function refuseSeveralWaitSettings(own: Readonly<Record<string, unknown>>): void {
+  const [problem] = severalWaitSettings(own, (name) => name);
+  if (problem !== undefined) {
+    throw invalid(`${problem.message}; null removes one: ${problem.variable}=null`);
   }
 }
 

@@ -225,9 +225,13 @@ function planOf(decisionId: string, observed: Observed, knownSettings: string | 
   };
 }
 
-/** The day's spend grows with every look, so a change of it does not end the watch. */
+/**
+ * What changes with every look does not end the watch: the day's spend, and the figures in a reason. Those that a person
+ * acts on are in the snapshot besides.
+ */
 function fingerprintOf({ decision, view }: Observed): string {
-  const state = { ...decision.snapshot, observedAt: null, spend: null, settings: view.fingerprint };
+  const reason = decision.snapshot.reason.replaceAll(/\d+(\.\d+)?/g, "0");
+  const state = { ...decision.snapshot, observedAt: null, spend: null, reason, settings: view.fingerprint };
   return createHash("sha256").update(JSON.stringify(state)).digest("hex").slice(0, 16);
 }
 

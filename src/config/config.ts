@@ -1,4 +1,5 @@
 import { cut } from "../../supabase/functions/_shared/text.ts";
+import { WAIT_SETTINGS } from "../contract/pool-settings.ts";
 import { complaintAbout, type Variable } from "./kinds.ts";
 import { fileVariable, readSecret, secretsInFiles } from "./secret-files.ts";
 import { table } from "./variables.ts";
@@ -61,6 +62,7 @@ export function loadConfig(given: Environment = process.env, options?: { need: r
   const config = Object.fromEntries(groups.filter(({ needed }) => needed).map(({ group, values }) => [group, values]));
   const { minActiveGpus, maxActiveGpus } = table.scaling;
   problems.push(...minAboveMax(config["scaling"], minActiveGpus.name, maxActiveGpus.name));
+  problems.push(...severalWaitSettings(config["scaling"], (name) => table.scaling[name].name));
   if (problems.length > 0) {
     throw new ConfigError("The environment", problems, ADVICE);
   }
@@ -150,4 +152,21 @@ export function minAboveMax(
     return [];
   }
   return [{ variable: minName, message: `${minName}=${min} is above ${maxName}=${max}; expected at most ${max}` }];
+}
+
+type WaitSetting = (typeof WAIT_SETTINGS)[number];
+
+/** The problem of more than one setting that says what waiting is worth, or none. */
+export function severalWaitSettings(
+  values: Readonly<Record<string, unknown>> | undefined,
+  nameOf: (setting: WaitSetting) => string,
+): ConfigProblem[] {
+  const given = WAIT_SETTINGS.filter((setting) => (values?.[setting] ?? null) !== null);
+  if (given.length < 2) {
+    return [];
+  }
+  const shown = given.map((setting) => `${nameOf(setting)}=${String(values?.[setting])}`).join(" and ");
+  const names = WAIT_SETTINGS.map(nameOf).join(", ");
+  const message = `${shown} each say what waiting is worth; expected at most one of ${names}`;
+  return [{ variable: nameOf(given[1] ?? "waitValue"), message }];
 }

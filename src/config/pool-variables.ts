@@ -27,6 +27,33 @@ export const ownVariables = {
       "0.9",
       "Policy workload: GPUs to keep for each queued or running task while shrinking.",
     ),
+    waitValue: optional(
+      "WAIT_VALUE",
+      decimal(0.01, 1000),
+      "Policy latency: what a second of a task's waiting is worth, in seconds of GPU; 2 where neither this nor the next two are set.",
+    ),
+    targetWaitSec: optional(
+      "TARGET_WAIT_SEC",
+      decimal(0.1, 86_400),
+      "Policy latency: wait from claimable to claimed that WAIT_VALUE is learnt for, in seconds; instead of WAIT_VALUE.",
+    ),
+    targetWaitPercentile: defaulted(
+      "TARGET_WAIT_PERCENTILE",
+      decimal(50, 99.9),
+      "95",
+      "Percentile at which TARGET_WAIT_SEC holds; 95: five of a hundred tasks may wait longer.",
+    ),
+    maxWaitValue: defaulted(
+      "MAX_WAIT_VALUE",
+      decimal(0.01, 1000),
+      "100",
+      "Highest WAIT_VALUE that is learnt for TARGET_WAIT_SEC; it bounds what a target may cost.",
+    ),
+    waitCostUsdPerHour: optional(
+      "WAIT_COST_USD_PER_HOUR",
+      decimal(0.001, 1_000_000),
+      "Policy latency: what an hour of a task's waiting costs, in USD; instead of WAIT_VALUE, which is this over the GPU's price.",
+    ),
     machinesToKeepIdle: defaulted("MACHINES_TO_KEEP_IDLE", whole(0, 10_000), "0", "Idle GPUs kept for new tasks."),
     maxLaunchesPerMinute: defaulted(
       "MAX_LAUNCHES_PER_MINUTE",

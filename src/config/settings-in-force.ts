@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { shortJson } from "../../supabase/functions/_shared/text.ts";
-import type { Merged, OwnSettings, PoolSettings } from "../contract/pool-settings.ts";
-import { type Config, ConfigError, type ConfigProblem, minAboveMax } from "./config.ts";
+import { type Merged, type OwnSettings, type PoolSettings, WAIT_SETTINGS } from "../contract/pool-settings.ts";
+import { type Config, ConfigError, type ConfigProblem, minAboveMax, severalWaitSettings } from "./config.ts";
 import { complaintAbout, type Variable } from "./kinds.ts";
 import { accountVariables, ownVariables } from "./pool-variables.ts";
 
@@ -30,6 +30,7 @@ export function parseOwnSettings(given: unknown): OwnSettings {
   const problems = problemsOf(Object.entries(object.data));
   if (problems.length === 0) {
     problems.push(...minAboveMax(object.data, "minActiveGpus", "maxActiveGpus"));
+    problems.push(...severalWaitSettings(object.data, (name) => name));
   }
   if (problems.length > 0) {
     throw ownSettingsError(problems);
@@ -51,6 +52,7 @@ export function environmentSettings(config: PoolGroups): Readonly<Record<string,
  * 1. `poolsOwn`, the pool's own settings, from its row;
  * 2. `environment`, the environmentSettings of the process that started last, also from its row;
  * 3. `config`, this process's.
+ * A pool that says itself what waiting is worth takes none of the other settings that say it.
  * Another version may have written the row: a name, or a value of `environment`, that this one does not know is left out.
  * @throws ConfigError when the pool's own settings hold a known name with a value out of range.
  */
@@ -61,7 +63,9 @@ export function settingsInForce(config: PoolGroups, environment: unknown, poolsO
   if (problems.length > 0) {
     throw ownSettingsError(problems);
   }
-  const winning = [...fromEnvironment, ...fromPool].map(([name, value]) => [name, value ?? undefined]);
+  const saysWaiting = fromPool.some(([name]) => WAIT_SETTINGS.some((setting) => setting === name));
+  const replaced = saysWaiting ? WAIT_SETTINGS.map((name) => [name, undefined] as const) : [];
+  const winning = [...fromEnvironment, ...replaced, ...fromPool].map(([name, value]) => [name, value ?? undefined]);
   return Object.freeze({ ...valuesIn(config), ...Object.fromEntries(winning) });
 }
 

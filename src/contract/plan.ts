@@ -94,6 +94,7 @@ export interface Spend {
 export type Rule =
   | "threshold"
   | "workload"
+  | "latency"
   | "min"
   | "idle_buffer"
   | "max"

@@ -3,7 +3,7 @@
  * meaning are in config/pool-variables.ts; a name or a type in which the two files differ does not compile there.
  */
 
-export const SCALING_POLICIES = ["threshold", "workload"] as const;
+export const SCALING_POLICIES = ["threshold", "workload", "latency"] as const;
 /** What a pod runs: the worker of the older protocol, the program of this repository, or a program of the operator's own. */
 export const WORKER_PROFILES = ["headless-wan2gp", "gpu-worker", "custom"] as const;
 export const CLOUDS = ["SECURE", "COMMUNITY"] as const;
@@ -54,6 +54,11 @@ const ofPool = {
     tasksPerGpuThreshold: "number",
     scaleUpMultiplier: "number",
     scaleDownMultiplier: "number",
+    waitValue: "number or unset",
+    targetWaitSec: "number or unset",
+    targetWaitPercentile: "number",
+    maxWaitValue: "number",
+    waitCostUsdPerHour: "number or unset",
     machinesToKeepIdle: "number",
     maxLaunchesPerMinute: "number",
     workerGracePeriodSec: "number",
@@ -151,6 +156,9 @@ export type OwnSettings = Partial<Merged<OwnSettingGroups>>;
 export type PodSettings = Merged<Pick<OwnSettingGroups, "launch" | "placement">>;
 /** All settings that rule a pool. */
 export type PoolSettings = Merged<OwnSettingGroups & AccountSettingGroups>;
+
+/** What a task's waiting is worth to the policy `latency`. At most one of them is set: each says it in another unit. */
+export const WAIT_SETTINGS = ["waitValue", "targetWaitSec", "waitCostUsdPerHour"] as const;
 
 /** Names of the settings that a pool may have of its own. */
 export const POOL_SETTINGS: readonly string[] = namesIn(ofPool);

@@ -1,6 +1,7 @@
 import type { Rule } from "../contract/plan.ts";
 import { spendCaps, usd } from "./budget.ts";
 import { stuckTask } from "./health.ts";
+import { missedTarget } from "./latency/missed-target.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 import { sickAlone } from "./sick.ts";
@@ -14,6 +15,7 @@ export const OBSERVED_KINDS = [
   "budget_reached",
   "no_placement",
   "worker_sick",
+  "target_wait_missed",
 ] as const;
 
 /** A condition of the observed pool. */
@@ -42,6 +44,7 @@ export function conditionsOf(settings: PolicySettings, observation: Observation,
     queue_waiting: waitingQueue(settings, observation),
     budget_reached: reachedBudget(settings, observation, judged),
     no_placement: missingPlace(observation, judged),
+    target_wait_missed: missedTarget(settings, observation, judged.rule),
   };
   const ofPool = OBSERVED_KINDS.flatMap((kind) => {
     const message = kind === "worker_sick" ? null : messages[kind];

@@ -1,6 +1,7 @@
 import type { Rule } from "../contract/plan.ts";
 import type { Fleet } from "./fleet.ts";
 import { drainableIdle, wasJustBusy } from "./idle-drain.ts";
+import { wantedByLatency } from "./latency/latency.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 import { type Wanted, wantedByThreshold } from "./threshold.ts";
@@ -23,7 +24,7 @@ export interface Size {
  */
 export function demandedSize(settings: PolicySettings, observation: Observation, fleet: Fleet): Size {
   const { minActiveGpus: min, maxActiveGpus: max } = settings;
-  const wanted = wantedBy(settings, observation, fleet, fleet.busy.length);
+  const { wanted, keepWith, restSec } = demandBy(settings, observation, fleet);
   const buffered = fleet.busy.length + settings.machinesToKeepIdle;
   const floor = Math.max(min, buffered);
   const uncapped = Math.max(floor, wanted.size);
@@ -31,12 +32,8 @@ export function demandedSize(settings: PolicySettings, observation: Observation,
   const kept = Math.min(max, Math.max(floor, wanted.keep));
   // A worker that was busy a moment ago counts as busy. Otherwise every short pause would drain the idle buffer, and the
   // next task would spawn it again.
-  const working = fleet.busy.length + fleet.idle.filter((worker) => wasJustBusy(settings, observation, worker)).length;
-  const soon = Math.max(
-    min,
-    working + settings.machinesToKeepIdle,
-    wantedBy(settings, observation, fleet, working).keep,
-  );
+  const working = fleet.busy.length + fleet.idle.filter((worker) => wasJustBusy(restSec, observation, worker)).length;
+  const soon = Math.max(min, working + settings.machinesToKeepIdle, keepWith(working));
   // Only ready workers count towards what stays: a booting worker may never become ready.
   const surplus = Math.max(0, fleet.idle.length + fleet.busy.length - Math.min(max, soon));
   return {
@@ -44,7 +41,7 @@ export function demandedSize(settings: PolicySettings, observation: Observation,
     rule: uncapped > max ? "max" : winner(),
     reason: explain(),
     capped: uncapped > max ? `; capped by MAX ${max}: ${uncapped} → ${max}` : "",
-    drain: drainableIdle(settings, observation, fleet.idle).slice(0, surplus),
+    drain: drainableIdle(settings, restSec, observation, fleet.idle).slice(0, surplus),
     onlyIdle: true,
   };
 
@@ -69,12 +66,29 @@ export function demandedSize(settings: PolicySettings, observation: Observation,
   }
 }
 
-/** @param working how many workers count as having a task. */
-function wantedBy(settings: PolicySettings, { queued }: Observation, fleet: Fleet, working: number): Wanted {
+/** What the policy wants, and when a worker without a task may leave. */
+interface Demand {
+  readonly wanted: Wanted;
+  /** @param working how many workers count as having a task. */
+  readonly keepWith: (working: number) => number;
+  readonly restSec: number;
+}
+
+function demandBy(settings: PolicySettings, observation: Observation, fleet: Fleet): Demand {
+  const { queued } = observation;
+  const { scaleDownIdleSec: restSec } = settings;
   switch (settings.policy) {
-    case "threshold":
-      return wantedByThreshold(queued, fleet.present, settings.tasksPerGpuThreshold);
-    case "workload":
-      return wantedByWorkload(queued, working, settings);
+    case "threshold": {
+      const wanted = wantedByThreshold(queued, fleet.present, settings.tasksPerGpuThreshold);
+      return { wanted, keepWith: () => wanted.keep, restSec };
+    }
+    case "workload": {
+      const by = (working: number) => wantedByWorkload(queued, working, settings);
+      return { wanted: by(fleet.busy.length), keepWith: (working) => by(working).keep, restSec };
+    }
+    case "latency": {
+      const wanted = wantedByLatency(settings, observation, fleet);
+      return { wanted, keepWith: () => wanted.keep, restSec: wanted.restSec };
+    }
   }
 }

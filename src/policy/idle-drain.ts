@@ -3,21 +3,22 @@ import type { PolicySettings } from "./settings.ts";
 
 /**
  * The idle workers that a pool with too many may drain, the longest idle first: WORKER_GRACE_PERIOD_SEC has passed since
- * each became ready, and SCALE_DOWN_IDLE_SEC since it last had a task.
+ * each became ready, and `restSec` since it last had a task.
  */
 export function drainableIdle(
   settings: PolicySettings,
+  restSec: number,
   { nowMs }: Observation,
   idle: readonly ObservedWorker[],
 ): ObservedWorker[] {
   return longestIdleFirst(idle)
     .filter((worker) => nowMs - (worker.readyMs ?? nowMs) >= settings.workerGracePeriodSec * 1000)
-    .filter((worker) => nowMs - idleSinceMs(worker) >= settings.scaleDownIdleSec * 1000);
+    .filter((worker) => nowMs - idleSinceMs(worker) >= restSec * 1000);
 }
 
-/** Whether a worker had a task within SCALE_DOWN_IDLE_SEC. */
-export function wasJustBusy(settings: PolicySettings, { nowMs }: Observation, { releasedMs }: ObservedWorker): boolean {
-  return releasedMs !== null && nowMs - releasedMs < settings.scaleDownIdleSec * 1000;
+/** Whether a worker had a task within `restSec`. */
+export function wasJustBusy(restSec: number, { nowMs }: Observation, { releasedMs }: ObservedWorker): boolean {
+  return releasedMs !== null && nowMs - releasedMs < restSec * 1000;
 }
 
 /** Idle time counts from when the worker became ready, or from when its last task was released. */

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import type { Schedule } from "../../src/contract/pool-settings.ts";
 import type { Action, SpawnAction, WorkerAction } from "../../src/contract/plan.ts";
 import type { DrainOrder } from "../../src/contract/worker-api.ts";
+import type { Measured } from "../../src/policy/latency/measured.ts";
 import type { Observation, ObservedSpend, ObservedTask, ObservedWorker } from "../../src/policy/observation.ts";
 import type { PolicySettings } from "../../src/policy/settings.ts";
 
@@ -16,6 +17,11 @@ export const SETTINGS: PolicySettings = {
   tasksPerGpuThreshold: 3,
   scaleUpMultiplier: 1,
   scaleDownMultiplier: 0.9,
+  waitValue: undefined,
+  targetWaitSec: undefined,
+  targetWaitPercentile: 95,
+  maxWaitValue: 100,
+  waitCostUsdPerHour: undefined,
   machinesToKeepIdle: 0,
   maxLaunchesPerMinute: 10_000,
   workerGracePeriodSec: 120,
@@ -199,12 +205,15 @@ const anySchedule: fc.Arbitrary<Schedule> = fc.record({
 
 export const anySettings: fc.Arbitrary<PolicySettings> = fc
   .record({
-    policy: fc.constantFrom("threshold", "workload"),
+    policy: fc.constantFrom("threshold", "workload", "latency"),
     minActiveGpus: fc.integer({ min: 0, max: 5 }),
     above: fc.integer({ min: 0, max: 15 }),
     tasksPerGpuThreshold: fc.integer({ min: 1, max: 10 }),
     scaleUpMultiplier: fc.double({ min: 0.1, max: 3, noNaN: true }),
     scaleDownMultiplier: fc.double({ min: 0, max: 3, noNaN: true }),
+    wait: fc.constantFrom({}, { waitValue: 0.3 }, { waitValue: 20 }, { targetWaitSec: 60 }, { waitCostUsdPerHour: 1 }),
+    targetWaitPercentile: fc.constantFrom(50, 95, 99.9),
+    maxWaitValue: fc.constantFrom(1, 100),
     machinesToKeepIdle: fc.integer({ min: 0, max: 4 }),
     maxLaunchesPerMinute: fc.constantFrom(1, 3, 60, 10_000),
     workerGracePeriodSec: fc.integer({ min: 0, max: 600 }),
@@ -224,7 +233,41 @@ export const anySettings: fc.Arbitrary<PolicySettings> = fc
     noFundsProbeMinutes: fc.constantFrom(0.1, 5, 60),
     queueWaitAlertMinutes: fc.constantFrom(1, 60),
   })
-  .map(({ above, ...drawn }) => ({ ...drawn, maxActiveGpus: drawn.minActiveGpus + above }));
+  .map(({ above, wait, ...drawn }) => ({
+    ...drawn,
+    waitValue: undefined,
+    targetWaitSec: undefined,
+    waitCostUsdPerHour: undefined,
+    ...wait,
+    maxActiveGpus: drawn.minActiveGpus + above,
+  }));
+
+const TYPES = ["text_to_video", "image_to_video", "stitch"] as const;
+const anyKind = { taskType: fc.constantFrom(...TYPES), model: fc.constantFrom(null, "wan", "ltx") };
+/** Also what no database says: a clock that was set back, or a figure that overflowed. */
+const anyFigure = fc.oneof(
+  { weight: 8, arbitrary: fc.double({ min: 0, max: 5_000, noNaN: true }) },
+  { weight: 1, arbitrary: fc.constantFrom(0, -1, -1e9, 1e300, Infinity, Number.NaN) },
+);
+const anyQuantiles = fc.oneof(
+  fc.array(anyFigure, { minLength: 21, maxLength: 21 }).map((sec) => sec.toSorted((a, b) => a - b)),
+  anyFigure.map((sec) => Array.from({ length: 21 }, () => sec)),
+  fc.array(anyFigure, { maxLength: 3 }),
+);
+
+/** From nothing at all to figures that cannot be true. */
+export const anyMeasured: fc.Arbitrary<Measured> = fc.record({
+  bootSec: fc.option(anyFigure),
+  services: fc.array(
+    fc.record({ ...anyKind, samples: fc.constantFrom(0, 1, 19, 20, 400), quantilesSec: anyQuantiles }),
+    { maxLength: 6 },
+  ),
+  priorsSec: fc.dictionary(fc.constantFrom(...TYPES), anyFigure),
+  demand: fc.array(fc.record({ ...anyKind, queued: anyFigure, arrivalsPerSec: anyFigure }), { maxLength: 5 }),
+  coming: fc.array(fc.record({ ...anyKind, after: fc.constantFrom("t", "gone"), tasks: anyFigure }), { maxLength: 3 }),
+  waitValue: fc.option(anyFigure),
+  waited: fc.option(fc.record({ starts: fc.constant(400), sec: anyFigure })),
+});
 
 export const anyObservation: fc.Arbitrary<Observation> = fc.record({
   nowMs: fc.constant(NOW),
@@ -260,6 +303,7 @@ export const anyObservation: fc.Arbitrary<Observation> = fc.record({
   noFunds: fc.option(fc.record({ sinceMs: anytime, triedMs: anytime }), { freq: 1 }),
   launchedLastMinute: fc.integer({ min: 0, max: 70 }),
   failedRecently: fc.integer({ min: 0, max: 4 }),
+  measured: anyMeasured,
 });
 
 /** Only demand decides: no operator, no breaker, funds, no schedule, no launch rate. Caps that are set are far from reached. */

@@ -35,6 +35,11 @@ describe("loadConfig", () => {
       tasksPerGpuThreshold: 3,
       scaleUpMultiplier: 1,
       scaleDownMultiplier: 0.9,
+      waitValue: undefined,
+      targetWaitSec: undefined,
+      targetWaitPercentile: 95,
+      maxWaitValue: 100,
+      waitCostUsdPerHour: undefined,
       machinesToKeepIdle: 0,
       maxLaunchesPerMinute: 60,
       workerGracePeriodSec: 120,
@@ -125,6 +130,16 @@ describe("loadConfig", () => {
     const error = problemsOf(() => load({ MIN_ACTIVE_GPUS: "11" }));
     expect(error.message).toContain("MIN_ACTIVE_GPUS=11 is above MAX_ACTIVE_GPUS=10");
     expect(load({ MIN_ACTIVE_GPUS: "10" }).scaling.minActiveGpus).toBe(10);
+  });
+
+  it("refuses two variables that say what waiting is worth, whatever the policy is", () => {
+    const error = problemsOf(() => load({ WAIT_VALUE: "2", TARGET_WAIT_SEC: "60" }));
+    expect(error.message).toContain(
+      "WAIT_VALUE=2 and TARGET_WAIT_SEC=60 each say what waiting is worth; " +
+        "expected at most one of WAIT_VALUE, TARGET_WAIT_SEC, WAIT_COST_USD_PER_HOUR",
+    );
+    expect(error.problems.map(({ variable }) => variable)).toEqual(["TARGET_WAIT_SEC"]);
+    expect(load({ TARGET_WAIT_SEC: "60", TARGET_WAIT_PERCENTILE: "90" }).scaling).toMatchObject({ targetWaitSec: 60 });
   });
 
   it.each([

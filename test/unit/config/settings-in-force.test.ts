@@ -72,6 +72,22 @@ describe("parseOwnSettings", () => {
     );
   });
 
+  it("refuses two settings that say what waiting is worth", () => {
+    expect(
+      problemsOf(() => parseOwnSettings({ waitValue: 2, waitCostUsdPerHour: 1, policy: "latency" })).message,
+    ).toContain(
+      "waitValue=2 and waitCostUsdPerHour=1 each say what waiting is worth; " +
+        "expected at most one of waitValue, targetWaitSec, waitCostUsdPerHour",
+    );
+    for (const one of [
+      { waitValue: 0.5 },
+      { targetWaitSec: 90, targetWaitPercentile: 99 },
+      { waitCostUsdPerHour: 1 },
+    ]) {
+      expect(parseOwnSettings(one)).toEqual(one);
+    }
+  });
+
   it.each([[null], [[]], ["x"], [7]])("refuses %j, which is no object", (value) => {
     expect(problemsOf(() => parseOwnSettings(value)).message).toContain("expected an object of settings");
   });
@@ -177,11 +193,20 @@ describe("settingsInForce", () => {
   });
 
   it("leaves out what another version wrote and this one does not understand", () => {
-    const strange = { maxActiveGpus: "many", minActiveGpus: null, policy: "latency", color: "red", budgetHard: 1 };
+    const strange = { maxActiveGpus: "many", minActiveGpus: null, policy: "clairvoyant", color: "red", budgetHard: 1 };
     expect(settingsInForce(own, strange, { color: "red" })).toEqual(settingsInForce(own, {}, {}));
     for (const nothing of [null, [], "x", undefined]) {
       expect(settingsInForce(own, nothing, {})).toEqual(settingsInForce(own, {}, {}));
     }
+  });
+
+  it("takes only the pool's own setting where it says itself what waiting is worth", () => {
+    const newest = environmentSettings(load({ TARGET_WAIT_SEC: "90", TARGET_WAIT_PERCENTILE: "90" }));
+    const unset = { waitValue: undefined, targetWaitSec: undefined, waitCostUsdPerHour: undefined };
+    expect(settingsInForce(own, newest, {})).toMatchObject({ ...unset, targetWaitSec: 90, targetWaitPercentile: 90 });
+    expect(settingsInForce(own, newest, { waitValue: 3 })).toMatchObject({ ...unset, waitValue: 3 });
+    const both = load({ WAIT_VALUE: "7" });
+    expect(settingsInForce(both, {}, { waitCostUsdPerHour: 1 })).toMatchObject({ ...unset, waitCostUsdPerHour: 1 });
   });
 
   it("does not let a pool's row set a budget", () => {
