@@ -1,4 +1,6 @@
 import { CLOUDS, type PodSettings } from "../contract/pool-settings.ts";
+import { type GpuCosts, gpuCosts } from "./latency/gpu-cost.ts";
+import type { MeasuredSpeed } from "./latency/measured.ts";
 
 /*
  * Where a pod is asked for. A place is a GPU type in a cloud and a data center, with some memory. The settings name the
@@ -56,6 +58,8 @@ export interface Miss extends Place {
 export interface Candidate extends Place {
   /** Null: not known. */
   readonly usdPerHour: number | null;
+  /** USD for a task as measured on this GPU type; null: too few were. */
+  readonly usdPerTask: number | null;
   /** Null: not known. */
   readonly stock: Stock | null;
 }
@@ -67,6 +71,10 @@ export interface Market {
   readonly volume: BindingVolume | null;
   readonly misses: readonly Miss[];
   readonly nowMs: number;
+  /** How long tasks took on each GPU type; left out: not known. */
+  readonly speeds?: readonly MeasuredSpeed[];
+  /** All places are in the order of what a task costs there, whatever the order of the settings. */
+  readonly cheapestFirst?: boolean;
 }
 
 export interface Cooling {
@@ -83,6 +91,8 @@ export interface Placement {
   readonly passedOver: readonly string[];
   /** Of these, how many only for want of stock. */
   readonly outOfStock: number;
+  /** As in the market that it is of. */
+  readonly cheapestFirst?: boolean;
 }
 
 /** This name stands for every type of the catalog. */
@@ -104,13 +114,17 @@ export function namesNoGpuType(
   );
 }
 
-/** Which places can be asked for, in order: GPU type, then memory, then cloud, then data center. */
+/**
+ * Which places can be asked for, in order: GPU type, then memory, then cloud, then data center; or the cheapest GPU type
+ * and cloud first, then memory, then data center.
+ */
 export function placementOf(settings: PlacementSettings, market: Market): Placement {
   const { catalog, volume, misses, nowMs } = market;
   if (volume !== null && "problem" in volume) {
     return { open: [], cooling: [], passedOver: [volume.problem], outOfStock: 0 };
   }
-  const types = typesOf(settings, catalog);
+  const costs = gpuCosts(market.speeds ?? []);
+  const types = typesOf(settings, catalog, costs);
   if (types.length === 0) {
     const why = catalog === null ? "the catalog is not known" : "the catalog has none";
     return { open: [], cooling: [], passedOver: [`GPU type ${ANY}: ${why}`], outOfStock: 0 };
@@ -118,11 +132,16 @@ export function placementOf(settings: PlacementSettings, market: Market): Placem
   const judged = types.flatMap((gpuType) =>
     settings.clouds.flatMap((cloud) => offersOf(settings, market, gpuType, cloud)),
   );
-  const candidates = types.flatMap((gpuType) =>
+  const listed = types.flatMap((gpuType) =>
     tiersOf(settings).flatMap((minMemoryGb) =>
-      judged.flatMap(({ candidate }) => (candidate?.gpuType === gpuType ? [{ ...candidate, minMemoryGb }] : [])),
+      judged.flatMap(({ candidate }) =>
+        candidate?.gpuType === gpuType
+          ? [{ ...candidate, usdPerTask: costs.usdPerTask(gpuType, candidate.usdPerHour), minMemoryGb }]
+          : [],
+      ),
     ),
   );
+  const candidates = market.cheapestFirst ? cheapestFirst(listed, costs) : listed;
   const cooldownMs = settings.placementCooldownSec * 1000;
   const cooled = candidates.map((candidate) => ({ candidate, untilMs: lastMissMs(candidate, misses) + cooldownMs }));
   return {
@@ -130,16 +149,27 @@ export function placementOf(settings: PlacementSettings, market: Market): Placem
     cooling: cooled.filter(({ untilMs }) => untilMs > nowMs),
     passedOver: judged.flatMap(({ reason }) => reason ?? []),
     outOfStock: judged.filter(({ isOutOfStock }) => isOutOfStock).length,
+    ...(market.cheapestFirst && { cheapestFirst: true }),
   };
 }
 
-function typesOf({ gpuTypes, clouds }: PlacementSettings, catalog: Market["catalog"]): readonly string[] {
+/** Equal costs, and unknown ones, stay in the order of the settings. */
+function cheapestFirst(listed: readonly Candidate[], { comparedUsd }: GpuCosts): Candidate[] {
+  const costOf = ({ gpuType, usdPerHour }: Candidate) => comparedUsd(gpuType, usdPerHour);
+  return listed.toSorted((a, b) => compare(costOf(a), costOf(b)));
+}
+
+function typesOf(
+  { gpuTypes, clouds }: PlacementSettings,
+  catalog: Market["catalog"],
+  { comparedUsd }: GpuCosts,
+): readonly string[] {
   const named = [...new Set(gpuTypes.filter((name) => name !== ANY))];
   if (!gpuTypes.includes(ANY)) {
     return named;
   }
-  const priceOf = ({ offers }: CatalogType) =>
-    Math.min(...clouds.map((cloud) => offers[cloud]?.usdPerGpuHour ?? Infinity));
+  const priceOf = ({ id, offers }: CatalogType) =>
+    Math.min(...clouds.map((cloud) => comparedUsd(id, offers[cloud]?.usdPerGpuHour ?? null)));
   const others = (catalog ?? []).filter(({ id }) => !named.includes(id));
   return [...named, ...others.toSorted((a, b) => compare(priceOf(a), priceOf(b))).map(({ id }) => id)];
 }
@@ -155,7 +185,7 @@ function tiersOf({ minMemoryGb, ramTierFallback }: PlacementSettings): readonly 
 }
 
 interface Judged {
-  readonly candidate?: Omit<Candidate, "minMemoryGb">;
+  readonly candidate?: Omit<Candidate, "minMemoryGb" | "usdPerTask">;
   readonly reason?: string;
   readonly isOutOfStock?: boolean;
 }
@@ -241,10 +271,11 @@ export function retryAtMs({ placementCooldownSec }: PlacementSettings, { cooling
 }
 
 /** Why this candidate, in one sentence for the journal. */
-export function whyThisOne(chosen: Candidate, { open, cooling, passedOver }: Placement): string {
+export function whyThisOne(chosen: Candidate, placement: Placement): string {
+  const { open, cooling, passedOver } = placement;
   const others = open.filter((candidate) => candidate !== chosen).map(placeText);
   return [
-    `${candidateText(chosen)}: the first of ${open.length} that can be asked for`,
+    `${candidateText(chosen)}: the ${placement.cheapestFirst ? "cheapest" : "first"} of ${open.length} that can be asked for`,
     ...some("then", others),
     ...some(
       "refused lately",
@@ -284,5 +315,6 @@ function placeText({ gpuType, cloud, dataCenter, minMemoryGb }: Place): string {
 
 function candidateText(candidate: Candidate): string {
   const price = candidate.usdPerHour === null ? "price not known" : `$${candidate.usdPerHour} an hour`;
-  return `${placeText(candidate)}, ${price}, stock ${candidate.stock ?? "not known"}`;
+  const perTask = candidate.usdPerTask === null ? "" : `, $${candidate.usdPerTask.toPrecision(2)} a task as measured`;
+  return `${placeText(candidate)}, ${price}${perTask}, stock ${candidate.stock ?? "not known"}`;
 }

@@ -4,6 +4,7 @@ import { WORKER_STATUSES, type WorkerRow } from "../contract/inputs.ts";
 import { POD_JOB_PURPOSES, type PodJobPurpose, type PodJobState } from "../contract/pod-job-state.ts";
 import { CLOUDS } from "../contract/pool-settings.ts";
 import type { DrainOrder, Evidence, LeaseCause } from "../contract/worker-api.ts";
+import type { MeasuredSpeed } from "../policy/latency/measured.ts";
 import type { Candidate, Miss, Place } from "../policy/placement.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
@@ -168,6 +169,15 @@ const miss: z.ZodType<Miss> = camelized(
     at_ms: z.number(),
   }),
 );
+const speed: z.ZodType<MeasuredSpeed> = camelized(
+  z.object({
+    gpu_type: z.string(),
+    task_type: z.string(),
+    model: z.string().nullable(),
+    samples: z.number(),
+    mean_sec: z.number(),
+  }),
+);
 const ground: z.ZodType<PlacementGround> = camelized(
   z.object({
     now_ms: z.number(),
@@ -184,6 +194,7 @@ const ground: z.ZodType<PlacementGround> = camelized(
       })
       .nullable(),
     misses: z.array(miss),
+    speeds: z.array(speed).optional(),
   }),
 );
 
@@ -200,6 +211,8 @@ export interface PlacementGround {
   readonly job: GroundOfJob | null;
   /** Of this pool, within the last day. */
   readonly misses: readonly Miss[];
+  /** How long the pool's last tasks took on each GPU type. */
+  readonly speeds?: readonly MeasuredSpeed[] | undefined;
 }
 
 export interface GroundOfJob {
