@@ -15,8 +15,8 @@ comment on table placement_misses is
 comment on column placement_misses.data_center is 'Empty: any data center.';
 select secure_table('placement_misses');
 
--- Returns what the choice of a pod's place needs: the settings of its pool and of its job, and the last refusals. Null: there is
--- no such worker.
+-- Returns what the choice of a pod's place needs: the settings of its pool and of its job, the last refusals, and how long tasks
+-- took on each GPU type as far as that was measured. Null: there is no such worker.
 create or replace function worker_placement(p_worker_id text) returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
   select jsonb_build_object(
@@ -24,7 +24,8 @@ language sql stable security definer set search_path = public, pg_temp as $$
     'job', (select jsonb_build_object('purpose', j.purpose, 'details', j.details) from pod_jobs j where j.worker_id = w.id),
     'misses', (select coalesce(jsonb_agg(jsonb_build_object('gpu_type', m.gpu_type, 'cloud', m.cloud,
         'data_center', nullif(m.data_center, ''), 'min_memory_gb', m.min_memory_gb, 'at_ms', to_ms(m.missed_at))), '[]')
-      from placement_misses m where m.pool = p.name))
+      from placement_misses m where m.pool = p.name),
+    'speeds', coalesce((select m.figures -> 'speeds' from pool_measurements m where m.pool = p.name), '[]'))
   from workers w join pools p on p.name = w.pool where w.id = p_worker_id
 $$;
 select grant_to_service('worker_placement(text)');

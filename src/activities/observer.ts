@@ -6,8 +6,11 @@ import type { SettingsView } from "../contract/plan.ts";
 import type { PoolSettings } from "../contract/pool-settings.ts";
 import { atPrice } from "../policy/budget.ts";
 import { decide, type Decision } from "../policy/decide.ts";
+import { bootSecOf } from "../policy/latency/latency.ts";
+import { learnsUnder, waitTargetOf } from "../policy/latency/wait-value.ts";
 import type { FailedRun, ObservedSpend } from "../policy/observation.ts";
 import type { ListPodsOutcome } from "../runpod/outcomes.ts";
+import { type Figures, type MeasureRequest, WATCH_MEASURES_SEC } from "../supabase/measurements.ts";
 import type { Reading, ReadWorker, ReadWorkerInBoot } from "../supabase/observation.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";
@@ -67,6 +70,10 @@ interface ObserverState {
   /** As the last full pass found them. */
   failedRuns: { readonly atMs: number; readonly of: Readonly<Record<string, FailedRun>> };
   fleetHash: string | null;
+  /** Null: not known, or not asked for. */
+  measured: Figures | null;
+  /** The fleet has the kinds of its tasks. */
+  hasKinds: boolean;
   fullAt: number;
   spend: ObservedSpend | null;
   waitingSinceMs: number | null;
@@ -83,6 +90,8 @@ export function createObserver(deps: ObserverDeps, watch: ObservingWatch): () =>
     fleet: [],
     failedRuns: { atMs: 0, of: {} },
     fleetHash: null,
+    measured: null,
+    hasKinds: false,
     fullAt: 0,
     spend: null,
     waitingSinceMs: null,
@@ -109,20 +118,48 @@ async function observe(deps: ObserverDeps, watch: ObservingWatch, state: Observe
   return decideOn(reading, watch.provider, state);
 }
 
-async function read(
-  { config, pools, market }: ObserverDeps,
+async function read(deps: ObserverDeps, watch: ObservingWatch, state: ObserverState): Promise<Reading> {
+  const { pools, market } = deps;
+  const full = Date.now() >= state.fullAt;
+  let reading = await ask(deps, watch, state, full);
+  // The settings came with this reading. Deciding without figures, as if nothing had ever been measured, would be wrong.
+  if (isMeasured(state.settings) && !state.hasKinds) {
+    reading = await ask(deps, watch, state, full);
+  }
+  // When a cap has just been set, an older sum must not be used for a decision.
+  state.spend = hasCap(state.settings) ? reading.spend : (reading.spend ?? state.spend);
+  if (state.spend !== null && hasCap(state.settings)) {
+    // Not waited for: the watch must not be as slow as the provider.
+    const catalog = await market.catalog(state.settings, 0);
+    state.spend = atPrice(state.spend, expectedPod(state.settings, catalog).usdPerHour);
+  }
+  if (full) {
+    state.waitingSinceMs = reading.waitingSinceMs;
+    const { gpuIdleTimeoutSec, taskStuckTimeoutSec } = state.settings;
+    state.fullAt = Date.now() + fullPassSec(state.settings) * 1000;
+    await pools.expireExternal(watch.pool, gpuIdleTimeoutSec, taskStuckTimeoutSec);
+  }
+  return reading;
+}
+
+/** Reads once, and takes over the settings and the fleet. */
+async function ask(
+  { config, pools }: ObserverDeps,
   watch: ObservingWatch,
   state: ObserverState,
+  full: boolean,
 ): Promise<Reading> {
-  const full = Date.now() >= state.fullAt;
+  const measure = measureRequest(state);
+  const knowsFleet = state.hasKinds === (measure !== undefined);
   const reading = await pools.observe(watch.pool, {
-    knownFleetHash: state.fleetHash,
+    knownFleetHash: knowsFleet ? state.fleetHash : null,
     full,
     pollSec: state.settings.pollSec,
     failureWindowMin: state.settings.failureWindowMinutes,
     minBoots: state.settings.minWorkersForRateCheck,
     sick: state.settings,
     spend: hasCap(state.settings),
+    measure,
   });
   if (reading.watchId !== watch.id) {
     throw new Superseded();
@@ -132,23 +169,29 @@ async function read(
     state.settings = settingsInForce(config, reading.environment, reading.config);
     state.settingsFrom = settingsFrom;
   }
-  // When a cap has just been set, an older sum must not be used for a decision.
-  state.spend = hasCap(state.settings) ? reading.spend : (reading.spend ?? state.spend);
-  if (state.spend !== null && hasCap(state.settings)) {
-    // Not waited for: the watch must not be as slow as the provider.
-    const catalog = await market.catalog(state.settings, 0);
-    state.spend = atPrice(state.spend, expectedPod(state.settings, catalog).usdPerHour);
-  }
   state.fleet = reading.fleet ?? state.fleet;
   state.failedRuns = reading.failedRuns ? { atMs: reading.nowMs, of: reading.failedRuns } : state.failedRuns;
   state.fleetHash = reading.fleetHash;
-  if (full) {
-    state.waitingSinceMs = reading.waitingSinceMs;
-    const { gpuIdleTimeoutSec, taskStuckTimeoutSec } = state.settings;
-    state.fullAt = Date.now() + fullPassSec(state.settings) * 1000;
-    await pools.expireExternal(watch.pool, gpuIdleTimeoutSec, taskStuckTimeoutSec);
-  }
+  state.hasKinds = measure !== undefined;
+  state.measured = measure === undefined ? null : (reading.measured ?? state.measured);
   return reading;
+}
+
+function measureRequest({ settings, measured, last }: ObserverState): MeasureRequest | undefined {
+  if (!isMeasured(settings)) {
+    return undefined;
+  }
+  const learns = last === null || learnsUnder(last.observed.decision.snapshot.rule);
+  return {
+    everySec: WATCH_MEASURES_SEC,
+    knownMs: measured?.measuredMs ?? null,
+    target: waitTargetOf(settings, bootSecOf({ ...(measured && { measured }) }), learns),
+  };
+}
+
+/** Other policies need no figures, so nothing is spent on them. */
+function isMeasured({ policy }: PoolSettings): boolean {
+  return policy === "latency";
 }
 
 function hasCap({ maxHourlySpendUsd, dailyBudgetUsd }: PoolSettings): boolean {
@@ -181,11 +224,11 @@ async function listProvider(
 }
 
 function decideOn(reading: Reading, provider: ProviderView, state: ObserverState): Observed {
-  const { fleet, settings, spend, waitingSinceMs, last } = state;
+  const { fleet, settings, spend, waitingSinceMs, measured, last } = state;
   const { nowMs, observingSinceMs, massSilenceSinceMs, intent, queued, breaker } = reading;
   // A changed fleet shows in its hash. The spend grows with every reading, so only whether it is known counts.
   const same = { nowMs: null, fleet: null, failedRuns: null, spend: spend?.priceUsd, alerts: null, waitingSinceMs };
-  const grounds = JSON.stringify({ ...reading, ...same });
+  const grounds = JSON.stringify({ ...reading, ...same, measured: measured?.measuredMs });
   if (reading.fleet === null && last?.grounds === grounds && nowMs - last.nowMs < REUSE_MS) {
     const { decision } = last.observed;
     const snapshot = { ...decision.snapshot, observedAt: new Date(nowMs).toISOString() };
@@ -204,6 +247,7 @@ function decideOn(reading: Reading, provider: ProviderView, state: ObserverState
     spend,
     launchedLastMinute: reading.launchedLastMinute,
     failedRecently: reading.failedRecently,
+    ...(measured && { measured }),
     fleet: fleet.map((worker) => ({
       ...worker,
       failedRun: failedRunOf(worker, state),

@@ -109,8 +109,8 @@ export interface ObservedTask {
   readonly progressMs: number | null;
   /** The limit of its type, or that of a worker that reports no progress; null: TASK_STUCK_TIMEOUT_SEC. */
   readonly stuckTimeoutSec: number | null;
-  /** Left out: not known, so it counts as a task of unknown kind. */
-  readonly taskType?: string;
+  /** Null or left out: not known, so it counts as a task of unknown kind. */
+  readonly taskType?: string | null;
   readonly model?: string | null;
 }
 

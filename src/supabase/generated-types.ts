@@ -425,6 +425,53 @@ export interface Schema {
         };
         Relationships: [];
       };
+      pool_measurements: {
+        Row: {
+          arrivals_per_sec: number;
+          claims_to: string | null;
+          counted_to: string;
+          figures: Json;
+          fleet_hash: string | null;
+          measured_at: string | null;
+          open_tasks: number;
+          pool: string;
+          services_at: string | null;
+          waits: number[];
+        };
+        Insert: {
+          arrivals_per_sec?: number | undefined;
+          claims_to?: string | null | undefined;
+          counted_to?: string | undefined;
+          figures?: JsonInput | undefined;
+          fleet_hash?: string | null | undefined;
+          measured_at?: string | null | undefined;
+          open_tasks?: number | undefined;
+          pool: string;
+          services_at?: string | null | undefined;
+          waits?: number[] | undefined;
+        };
+        Update: {
+          arrivals_per_sec?: number | undefined;
+          claims_to?: string | null | undefined;
+          counted_to?: string | undefined;
+          figures?: JsonInput | undefined;
+          fleet_hash?: string | null | undefined;
+          measured_at?: string | null | undefined;
+          open_tasks?: number | undefined;
+          pool?: string | undefined;
+          services_at?: string | null | undefined;
+          waits?: number[] | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "pool_measurements_pool_fkey";
+            columns: ["pool"];
+            isOneToOne: true;
+            referencedRelation: "pools";
+            referencedColumns: ["name"];
+          },
+        ];
+      };
       pools: {
         Row: {
           breaker: string;
@@ -451,6 +498,7 @@ export interface Schema {
           signals_written: number;
           started_by: string | null;
           updated_at: string;
+          wait_value: number | null;
           watch_id: string | null;
         };
         Insert: {
@@ -478,6 +526,7 @@ export interface Schema {
           signals_written?: number | undefined;
           started_by?: string | null | undefined;
           updated_at?: string | undefined;
+          wait_value?: number | null | undefined;
           watch_id?: string | null | undefined;
         };
         Update: {
@@ -505,6 +554,7 @@ export interface Schema {
           signals_written?: number | undefined;
           started_by?: string | null | undefined;
           updated_at?: string | undefined;
+          wait_value?: number | null | undefined;
           watch_id?: string | null | undefined;
         };
         Relationships: [];
@@ -557,6 +607,41 @@ export interface Schema {
         };
         Relationships: [];
       };
+      service_times: {
+        Row: {
+          ended_at: string;
+          gpu_type: string;
+          model: string | null;
+          pool: string;
+          seconds: number;
+          task_type: string;
+        };
+        Insert: {
+          ended_at: string;
+          gpu_type: string;
+          model?: string | null | undefined;
+          pool: string;
+          seconds: number;
+          task_type: string;
+        };
+        Update: {
+          ended_at?: string | undefined;
+          gpu_type?: string | undefined;
+          model?: string | null | undefined;
+          pool?: string | undefined;
+          seconds?: number | undefined;
+          task_type?: string | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "service_times_pool_fkey";
+            columns: ["pool"];
+            isOneToOne: false;
+            referencedRelation: "pools";
+            referencedColumns: ["name"];
+          },
+        ];
+      };
       system_logs: {
         Row: {
           cycle_number: number | null;
@@ -598,6 +683,7 @@ export interface Schema {
         Row: {
           alias_of: string | null;
           created_at: string;
+          expected_sec: number | null;
           name: string;
           pool: string;
           stuck_timeout_sec: number | null;
@@ -605,6 +691,7 @@ export interface Schema {
         Insert: {
           alias_of?: string | null | undefined;
           created_at?: string | undefined;
+          expected_sec?: number | null | undefined;
           name: string;
           pool?: string | undefined;
           stuck_timeout_sec?: number | null | undefined;
@@ -612,6 +699,7 @@ export interface Schema {
         Update: {
           alias_of?: string | null | undefined;
           created_at?: string | undefined;
+          expected_sec?: number | null | undefined;
           name?: string | undefined;
           pool?: string | undefined;
           stuck_timeout_sec?: number | null | undefined;
@@ -901,9 +989,11 @@ export interface Schema {
           boot_stage_at: string;
           broken_at: string | null;
           broken_reason: string | null;
+          cloud: string | null;
           cost_per_hr_usd: number | null;
           cost_usd: number | null;
           created_at: string;
+          data_center: string | null;
           decision_id: string | null;
           deleted_at: string | null;
           drains_without_deadline: boolean;
@@ -940,9 +1030,11 @@ export interface Schema {
           boot_stage_at?: string | undefined;
           broken_at?: string | null | undefined;
           broken_reason?: string | null | undefined;
+          cloud?: string | null | undefined;
           cost_per_hr_usd?: number | null | undefined;
           cost_usd?: number | null | undefined;
           created_at?: string | undefined;
+          data_center?: string | null | undefined;
           decision_id?: string | null | undefined;
           deleted_at?: string | null | undefined;
           drains_without_deadline?: boolean | undefined;
@@ -979,9 +1071,11 @@ export interface Schema {
           boot_stage_at?: string | undefined;
           broken_at?: string | null | undefined;
           broken_reason?: string | null | undefined;
+          cloud?: string | null | undefined;
           cost_per_hr_usd?: number | null | undefined;
           cost_usd?: number | null | undefined;
           created_at?: string | undefined;
+          data_center?: string | null | undefined;
           decision_id?: string | null | undefined;
           deleted_at?: string | null | undefined;
           drains_without_deadline?: boolean | undefined;
@@ -1139,6 +1233,14 @@ export interface Schema {
           cost_usd: number | null;
           project_id: string | null;
           status: string | null;
+          task_id: string | null;
+          task_type: string | null;
+        };
+        Relationships: [];
+      };
+      task_kinds: {
+        Row: {
+          model: string | null;
           task_id: string | null;
           task_type: string | null;
         };
@@ -1374,10 +1476,30 @@ export interface Schema {
         Args: Record<PropertyKey, never>;
         Returns: number;
       };
+      attempts_since: {
+        Args: {
+          p_pool: string | null;
+          p_from: string | null;
+        };
+        Returns: {
+          task_id: string;
+          gpu_type: string;
+          started_at: string;
+          claimable_at: string;
+          ended_at: string;
+          cause: string;
+        }[];
+      };
       authorize_upload: {
         Args: {
           p_task_id: string | null;
           p_lease_token: string | null;
+        };
+        Returns: Json;
+      };
+      boot_figures: {
+        Args: {
+          p_pool: string | null;
         };
         Returns: Json;
       };
@@ -1451,6 +1573,12 @@ export interface Schema {
           p_task_id: string | null;
           p_lease_token: string | null;
           p_result_task_id?: string | null;
+        };
+        Returns: Json;
+      };
+      demand_figures: {
+        Args: {
+          p_pool: string | null;
         };
         Returns: Json;
       };
@@ -1811,6 +1939,15 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      learn_wait_value: {
+        Args: {
+          p_pool: string | null;
+          p_target: JsonInput | null;
+          p_waits: number[] | null;
+          p_learns: boolean | null;
+        };
+        Returns: undefined;
+      };
       lease_next: {
         Args: {
           p_worker_id: string | null;
@@ -2082,6 +2219,18 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      pool_measure: {
+        Args: {
+          p_pool: string | null;
+          p_open: number | null;
+          p_fleet_hash: string | null;
+          p_full: boolean | null;
+          p_every_sec: number | null;
+          p_target: JsonInput | null;
+          p_known_ms: number | null;
+        };
+        Returns: Json;
+      };
       pool_note_size: {
         Args: {
           p_pool: string | null;
@@ -2105,6 +2254,7 @@ export interface Schema {
           p_sick_window_min?: number | null;
           p_sick_proof_min?: number | null;
           p_failures?: boolean | null;
+          p_measure?: JsonInput | null;
         };
         Returns: Json;
       };
@@ -2409,6 +2559,12 @@ export interface Schema {
         };
         Returns: Json;
       };
+      service_figures: {
+        Args: {
+          p_pool: string | null;
+        };
+        Returns: Json;
+      };
       set_alert_webhook: {
         Args: {
           p_url: string | null;
@@ -2491,6 +2647,12 @@ export interface Schema {
           p_at: string | null;
         };
         Returns: number;
+      };
+      trim_service_times: {
+        Args: {
+          p_pool: string | null;
+        };
+        Returns: undefined;
       };
       volume_answered: {
         Args: {

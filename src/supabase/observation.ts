@@ -5,6 +5,7 @@ import { type Intent, MODES } from "../contract/intent.ts";
 import type { PoolSettings } from "../contract/pool-settings.ts";
 import type { FailedRun, Observation, ObservedWorker } from "../policy/observation.ts";
 import { camelized } from "./camelized.ts";
+import { type Figures, figures, type MeasureRequest } from "./measurements.ts";
 
 export const intent: z.ZodType<Intent> = camelized(
   z.object({
@@ -39,6 +40,8 @@ const worker = z.object({
       progress_ms: z.number().nullable(),
       progress: z.number().nullable(),
       stuck_timeout_sec: z.number().nullable(),
+      task_type: z.string().nullable(),
+      model: z.string().nullable(),
     })
     .nullable(),
 });
@@ -80,6 +83,7 @@ export const poolObservation = camelized(
         camelized(z.object({ tasks: z.number(), since_ms: z.number(), others_completed_ms: z.number().nullable() })),
       )
       .nullable(),
+    measured: figures.nullable(),
     fleet_hash: z.string(),
     fleet: z.array(worker).nullable(),
   }),
@@ -93,7 +97,7 @@ export type ReadWorker = Omit<ObservedWorker, "pod" | "failedRun">;
 export type ReadWorkerInBoot = ReadWorker & { readonly bootStage: string; readonly bootStageMs: number };
 
 /** An observation as it is read: the provider is not asked. */
-export interface Reading extends Omit<Observation, "fleet"> {
+export interface Reading extends Omit<Observation, "fleet" | "measured"> {
   /** The pool's own settings. */
   readonly config: Readonly<Record<string, unknown>>;
   /** Settings of the newest Temporal worker process, as it gave them in beginWatch. */
@@ -103,6 +107,8 @@ export interface Reading extends Omit<Observation, "fleet"> {
   readonly alerts: readonly Condition[] | null;
   /** By worker; null: not looked for, because this was no full pass. */
   readonly failedRuns?: Readonly<Record<string, FailedRun>> | null;
+  /** Null: not asked for, not known yet, or the same as those that the request knew. */
+  readonly measured: Figures | null;
   readonly fleetHash: string;
   /** Null where it equals the known one. */
   readonly fleet: readonly ReadWorkerInBoot[] | null;
@@ -128,4 +134,6 @@ export interface ObserveRequest {
   readonly sick?: SickLimits;
   /** Brings the account's spend; without it, and without `full`, the spend is null. */
   readonly spend: boolean;
+  /** Brings the measured figures and the kinds of the fleet's tasks; left out: neither. */
+  readonly measure?: MeasureRequest | undefined;
 }

@@ -8,6 +8,7 @@ import type { Verdict } from "../contract/worker-api.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 import { DatabaseError } from "./database-error.ts";
+import { measureArgument, READER_MEASURES_SEC } from "./measurements.ts";
 import { type DetailedReading, intent, type ObserveRequest, poolObservation, type Reading } from "./observation.ts";
 import { readAll, readOne, shaped } from "./requests.ts";
 import { TABLES } from "./tables.ts";
@@ -201,7 +202,8 @@ function steering(database: Database): PoolSteering {
     async look(pool) {
       // Callers show figures that depend on none of these values.
       const unused = { pollSec: 30, failureWindowMin: 5, minBoots: 0 };
-      const args = observeArguments(pool, { knownFleetHash: null, full: false, spend: true, ...unused });
+      const measure = { everySec: READER_MEASURES_SEC, knownMs: null, target: null };
+      const args = observeArguments(pool, { knownFleetHash: null, full: false, spend: true, measure, ...unused });
       try {
         return await database.call("pool_observe", args, poolObservation);
       } catch (error) {
@@ -297,6 +299,7 @@ function observeArguments(pool: string, request: ObserveRequest): Record<string,
     p_spend: request.spend,
     p_min_boots: request.minBoots,
     p_failures: request.failures ?? false,
+    p_measure: measureArgument(request.measure),
     ...(request.sick && {
       p_sick_tasks: request.sick.sickWorkerMinTasks,
       p_sick_window_min: request.sick.sickWorkerWindowMinutes,

@@ -8,6 +8,7 @@ import type { MeasuredSpeed } from "../policy/latency/measured.ts";
 import type { Candidate, Miss, Place } from "../policy/placement.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
+import { speeds } from "./measurements.ts";
 
 const row: z.ZodType<LoadedWorker> = camelized(
   z.object({
@@ -169,15 +170,6 @@ const miss: z.ZodType<Miss> = camelized(
     at_ms: z.number(),
   }),
 );
-const speed: z.ZodType<MeasuredSpeed> = camelized(
-  z.object({
-    gpu_type: z.string(),
-    task_type: z.string(),
-    model: z.string().nullable(),
-    samples: z.number(),
-    mean_sec: z.number(),
-  }),
-);
 const ground: z.ZodType<PlacementGround> = camelized(
   z.object({
     now_ms: z.number(),
@@ -194,7 +186,7 @@ const ground: z.ZodType<PlacementGround> = camelized(
       })
       .nullable(),
     misses: z.array(miss),
-    speeds: z.array(speed).optional(),
+    speeds,
   }),
 );
 
@@ -212,7 +204,7 @@ export interface PlacementGround {
   /** Of this pool, within the last day. */
   readonly misses: readonly Miss[];
   /** How long the pool's last tasks took on each GPU type. */
-  readonly speeds?: readonly MeasuredSpeed[] | undefined;
+  readonly speeds: readonly MeasuredSpeed[];
 }
 
 export interface GroundOfJob {

@@ -82,6 +82,18 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
       }
     });
 
+    it("a measurement reads the head of the line and what its own workers held, however long the queue and the history", async () => {
+      for (let call = 0; call < CALLS; call += 1) {
+        const { statements } = await watch.run<{ answer: unknown }>(
+          "select pool_measure($1, 10, 'the fleet', true, 0, null, null) as answer",
+          [pools[1]],
+        );
+        expect(fullScans(statements, "tasks")).toEqual([]);
+        // The queue is read once for the arrivals of a pool that was never measured.
+        expect(rowsScanned(statements, "tasks")).toBeLessThan(call === 0 ? 12_000 : 1_000);
+      }
+    });
+
     it("an admission reads the head of the queue and the end of its project's tasks, and nothing else", async () => {
       for (let call = 0; call < CALLS; call += 1) {
         const { statements } = await watch.run(

@@ -12,6 +12,7 @@ export function readingOf(fleet: readonly ObservedWorker[], overrides: Partial<O
     config: {},
     environment: {},
     watchId: null,
+    measured: null,
     fleet: fleet.map((worker) => ({ ...worker, bootStage: "ready", bootStageMs: worker.createdMs })),
   } satisfies Reading;
 }

@@ -82,7 +82,7 @@ export async function createPod(deps: CreatePodDeps, asking: Asking): Promise<Cr
     const settings = await settingsOfPod(inForce, job);
     const catalog = await market.catalog(settings, CATALOG_PATIENCE_MS);
     const volume = await market.volume(settings);
-    const { misses, nowMs, speeds = [] } = ground;
+    const { misses, nowMs, speeds } = ground;
     // A job is no task of the queue, so what tasks cost says nothing about it.
     const cheapestFirst = settings.policy === "latency" && job === null;
     const placement = placementOf(settings, { catalog, volume, misses, nowMs, speeds, cheapestFirst });

@@ -3,6 +3,7 @@ import type { Alert } from "../../contract/alerts.ts";
 import type { Look } from "../../contract/activities.ts";
 import type { PoolStatus } from "../../contract/pool-api.ts";
 import type { BreakerState, Spend, SpendCaps } from "../../contract/plan.ts";
+import type { Measured, MeasuredBoots, MeasuredSpeed } from "../../policy/latency/measured.ts";
 import type { ObservedWorker } from "../../policy/observation.ts";
 
 /** Whether a workflow decides about the pool, as Temporal shows it. */
@@ -61,6 +62,13 @@ export interface LivingProcess {
   readonly startedMs: number;
 }
 
+/** What is measured of the pool. `waitValue`: learnt, or else as the pool's settings say; null: the policy does not use it. */
+export interface PoolFigures extends Measured {
+  readonly measuredMs: number;
+  readonly boots: readonly MeasuredBoots[];
+  readonly speeds: readonly MeasuredSpeed[];
+}
+
 export interface PoolReading {
   readonly pool: string;
   /** Now by the database's clock; all ages count from it. */
@@ -72,6 +80,8 @@ export interface PoolReading {
   /** The processes of all pools, the oldest first. */
   readonly processes: readonly LivingProcess[];
   readonly queue: QueueCounts;
+  /** Null: the pool was never started, or another process measures for the first time right now. */
+  readonly measured: PoolFigures | null;
   /** The cost of all pods of this pool so far, living ones included. */
   readonly costUsd: number;
   /** The account's spend over all pools, and its caps. Null: the pool was never started. */

@@ -4,6 +4,7 @@ import { alertColumns } from "./alerts.ts";
 import { formatDuration } from "./durations.ts";
 import { describeStale, type Freshness, freshnessOf } from "./freshness.ts";
 import { describeIntent } from "./intent.ts";
+import { describeMeasured, kindColumns, measuredJson, shownKinds } from "./measured.ts";
 import { describeMessage, isWithoutEffect } from "./messages.ts";
 import { plain, type Style } from "./output.ts";
 import { type Colour, counted, headline, labelled } from "./rows.ts";
@@ -24,16 +25,18 @@ const MESSAGE_SHOWN_MS = 60 * 60_000;
 
 /** One screen about a pool, in lines of at most `width` characters. */
 export function renderStatus(reading: PoolReading, width: number, style: Style): string[] {
-  const { pool, intent, nowMs, fleet, jobs, queue, costUsd, lastDecision, lastMessage, alerts } = reading;
+  const { pool, intent, nowMs, fleet, jobs, queue, measured, costUsd, lastDecision, lastMessage, alerts } = reading;
   const wish = intent === null ? describeMissingRow(reading) : describeWish(reading, intent);
   const row = labelled(width, style);
   const seen = freshness(reading);
+  const figures = measured && describeMeasured(measured);
   const lines = [
     headline(pool, wish, width, style),
     row("controller", describeController(reading), reading.controller.state === "answers" ? "green" : "yellow"),
     ...(seen?.isStale ? [row("WARNING", describeStale(seen), "red")] : []),
     row("size", describeSize(reading)),
     row("queue", describeQueue(queue)),
+    ...(figures === null ? [] : [row("measured", figures)]),
     row("last 24 h", `${queue.completeLastDay} complete, ${queue.failedLastDay} failed`),
     row("cost", `$${hourlyUsd([...fleet, ...jobs]).toFixed(2)} an hour, $${costUsd.toFixed(2)} so far`),
     ...jobs.map(({ id, purpose, progress }) => row("job", plain(`${purpose} by pod ${id}: ${progress}`))),
@@ -53,6 +56,10 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
   if (alerts.length > 0) {
     lines.push("", ...renderTable(alertColumns(nowMs), alerts, width, style));
   }
+  const kinds = shownKinds(measured?.services ?? []);
+  if (kinds.length > 0) {
+    lines.push("", ...renderTable(kindColumns, kinds, width, style));
+  }
   if (fleet.length > 0) {
     const workers = [...fleet].sort((a, b) => a.createdMs - b.createdMs || a.id.localeCompare(b.id));
     lines.push("", ...renderTable(columns(nowMs), workers, width, style));
@@ -69,6 +76,7 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     fleet,
     jobs,
     queue,
+    measured,
     costUsd,
     account,
     breaker,
@@ -99,6 +107,7 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     alerts,
     workerCounts: countWorkers(fleet),
     queue,
+    measured: measured && measuredJson(measured),
     jobs,
     processes: reading.processes.map(({ startedMs, ...process }) => ({
       ...process,

@@ -43,12 +43,12 @@ export function wantedByLatency(settings: PolicySettings, observation: Observati
 }
 
 /** The boot time that the policy counts with. */
-export function bootSecOf(observation: Observation): number {
+export function bootSecOf(observation: Pick<Observation, "measured">): number {
   const sec = measuredBootSec(observation) ?? FIRST_BOOT_SEC;
   return Math.min(LONGEST_BOOT_SEC, Math.max(SHORTEST_BOOT_SEC, sec));
 }
 
-function measuredBootSec({ measured }: Observation): number | null {
+function measuredBootSec({ measured }: Pick<Observation, "measured">): number | null {
   const sec = measured?.bootSec ?? null;
   return sec !== null && sec > 0 ? sec : null;
 }

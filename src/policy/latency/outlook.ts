@@ -123,8 +123,13 @@ function addComing(
   }
 }
 
-function runsOn(book: ServiceBook, { taskType, model, startedMs }: ObservedTask, nowMs: number, { aheadSec }: Horizon) {
-  const times = taskType === undefined ? book.typical : book.of({ taskType, model: model ?? null });
+function runsOn(
+  book: ServiceBook,
+  { taskType = null, model = null, startedMs }: ObservedTask,
+  nowMs: number,
+  { aheadSec }: Horizon,
+) {
+  const times = taskType === null ? book.typical : book.of({ taskType, model });
   return shareThatRunsOn(times, (nowMs - startedMs) / 1000, aheadSec);
 }
 

@@ -1,3 +1,4 @@
+import type { Rule } from "../../contract/plan.ts";
 import type { Observation } from "../observation.ts";
 import type { PolicySettings } from "../settings.ts";
 import type { WaitTarget } from "./wait-target.ts";
@@ -57,6 +58,14 @@ export function waitTargetOf(settings: PolicySettings, bootSec: number, learns: 
   const lowest = Math.min(LOWEST_WAIT_VALUE, highest);
   const first = within(within((bootSec / targetSec) ** FIRST_POWER, FIRST_RANGE), { lowest, highest });
   return { targetSec, percentile, first, lowest, highest, gain: GAIN, learns };
+}
+
+/**
+ * Whether starts under this rule say something about WAIT_VALUE. Any other rule keeps the pool smaller than the policy wants, and
+ * starts are late for that.
+ */
+export function learnsUnder(rule: Rule): boolean {
+  return rule === "latency" || rule === "min" || rule === "idle_buffer";
 }
 
 function within(value: number, { lowest, highest }: { readonly lowest: number; readonly highest: number }): number {

@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { createObserver, type Observed } from "../../../src/activities/observer.ts";
 import { podEvidenceBook } from "../../../src/activities/pod-evidence.ts";
 import { loadConfig } from "../../../src/config/config.ts";
-import type { Reading } from "../../../src/supabase/observation.ts";
+import type { Figures } from "../../../src/supabase/measurements.ts";
+import type { ObserveRequest, Reading } from "../../../src/supabase/observation.ts";
 import type { PoolStore } from "../../../src/supabase/pool-store.ts";
 import { idle, NOW, SEC, spawnOf, signalled } from "../../kit/policy.ts";
 import { noBootStages, readingOf } from "../../kit/reading.ts";
@@ -19,7 +20,10 @@ const config = loadConfig({
 });
 
 /** One watch over a pool of one worker; each look takes the next of `readings`. */
-async function looks(readings: readonly Partial<Reading>[]): Promise<Observed[]> {
+async function looks(
+  readings: readonly Partial<Reading>[],
+  asked: ObserveRequest[] = [],
+): Promise<Observed[]> {
   const worker = idle({ heartbeatMs: NOW - 299 * SEC });
   const read = readingOf([worker]);
   const watch = { pool: "main", id: "watch", patient: false } as const;
@@ -27,13 +31,17 @@ async function looks(readings: readonly Partial<Reading>[]): Promise<Observed[]>
   const pools: Partial<PoolStore> = {
     beginWatch: async () => undefined,
     expireExternal: async () => undefined,
-    observe: async (_pool, { full }) => ({
-      ...read,
-      alerts: full ? [] : null,
-      watchId: watch.id,
-      fleet: full ? read.fleet : null,
-      ...readings[look++],
-    }),
+    observe: async (_pool, request) => {
+      asked.push(request);
+      const { full, knownFleetHash } = request;
+      return {
+        ...read,
+        alerts: full ? [] : null,
+        watchId: watch.id,
+        fleet: full || knownFleetHash === null ? read.fleet : null,
+        ...readings[look++],
+      };
+    },
   };
   const observer = createObserver(
     {
@@ -79,5 +87,46 @@ describe("a watch that looks again", () => {
     expect(second && failed(second)).toEqual([]);
     expect(second?.decision.snapshot.observedAt).toBe(new Date(NOW + 1.5 * SEC).toISOString());
     expect(third && failed(third)).toHaveLength(1);
+  });
+});
+
+describe("the measured figures", () => {
+  const config = { policy: "latency" };
+  const figures: Figures = {
+    measuredMs: NOW,
+    bootSec: 60,
+    boots: [],
+    services: [],
+    speeds: [],
+    priorsSec: {},
+    demand: [{ taskType: "generate_video", model: null, queued: 0, arrivalsPerSec: 0.05 }],
+    coming: [],
+    waitValue: null,
+    waited: null,
+  };
+
+  it("are asked for at once where the pool's policy needs them, and kept until there are newer ones", async () => {
+    const asked: ObserveRequest[] = [];
+    const later = NOW + 3 * SEC;
+    const [first, second] = await looks(
+      [{ config }, { config, measured: figures }, { config, nowMs: later }, { config, nowMs: later }],
+      asked,
+    );
+    expect(asked.map(({ measure }) => measure?.knownMs)).toEqual([undefined, null, NOW, NOW, NOW]);
+    for (const seen of [first, second]) {
+      expect(seen?.decision.snapshot.reason).toContain("boots 60 s");
+    }
+  });
+
+  it("bring the kinds of the fleet's tasks with them, also where the fleet has not changed", async () => {
+    const asked: ObserveRequest[] = [];
+    await looks([{}, { config }, { config, measured: figures }, { config }, {}, {}], asked);
+    expect(asked.map(({ knownFleetHash }) => knownFleetHash)).toEqual([null, "hash", null, "hash", "hash", null, "hash"]);
+  });
+
+  it("cost a pool with another policy nothing", async () => {
+    const asked: ObserveRequest[] = [];
+    await looks([{}, {}], asked);
+    expect(asked.map(({ measure }) => measure)).toEqual([undefined, undefined]);
   });
 });

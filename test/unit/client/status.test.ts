@@ -58,6 +58,7 @@ function reading(overrides: Partial<PoolReading> = {}): PoolReading {
       { host: "other", pid: 1, version: "0.1.1", taskQueue: "gpu-pool", leads: false, startedMs: NOW - 5_000 },
     ],
     queue: { open: 12, held: 3, blocked: 1, delayed: 0, inProgress: 1, completeLastDay: 40, failedLastDay: 2 },
+    measured: null,
     costUsd: 3.456,
     account: { hourlyUsd: 4.14, todayUsd: 12.3, maxHourlySpendUsd: null, dailyBudgetUsd: null },
     breaker: { state: "closed", sinceMs: NOW - 125_000 },
@@ -138,6 +139,57 @@ describe("status", () => {
     expect(lines).toContain("cost       $2.57 an hour, $3.46 so far");
     expect(lines).toContain("job        volume-prepare by pod main-33333333: step 3 of 7: weights");
     expect(statusJson(reading({ jobs: [job] }))).toMatchObject({ jobs: [job], cost: { perHourUsd: 2.57 } });
+  });
+
+  it("shows what was measured: boots, arrivals, waits, what waiting is worth, and the time of each kind of task", () => {
+    const steps = (first: number, step: number) => Array.from({ length: 21 }, (_, n) => first + n * step);
+    const kind = { taskType: "generate_video", model: null };
+    const measured = {
+      measuredMs: NOW,
+      bootSec: 118,
+      boots: [
+        { gpuType: "L40S", cloud: "SECURE", dataCenter: "EU-1", samples: 20, medianSec: 118 },
+        { gpuType: "L4", cloud: "SECURE", dataCenter: null, samples: 3, medianSec: 42.5 },
+      ],
+      services: [
+        { ...kind, samples: 400, quantilesSec: steps(100, 10) },
+        { ...kind, model: "a", samples: 300, quantilesSec: steps(2, 0.5) },
+        { ...kind, model: "b", samples: 250, quantilesSec: steps(100, 10) },
+        { taskType: "image", model: null, samples: 7, quantilesSec: steps(1, 0) },
+        { taskType: "image", model: "c", samples: 7, quantilesSec: steps(1, 0) },
+      ],
+      speeds: [],
+      priorsSec: { generate_video: 200 },
+      demand: [{ ...kind, queued: 4, arrivalsPerSec: 61 / 3600 }],
+      coming: [{ ...kind, after: "t1", tasks: 3 }],
+      waitValue: 2.0456,
+      waited: { starts: 400, sec: 87 },
+    };
+    const lines = renderStatus(reading({ measured }), 200, bare);
+    expect(lines).toContain(
+      "measured   boots 1m58s, L40S EU-1 1m58s, L4 43s; 61 tasks an hour; 3 tasks wait for running ones; " +
+        "last 400 starts waited 1m27s at the percentile; WAIT_VALUE 2.05",
+    );
+    const table = lines.slice(lines.findIndex((line) => line.startsWith("TASK TYPE"))).slice(0, 5);
+    expect(table).toEqual([
+      "TASK TYPE       MODEL  MEASURED     5%  MEDIAN    95%",
+      "generate_video  all         400  1m50s   3m20s  4m50s",
+      "generate_video  a           300   2.5s      7s    12s",
+      "generate_video  b           250  1m50s   3m20s  4m50s",
+      "image           c             7     1s      1s     1s",
+    ]);
+    expect(statusJson(reading({ measured }))).toMatchObject({
+      measured: {
+        at: "2026-01-01T12:00:00.000Z",
+        bootSec: 118,
+        arrivalsPerHour: 61,
+        expectedSec: { generate_video: 200 },
+        demand: [{ queued: 4, arrivalsPerHour: 61 }],
+        waitValue: 2.0456,
+      },
+    });
+    const unknown = { ...measured, bootSec: null, boots: [], services: [], demand: [] };
+    expect(renderStatus(reading({ measured: unknown }), 200, bare).join("\n")).not.toContain("measured");
   });
 
   it("counts the tasks that their workers handed back, only if there are any", () => {

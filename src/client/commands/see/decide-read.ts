@@ -13,6 +13,7 @@ import type { PolicySettings } from "../../../policy/settings.ts";
 import { createRunpodClient } from "../../../runpod/client.ts";
 import type { ListPodsOutcome } from "../../../runpod/outcomes.ts";
 import { readDeploymentId } from "../../../supabase/deployment-store.ts";
+import { READER_MEASURES_SEC } from "../../../supabase/measurements.ts";
 import { type PoolRecord, type PoolStore, poolStore } from "../../../supabase/pool-store.ts";
 import { summariseCycle } from "../../../contract/cycle-summary.ts";
 import type { Context } from "../../context.ts";
@@ -33,7 +34,8 @@ export interface DryRun {
 }
 
 /**
- * Decides as the pool's watch would, from one reading. Nothing is written anywhere.
+ * Decides as the pool's watch would, from one reading. Nothing is written but the pool's measured figures, if nobody has
+ * renewed them for a minute.
  * @throws ClientError when there is no such pool; ConfigError, DatabaseError
  */
 export async function dryRun(context: Context, pool: string): Promise<DryRun> {
@@ -51,14 +53,16 @@ export async function dryRun(context: Context, pool: string): Promise<DryRun> {
     failures: true,
     sick: settings,
     spend: true,
+    measure: { everySec: READER_MEASURES_SEC, knownMs: null, target: null },
   };
-  const [reading, { list, catalog }] = await Promise.all([pools.observe(pool, request), askProvider(context.env)]);
+  const [{ measured, ...reading }, { list, catalog }] = await Promise.all([pools.observe(pool, request), askProvider(context.env)]);
   const fleet = reading.fleet ?? [];
   // One list proves that a pod is there; only two prove that it is not.
   const book = podEvidenceBook(await readDeploymentId(database));
   book.note(fleet, list);
   const decision = decide(settings, {
     ...reading,
+    ...(measured && { measured }),
     spend: reading.spend && atPrice(reading.spend, expectedPod(settings, catalog).usdPerHour),
     observingSinceMs: isWatched(observedAt, reading.nowMs, settings) ? reading.observingSinceMs : reading.nowMs,
     fleet: fleet.map((worker) => ({

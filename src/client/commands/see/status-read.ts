@@ -52,6 +52,7 @@ export function createStatusReader(connections: Connections, pool: string): () =
       jobs: jobs.map(toJob),
       processes,
       queue,
+      measured: observed && toFigures(observed),
       costUsd: living.reduce((sum, worker) => sum + costSoFar(worker, nowMs), booked),
       account: observed && toAccount(observed),
       breaker: observed && observed.breaker,
@@ -61,6 +62,13 @@ export function createStatusReader(connections: Connections, pool: string): () =
       controller,
     };
   };
+}
+
+function toFigures({ measured, config, environment }: DetailedReading): PoolReading["measured"] {
+  const { policy, targetWaitSec, waitValue: stated } = { ...environment, ...config };
+  const learnt = typeof targetWaitSec === "number";
+  const waitValue = learnt ? measured?.waitValue : typeof stated === "number" ? stated : null;
+  return measured && { ...measured, waitValue: policy === "latency" ? (waitValue ?? null) : null };
 }
 
 function toWorker(
