@@ -34,15 +34,15 @@ export function createPoolActivities({
       const own = checked(() => parseOwnSettings(given));
       const before = await pools.find(pool);
       const merged = { ...before?.own, ...own };
-      if (WAIT_SETTINGS.some((name) => name in own)) {
-        refuseSeveralWaitSettings(merged);
-      }
       // A start that sets neither bound must succeed, even if the environment now has MIN above MAX.
       if (own.minActiveGpus !== undefined || own.maxActiveGpus !== undefined) {
         refuseMinAboveMax(checked(() => settingsInForce(config, before?.environment ?? {}, merged)));
       }
       // A pool that was lost is opened again whatever its settings are: its workers live, and no pod is rented unchecked.
       if (before?.shouldRun !== true) {
+        if (WAIT_SETTINGS.some((name) => name in own)) {
+          refuseSeveralWaitSettings(merged, "start without it, then change both");
+        }
         refuseLaunch(config, before?.environment ?? {}, merged);
         // A cycle is not refused for what the catalog lost meanwhile: it has to look after the workers that live.
         if (start?.lasting === true) {
@@ -120,7 +120,7 @@ function messageActivities({ config, pools, market }: Omit<PoolDeps, "deployment
       // Settings that only another version knows have no effect here, and are no reason to refuse the patch.
       const merged = Object.entries({ ...before.own, ...patch });
       const own = Object.fromEntries(merged.filter(([name, value]) => value !== null && POOL_SETTINGS.includes(name)));
-      refuseSeveralWaitSettings(own);
+      refuseSeveralWaitSettings(own, "null takes one away");
       checked(() => parseOwnSettings(own));
       const settings = settingsInForce(config, before.environment, own);
       refuseMinAboveMax(settings);
@@ -147,10 +147,10 @@ function refuseMinAboveMax({ minActiveGpus, maxActiveGpus }: PoolSettings): void
   }
 }
 
-function refuseSeveralWaitSettings(own: Readonly<Record<string, unknown>>): void {
+function refuseSeveralWaitSettings(own: Readonly<Record<string, unknown>>, advice: string): void {
   const [problem] = severalWaitSettings(own, (name) => name);
   if (problem !== undefined) {
-    throw invalid(`${problem.message}; null removes one: ${problem.variable}=null`);
+    throw invalid(`${problem.message}; ${advice}: gpu-pool config set waitValue=null targetWaitSec=60`);
   }
 }
 

@@ -7,8 +7,18 @@ import { schedules } from "./scaling-schedules.ts";
 export const ownVariables = {
   scaling: {
     policy: defaulted("SCALING_POLICY", oneOf(SCALING_POLICIES), "threshold", "Rule that sizes the pool."),
-    minActiveGpus: defaulted("MIN_ACTIVE_GPUS", whole(0, 10_000), "2", "Floor for active GPUs."),
-    maxActiveGpus: defaulted("MAX_ACTIVE_GPUS", whole(0, 10_000), "10", "Hard ceiling for GPUs."),
+    minActiveGpus: defaulted(
+      "MIN_ACTIVE_GPUS",
+      whole(0, 10_000),
+      "2",
+      "Floor for active GPUs; each of them is paid for around the clock.",
+    ),
+    maxActiveGpus: defaulted(
+      "MAX_ACTIVE_GPUS",
+      whole(0, 10_000),
+      "10",
+      "Hard ceiling for GPUs; in a burst that needs more, tasks wait until it is over.",
+    ),
     tasksPerGpuThreshold: defaulted(
       "TASKS_PER_GPU_THRESHOLD",
       whole(1, 1_000_000),

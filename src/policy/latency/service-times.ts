@@ -74,19 +74,27 @@ function survivors({ quantilesSec, samples }: ServiceTimes, sec: number): number
 
 function shareWithin(quantilesSec: readonly number[], sec: number): number {
   const steps = quantilesSec.length - 1;
-  let step = 0;
-  while (step < steps && (quantilesSec[step + 1] ?? Infinity) <= sec) {
-    step++;
+  // The last quantile that is not above `sec`; -1: all are.
+  let step = -1;
+  for (let width = 16; width >= 1; width /= 2) {
+    while ((quantilesSec[step + width] ?? Infinity) <= sec) {
+      step += width;
+    }
   }
-  const [from = 0, to = Infinity] = [quantilesSec[step], quantilesSec[step + 1]];
-  return step === steps ? 1 : (step + Math.max(0, (sec - from) / (to - from))) / steps;
+  if (step === -1 || step === steps) {
+    return step === -1 ? 0 : 1;
+  }
+  const from = quantilesSec[step] ?? 0;
+  const to = quantilesSec[step + 1] ?? Infinity;
+  return (step + (sec - from) / (to - from)) / steps;
 }
 
 /** The mean of min(service time, limit). */
 export function meanWithin(quantilesSec: readonly number[], limitSec: number): number {
   let sum = 0;
   for (let n = 1; n < quantilesSec.length; n++) {
-    const [from = 0, to = 0] = [quantilesSec[n - 1], quantilesSec[n]];
+    const from = quantilesSec[n - 1] ?? 0;
+    const to = quantilesSec[n] ?? 0;
     if (to <= limitSec) {
       sum += (from + to) / 2;
     } else if (from >= limitSec) {

@@ -40,6 +40,22 @@ describe("a pool's start with settings of its own", () => {
     expect((await pools.settings(pool)).own).toEqual({ minActiveGpus: 1, maxActiveGpus: 3 });
   });
 
+  it("is refused if these and the stored ones say twice what waiting is worth, and so is a change; a pool that was lost is opened", async () => {
+    await open({ waitValue: 2 });
+    const twice = "waitValue=2 and targetWaitSec=60 each say what waiting is worth; ";
+    const refused = refusal(expect.stringContaining(twice) as never);
+    await expect(open({ targetWaitSec: 60 })).rejects.toMatchObject(refused);
+    const { reconfigure } = activities({ WAIT_COST_USD_PER_HOUR: "3" });
+    await expect(reconfigure(pool, { targetWaitSec: 60 })).rejects.toMatchObject(refused);
+    expect((await pools.settings(pool)).own).toEqual({ waitValue: 2 });
+    const { values } = await reconfigure(pool, { waitValue: null, targetWaitSec: 60, policy: "latency" });
+    expect(values).toMatchObject({ policy: "latency", targetWaitSec: 60 });
+    expect(values).not.toHaveProperty("waitValue");
+    expect(values).not.toHaveProperty("waitCostUsdPerHour");
+    await pools.open(pool, {}, { first: "f", run: "r", lasting: true });
+    expect(await open({ waitValue: 2 })).toMatchObject({ living: [] });
+  });
+
   it("is refused if its pods could not work: the error names the variables, and no pool is made; a pool that was lost is opened", async () => {
     const real = { RUNPOD_API_URL: "https://api.runpod.io/v2", WORKER_PROFILE: "headless-wan2gp" };
     await expect(open({}, real)).rejects.toMatchObject(

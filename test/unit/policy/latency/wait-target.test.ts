@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Rule } from "../../../../src/contract/plan.ts";
 import { missedTarget } from "../../../../src/policy/latency/missed-target.ts";
 import { learnt } from "../../../../src/policy/latency/wait-target.ts";
-import { waitTargetOf } from "../../../../src/policy/latency/wait-value.ts";
+import { learnsUnder, waitTargetOf } from "../../../../src/policy/latency/wait-value.ts";
 import type { PolicySettings } from "../../../../src/policy/settings.ts";
 import { observe, SETTINGS } from "../../../kit/policy.ts";
 
@@ -32,6 +32,8 @@ describe("WAIT_VALUE, while it is learnt for a target", () => {
 
   it("stands still while something else than the policy keeps the pool small", () => {
     expect(learnt(2, { ...TARGET, learns: false }, { starts: 100, late: 100 })).toBe(2);
+    expect((["latency", "min", "idle_buffer"] as const).map(learnsUnder)).toEqual([true, true, true]);
+    expect((["max", "hold", "paused", "budget", "breaker", "funds", null] as const).some(learnsUnder)).toBe(false);
   });
 
   it("is finite and within its limits for every step", () => {
