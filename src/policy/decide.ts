@@ -44,10 +44,11 @@ export function decide(configured: PolicySettings, seen: Observation): Decision 
 
   const { verdicts, suspended } = judgeHealth(settings, observation);
   const failed = verdicts.map(({ worker }) => worker);
-  const evictions = evict(settings, observation, sortFleet(observation, new Set(failed)));
+  const unfailed = sortFleet(observation, new Set(failed));
+  const evictions = evict(settings, observation, unfailed);
   const endedDrains = endDrainsWithoutDeadline(settings, observation).filter(({ worker }) => !failed.includes(worker));
   const ended = [...failed, ...evictions.signals.map(({ worker }) => worker)];
-  const fleet = sortFleet(observation, new Set(ended));
+  const fleet = evictions.signals.length === 0 ? unfailed : sortFleet(observation, new Set(ended));
   const scaling = scale(settings, observation, fleet, breakerState);
 
   const actions: Action[] = [

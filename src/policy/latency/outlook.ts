@@ -129,7 +129,7 @@ function runsOn(
   nowMs: number,
   { aheadSec }: Horizon,
 ) {
-  const times = taskType === null ? book.typical : book.of({ taskType, model });
+  const times = taskType === null ? book.typical : book.timesOf(taskType, model);
   return shareThatRunsOn(times, (nowMs - startedMs) / 1000, aheadSec);
 }
 

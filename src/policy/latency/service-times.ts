@@ -47,6 +47,10 @@ export class ServiceBook {
   }
 
   of({ taskType, model }: TaskKind): ServiceTimes {
+    return this.timesOf(taskType, model);
+  }
+
+  timesOf(taskType: string, model: string | null): ServiceTimes {
     const models = this.byType.get(taskType);
     return models?.get(model) ?? models?.get(null) ?? this.priors.get(taskType) ?? PRIOR;
   }
