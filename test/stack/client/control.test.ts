@@ -111,6 +111,11 @@ describe("without a controller", () => {
     expect(stdout).toMatch(/nothing was changed$/);
     const json = await runJson("decide");
     expect(json).toMatchObject({ desired: 3, rule: "threshold", changed: false, settings: { own: ["minActiveGpus"] } });
+    const tried = await run(["decide", "policy=latency", "waitValue=2"]);
+    expect(tried.stdout).toMatch(/at work in [\d.]+ s → 9 wanted/);
+    expect(tried.stdout).toMatch(
+      /^settings +latency, MIN 1, MAX 3; the pool's own: minActiveGpus, policy, waitValue$/m,
+    );
     expect(await decided()).toEqual(before);
     await cancelTasks();
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createStyle } from "../../../src/client/render/output.ts";
-import { parsePairs, renderSettings } from "../../../src/client/commands/pool/config.ts";
+import { renderSettings } from "../../../src/client/commands/pool/config.ts";
+import { parsePairs } from "../../../src/client/setting-pairs.ts";
 import { refuseLateConfig } from "../../../src/client/commands/pool/pool-start.ts";
 import { describeLeft } from "../../../src/client/commands/pool/shutdown.ts";
 import { describeOutcome } from "../../../src/client/commands/workers/order-worker.ts";

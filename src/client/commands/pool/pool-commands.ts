@@ -191,7 +191,10 @@ function addConfig(program: Command, context: Context): void {
     .description("give the pool settings of its own; they hold at once and survive restarts")
     .argument("<key=value...>", "names as gpu-pool config shows them; a value that is no JSON is text")
     .action(async (pairs: readonly string[], _, command: Command) => {
-      const { parsePairs, reconfigure } = await import("./config.ts");
+      const [{ reconfigure }, { parsePairs }] = await Promise.all([
+        import("./config.ts"),
+        import("../../setting-pairs.ts"),
+      ]);
       await reconfigure(context, command.optsWithGlobals(), parsePairs(pairs));
     });
   const unset = config

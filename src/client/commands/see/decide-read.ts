@@ -2,9 +2,9 @@ import { randomUUID } from "node:crypto";
 import { podEvidenceBook } from "../../../activities/pod-evidence.ts";
 import { expectedPod } from "../../../activities/placement/market.ts";
 import { loadConfig } from "../../../config/config.ts";
-import { settingsInForce } from "../../../config/settings-in-force.ts";
+import { parseOwnSettings, settingsInForce } from "../../../config/settings-in-force.ts";
 import type { CycleSummary } from "../../../contract/cycle-summary.ts";
-import type { PoolSettings } from "../../../contract/pool-settings.ts";
+import { POOL_SETTINGS, type PoolSettings } from "../../../contract/pool-settings.ts";
 import { atPrice } from "../../../policy/budget.ts";
 import { decide, type Decision } from "../../../policy/decide.ts";
 import { settingsAt } from "../../../policy/schedule.ts";
@@ -36,13 +36,19 @@ export interface DryRun {
 /**
  * Decides as the pool's watch would, from one reading. Nothing is written but the pool's measured figures, if nobody has
  * renewed them for a minute.
+ * @param tried settings in place of the pool's own; null: without it.
  * @throws ClientError when there is no such pool; ConfigError, DatabaseError
  */
-export async function dryRun(context: Context, pool: string): Promise<DryRun> {
+export async function dryRun(
+  context: Context,
+  pool: string,
+  tried: Readonly<Record<string, unknown>> = {},
+): Promise<DryRun> {
   const config = loadConfig(context.env, { need: ["supabase"] });
   const database = await context.connections.database();
   const pools = poolStore(database);
-  const { own, environment, observedAt } = await requirePool(context, pools, pool);
+  const { own: stored, environment, observedAt } = await requirePool(context, pools, pool);
+  const own = withTried(stored, tried);
   const settings = settingsInForce(config, environment, own);
   const request = {
     knownFleetHash: null,
@@ -55,7 +61,10 @@ export async function dryRun(context: Context, pool: string): Promise<DryRun> {
     spend: true,
     measure: { everySec: READER_MEASURES_SEC, knownMs: null, target: null },
   };
-  const [{ measured, ...reading }, { list, catalog }] = await Promise.all([pools.observe(pool, request), askProvider(context.env)]);
+  const [{ measured, ...reading }, { list, catalog }] = await Promise.all([
+    pools.observe(pool, request),
+    askProvider(context.env),
+  ]);
   const fleet = reading.fleet ?? [];
   // One list proves that a pod is there; only two prove that it is not.
   const book = podEvidenceBook(await readDeploymentId(database));
@@ -83,6 +92,19 @@ export async function dryRun(context: Context, pool: string): Promise<DryRun> {
     breakerChange: breaker,
     warnings,
   };
+}
+
+function withTried(
+  stored: Readonly<Record<string, unknown>>,
+  tried: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  if (Object.keys(tried).length === 0) {
+    return stored;
+  }
+  // What another version stored and this one does not know is no reason to refuse the trial.
+  const known = Object.entries(stored).filter(([name]) => POOL_SETTINGS.includes(name));
+  const merged = Object.entries({ ...Object.fromEntries(known), ...tried }).filter(([, value]) => value !== null);
+  return parseOwnSettings(Object.fromEntries(merged));
 }
 
 async function requirePool(context: Context, pools: PoolStore, pool: string): Promise<PoolRecord> {

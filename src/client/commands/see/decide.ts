@@ -6,9 +6,14 @@ import { plain, type Style } from "../../render/output.ts";
 import { renderRound } from "../../render/round.ts";
 import { labelled } from "../../render/rows.ts";
 
-export async function showDryRun(context: Context, options: PoolOptions): Promise<void> {
+/** @param tried settings in place of the pool's own; null: without it. */
+export async function showDryRun(
+  context: Context,
+  options: PoolOptions,
+  tried: Readonly<Record<string, unknown>>,
+): Promise<void> {
   const { output } = context;
-  const run = await dryRun(context, poolName(context, options));
+  const run = await dryRun(context, poolName(context, options), tried);
   if (options.json) {
     output.printJson(dryRunJson(run));
   } else {

@@ -131,14 +131,19 @@ function addDecide(program: Command, context: Context): void {
   const decide = program
     .command("decide")
     .description("what the pool would do now, and why; changes nothing and needs no Temporal")
+    .argument("[key=value...]", "settings to try, as config set takes them; null tries it without one")
     .addOption(poolOption())
     .addOption(jsonOption())
-    .action(async (options: PoolOptions) => {
-      const { showDryRun } = await import("./decide.ts");
-      await showDryRun(context, options);
+    .action(async (pairs: readonly string[], options: PoolOptions) => {
+      const [{ showDryRun }, { parsePairs }] = await Promise.all([
+        import("./decide.ts"),
+        import("../../setting-pairs.ts"),
+      ]);
+      await showDryRun(context, options, parsePairs(pairs));
     });
   addExamples(decide, [
     ["gpu-pool decide", "inputs, rule, sentence and actions"],
+    ["gpu-pool decide policy=latency waitValue=2", "as it would be with other settings"],
     ["gpu-pool decide --pool nightly", "another pool, by the settings that rule it"],
     ["gpu-pool decide --json | jq .actions", "for programs"],
   ]);
