@@ -46,14 +46,6 @@ export function waitValueOf(
   return { value, words };
 }
 
-/** Rules under which a start says something about WAIT_VALUE: nothing keeps the pool smaller than the policy wants it. */
-const LEARNING_RULES: ReadonlySet<Rule | null> = new Set(["latency", "min", "idle_buffer"]);
-
-/** @param rule that set the pool's size at the last look; null: it was not looked at. */
-export function learnsUnder(rule: Rule | null): boolean {
-  return LEARNING_RULES.has(rule);
-}
-
 /**
  * What the pool learns WAIT_VALUE for; null: it has no target, or its policy does not use one.
  * @param learns whether the policy alone rules the pool's size now

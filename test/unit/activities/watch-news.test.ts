@@ -6,6 +6,7 @@ import { loadConfig } from "../../../src/config/config.ts";
 import type { Intent } from "../../../src/contract/intent.ts";
 import type { Plan } from "../../../src/contract/plan.ts";
 import type { AlertStore } from "../../../src/supabase/alert-store.ts";
+import type { Figures } from "../../../src/supabase/measurements.ts";
 import type { PoolStore } from "../../../src/supabase/pool-store.ts";
 import { SEC } from "../../kit/policy.ts";
 import { noBootStages, readingOf } from "../../kit/reading.ts";
@@ -14,20 +15,21 @@ const NORMAL = { mode: "normal", hold: null, holdUntilMs: null, version: 1 } as 
 const PAUSED = { ...NORMAL, mode: "paused", version: 2 } as const;
 
 /** Watches of an empty pool by one process. */
-function createWatches() {
+function createWatches(env: Readonly<Record<string, string>> = {}, measure: () => Figures | null = () => null) {
   const config = loadConfig({
     SUPABASE_URL: "http://127.0.0.1:1",
     SUPABASE_ANON_KEY: "anon",
     SUPABASE_SERVICE_ROLE_KEY: "service",
     RUNPOD_API_KEY: "key",
     MIN_ACTIVE_GPUS: "0",
+    ...env,
   });
   let watchId: string | null = null;
   let intent: Intent = NORMAL;
   let queued = 0;
   const pools: Partial<PoolStore> = {
     beginWatch: async (_pool, id) => void (watchId = id),
-    observe: async () => ({ ...readingOf([], { intent, queued }), watchId }),
+    observe: async () => ({ ...readingOf([], { intent, queued }), watchId, measured: measure() }),
     expireExternal: async () => undefined,
   };
   const alerts: Partial<AlertStore> = { settle: async () => undefined };
@@ -72,6 +74,24 @@ describe("what the status shows of a pool", () => {
     const { watch } = createWatches();
     const { plan } = await watch(null);
     expect((await watch(plan)).tookSec).toBe(300);
+  });
+
+  it("is left as it is while only figures in the reason change", async () => {
+    const kind = { taskType: "generate_video", model: null };
+    const reasons = new Set<string>();
+    let arrivalsPerSec = 0.001;
+    const { watch } = createWatches({ SCALING_POLICY: "latency" }, () => {
+      arrivalsPerSec *= 0.999;
+      const demand = [{ ...kind, queued: 0, arrivalsPerSec }];
+      const empty = { services: [], priorsSec: {}, coming: [], boots: [], speeds: [] };
+      return { ...empty, measuredMs: Date.now(), bootSec: 120, demand, waitValue: null, waited: null };
+    });
+    const { plan } = await watch(null);
+    reasons.add(plan.snapshot?.reason ?? "");
+    const { plan: later, tookSec } = await watch(plan);
+    reasons.add(later.snapshot?.reason ?? "");
+    expect(tookSec).toBe(300);
+    expect([...reasons]).toEqual([expect.stringContaining("4 an hour"), expect.stringContaining("3 an hour")]);
   });
 
   it("is brought up to date within seconds, also when it changed between two watches", async () => {

@@ -33,7 +33,7 @@ describe("WAIT_VALUE, while it is learnt for a target", () => {
   it("stands still while something else than the policy keeps the pool small", () => {
     expect(learnt(2, { ...TARGET, learns: false }, { starts: 100, late: 100 })).toBe(2);
     expect((["latency", "min", "idle_buffer"] as const).map(learnsUnder)).toEqual([true, true, true]);
-    expect((["max", "hold", "paused", "budget", "breaker", "funds", null] as const).some(learnsUnder)).toBe(false);
+    expect((["max", "hold", "paused", "budget", "breaker", "funds"] as const).some(learnsUnder)).toBe(false);
   });
 
   it("is finite and within its limits for every step", () => {
