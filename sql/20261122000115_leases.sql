@@ -66,12 +66,15 @@ select secure_view('task_attempts');
 -- Every rule about stuck tasks takes its limit from here.
 create or replace view open_leases with (security_invoker = true) as
 select t.id as task_id, t.leases as attempt, t.worker_id, t.lease_token, t.leased_at as started_at, t.progress, t.progress_at,
-  coalesce(k.stuck_timeout_sec, case when not t.reports_progress then 3600 end) as stuck_timeout_sec
+  coalesce(k.stuck_timeout_sec, case when not t.reports_progress then 3600 end) as stuck_timeout_sec, t.task_type,
+  case when jsonb_typeof(t.params -> 'model') = 'string' then left(t.params ->> 'model', 100)
+    when jsonb_typeof(t.params -> 'model_name') = 'string' then left(t.params ->> 'model_name', 100) end as model
 from tasks t
 left join task_types k on k.name = t.task_type
 where t.lease_token is not null and t.lease_ended_at is null;
 comment on view open_leases is 'Each task that a worker holds, with the seconds without progress after which it is stuck.';
 comment on column open_leases.stuck_timeout_sec is 'Null: TASK_STUCK_TIMEOUT_SEC.';
+comment on column open_leases.model is 'As in the view task_kinds, which would cost the observation of a large fleet a join.';
 select secure_view('open_leases');
 
 -- Writes down the open attempt of this task. The caller takes the token out of the task's row in the same transaction.

@@ -62,9 +62,9 @@ from tasks;
 comment on view task_kinds is 'The type of each task, and the model that its params name; null: none.';
 select secure_view('task_kinds');
 
--- The attempts of a pool's workers that are open, or ended after p_from; of each worker at most so many that all together are
--- some thousands. The workers are those that live and the last 200 that became ready. A worker that has held its task since
--- before p_from has ended no other one, so it is not looked at.
+-- The attempts of a pool's workers that are open, or ended after p_from; if that is long ago, of each worker at most so many that
+-- all together are some thousands. The workers are those that live and the last 200 that became ready. A worker that has held its
+-- task since before p_from has ended no other one, so it is not looked at.
 create or replace function attempts_since(p_pool text, p_from timestamptz) returns table (
   task_id uuid, gpu_type text, started_at timestamptz, claimable_at timestamptz, ended_at timestamptz, cause text)
 language sql stable security definer set search_path = public, pg_temp as $$
@@ -81,7 +81,9 @@ language sql stable security definer set search_path = public, pg_temp as $$
   from fleet f cross join lateral (
     select task_id, started_at, claimable_at, ended_at, cause from task_attempts
     where worker_id = f.id and ended_at > p_from
-    order by ended_at desc limit greatest(8, least(400, 8000 / (select count(*) from fleet)))) as a
+    order by ended_at desc
+    limit case when p_from > now() - interval '1 minute' then 1000
+      else greatest(8, least(400, 8000 / (select count(*) from fleet))) end) as a
   where f.leased_at is null or f.leased_at > p_from
 $$;
 select grant_to_service('attempts_since(text, timestamptz)');
@@ -159,26 +161,26 @@ create or replace function demand_figures(p_pool text) returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
   with held as materialized (
     select id as task_id, worker_id, leased_at from tasks where lease_token is not null and lease_ended_at is null),
+  -- Without offset 0 a small table would be read as a whole.
   queued as (
-    select task_type, model, count(*) as tasks from (
-      select id as task_id from tasks
-      where status = 'Queued' and gate = 'open' and pool = p_pool
+    select task_type, model, count(*) as tasks
+    from (select id from tasks where status = 'Queued' and gate = 'open' and pool = p_pool
       order by priority desc, vtime, id limit 200) as head
-    join task_kinds using (task_id) group by task_type, model),
+    cross join lateral (select * from task_kinds where task_id = head.id offset 0) as kind group by task_type, model),
   running as (
-    select task_type, model, count(*) as tasks from (
-      select task_id from held join workers w on w.id = worker_id where w.pool = p_pool
+    select task_type, model, count(*) as tasks
+    from (select task_id from held join workers w on w.id = worker_id where w.pool = p_pool
       order by leased_at desc limit 100) as latest
-    join task_kinds using (task_id) group by task_type, model),
+    cross join lateral (select * from task_kinds where task_id = latest.task_id offset 0) as kind group by task_type, model),
   coming as (
     select after, task_type, model, count(*) as tasks
-    from (
-      select held.task_id as after, waiting.task_id from held cross join lateral (
-        select id as task_id from tasks
+    from (select held.task_id as after, waiting.id
+      from held cross join lateral (
+        select id from tasks
         where dependant_on = held.task_id and status = 'Queued' and gate = 'blocked' and pool = p_pool limit 1000) as waiting
       where exists (select from tasks where status = 'Queued' and gate = 'blocked' and pool = p_pool)
       limit 1000) as blocked
-    join task_kinds using (task_id) group by after, task_type, model)
+    cross join lateral (select * from task_kinds where task_id = blocked.id offset 0) as kind group by after, task_type, model)
   select jsonb_build_object(
     'queued', (select coalesce(jsonb_agg(to_jsonb(queued)), '[]') from queued),
     'running', (select coalesce(jsonb_agg(to_jsonb(running)), '[]') from running),
@@ -251,7 +253,8 @@ begin
     added as (
       insert into service_times (pool, task_type, model, gpu_type, ended_at, seconds)
       select p_pool, task_type, model, gpu_type, ended_at, greatest(0, extract(epoch from ended_at - started_at)::float8)
-      from recent join task_kinds using (task_id)
+      from recent cross join lateral (
+        select task_type, model from task_kinds where task_id = recent.task_id offset 0) as kind
       where ended_at > p_row.counted_to and ended_at <= up_to and cause in ('completed', 'delegated'))
     select
       coalesce(array_agg(greatest(0, extract(epoch from started_at - claimable_at))::real order by started_at)

@@ -135,11 +135,12 @@ begin
         case when a.task_id is not null then jsonb_build_object(
           'id', a.task_id, 'started_ms', (extract(epoch from a.started_at) * 1000)::bigint,
           'progress_ms', (extract(epoch from a.progress_at) * 1000)::bigint,
-          'progress', a.progress, 'stuck_timeout_sec', a.stuck_timeout_sec, 'task_type', k.task_type, 'model', k.model)
+          'progress', a.progress, 'stuck_timeout_sec', a.stuck_timeout_sec,
+          'task_type', case when p_measure is not null then a.task_type end,
+          'model', case when p_measure is not null then a.model end)
         end as task
       from workers w
       left join open_leases a on a.worker_id = w.id
-      left join task_kinds k on k.task_id = a.task_id and p_measure is not null
       where w.pool = p_pool and w.gone_at is null and w.origin <> 'job'
     ) f;
   end if;
@@ -178,5 +179,4 @@ begin
     'fleet_hash', fleet_hash,
     'fleet', fleet);
 end $$;
-select grant_to_service(
-  'pool_observe(text, text, boolean, numeric, numeric, boolean, int, int, numeric, numeric, boolean, jsonb)');
+select grant_to_service('pool_observe(text, text, bool, numeric, numeric, bool, int, int, numeric, numeric, bool, jsonb)');

@@ -56,9 +56,8 @@ begin
   end if;
   update workers set post_state = 'posting', posted_at = now(), token_hash = p_token_hash, beat_hash = p_beat_hash,
     token_expires_at = now() + make_interval(secs => p_lifetime_sec), boot_stage = 'posting', boot_stage_at = now(),
-    instance_type = coalesce(p_place ->> 'gpu_type', instance_type), cloud = p_place ->> 'cloud',
-    data_center = p_place ->> 'data_center', expected_usd_per_hr = coalesce(price, expected_usd_per_hr),
-    failed_on = nullif(failed_on, 'place')
+    instance_type = coalesce(p_place ->> 'gpu_type', instance_type), cloud = p_place ->> 'cloud', data_center =
+    p_place ->> 'data_center', expected_usd_per_hr = coalesce(price, expected_usd_per_hr), failed_on = nullif(failed_on, 'place')
   where id = p_worker_id and status = 'spawning' and post_state is null and gone_at is null
   returning * into worker;
   if not found then

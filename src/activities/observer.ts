@@ -10,7 +10,7 @@ import { bootSecOf } from "../policy/latency/latency.ts";
 import { learnsUnder, waitTargetOf } from "../policy/latency/wait-value.ts";
 import type { FailedRun, ObservedSpend } from "../policy/observation.ts";
 import type { ListPodsOutcome } from "../runpod/outcomes.ts";
-import { type Figures, type MeasureRequest, WATCH_MEASURES_SEC } from "../supabase/measurements.ts";
+import { type Figures, type MeasureRequest, WATCH_MEASURES_SEC } from "../supabase/measured/figures.ts";
 import type { Reading, ReadWorker, ReadWorkerInBoot } from "../supabase/observation.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import type { WorkerStore } from "../supabase/worker-store.ts";

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { orAbort, sleep } from "./abort.ts";
 import { startHeartbeat } from "./heartbeat.ts";
+import { createIdlePace } from "./idle-pace.ts";
 import { type Orders, stopRefused } from "./orders.ts";
 import { isRefused, isTransient } from "./queue-error.ts";
 import type { Claim, Queue } from "./queue.ts";
@@ -20,7 +21,7 @@ export interface ClaimLoopDeps extends TaskDeps {
  * @returns the process's exit code.
  */
 export async function runClaimLoop(deps: ClaimLoopDeps): Promise<number> {
-  const { queue, orders, logger, readVram, pollMs } = deps;
+  const { queue, orders, logger, readVram } = deps;
   const heartbeat = startHeartbeat({
     queue,
     orders,
@@ -31,11 +32,14 @@ export async function runClaimLoop(deps: ClaimLoopDeps): Promise<number> {
   });
   await orAbort(heartbeat.firstAnswer, orders.leaving).catch(() => undefined);
 
+  const pace = createIdlePace(deps.pollMs);
   let failures = 0;
   while (!orders.leaving.aborted) {
     const claim = await tryClaim(queue, orders, logger);
     if (claim?.task) {
+      pace.taskBegins();
       const end = await runTask(deps, claim.task);
+      pace.taskEnds();
       failures = end === "unsettled" ? failures + 1 : 0;
       // The next task may be waiting already: claim it without a pause.
       if (failures === 0) {
@@ -47,7 +51,7 @@ export async function runClaimLoop(deps: ClaimLoopDeps): Promise<number> {
     } else {
       failures += 1;
     }
-    const idleMs = pollMs * (0.9 + Math.random() * 0.2);
+    const idleMs = pace.delayMs();
     await sleep(failures === 0 ? idleMs : Math.max(idleMs, backOffMs(failures)), orders.leaving);
   }
   heartbeat.stop();

@@ -5,6 +5,7 @@ import { budgetBounds } from "./budget.ts";
 import { demandedSize, type Size } from "./demand.ts";
 import { fundsBounds } from "./funds.ts";
 import { type Fleet, newestFirst } from "./fleet.ts";
+import { longestIdleFirst } from "./idle-drain.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 
@@ -55,9 +56,9 @@ function heldSize({ maxActiveGpus: max }: PolicySettings, fleet: Fleet, hold: nu
   };
 }
 
-/** The workers above `size`: spawning ones first, then idle ones, then busy ones, which finish their task. */
+/** The workers above `size`: spawning ones first, then idle ones, the longest idle first, then busy ones after their task. */
 function surplus(fleet: Fleet, size: number): ObservedWorker[] {
-  const leaving = [...newestFirst(fleet.spawning), ...newestFirst(fleet.idle), ...newestFirst(fleet.busy)];
+  const leaving = [...newestFirst(fleet.spawning), ...longestIdleFirst(fleet.idle), ...newestFirst(fleet.busy)];
   return leaving.slice(0, Math.max(0, fleet.present - size));
 }
 

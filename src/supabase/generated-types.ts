@@ -1159,11 +1159,13 @@ export interface Schema {
         Row: {
           attempt: number | null;
           lease_token: string | null;
+          model: string | null;
           progress: number | null;
           progress_at: string | null;
           started_at: string | null;
           stuck_timeout_sec: number | null;
           task_id: string | null;
+          task_type: string | null;
           worker_id: string | null;
         };
         Relationships: [];

@@ -5,7 +5,7 @@ import { type Intent, MODES } from "../contract/intent.ts";
 import type { PoolSettings } from "../contract/pool-settings.ts";
 import type { FailedRun, Observation, ObservedWorker } from "../policy/observation.ts";
 import { camelized } from "./camelized.ts";
-import { type Figures, figures, type MeasureRequest } from "./measurements.ts";
+import { type Figures, figures, type MeasureRequest } from "./measured/figures.ts";
 
 export const intent: z.ZodType<Intent> = camelized(
   z.object({

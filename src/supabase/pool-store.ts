@@ -8,7 +8,7 @@ import type { Verdict } from "../contract/worker-api.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 import { DatabaseError } from "./database-error.ts";
-import { measureArgument, READER_MEASURES_SEC } from "./measurements.ts";
+import { measureArgument, READER_MEASURES_SEC } from "./measured/figures.ts";
 import { type DetailedReading, intent, type ObserveRequest, poolObservation, type Reading } from "./observation.ts";
 import { readAll, readOne, shaped } from "./requests.ts";
 import { TABLES } from "./tables.ts";

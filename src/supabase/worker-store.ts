@@ -8,7 +8,7 @@ import type { MeasuredSpeed } from "../policy/latency/measured.ts";
 import type { Candidate, Miss, Place } from "../policy/placement.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
-import { speeds } from "./measurements.ts";
+import { speeds } from "./measured/figures.ts";
 
 const row: z.ZodType<LoadedWorker> = camelized(
   z.object({

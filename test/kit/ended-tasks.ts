@@ -25,7 +25,11 @@ export async function addEnded(
   const rows = tasks.map(({ seconds, cause = "completed", params = {}, claimableAt }, n) => {
     const endedMs = lastMs - (tasks.length - 1 - n);
     const startedMs = endedMs - seconds * 1_000;
-    const times = { claimable: claimableAt ?? new Date(startedMs - 1_000), started: new Date(startedMs), ended: new Date(endedMs) };
+    const times = {
+      claimable: claimableAt ?? new Date(startedMs - 1_000),
+      started: new Date(startedMs),
+      ended: new Date(endedMs),
+    };
     return { cause, params, ...times };
   });
   const session = await queue.session();

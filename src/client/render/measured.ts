@@ -52,14 +52,23 @@ export const kindColumns: Column<MeasuredService>[] = [
 
 /** For `--json`. */
 export function measuredJson({ measuredMs, priorsSec, demand, ...figures }: PoolFigures): Record<string, unknown> {
-  const kinds = demand.map(({ arrivalsPerSec, ...kind }) => ({ ...kind, arrivalsPerHour: arrivalsPerSec * 3600 }));
+  const kinds = demand.map((kind) => ({
+    taskType: kind.taskType,
+    model: kind.model,
+    queued: kind.queued,
+    ...rateOf([kind]),
+  }));
   return {
     at: new Date(measuredMs).toISOString(),
     ...figures,
     expectedSec: priorsSec,
-    arrivalsPerHour: arrivalsPerHour(demand),
+    ...rateOf(demand),
     demand: kinds,
   };
+}
+
+function rateOf(demand: PoolFigures["demand"]): { readonly arrivalsPerHour: number } {
+  return { arrivalsPerHour: Math.round(arrivalsPerHour(demand) * 1000) / 1000 };
 }
 
 function arrivalsPerHour(demand: PoolFigures["demand"]): number {

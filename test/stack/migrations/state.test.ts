@@ -15,6 +15,8 @@ import { runClient } from "../../kit/client.ts";
 /** A row in every table, in use: a lease, a waiting sub-task, a limit, a due notification. */
 const inhabitants = `
   insert into pools (name) values ('main');
+  insert into pool_measurements (pool) values ('main');
+  insert into service_times values ('main', 'generate_video', null, 'NVIDIA L40S', now(), 180);
   insert into projects (id, name, user_id, max_running) values (gen_random_uuid(), 'films', gen_random_uuid(), 2);
   insert into user_api_tokens (user_id, token_hash) select user_id, 'hash' from projects where name = 'films';
   insert into no_funds default values;

@@ -8,6 +8,7 @@ import {
   type WorkerStore,
   workerStore,
 } from "../../../src/supabase/worker-store.ts";
+import { addEnded } from "../../kit/ended-tasks.ts";
 import { sha256 } from "../../kit/queue.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 
@@ -32,6 +33,33 @@ describe("the stores read the functions' answers over HTTP", () => {
     await pools.open(pool, { maxActiveGpus: 3 });
   });
   afterAll(() => api?.close());
+
+  it("the measured figures, which stay with the pool, and the kinds of the tasks of its fleet", async () => {
+    const target = { targetSec: 60, percentile: 95, first: 2.5, lowest: 0.01, highest: 50, gain: 0.02, learns: true };
+    const busy = await api.queue.newWorker(pool, { instance_type: "RTX 4090", origin: "external" });
+    await addEnded(api.queue, pool, busy, [{ seconds: 40, params: { model: "m" } }]);
+    await api.queue.addTasks(pool, 2, { params: { model: "m" } });
+    await api.queue.lease(busy);
+    const measure = { everySec: 60, knownMs: null, target };
+    const { measured, fleet } = await pools.observe(pool, { ...probe, measure });
+    expect(fleet).toMatchObject([{ task: { taskType: "generate_video", model: "m" } }]);
+    const kind = { taskType: "generate_video", model: "m" };
+    expect(measured).toMatchObject({
+      bootSec: null,
+      services: expect.arrayContaining([
+        expect.objectContaining({ ...kind, samples: 1, quantilesSec: Array.from({ length: 21 }, () => 40) }),
+      ]) as unknown,
+      speeds: [{ ...kind, gpuType: "RTX 4090", samples: 1, meanSec: 40 }],
+      demand: [{ ...kind, queued: 1 }],
+      waitValue: 2.5,
+    });
+    const { measuredMs } = measured!;
+    expect((await pools.observe(pool, { ...probe, measure: { ...measure, knownMs: measuredMs } })).measured).toBeNull();
+    expect(await pools.observe(pool, probe)).toMatchObject({ measured: null, fleet: [{ task: { taskType: null } }] });
+    const another = poolStore(connectDatabase({ url: api.url, serviceRoleKey: api.keys.serviceRoleKey }));
+    expect((await another.look(pool))?.measured).toEqual(measured);
+    expect((await placements.read(busy))?.speeds).toEqual(measured?.speeds);
+  });
 
   it("a worker's whole life, from its reservation to its end", async () => {
     const request = {

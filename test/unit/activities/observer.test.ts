@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { createObserver, type Observed } from "../../../src/activities/observer.ts";
 import { podEvidenceBook } from "../../../src/activities/pod-evidence.ts";
 import { loadConfig } from "../../../src/config/config.ts";
-import type { Figures } from "../../../src/supabase/measurements.ts";
+import type { Figures } from "../../../src/supabase/measured/figures.ts";
 import type { ObserveRequest, Reading } from "../../../src/supabase/observation.ts";
 import type { PoolStore } from "../../../src/supabase/pool-store.ts";
 import { idle, NOW, SEC, spawnOf, signalled } from "../../kit/policy.ts";

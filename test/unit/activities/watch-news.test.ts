@@ -6,7 +6,7 @@ import { loadConfig } from "../../../src/config/config.ts";
 import type { Intent } from "../../../src/contract/intent.ts";
 import type { Plan } from "../../../src/contract/plan.ts";
 import type { AlertStore } from "../../../src/supabase/alert-store.ts";
-import type { Figures } from "../../../src/supabase/measurements.ts";
+import type { Figures } from "../../../src/supabase/measured/figures.ts";
 import type { PoolStore } from "../../../src/supabase/pool-store.ts";
 import { SEC } from "../../kit/policy.ts";
 import { noBootStages, readingOf } from "../../kit/reading.ts";

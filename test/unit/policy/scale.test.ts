@@ -222,6 +222,14 @@ describe("an operator's intent", () => {
     expect(drained(0)).toEqual([boots.id, rests.id, works.id]);
   });
 
+  it("lets idle workers go that rested longest, however old they are", () => {
+    const rested = (sec: number, createdSec: number) =>
+      idle({ createdMs: NOW - createdSec * SEC, readyMs: NOW - createdSec * SEC, releasedMs: NOW - sec * SEC });
+    const [long, short, middle] = [rested(300, 1_000), rested(5, 900), rested(60, 2_000)];
+    const { actions } = decide(SETTINGS, observe([short, long, middle], intent({ hold: 1 })));
+    expect(signalled(actions, "drain")).toEqual([long.id, middle.id]);
+  });
+
   it.for(["draining", "closing"] as const)("%s drains every worker, busy ones too, and spawns none", (mode) => {
     const fleet = [busy(), idle({ readyMs: NOW }), spawning(), idle({ origin: "external" })];
     const { actions, snapshot } = decide(

@@ -13,7 +13,7 @@ import type { PolicySettings } from "../../../policy/settings.ts";
 import { createRunpodClient } from "../../../runpod/client.ts";
 import type { ListPodsOutcome } from "../../../runpod/outcomes.ts";
 import { readDeploymentId } from "../../../supabase/deployment-store.ts";
-import { READER_MEASURES_SEC } from "../../../supabase/measurements.ts";
+import { READER_MEASURES_SEC } from "../../../supabase/measured/figures.ts";
 import { type PoolRecord, type PoolStore, poolStore } from "../../../supabase/pool-store.ts";
 import { summariseCycle } from "../../../contract/cycle-summary.ts";
 import type { Context } from "../../context.ts";

@@ -2,6 +2,7 @@ import { alertStore } from "../../../supabase/alert-store.ts";
 import type { Database } from "../../../supabase/client.ts";
 import { fleetStore, type LivingWorker } from "../../../supabase/fleet-store.ts";
 import { journalStore } from "../../../supabase/journal-store.ts";
+import { DEFAULT_WAIT_VALUE } from "../../../policy/latency/wait-value.ts";
 import type { DetailedReading } from "../../../supabase/observation.ts";
 import { type JobRecord, jobStore } from "../../../supabase/jobs/job-store.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
@@ -64,11 +65,12 @@ export function createStatusReader(connections: Connections, pool: string): () =
   };
 }
 
+/** A value that follows from WAIT_COST_USD_PER_HOUR changes with the price, so only decisions say it. */
 function toFigures({ measured, config, environment }: DetailedReading): PoolReading["measured"] {
-  const { policy, targetWaitSec, waitValue: stated } = { ...environment, ...config };
-  const learnt = typeof targetWaitSec === "number";
-  const waitValue = learnt ? measured?.waitValue : typeof stated === "number" ? stated : null;
-  return measured && { ...measured, waitValue: policy === "latency" ? (waitValue ?? null) : null };
+  const { policy, targetWaitSec, waitCostUsdPerHour, waitValue = DEFAULT_WAIT_VALUE } = { ...environment, ...config };
+  const stated = typeof waitValue === "number" && typeof waitCostUsdPerHour !== "number" ? waitValue : null;
+  const inForce = typeof targetWaitSec === "number" ? (measured?.waitValue ?? null) : stated;
+  return measured && { ...measured, waitValue: policy === "latency" ? inForce : null };
 }
 
 function toWorker(

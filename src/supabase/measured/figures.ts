@@ -1,7 +1,7 @@
 import { z } from "zod";
-import type { Measured, MeasuredBoots, MeasuredSpeed } from "../policy/latency/measured.ts";
-import type { WaitTarget } from "../policy/latency/wait-target.ts";
-import { camelized } from "./camelized.ts";
+import type { Measured, MeasuredBoots, MeasuredSpeed } from "../../policy/latency/measured.ts";
+import type { WaitTarget } from "../../policy/latency/wait-target.ts";
+import { camelized } from "../camelized.ts";
 
 /** How old the figures of a watch may be: the policy `latency` gains little from newer ones. */
 export const WATCH_MEASURES_SEC = 5;
