@@ -2,6 +2,7 @@
 const ROOMS = {
   contract: [],
   policy: ["contract"],
+  backtest: ["contract", "policy"],
   workflows: ["contract"],
   config: ["contract"],
   logger: [],
@@ -15,12 +16,24 @@ const ROOMS = {
   "gpu-worker": [],
   simulator: ["gpu-worker", "process"],
   dev: ["contract", "gpu-worker", "process", "simulator", "supabase"],
-  client: ["activities", "config", "contract", "dev", "logger", "policy", "process", "runpod", "supabase", "worker"],
+  client: [
+    "activities",
+    "backtest",
+    "config",
+    "contract",
+    "dev",
+    "logger",
+    "policy",
+    "process",
+    "runpod",
+    "supabase",
+    "worker",
+  ],
 };
 
 /** Rooms within rooms, by path below src/: what they may import of their own house. */
 const INNER_ROOMS = {
-  "client/render": ["client/render", "contract", "policy"],
+  "client/render": ["client/render", "backtest", "contract", "policy"],
   "dev/servers": ["dev/servers", "process"],
   "dev/storage": ["dev/storage", "dev/gateway/auth"],
   "dev/gateway": ["dev/gateway", "dev/storage"],
@@ -47,6 +60,7 @@ const INNER_ROOMS = {
 const PURE_ROOMS = {
   contract: ["@temporalio/common"],
   policy: [],
+  backtest: [],
   workflows: ["@temporalio/common", "@temporalio/workflow"],
 };
 

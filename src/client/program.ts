@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { packageVersion } from "../config/version.ts";
+import { addBacktestCommands } from "./commands/backtest/backtest-commands.ts";
 import { addCheckCommands } from "./commands/check/check-commands.ts";
 import { addPoolCommands } from "./commands/pool/pool-commands.ts";
 import { addSeeCommands } from "./commands/see/see-commands.ts";
@@ -76,6 +77,8 @@ export function createProgram(
   addPoolCommands(program, context);
   program.commandsGroup("What happens, and why:");
   addSeeCommands(program, context);
+  program.commandsGroup("What other settings would do:");
+  addBacktestCommands(program, context);
   program.commandsGroup("Tasks:");
   addTaskCommands(program, context);
   program.commandsGroup("GPU workers:");

@@ -2214,6 +2214,16 @@ export interface Schema {
         };
         Returns: string;
       };
+      pool_history: {
+        Args: {
+          p_pool: string | null;
+          p_from: string | null;
+          p_worker?: string | null;
+          p_after?: string | null;
+          p_limit?: number | null;
+        };
+        Returns: Json;
+      };
       pool_mark_mass_silence: {
         Args: {
           p_pool: string | null;
