@@ -34,12 +34,16 @@ export async function runClaimLoop(deps: ClaimLoopDeps): Promise<number> {
 
   const pace = createIdlePace(deps.pollMs);
   let failures = 0;
-  while (!orders.leaving.aborted) {
-    const claim = await tryClaim(queue, orders, logger);
+  let answer: Claim | null = null;
+  // A task that was claimed before an order to leave is still worked on; after an order to stop, runTask gives it back.
+  while (answer?.task || !orders.leaving.aborted) {
+    const claim: Claim | null = answer ?? (await tryClaim(queue, orders, logger));
+    answer = null;
     if (claim?.task) {
       pace.taskBegins();
-      const end = await runTask(deps, claim.task);
+      const { end, claim: next } = await runTask(deps, claim.task);
       pace.taskEnds();
+      answer = next;
       failures = end === "unsettled" ? failures + 1 : 0;
       // The next task may be waiting already: claim it without a pause.
       if (failures === 0) {

@@ -27,6 +27,8 @@ export interface Completion {
   readonly result: object;
 }
 
+export type FinishOutcome = "completed" | "already_completed" | "lease_lost";
+
 /** The task queue as this worker sees it. Every call throws QueueError; none retries by itself. */
 export interface Queue {
   /** Reports that the process is alive. Answers the status of the worker's row. */
@@ -35,7 +37,12 @@ export interface Queue {
   claim(): Promise<Claim>;
   /** `progress` from 0 to 1. Answers whether the lease is still held. */
   reportProgress(lease: Lease, progress: number, message: string): Promise<boolean>;
-  finish(lease: Lease, completion: Completion): Promise<"completed" | "already_completed" | "lease_lost">;
+  finish(lease: Lease, completion: Completion): Promise<FinishOutcome>;
+  /**
+   * Both in one transaction. The same call again, after a lost answer, answers "already_completed" and the lease that the
+   * first one opened. A lease that does not exist any more claims nothing: "lease_lost", the status "unknown" and no task.
+   */
+  finishAndClaim(lease: Lease, completion: Completion): Promise<Claim & { readonly outcome: FinishOutcome }>;
   fail(lease: Lease, message: string, permanent: boolean): Promise<"requeued" | "failed" | "lease_lost">;
   release(lease: Lease, reason: string): Promise<"released" | "lease_lost">;
 }
@@ -57,8 +64,17 @@ const claimAnswer = z.object({
 });
 const progressAnswer = z.object({ held: z.boolean() });
 const finishAnswer = z.object({ outcome: z.enum(["completed", "already_completed", "lease_lost"]) });
+const finishAndClaimAnswer = claimAnswer.extend(finishAnswer.shape);
 const failAnswer = z.object({ outcome: z.enum(["requeued", "failed", "lease_lost"]) });
 const releaseAnswer = z.object({ outcome: z.enum(["released", "lease_lost"]) });
+
+function claimOf({ worker_status: workerStatus, task }: z.infer<typeof claimAnswer>): Claim {
+  if (task === null) {
+    return { workerStatus, task };
+  }
+  const { task_id: taskId, task_type: taskType, params, attempt, lease_token: leaseToken } = task;
+  return { workerStatus, task: { taskId, taskType, params, attempt, leaseToken } };
+}
 
 /** Arguments as the database takes them. @throws QueueError when they are nested too deeply or too long */
 function sendable(name: string, args: object): object {
@@ -89,6 +105,12 @@ export function createQueue(client: SupabaseClient, workerId: string, outages: O
   }
 
   const leaseArgs = (lease: Lease) => ({ p_task_id: lease.taskId, p_lease_token: lease.leaseToken });
+  const finishArgs = (lease: Lease, { storagePath, outputLocation, result }: Completion) => ({
+    ...leaseArgs(lease),
+    p_storage_path: storagePath,
+    p_output_location: outputLocation,
+    p_result: result,
+  });
 
   return {
     async heartbeat(vram) {
@@ -96,20 +118,18 @@ export function createQueue(client: SupabaseClient, workerId: string, outages: O
       return (await call("worker_heartbeat", args, heartbeatAnswer)).worker_status;
     },
     async claim() {
-      const { worker_status: workerStatus, task } = await call("claim_task", { p_worker_id: workerId }, claimAnswer);
-      if (task === null) {
-        return { workerStatus, task };
-      }
-      const { task_id: taskId, task_type: taskType, params, attempt, lease_token: leaseToken } = task;
-      return { workerStatus, task: { taskId, taskType, params, attempt, leaseToken } };
+      return claimOf(await call("claim_task", { p_worker_id: workerId }, claimAnswer));
     },
     async reportProgress(lease, progress, message) {
       const args = { ...leaseArgs(lease), p_progress: progress, p_message: message };
       return (await call("report_progress", args, progressAnswer)).held;
     },
-    async finish(lease, { storagePath, outputLocation, result }) {
-      const where = { p_storage_path: storagePath, p_output_location: outputLocation };
-      return (await call("finish_task", { ...leaseArgs(lease), ...where, p_result: result }, finishAnswer)).outcome;
+    async finish(lease, completion) {
+      return (await call("finish_task", finishArgs(lease, completion), finishAnswer)).outcome;
+    },
+    async finishAndClaim(lease, completion) {
+      const answer = await call("finish_and_claim", finishArgs(lease, completion), finishAndClaimAnswer);
+      return { outcome: answer.outcome, ...claimOf(answer) };
     },
     async fail(lease, message, permanent) {
       const args = { ...leaseArgs(lease), p_error: cut(message, MAX_ERROR_CHARS), p_permanent: permanent };

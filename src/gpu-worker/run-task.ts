@@ -9,7 +9,7 @@ import { ParamsError, chooseSeed, parseVideoParams, resolveTaskType } from "./pa
 import { probeVideo } from "./probe-video.ts";
 import { type Progress, createProgress } from "./progress.ts";
 import { QueueError, isRefused, isRejected, isTransient } from "./queue-error.ts";
-import type { ClaimedTask, Queue } from "./queue.ts";
+import type { Claim, ClaimedTask, Completion, Queue } from "./queue.ts";
 import { buildResult } from "./result.ts";
 import { withRetry } from "./retry.ts";
 import type { OutputFile, Uploads } from "./uploads.ts";
@@ -36,66 +36,100 @@ export type TaskEnd =
   | "abandoned"
   | "unsettled";
 
+/** What a task left behind for this worker. */
+export interface TaskResult {
+  readonly end: TaskEnd;
+  /** What the database answered to the claim that came with the completion; null: nothing is known to be claimed. */
+  readonly claim: Claim | null;
+}
+
+interface Run {
+  readonly task: ClaimedTask;
+  /** Aborts with an Interruption when the task has to be broken off. */
+  readonly signal: AbortSignal;
+  readonly lease: AbortController;
+  readonly files: string[];
+  /** Whether a call was sent that may have claimed the next task. */
+  mayHoldNext: boolean;
+}
+
 const LAST_WRITE_MS = 1_500;
 const RELEASE_MS = 2_000;
 const RENDERED = 0.9;
 const PAYLOAD_TOO_LARGE = 413;
 
-/** Works on one claimed task and records how it ended. Never rejects. */
-export async function runTask(deps: TaskDeps, task: ClaimedTask): Promise<TaskEnd> {
-  const { queue, orders } = deps;
-  const logger = deps.logger.child({ task_id: task.taskId, attempt: task.attempt });
+/** Works on one claimed task, records how it ended, and claims the next one if it is completed. Never rejects. */
+export async function runTask(allDeps: TaskDeps, task: ClaimedTask): Promise<TaskResult> {
+  const { orders } = allDeps;
+  const deps = { ...allDeps, logger: allDeps.logger.child({ task_id: task.taskId, attempt: task.attempt }) };
+  const { logger } = deps;
   const lease = new AbortController();
   const signal = AbortSignal.any([orders.stopping, lease.signal]);
-  const files: string[] = [];
-  let end: TaskEnd;
+  const run: Run = { task, signal, lease, files: [], mayHoldNext: false };
+  let result: TaskResult;
   try {
     logger.info({ task_type: task.taskType }, "task begun");
-    end = await work({ ...deps, logger }, task, signal, lease, files);
+    result = await work(deps, run);
   } catch (error) {
-    end = await settle(error).catch((unsettled: unknown) => {
+    const end = await settle(deps, run, error).catch((unsettled: unknown) => {
       if (isRefused(unsettled)) {
         stopRefused(orders, unsettled);
       }
       logger.error({ err: unsettled }, "the end of the task could not be recorded");
       return "unsettled" as const;
     });
+    result = { end, claim: run.mayHoldNext && end !== "abandoned" ? await findNext(deps) : null };
   }
-  if (end !== "unsettled") {
-    await Promise.all(files.map((path) => rm(path, { force: true })));
+  if (result.end !== "unsettled") {
+    await Promise.all(run.files.map((path) => rm(path, { force: true })));
   }
-  logger.info({ end }, "task ended");
-  return end;
+  logger.info({ end: result.end }, "task ended");
+  return result;
+}
 
-  async function settle(error: unknown): Promise<TaskEnd> {
-    if (signal.aborted) {
-      return await breakOff(signal.reason as Interruption);
-    }
-    if (isRefused(error)) {
-      stopRefused(orders, error);
-      return "abandoned";
-    }
-    const message = error instanceof Error ? error.message : String(error);
-    const permanent =
-      error instanceof ParamsError || (error instanceof QueueError && error.status === PAYLOAD_TOO_LARGE);
-    logger.warn({ permanent }, `task failed: ${message}`);
-    const fail = (text: string) => queue.fail(task, text, permanent);
-    return await withRetry(() => inFullOrShort(fail, message), { signal: withGrace(signal, LAST_WRITE_MS) });
+async function settle({ queue, orders, logger }: TaskDeps, { task, signal }: Run, error: unknown): Promise<TaskEnd> {
+  if (signal.aborted) {
+    return await breakOff(queue, logger, task, signal.reason as Interruption);
   }
+  if (isRefused(error)) {
+    stopRefused(orders, error);
+    return "abandoned";
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const permanent = error instanceof ParamsError || (error instanceof QueueError && error.status === PAYLOAD_TOO_LARGE);
+  logger.warn({ permanent }, `task failed: ${message}`);
+  const fail = (text: string) => queue.fail(task, text, permanent);
+  return await withRetry(() => inFullOrShort(fail, message), { signal: withGrace(signal, LAST_WRITE_MS) });
+}
 
-  async function breakOff(reason: Interruption): Promise<TaskEnd> {
-    logger.warn(`task broken off: ${reason.message}`);
-    if (reason.kind === "lease_lost") {
-      return "lease_lost";
-    }
-    if (reason.kind === "abandon") {
-      return "abandoned";
-    }
-    const release = (text: string) => queue.release(task, text);
-    return await withRetry(() => inFullOrShort(release, reason.message), {
-      signal: AbortSignal.timeout(RELEASE_MS),
-      firstDelayMs: 200,
-    });
+async function breakOff(queue: Queue, logger: Logger, task: ClaimedTask, reason: Interruption): Promise<TaskEnd> {
+  logger.warn(`task broken off: ${reason.message}`);
+  if (reason.kind === "lease_lost") {
+    return "lease_lost";
+  }
+  if (reason.kind === "abandon") {
+    return "abandoned";
+  }
+  const release = (text: string) => queue.release(task, text);
+  return await withRetry(() => inFullOrShort(release, reason.message), {
+    signal: AbortSignal.timeout(RELEASE_MS),
+    firstDelayMs: 200,
+  });
+}
+
+/**
+ * A completion whose answer was lost may have claimed the next task. A worker that goes on learns of it by its next
+ * claim; one that leaves asks here, so that it can give that task back instead of keeping it without working on it.
+ */
+async function findNext({ queue, orders, logger }: TaskDeps): Promise<Claim | null> {
+  if (!orders.leaving.aborted) {
+    return null;
+  }
+  try {
+    return await withRetry(() => queue.claim(), { signal: withGrace(orders.stopping, RELEASE_MS), firstDelayMs: 200 });
+  } catch (error) {
+    logger.warn({ err: error }, "whether the lost answer named a next task is not known");
+    return null;
   }
 }
 
@@ -128,14 +162,9 @@ function startProgress(deps: TaskDeps, task: ClaimedTask, lease: AbortController
   });
 }
 
-async function work(
-  deps: TaskDeps,
-  task: ClaimedTask,
-  signal: AbortSignal,
-  lease: AbortController,
-  files: string[],
-): Promise<TaskEnd> {
-  const { queue, uploads, engine } = deps;
+async function work(deps: TaskDeps, run: Run): Promise<TaskResult> {
+  const { uploads, engine } = deps;
+  const { task, signal, lease, files } = run;
   signal.throwIfAborted();
   const claimedAtMs = Date.now();
   const taskType = resolveTaskType(task.taskType);
@@ -179,13 +208,28 @@ async function work(
       workerId: deps.workerId,
     });
     const { storagePath, publicUrl: outputLocation } = delivered.video;
-    // On SIGTERM a completion that is under way gets LAST_WRITE_MS to be answered, before the task is released.
-    return await withRetry(() => queue.finish(task, { storagePath, outputLocation, result }), {
-      signal: withGrace(signal, LAST_WRITE_MS),
-    });
+    return await complete(deps, run, { storagePath, outputLocation, result });
   } finally {
     progress.close();
   }
+}
+
+/**
+ * Records the completion and, unless the worker has been ordered to leave, claims the next task in the same call. A call
+ * whose answer is lost is sent again unchanged, even if an order to leave has come since: what it claimed is only known by its answer.
+ */
+async function complete({ queue, orders }: TaskDeps, run: Run, completion: Completion): Promise<TaskResult> {
+  const { task, signal } = run;
+  // On SIGTERM a completion that is under way gets LAST_WRITE_MS to be answered, before the task is released.
+  const patience = { signal: withGrace(signal, LAST_WRITE_MS) };
+  if (orders.leaving.aborted) {
+    return { end: await withRetry(() => queue.finish(task, completion), patience), claim: null };
+  }
+  run.mayHoldNext = true;
+  const { outcome, ...claim } = await withRetry(() => queue.finishAndClaim(task, completion), patience);
+  // The row of a deleted task names no worker, so the database could not claim for it.
+  const nothingClaimed = outcome === "lease_lost" && claim.task === null;
+  return { end: outcome, claim: nothingClaimed ? null : claim };
 }
 
 function describeFiles({ videoPath, thumbnailPath }: Generated): [Promise<OutputFile>, Promise<OutputFile>] {

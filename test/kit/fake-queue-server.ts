@@ -122,26 +122,28 @@ function findHeld(state: FakeState, args: Args): FakeTask | undefined {
   return state.tasks.find((task) => task.id === args.p_task_id && task.leaseToken === args.p_lease_token);
 }
 
+function claim(state: FakeState) {
+  const open = state.tasks.find((task) => task.status === "In Progress" && task.leaseToken !== null);
+  const next = state.workerStatus === "active" ? state.tasks.find((task) => task.status === "Queued") : undefined;
+  const task = open ?? next;
+  if (task === undefined) {
+    return { worker_status: state.workerStatus, task: null };
+  }
+  if (task !== open) {
+    task.status = "In Progress";
+    task.attempt += 1;
+    task.leaseToken = randomUUID();
+  }
+  const { id, taskType, params, attempt, leaseToken } = task;
+  return {
+    worker_status: state.workerStatus,
+    task: { task_id: id, task_type: taskType, params, project_id: null, attempt, lease_token: leaseToken },
+  };
+}
+
 function addClaiming(app: FastifyInstance, state: FakeState): void {
   addRpc(app, "worker_heartbeat", () => ({ worker_status: state.workerStatus }));
-  addRpc(app, "claim_task", () => {
-    const open = state.tasks.find((task) => task.status === "In Progress" && task.leaseToken !== null);
-    const next = state.workerStatus === "active" ? state.tasks.find((task) => task.status === "Queued") : undefined;
-    const task = open ?? next;
-    if (task === undefined) {
-      return { worker_status: state.workerStatus, task: null };
-    }
-    if (task !== open) {
-      task.status = "In Progress";
-      task.attempt += 1;
-      task.leaseToken = randomUUID();
-    }
-    const { id, taskType, params, attempt, leaseToken } = task;
-    return {
-      worker_status: state.workerStatus,
-      task: { task_id: id, task_type: taskType, params, project_id: null, attempt, lease_token: leaseToken },
-    };
-  });
+  addRpc(app, "claim_task", () => claim(state));
   addRpc(app, "report_progress", (args) => {
     const task = findHeld(state, args);
     task?.progress.push(args.p_progress as number);
@@ -149,22 +151,37 @@ function addClaiming(app: FastifyInstance, state: FakeState): void {
   });
 }
 
+/** null: the file is not in storage. */
+function finish(state: FakeState, args: Args): { outcome: string } | null {
+  const task = findHeld(state, args);
+  if (task === undefined) {
+    return { outcome: "lease_lost" };
+  }
+  if (task.status === "Complete") {
+    return { outcome: "already_completed" };
+  }
+  if (args.p_storage_path !== null && !state.objects.has(args.p_storage_path as string)) {
+    return null;
+  }
+  task.status = "Complete";
+  task.result = args.p_result as Record<string, unknown>;
+  task.outputLocation = args.p_output_location as string;
+  return { outcome: "completed" };
+}
+
+function refuseFile(reply: FastifyReply): FastifyReply {
+  return reply.code(400).send({ code: "P0001", message: "no such object in storage", details: null, hint: null });
+}
+
 function addTaskEnds(app: FastifyInstance, state: FakeState): void {
-  addRpc(app, "finish_task", (args, reply) => {
-    const task = findHeld(state, args);
-    if (task === undefined) {
-      return { outcome: "lease_lost" };
+  addRpc(app, "finish_task", (args, reply) => finish(state, args) ?? refuseFile(reply));
+  addRpc(app, "finish_and_claim", (args, reply) => {
+    const finished = finish(state, args);
+    if (finished === null) {
+      return refuseFile(reply);
     }
-    if (task.status === "Complete") {
-      return { outcome: "already_completed" };
-    }
-    if (args.p_storage_path !== null && !state.objects.has(args.p_storage_path as string)) {
-      return reply.code(400).send({ code: "P0001", message: "no such object in storage", details: null, hint: null });
-    }
-    task.status = "Complete";
-    task.result = args.p_result as Record<string, unknown>;
-    task.outputLocation = args.p_output_location as string;
-    return { outcome: "completed" };
+    const exists = state.tasks.some(({ leaseToken }) => leaseToken === args.p_lease_token);
+    return { ...finished, ...(exists ? claim(state) : { worker_status: "unknown", task: null }) };
   });
   addRpc(app, "fail_task", (args) => {
     const task = findHeld(state, args);

@@ -11,6 +11,7 @@ import { PATIENCE_MS } from "../../kit/patience.ts";
 const ffmpegPath = await findFfmpeg(null);
 const TOKEN = "token-that-no-log-may-show";
 const SMALL = { prompt: "a cat", frames: 5, fps: 24, width: 64, height: 48, seed: 7 };
+const ENDS = ["finish_task", "finish_and_claim", "fail_task", "release_task"];
 const LONG = { prompt: "a river", frames: 1_000, width: 1_920, height: 1_080 };
 
 let server: FakeServer;
@@ -155,6 +156,7 @@ describe("the GPU worker", () => {
     expect(task.status).toBe("Complete");
     expect(next.status).toBe("Queued");
     expect(server.calls("claim_task")).toHaveLength(1);
+    expect(server.calls("finish_and_claim")).toEqual([]);
   });
 
   it("sends heartbeats while it renders, and releases the task on SIGTERM", async () => {
@@ -164,13 +166,13 @@ describe("the GPU worker", () => {
     const before = server.calls("worker_heartbeat").length;
     await eventually(() => expect(server.calls("worker_heartbeat").length).toBeGreaterThan(before + 10));
     expect(task.status).toBe("In Progress");
-    expect(server.calls("finish_task")).toEqual([]);
+    expect(server.calls("finish_and_claim")).toEqual([]);
 
     const { exitCode } = await worker.stop();
     expect(exitCode).toBe(0);
     expect(task).toMatchObject({ status: "Queued", leaseToken: null });
     expect(server.calls("release_task")[0]?.body.p_reason).toBe("the process received SIGTERM");
-    expect(server.calls("finish_task")).toEqual([]);
+    expect(server.calls("finish_and_claim")).toEqual([]);
     expect(await readdir(directory)).toEqual([]);
   });
 
@@ -182,7 +184,7 @@ describe("the GPU worker", () => {
     lost.status = "Complete";
     const next = server.addTask(SMALL);
     await eventually(() => expect(next.status).toBe("Complete"));
-    const ends = ["finish_task", "fail_task", "release_task"].flatMap((name) => server.calls(name));
+    const ends = ENDS.flatMap((name) => server.calls(name));
     expect(ends.map(({ body }) => body.p_task_id)).toEqual([next.id]);
   });
 
@@ -193,7 +195,7 @@ describe("the GPU worker", () => {
     server.state.workerStatus = "error";
     const { exitCode } = await worker.ended;
     expect(exitCode).toBe(0);
-    expect(["finish_task", "fail_task", "release_task"].flatMap((name) => server.calls(name))).toEqual([]);
+    expect(ENDS.flatMap((name) => server.calls(name))).toEqual([]);
   });
 
   it("exits with 77 when its token is refused, even in mid-task", async () => {
@@ -204,30 +206,30 @@ describe("the GPU worker", () => {
     const { exitCode, output } = await worker.ended;
     expect(exitCode).toBe(77);
     expect(output).toContain("the worker's credential is not accepted");
-    expect(server.calls("finish_task")).toEqual([]);
+    expect(server.calls("finish_and_claim")).toEqual([]);
   });
 
   it("keeps trying through an outage, logs it once, and completes", async () => {
     const task = server.addTask(SMALL);
-    for (const name of ["finish_task", "generate-upload-url"]) {
+    for (const name of ["finish_and_claim", "generate-upload-url"]) {
       server.state.faults.set(name, 503);
     }
     const worker = startWorker();
     await eventually(() => expect(server.calls("generate-upload-url").length).toBeGreaterThan(1));
     server.state.faults.delete("generate-upload-url");
-    await eventually(() => expect(server.calls("finish_task").length).toBeGreaterThan(1));
+    await eventually(() => expect(server.calls("finish_and_claim").length).toBeGreaterThan(1));
     server.state.faults.clear();
     await eventually(() => expect(task.status).toBe("Complete"));
     const { output } = await worker.stop();
-    expect(output.match(/finish_task is not available now[^\n]*the worker keeps trying/g)).toHaveLength(1);
+    expect(output.match(/finish_and_claim is not available now[^\n]*the worker keeps trying/g)).toHaveLength(1);
     expect(output.match(/the outage is over/g)).toHaveLength(2);
   });
 
   it("resumes its own task after kill -9, and does not upload again what is already stored", async () => {
     const task = server.addTask({ ...SMALL, seed: -1 });
-    server.state.faults.set("finish_task", "hang");
+    server.state.faults.set("finish_and_claim", "hang");
     const first = startWorker();
-    await eventually(() => expect(server.calls("finish_task")).toHaveLength(1));
+    await eventually(() => expect(server.calls("finish_and_claim")).toHaveLength(1));
     await first.stop("SIGKILL");
     const stored = server.state.objects.get(videoPath(task));
     expect(await readdir(directory)).not.toEqual([]);
