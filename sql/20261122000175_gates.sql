@@ -60,18 +60,22 @@ create or replace function next_place(p_pool text, p_priority integer, p_project
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   line_now bigint;
-  project_last bigint;
+  project_last record;
 begin
+  select line.* into project_last from unnest(array['open', 'held', 'blocked', 'delayed']) as g(gate), lateral (
+    select t.pool, t.gate, t.vtime from tasks t
+    where project_id = p_project and status = 'Queued' and t.gate = g.gate and priority = p_priority
+    order by vtime desc limit 1
+  ) as line order by line.vtime desc limit 1;
+  -- If that task stands in this line, the head of the line is not behind it.
+  if project_last.gate = 'open' and project_last.pool = p_pool then
+    return project_last.vtime + 1;
+  end if;
   select vtime into line_now from tasks
   where status = 'Queued' and gate = 'open' and pool = p_pool and priority = p_priority
   order by vtime limit 1;
-  select max(last) into project_last from unnest(array['open', 'held', 'blocked', 'delayed']) as g(gate), lateral (
-    select vtime as last from tasks
-    where project_id = p_project and status = 'Queued' and tasks.gate = g.gate and priority = p_priority
-    order by vtime desc limit 1
-  ) as line;
   return greatest(
-    coalesce(line_now, (extract(epoch from clock_timestamp()) * 1000000)::bigint), coalesce(project_last, 0)) + 1;
+    coalesce(line_now, (extract(epoch from clock_timestamp()) * 1000000)::bigint), coalesce(project_last.vtime, 0)) + 1;
 end $$;
 select grant_to_service('next_place(text, integer, uuid)');
 

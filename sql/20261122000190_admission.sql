@@ -1,0 +1,141 @@
+-- Admission is decided at each write, so that a claim only takes the first entry of one index.
+
+create or replace function require_task_state(p_status text, p_gate text) returns void
+language plpgsql set search_path = public, pg_temp as $$
+begin
+  if p_status not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled') then
+    raise exception 'status % is none of Queued, In Progress, Complete, Failed and Cancelled', left(p_status, 200)
+      using errcode = 'check_violation', table = 'tasks', column = 'status';
+  end if;
+  if p_gate not in ('open', 'held', 'blocked', 'delayed') then
+    raise exception 'gate % is none of open, held, blocked and delayed', left(p_gate, 200)
+      using errcode = 'check_violation', table = 'tasks', column = 'gate';
+  end if;
+end $$;
+select grant_to_service('require_task_state(text, text)');
+
+-- Signs what tasks_admit remembers from one row to the next. Each value is used once, so that neither a place of one's
+-- own nor an earlier memory can be put there. Nobody but the owner may read or advance it, and its start is random.
+create sequence if not exists admission_key cache 1000;
+select setval('admission_key', ('x' || left(md5(gen_random_uuid()::text), 15))::bit(60)::bigint);
+revoke all on sequence admission_key from public, anon, authenticated, service_role;
+
+-- Rows alike of one statement are decided once: the first row is, and each other one stands right behind the row before
+-- it. For a hundred rows this takes a third of the time. What is remembered holds until the statement ends: the
+-- transaction has locked out changes of the project's limit and pause, and its own ones advance the key.
+create or replace function tasks_admit() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  kind task_types;
+  project projects;
+  parent_status text;
+  parent_ref text := coalesce(new.parent_id::text, new.params ->> 'orchestrator_task_id_ref');
+  params_text text := new.params::text;
+  -- Rows that are not remembered take a value too: the next row then does not stand behind the one before them.
+  key bigint := nextval('admission_key');
+  alike text;
+  memory text;
+begin
+  if new.status is distinct from 'Queued' or new.gate is distinct from 'open' then
+    new.status := task_status_named(new.status::text);
+    perform require_task_state(new.status::text, new.gate);
+  end if;
+  -- 501 levels are more than a thousand characters.
+  if length(params_text) > 1000 and new.params @? 'strict $.**{501}' or new.result_data @? 'strict $.**{501}' then
+    perform refuse_deep(case when new.params @? 'strict $.**{501}' then 'params' else 'result_data' end);
+  end if;
+  -- The same test as in has_long_number, which is a call per insert.
+  if params_text ~ '[0-9]{16}' then
+    perform require_exact_numbers('params', new.params);
+  end if;
+  new.project_id := coalesce(new.project_id, '00000000-0000-0000-0000-000000000000');
+  new.parent_id := null;
+  new.delegated_at := null;
+  new.hand_backs := 0;
+  new.delayed_until := null;
+  new.failed_by := null;
+  new.reopened_at := null;
+
+  if new.status = 'Queued' and new.dependant_on is null and parent_ref is null then
+    alike := quote_nullable(new.task_type) || ' ' || quote_nullable(new.pool) || ' ' || new.project_id || ' ' || new.priority
+      || ' ' || statement_timestamp() || ' ';
+    memory := current_setting('gpu_pool.admitted', true);
+    if left(memory, 32) = md5((key - 1) || alike || substr(memory, 33)) then
+      new.gate := 'open';
+      new.vtime := substr(memory, 33, 20)::bigint + 1;
+      new.pool := substr(memory, 53);
+      memory := lpad(new.vtime::text, 20, '0') || new.pool;
+      memory := set_config('gpu_pool.admitted', md5(key || alike || memory) || memory, true);
+      return new;
+    end if;
+  end if;
+
+  select * into kind from task_types where name = new.task_type;
+  if kind.alias_of is not null then
+    select * into kind from task_types where name = kind.alias_of;
+    new.task_type := kind.name;
+    alike := null;
+  end if;
+  new.pool := coalesce(new.pool, kind.pool, 'main');
+  if parent_ref ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    -- The parent must be of the same project, because a sub-task that fails also fails its parent.
+    select id, status into new.parent_id, parent_status from tasks
+    where id = parent_ref::uuid and project_id = new.project_id for share;
+    if new.status = 'Queued' and parent_status in ('Failed', 'Cancelled') then
+      new.status := 'Cancelled';
+      new.failed_by := new.parent_id;
+      new.error_message := format('its orchestrator task %s is %s', new.parent_id, parent_status);
+    end if;
+  end if;
+  if new.status <> 'Queued' then
+    return new;
+  end if;
+
+  new.vtime := next_place(new.pool, new.priority, new.project_id);
+
+  if new.dependant_on is not null then
+    -- A new task can only close a circle if an earlier row of the same statement waits for it.
+    if new.dependant_on = new.id or exists (select from tasks where dependant_on = new.id) then
+      perform refuse_circle(new.id, new.dependant_on);
+    end if;
+    select status into parent_status from tasks where id = new.dependant_on for share;
+    if parent_status in ('Failed', 'Cancelled') then
+      new.status := 'Failed';
+      new.failed_by := new.dependant_on;
+      new.error_message := format('depends on task %s, which is %s', new.dependant_on, parent_status);
+      return new;
+    end if;
+    if parent_status is distinct from 'Complete' then
+      new.gate := 'blocked';
+      return new;
+    end if;
+  end if;
+
+  new.gate := 'open';
+  if project_is_gated(new.project_id) then
+    select * into project from projects where id = new.project_id for no key update;
+    if project.paused or project.max_running <=
+      (select count(*) from tasks where project_id = new.project_id and status = 'In Progress' and delegated_at is null)
+      + (select count(*) from tasks where project_id = new.project_id and status = 'Queued' and gate = 'open')
+    then
+      new.gate := 'held';
+    end if;
+  elsif alike is not null then
+    memory := lpad(new.vtime::text, 20, '0') || new.pool;
+    memory := set_config('gpu_pool.admitted', md5(key || alike || memory) || memory, true);
+  end if;
+  return new;
+end $$;
+select grant_to_service('tasks_admit()');
+create or replace trigger tasks_admit before insert on tasks for each row execute function tasks_admit();
+
+-- A later row of the same statement is not admitted as the types were before.
+create or replace function task_types_changed() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  perform nextval('admission_key');
+  return null;
+end $$;
+select grant_to_service('task_types_changed()');
+create or replace trigger task_types_changed after insert or update or delete on task_types for each statement
+execute function task_types_changed();
