@@ -34,7 +34,9 @@ declare
   -- Rows that are not remembered take a value too: the next row then does not stand behind the one before them.
   key bigint := nextval('admission_key');
   alike text;
-  memory text;
+  -- Signature, place and pool.
+  memory text[];
+  noted text;
 begin
   if new.status is distinct from 'Queued' or new.gate is distinct from 'open' then
     new.status := task_status_named(new.status::text);
@@ -59,13 +61,13 @@ begin
   if new.status = 'Queued' and new.dependant_on is null and parent_ref is null then
     alike := quote_nullable(new.task_type) || ' ' || quote_nullable(new.pool) || ' ' || new.project_id || ' ' || new.priority
       || ' ' || statement_timestamp() || ' ';
-    memory := current_setting('gpu_pool.admitted', true);
-    if left(memory, 32) = md5((key - 1) || alike || substr(memory, 33)) then
+    memory := string_to_array(current_setting('gpu_pool.admitted', true), '|');
+    if memory[1] = md5((key - 1) || alike || memory[2] || '|' || memory[3]) then
       new.gate := 'open';
-      new.vtime := substr(memory, 33, 20)::bigint + 1;
-      new.pool := substr(memory, 53);
-      memory := lpad(new.vtime::text, 20, '0') || new.pool;
-      memory := set_config('gpu_pool.admitted', md5(key || alike || memory) || memory, true);
+      new.vtime := memory[2]::bigint + 1;
+      new.pool := memory[3];
+      noted := new.vtime || '|' || new.pool;
+      noted := set_config('gpu_pool.admitted', md5(key || alike || noted) || '|' || noted, true);
       return new;
     end if;
   end if;
@@ -121,8 +123,8 @@ begin
       new.gate := 'held';
     end if;
   elsif alike is not null then
-    memory := lpad(new.vtime::text, 20, '0') || new.pool;
-    memory := set_config('gpu_pool.admitted', md5(key || alike || memory) || memory, true);
+    noted := new.vtime || '|' || new.pool;
+    noted := set_config('gpu_pool.admitted', md5(key || alike || noted) || '|' || noted, true);
   end if;
   return new;
 end $$;
