@@ -1,6 +1,7 @@
 import { addMillion, type Bed, CLIENTS, type Server, settle, startServer } from "./claims/bed.ts";
 import { compare, compete } from "./claims/contest.ts";
 import { graphileRound, installGraphile } from "./claims/graphile.ts";
+import { idleWalBytes, pollIdle, selectOne } from "./claims/idle.ts";
 import { createPlainTable, insertBatches, insertSingles } from "./claims/inserts.ts";
 import { httpCalls } from "./claims/over-http.ts";
 import {
@@ -35,13 +36,16 @@ export async function run(): Promise<Figure[]> {
     const http = await measureHttp(server, bed);
     const inserts = await measureInserts(bed);
     const size = await measureSize(server, bed);
+    const idle = await measureIdle(server);
     return [
-      compare(throughput, [TWO_CALLS, PEER], "tasks/s", 1),
-      compare(throughput, [ONE_CALL, PEER], "tasks/s", 1.2),
+      compare(throughput, [TWO_CALLS, PEER], "tasks/s", 0.85),
+      compare(throughput, [ONE_CALL, PEER], "tasks/s", 1.1),
       compare(size, [MILLION, THOUSAND], "tasks/s", 0.9),
       compare(http, ["through PostgREST", "the same, direct"], "tasks/s"),
-      compare(inserts, ["inserts of 100 rows", "of 100 into a plain table"], "rows/s"),
-      compare(inserts, ["inserts of one row", "of one into a plain table"], "rows/s"),
+      compare(inserts, ["inserts of 100 rows", "of 100 into a plain table"], "rows/s", 0.25),
+      compare(inserts, ["inserts of one row", "of one into a plain table"], "rows/s", 0.28),
+      compare(idle.rates, ["a claim that finds nothing", "select 1"], "polls/s", 0.5),
+      idle.written,
     ];
   } finally {
     await server.close();
@@ -100,6 +104,33 @@ async function measureInserts(bed: Bed): Promise<Rates> {
     ],
     5,
   );
+}
+
+async function measureIdle(server: Server): Promise<{ rates: Rates; written: Figure }> {
+  const bed = await server.newBed("idle");
+  const rates = await compete(
+    [
+      { name: "a claim that finds nothing", round: () => pollIdle(bed) },
+      { name: "select 1", round: () => selectOne(bed) },
+    ],
+    5,
+  );
+  await bed.sql.query("alter system set autovacuum = off");
+  await bed.sql.query("select pg_reload_conf()");
+  const value = await idleWalBytes(bed);
+  return {
+    rates,
+    written: {
+      name: "a thousand claims that find nothing write",
+      value,
+      unit: "bytes",
+      peer: { name: "the limit", value: 0 },
+      ratio: value === 0 ? 1 : Number.POSITIVE_INFINITY,
+      betterIs: "lower",
+      limit: { on: "value", bound: 0 },
+      ok: value === 0,
+    },
+  };
 }
 
 async function measureSize(server: Server, small: Bed): Promise<Rates> {

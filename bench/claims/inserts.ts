@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import { type Bed, CLIENTS, POOL } from "./bed.ts";
 
 const BATCH = 100;
-const BATCHES = 60;
+const BATCHES = 120;
 const SINGLES = 3_000;
 const PARAMS = '{"prompt": "a sunset over mountains", "num_frames": 81}';
 
