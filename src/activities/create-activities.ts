@@ -70,7 +70,7 @@ export function createActivities(deps: ActivityDeps): {
     main: withReadableErrors({
       ...withBeats(withFinalRefusals(createPoolActivities({ config, deployment, pools, market }))),
       ...withBeats(withFinalRefusals(createPodJobActivities({ config, jobs: jobStore(database) }))),
-      ...createBulkActivities(deployment),
+      ...createBulkActivities({ deployment, workers, logger }),
       ...createWatchActivity(forWatch),
       // Never final: a worker workflow that failed would leave its pod.
       ...withBeats(createWorkerActivities({ workers, alerts, config })),

@@ -1604,6 +1604,12 @@ export interface Schema {
         };
         Returns: Json;
       };
+      drain_workers: {
+        Args: {
+          p_orders: JsonInput | null;
+        };
+        Returns: Json;
+      };
       end_external_worker: {
         Args: {
           p_worker_id: string | null;

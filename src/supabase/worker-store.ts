@@ -72,6 +72,8 @@ export interface WorkerStore {
   /** @param stage.withinSec the stage began at most this long ago; null: after the stage before it. */
   recordBootStage(id: string, stage: BootStage): Promise<void>;
   drain(id: string, order: DrainOrder): Promise<{ outcome: "drained" | "refused_busy" | "not_living"; busy: boolean }>;
+  /** Drains each as `drain` does, in one transaction. @returns those that refused, because they are busy */
+  drainMany(orders: readonly { readonly worker: string; readonly order: DrainOrder }[]): Promise<string[]>;
   fail(
     id: string,
     request: FailRequest,
@@ -136,6 +138,19 @@ export function workerStore(database: Database): WorkerStore {
         "drain_worker",
         { p_worker_id: id, p_reason: reason, p_only_idle: onlyIdle, p_until_task_ends: untilTaskEnds },
         z.object({ outcome: z.enum(["drained", "refused_busy", "not_living"]), busy: z.boolean() }),
+      ),
+    drainMany: (orders) =>
+      database.call(
+        "drain_workers",
+        {
+          p_orders: orders.map(({ worker, order: { reason, onlyIdle, untilTaskEnds = false } }) => ({
+            worker_id: worker,
+            reason,
+            only_idle: onlyIdle,
+            until_task_ends: untilTaskEnds,
+          })),
+        },
+        z.array(z.string()),
       ),
     fail: (id, request) =>
       database.call(

@@ -9,8 +9,18 @@ import { isFull, renewIfFull } from "./renew.ts";
 export async function serve(life: Life, endsAtMs: number, timings: WorkerTimings): Promise<WorkerStatus> {
   for (;;) {
     const leftMs = Math.max(1, endsAtMs - Date.now());
-    await condition(() => life.order !== null || isFull(life), leftMs, { summary: "maximum lifetime" });
+    const isWoken = () => life.order !== null || life.released || isFull(life);
+    await condition(isWoken, leftMs, { summary: "maximum lifetime" });
     await renewIfFull(life);
+    if (life.order === null && life.released) {
+      // The pool says so to drained workers only. Its rows may be drained before the workflows hear of it.
+      const { row } = await life.activities.loadWorker(life.id);
+      if (row?.status !== "active") {
+        return row?.status ?? "error";
+      }
+      life.released = false;
+      continue;
+    }
     const ended = await carryOut(life, takeOrder(life) ?? rotation(timings));
     if (ended !== null) {
       return ended;

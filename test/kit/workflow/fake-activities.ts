@@ -1,6 +1,7 @@
 import type { PoolSettings } from "../../../src/contract/pool-settings.ts";
 import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
+import { pino } from "pino";
 import { withBeats } from "../../../src/activities/beating.ts";
 import { createBulkActivities } from "../../../src/activities/bulk.ts";
 import type {
@@ -9,6 +10,7 @@ import type {
   PoolActivities,
   WorkerActivities,
 } from "../../../src/contract/activities.ts";
+import type { WorkerStore } from "../../../src/supabase/worker-store.ts";
 import type { PodJobActivities } from "../../../src/contract/pod-job.ts";
 import { applyMessage, created, type FakeFleet, type FakeRow } from "./fake-fleet.ts";
 
@@ -33,6 +35,13 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
   const named = (id: string) => rows.get(id) ?? null;
   const isLiving = (row: FakeRow | null): row is FakeRow =>
     row !== null && row.goneMs === null && row.status !== "terminated" && row.status !== "error";
+
+  async function drainMany(orders: Parameters<WorkerStore["drainMany"]>[0]): Promise<string[]> {
+    const refused = orders.map(async ({ worker, order }) =>
+      (await bodies.drainWorker(worker, order)).outcome === "refused_busy" ? [worker] : [],
+    );
+    return (await Promise.all(refused)).flat();
+  }
 
   const bodies: FakeActivities = {
     async openPool() {
@@ -89,7 +98,7 @@ export function createFakeActivities(fleet: FakeFleet, hooks: Hooks, calls: Call
       }
       return { outcome: isLiving(row) ? "ordered" : "not_living", status: row.status };
     },
-    ...createBulkActivities("ours"),
+    ...createBulkActivities({ deployment: "ours", workers: { drainMany }, logger: pino({ level: "silent" }) }),
     async journalIgnored(_pool, kind, reason) {
       fleet.ignored.push({ kind, reason });
     },

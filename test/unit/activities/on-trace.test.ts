@@ -84,8 +84,9 @@ describe("the span of an activity", () => {
   it("is no parent of the workers that it starts: each has a trace of its own", async () => {
     const parents: unknown[] = [];
     const start = async () => void parents.push(trace.getActiveSpan());
+    const bulk = { deployment: "ours", workers: { drainMany: async () => [] }, logger: pino({ level: "silent" }) };
     const context = { client: { workflow: { start } }, info: { taskQueue: "gpu-pool" }, heartbeat: () => undefined };
-    await traced(context, () => createBulkActivities("ours").startWorkers("main", ["main-1", "main-2"]));
+    await traced(context, () => createBulkActivities(bulk).startWorkers("main", ["main-1", "main-2"]));
     expect(parents).toEqual([undefined, undefined]);
   });
 

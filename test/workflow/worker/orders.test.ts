@@ -23,6 +23,24 @@ describe.concurrent("orders to a GPU worker", () => {
   );
 
   it(
+    "buries a worker whose row was drained and whose drain never came, once the pool says that it holds no task",
+    withKit(async (kit) => {
+      const { row, worker } = await bringUp(kit);
+      await worker.signal(workerSignals.released);
+      await until(
+        () => kit.called("loadWorker"),
+        (calls) => expect(calls).toHaveLength(1),
+      );
+      expect(await worker.phase()).toBe("active");
+      Object.assign(row, { status: "terminating", statusReason: "nothing queued", terminatingMs: Date.now() });
+      await worker.signal(workerSignals.released);
+      expect(await worker.result()).toEqual({ id: row.id, status: "terminated", reason: "nothing queued" });
+      expect(kit.called("drainWorker")).toEqual([]);
+      expect(kit.pods.size).toBe(0);
+    }),
+  );
+
+  it(
     "keeps a worker that sent a heartbeat before its verdict came",
     withKit(async (kit) => {
       const { row, worker } = await bringUp(kit);
