@@ -26,13 +26,11 @@ export async function run(): Promise<Figure[]> {
       value: quiet.peerBytesPerHour / 1e6,
     }),
     bounded(`0 → ${2 * SIZE} active workers`, big.upSec, "s", 30),
-    bounded(`${2 * SIZE} workers: peak memory of the Temporal worker process`, big.peakRssMb, "MB", 320),
+    bounded(`${2 * SIZE} workers: peak memory of the Temporal worker process`, big.peakRssMb, "MB", 300),
     bounded(`${2 * SIZE} idle workers: processor use of that process`, big.idleCores, "cores", 0.05),
     bounded(`${2 * SIZE} drains signalled`, big.signalledSec, "s", 15),
-    noted(`${2 * SIZE} drains: the last row refuses claims`, big.drainedSec, "s", {
-      name: "signalled",
-      value: big.signalledSec,
-    }),
+    bounded(`${2 * SIZE} drains: the last row refuses claims`, big.drainedSec, "s", 20),
+    bounded(`${2 * SIZE} drains: pods deleted in the busiest second`, big.deletedPerSec, "pods", 100),
   ];
 }
 

@@ -19,10 +19,11 @@ const THROTTLE = 0.8;
  * The cost of a workflow so far, over all its runs, event by event, oldest first. These count: starts and continuations
  * (1), child starts (2, at the parent), activities with every retry (1 each), their heartbeats as the Temporal worker
  * throttles them, timers (1), signals (1, at the receiver), updates (1) and upserts of search attributes (1).
+ * @param lastRunId the run to end with; default: the newest one.
  */
-export async function costsOf(client: WorkflowClient, workflowId: string): Promise<Cost[]> {
+export async function costsOf(client: WorkflowClient, workflowId: string, lastRunId?: string): Promise<Cost[]> {
   const runs: Cost[][] = [];
-  let runId: string | undefined;
+  let runId = lastRunId;
   do {
     const { events } = await client.getHandle(workflowId, runId).fetchHistory();
     runs.unshift(costsOfRun(events ?? []));
