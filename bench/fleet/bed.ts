@@ -18,7 +18,10 @@ const SOON_MS = 300_000;
 const PROVIDER = { provisioningMs: 100, startingMs: 100, deleteLagSec: 0 };
 
 /** On a machine with much memory, Node and the allocator would take more memory than the process needs. */
-const FRUGAL = { NODE_OPTIONS: "--max-old-space-size=256 --max-semi-space-size=16", MALLOC_ARENA_MAX: "2" };
+const FRUGAL = {
+  NODE_OPTIONS: "--max-old-space-size=256 --max-semi-space-size=8 --v8-pool-size=1",
+  MALLOC_ARENA_MAX: "2",
+};
 
 export interface Bed {
   readonly client: Client;

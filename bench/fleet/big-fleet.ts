@@ -78,9 +78,10 @@ interface Ended {
  * stderr. @throws Error that names the others without one
  */
 async function lastSignalledMs(bed: Bed): Promise<number> {
-  const { rows } = await bed.sql.query<Ended>("select pool, id, status, status_reason from workers where pool = any($1)", [
-    POOLS,
-  ]);
+  const { rows } = await bed.sql.query<Ended>(
+    "select pool, id, status, status_reason from workers where pool = any($1)",
+    [POOLS],
+  );
   const lives = await costsOfAll(
     bed.client.workflow,
     rows.map(({ pool, id }) => workerWorkflowId(pool, id)),

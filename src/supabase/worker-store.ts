@@ -139,19 +139,7 @@ export function workerStore(database: Database): WorkerStore {
         { p_worker_id: id, p_reason: reason, p_only_idle: onlyIdle, p_until_task_ends: untilTaskEnds },
         z.object({ outcome: z.enum(["drained", "refused_busy", "not_living"]), busy: z.boolean() }),
       ),
-    drainMany: (orders) =>
-      database.call(
-        "drain_workers",
-        {
-          p_orders: orders.map(({ worker, order: { reason, onlyIdle, untilTaskEnds = false } }) => ({
-            worker_id: worker,
-            reason,
-            only_idle: onlyIdle,
-            until_task_ends: untilTaskEnds,
-          })),
-        },
-        z.array(z.string()),
-      ),
+    drainMany: (orders) => database.call("drain_workers", { p_orders: orders.map(drainRow) }, z.array(z.string())),
     fail: (id, request) =>
       database.call(
         "fail_worker",
@@ -174,6 +162,11 @@ export function workerStore(database: Database): WorkerStore {
     wantsPodLog: (id) => database.call("worker_wants_pod_log", { p_worker_id: id }, z.boolean()),
     addPodLog: (id, log) => run("worker_add_pod_log", { p_worker_id: id, p_pod_log: log }),
   };
+}
+
+function drainRow({ worker, order }: { readonly worker: string; readonly order: DrainOrder }): object {
+  const { reason, onlyIdle, untilTaskEnds = false } = order;
+  return { worker_id: worker, reason, only_idle: onlyIdle, until_task_ends: untilTaskEnds };
 }
 
 const miss: z.ZodType<Miss> = camelized(

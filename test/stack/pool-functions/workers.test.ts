@@ -115,7 +115,11 @@ describe("drain_workers", () => {
   it("drains each worker as drain_worker does, and answers those that are busy and may not be drained", async () => {
     await queue.addTask(pool);
     await queue.addTask(pool);
-    const [idle, refusing, busy] = [await queue.newWorker(pool), await queue.newWorker(pool), await queue.newWorker(pool)];
+    const [idle, refusing, busy] = [
+      await queue.newWorker(pool),
+      await queue.newWorker(pool),
+      await queue.newWorker(pool),
+    ];
     await queue.lease(refusing);
     await queue.lease(busy);
     const order = (worker_id: string, only_idle: boolean, until_task_ends: boolean) => ({
@@ -125,10 +129,14 @@ describe("drain_workers", () => {
       until_task_ends,
     });
     const p_orders = [order(refusing, true, false), order(busy, false, true), order(idle, true, false)];
-    expect(await queue.call("drain_workers", { p_orders: JSON.stringify([...p_orders, order("nobody", true, false)]) })).toEqual([
-      refusing,
-    ]);
-    expect(await row(idle)).toMatchObject({ status: "terminating", status_reason: `for ${idle}`, last_signal: "released" });
+    expect(
+      await queue.call("drain_workers", { p_orders: JSON.stringify([...p_orders, order("nobody", true, false)]) }),
+    ).toEqual([refusing]);
+    expect(await row(idle)).toMatchObject({
+      status: "terminating",
+      status_reason: `for ${idle}`,
+      last_signal: "released",
+    });
     expect(await row(busy)).toMatchObject({ status: "terminating", drains_without_deadline: true });
     expect(await row(refusing)).toMatchObject({ status: "active", last_signal: "ready" });
     for (const worker of [idle, busy, refusing]) {

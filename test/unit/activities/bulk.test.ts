@@ -5,7 +5,10 @@ import { createBulkActivities } from "../../../src/activities/bulk.ts";
 import type { WorkerAction } from "../../../src/contract/plan.ts";
 
 const order = { reason: "nothing queued", onlyIdle: true };
-const drain = (worker: string): WorkerAction => ({ kind: "signal", worker, signal: { name: "drain", order } });
+
+function drain(worker: string): WorkerAction {
+  return { kind: "signal", worker, signal: { name: "drain", order } };
+}
 
 /** Signals these workers. @returns what was done, in order, and the warnings. */
 async function signalled(actions: readonly WorkerAction[], drainMany: () => Promise<string[]>) {
@@ -21,7 +24,10 @@ async function signalled(actions: readonly WorkerAction[], drainMany: () => Prom
       return await drainMany();
     },
   };
-  const logger = pino({ level: "warn" }, { write: (line) => void warnings.push((JSON.parse(line) as { msg: string }).msg) });
+  const logger = pino(
+    { level: "warn" },
+    { write: (line) => void warnings.push((JSON.parse(line) as { msg: string }).msg) },
+  );
   const context = { client: { workflow: { getHandle } }, heartbeat: () => undefined } as unknown as Context;
   const { signalWorkers } = createBulkActivities({ deployment: "ours", workers, logger });
   const answer = await asyncLocalStorage.run(context, () => signalWorkers("main", actions));
