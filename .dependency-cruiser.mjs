@@ -1,6 +1,7 @@
 /** The rooms of src/ and, for each, the rooms that it may import besides itself. Dependencies point downwards only. */
 const ROOMS = {
   contract: [],
+  "task-types": [],
   policy: ["contract"],
   backtest: ["contract", "policy"],
   workflows: ["contract"],
@@ -8,12 +9,12 @@ const ROOMS = {
   logger: [],
   process: [],
   runpod: [],
-  supabase: ["contract", "policy"],
+  supabase: ["contract", "policy", "task-types"],
   activities: ["config", "contract", "policy", "runpod", "supabase"],
   // The room and its entry, src/worker.ts. It bundles the workflows by their path and never imports them.
   worker: ["activities", "config", "contract", "logger", "runpod", "supabase"],
   // It runs alone in a pod.
-  "gpu-worker": [],
+  "gpu-worker": ["task-types"],
   simulator: ["gpu-worker", "process"],
   dev: ["contract", "gpu-worker", "process", "simulator", "supabase"],
   client: [
@@ -27,13 +28,14 @@ const ROOMS = {
     "process",
     "runpod",
     "supabase",
+    "task-types",
     "worker",
   ],
 };
 
 /** Rooms within rooms, by path below src/: what they may import of their own house. */
 const INNER_ROOMS = {
-  "client/render": ["client/render", "backtest", "contract", "policy"],
+  "client/render": ["client/render", "backtest", "contract", "policy", "task-types"],
   "dev/servers": ["dev/servers", "process"],
   "dev/storage": ["dev/storage", "dev/gateway/auth"],
   "dev/gateway": ["dev/gateway", "dev/storage"],
@@ -59,6 +61,7 @@ const INNER_ROOMS = {
 /** Packages that a room without I/O may use. */
 const PURE_ROOMS = {
   contract: ["@temporalio/common"],
+  "task-types": ["zod"],
   policy: [],
   backtest: [],
   workflows: ["@temporalio/common", "@temporalio/workflow"],

@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ownVariables } from "../src/config/pool-variables.ts";
 import { variables } from "../src/config/variables.ts";
+import { markdownTable, withPart, writeOrCheck } from "./generated-pages.ts";
 
 type Listed = (typeof variables)[number];
 
@@ -65,28 +66,15 @@ const page = new URL("../docs/configuration.md", import.meta.url);
 /** The text of `docs/configuration.md`: its own words around the generated tables. */
 function configurationPage(): string {
   const text = readFileSync(page, "utf8");
-  const withNames = withPart(text, "src/config/pool-variables.ts", ownSettings());
-  return withPart(withNames, "src/config/variables.ts", environmentVariables());
-}
-
-/** @throws Error when the page lacks the marks around the part that is generated from `source`. */
-function withPart(text: string, source: string, part: string): string {
-  const [head, tail] = [`<!-- from ${source} -->\n`, "\n<!-- end -->"];
-  const start = text.indexOf(head);
-  const end = text.indexOf(tail, start);
-  if (start === -1 || end === -1) {
-    throw new Error(
-      `${fileURLToPath(page)} lacks the marks around its part from ${source}: restore them from version control`,
-    );
-  }
-  return `${text.slice(0, start)}${head}\n${part}${text.slice(end)}`;
+  const withNames = withPart(page, text, "src/config/pool-variables.ts", ownSettings());
+  return withPart(page, withNames, "src/config/variables.ts", environmentVariables());
 }
 
 /** One table a group. */
 function environmentVariables(): string {
   const sections = Object.entries(headings).map(([section, heading]) => {
     const rows = variables.filter((variable) => variable.section === section).map(row);
-    return `## ${headed(section, heading)}\n\n${table([["Variable", "Default", "Allowed", "Meaning"], ...rows])}\n`;
+    return `## ${headed(section, heading)}\n\n${markdownTable([["Variable", "Default", "Allowed", "Meaning"], ...rows])}\n`;
   });
   return sections.join("\n");
 }
@@ -95,7 +83,7 @@ function ownSettings(): string {
   const rows = Object.values(ownVariables).flatMap((group) =>
     Object.entries(group).map(([key, { name }]) => [`\`${key}\``, `\`${name}\``]),
   );
-  return `${table([["Key", "Overrides"], ...rows])}\n`;
+  return `${markdownTable([["Key", "Overrides"], ...rows])}\n`;
 }
 
 function row({ name, description, allowed, presence, secret, defaultText, aliases }: Listed): string[] {
@@ -104,29 +92,10 @@ function row({ name, description, allowed, presence, secret, defaultText, aliase
   return [`\`${name}\``, value, allowed, `${description}${also}${secret ? " Secret." : ""}`];
 }
 
-/** A Markdown table as the formatter writes it, so that it changes nothing. */
-function table([head = [], ...rows]: string[][]): string {
-  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((cells) => cells[column]?.length ?? 0)));
-  return [head, widths.map((width) => "-".repeat(width)), ...rows]
-    .map((cells) => `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`)
-    .join("\n");
-}
-
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const mode = process.argv[2];
-  if (mode !== "--write" && mode !== "--check") {
-    throw new Error(`expected --check or --write, got ${mode ?? "nothing"}`);
-  }
   const files = [
     { url: new URL("../.env.example", import.meta.url), text: envExample() },
     { url: page, text: configurationPage() },
   ];
-  for (const { url, text } of files) {
-    if (mode === "--write") {
-      writeFileSync(url, text);
-    } else if (readFileSync(url, "utf8") !== text) {
-      console.error(`${fileURLToPath(url)} does not match the tables in src/config/; run: npm run env-example`);
-      process.exitCode = 1;
-    }
-  }
+  writeOrCheck(process.argv[2], files, "the tables in src/config/; run: npm run env-example");
 }

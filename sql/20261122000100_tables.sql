@@ -102,7 +102,8 @@ alter table task_types
   add column if not exists pool text not null default 'main',
   add column if not exists stuck_timeout_sec integer check (stuck_timeout_sec > 0),
   add column if not exists created_at timestamptz not null default now();
-comment on table task_types is 'One row per task type that needs more than a name: a pool, a stuck timeout or an alias.';
+comment on table task_types is
+  'One row per known task type: its pool, its stuck timeout, or the type that it is an alias of. Migrating adds the known types.';
 comment on column task_types.pool is 'Tasks of this type go to this pool unless their own row names another one.';
 select secure_table('task_types');
 
@@ -122,19 +123,12 @@ begin
   end if;
 end $$;
 
--- An adopted table may require columns that these rows lack. Nothing depends on these rows.
+-- An adopted table may require columns that this row lacks. Nothing depends on it.
 do $$
 begin
   insert into projects (id, name) values ('00000000-0000-0000-0000-000000000000', 'default') on conflict do nothing;
 exception when not_null_violation or foreign_key_violation then
   raise notice 'there is no default project: every task must name its project';
-end $$;
-do $$
-begin
-  insert into task_types (name) values ('generate_video') on conflict do nothing;
-  insert into task_types (name, alias_of) values ('video_generation', 'generate_video') on conflict do nothing;
-exception when not_null_violation or foreign_key_violation then
-  raise notice 'the task types generate_video and video_generation were not added';
 end $$;
 
 create table if not exists workers (id text primary key) with (fillfactor = 70);

@@ -167,15 +167,15 @@ async function work(deps: TaskDeps, run: Run): Promise<TaskResult> {
   const { task, signal, lease, files } = run;
   signal.throwIfAborted();
   const claimedAtMs = Date.now();
-  const taskType = resolveTaskType(task.taskType);
-  const params = parseVideoParams(task.params);
+  const type = resolveTaskType(task.taskType);
+  const params = parseVideoParams(type, task.params);
   const seed = chooseSeed(params.seed, task.leaseToken);
 
   const progress = startProgress(deps, task, lease);
   try {
     progress.stage(0, "rendering");
     const generated = await engine.generate({
-      taskType,
+      taskType: type.name,
       params: { ...params, seed },
       outputDir: deps.outputDir,
       basename: `task_${task.taskId}_a${task.attempt}`,

@@ -3,9 +3,11 @@ import { runner } from "node-pg-migrate";
 import pg from "pg";
 import { compareCatalogs, type Drift, expectedCatalog, readCatalog } from "./catalog.ts";
 import { MIGRATIONS_TABLE, migrationNames, SQL_DIRECTORY } from "./migration-files.ts";
+import { missingTaskTypes } from "./task-types/missing-types.ts";
 
 /**
- * Applies the migrations of `sql/` that the database lacks, in one transaction each; two that run at once take turns.
+ * Applies the migrations of `sql/` that the database lacks, in one transaction each; two that run at once take turns. Then it
+ * adds the task types that are missing.
  * @param databaseUrl a direct connection of the database's owner (SUPABASE_DB_URL).
  * @param onNotice gets the notices that migrations raise, such as one about an object that was dropped.
  * @returns the names of those that were applied now.
@@ -28,6 +30,7 @@ export async function migrate(databaseUrl: string, onNotice?: (message: string) 
       verbose: false,
       log: () => undefined,
     });
+    await client.query(missingTaskTypes());
     // PostgREST reads the schema once; this makes it look again.
     await client.query("notify pgrst, 'reload schema'");
     return applied.map(({ name }) => name);

@@ -1,4 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
+import { missingTaskTypes } from "./task-types/missing-types.ts";
 
 export const SQL_DIRECTORY = new URL("../../sql/", import.meta.url);
 
@@ -18,8 +19,8 @@ export async function migrationNames(): Promise<string[]> {
 }
 
 /**
- * All migrations as one script for an SQL editor. It applies what the database lacks, each in a transaction of its own,
- * and keeps the same record as `gpu-pool db migrate`: it may be run again, and both may be mixed.
+ * All migrations as one script for an SQL editor. It applies what the database lacks, each in a transaction of its own, and
+ * keeps the same record as `gpu-pool db migrate`: it may be run again, and both may be mixed. It adds the same task types.
  * @param bucket also created, public, where there is a storage schema.
  */
 export async function migrationScript(bucket: string): Promise<string> {
@@ -29,6 +30,7 @@ export async function migrationScript(bucket: string): Promise<string> {
     "-- Run all of it as the database's owner. It may be run again: what is applied already is skipped.",
     `create table if not exists public.${MIGRATIONS_TABLE} (id serial primary key, name varchar(255) not null, run_on timestamp not null);`,
     ...guarded,
+    missingTaskTypes(),
     createBucket(bucket),
     "notify pgrst, 'reload schema';",
     "",

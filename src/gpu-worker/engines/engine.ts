@@ -1,7 +1,8 @@
 import type { VideoParams } from "../params.ts";
 
 export interface GenerateRequest {
-  readonly taskType: "generate_video";
+  /** Its name, never an alias. */
+  readonly taskType: string;
   /** `seed` is never -1. */
   readonly params: VideoParams;
   /** Exists; the engine writes its files here. */

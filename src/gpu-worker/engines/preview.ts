@@ -96,18 +96,13 @@ function yieldProcessor(pid: number | undefined): void {
   }
 }
 
-function notHonoured(params: VideoParams): NotHonoured[] {
-  const noModel = "the preview engine runs no model";
-  const given: [string, unknown, string][] = [
-    ["negative_prompt", params.negativePrompt, noModel],
-    ["guidance_scale", params.guidanceScale, noModel],
-    ["num_inference_steps", params.numInferenceSteps, noModel],
-    ["model", params.model, noModel],
-    ["lora_weights", params.loraWeights, noModel],
-    ["processing_time", params.processingTimeSec, "it is an estimate; a render takes as long as it takes"],
-  ];
+function notHonoured({ others, unknownKeys }: VideoParams): NotHonoured[] {
+  const reasonFor = (param: string) =>
+    param === "processing_time"
+      ? "it is an estimate; a render takes as long as it takes"
+      : "the preview engine runs no model";
   return [
-    ...given.filter(([, value]) => value !== undefined).map(([param, , reason]) => ({ param, reason })),
-    ...params.unknownKeys.map((param) => ({ param, reason: "no parameter of this name is known" })),
+    ...others.map((param) => ({ param, reason: reasonFor(param) })),
+    ...unknownKeys.map((param) => ({ param, reason: "no parameter of this name is known" })),
   ];
 }

@@ -69,6 +69,13 @@ describe("migrating the incumbent orchestrator's tables", () => {
         "Failed open",
       ]);
       expect(kept[6].pool).toBe("api");
+      const types = "select name, run_type, pool, alias_of from task_types where name = any($1) order by name";
+      expect(await rows(types, [["vace", "image-upscale", "flux", "video_generation"]])).toEqual([
+        { name: "flux", run_type: "gpu", pool: "main", alias_of: null },
+        { name: "image-upscale", run_type: "api", pool: "api", alias_of: null },
+        { name: "vace", run_type: "gpu", pool: "main", alias_of: null },
+        { name: "video_generation", run_type: "gpu", pool: "main", alias_of: "generate_video" },
+      ]);
       const [{ type }] = await rows(
         "select atttypid::regtype::text as type from pg_attribute where attrelid = 'tasks'::regclass and attname = 'status'",
       );
@@ -231,9 +238,11 @@ describe("migrating the incumbent orchestrator's tables", () => {
     ]);
   });
 
-  it("drops the policies of its tables and reports that, so that no caller reads the rows of others", async () => {
+  it("drops the policies of its tables so that no caller reads the rows of others, and reports what it did and did not", async () => {
     const { url, rows } = await databaseWith(incumbentSchema("text"));
     await rows("create policy theirs on generations using (true)");
+    await rows("alter table task_types add column team text; update task_types set team = 'films'");
+    await rows("alter table task_types alter column team set not null");
     const notices: string[] = [];
     await migrate(url, (message) => notices.push(message));
     const dropped = [
@@ -247,6 +256,12 @@ describe("migrating the incumbent orchestrator's tables", () => {
       ),
     );
     expect(await rows("select policyname from pg_policies where tablename = 'generations'")).toHaveLength(1);
+    // What a table requires beyond a name is theirs to say, so their task types stay the only ones.
+    expect(notices).toContainEqual(expect.stringMatching(/^the known task types were not added to task_types: .*team/));
+    expect(await rows("select name from task_types order by name")).toEqual([
+      { name: "image-upscale" },
+      { name: "vace" },
+    ]);
     const seenBy = async (user: string) => {
       await rows("begin; set local role authenticated; select 1");
       await rows("select set_config('request.jwt.claims', $1, true)", [JSON.stringify({ sub: user })]);

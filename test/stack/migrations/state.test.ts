@@ -10,6 +10,7 @@ import { compareCatalogs, expectedCatalog, readCatalog } from "../../../src/supa
 import { MIGRATIONS_TABLE, migrationNames, migrationScript } from "../../../src/supabase/migration-files.ts";
 import { appliedMigrations, ensureBucket, migrate, withClient } from "../../../src/supabase/migrate.ts";
 import { incumbentSchema } from "../../kit/incumbent.ts";
+import { TASK_TYPES } from "../../../src/task-types/task-types.ts";
 import { runClient } from "../../kit/client.ts";
 
 /** A row in every table, in use: a lease, a waiting sub-task, a limit, a due notification. */
@@ -99,12 +100,44 @@ describe("the state of a database", () => {
     },
   );
 
+  const typesOf = (url: string) =>
+    rows(url, "select name, alias_of, pool, stuck_timeout_sec from task_types order by 1");
+  const TYPES = TASK_TYPES.flatMap(({ name, aliases, stuckTimeoutSec }) => [
+    { name, alias_of: null, pool: "main", stuck_timeout_sec: stuckTimeoutSec },
+    ...aliases.map((alias) => ({ name: alias, alias_of: name, pool: "main", stuck_timeout_sec: null })),
+  ]).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+
+  it("has the task types of the program; what somebody changed or added stays, and what is missing comes back", async () => {
+    const url = await emptyDatabase();
+    await migrate(url);
+    expect((await typesOf(url)).toSorted((a, b) => (String(a["name"]) < String(b["name"]) ? -1 : 1))).toEqual(TYPES);
+    await run(
+      url,
+      `delete from task_types where name in ('flux', 'video_generation');
+       update task_types set pool = 'night', stuck_timeout_sec = 60 where name = 'travel_stitch';
+       insert into task_types (name, alias_of) values ('mine', 'vace')`,
+    );
+    expect(await migrate(url)).toEqual([]);
+    const found = new Map((await typesOf(url)).map(({ name, ...row }) => [name, row]));
+    expect(found.size).toBe(TYPES.length + 1);
+    expect(found.get("flux")).toEqual({ alias_of: null, pool: "main", stuck_timeout_sec: null });
+    expect(found.get("video_generation")).toMatchObject({ alias_of: "generate_video" });
+    expect(found.get("travel_stitch")).toMatchObject({ pool: "night", stuck_timeout_sec: 60 });
+    expect(found.get("mine")).toMatchObject({ alias_of: "vace" });
+    // An alias would take a task from an older worker that claims by its name.
+    const names = TASK_TYPES.map(({ name }) => `('${name}', '{}')`).join(", ");
+    await run(url, `insert into tasks (task_type, params) values ${names}`);
+    const stored = await rows(url, "select task_type from tasks");
+    expect(new Set(stored.map(({ task_type: type }) => type))).toEqual(new Set(TASK_TYPES.map(({ name }) => name)));
+  });
+
   it("is the same by the printed script and by the command; the script may be run again, and both may be mixed", async () => {
     const url = await emptyDatabase();
     const script = await migrationScript("clips");
     await run(url, script);
     expect(await appliedMigrations(url)).toEqual(await migrationNames());
     expect(await drift(url)).toEqual([]);
+    expect(await typesOf(url)).toHaveLength(TYPES.length);
     expect(await rows(url, "select id, public from storage.buckets")).toEqual([{ id: "clips", public: true }]);
     await run(url, "insert into tasks (task_type) values ('generate_video')");
     await run(url, script);

@@ -1,16 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { ParamsError, chooseSeed, parseVideoParams, resolveTaskType } from "../../../src/gpu-worker/params.ts";
 
+const VIDEO = resolveTaskType("generate_video");
+
 describe("task types", () => {
   it("reads video_generation as generate_video", () => {
-    expect(resolveTaskType("video_generation")).toBe("generate_video");
-    expect(resolveTaskType("generate_video")).toBe("generate_video");
+    expect(VIDEO.name).toBe("generate_video");
+    expect(resolveTaskType("video_generation")).toBe(VIDEO);
   });
 
-  it("names an unknown type and the supported ones", () => {
-    expect(() => resolveTaskType("make_tea")).toThrow(
+  it.each(["make_tea", "vace"])("names %s, which it cannot do, and what it can", (name) => {
+    expect(() => resolveTaskType(name)).toThrow(
       new ParamsError(
-        'task_type: "make_tea" is not supported by this worker; supported: generate_video, video_generation',
+        `task_type: "${name}" is not supported by this worker; supported: generate_video, video_generation`,
       ),
     );
   });
@@ -18,7 +20,7 @@ describe("task types", () => {
 
 describe("video params", () => {
   it("fills in the defaults when only a prompt is given", () => {
-    expect(parseVideoParams({ prompt: "a cat" })).toMatchObject({
+    expect(parseVideoParams(VIDEO, { prompt: "a cat" })).toMatchObject({
       prompt: "a cat",
       frames: 49,
       fps: 16,
@@ -30,13 +32,13 @@ describe("video params", () => {
   });
 
   it("reads the aliases video_length and resolution", () => {
-    const params = parseVideoParams({ prompt: "a cat", video_length: 81, resolution: "832x480" });
+    const params = parseVideoParams(VIDEO, { prompt: "a cat", video_length: 81, resolution: "832x480" });
     expect(params).toMatchObject({ frames: 81, width: 832, height: 480, unknownKeys: [] });
   });
 
-  it("treats null as not given and lists unknown keys", () => {
-    const params = parseVideoParams({ prompt: "a cat", frames: null, flow_shift: 5, extra: null });
-    expect(params).toMatchObject({ frames: 49, unknownKeys: ["flow_shift"] });
+  it("treats null as not given, and lists what else was given and what it does not know", () => {
+    const params = parseVideoParams(VIDEO, { prompt: "a cat", frames: null, steps: 5, extra: null, tea: 1 });
+    expect(params).toMatchObject({ frames: 49, others: ["steps"], unknownKeys: ["tea"] });
   });
 
   it.each([
@@ -47,28 +49,28 @@ describe("video params", () => {
     [{ fps: 121 }, "params.fps: expected a number between 1 and 120, got 121"],
     [{ seed: 1.5 }, "params.seed: expected an integer, -1 (random) or greater, got 1.5"],
     [{ seed: 2 ** 60 }, "params.seed: expected a number from -9007199254740991 to 9007199254740991, got a longer one"],
-    [{ lora_weights: [1] }, "params.lora_weights: expected a list of texts, got [1]"],
+    [{ lora_weights: [1] }, "params.lora_weights: expected a list of texts, or one text with commas between, got [1]"],
     [
       { resolution: "640×480" },
       'params.resolution: expected a text such as "832x480", two even integers between 16 and 4096, got "640×480"',
     ],
     [{ width: 640, resolution: "512x512" }, "params.resolution: says 512 where params.width says 640"],
-    [{ frames: 5, video_length: 9 }, "params.video_length: says 9 where params.frames says 5"],
+    [{ frames: 5, video_length: 9 }, "params.frames: says 5 where params.video_length says 9"],
   ])("names the field, the expectation and the value for %j", (fields, message) => {
-    expect(() => parseVideoParams({ prompt: "a cat", ...fields })).toThrow(message);
+    expect(() => parseVideoParams(VIDEO, { prompt: "a cat", ...fields })).toThrow(message);
   });
 
   it("names a prompt that is missing or blank, together with everything else that is wrong", () => {
-    expect(() => parseVideoParams({})).toThrow("params.prompt: expected a text that is not empty, got nothing");
-    expect(() => parseVideoParams({ prompt: " ", frames: 1001 })).toThrow(
+    expect(() => parseVideoParams(VIDEO, {})).toThrow("params.prompt: expected a text that is not empty, got nothing");
+    expect(() => parseVideoParams(VIDEO, { prompt: " ", frames: 1001 })).toThrow(
       'params.prompt: expected a text that is not empty, got " "; ' +
         "params.frames: expected an integer between 1 and 1000, got 1001",
     );
   });
 
   it("refuses params that are no object", () => {
-    expect(() => parseVideoParams(["a cat"])).toThrow('params: expected a JSON object, got ["a cat"]');
-    expect(() => parseVideoParams(null)).toThrow("params: expected a JSON object, got null");
+    expect(() => parseVideoParams(VIDEO, ["a cat"])).toThrow('params: expected a JSON object, got ["a cat"]');
+    expect(() => parseVideoParams(VIDEO, null)).toThrow("params: expected a JSON object, got null");
   });
 });
 

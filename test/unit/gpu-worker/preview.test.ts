@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createPreviewEngine } from "../../../src/gpu-worker/engines/preview.ts";
 import { findFfmpeg } from "../../../src/gpu-worker/ffmpeg.ts";
-import { parseVideoParams } from "../../../src/gpu-worker/params.ts";
+import { parseVideoParams, resolveTaskType } from "../../../src/gpu-worker/params.ts";
 import { probeVideo } from "../../../src/gpu-worker/probe-video.ts";
 
 const ffmpegPath = await findFfmpeg(null);
@@ -25,7 +25,7 @@ interface Options {
 function render(fields: object, { basename = "video", ...options }: Options = {}) {
   return engine.generate({
     taskType: "generate_video",
-    params: parseVideoParams({ prompt: "a cat", seed: 7, ...fields }),
+    params: parseVideoParams(resolveTaskType("generate_video"), { prompt: "a cat", seed: 7, ...fields }),
     outputDir,
     basename,
     signal: options.signal ?? new AbortController().signal,
@@ -82,10 +82,11 @@ describe("the preview engine", () => {
       lora_weights: ["style.safetensors"],
       processing_time: 120,
       flow_shift: 5,
+      tea: "green",
     });
     expect(modelUsed).toBe("preview");
     const names = notHonoured.map(({ param }) => param);
-    expect(names).toEqual(["guidance_scale", "model", "lora_weights", "processing_time", "flow_shift"]);
+    expect(names).toEqual(["processing_time", "model", "guidance_scale", "flow_shift", "lora_weights", "tea"]);
   });
 
   it("stops the encoder and removes its files when it is aborted in mid-render", async () => {

@@ -19,6 +19,7 @@ const ROOMS = [
   "runpod",
   "simulator",
   "supabase",
+  "task-types",
   "worker",
   "workflows",
 ];
@@ -73,26 +74,39 @@ const outsideModules = [
 
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   contract: [],
+  "task-types": [],
   policy: ["contract"],
   workflows: ["contract"],
   config: ["contract"],
   process: [],
   runpod: [],
-  supabase: ["contract", "policy"],
+  supabase: ["contract", "policy", "task-types"],
   activities: ["config", "contract", "policy", "runpod", "supabase"],
   worker: ["activities", "config", "contract", "logger", "runpod", "supabase"],
-  "gpu-worker": [],
+  "gpu-worker": ["task-types"],
   simulator: ["gpu-worker", "process"],
   dev: ["contract", "gpu-worker", "process", "simulator", "supabase"],
-  client: ["activities", "config", "contract", "dev", "logger", "policy", "process", "runpod", "supabase", "worker"],
+  client: [
+    "activities",
+    "config",
+    "contract",
+    "dev",
+    "logger",
+    "policy",
+    "process",
+    "runpod",
+    "supabase",
+    "task-types",
+    "worker",
+  ],
 };
 
 /** Rules that dependency-cruiser holds. */
 const imports: readonly Case[] = [
-  ...["workflows", "policy", "contract"].flatMap((room) =>
-    outsideModules.map((name) =>
-      forbidden(`src/${room}`, `import { x } from "${name}";\nexport const y = x;`, `pure-${room}`),
-    ),
+  ...["workflows", "policy", "contract", "task-types"].flatMap((room) =>
+    outsideModules
+      .filter((name) => room !== "task-types" || name !== "zod")
+      .map((name) => forbidden(`src/${room}`, `import { x } from "${name}";\nexport const y = x;`, `pure-${room}`)),
   ),
   ...Object.entries(MAY_IMPORT).flatMap(([room, others]) =>
     ROOMS.filter((other) => other !== room).flatMap((other) => {
