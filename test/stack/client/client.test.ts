@@ -5,6 +5,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
+import { TASK_TYPES } from "../../../src/task-types/task-types.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 import { type Ran, runClient, runProcess } from "../../kit/client.ts";
 
@@ -98,7 +99,18 @@ describe("gpu-pool usage", () => {
     expect(stderr).toContain("Did you mean status?");
   });
 
-  const commands = ["dev", "db migrate", "pool start", "status", "submit", "scale", "drain", "resume", "pause"];
+  const commands = [
+    "dev",
+    "db migrate",
+    "pool start",
+    "status",
+    "submit",
+    "types",
+    "scale",
+    "drain",
+    "resume",
+    "pause",
+  ];
   const control = ["shutdown", "config", "config set", "config unset", "explain", "decide", "cycle", "backtest"];
   it.each([...commands, ...control, "worker drain", "worker terminate"])(
     "explains %s with examples",
@@ -157,7 +169,11 @@ describe("gpu-pool submit", () => {
 
   it("inserts more than one batch, each task once, with its own fields", async () => {
     const lines = Array.from({ length: 1_203 }, (_, index) =>
-      JSON.stringify({ task_type: "generate_video", params: { index }, ...(index % 2 === 1 && { priority: index }) }),
+      JSON.stringify({
+        task_type: "generate_video",
+        params: { prompt: "x", index },
+        ...(index % 2 === 1 && { priority: index }),
+      }),
     );
     const { exitCode, stdout } = await runReal(["submit", "--file", "-", "--json"], {}, lines.join("\n"));
     expect(exitCode).toBe(0);
@@ -177,6 +193,43 @@ describe("gpu-pool submit", () => {
     expect(exitCode).toBe(2);
     expect(stderr).toContain("stdin: line 2: priority: expected a whole number");
     expect(await stack.rows("select id from tasks where pool = $1", [stack.pool])).toEqual([]);
+  });
+
+  it("finds wrong parameters before it sends, and shows in a dry run what they will be, without a database", async () => {
+    const away = { SUPABASE_URL: "", SUPABASE_SERVICE_ROLE_KEY: "" };
+    const wrong = await run(["submit", "--type", "t2v", "--prompt", "x", "--param", "steps=0"], away);
+    expect(wrong).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(wrong.stderr).toContain("params.steps: expected an integer between 1 and 1000, got 0");
+    const args = ["submit", "--type", "t2v", "--prompt", "x", "--frames", "84", "--dry-run"];
+    const shown = await run(args, away);
+    expect(shown.stdout).toMatch(/^1 × t2v\nPARAMETER .*\nprompt +"x" +params\.prompt$/m);
+    expect(shown.stderr).toContain("The engine preview has no grid");
+    const { stdout } = await run([...args, "--json"], away);
+    expect(JSON.parse(stdout)).toMatchObject({
+      tasks: [{ task_type: "t2v", parameters: { video_length: { value: 81, from: ["params.frames"] } }, kept: {} }],
+    });
+  });
+
+  it("sends a type that nobody knows with a warning, and one that the database knows without", async () => {
+    await stack.rows("insert into task_types (name) values ('make_tea')");
+    const known = await run(["submit", "--type", "make_tea", "--param", "cups=2", "--dry-run"]);
+    expect(known).toMatchObject({ exitCode: 0, stdout: '1 × make_tea\n{"cups":2}' });
+    expect(known.stderr).not.toContain("warning");
+    const { exitCode, stdout, stderr } = await run(["submit", "--type", "make_coffee", "--param", "cups=2"]);
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain(
+      "warning: make_coffee: neither gpu-pool types nor the database's task_types has this type",
+    );
+    const stored = "delete from tasks where id = $1 returning task_type, params";
+    expect(await stack.rows(stored, [stdout])).toEqual([{ task_type: "make_coffee", params: { cups: 2 } }]);
+  });
+
+  it("lists the task types, or the parameters of one", async () => {
+    const all = await runJson("types");
+    expect(all).toHaveLength(TASK_TYPES.length);
+    const video = await run(["types", "video_generation"]);
+    expect(video.stdout).toMatch(/^generate_video, also video_generation: direct/);
+    expect(await run(["types", "tea"])).toMatchObject({ exitCode: 3, stdout: "" });
   });
 
   it("names the missing task if another depends on it", async () => {
@@ -245,19 +298,12 @@ describe("gpu-pool with a pool", () => {
   });
 
   it("exits with 1 when a task fails, with its id and its reason", async () => {
-    const { exitCode, stderr, stdout } = await run([
-      "submit",
-      "--prompt",
-      "x",
-      "--param",
-      "frames=-1",
-      "--wait",
-      "--json",
-    ]);
+    const args = ["submit", "--type", "extract_frame", "--param", "input_video_path=a.mp4", "--wait", "--json"];
+    const { exitCode, stderr, stdout } = await run(args);
     expect(exitCode).toBe(1);
     const { tasks } = JSON.parse(stdout) as { tasks: { id: string; status: string }[] };
     expect(tasks).toMatchObject([{ status: "Failed" }]);
-    expect(stderr).toContain(`${tasks[0]?.id} Failed: params.frames`);
+    expect(stderr).toContain(`${tasks[0]?.id} Failed: task_type: "extract_frame" is not supported`);
   });
 
   it("lists tasks, shows one by the beginning of its id, and retries or cancels it", async () => {
@@ -271,7 +317,7 @@ describe("gpu-pool with a pool", () => {
 
     const shown = await run(["task", "show", short]);
     expect(shown.stdout).toMatch(new RegExp(`^${id} Failed\n`));
-    expect(shown.stdout).toMatch(/^error +params\.frames/m);
+    expect(shown.stdout).toMatch(/^error +task_type: "extract_frame"/m);
     expect(shown.stdout).toMatch(/task_error/);
     expect(await runJson("task", "show", short)).toMatchObject({ id, attempt_rows: [{ cause: "task_error" }] });
     await expect.poll(async () => (await run(["task", "logs", short])).stdout).toContain(id);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { connectDatabase, type Database } from "../../../src/supabase/client.ts";
 import { type FleetStore, fleetStore } from "../../../src/supabase/fleet-store.ts";
 import { type TaskStore, taskStore } from "../../../src/supabase/task-store.ts";
+import { taskTypeStore } from "../../../src/supabase/task-types/task-type-store.ts";
 import { readView } from "../../../src/supabase/views.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 
@@ -37,6 +38,15 @@ describe("the operations of the database, over HTTP", () => {
       outcome: "already_completed",
     });
     expect(await api.queue.task(task)).toMatchObject({ status: "Complete", result_data: { frames: 8 } });
+  });
+
+  it("read the names of the task types, an alias with the type that it stands for", async () => {
+    const names = await taskTypeStore(database).names();
+    expect([names.get("video_generation"), names.get("vace"), names.get("tea")]).toEqual([
+      "generate_video",
+      null,
+      undefined,
+    ]);
   });
 
   it("return a failed attempt to the queue, and fail the task with the third", async () => {

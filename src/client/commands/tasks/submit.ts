@@ -3,12 +3,15 @@ import { readFile } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
 import { poolStore } from "../../../supabase/pool-store.ts";
 import { type TaskStore, taskStore } from "../../../supabase/task-store.ts";
+import { taskTypeStore } from "../../../supabase/task-types/task-type-store.ts";
 import type { Context } from "../../context.ts";
 import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { describePools } from "../../missing-pool.ts";
 import { formatDuration } from "../../render/durations.ts";
+import { renderResolved } from "../../render/resolved-task.ts";
+import { type CheckedTask, checkTasks, unknownTypes, unknownTypeWarning } from "./check-params.ts";
 import { type TaskFlags, tasksFromFlags } from "./task-flags.ts";
 import { parseTasks, type TaskInput } from "./task-input.ts";
 import { waitForTasks } from "./wait-for-tasks.ts";
@@ -17,10 +20,23 @@ const BATCH = 1_000;
 /** Where a watch runs, it observes its pool every half minute. */
 const UNOBSERVED_MS = 5 * 60_000;
 
-export type SubmitOptions = PoolOptions & TaskFlags & { readonly file?: string; readonly wait?: boolean };
+export type SubmitOptions = PoolOptions &
+  TaskFlags & { readonly file?: string; readonly wait?: boolean; readonly dryRun?: boolean };
+
+interface Given {
+  readonly tasks: TaskInput[];
+  /** Null: the flags. */
+  readonly source: string | null;
+}
 
 export async function submitTasks(context: Context, options: SubmitOptions): Promise<void> {
-  const tasks = await readTasks(context, options);
+  const given = await readTasks(context, options);
+  const checked = await check(context, given);
+  if (options.dryRun) {
+    showResolved(context, checked, options.json === true);
+    return;
+  }
+  const { tasks } = given;
   const { output } = context;
   const store = taskStore(await context.connections.database());
   // Where no pool is named, the database chooses it by the type of each task.
@@ -36,6 +52,46 @@ export async function submitTasks(context: Context, options: SubmitOptions): Pro
   } else if (options.json) {
     output.printJson({ ids });
   }
+}
+
+/** The database is asked only about types that the table does not have. */
+async function check(context: Context, { tasks, source }: Given): Promise<CheckedTask[]> {
+  const strange = unknownTypes(tasks);
+  const ownTypes =
+    strange.length === 0 ? new Map<string, null>() : await taskTypeStore(await context.connections.database()).names();
+  const checked = checkTasks(tasks, source, ownTypes);
+  const warning = unknownTypeWarning(strange, ownTypes);
+  if (warning !== null) {
+    context.output.note(`gpu-pool: warning: ${warning}`);
+  }
+  return checked;
+}
+
+function showResolved({ output }: Context, checked: readonly CheckedTask[], json: boolean): void {
+  if (json) {
+    const tasks = checked.map(({ task, count, known }) => ({
+      task_type: known?.type.name ?? task.task_type,
+      count,
+      parameters: known?.resolution.values ?? null,
+      kept: known?.resolution.kept ?? task.params,
+    }));
+    output.printJson({ tasks });
+    return;
+  }
+  for (const { task, count, known } of checked) {
+    const alias = known === null || known.type.name === task.task_type ? "" : `, given as ${task.task_type}`;
+    output.print(output.style("bold", `${count} × ${known?.type.name ?? task.task_type}${alias}`));
+    output.print(
+      known === null
+        ? JSON.stringify(task.params)
+        : renderResolved(known.resolution, output.size().columns, output.style).join("\n"),
+    );
+  }
+  const cuts = checked.flatMap(({ known }) => (known === null ? [] : Object.values(known.resolution.values)));
+  if (cuts.some(({ adjusted }) => adjusted !== null)) {
+    output.note("The engine preview has no grid: it renders the size and length that were asked for.");
+  }
+  output.note("Nothing was submitted. Tasks are stored as they were given; the worker reads them so.");
 }
 
 /** Tasks of a pool that does not run would wait for ever. A failed check must not fail a submission that has succeeded. */
@@ -73,21 +129,21 @@ export function idleWarning(
     : `these tasks wait for pool ${pool}, which nothing has observed for ${formatDuration(ageMs)}: gpu-pool status`;
 }
 
-async function readTasks({ stdin }: Context, options: SubmitOptions): Promise<TaskInput[]> {
+async function readTasks({ stdin }: Context, options: SubmitOptions): Promise<Given> {
   if (options.file === undefined && (options.prompt !== undefined || options.param !== undefined)) {
-    return tasksFromFlags(options);
+    return { tasks: tasksFromFlags(options), source: null };
   }
   if (options.file === undefined && stdin.isTTY) {
     throw new ClientError(EXIT.usage, "nothing to submit", "Give --prompt <text>, --file <path>, or JSON on stdin.");
   }
   if (options.file === undefined || options.file === "-") {
-    return parseTasks(await readStream(stdin), "stdin");
+    return { tasks: parseTasks(await readStream(stdin), "stdin"), source: "stdin" };
   }
   const text = await readFile(options.file, "utf8").catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException;
     throw new ClientError(EXIT.usage, `${options.file} cannot be read (${code})`, "Check --file.", { cause: error });
   });
-  return parseTasks(text, options.file);
+  return { tasks: parseTasks(text, options.file), source: options.file };
 }
 
 async function insertTasks(

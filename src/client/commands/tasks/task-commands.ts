@@ -24,6 +24,7 @@ const KINDS = ["task.completed", "task.failed", "pool.alert", "task.reopened"];
 export function addTaskCommands(program: Command, context: Context): void {
   addSubmit(program, context);
   addTasks(program, context);
+  addTypes(program, context);
   const task = program.command("task").description("one task; any unique beginning of its id names it");
   addTaskShow(task, context);
   addTaskChanges(task, context);
@@ -36,6 +37,11 @@ function addSubmit(program: Command, context: Context): void {
   addTaskFlags(submit);
   submit
     .option("--file <path>", "JSON instead of flags: an object, an array, or one a line; - is stdin")
+    .addOption(
+      new Option("--dry-run", "submit nothing; show what each parameter will be, and where it comes from").conflicts(
+        "wait",
+      ),
+    )
     .option("--wait", "until all have ended; then print the results' URLs; exit code 1 if any failed")
     .addOption(poolOption())
     .addOption(jsonOption())
@@ -46,6 +52,10 @@ function addSubmit(program: Command, context: Context): void {
   addExamples(submit, [
     ['gpu-pool submit --prompt "a cat in a garden" --frames 24 --wait', "one video, until it is there"],
     ['gpu-pool submit --prompt "rain" --count 20 --priority 5', "twenty alike, before others"],
+    [
+      'gpu-pool submit --type t2v --prompt "fog" --frames 84 --dry-run',
+      "what its parameters will be, submitting nothing",
+    ],
     ["gpu-pool submit --file tasks.jsonl", "one JSON object a line"],
     [`echo '{"task_type":"generate_video","params":{"prompt":"fog"}}' | gpu-pool submit`, "from another program"],
   ]);
@@ -70,6 +80,22 @@ function addTasks(program: Command, context: Context): void {
     ["gpu-pool tasks", "the newest fifty"],
     ["gpu-pool tasks --status failed --since 2h", "what failed lately, and why"],
     ["gpu-pool tasks --json | jq -r '.[].id'", "whole ids, for programs"],
+  ]);
+}
+
+function addTypes(program: Command, context: Context): void {
+  const types = program
+    .command("types")
+    .description("the task types: their kinds, models and needs, and which programs do them")
+    .argument("[name]", "show the parameters of this type")
+    .addOption(jsonOption())
+    .action(async (name: string | undefined, options: JsonOptions) => {
+      const { showTypes } = await import("./show-types.ts");
+      showTypes(context, name, options);
+    });
+  addExamples(types, [
+    ["gpu-pool types", "all of them"],
+    ["gpu-pool types vace", "what a task of this type may say"],
   ]);
 }
 

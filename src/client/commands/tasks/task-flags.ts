@@ -24,7 +24,7 @@ export interface TaskFlags {
 /** The flags that describe one task; none of them goes together with --file. */
 export function addTaskFlags(command: Command): void {
   const flags = [
-    new Option("--type <name>", "task type").default("generate_video"),
+    new Option("--type <name>", "task type, of gpu-pool types").default("generate_video"),
     new Option("--prompt <text>", "what to show"),
     new Option("--negative-prompt <text>", "what to keep out"),
     new Option("--frames <n>", "length in frames").argParser(wholeNumber(1, 1000)),

@@ -46,15 +46,19 @@ export function parseTasks(text: string, source: string): TaskInput[] {
     }
   }
   if (problems.length > 0) {
-    const more = problems.length > SHOWN_PROBLEMS ? `; and ${problems.length - SHOWN_PROBLEMS} more` : "";
-    const shown = problems.slice(0, SHOWN_PROBLEMS).join("; ");
     throw refused(
       source,
-      `${shown}${more}`,
+      someOf(problems),
       "Nothing was submitted. A task is { task_type, params, priority?, project_id?, dependant_on? }.",
     );
   }
   return tasks;
+}
+
+/** The first problems, and how many more there are. */
+export function someOf(problems: readonly string[]): string {
+  const more = problems.length > SHOWN_PROBLEMS ? `; and ${problems.length - SHOWN_PROBLEMS} more` : "";
+  return `${problems.slice(0, SHOWN_PROBLEMS).join("; ")}${more}`;
 }
 
 function readJson(text: string, source: string): Given[] {

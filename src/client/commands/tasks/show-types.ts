@@ -1,0 +1,55 @@
+import type { Parameter } from "../../../task-types/parameters.ts";
+import type { TaskType } from "../../../task-types/task-type.ts";
+import { findTaskType, TASK_TYPES } from "../../../task-types/task-types.ts";
+import type { Context } from "../../context.ts";
+import { ClientError, EXIT } from "../../errors.ts";
+import type { JsonOptions } from "../../options.ts";
+import { renderTaskType, renderTaskTypes } from "../../render/task-types.ts";
+
+/** Shows the table of task types, or one of them with its parameters. @throws ClientError when it has no such type */
+export function showTypes({ output }: Context, name: string | undefined, { json }: JsonOptions): void {
+  const { columns } = output.size();
+  if (name === undefined) {
+    if (json) {
+      output.printJson(TASK_TYPES.map(described));
+    } else {
+      output.print(renderTaskTypes(TASK_TYPES, columns, output.style).join("\n"));
+      output.note("gpu-pool types <name> shows the parameters of a type");
+    }
+    return;
+  }
+  const type = findTaskType(name);
+  if (type === undefined) {
+    throw new ClientError(
+      EXIT.notFound,
+      `the table has no task type ${name}`,
+      "gpu-pool types lists them. A database may have more, in task_types.",
+    );
+  }
+  if (json) {
+    output.printJson(described(type));
+  } else {
+    output.print(renderTaskType(type, columns, output.style).join("\n"));
+  }
+}
+
+/** Without the schemas, which have no JSON. */
+function described({
+  name,
+  aliases,
+  kind,
+  meaning,
+  model,
+  needs,
+  stuckTimeoutSec,
+  doers,
+  oneOf,
+  parameters,
+}: TaskType) {
+  const type = { name, aliases, kind, meaning, model, needs, stuckTimeoutSec, doers, oneOf };
+  return { ...type, parameters: parameters.map(describedParameter) };
+}
+
+function describedParameter({ kind, fallback, fixed, ...parameter }: Parameter) {
+  return { ...parameter, allowed: kind.allowed, default: fixed ?? fallback ?? null, isFixed: fixed !== undefined };
+}
