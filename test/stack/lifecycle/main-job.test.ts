@@ -44,7 +44,7 @@ describe("the main job", () => {
       await pool.executeUpdate(poolUpdates.reconfigure, { args: [patch] });
     const submit = async (count: number) => await stack.submit(count, { frames: 9, fps: 12, width: 96, height: 64 });
     const before = (await workerStates(stack)).length;
-    await reconfigure({ policy: "latency", waitValue: 2 });
+    await reconfigure({ policy: "latency", waitValue: 0.3 });
 
     // By the threshold three would do.
     const burst = await submit(8);
@@ -63,7 +63,7 @@ describe("the main job", () => {
       "select reason from pool_events where kind = 'decision' and reason like '%WAIT_VALUE%' order by id",
     );
     const figures =
-      /^\d+\.\d ± \d+\.\d at work in [\d.]+ s → \d+ wanted.*, at WAIT_VALUE 2 \(boots [\d.]+ s, tasks 180 s until measured/;
+      /^\d+\.\d ± \d+\.\d at work in [\d.]+ s → \d+ wanted.*, at WAIT_VALUE 0\.3 \(boots [\d.]+ s, tasks 180 s until measured/;
     expect(reasons.map(({ reason }) => reason)).toContainEqual(expect.stringMatching(figures));
   });
 });
