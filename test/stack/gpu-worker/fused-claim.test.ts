@@ -16,7 +16,7 @@ import { createPreviewEngine } from "../../../src/gpu-worker/engines/preview.ts"
 import { findFfmpeg } from "../../../src/gpu-worker/ffmpeg.ts";
 import { createOrders, type Orders } from "../../../src/gpu-worker/orders.ts";
 import { createOutages } from "../../../src/gpu-worker/outages.ts";
-import { parseVideoParams } from "../../../src/gpu-worker/params.ts";
+import { parseVideoParams, resolveTaskType } from "../../../src/gpu-worker/params.ts";
 import { createQueue } from "../../../src/gpu-worker/queue.ts";
 import { createUploads } from "../../../src/gpu-worker/uploads.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
@@ -51,7 +51,7 @@ beforeAll(async () => {
   ffmpegPath = await findFfmpeg(null);
   rendered = await createPreviewEngine(ffmpegPath).generate({
     taskType: "generate_video",
-    params: parseVideoParams(SMALL),
+    params: parseVideoParams(resolveTaskType("generate_video"), SMALL),
     outputDir: directory,
     basename: "rendered",
     signal: new AbortController().signal,
