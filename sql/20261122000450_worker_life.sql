@@ -56,8 +56,9 @@ begin
   end if;
   update workers set post_state = 'posting', posted_at = now(), token_hash = p_token_hash, beat_hash = p_beat_hash,
     token_expires_at = now() + make_interval(secs => p_lifetime_sec), boot_stage = 'posting', boot_stage_at = now(),
-    instance_type = coalesce(p_place ->> 'gpu_type', instance_type), cloud = p_place ->> 'cloud', data_center =
-    p_place ->> 'data_center', expected_usd_per_hr = coalesce(price, expected_usd_per_hr), failed_on = nullif(failed_on, 'place')
+    instance_type = coalesce(p_place ->> 'gpu_type', instance_type),
+    cloud = p_place ->> 'cloud', data_center = p_place ->> 'data_center',
+    expected_usd_per_hr = coalesce(price, expected_usd_per_hr), failed_on = nullif(failed_on, 'place')
   where id = p_worker_id and status = 'spawning' and post_state is null and gone_at is null
   returning * into worker;
   if not found then
@@ -162,41 +163,6 @@ begin
   return jsonb_build_object('worker_status', coalesce(worker.status, 'unknown'), 'boot_stage', worker.boot_stage);
 end $$;
 select grant_to_everyone('worker_report_boot(text, text, text)');
-
--- From now on claims refuse the worker. Its row is locked first, and a later statement looks for its leases: so it sees
--- a claim that this lock waited for. Answers drained, refused_busy or not_living. p_until_task_ends: no deadline ends
--- its task. A later drain without it sets a deadline, unless it is for idle workers only.
-create or replace function drain_worker(
-  p_worker_id text, p_reason text, p_only_idle boolean, p_until_task_ends boolean default false) returns jsonb
-language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  worker workers;
-  busy boolean;
-  outcome text := 'drained';
-begin
-  select * into worker from workers where id = p_worker_id for update;
-  select exists (select from open_leases where worker_id = p_worker_id) into busy;
-  if worker.status is null or worker.status in ('terminated', 'error') or worker.gone_at is not null then
-    outcome := 'not_living';
-  elsif worker.status = 'terminating' and (p_only_idle or p_until_task_ends or not worker.drains_without_deadline) then
-    return jsonb_build_object('outcome', 'drained', 'busy', busy);
-  elsif worker.status = 'terminating' then
-    update workers set drains_without_deadline = false, terminating_at = now() where id = p_worker_id;
-  elsif busy and p_only_idle then
-    outcome := 'refused_busy';
-    update workers set last_signal = 'ready' where id = p_worker_id;
-  else
-    update workers set status = 'terminating', status_reason = p_reason, terminating_at = now(),
-      drains_without_deadline = busy and p_until_task_ends,
-      last_signal = case when busy then last_signal else 'released' end,
-      last_signal_at = case when busy then last_signal_at else clock_timestamp() end
-    where id = p_worker_id;
-  end if;
-  perform journal(coalesce(worker.pool, '?'), 'worker.drain', format('%s: %s', outcome, p_reason), p_worker_id, null,
-    jsonb_build_object('outcome', outcome, 'busy', busy));
-  return jsonb_build_object('outcome', outcome, 'busy', busy);
-end $$;
-select grant_to_service('drain_worker(text, text, boolean, boolean)');
 
 create or replace function close_worker_leases(p_worker_id text, p_cause text, p_reason text) returns integer
 language plpgsql security definer set search_path = public, pg_temp as $$
