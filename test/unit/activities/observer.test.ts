@@ -20,10 +20,7 @@ const config = loadConfig({
 });
 
 /** One watch over a pool of one worker; each look takes the next of `readings`. */
-async function looks(
-  readings: readonly Partial<Reading>[],
-  asked: ObserveRequest[] = [],
-): Promise<Observed[]> {
+async function looks(readings: readonly Partial<Reading>[], asked: ObserveRequest[] = []): Promise<Observed[]> {
   const worker = idle({ heartbeatMs: NOW - 299 * SEC });
   const read = readingOf([worker]);
   const watch = { pool: "main", id: "watch", patient: false } as const;
@@ -121,7 +118,15 @@ describe("the measured figures", () => {
   it("bring the kinds of the fleet's tasks with them, also where the fleet has not changed", async () => {
     const asked: ObserveRequest[] = [];
     await looks([{}, { config }, { config, measured: figures }, { config }, {}, {}], asked);
-    expect(asked.map(({ knownFleetHash }) => knownFleetHash)).toEqual([null, "hash", null, "hash", "hash", null, "hash"]);
+    expect(asked.map(({ knownFleetHash }) => knownFleetHash)).toEqual([
+      null,
+      "hash",
+      null,
+      "hash",
+      "hash",
+      null,
+      "hash",
+    ]);
   });
 
   it("cost a pool with another policy nothing", async () => {
