@@ -98,19 +98,8 @@ describe("gpu-pool usage", () => {
     expect(stderr).toContain("Did you mean status?");
   });
 
-  const commands = [
-    "dev",
-    "db migrate",
-    "pool start",
-    "status",
-    "submit",
-    "types",
-    "scale",
-    "drain",
-    "resume",
-    "pause",
-  ];
-  const control = ["shutdown", "config", "config set", "config unset", "explain", "decide", "cycle", "backtest"];
+  const commands = ["dev", "db migrate", "pool start", "status", "submit", "scale", "drain", "resume", "pause"];
+  const control = ["shutdown", "config", "config set", "config unset", "explain", "decide", "cycle", "backtest", "types"];
   it.each([...commands, ...control, "worker drain", "worker terminate"])(
     "explains %s with examples",
     async (command) => {
@@ -151,6 +140,54 @@ describe("gpu-pool db migrate", () => {
       await server.query(`drop database if exists ${name} with (force)`);
       await server.end();
     }
+  });
+});
+
+describe("gpu-pool submit", () => {
+  it("prints the ids of the inserted tasks, given as flags", async () => {
+    const { exitCode, stdout } = await run(["submit", "--prompt", "flags", "--count", "3", "--priority", "-7"]);
+    expect(exitCode).toBe(0);
+    const ids = stdout.split("\n");
+    const rows = await stack.rows("select params, priority, status from tasks where id = any($1)", [ids]);
+    expect(rows).toEqual(
+      Array.from({ length: 3 }, () => ({ params: { prompt: "flags" }, priority: -7, status: "Queued" })),
+    );
+    await stack.rows("delete from tasks where id = any($1)", [ids]);
+  });
+
+  it("inserts more than one batch, each task once, with its own fields", async () => {
+    const lines = Array.from({ length: 1_203 }, (_, index) =>
+      JSON.stringify({
+        task_type: "generate_video",
+        params: { prompt: "x", index },
+        ...(index % 2 === 1 && { priority: index }),
+      }),
+    );
+    const { exitCode, stdout } = await runReal(["submit", "--file", "-", "--json"], {}, lines.join("\n"));
+    expect(exitCode).toBe(0);
+    const { ids } = JSON.parse(stdout) as { ids: string[] };
+    const rows = await stack.rows<{ id: string; index: number; priority: number }>(
+      "select id, (params->>'index')::int as index, priority from tasks where pool = $1 order by 2",
+      [stack.pool],
+    );
+    expect(rows).toEqual(ids.map((id, index) => ({ id, index, priority: index % 2 === 1 ? index : 0 })));
+    await stack.rows("delete from tasks where id = any($1)", [ids]);
+  });
+
+  it("inserts nothing if any task is wrong, and names the line and the field", async () => {
+    const input =
+      '{"task_type":"generate_video","params":{}}\n{"task_type":"generate_video","params":{},"priority":"high"}\n';
+    const { exitCode, stderr } = await run(["submit"], {}, input);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain("stdin: line 2: priority: expected a whole number");
+    expect(await stack.rows("select id from tasks where pool = $1", [stack.pool])).toEqual([]);
+  });
+
+  it("names the missing task if another depends on it", async () => {
+    const missing = "0b9c4a52-8a52-4a3c-9f3e-0a1b2c3d4e5f";
+    const { exitCode, stderr } = await run(["submit", "--prompt", "x", "--depends-on", missing]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(missing);
   });
 });
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openQueue, type Queue } from "../../kit/queue.ts";
-import { weatherStorm } from "../../kit/storm.ts";
+import { weatherStorm } from "../../kit/storm/storm.ts";
 
 const seed = Number(process.env["STORM_SEED"] ?? 1);
 

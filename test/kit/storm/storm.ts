@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect } from "vitest";
-import { type Claim, type ClaimedTask, leaseArgs, type Queue, type Session } from "./queue.ts";
+import { type Claim, type ClaimedTask, leaseArgs, type Queue, type Session } from "../queue.ts";
 import { checkTasks, deadlocksOf, type StormLog } from "./storm-checks.ts";
 
 export interface StormOptions {

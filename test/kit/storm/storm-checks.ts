@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Queue } from "./queue.ts";
+import type { Queue } from "../queue.ts";
 
 /** What the storm did and saw, for checks after it. */
 export interface StormLog {
