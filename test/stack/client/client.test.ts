@@ -99,7 +99,17 @@ describe("gpu-pool usage", () => {
   });
 
   const commands = ["dev", "db migrate", "pool start", "status", "submit", "scale", "drain", "resume", "pause"];
-  const control = ["shutdown", "config", "config set", "config unset", "explain", "decide", "cycle", "backtest", "types"];
+  const control = [
+    "shutdown",
+    "config",
+    "config set",
+    "config unset",
+    "explain",
+    "decide",
+    "cycle",
+    "backtest",
+    "types",
+  ];
   it.each([...commands, ...control, "worker drain", "worker terminate"])(
     "explains %s with examples",
     async (command) => {
