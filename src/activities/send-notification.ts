@@ -1,5 +1,6 @@
 import { createHmac } from "node:crypto";
 import { request } from "undici";
+import { unlessAborted } from "../runpod/exchange.ts";
 import { slackText } from "./slack-text.ts";
 import type { Notification } from "../supabase/outbox-store.ts";
 
@@ -30,12 +31,8 @@ export async function sendNotification(notification: Notification, signal: Abort
   signal.addEventListener("abort", stop, { once: true });
   try {
     signal.throwIfAborted();
-    const answer = await request(url, {
-      method: "POST",
-      headers,
-      body,
-      signal: ending.signal,
-    });
+    const sent = request(url, { method: "POST", headers, body, signal: ending.signal });
+    const answer = await unlessAborted(sent, ending.signal);
     await answer.body.dump({ limit: 65_536 }).catch(() => undefined);
     return answer.statusCode >= 200 && answer.statusCode < 300 ? null : `HTTP ${answer.statusCode}`;
   } catch (error) {

@@ -74,7 +74,7 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
     ...createAccountCalls(api),
     async close() {
       if (!options.dispatcher) {
-        await dispatcher.close();
+        await dispatcher.destroy();
       }
     },
   };

@@ -52,18 +52,22 @@ export async function exchange(options: ExchangeRequest): Promise<Answer | NoAns
   // undici destroys the body with the request's error. The request reports that error, so it is ignored here.
   body?.on("error", () => undefined);
   try {
-    const response = await request(url, {
-      method,
-      dispatcher: options.dispatcher,
-      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-      headers: {
-        ...options.headers,
-        ...(bytes === null ? {} : { "content-type": "application/json", "content-length": String(bytes.length) }),
-      },
-      ...(body === null ? {} : { body }),
-    });
-    const text = await response.body.text();
-    return { kind: "answer", status: response.statusCode, headers: flatten(response.headers), text };
+    const ending = signal ? AbortSignal.any([signal, deadline]) : deadline;
+    const answer = async (): Promise<Answer> => {
+      const response = await request(url, {
+        method,
+        dispatcher: options.dispatcher,
+        signal: ending,
+        headers: {
+          ...options.headers,
+          ...(bytes === null ? {} : { "content-type": "application/json", "content-length": String(bytes.length) }),
+        },
+        ...(body === null ? {} : { body }),
+      });
+      const text = await response.body.text();
+      return { kind: "answer", status: response.statusCode, headers: flatten(response.headers), text };
+    };
+    return await unlessAborted(answer(), ending);
   } catch (error) {
     body?.destroy();
     return { kind: "no-answer", sent, detail: explain(error, timeoutMs, deadline, signal) };
@@ -96,13 +100,17 @@ export async function openStream(
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(), timeoutMs);
   try {
-    const response = await request(url, {
-      method: "GET",
-      dispatcher: options.dispatcher,
-      signal: AbortSignal.any([cancel.signal, deadline.signal, ...(signal ? [signal] : [])]),
-      headers: { ...options.headers, accept: "text/event-stream" },
-      bodyTimeout: idleMs,
-    });
+    const ending = AbortSignal.any([cancel.signal, deadline.signal, ...(signal ? [signal] : [])]);
+    const response = await unlessAborted(
+      request(url, {
+        method: "GET",
+        dispatcher: options.dispatcher,
+        signal: ending,
+        headers: { ...options.headers, accept: "text/event-stream" },
+        bodyTimeout: idleMs,
+      }),
+      ending,
+    );
     const headers = flatten(response.headers);
     if (response.statusCode !== 200 || !/^text\/event-stream/i.test(headers["content-type"] ?? "")) {
       return { kind: "answer", status: response.statusCode, headers, text: await response.body.text() };
@@ -117,6 +125,25 @@ export async function openStream(
     return { kind: "no-answer", sent: true, detail: explain(error, timeoutMs, deadline.signal, signal) };
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/**
+ * Settles as the work does, or rejects when the signal aborts. undici itself heeds a signal only once it is connected: the
+ * caller of a request whose connection is never made would wait for as long as that takes. It is not sent later either,
+ * because undici asks the signal again before it sends.
+ */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
   }
 }
 

@@ -1,6 +1,5 @@
 import { createServer } from "node:net";
 import { Runtime, type RuntimeOptions } from "@temporalio/worker";
-import { request } from "undici";
 
 const START_ATTEMPTS = 5;
 const READ_TIMEOUT_MS = 3_000;
@@ -30,10 +29,10 @@ export async function installMeasuredRuntime(options: RuntimeOptions): Promise<S
 }
 
 async function read(url: string): Promise<string> {
-  const { statusCode, body } = await request(url, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
-  const text = await body.text();
-  if (statusCode !== 200) {
-    throw new Error(`the metrics of the Temporal SDK: HTTP ${statusCode}`);
+  const answer = await fetch(url, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
+  const text = await answer.text();
+  if (!answer.ok) {
+    throw new Error(`the metrics of the Temporal SDK: HTTP ${answer.status}`);
   }
   return text;
 }

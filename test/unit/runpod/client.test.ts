@@ -1,4 +1,6 @@
+import { createServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
+import { Agent, buildConnector } from "undici";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createRunpodClient } from "../../../src/runpod/client.ts";
 import type { CreatePodRequest } from "../../../src/runpod/types.ts";
@@ -116,6 +118,38 @@ describe("a create request", () => {
     // With https the TLS handshake never ends, because the server sends nothing.
     const client = clientFor(`https://127.0.0.1:${(server.address() as AddressInfo).port}/v2`, 300);
     expect(await client.createPod(REQUEST)).toMatchObject({ kind: "refused", reason: "unreachable", status: null });
+  });
+
+  it("is refused in time while its connection is not made, and never sent when that is made later", async () => {
+    const seen: string[] = [];
+    const server = createServer((request, response) => {
+      seen.push(request.url ?? "");
+      response.writeHead(201).end(JSON.stringify(POD));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const connect = buildConnector({});
+    let connectLate: () => Promise<void> = () => Promise.reject(new Error("nobody connected"));
+    const dispatcher = new Agent({
+      connect: (options, callback) => {
+        connectLate = () =>
+          new Promise((resolve) => {
+            connect(options, (...answer) => {
+              callback(...answer);
+              resolve();
+            });
+          });
+      },
+    });
+    onTestFinished(async () => {
+      await dispatcher.destroy();
+      server.close();
+    });
+    const apiUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v2`;
+    const client = createRunpodClient({ apiUrl, apiKey: API_KEY, userAgent: "test/1", timeoutMs: 50, dispatcher });
+    expect(await client.createPod(REQUEST)).toMatchObject({ kind: "refused", reason: "unreachable", status: null });
+    await connectLate();
+    const { status } = await fetch(`${apiUrl}/after`);
+    expect({ status, seen }).toEqual({ status: 201, seen: ["/v2/after"] });
   });
 
   it("is refused and not sent when it was cancelled before", async () => {
