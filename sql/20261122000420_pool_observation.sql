@@ -60,13 +60,12 @@ select grant_to_service('pool_fleet_hash(text)');
 -- the first 1,000 in line waits: its last change made it claimable. The breaker's counts are those of the last
 -- p_failure_window_min minutes, or of the last p_min_boots boots within a day where these are more: in a small pool, boots fail
 -- one after the other, each at its spawn deadline. With p_full or p_failures the answer has the workers that failed at least
--- p_sick_tasks tasks in a row within p_sick_window_min. p_measure asks for the measured figures and for the kinds of the tasks of
--- the fleet: {every_sec, known_ms, target}, as pool_measure takes them.
+-- p_sick_tasks tasks in a row within p_sick_window_min. p_kinds asks for the kinds of the tasks of the fleet.
 create or replace function pool_observe(
   p_pool text, p_known_fleet text, p_full boolean, p_poll_sec numeric, p_failure_window_min numeric default 5,
   p_spend boolean default false, p_min_boots integer default 0, p_sick_tasks integer default 3,
   p_sick_window_min numeric default 10, p_sick_proof_min numeric default 60, p_failures boolean default false,
-  p_measure jsonb default null)
+  p_kinds boolean default false)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -136,8 +135,8 @@ begin
           'id', a.task_id, 'started_ms', (extract(epoch from a.started_at) * 1000)::bigint,
           'progress_ms', (extract(epoch from a.progress_at) * 1000)::bigint,
           'progress', a.progress, 'stuck_timeout_sec', a.stuck_timeout_sec,
-          'task_type', case when p_measure is not null then a.task_type end,
-          'model', case when p_measure is not null then a.model end)
+          'task_type', case when p_kinds then a.task_type end,
+          'model', case when p_kinds then a.model end)
         end as task
       from workers w
       left join open_leases a on a.worker_id = w.id
@@ -173,10 +172,7 @@ begin
     'spend', case when p_full or p_spend then (select to_jsonb(s) from account_spend(p_pool) s) end,
     'failed_runs', case when p_full or p_failures then
       failed_runs(p_pool, p_sick_tasks, p_sick_window_min, p_sick_proof_min) end,
-    'measured', case when p_measure is not null then
-      pool_measure(p_pool, queued::integer, fleet_hash, p_full, (p_measure ->> 'every_sec')::float8,
-        nullif(p_measure -> 'target', 'null'), (p_measure ->> 'known_ms')::bigint) end,
     'fleet_hash', fleet_hash,
     'fleet', fleet);
 end $$;
-select grant_to_service('pool_observe(text, text, bool, numeric, numeric, bool, int, int, numeric, numeric, bool, jsonb)');
+select grant_to_service('pool_observe(text, text, bool, numeric, numeric, bool, int, int, numeric, numeric, bool, bool)');

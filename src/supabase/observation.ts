@@ -5,7 +5,7 @@ import { type Intent, MODES } from "../contract/intent.ts";
 import type { PoolSettings } from "../contract/pool-settings.ts";
 import type { FailedRun, Observation, ObservedWorker } from "../policy/observation.ts";
 import { camelized } from "./camelized.ts";
-import { type Figures, figures, type MeasureRequest } from "./measured/figures.ts";
+import type { Figures, MeasureRequest } from "./measured/figures.ts";
 
 export const intent: z.ZodType<Intent> = camelized(
   z.object({
@@ -83,14 +83,16 @@ export const poolObservation = camelized(
         camelized(z.object({ tasks: z.number(), since_ms: z.number(), others_completed_ms: z.number().nullable() })),
       )
       .nullable(),
-    measured: figures.nullable(),
     fleet_hash: z.string(),
     fleet: z.array(worker).nullable(),
   }),
 ).transform((row) => ({ ...row, observingSinceMs: row.observingSinceMs ?? row.nowMs }));
 
 /** A reading with boot stages and progress, which only people look at. */
-export type DetailedReading = z.infer<typeof poolObservation>;
+export interface DetailedReading extends z.infer<typeof poolObservation> {
+  /** Null: not asked for, not known yet, or the same as those that the request knew. */
+  readonly measured: Figures | null;
+}
 
 export type ReadWorker = Omit<ObservedWorker, "pod" | "failedRun">;
 

@@ -8,7 +8,7 @@ import type { Verdict } from "../contract/worker-api.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 import { DatabaseError } from "./database-error.ts";
-import { measureArgument, READER_MEASURES_SEC } from "./measured/figures.ts";
+import { measure, READER_MEASURES_SEC } from "./measured/figures.ts";
 import { type DetailedReading, intent, type ObserveRequest, poolObservation, type Reading } from "./observation.ts";
 import { readAll, readOne, shaped } from "./requests.ts";
 import { TABLES } from "./tables.ts";
@@ -116,7 +116,7 @@ export function poolStore(database: Database): PoolStore {
 
 function watching(database: Database): PoolWatching {
   return {
-    observe: (pool, request) => database.call("pool_observe", observeArguments(pool, request), poolObservation),
+    observe: (pool, request) => observe(database, pool, request),
     async beginWatch(pool, watchId, environment, startedAtMs) {
       const args = { p_pool: pool, p_watch_id: watchId, p_environment: environment };
       const startedAt = new Date(startedAtMs).toISOString();
@@ -202,10 +202,10 @@ function steering(database: Database): PoolSteering {
     async look(pool) {
       // Callers show figures that depend on none of these values.
       const unused = { pollSec: 30, failureWindowMin: 5, minBoots: 0 };
-      const measure = { everySec: READER_MEASURES_SEC, knownMs: null, target: null };
-      const args = observeArguments(pool, { knownFleetHash: null, full: false, spend: true, measure, ...unused });
+      const figures = { everySec: READER_MEASURES_SEC, knownMs: null, target: null };
+      const request = { knownFleetHash: null, full: false, spend: true, measure: figures, ...unused };
       try {
-        return await database.call("pool_observe", args, poolObservation);
+        return await observe(database, pool, request);
       } catch (error) {
         if (error instanceof DatabaseError && error.code === "PT404") {
           return null;
@@ -289,6 +289,13 @@ export async function settingsOfPools(database: Database): Promise<Map<string, S
   return new Map(named.map(({ name, ...stored }) => [name, stored]));
 }
 
+async function observe(database: Database, pool: string, request: ObserveRequest): Promise<DetailedReading> {
+  const reading = await database.call("pool_observe", observeArguments(pool, request), poolObservation);
+  const measured =
+    request.measure === undefined ? null : await measure(database, pool, request.measure, reading, request.full);
+  return { ...reading, measured };
+}
+
 function observeArguments(pool: string, request: ObserveRequest): Record<string, unknown> {
   return {
     p_pool: pool,
@@ -299,7 +306,7 @@ function observeArguments(pool: string, request: ObserveRequest): Record<string,
     p_spend: request.spend,
     p_min_boots: request.minBoots,
     p_failures: request.failures ?? false,
-    p_measure: measureArgument(request.measure),
+    p_kinds: request.measure !== undefined,
     ...(request.sick && {
       p_sick_tasks: request.sick.sickWorkerMinTasks,
       p_sick_window_min: request.sick.sickWorkerWindowMinutes,

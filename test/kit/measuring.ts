@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import type { WaitTarget } from "../../src/policy/latency/wait-target.ts";
-import { type Figures, figures, measureArgument } from "../../src/supabase/measured/figures.ts";
+import type { Database } from "../../src/supabase/client.ts";
+import { type Figures, measure } from "../../src/supabase/measured/figures.ts";
 import type { Queue } from "./queue.ts";
 
 export interface LookRequest {
@@ -18,10 +19,13 @@ export async function look(
   pool: string,
   { full = true, ...request }: LookRequest = {},
 ): Promise<Figures | null> {
-  const measure = measureArgument({ everySec: 0, knownMs: null, target: null, ...request });
-  const args = { p_pool: pool, p_known_fleet: null, p_full: full, p_poll_sec: 30, p_measure: measure };
-  const { measured } = await queue.call<{ measured: unknown }>("pool_observe", args);
-  return measured === null ? null : figures.parse(measured);
+  const args = { p_pool: pool, p_known_fleet: null, p_full: full, p_poll_sec: 30 };
+  const seen = await queue.call<{ now_ms: number; queued: number; fleet_hash: string }>("pool_observe", args);
+  const measurable = { nowMs: seen.now_ms, queued: seen.queued, fleetHash: seen.fleet_hash };
+  const database: Pick<Database, "call"> = {
+    call: async (name, given, answer) => answer.parse(await queue.call(name, given)),
+  };
+  return await measure(database, pool, { everySec: 0, knownMs: null, target: null, ...request }, measurable, full);
 }
 
 export async function measuredOf(queue: Queue, pool: string, request: LookRequest = {}): Promise<Figures> {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Measured, MeasuredBoots, MeasuredSpeed } from "../../policy/latency/measured.ts";
 import type { WaitTarget } from "../../policy/latency/wait-target.ts";
 import { camelized } from "../camelized.ts";
+import type { Database } from "../client.ts";
 
 /** How old the figures of a watch may be: the policy `latency` gains little from newer ones. */
 export const WATCH_MEASURES_SEC = 5;
@@ -56,13 +57,40 @@ export const figures: z.ZodType<Figures> = camelized(
   }),
 );
 
-/** The argument p_measure of pool_observe; null: nothing is measured. */
-export function measureArgument(request: MeasureRequest | undefined): Record<string, unknown> | null {
-  if (request === undefined) {
+/** A pool as an observation has just shown it. */
+export interface Measurable {
+  readonly nowMs: number;
+  readonly queued: number;
+  readonly fleetHash: string;
+}
+
+/**
+ * Measures in a call of its own, so that no observation takes longer for it.
+ * @param full also looks for tasks that came and ended since the last time
+ * @returns null: the figures that the request knows are young enough, or are still the newest, or another call measures for the
+ * first time. @throws DatabaseError
+ */
+export async function measure(
+  database: Pick<Database, "call">,
+  pool: string,
+  { everySec, knownMs, target }: MeasureRequest,
+  { nowMs, queued, fleetHash }: Measurable,
+  full: boolean,
+): Promise<Figures | null> {
+  const ageMs = knownMs === null ? Infinity : nowMs - knownMs;
+  if (!full && ageMs >= 0 && ageMs < everySec * 1000) {
     return null;
   }
-  const { everySec, knownMs, target } = request;
-  return { every_sec: everySec, known_ms: knownMs, target: target && targetArgument(target) };
+  const args = {
+    p_pool: pool,
+    p_open: queued,
+    p_fleet_hash: fleetHash,
+    p_full: full,
+    p_every_sec: full ? 0 : everySec,
+    p_target: target && targetArgument(target),
+    p_known_ms: knownMs,
+  };
+  return await database.call("pool_measure", args, figures.nullable());
 }
 
 function targetArgument({ targetSec, ...rest }: WaitTarget): Record<string, unknown> {
