@@ -216,20 +216,18 @@ end $$;
 select grant_to_service('arrival_rate(pool_measurements, integer, bigint, timestamptz[], timestamptz, float8)');
 
 -- One step of learning what waiting is worth, from the waits (in seconds) of the tasks that were claimed since the last step. It
--- is the formula of src/policy/latency/wait-target.ts, where p_target is described. What started before a pool's first look was
--- not of this policy's making: then p_learns is false.
-create or replace function learn_wait_value(p_pool text, p_target jsonb, p_waits real[], p_learns boolean) returns void
+-- is the formula of src/policy/latency/wait-target.ts, where p_target is described.
+create or replace function learn_wait_value(p_pool text, p_target jsonb, p_waits real[]) returns void
 language sql security definer set search_path = public, pg_temp as $$
   update pools set wait_value = greatest((p_target ->> 'lowest')::float8, least((p_target ->> 'highest')::float8,
     coalesce(wait_value, (p_target ->> 'first')::float8) * exp(least(100, greatest(-100, step)))))
   from (
-    select case when p_learns and (p_target ->> 'learns')::boolean then (p_target ->> 'gain')::float8
-      * (count(*) filter (where wait > (p_target ->> 'target_sec')::float8)
-        - (1 - (p_target ->> 'percentile')::float8 / 100) * count(*)) else 0 end as step
+    select (p_target ->> 'gain')::float8 * (count(*) filter (where wait > (p_target ->> 'target_sec')::float8)
+      - (1 - (p_target ->> 'percentile')::float8 / 100) * count(*)) as step
     from unnest(p_waits) as wait) as learnt
   where name = p_pool
 $$;
-select grant_to_service('learn_wait_value(text, jsonb, real[], boolean)');
+select grant_to_service('learn_wait_value(text, jsonb, real[])');
 
 -- Brings the figures of a pool up to date. Ends and waits count when they are ten seconds old, because one may be seen as late as
 -- its statement may last, 8 s. While the fleet's leases are the same, only p_full looks at the attempts: for those that came and
@@ -262,8 +260,9 @@ begin
       count(*) filter (where started_at > p_row.claims_to and started_at <= p_at),
       array_agg(coalesce(claimable_at, started_at)) filter (where started_at <= p_at)
     into new_waits, claims, claimed from recent;
-    if p_target is not null then
-      perform learn_wait_value(p_pool, p_target, new_waits, p_row.measured_at is not null);
+    -- What started before the first look was not of this policy's making.
+    if (p_target ->> 'learns')::boolean and p_row.measured_at is not null then
+      perform learn_wait_value(p_pool, p_target, new_waits);
     end if;
   end if;
   if renews then
@@ -314,7 +313,7 @@ $$;
 select grant_to_service('measured_answer(pool_measurements, float8)');
 
 -- The figures of a pool, at most p_every_sec old unless another call renews them now. p_open, p_fleet_hash:
--- its claimable tasks and its fleet now. p_known_ms: the figures that the caller has; the answer is null if they are still the
+-- its claimable tasks and its fleet, as pool_observe has just answered them. p_known_ms: the figures that the caller has; the answer is null if they are still the
 -- newest, or if another call measures for the first time.
 create or replace function pool_measure(
   p_pool text, p_open integer, p_fleet_hash text, p_full boolean, p_every_sec float8, p_target jsonb, p_known_ms bigint)

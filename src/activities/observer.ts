@@ -45,6 +45,12 @@ export interface ProviderView {
   completeListMs: number | null;
 }
 
+/** What was last decided. It is kept between watches, because each watch begins by learning from what started before it. */
+export interface LastSizing {
+  /** Null: this process has decided nothing for the pool yet. */
+  sizing: { readonly learns: boolean; readonly bootSec: number } | null;
+}
+
 export interface Observed {
   readonly decision: Decision;
   readonly settings: PoolSettings;
@@ -60,6 +66,7 @@ export interface ObservingWatch {
   readonly pool: string;
   readonly id: string;
   readonly provider: ProviderView;
+  readonly before: LastSizing;
   /** Decide only after the provider's list has been read, if one is due. */
   readonly patient: boolean;
 }
@@ -115,7 +122,7 @@ async function observe(deps: ObserverDeps, watch: ObservingWatch, state: Observe
       await listed;
     }
   }
-  return decideOn(reading, watch.provider, state);
+  return decideOn(reading, watch, state);
 }
 
 async function read(deps: ObserverDeps, watch: ObservingWatch, state: ObserverState): Promise<Reading> {
@@ -149,7 +156,7 @@ async function ask(
   state: ObserverState,
   full: boolean,
 ): Promise<Reading> {
-  const measure = measureRequest(state);
+  const measure = measureRequest(state, watch.before);
   const knowsFleet = state.hasKinds === (measure !== undefined);
   const reading = await pools.observe(watch.pool, {
     knownFleetHash: knowsFleet ? state.fleetHash : null,
@@ -177,15 +184,14 @@ async function ask(
   return reading;
 }
 
-function measureRequest({ settings, measured, last }: ObserverState): MeasureRequest | undefined {
+function measureRequest({ settings, measured }: ObserverState, { sizing }: LastSizing): MeasureRequest | undefined {
   if (!isMeasured(settings)) {
     return undefined;
   }
-  const learns = last === null || learnsUnder(last.observed.decision.snapshot.rule);
   return {
     everySec: WATCH_MEASURES_SEC,
     knownMs: measured?.measuredMs ?? null,
-    target: waitTargetOf(settings, bootSecOf({ ...(measured && { measured }) }), learns),
+    target: waitTargetOf(settings, sizing?.bootSec ?? bootSecOf({}), sizing?.learns ?? false),
   };
 }
 
@@ -223,7 +229,7 @@ async function listProvider(
   }
 }
 
-function decideOn(reading: Reading, provider: ProviderView, state: ObserverState): Observed {
+function decideOn(reading: Reading, { provider, before }: ObservingWatch, state: ObserverState): Observed {
   const { fleet, settings, spend, waitingSinceMs, measured, last } = state;
   const { nowMs, observingSinceMs, massSilenceSinceMs, intent, queued, breaker } = reading;
   // A changed fleet shows in its hash. The spend grows with every reading, so only whether it is known counts.
@@ -256,6 +262,8 @@ function decideOn(reading: Reading, provider: ProviderView, state: ObserverState
   });
   const observed = { decision, settings, view: viewOf(settings, reading.config), openAlerts: reading.alerts };
   state.last = { grounds, nowMs, observed };
+  const bootSec = bootSecOf({ ...(measured && { measured }) });
+  before.sizing = { learns: learnsUnder(decision.snapshot.rule), bootSec };
   return observed;
 }
 

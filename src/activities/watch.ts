@@ -9,7 +9,14 @@ import { settingsAt } from "../policy/schedule.ts";
 import type { AlertStore } from "../supabase/alert-store.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import { beating } from "./beating.ts";
-import { createObserver, type Observed, type ObserverDeps, type ProviderView, Superseded } from "./observer.ts";
+import {
+  createObserver,
+  type Observed,
+  type LastSizing,
+  type ObserverDeps,
+  type ProviderView,
+  Superseded,
+} from "./observer.ts";
 import { type AlertMemory, settleAlerts } from "./observed-alerts.ts";
 import { noteOnTrace } from "./on-trace.ts";
 import { podEvidenceBook } from "./pod-evidence.ts";
@@ -28,7 +35,7 @@ export interface WatchDeps extends ObserverDeps {
 }
 
 /** The state of a pool that this process keeps from one watch to the next. */
-interface PoolMemory extends ProviderView, AlertMemory {
+interface PoolMemory extends ProviderView, LastSizing, AlertMemory {
   warned: ReadonlySet<string>;
   /** Null: the pool was not looked at yet. */
   look: Look | null;
@@ -61,7 +68,13 @@ export function createWatchActivity(deps: WatchDeps): Pick<PoolActivities, "watc
       const id = randomUUID();
       const logger = deps.logger.child({ pool, cycle: known.cycle });
       const watchDeps = { ...deps, logger };
-      const observe = createObserver(watchDeps, { pool, id, provider: memory, patient: known.once === true });
+      const observe = createObserver(watchDeps, {
+        pool,
+        id,
+        provider: memory,
+        before: memory,
+        patient: known.once === true,
+      });
       const refreshAt = Date.now() + REFRESH_MS;
       const watch = { pool, id, known, memory, observe, refreshAt, shown: known.state, latest: null, notedSize: null };
       const over = new AbortController();
@@ -204,6 +217,7 @@ function newMemory(deployment: string): PoolMemory {
     book: podEvidenceBook(deployment),
     listAt: 0,
     completeListMs: null,
+    sizing: null,
     open: null,
     over: new Set(),
     warned: new Set(),

@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
-import { createObserver, type Observed } from "../../../src/activities/observer.ts";
+import { createObserver, type LastSizing, type Observed } from "../../../src/activities/observer.ts";
 import { podEvidenceBook } from "../../../src/activities/pod-evidence.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import type { Figures } from "../../../src/supabase/measured/figures.ts";
@@ -20,10 +20,14 @@ const config = loadConfig({
 });
 
 /** One watch over a pool of one worker; each look takes the next of `readings`. */
-async function looks(readings: readonly Partial<Reading>[], asked: ObserveRequest[] = []): Promise<Observed[]> {
+async function looks(
+  readings: readonly Partial<Reading>[],
+  asked: ObserveRequest[] = [],
+  before: LastSizing = { sizing: null },
+): Promise<Observed[]> {
   const worker = idle({ heartbeatMs: NOW - 299 * SEC });
   const read = readingOf([worker]);
-  const watch = { pool: "main", id: "watch", patient: false } as const;
+  const watch = { pool: "main", id: "watch", patient: false, before } as const;
   let look = 0;
   const pools: Partial<PoolStore> = {
     beginWatch: async () => undefined,
@@ -36,7 +40,7 @@ async function looks(readings: readonly Partial<Reading>[], asked: ObserveReques
         alerts: full ? [] : null,
         watchId: watch.id,
         fleet: full || knownFleetHash === null ? read.fleet : null,
-        ...readings[look++],
+        ...(readings[look++] ?? readings.at(-1)),
       };
     },
   };
@@ -127,6 +131,22 @@ describe("the measured figures", () => {
       null,
       "hash",
     ]);
+  });
+
+  it("are learnt from only while the policy rules the pool's size, also in the next watch", async () => {
+    const asked: ObserveRequest[] = [];
+    const before: LastSizing = { sizing: null };
+    const target = { policy: "latency", targetWaitSec: 60 };
+    const seen = { config: target, measured: figures };
+    const held = { ...seen, intent: { mode: "normal", hold: 3, holdUntilMs: null, version: 2 } } as const;
+    // The first look of each watch does not know the settings yet, so it asks twice.
+    await looks([seen, seen, held], asked, before);
+    await looks([seen], asked, before);
+    await looks([{ config: target, measured: { ...figures, bootSec: 90 } }], asked, before);
+    await looks([seen], asked, before);
+    const targets = asked.flatMap(({ measure }) => (measure === undefined ? [] : [measure.target]));
+    expect(targets.map((each) => each?.learns)).toEqual([false, true, false, false, true, true]);
+    expect(targets.at(-1)?.first).toBeCloseTo((90 / 60) ** 2.5, 6);
   });
 
   it("cost a pool with another policy nothing", async () => {
