@@ -20,15 +20,16 @@ export function taskTypesPage(): string {
 }
 
 function typesTable(): string {
-  const head = ["Type", "Kind", "What it makes", "Default model", "Needs", "Stuck after", "Done by"];
+  const head = ["Type", "Kind", "What it makes", "Default model", "Needs", "Stuck after", "Expected", "Done by"];
   return `${markdownTable([head, ...TASK_TYPES.map(row)])}\n`;
 }
 
-function row({ name, aliases, kind, meaning, model, needs, stuckTimeoutSec, doers }: TaskType): string[] {
+function row({ name, aliases, kind, meaning, model, needs, stuckTimeoutSec, expectedSec, doers }: TaskType): string[] {
   const names = [name, ...aliases].map((each) => `\`${each}\``).join(", also ");
   const by = DOERS.flatMap(([doer, title]) => (doers.includes(doer) ? [title] : []));
-  const stuck = stuckTimeoutSec === null ? "" : `${stuckTimeoutSec} s`;
-  return [names, kind, meaning, model === null ? "" : `\`${model}\``, needs.join(", "), stuck, by.join(", ")];
+  const sec = (value: number | null) => (value === null ? "" : `${value} s`);
+  const limits = [sec(stuckTimeoutSec), sec(expectedSec)];
+  return [names, kind, meaning, model === null ? "" : `\`${model}\``, needs.join(", "), ...limits, by.join(", ")];
 }
 
 /** Each parameter that has other names, with those of all types. */

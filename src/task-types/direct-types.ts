@@ -38,6 +38,7 @@ function direct({ model: name, parameters, ...row }: Row): TaskType {
     side: SIDE,
     needs: ["engine"],
     stuckTimeoutSec: null,
+    expectedSec: null,
     doers: BOTH_VERSIONS,
     ...row,
     model: name,
@@ -205,6 +206,7 @@ const UPSCALING: TaskType = {
   side: SIDE,
   // A whole video passes through the model, and an older worker says nothing meanwhile.
   stuckTimeoutSec: 7_200,
+  expectedSec: null,
   doers: [],
   parameters: [
     optional("video_url", FILE, "the video", { aliases: ["video_path", "input_video_path"] }),

@@ -40,7 +40,7 @@ import {
   TEXTS,
 } from "./kinds.ts";
 import { optional, type Parameter, required } from "./parameters.ts";
-import type { TaskType } from "./task-type.ts";
+import { type TaskType, WITHOUT_MODEL_SEC } from "./task-type.ts";
 
 const VACE_MODEL = "vace_14B_cocktail_2_2";
 const JOIN_MODEL = "wan_2_2_vace_lightning_baseline_2_2_2";
@@ -152,6 +152,8 @@ function graph(kind: TaskType["kind"], row: Row): TaskType {
     model: typeof named === "string" ? named : null,
     needs: kind === "orchestrator" ? [] : ["engine", "ffmpeg"],
     stuckTimeoutSec: null,
+    // It runs no model and waits for none of its sub-tasks: it writes their rows.
+    expectedSec: kind === "orchestrator" ? WITHOUT_MODEL_SEC : null,
     doers: ["headless-wan2gp"],
     ...row,
   };

@@ -13,6 +13,9 @@ export type Need = "engine" | "ffmpeg" | "network";
 /** Which programs do tasks of a type: ours, and two versions of Headless-Wan2GP, its newest and that of August 2025. */
 export type Doer = "gpu-worker" | "headless-wan2gp" | "headless-wan2gp-2025-08";
 
+/** About what a few requests and one file take. */
+export const WITHOUT_MODEL_SEC = 10;
+
 export interface TaskType {
   readonly name: string;
   /** Names under which a task is stored as this type. None is a name that Headless-Wan2GP knows: it claims by name. */
@@ -29,5 +32,7 @@ export interface TaskType {
   readonly needs: readonly Need[];
   /** Seconds without progress after which a task is stuck. Null: what holds for tasks of any type. */
   readonly stuckTimeoutSec: number | null;
+  /** How long a task takes until some were measured. Null: that depends on the model, the GPU and the size. */
+  readonly expectedSec: number | null;
   readonly doers: readonly Doer[];
 }

@@ -1,12 +1,13 @@
 import { fps, RESOLUTION, SIDE } from "./generation-parameters.ts";
 import { BOOLEAN, FILE, FILES, FILLED_TEXT, FRAMES_OF_EACH, integer, LIST, OVERLAPS, TEXT } from "./kinds.ts";
 import { optional, required } from "./parameters.ts";
-import type { TaskType } from "./task-type.ts";
+import { type TaskType, WITHOUT_MODEL_SEC } from "./task-type.ts";
 
 type Row = Pick<TaskType, "name" | "meaning" | "parameters" | "needs" | "doers"> & Partial<TaskType>;
 
 function utility(row: Row): TaskType {
-  return { kind: "utility", aliases: [], oneOf: [], side: SIDE, model: null, stuckTimeoutSec: null, ...row };
+  const limits = { stuckTimeoutSec: null, expectedSec: null };
+  return { kind: "utility", aliases: [], oneOf: [], side: SIDE, model: null, ...limits, ...row };
 }
 
 const OF_PICTURE = [
@@ -52,6 +53,7 @@ export const UTILITY_TYPES: readonly TaskType[] = [
     name: "extract_frame",
     meaning: "one frame of a video",
     needs: ["ffmpeg"],
+    expectedSec: WITHOUT_MODEL_SEC,
     parameters: [
       optional("input_video_task_id", FILLED_TEXT, "the task that makes the video"),
       optional("input_video_path", FILE, "or the video", { aliases: ["video_path", "video_url"] }),

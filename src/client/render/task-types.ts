@@ -27,12 +27,13 @@ export function renderTaskTypes(types: readonly TaskType[], width: number, style
 }
 
 export function renderTaskType(type: TaskType, width: number, style: Style): string[] {
-  const { name, aliases, kind, meaning, model, needs, stuckTimeoutSec, oneOf } = type;
+  const { name, aliases, kind, meaning, model, needs, stuckTimeoutSec, expectedSec, oneOf } = type;
   const also = aliases.length > 0 ? `, also ${aliases.join(", ")}` : "";
   const facts = [
     `${style("bold", name)}${also}: ${kind}, ${meaning}`,
     `model ${model ?? "-"}; needs ${needs.join(", ") || "nothing"}; done by ${doneBy(type)}`,
     ...(stuckTimeoutSec === null ? [] : [`stuck after ${stuckTimeoutSec} s without progress`]),
+    ...(expectedSec === null ? [] : [`expected to take ${expectedSec} s until some were measured`]),
     ...oneOf.map((names) => `at least one of ${names.join(", ")}`),
   ];
   const table = renderTable(

@@ -5,14 +5,14 @@ import { TASK_TYPES } from "../../task-types/task-types.ts";
  * it. It may be run again.
  */
 export function missingTaskTypes(): string {
-  const rows = TASK_TYPES.flatMap(({ name, aliases, stuckTimeoutSec }) => [
-    `('${name}', null, ${stuckTimeoutSec ?? "null"})`,
-    ...aliases.map((alias) => `('${alias}', '${name}', null)`),
+  const rows = TASK_TYPES.flatMap(({ name, aliases, stuckTimeoutSec, expectedSec }) => [
+    `('${name}', null, ${stuckTimeoutSec ?? "null"}, ${expectedSec ?? "null"})`,
+    ...aliases.map((alias) => `('${alias}', '${name}', null, null)`),
   ]);
   // An adopted table may require columns that these rows lack. Nothing depends on these rows.
   return `do $gpu_pool_types$
 begin
-  insert into public.task_types (name, alias_of, stuck_timeout_sec) values
+  insert into public.task_types (name, alias_of, stuck_timeout_sec, expected_sec) values
     ${rows.join(",\n    ")}
   on conflict do nothing;
 exception when not_null_violation or foreign_key_violation or check_violation then

@@ -101,10 +101,16 @@ describe("the state of a database", () => {
   );
 
   const typesOf = (url: string) =>
-    rows(url, "select name, alias_of, pool, stuck_timeout_sec from task_types order by 1");
-  const TYPES = TASK_TYPES.flatMap(({ name, aliases, stuckTimeoutSec }) => [
-    { name, alias_of: null, pool: "main", stuck_timeout_sec: stuckTimeoutSec },
-    ...aliases.map((alias) => ({ name: alias, alias_of: name, pool: "main", stuck_timeout_sec: null })),
+    rows(url, "select name, alias_of, pool, stuck_timeout_sec, expected_sec from task_types order by 1");
+  const TYPES = TASK_TYPES.flatMap(({ name, aliases, stuckTimeoutSec: stuck, expectedSec: expected }) => [
+    { name, alias_of: null, pool: "main", stuck_timeout_sec: stuck, expected_sec: expected },
+    ...aliases.map((alias) => ({
+      name: alias,
+      alias_of: name,
+      pool: "main",
+      stuck_timeout_sec: null,
+      expected_sec: null,
+    })),
   ]).toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
   it("has the task types of the program; what somebody changed or added stays, and what is missing comes back", async () => {
@@ -114,15 +120,15 @@ describe("the state of a database", () => {
     await run(
       url,
       `delete from task_types where name in ('flux', 'video_generation');
-       update task_types set pool = 'night', stuck_timeout_sec = 60 where name = 'travel_stitch';
+       update task_types set pool = 'night', stuck_timeout_sec = 60, expected_sec = 5 where name = 'travel_stitch';
        insert into task_types (name, alias_of) values ('mine', 'vace')`,
     );
     expect(await migrate(url)).toEqual([]);
     const found = new Map((await typesOf(url)).map(({ name, ...row }) => [name, row]));
     expect(found.size).toBe(TYPES.length + 1);
-    expect(found.get("flux")).toEqual({ alias_of: null, pool: "main", stuck_timeout_sec: null });
+    expect(found.get("flux")).toMatchObject({ alias_of: null, pool: "main", stuck_timeout_sec: null });
     expect(found.get("video_generation")).toMatchObject({ alias_of: "generate_video" });
-    expect(found.get("travel_stitch")).toMatchObject({ pool: "night", stuck_timeout_sec: 60 });
+    expect(found.get("travel_stitch")).toMatchObject({ pool: "night", stuck_timeout_sec: 60, expected_sec: 5 });
     expect(found.get("mine")).toMatchObject({ alias_of: "vace" });
     // An alias would take a task from an older worker that claims by its name.
     const names = TASK_TYPES.map(({ name }) => `('${name}', '{}')`).join(", ");

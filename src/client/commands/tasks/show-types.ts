@@ -42,11 +42,12 @@ function described({
   model,
   needs,
   stuckTimeoutSec,
+  expectedSec,
   doers,
   oneOf,
   parameters,
 }: TaskType) {
-  const type = { name, aliases, kind, meaning, model, needs, stuckTimeoutSec, doers, oneOf };
+  const type = { name, aliases, kind, meaning, model, needs, stuckTimeoutSec, expectedSec, doers, oneOf };
   return { ...type, parameters: parameters.map(describedParameter) };
 }
 
