@@ -56,6 +56,20 @@ describe("the parameters of a submission", () => {
     expect(unknownTypeWarning([], NO_TYPES)).toBeNull();
   });
 
+  it("that the database cannot store are refused before anything is sent or shown", () => {
+    const deep = JSON.parse(`${"[".repeat(5_000)}${"]".repeat(5_000)}`) as unknown;
+    for (const type of ["t2v", "make_tea"]) {
+      const { message, advice } = refusal([task(type, { prompt: "x", tea: deep })], null);
+      expect(message).toBe("params.tea is nested too deeply: at most 500 levels can be stored");
+      expect(advice).toBe("Nothing was submitted.");
+    }
+  });
+
+  it("warn of types that nobody knows in one short line", () => {
+    const types = Array.from({ length: 60_000 }, (_, n) => `${"x".repeat(1_000)}${n}`);
+    expect(unknownTypeWarning(types, NO_TYPES)!.length).toBeLessThan(2_000);
+  });
+
   it("of an alias that the database alone knows are those of its type", () => {
     const ownTypes = new Map([["tea_video", "t2v"]]);
     expect(refusal([task("tea_video", {})], null, ownTypes).message).toContain("params.prompt: expected");

@@ -53,6 +53,13 @@ describe("tasks as JSON", () => {
     expect(refusal(JSON.stringify({ ...CAT, prio: 3 })).message).toBe("tasks.json: prio: no such field");
   });
 
+  it("names the first of many such fields, and how many more there are", () => {
+    const fields = Object.fromEntries(Array.from({ length: 60_000 }, (_, n) => [`field${n}`, n]));
+    expect(refusal(JSON.stringify({ ...CAT, ...fields })).message).toBe(
+      "tasks.json: field0, field1, field2, and 59997 more: no such field",
+    );
+  });
+
   it("names the line that is not JSON", () => {
     expect(refusal(`${JSON.stringify(CAT)}\n{oops\n`).message).toContain("tasks.json: line 2 is no JSON");
   });

@@ -1,3 +1,4 @@
+import { storable, UnstorableError } from "../../../../supabase/functions/_shared/text.ts";
 import { type Resolution, resolveParameters } from "../../../task-types/resolve.ts";
 import type { TaskType } from "../../../task-types/task-type.ts";
 import { findTaskType } from "../../../task-types/task-types.ts";
@@ -36,25 +37,43 @@ export function checkTasks(
   const problems: string[] = [];
   const wrongTypes = new Set<string>();
   for (const [index, [task, count]] of [...counts].entries()) {
+    const where = counts.size > 1 ? `task ${index + 1}: ` : "";
+    const unstorable = whyUnstorable(task);
+    if (unstorable !== null) {
+      problems.push(`${where}${unstorable}`);
+      continue;
+    }
     const type = findTaskType(task.task_type) ?? findTaskType(ownTypes.get(task.task_type) ?? "");
     const resolution = type && resolveParameters(type, task.params);
     if (type === undefined || resolution?.ok) {
       checked.push({ task, count, known: type && resolution?.ok ? { type, resolution } : null });
       continue;
     }
-    const where = counts.size > 1 ? `task ${index + 1}: ` : "";
     problems.push(...(resolution?.problems ?? []).map(({ field, what }) => `${where}${field}: ${what}`));
     wrongTypes.add(type.name);
   }
   if (problems.length > 0) {
-    const advice = [...wrongTypes].map((name) => `gpu-pool types ${name}`).join(", ");
+    const allowed = [...wrongTypes].map((name) => `gpu-pool types ${name}`).join(", ");
     throw new ClientError(
       EXIT.usage,
       `${source === null ? "" : `${source}: `}${someOf(problems)}`,
-      `Nothing was submitted. What is allowed: ${advice}`,
+      `Nothing was submitted.${allowed === "" ? "" : ` What is allowed: ${allowed}`}`,
     );
   }
   return checked;
+}
+
+/** Null: the database can take its parameters. */
+function whyUnstorable({ params }: TaskInput): string | null {
+  try {
+    storable({ params });
+    return null;
+  } catch (error) {
+    if (error instanceof UnstorableError) {
+      return error.message;
+    }
+    throw error;
+  }
 }
 
 /** What to say about types that neither the table nor the database has; null: nothing. */
@@ -65,6 +84,6 @@ export function unknownTypeWarning(
   const strange = types.filter((type) => !ownTypes.has(type));
   return strange.length === 0
     ? null
-    : `${strange.join(", ")}: neither gpu-pool types nor the database's task_types has this type, so its parameters ` +
+    : `${someOf(strange, ", ")}: neither gpu-pool types nor the database's task_types has this type, so its parameters ` +
         "are not checked; only a worker that knows the name can do it";
 }

@@ -1,10 +1,11 @@
 import { z } from "zod";
-import { shortJson } from "../../../../supabase/functions/_shared/text.ts";
+import { shorten, shortJson } from "../../../../supabase/functions/_shared/text.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 
 const MAX_PRIORITY = 1_000_000;
 const SHOWN_CHARS = 60;
 const SHOWN_PROBLEMS = 3;
+const LONGEST_PROBLEM_CHARS = 500;
 
 const task = z.strictObject({
   task_type: z.string().min(1),
@@ -55,10 +56,11 @@ export function parseTasks(text: string, source: string): TaskInput[] {
   return tasks;
 }
 
-/** The first problems, and how many more there are. */
-export function someOf(problems: readonly string[]): string {
-  const more = problems.length > SHOWN_PROBLEMS ? `; and ${problems.length - SHOWN_PROBLEMS} more` : "";
-  return `${problems.slice(0, SHOWN_PROBLEMS).join("; ")}${more}`;
+/** The first of what may be thousands, each shortened, and how many more there are. */
+export function someOf(texts: readonly string[], separator = "; "): string {
+  const more = texts.length > SHOWN_PROBLEMS ? [`and ${texts.length - SHOWN_PROBLEMS} more`] : [];
+  const shown = texts.slice(0, SHOWN_PROBLEMS).map((text) => shorten(text, LONGEST_PROBLEM_CHARS));
+  return [...shown, ...more].join(separator);
 }
 
 function readJson(text: string, source: string): Given[] {
@@ -100,7 +102,7 @@ function parseJson(text: string): ParsedJson {
 
 function complaint(issue: z.core.$ZodIssue, value: unknown): string {
   if (issue.code === "unrecognized_keys") {
-    return `${issue.keys.join(", ")}: no such field`;
+    return `${someOf(issue.keys, ", ")}: no such field`;
   }
   const [field] = issue.path;
   if (typeof field !== "string" || !Object.hasOwn(EXPECTED, field)) {
