@@ -22,7 +22,7 @@ begin
     where pool = p_pool and origin <> 'job' and id >= p_worker and (gone_at is null or gone_at >= p_from) order by id
   loop
     select coalesce(jsonb_agg(jsonb_build_object('at_ms', to_ms(coalesce(a.claimable_at, a.started_at)),
-        'seconds', extract(epoch from a.ended_at - a.started_at), 'type', t.task_type) order by a.ended_at)
+        'seconds', greatest(0, extract(epoch from a.ended_at - a.started_at)), 'type', t.task_type) order by a.ended_at)
         filter (where a.cause in ('completed', 'task_error', 'delegated')), '[]'), max(a.ended_at), count(*)
     into page, ended, found_rows
     from (

@@ -120,12 +120,14 @@ export class CsvReader {
 
 /** Date.parse would also read texts such as "7" and take a time without a zone for local time. */
 function isoMs(text: string): number {
-  const found = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:?\d\d)?)?$/i.exec(text);
+  const found = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s?(Z|[+-]\d\d(?::?\d\d)?)?)?$/i.exec(text);
   if (found === null) {
     return Number.NaN;
   }
   const [, day, time = "00:00", zone = "Z"] = found;
-  const ms = Date.parse(`${day}T${time}${zone.toUpperCase()}`);
+  // Postgres writes +00.
+  const offset = zone.length === 3 ? `${zone}:00` : zone.toUpperCase();
+  const ms = Date.parse(`${day}T${time}${offset}`);
   // A day such as 31 February would become one of March.
   const isReal = !Number.isNaN(ms) && new Date(`${day}T00:00:00Z`).toISOString().startsWith(day ?? "");
   return isReal ? ms : Number.NaN;

@@ -7,7 +7,7 @@ import { TABLES } from "../tables.ts";
 /** How many of the last boots are read. */
 const BOOTS = 20;
 
-/** A task that a worker of the pool completed or failed. */
+/** A task that a worker of the pool completed, delegated or failed. */
 export interface ServedTask {
   /** Since when it could be claimed, ms since epoch. */
   readonly atMs: number;

@@ -16,6 +16,8 @@ describe("a CSV of tasks", () => {
     ["time,seconds,type\n2026-03-01 09:30,12.5,video"],
     ["\uFEFFType, Seconds ,user,Time\r\nvideo,12.5,u1,2026-03-01T10:30:00+01:00\r\n"],
     ["# exported\n\n1772357400,12.5,video"],
+    ["2026-03-01 11:30:00.000000+02,12.5,video"],
+    ["2026-03-01 04:00:00 -0530,12.5,video"],
     ['time,seconds,type\n"2026-03-01T09:30:00.000Z","12.5","video"'],
   ])("is read with or without a line of names: %j", (text) => {
     expect(read(text)).toEqual([first]);

@@ -41,7 +41,7 @@ export function adviceOf({ results }: Comparison): string[] {
   }
   const served = others.filter(({ outcome }) => outcome.unserved === 0);
   const cheapest = bestOf(
-    served.filter((each) => isNoSlower(each, now) && each.outcome.gpuSec < now.outcome.gpuSec),
+    served.filter((each) => isNoSlower(each, now) && percentLess(each, now) >= 1),
     ({ outcome }) => outcome.gpuSec,
   );
   const fastest = bestOf(

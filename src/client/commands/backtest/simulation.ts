@@ -70,18 +70,17 @@ export async function showSimulation(
   { source, comparison }: Simulation,
   advice: readonly string[] = [],
 ): Promise<void> {
+  // First of all: what took minutes is not lost for a picture that cannot be written.
+  if (json) {
+    output.printJson({ ...comparisonJson(source.about, comparison), ...(advice.length > 0 && { advice }) });
+  } else {
+    const lines = renderComparison(source.about, comparison, output.size().columns, output.style);
+    output.print([...lines, ...advice].join("\n"));
+  }
   if (svg !== undefined) {
     await writeFile(svg, drawComparison(source.about, comparison)).catch((error: unknown) => {
       throw new ClientError(EXIT.usage, `--svg ${plain(svg)} cannot be written: ${(error as Error).message}`, null);
     });
-  }
-  if (json) {
-    output.printJson({ ...comparisonJson(source.about, comparison), ...(advice.length > 0 && { advice }) });
-    return;
-  }
-  const lines = renderComparison(source.about, comparison, output.size().columns, output.style);
-  output.print([...lines, ...advice].join("\n"));
-  if (svg !== undefined) {
     output.note(`the picture is in ${plain(svg)}`);
   }
 }

@@ -3,6 +3,7 @@ import { createInterface } from "node:readline";
 import { type Arrival, inOrder } from "../../../backtest/arrivals.ts";
 import { CsvError, CsvReader } from "../../../backtest/csv.ts";
 import { generate, type Load, LOAD } from "../../../backtest/generate.ts";
+import { bootSecOf } from "../../../policy/latency/samples.ts";
 import { historyStore } from "../../../supabase/history/history-store.ts";
 import type { Context } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
@@ -10,6 +11,8 @@ import { plain } from "../../render/output.ts";
 
 /** More would not fit into memory. */
 const MOST_TASKS = 3_000_000;
+/** A longer time would be simulated for minutes, and is most often one wrong year. */
+const MOST_DAYS = 3_660;
 
 /** Tasks to live through once more, and what is known of the pool that served them. */
 export interface Source {
@@ -47,7 +50,9 @@ export async function fromCsv({ stdin }: Context, path: string): Promise<Source>
   if (reader.arrivals.length === 0) {
     throw new ClientError(EXIT.usage, `--csv ${plain(path)} has no task`, "Expected lines of time, seconds and type.");
   }
-  return { about: path, arrivals: inOrder(reader.arrivals), bootSec: null, priceUsd: null };
+  const arrivals = inOrder(reader.arrivals);
+  requireShort(arrivals, path);
+  return { about: path, arrivals, bootSec: null, priceUsd: null };
 }
 
 /** @param text such as days=7,seed=1; empty: the defaults. @throws ClientError */
@@ -74,7 +79,7 @@ export function fromGenerator(text: string): Source {
 
 function requireInRange({ days, everySec, taskSec, burstMinutes, silentHours, ...rest }: Load): void {
   const problems = [
-    ...(days > 0 && days <= 3_660 ? [] : ["days above 0 and at most 3660"]),
+    ...(days > 0 && days <= MOST_DAYS ? [] : [`days above 0 and at most ${MOST_DAYS}`]),
     ...(everySec > 0 ? [] : ["everySec above 0"]),
     ...(taskSec > 0 ? [] : ["taskSec above 0"]),
     ...(burstMinutes > 0 ? [] : ["burstMinutes above 0"]),
@@ -102,16 +107,24 @@ export async function fromHistory(context: Context, pool: string, sinceSec: numb
     }
   }
   const boots = await history.boots(pool);
-  const seconds = boots.map((boot) => boot.seconds).toSorted((a, b) => a - b);
   return {
     about: `what pool ${pool} has served`,
     // A task that was claimed in this time may have waited from before.
     arrivals: inOrder(arrivals).map((each) => ({ ...each, atMs: Math.max(each.atMs, fromMs) })),
-    bootSec: seconds[Math.floor(seconds.length / 2)] ?? null,
+    bootSec: bootSecOf(boots.map(({ seconds }) => Math.max(0, seconds)).toReversed()) || null,
     priceUsd: boots.find(({ costPerHourUsd }) => costPerHourUsd !== null)?.costPerHourUsd ?? null,
     fromMs,
     toMs,
   };
+}
+
+function requireShort(arrivals: readonly Arrival[], what: string): void {
+  const [fromMs = 0, toMs = 0] = [arrivals[0]?.atMs, arrivals.at(-1)?.atMs];
+  if (toMs - fromMs > MOST_DAYS * 86_400_000) {
+    const [first, last] = [fromMs, toMs].map((ms) => new Date(ms).toISOString().slice(0, 10));
+    const message = `${plain(what)} has times from ${first} to ${last}`;
+    throw new ClientError(EXIT.usage, message, `Expected at most ${MOST_DAYS} days.`);
+  }
 }
 
 function requireFew(tasks: number, what: string): void {
