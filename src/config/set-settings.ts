@@ -1,4 +1,4 @@
-import { type PoolSettings, WAIT_SETTINGS } from "../contract/pool-settings.ts";
+import { type PoolSettings, withOwn } from "../contract/pool-settings.ts";
 import { ConfigError, type ConfigProblem, minAboveMax, severalWaitSettings } from "./config.ts";
 import { complaintAbout, type Variable } from "./kinds.ts";
 import { accountVariables, ownVariables } from "./pool-variables.ts";
@@ -34,10 +34,7 @@ export function withSettings(settings: PoolSettings, given: Readonly<Record<stri
       problems.push({ variable: spelling, message: `${spelling}=${text}: ${complaint}` });
     }
   }
-  // What waiting is worth is said by one setting, so a new one takes the place of whichever was set.
-  const saysWaiting = WAIT_SETTINGS.some((name) => Object.hasOwn(changed, name));
-  const replaced = saysWaiting ? Object.fromEntries(WAIT_SETTINGS.map((name) => [name, undefined])) : {};
-  const result = { ...settings, ...replaced, ...changed };
+  const result = withOwn(settings, changed);
   if (problems.length === 0) {
     problems.push(...minAboveMax(result, "minActiveGpus", "maxActiveGpus"));
     problems.push(...severalWaitSettings(result, (name) => name));

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { shortJson } from "../../supabase/functions/_shared/text.ts";
-import { type Merged, type OwnSettings, type PoolSettings, WAIT_SETTINGS } from "../contract/pool-settings.ts";
+import { type Merged, type OwnSettings, type PoolSettings, withOwn } from "../contract/pool-settings.ts";
 import { type Config, ConfigError, type ConfigProblem, minAboveMax, severalWaitSettings } from "./config.ts";
 import { complaintAbout, type Variable } from "./kinds.ts";
 import { accountVariables, ownVariables } from "./pool-variables.ts";
@@ -63,10 +63,8 @@ export function settingsInForce(config: PoolGroups, environment: unknown, poolsO
   if (problems.length > 0) {
     throw ownSettingsError(problems);
   }
-  const saysWaiting = fromPool.some(([name]) => WAIT_SETTINGS.some((setting) => setting === name));
-  const replaced = saysWaiting ? WAIT_SETTINGS.map((name) => [name, undefined] as const) : [];
-  const winning = [...fromEnvironment, ...replaced, ...fromPool].map(([name, value]) => [name, value ?? undefined]);
-  return Object.freeze({ ...valuesIn(config), ...Object.fromEntries(winning) });
+  const environments = Object.fromEntries(fromEnvironment.map(([name, value]) => [name, value ?? undefined]));
+  return Object.freeze(withOwn({ ...valuesIn(config), ...environments }, Object.fromEntries(fromPool)));
 }
 
 function isReadable(entry: Variable | undefined, value: unknown): boolean {

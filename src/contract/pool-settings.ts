@@ -170,3 +170,10 @@ export const ACCOUNT_SETTINGS: readonly string[] = namesIn(ofAccount);
 function namesIn(groups: Groups): string[] {
   return Object.values(groups).flatMap((group) => Object.keys(group));
 }
+
+/** Settings with some of them replaced. Of those that say what waiting is worth, a new one takes the place of all others. */
+export function withOwn<S extends object>(settings: S, own: Readonly<Record<string, unknown>>): S {
+  const saysWaiting = WAIT_SETTINGS.some((name) => Object.hasOwn(own, name));
+  const replaced = saysWaiting ? Object.fromEntries(WAIT_SETTINGS.map((name) => [name, undefined])) : {};
+  return { ...settings, ...replaced, ...own };
+}

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { toFigures } from "../../../src/client/commands/see/status-read.ts";
 import { describeMeasured, kindColumns, measuredJson, shownKinds } from "../../../src/client/render/measured.ts";
 import { createStyle } from "../../../src/client/render/output.ts";
 import { renderTable } from "../../../src/client/render/table.ts";
@@ -30,6 +31,21 @@ const measured = {
 };
 
 describe("the measured figures of a pool", () => {
+  it.each<[object, object, number | null]>([
+    [{ waitValue: 3 }, {}, 3],
+    // The environment has null for what is not set.
+    [{ waitValue: null, targetWaitSec: null, waitCostUsdPerHour: null }, {}, 2],
+    [{ targetWaitSec: 60 }, {}, measured.waitValue],
+    [{ targetWaitSec: 60 }, { waitValue: 5 }, 5],
+    [{ waitCostUsdPerHour: 1 }, { waitValue: 5 }, 5],
+    [{ waitValue: 3 }, { waitCostUsdPerHour: 1 }, null],
+    [{ waitValue: 3 }, { targetWaitSec: 60 }, measured.waitValue],
+    [{ waitValue: 3, policy: "workload" }, {}, null],
+  ])("have the WAIT_VALUE in force, for the environment %j and the pool's own %j", (environment, config, waitValue) => {
+    const reading = { measured, config: { ...config }, environment: { policy: "latency", ...environment } };
+    expect(toFigures(reading)?.waitValue).toBe(waitValue);
+  });
+
   it("are one line: boots, arrivals, waits, and what waiting is worth", () => {
     expect(describeMeasured(measured)).toBe(
       "boots 1m58s, L40S EU-1 1m58s, L4 43s; 61 tasks an hour; 3 tasks wait for running ones; " +

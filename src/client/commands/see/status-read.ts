@@ -9,6 +9,7 @@ import { poolStore } from "../../../supabase/pool-store.ts";
 import { processStore } from "../../../supabase/processes/process-store.ts";
 import { type TaskCount, taskStore } from "../../../supabase/task-store.ts";
 import { bootTimeoutName } from "../../../contract/boot-stages.ts";
+import { withOwn } from "../../../contract/pool-settings.ts";
 import { poolQueries } from "../../../contract/pool-api.ts";
 import type { Connections } from "../../connections.ts";
 import { jobInWords } from "../../jobs/run-job.ts";
@@ -66,9 +67,17 @@ export function createStatusReader(connections: Connections, pool: string): () =
 }
 
 /** A value that follows from WAIT_COST_USD_PER_HOUR changes with the price, so only decisions say it. */
-function toFigures({ measured, config, environment }: DetailedReading): PoolReading["measured"] {
-  const { policy, targetWaitSec, waitCostUsdPerHour, waitValue = DEFAULT_WAIT_VALUE } = { ...environment, ...config };
-  const stated = typeof waitValue === "number" && typeof waitCostUsdPerHour !== "number" ? waitValue : null;
+export function toFigures({
+  measured,
+  config,
+  environment,
+}: Pick<DetailedReading, "measured" | "config" | "environment">): PoolReading["measured"] {
+  const { policy, targetWaitSec, waitCostUsdPerHour, waitValue } = withOwn<Record<string, unknown>>(
+    environment,
+    config,
+  );
+  const own = typeof waitValue === "number" ? waitValue : DEFAULT_WAIT_VALUE;
+  const stated = typeof waitCostUsdPerHour === "number" ? null : own;
   const inForce = typeof targetWaitSec === "number" ? (measured?.waitValue ?? null) : stated;
   return measured && { ...measured, waitValue: policy === "latency" ? inForce : null };
 }
