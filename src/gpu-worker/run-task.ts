@@ -218,7 +218,8 @@ async function work(deps: TaskDeps, run: Run): Promise<TaskResult> {
  * Records the completion and, unless the worker has been ordered to leave, claims the next task in the same call. A call
  * whose answer is lost is sent again unchanged, even if an order to leave has come since: what it claimed is only known by its answer.
  */
-async function complete({ queue, orders }: TaskDeps, run: Run, completion: Completion): Promise<TaskResult> {
+async function complete(deps: TaskDeps, run: Run, completion: Completion): Promise<TaskResult> {
+  const { queue, orders } = deps;
   const { task, signal } = run;
   // On SIGTERM a completion that is under way gets LAST_WRITE_MS to be answered, before the task is released.
   const patience = { signal: withGrace(signal, LAST_WRITE_MS) };
@@ -227,9 +228,9 @@ async function complete({ queue, orders }: TaskDeps, run: Run, completion: Compl
   }
   run.mayHoldNext = true;
   const { outcome, ...claim } = await withRetry(() => queue.finishAndClaim(task, completion), patience);
-  // The row of a deleted task names no worker, so the database could not claim for it.
+  // The row of a deleted task names no worker, so the database could not claim for it. An earlier call, whose answer was lost, may have.
   const nothingClaimed = outcome === "lease_lost" && claim.task === null;
-  return { end: outcome, claim: nothingClaimed ? null : claim };
+  return { end: outcome, claim: nothingClaimed ? await findNext(deps) : claim };
 }
 
 function describeFiles({ videoPath, thumbnailPath }: Generated): [Promise<OutputFile>, Promise<OutputFile>] {

@@ -215,6 +215,23 @@ describe("a GPU worker that finishes a task and claims the next in one call", ()
     expect(await attempts()).toEqual([["completed"], ["completed"], []]);
   });
 
+  it("works on what the lost answer had claimed also when its own task is deleted and it is drained meanwhile", async () => {
+    const [first] = await addTasks(3);
+    fate = async ({ name, nth }): Promise<Answer> => {
+      if (name !== "finish_and_claim" || nth > 1) {
+        return "given";
+      }
+      const ordered = once(orders.leaving, "abort");
+      await api.queue.rows("delete from tasks where id = $1", [first]);
+      await drain();
+      await ordered;
+      return "cut";
+    };
+    await startWorker();
+    expect(await ended).toBe(0);
+    expect(await attempts()).toEqual([["completed"], []]);
+  });
+
   it.each([
     ["is cut", "cut"],
     ["does not come", "kept"],
