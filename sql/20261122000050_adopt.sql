@@ -87,7 +87,10 @@ begin
     ('project_id', 'uuid'), ('dependant_on', 'uuid'), ('priority', 'integer'), ('output_location', 'text'),
     ('result_data', 'jsonb'), ('error_message', 'text'), ('generation_started_at', 'timestamp with time zone'),
     ('generation_processed_at', 'timestamp with time zone'), ('generation_created', 'boolean'),
-    ('created_at', 'timestamp with time zone'), ('updated_at', 'timestamp with time zone')) as c(name, type);
+    ('created_at', 'timestamp with time zone'), ('updated_at', 'timestamp with time zone'),
+    ('leases', 'integer'), ('lease_token', 'uuid'), ('leased_at', 'timestamp with time zone'),
+    ('lease_ended_at', 'timestamp with time zone'), ('claimable_at', 'timestamp with time zone'), ('progress', 'real'),
+    ('progress_message', 'text'), ('progress_at', 'timestamp with time zone'), ('reports_progress', 'boolean')) as c(name, type);
   perform pg_temp.retype('workers', c.name, c.type) from (values
     ('id', 'text'), ('status', 'text'), ('instance_type', 'text'), ('metadata', 'jsonb'),
     ('created_at', 'timestamp with time zone'), ('last_heartbeat', 'timestamp with time zone')) as c(name, type);

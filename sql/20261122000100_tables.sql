@@ -290,6 +290,11 @@ begin
     update tasks child set gate = 'blocked'
     where status = 'Queued' and dependant_on is not null and not exists (
       select from tasks parent where parent.id = child.dependant_on and parent.status = 'Complete');
+    -- Columns of these names that were there say nothing about our leases. A progress that is no fraction may be in percent.
+    update tasks set leases = 0, lease_token = null, leased_at = null, lease_ended_at = null, claimable_at = null,
+      progress = case when progress between 0 and 1 then progress end, reports_progress = true
+    where leases is distinct from 0 or lease_token is not null or leased_at is not null or lease_ended_at is not null
+      or claimable_at is not null or progress not between 0 and 1 or reports_progress is not true;
     -- The task of a living worker gets a lease. An orchestrator task waits for its sub-tasks and holds no worker.
     update tasks set leases = greatest(attempts, 1), attempts = greatest(attempts, 1), lease_token = gen_random_uuid(),
       leased_at = coalesce(generation_started_at, now()), reports_progress = false
@@ -310,7 +315,7 @@ begin
   alter table workers alter column pool set not null;
   perform pg_temp.settle('tasks', c.name, c.value) from (values
     ('params', '''{}'''), ('status', '''Queued'''), ('attempts', '0'), ('priority', '0'), ('generation_created', 'false'),
-    ('created_at', 'now()'), ('updated_at', 'now()')) as c(name, value);
+    ('created_at', 'now()'), ('updated_at', 'now()'), ('leases', '0'), ('reports_progress', 'true')) as c(name, value);
   perform pg_temp.ensure_check('workers', 'workers_status_check',
     'status in (''spawning'', ''active'', ''terminating'', ''terminated'', ''error'')');
   perform pg_temp.ensure_check('workers', 'workers_origin_check', 'origin in (''pool'', ''external'', ''job'')');

@@ -24,7 +24,7 @@ begin
 end $$;
 
 -- No foreign key to workers: its check would lock the worker's row after the task's, and all else locks them in the opposite
--- order. The trigger workers_deleted keeps the rows of workers that are named here.
+-- order. The trigger workers_keep_attempts keeps the rows of workers that are named here.
 create table if not exists ended_attempts (
   task_id uuid not null references tasks (id) on delete cascade,
   attempt integer not null,
@@ -44,6 +44,8 @@ create table if not exists ended_attempts (
 comment on table ended_attempts is
   'One row per attempt that did not end by finish_task, written once. The view task_attempts shows all attempts.';
 select secure_table('ended_attempts');
+-- A row that is written beforehand would keep the attempt of that number from ending.
+revoke insert, update on ended_attempts from service_role;
 -- Observation: since when a worker is idle.
 create index if not exists ended_attempts_released on ended_attempts (worker_id, ended_at);
 -- Full passes: the latest failures of all workers.

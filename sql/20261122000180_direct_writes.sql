@@ -220,6 +220,10 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   held boolean := p_old.lease_token is not null and p_old.lease_ended_at is null;
 begin
+  if p_new.id <> p_old.id then
+    raise exception 'id: task % keeps the one that it has', p_old.id
+      using errcode = 'PT409', detail = 'id', hint = 'Its lease, its sub-tasks and its files are known by it.';
+  end if;
   p_new.status := task_status_named(p_new.status::text);
   -- Only admission and claims change these columns.
   p_new := with_attempt_of(p_new, p_old);

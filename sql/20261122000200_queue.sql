@@ -9,7 +9,8 @@ begin
   if current_user = 'service_role' then
     new := update_directly(old, new);
   elsif new.lease_token is distinct from old.lease_token or new.lease_ended_at is distinct from old.lease_ended_at
-    or new.progress_at is distinct from old.progress_at or new.reports_progress <> old.reports_progress
+    or (new.progress_at is distinct from old.progress_at or new.reports_progress <> old.reports_progress)
+      and new.status = old.status
   then
     return new;
   end if;

@@ -12,7 +12,7 @@ end $$;
 select grant_to_service('open_claim(text)');
 
 -- Answers a claim of a worker that holds a task already: it gets the same task again. An orchestrator task without
--- sub-tasks is handed back instead, and the answer is null. The caller has locked the worker's row.
+-- sub-tasks is handed back instead, and the answer is null. The caller has the worker's turn.
 create or replace function resume_claim(p_held jsonb) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin

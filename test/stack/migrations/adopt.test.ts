@@ -213,6 +213,23 @@ describe("migrating the incumbent orchestrator's tables", () => {
     );
   });
 
+  it("takes columns that have the names of ours for its own leases and progress, whatever they held", async () => {
+    const { url, rows } = await databaseWith(incumbentSchema("text"));
+    await rows(`alter table tasks add column progress integer default 0, add column progress_message varchar(20),
+      add column leases bigint, add column lease_token text, add column lease_ended_at timestamp`);
+    await rows("update tasks set progress = 73, lease_token = gen_random_uuid(), lease_ended_at = now()");
+    await migrate(url);
+    const attempts = "select task_id, attempt, progress, ended_at from task_attempts";
+    expect(await rows(attempts)).toEqual([{ task_id: task(2), attempt: 1, progress: null, ended_at: null }]);
+    const lease = await claimed(rows, "gpu-living");
+    const report = "select report_progress($1, $2, 0.25, $3) as answer";
+    const [{ answer }] = await rows(report, [lease?.task_id, lease?.lease_token, "x".repeat(100)]);
+    expect(answer).toEqual({ held: true });
+    expect(await rows(attempts)).toMatchObject([{ task_id: task(2), progress: 0.25 }]);
+    await rows("select finish_task($1, $2, null, null, '{}')", [lease?.task_id, lease?.lease_token]);
+    expect(await claimed(rows, "gpu-living")).toMatchObject({ task_id: task(4), attempt: 1 });
+  });
+
   it("reads the names that other programs gave to a status, and refuses an unknown one without changing anything", async () => {
     const renamed = `${incumbentSchema("text")} update tasks set status = 'completed' where status = 'Complete';`;
     const { url, rows } = await databaseWith(renamed);

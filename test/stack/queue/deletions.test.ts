@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { leaseArgs, openQueue, type Queue } from "../../kit/queue.ts";
+import { type ClaimedTask, leaseArgs, openQueue, type Queue } from "../../kit/queue.ts";
 
 describe("deleting rows", () => {
   let queue: Queue;
@@ -185,6 +185,37 @@ describe("deleting rows", () => {
     ]);
     expect(await queue.finish(lease)).toBe("completed");
   });
+
+  it.each(["cascade", "set null"])(
+    "keeps a worker that holds a task or has completed one, also where an adopted table's key says on delete %s",
+    async (action) => {
+      const session = await queue.session();
+      await session.rows("begin");
+      try {
+        await session.rows(`alter table tasks drop constraint tasks_worker_id_fkey, add constraint tasks_old_key
+          foreign key (worker_id) references workers (id) on delete ${action}`);
+        const worker = `${pool}-holder-${action.slice(0, 3)}`;
+        const columns = "(id, pool, status, origin) values ($1, $2, 'active', 'external')";
+        await session.rows(`insert into workers ${columns}`, [worker, pool]);
+        await session.rows("insert into tasks (task_type, pool) values ('vace', $1)", [pool]);
+        const { task } = await session.call<{ task: ClaimedTask }>("claim_task", { p_worker_id: worker });
+        const isKept = async () => {
+          await session.rows("savepoint held");
+          await expect(session.rows("delete from workers where id = $1", [worker])).rejects.toMatchObject({
+            code: "23503",
+            message: `worker ${worker} cannot be deleted: attempts name it`,
+          });
+          await session.rows("rollback to held");
+        };
+        await isKept();
+        const nothing = { p_storage_path: null, p_output_location: null, p_result: {} };
+        expect(await session.call("finish_task", { ...leaseArgs(task), ...nothing })).toEqual({ outcome: "completed" });
+        await isKept();
+      } finally {
+        await session.rows("rollback");
+      }
+    },
+  );
 
   it("deletes a project with its tasks where the key of an adopted table cascades, but never the default project", async () => {
     const project = await queue.newProject({ max_running: 1 });

@@ -173,6 +173,24 @@ describe("invariant 12: uploaded, verified, then completed", () => {
     expect(await finish(name, url(name))).toEqual({ outcome: "completed" });
   });
 
+  it("opens what waited for a task whose project is not there, as a row of an adopted table may be", async () => {
+    const session = await queue.session();
+    await session.rows("begin");
+    try {
+      await session.rows("alter table tasks drop constraint tasks_project_id_fkey");
+      const project = "99999999-0000-0000-0000-000000000000";
+      await session.rows("update tasks set project_id = $2 where id = $1", [lease.task_id, project]);
+      const insert = "insert into tasks (task_type, pool, dependant_on) values ('vace', $1, $2)";
+      await session.rows(insert, [pool, lease.task_id]);
+      const nothing = { p_storage_path: null, p_output_location: null, p_result: {} };
+      await session.call("finish_task", { ...leaseArgs(lease), ...nothing });
+      const waiting = await session.rows("select gate from tasks where dependant_on = $1", [lease.task_id]);
+      expect(waiting).toEqual([{ gate: "open" }]);
+    } finally {
+      await session.rows("rollback");
+    }
+  });
+
   it("completes a task that makes no file by its result alone", async () => {
     expect(await finish(null, null, { text: "done" })).toEqual({ outcome: "completed" });
     expect(await queue.task(lease.task_id)).toMatchObject({ status: "Complete", result_data: { text: "done" } });

@@ -87,6 +87,33 @@ describe("invariant 5: attempts are leases", () => {
     expect(await snapshot(id)).toEqual(before);
   });
 
+  it("a write by hand that ends a task or gives it back also ends its lease, whatever else it changes", async () => {
+    const ends = { Queued: "released", Cancelled: "cancelled", Failed: "task_error", Complete: "completed" };
+    for (const [status, cause] of Object.entries(ends)) {
+      const { id, lease } = await started();
+      const columns = "status = $2, progress_at = now(), reports_progress = false";
+      await queue.rows(`update tasks set ${columns} where id = $1`, [id, status]);
+      const attempts = "select cause from task_attempts where task_id = $1";
+      expect(await queue.rows(attempts, [id])).toEqual([{ cause }]);
+      expect(await progress(lease, 0.9)).toEqual({ held: false });
+      await queue.rows("delete from tasks where id = $1", [id]);
+    }
+  });
+
+  it("a task keeps its id, by which its lease is known, and attempts are written by our functions alone", async () => {
+    const { id, lease } = await started();
+    const session = await queue.session();
+    await session.rows("set role service_role");
+    const rename = session.rows("update tasks set id = gen_random_uuid() where id = $1", [id]);
+    await expect(rename).rejects.toMatchObject({ code: "PT409", message: `id: task ${id} keeps the one that it has` });
+    const forged = `insert into ended_attempts (task_id, attempt, worker_id, lease_token, started_at, cause)
+      select id, leases, worker_id, lease_token, now(), 'released' from tasks where id = $1`;
+    await expect(session.rows(forged, [id])).rejects.toMatchObject({ code: "42501" });
+    expect(await queue.release(lease)).toBe("released");
+    await expect(session.rows("update ended_attempts set attempt = 2")).rejects.toMatchObject({ code: "42501" });
+    await session.end();
+  });
+
   it("an upload is allowed with the open lease, and not after its end", async () => {
     const { lease } = await started();
     expect(await queue.call("authorize_upload", leaseArgs(lease))).toMatchObject({ allowed: true, attempt: 1 });
