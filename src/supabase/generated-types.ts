@@ -1952,7 +1952,6 @@ export interface Schema {
           p_pool: string | null;
           p_target: JsonInput | null;
           p_waits: number[] | null;
-          p_learns: boolean | null;
         };
         Returns: undefined;
       };
@@ -2272,7 +2271,7 @@ export interface Schema {
           p_sick_window_min?: number | null;
           p_sick_proof_min?: number | null;
           p_failures?: boolean | null;
-          p_measure?: JsonInput | null;
+          p_kinds?: boolean | null;
         };
         Returns: Json;
       };
