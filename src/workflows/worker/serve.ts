@@ -13,12 +13,14 @@ export async function serve(life: Life, endsAtMs: number, timings: WorkerTimings
     await condition(isWoken, leftMs, { summary: "maximum lifetime" });
     await renewIfFull(life);
     if (life.order === null && life.released) {
-      // The pool says so to drained workers only. Its rows may be drained before the workflows hear of it.
+      // The pool says so to drained workers only. Its rows may be drained before the workflows hear of it. A second signal
+      // that comes while the row is read says something newer than the row.
+      life.released = false;
       const { row } = await life.activities.loadWorker(life.id);
       if (row?.status !== "active") {
+        life.released = true;
         return row?.status ?? "error";
       }
-      life.released = false;
       continue;
     }
     const ended = await carryOut(life, takeOrder(life) ?? rotation(timings));
