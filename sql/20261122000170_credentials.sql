@@ -75,12 +75,12 @@ create or replace function require_worker(p_worker_id text) returns void
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
   caller text := coalesce(nullif(current_setting('role', true), ''), 'none');
-  headers jsonb := nullif(current_setting('request.headers', true), '')::jsonb;
-  beats boolean := current_setting('request.path', true) like '%/rpc/func_worker_heartbeat_with_logs';
+  headers jsonb;
 begin
   if caller = 'service_role' or caller = 'none' then
     return;
   end if;
+  headers := nullif(current_setting('request.headers', true), '')::jsonb;
   if exists (
     select from workers
     where token_hash = encode(sha256(convert_to(headers ->> 'x-worker-token', 'utf8')), 'hex')
@@ -89,7 +89,7 @@ begin
   ) then
     return;
   end if;
-  if beats and exists (
+  if current_setting('request.path', true) like '%/rpc/func_worker_heartbeat_with_logs' and exists (
     select from workers
     where id = p_worker_id and beat_hash = encode(sha256(convert_to(headers ->> 'x-beat-secret', 'utf8')), 'hex')
       and status in ('spawning', 'active', 'terminating') and gone_at is null

@@ -4,8 +4,8 @@ alter table tasks
   add column if not exists hand_backs integer not null default 0,
   add column if not exists delayed_until timestamptz;
 comment on column tasks.hand_backs is 'How often in a row its workers have handed it back without progress.';
--- Tasks whose delay is over.
-create index if not exists tasks_delayed on tasks (delayed_until) where status = 'Queued' and gate = 'delayed';
+-- Tasks whose delay is over, for a claim that finds nothing else.
+create index if not exists tasks_delayed on tasks (pool, delayed_until) where status = 'Queued' and gate = 'delayed';
 
 -- True if the project has a limit or a pause, or if one is being changed; then a gate may only be decided with its row
 -- locked. The answer false stays right until the transaction ends, because a change of limit or pause waits for it.

@@ -117,6 +117,7 @@ declare
   machine_id text := personal_worker_id(caller_user, p_worker_id);
   machine workers;
   own uuid;
+  head uuid;
   claimed jsonb;
 begin
   perform require_worker_id('worker_id', p_worker_id);
@@ -149,7 +150,9 @@ begin
   end if;
   if claimed is null and machine.status = 'active' then
     for own in select id from projects where user_id = caller_user order by id loop
-      claimed := lease_next(machine.id, own);
+      select id into head from tasks where status = 'Queued' and gate = 'open' and project_id = own
+      order by priority desc, vtime, id limit 1 for no key update skip locked;
+      claimed := case when head is not null then lease_next(machine.id, head) -> 'task' end;
       exit when claimed is not null;
     end loop;
     perform expect_no_progress((claimed ->> 'task_id')::uuid, (claimed ->> 'attempt')::integer);

@@ -1958,7 +1958,7 @@ export interface Schema {
       lease_next: {
         Args: {
           p_worker_id: string | null;
-          p_project?: string | null;
+          p_task_id?: string | null;
         };
         Returns: Json;
       };
