@@ -99,8 +99,11 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
           "insert into tasks (task_type, pool, project_id) values ('generate_video', $1, $2)",
           [pools[2], project],
         );
-        usesIndex(theStatement(statements, "select vtime", "pool = p_pool"), "tasks_open");
-        usesIndex(theStatement(statements, "select max(last)"), "tasks_project_line");
+        usesIndex(theStatement(statements, "from unnest"), "tasks_project_line");
+        // The head is read unless the project's last task stands in the same line.
+        for (const head of statements.filter(({ text }) => text.includes("select vtime"))) {
+          usesIndex(head, "tasks_open");
+        }
         expect(fullScans(statements, "tasks")).toEqual([]);
         expect(rowsScanned(statements, "tasks")).toBeLessThanOrEqual(10);
       }
