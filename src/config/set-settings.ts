@@ -13,7 +13,7 @@ const entries: ReadonlyMap<string, readonly [string, Variable]> = new Map(
 
 /**
  * Settings with some of them replaced, each by the name of its variable or by its name in a pool's settings.
- * @throws ConfigError listing every unknown name and every value out of range.
+ * @throws ConfigError listing every unknown name, every value out of range and what is given twice.
  */
 export function withSettings(settings: PoolSettings, given: Readonly<Record<string, string>>): PoolSettings {
   const problems: ConfigProblem[] = [];
@@ -25,6 +25,9 @@ export function withSettings(settings: PoolSettings, given: Readonly<Record<stri
       continue;
     }
     const [name, { kind }] = found;
+    if (Object.hasOwn(changed, name)) {
+      problems.push({ variable: spelling, message: `${spelling}=${text}: ${name} is given twice` });
+    }
     const value = kind.fromText(text);
     const parsed = kind.schema.safeParse(value);
     if (parsed.success) {

@@ -64,6 +64,7 @@ describe("gpu-pool backtest without a database", () => {
     [["--generate", "--set", "MIN_ACTIVE_GPUS=5,MAX_ACTIVE_GPUS=4"], "minActiveGpus=5 is above maxActiveGpus=4"],
     [["--generate", "--set", "MIN_ACTIVE_GPUS"], "MIN_ACTIVE_GPUS is no NAME=value"],
     [["--generate", "--set", "WAIT_VALUE=1,TARGET_WAIT_SEC=9"], "each say what waiting is worth"],
+    [["--generate", "--set", "waitValue=1,WAIT_VALUE=2"], "WAIT_VALUE=2: waitValue is given twice"],
     [["--generate", "--boot-sec", "-1"], "Expected a number above 0"],
   ])("exits with 2 and says what is wrong: %j", async (args, message) => {
     const { exitCode, stderr } = await run(...args);

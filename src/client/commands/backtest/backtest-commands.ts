@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Context } from "../../context.ts";
 import { addExamples, durationSec, jsonOption, poolOption, wholeNumber } from "../../options.ts";
 import type { BacktestOptions } from "./backtest.ts";
@@ -16,7 +16,11 @@ function addBacktest(program: Command, context: Context): void {
       .description("what settings would have cost, and how long tasks would have waited, by simulation")
       .option("--csv <file>", "the tasks of a file (time, seconds, type) in place of the pool's; - is stdin")
       .option("--generate [load]", "tasks drawn at random in place of the pool's, such as days=7,seed=1")
-      .option("--set <settings>", "settings to try; give it several times to compare", collect, []),
+      .addOption(
+        new Option("--set <settings>", "settings to try; give it several times to compare")
+          .argParser(collect)
+          .default([], "the present ones"),
+      ),
   ).action(async (options: BacktestOptions) => {
     const { backtest: run } = await import("./backtest.ts");
     await run(context, options);
@@ -47,16 +51,20 @@ function addAdvise(program: Command, context: Context): void {
 /** The options that both have. */
 function simulating(command: Command): Command {
   return command
-    .option(
-      "--since <duration>",
-      "how far back the pool's history is read, such as 12h or 30d",
-      durationSec,
-      7 * 86_400,
+    .addOption(
+      new Option("--since <duration>", "how far back the pool's history is read, such as 12h or 30d")
+        .argParser(durationSec)
+        .default(7 * 86_400, "7d"),
     )
     .option("--boot-sec <seconds>", "time of a boot (default: the median of the pool's last, else 120)", above(0))
     .option("--boot-sigma <sigma>", "spread of boots: standard deviation of their logarithm", atLeast(0), 0)
     .option("--price <usd>", "what one worker costs an hour (default: what the pool's last did)", above(0))
-    .option("--seed <n>", "of what is drawn at random: spread boots", wholeNumber(0, 2 ** 32 - 1), 1)
+    .option(
+      "--seed <n>",
+      "of what is drawn at random: which resting worker claims, spread boots",
+      wholeNumber(0, 2 ** 32 - 1),
+      1,
+    )
     .option("--svg <file>", "also draw costs, waits, fleet and queue")
     .addOption(poolOption())
     .addOption(jsonOption());
