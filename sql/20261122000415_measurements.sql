@@ -314,9 +314,9 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('measured_answer(pool_measurements, float8)');
 
--- The figures of a pool, at most p_every_sec old unless another call renews them now. p_open, p_fleet_hash:
--- its claimable tasks and its fleet, as pool_observe has just answered them. p_known_ms: the figures that the caller has; the answer is null if they are still the
--- newest, or if another call measures for the first time.
+-- The figures of a pool, at most p_every_sec old unless another call renews them now. p_open, p_fleet_hash: its claimable tasks
+-- and its fleet, as pool_observe has just answered them. p_known_ms: the figures that the caller has; the answer is null if they
+-- are still the newest, or if another call measures for the first time.
 create or replace function pool_measure(
   p_pool text, p_open integer, p_fleet_hash text, p_full boolean, p_every_sec float8, p_target jsonb, p_known_ms bigint)
 returns jsonb

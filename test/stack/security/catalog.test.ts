@@ -190,10 +190,15 @@ describe.each([
 
   it("let the service role read and write the tables of pools, workers and tasks, and do nothing else with them", async () => {
     const tables = `select relname as name ${OUR_RELATIONS} and relkind = 'r' and relname <> 'gpu_pool_migrations'`;
-    const refused = await names(`${tables}
+    const refused = await names(`${tables} and relname <> 'ended_attempts'
       and not (has_table_privilege('service_role', c.oid, 'select') and has_table_privilege('service_role', c.oid, 'insert')
         and has_table_privilege('service_role', c.oid, 'update') and has_table_privilege('service_role', c.oid, 'delete'))`);
     expect(refused).toEqual([]);
+    // An attempt ends only by what ends it, so nobody can write one beforehand.
+    expect(
+      await names(`${tables} and relname = 'ended_attempts' and has_table_privilege('service_role', c.oid, 'select')
+        and not has_any_column_privilege('service_role', c.oid, 'insert, update')`),
+    ).toEqual(["ended_attempts"]);
     const more = await names(
       `${tables} and has_table_privilege('service_role', c.oid, 'truncate, references, trigger, maintain')`,
     );
