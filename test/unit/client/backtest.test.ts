@@ -74,7 +74,9 @@ describe("gpu-pool backtest without a database", () => {
 
   it("names the line of a file that it cannot read", async () => {
     await writeFile(join(cwd, "far.csv"), "2026-03-01,30\n1926-03-02,30\n");
-    expect((await run("--csv", join(cwd, "far.csv"))).stderr).toContain("far.csv has times from 1926-03-02 to 2026-03-01");
+    expect((await run("--csv", join(cwd, "far.csv"))).stderr).toContain(
+      "far.csv has times from 1926-03-02 to 2026-03-01",
+    );
     await writeFile(join(cwd, "wrong.csv"), "0,30\nsoon,30\n");
     const { exitCode, stderr } = await run("--csv", join(cwd, "wrong.csv"));
     expect({ exitCode, stderr }).toMatchObject({
