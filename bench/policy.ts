@@ -94,7 +94,7 @@ function meanWaitFigure({ name, outcome }: Raced, peer: Figure["peer"], bound?: 
   };
 }
 
-/** What GPUs and waiting cost together, if a second of waiting is worth `waitValue` seconds of a GPU. */
+/** Cost of GPUs and waiting together, if a second of waiting is worth `waitValue` seconds of a GPU. */
 function togetherFigure(ours: Raced, waitValue: number, other: Raced, bound?: number): Figure {
   const [value, theirs] = [ours, other].map(({ outcome: { gpuSec, waitSec, tasks } }) => {
     return (gpuSec + waitValue * waitSec.mean * tasks) / 3600;

@@ -1,4 +1,4 @@
--- What follows from a change of a task, of a limit or of a lease for the tasks that wait.
+-- Consequences for waiting tasks when a task, a limit or a lease changes.
 
 -- Workers of the old protocol also update this table directly. Then update_directly decides first. Our own functions alone
 -- write the token, the end or the progress of an attempt; they set what this trigger sets. Any other write that ends a task,
@@ -110,7 +110,7 @@ begin
 end $$;
 select grant_to_service('cancel_sub_tasks(uuid, uuid, text)');
 
--- What the end of a task requires. p_opens_held: its place in its project's limit is free now.
+-- Does the work that the end of a task requires. p_opens_held: its place in its project's limit is free now.
 create or replace function task_ended(p_task tasks, p_opens_held boolean) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin

@@ -62,7 +62,7 @@ begin
 end $$;
 select grant_to_service('lease_next(text, uuid)');
 
--- What a claim answers to a worker for which lease_next found no task: the worker's own task, or one whose delay was over.
+-- Answers a claim for which lease_next found no task: with the worker's own task, or with one whose delay is over.
 -- p_resumes: an orchestrator task without sub-tasks may be handed back, see resume_claim.
 create or replace function claim_otherwise(p_worker_id text, p_resumes boolean default true) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$

@@ -45,7 +45,7 @@ export interface ProviderView {
   completeListMs: number | null;
 }
 
-/** What was last decided. It is kept between watches, because each watch begins by learning from what started before it. */
+/** The last decision. It is kept between watches, because each watch begins by learning from tasks that started before it. */
 export interface LastSizing {
   /** Null: this process has decided nothing for the pool yet. */
   sizing: { readonly learns: boolean; readonly bootSec: number } | null;

@@ -1,6 +1,6 @@
 import { type Arrival, workSec } from "./arrivals.ts";
 
-/** What even somebody who knew all arrivals beforehand would have to pay, in seconds of GPU time. */
+/** Lower bounds of the cost, in seconds of GPU time: nobody pays less, even with all arrivals known beforehand. */
 export interface Bounds {
   /** All tasks on one worker that boots once. Nothing costs less, however long tasks wait. */
   readonly floorSec: number;

@@ -6,7 +6,7 @@ import { simulate } from "./simulate.ts";
 import { sizingOf } from "./sizing.ts";
 import type { Circumstances } from "./world.ts";
 
-/** What is the same for all candidates; each has its own interval between two looks. */
+/** Settings that all candidates share; each has its own interval between two looks. */
 export type Surroundings = Omit<Circumstances, "watchIntervalMs">;
 
 export interface Candidate {

@@ -3,7 +3,7 @@ import { bootSecOf, quantile, RATE_WINDOWS, rateWindowSec, SAMPLES } from "../po
 
 const QUANTILES = Array.from({ length: 21 }, (_, n) => n / 20);
 
-/** What is assumed until the first boot or task has ended, in seconds. It only sets how fast old arrivals are forgotten. */
+/** Assumed until the first boot or task has ended, in seconds. It only sets how fast old arrivals are forgotten. */
 const FIRST = { bootSec: 120, serviceSec: 180 };
 
 /** The last so many values: their sum, and sorted. */
