@@ -8,18 +8,33 @@ comment on column tasks.hand_backs is 'How often in a row its workers have hande
 create index if not exists tasks_delayed on tasks (pool, delayed_until) where status = 'Queued' and gate = 'delayed';
 
 -- True if the project has a limit or a pause, or if one is being changed; then a gate may only be decided with its row
--- locked. The answer false stays right until the transaction ends, because a change of limit or pause waits for it.
+-- locked. The answer false stays right until the transaction ends, because a change of limit or pause waits for it with the
+-- project's row locked. So a transaction that was answered false must not wait for that row. One that was answered true is
+-- always answered true; the setting remembers it, and whoever sets it gets the careful way, no other gate. Where the limit was
+-- set between the two looks, the end of the subtransaction gives the lock back.
 create or replace function project_is_gated(p_project uuid) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   gated boolean;
+  noted text := coalesce(current_setting('gpu_pool.gated', true), '');
 begin
+  if noted <> '' and strpos(noted, p_project::text) > 0 then
+    return true;
+  end if;
   select paused or max_running is not null into gated from projects where id = p_project;
   if not gated and pg_try_advisory_xact_lock_shared(hashtextextended(p_project::text, 0)) then
     select paused or max_running is not null into gated from projects where id = p_project;
-    return gated;
+    if gated then
+      raise exception using errcode = 'GP001';
+    end if;
+    return false;
   end if;
+  noted := set_config('gpu_pool.gated', noted || coalesce(p_project::text, ''), true);
   return true;
+exception
+  when sqlstate 'GP001' then
+    noted := set_config('gpu_pool.gated', noted || p_project, true);
+    return true;
 end $$;
 select grant_to_service('project_is_gated(uuid)');
 

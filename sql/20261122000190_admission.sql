@@ -27,7 +27,6 @@ create or replace function tasks_admit() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   kind task_types;
-  project projects;
   parent_status text;
   parent_ref text := coalesce(new.parent_id::text, new.params ->> 'orchestrator_task_id_ref');
   params_text text := new.params::text;
@@ -115,13 +114,7 @@ begin
 
   new.gate := 'open';
   if project_is_gated(new.project_id) then
-    select * into project from projects where id = new.project_id for no key update;
-    if project.paused or project.max_running <=
-      (select count(*) from tasks where project_id = new.project_id and status = 'In Progress' and delegated_at is null)
-      + (select count(*) from tasks where project_id = new.project_id and status = 'Queued' and gate = 'open')
-    then
-      new.gate := 'held';
-    end if;
+    new.gate := 'held';
   elsif alike is not null then
     noted := new.vtime || '|' || new.pool;
     noted := set_config('gpu_pool.admitted', md5(key || alike || noted) || '|' || noted, true);
@@ -130,6 +123,24 @@ begin
 end $$;
 select grant_to_service('tasks_admit()');
 create or replace trigger tasks_admit before insert on tasks for each row execute function tasks_admit();
+
+-- Opens the rows that a limit has room for. Their projects are locked after all rows, as a completion locks its project
+-- after its task; and in one order, so that two statements with rows of the same projects do not wait for each other.
+create or replace function tasks_admitted() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  gated_project uuid;
+begin
+  for gated_project in
+    select distinct project_id from added where status = 'Queued' and gate = 'held' order by project_id
+  loop
+    perform open_held_tasks(gated_project);
+  end loop;
+  return null;
+end $$;
+select grant_to_service('tasks_admitted()');
+create or replace trigger tasks_admitted after insert on tasks referencing new table as added for each statement
+execute function tasks_admitted();
 
 -- A later row of the same statement is not admitted as the types were before.
 create or replace function task_types_changed() returns trigger

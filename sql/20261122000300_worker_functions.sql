@@ -61,7 +61,7 @@ select grant_to_everyone('authorize_upload(uuid, uuid)');
 
 -- A completion locks no worker: the lease stands in the row that it changes. A refusal undoes the change. A later statement
 -- looks for what the end of the task requires, as the trigger tasks_stopped does for any other end; for most tasks it is nothing.
--- The answer "not gated" is read again under the lock, as in project_is_gated.
+-- The answer "not gated" is read again under the lock, which is given back where it was wrong, as in project_is_gated.
 create or replace function finish_task(
   p_task_id uuid, p_lease_token uuid, p_storage_path text, p_output_location text, p_result jsonb)
 returns jsonb
@@ -71,6 +71,7 @@ declare
   project uuid;
   parent uuid;
   gated boolean;
+  limited boolean;
   awaited boolean;
   watched boolean;
   end_cause text;
@@ -98,11 +99,21 @@ begin
   if (p_storage_path is not null or p_output_location is not null) and to_regclass('storage.objects') is not null then
     perform require_own_file(p_task_id, p_storage_path, p_output_location);
   end if;
-  gated := gated or not pg_try_advisory_xact_lock_shared(hashtextextended(project::text, 0));
-  select gated or paused or max_running is not null,
-    exists (select from tasks where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked'),
-    exists (select from notification_endpoints where enabled)
-  into gated, awaited, watched from projects where id = project;
+  begin
+    gated := gated or not pg_try_advisory_xact_lock_shared(hashtextextended(project::text, 0));
+    select paused or max_running is not null,
+      exists (select from tasks where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked'),
+      exists (select from notification_endpoints where enabled)
+    into limited, awaited, watched from projects where id = project;
+    if limited and not gated then
+      raise exception using errcode = 'GP001';
+    end if;
+  exception when sqlstate 'GP001' then
+    gated := true;
+  end;
+  if gated is not false then
+    gated := project_is_gated(project);
+  end if;
   -- Null: an adopted table names a project that is not there.
   if gated is not false or awaited or watched or parent is not null then
     perform task_ended(t, gated) from tasks t where id = p_task_id;

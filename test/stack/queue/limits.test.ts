@@ -253,6 +253,22 @@ describe("a limit or pause that is set at the same moment", () => {
     await Promise.all(clients);
     expect(await standing(project)).toEqual({ open: 3, held: 97 });
   });
+
+  it("again and again as single inserts causes no deadlock", async () => {
+    const project = await queue.newProject();
+    let changing = true;
+    const clients = Array.from({ length: 4 }, async () => {
+      while (changing) {
+        await queue.addTask(pool, { project_id: project });
+      }
+    });
+    for (let round = 0; round < 40; round++) {
+      await change(project, { max_running: round % 2 === 0 ? 1 : null });
+    }
+    changing = false;
+    await Promise.all(clients);
+    expect(await standing(project)).toEqual({ open: expect.any(Number) });
+  });
 });
 
 describe("the cancelling of a held task", () => {
