@@ -323,7 +323,6 @@ begin
   perform pg_temp.ensure_check('workers', 'workers_failed_on_check',
     'failed_on in (''provider'', ''heartbeat'', ''progress'', ''funds'', ''place'', ''report'', ''failures'')');
   perform pg_temp.ensure_reference('workers', 'pool', 'pools (name)');
-  perform pg_temp.ensure_reference('tasks', 'worker_id', 'workers (id)');
   perform pg_temp.ensure_reference('tasks', 'project_id', 'projects (id)');
   perform pg_temp.ensure_reference('tasks', 'dependant_on', 'tasks (id)');
   -- A constraint trigger that is still pending would block the next statement that changes its table.

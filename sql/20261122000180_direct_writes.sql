@@ -206,6 +206,11 @@ begin
     new.worker_id := null;
     new.generation_started_at := null;
   end if;
+  perform from workers where id = new.worker_id for key share;
+  if new.worker_id is not null and not found then
+    raise exception 'worker_id: worker % is not registered', one_line(new.worker_id)
+      using errcode = '23503', table = 'tasks', column = 'worker_id';
+  end if;
   return new;
 end $$;
 select grant_to_service('tasks_added_directly()');

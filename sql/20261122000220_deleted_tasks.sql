@@ -43,17 +43,15 @@ select grant_to_service('tasks_deleted()');
 -- and the key of an adopted table has nothing left to refuse, to set to null or to delete.
 create or replace trigger "A_tasks_deleted" after delete on tasks for each row execute function tasks_deleted();
 
--- As a foreign key of the attempts would. Before the deletion, because the key of an adopted table may set worker_id to null: an
--- open attempt would then have no worker, and nothing could end it.
+-- As a foreign key of tasks and attempts would. Before the deletion, because the key of an adopted table may set worker_id
+-- to null: an open attempt would then have no worker, and nothing could end it.
 create or replace function workers_deleted() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
-  if exists (select from ended_attempts where worker_id = old.id)
-    or exists (select from tasks where worker_id = old.id and lease_token is not null)
-  then
-    raise exception 'worker % cannot be deleted: attempts name it', one_line(old.id)
+  if exists (select from ended_attempts where worker_id = old.id) or exists (select from tasks where worker_id = old.id) then
+    raise exception 'worker % cannot be deleted: attempts or tasks name it', one_line(old.id)
       using errcode = '23503', table = 'ended_attempts',
-        hint = 'Delete its rows of ended_attempts and the tasks that it holds or has completed first.';
+        hint = 'Delete its rows of ended_attempts and the tasks that name it first.';
   end if;
   return old;
 end $$;

@@ -844,13 +844,6 @@ export interface Schema {
             referencedRelation: "projects";
             referencedColumns: ["id"];
           },
-          {
-            foreignKeyName: "tasks_worker_id_fkey";
-            columns: ["worker_id"];
-            isOneToOne: false;
-            referencedRelation: "workers";
-            referencedColumns: ["id"];
-          },
         ];
       };
       user_api_tokens: {

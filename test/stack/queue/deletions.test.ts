@@ -186,13 +186,34 @@ describe("deleting rows", () => {
     expect(await queue.finish(lease)).toBe("completed");
   });
 
+  it("keeps a worker that a task names whose attempts are forgotten", async () => {
+    const worker = await queue.newWorker(pool, { origin: "external" });
+    const task = await queue.addTask(pool);
+    await queue.fail(await queue.lease(worker), "no", true);
+    await queue.rows("delete from ended_attempts where task_id = $1", [task]);
+    const forget = () => queue.rows("delete from workers where id = $1", [worker]);
+    await expect(forget()).rejects.toMatchObject({ code: "23503" });
+    await queue.rows("delete from tasks where id = $1", [task]);
+    await forget();
+  });
+
+  it("lets no program write a task that names a worker which is not registered", async () => {
+    const session = await queue.session();
+    await session.rows("set role service_role");
+    const insert = "insert into tasks (task_type, pool, status, worker_id) values ('vace', $1, 'Complete', 'nobody')";
+    await expect(session.rows(insert, [pool])).rejects.toMatchObject({
+      code: "23503",
+      message: "worker_id: worker nobody is not registered",
+    });
+  });
+
   it.each(["cascade", "set null"])(
     "keeps a worker that holds a task or has completed one, also where an adopted table's key says on delete %s",
     async (action) => {
       const session = await queue.session();
       await session.rows("begin");
       try {
-        await session.rows(`alter table tasks drop constraint tasks_worker_id_fkey, add constraint tasks_old_key
+        await session.rows(`alter table tasks add constraint tasks_old_key
           foreign key (worker_id) references workers (id) on delete ${action}`);
         const worker = `${pool}-holder-${action.slice(0, 3)}`;
         const columns = "(id, pool, status, origin) values ($1, $2, 'active', 'external')";
@@ -203,7 +224,7 @@ describe("deleting rows", () => {
           await session.rows("savepoint held");
           await expect(session.rows("delete from workers where id = $1", [worker])).rejects.toMatchObject({
             code: "23503",
-            message: `worker ${worker} cannot be deleted: attempts name it`,
+            message: `worker ${worker} cannot be deleted: attempts or tasks name it`,
           });
           await session.rows("rollback to held");
         };
