@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { WorkerStatus } from "../contract/inputs.ts";
-import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 import { DatabaseError } from "./database-error.ts";
-import { answerOf, quoted, readAll, readOne, sendable, shaped } from "./requests.ts";
+import { withHeldTasks } from "./held-tasks.ts";
+import { answerOf, quoted, readAll, readOne, sendable } from "./requests.ts";
 import { type Change, type Row, TABLES } from "./tables.ts";
 
 export type WorkerRecord = Row<"workers">;
@@ -14,7 +14,7 @@ export interface WorkerFilter {
 }
 
 const SEEN =
-  "id, pool, status, origin, instance_type, pod_id, boot_stage, boot_stage_at, created_at, ready_at, last_heartbeat, vram_total_mb, vram_used_mb, status_reason, terminating_at, failed_at, failed_on, pod_created_at, deleted_at, gone_at, cost_per_hr_usd, cost_usd, held:tasks(task_id:id, progress, started_at:leased_at, task_type)";
+  "id, pool, status, origin, instance_type, pod_id, boot_stage, boot_stage_at, created_at, ready_at, last_heartbeat, vram_total_mb, vram_used_mb, status_reason, terminating_at, failed_at, failed_on, pod_created_at, deleted_at, gone_at, cost_per_hr_usd, cost_usd";
 
 /** A worker as people see it: no credential, and the task that it holds. */
 export interface SeenWorker extends Pick<
@@ -115,23 +115,9 @@ const OWN =
   "task_id:id, attempt:leases, worker_id, started_at:leased_at, ended_at:lease_ended_at, task_type, project_id";
 const ENDED = "task_id, attempt, worker_id, started_at, ended_at, cause, error, tasks(task_type, project_id)";
 
-const livingWorkers = z.array(
-  camelized(
-    z.object({
-      id: z.string(),
-      pod_created_at: z.string().nullable(),
-      deleted_at: z.string().nullable(),
-      cost_per_hr_usd: z.number().nullable(),
-      held: z.array(z.object({ task_type: z.string() })),
-    }),
-  ).transform((row): LivingWorker => ({
-    id: row.id,
-    taskType: row.held[0]?.taskType ?? null,
-    billedFromMs: row.podCreatedAt === null ? null : Date.parse(row.podCreatedAt),
-    billedToMs: row.deletedAt === null ? null : Date.parse(row.deletedAt),
-    costPerHourUsd: row.costPerHrUsd ?? 0,
-  })),
-);
+const LIVING = "id, pod_created_at, deleted_at, cost_per_hr_usd";
+
+type LivingRow = Pick<WorkerRecord, "id" | "pod_created_at" | "deleted_at" | "cost_per_hr_usd">;
 
 /** Workers for every caller but their own workflow. Reads, writes and errors are as in taskStore. */
 export function fleetStore(database: Database): FleetStore {
@@ -150,13 +136,18 @@ export function fleetStore(database: Database): FleetStore {
       return workers.toSorted((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at));
     },
     async living(pool) {
-      const columns = "id, pod_created_at, deleted_at, cost_per_hr_usd, held:tasks(task_type)";
-      const rows = await readAll<{ id: string }>("read workers", (count, last) => {
-        const living = client.from("workers").select(columns).eq("pool", pool).is("gone_at", null);
+      const rows = await readAll<LivingRow>("read workers", (count, last) => {
+        const living = client.from("workers").select(LIVING).eq("pool", pool).is("gone_at", null);
         const after = last === undefined ? living : living.gt("id", last.id);
-        return onlyHeld(after).order("id").limit(count);
+        return after.order("id").limit(count);
       });
-      return shaped("read workers", livingWorkers, rows);
+      return (await withHeldTasks(database, rows)).map((row) => ({
+        id: row.id,
+        taskType: row.held?.task_type ?? null,
+        billedFromMs: row.pod_created_at === null ? null : Date.parse(row.pod_created_at),
+        billedToMs: row.deleted_at === null ? null : Date.parse(row.deleted_at),
+        costPerHourUsd: row.cost_per_hr_usd ?? 0,
+      }));
     },
     async bookedCost(pool) {
       const rows = await readAll<{ id: string; cost_usd: number | null }>("read costs", (count, last) => {
@@ -183,11 +174,12 @@ export function fleetStore(database: Database): FleetStore {
   };
 }
 
-function forPeople({ [TABLES]: client }: Database): Omit<FleetForPeople, keyof Held> {
+function forPeople(database: Database): Omit<FleetForPeople, keyof Held> {
+  const { [TABLES]: client } = database;
   return {
     async seen({ pool, goneSince }) {
       const rows = await readAll<SeenRow>("read workers", (count, last) => {
-        let seen = onlyHeld(client.from("workers").select(SEEN));
+        let seen = client.from("workers").select(SEEN);
         seen = pool === undefined ? seen : seen.eq("pool", pool);
         seen =
           goneSince === undefined
@@ -196,18 +188,21 @@ function forPeople({ [TABLES]: client }: Database): Omit<FleetForPeople, keyof H
         const after = last === undefined ? seen : seen.gt("id", last.id);
         return after.order("id").limit(count).overrideTypes<SeenRow[], { merge: false }>();
       });
-      return rows.map(seenWorker).toSorted((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at));
+      const workers = await seenWorkers(database, rows);
+      return workers.toSorted((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at));
     },
     async workersWithPrefix(prefix, limit) {
       const pattern = `${prefix.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
       const rows = await readOne<SeenRow[]>("find worker", () =>
-        onlyHeld(client.from("workers").select(SEEN))
+        client
+          .from("workers")
+          .select(SEEN)
           .like("id", pattern)
           .order("id")
           .limit(limit)
           .overrideTypes<SeenRow[], { merge: false }>(),
       );
-      return rows.map(seenWorker);
+      return await seenWorkers(database, rows);
     },
   };
 }
@@ -261,12 +256,17 @@ function heldTasks({ [TABLES]: client }: Database): Held {
   };
 }
 
-interface SeenRow extends Omit<SeenWorker, "held"> {
-  readonly held: readonly (Omit<SeenWorker["held"][number], "tasks"> & { readonly task_type: string })[];
-}
+type SeenRow = Omit<SeenWorker, "held">;
 
-function seenWorker({ held, ...worker }: SeenRow): SeenWorker {
-  return { ...worker, held: held.map(({ task_type, ...task }) => ({ ...task, tasks: { task_type } })) };
+async function seenWorkers(database: Database, rows: readonly SeenRow[]): Promise<SeenWorker[]> {
+  const workers = await withHeldTasks(database, rows);
+  return workers.map(({ held, ...worker }) => {
+    if (held === null) {
+      return { ...worker, held: [] };
+    }
+    const { task_id, progress, started_at, task_type } = held;
+    return { ...worker, held: [{ task_id, progress, started_at, tasks: { task_type } }] };
+  });
 }
 
 type OwnAttempt = Omit<HeldTask, "cause" | "error" | "tasks"> & NonNullable<HeldTask["tasks"]>;
@@ -274,13 +274,6 @@ type OwnAttempt = Omit<HeldTask, "cause" | "error" | "tasks"> & NonNullable<Held
 function heldTask({ task_type, project_id, ...attempt }: OwnAttempt): HeldTask {
   const cause = attempt.ended_at === null ? null : "completed";
   return { ...attempt, cause, error: null, tasks: { task_type, project_id } };
-}
-
-/** Of each worker's tasks only the one that it holds. */
-function onlyHeld<
-  T extends { is(column: string, value: null): T; not(column: string, operator: string, value: null): T },
->(workers: T): T {
-  return workers.not("held.lease_token", "is", null).is("held.lease_ended_at", null);
 }
 
 async function report(
