@@ -26,7 +26,7 @@ export interface Comparison {
   readonly tasks: number;
   /** Seconds of all tasks together. */
   readonly workSec: number;
-  /** ms since epoch of the first and the last arrival; null: there were none. */
+  /** What was looked at, ms since epoch; null: its ends are not given, and nothing arrived. */
   readonly fromMs: number | null;
   readonly toMs: number | null;
   readonly circumstances: Surroundings;
@@ -57,8 +57,8 @@ export function compare(
   return {
     tasks: arrivals.length,
     workSec: workSec(arrivals),
-    fromMs: arrivals[0]?.atMs ?? null,
-    toMs: arrivals.at(-1)?.atMs ?? null,
+    fromMs: circumstances.fromMs ?? arrivals[0]?.atMs ?? null,
+    toMs: circumstances.toMs ?? arrivals.at(-1)?.atMs ?? null,
     circumstances,
     bounds,
     results,

@@ -19,7 +19,7 @@ export function describeMeasured(figures: PoolFigures): string | null {
   const come = coming.reduce((sum, { tasks }) => sum + tasks, 0);
   return [
     bootSec === null ? "no boot yet" : `boots ${seconds(bootSec)}${places}`,
-    `${Number(perHour.toPrecision(2))} tasks an hour`,
+    `${perHour < 1 ? Number(perHour.toFixed(2)) : Number(perHour.toPrecision(2))} tasks an hour`,
     ...(come === 0 ? [] : [`${counted(come, "task waits", "tasks wait")} for running ones`]),
     ...(waited === null ? [] : [`last ${waited.starts} starts waited ${seconds(waited.sec)} at the percentile`]),
     ...(waitValue === null ? [] : [`WAIT_VALUE ${Number(waitValue.toPrecision(3))}`]),

@@ -24,6 +24,8 @@ export interface LatestBoot {
 }
 
 export interface HistoryStore {
+  /** When the pool was first started, ms since epoch; null: it was not. */
+  beganMs(pool: string): Promise<number | null>;
   /** Pages of the tasks whose attempts ended since then (ISO 8601), worker by worker. */
   served(pool: string, since: string): AsyncGenerator<readonly ServedTask[]>;
   /** The last boots that succeeded, at most 20, the newest first. */
@@ -47,6 +49,12 @@ interface BootRow {
 /** What a pool has done so far. It only reads. Every call throws DatabaseError. */
 export function historyStore(database: Database): HistoryStore {
   return {
+    async beganMs(pool) {
+      const row = await readOne<{ created_at: string } | null>("read pool", () =>
+        database[TABLES].from("pools").select("created_at").eq("name", pool).maybeSingle(),
+      );
+      return row === null ? null : Date.parse(row.created_at);
+    },
     async *served(pool, since) {
       let place: Readonly<Record<string, string | null>> | null = {};
       while (place !== null) {

@@ -96,8 +96,9 @@ function requireInRange({ days, everySec, taskSec, burstMinutes, silentHours, ..
 /** What the pool has served since then. @throws DatabaseError, ClientError */
 export async function fromHistory(context: Context, pool: string, sinceSec: number): Promise<Source> {
   const toMs = Date.now();
-  const fromMs = toMs - sinceSec * 1000;
   const history = historyStore(await context.connections.database());
+  // Before its first start the pool had no workers, and other settings would have had none.
+  const fromMs = Math.max(toMs - sinceSec * 1000, (await history.beganMs(pool)) ?? 0);
   const arrivals: Arrival[] = [];
   for await (const page of history.served(pool, new Date(fromMs).toISOString())) {
     arrivals.push(...page);
