@@ -12,7 +12,7 @@ import { startPostgres } from "./servers/postgres.ts";
 import { startPostgrest } from "./servers/postgrest.ts";
 import { projectProgram } from "../process/program.ts";
 import { createLightPodLauncher } from "../simulator/light-pod.ts";
-import { findFfmpeg } from "../gpu-worker/ffmpeg.ts";
+import { findFfmpeg } from "../gpu-worker/video/ffmpeg.ts";
 import { createPodLauncher } from "../simulator/pod-process.ts";
 import { type Simulator, startSimulator } from "../simulator/simulator.ts";
 import type { SimulatorSettings } from "../simulator/settings.ts";

@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
 import { sleep } from "./abort.ts";
 import { type Orders, stopRefused } from "./orders.ts";
-import { isRefused, isTransient } from "./queue-error.ts";
-import type { Queue } from "./queue.ts";
+import { isRefused, isTransient } from "./queue/queue-error.ts";
+import type { Queue } from "./queue/queue.ts";
 import { backOffMs } from "./retry.ts";
 import type { Vram } from "./vram.ts";
 

@@ -2,16 +2,19 @@ import { mkdir, mkdtemp, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { type Logger, pino } from "pino";
-import { connect } from "./connection.ts";
-import { createPreviewEngine } from "./engines/preview.ts";
-import { findFfmpeg } from "./ffmpeg.ts";
+import { createPreviewEngine } from "./engines/preview/preview-engine.ts";
 import { type FuseSettings, lightFuse } from "./fuse.ts";
 import { type LogSender, createLogSender } from "./log-sender.ts";
 import { type Orders, createOrders } from "./orders.ts";
-import { createOutages } from "./outages.ts";
-import { createQueue } from "./queue.ts";
+import { createInputs } from "./inputs/inputs.ts";
+import { connect } from "./queue/connection.ts";
+import { createOutages } from "./queue/outages.ts";
+import { createPostgresQueue } from "./queue/postgres-queue.ts";
+import { createSupabaseFileStore } from "./queue/supabase-file-store.ts";
+import { createUploads } from "./queue/uploads.ts";
+import { createRouter } from "./router.ts";
 import { SettingsError, type GpuWorkerSettings, readSettings } from "./settings.ts";
-import { createUploads } from "./uploads.ts";
+import { findFfmpeg } from "./video/ffmpeg.ts";
 import { createVramReader } from "./vram.ts";
 import { runClaimLoop } from "./claim-loop.ts";
 
@@ -93,10 +96,13 @@ async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promi
     { supabase_url: settings.supabaseUrl, engine: settings.engine, ffmpeg: ffmpegPath },
     "GPU worker started",
   );
+  const engine = createPreviewEngine(ffmpegPath);
   const exitCode = await runClaimLoop({
-    queue: createQueue(client, settings.workerId, outages),
-    uploads: createUploads(client, settings.videoBucket, outages),
-    engine: createPreviewEngine(ffmpegPath),
+    queue: createPostgresQueue(client, settings.workerId, outages),
+    fileStore: createSupabaseFileStore(createUploads(client, settings.videoBucket, outages)),
+    router: createRouter(engine),
+    engine,
+    openInputs: createInputs(),
     orders,
     logger,
     workerId: settings.workerId,

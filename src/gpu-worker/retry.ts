@@ -1,5 +1,5 @@
 import { orAbort, sleep } from "./abort.ts";
-import { isTransient } from "./queue-error.ts";
+import { isTransient } from "./queue/queue-error.ts";
 
 export interface RetryOptions {
   readonly signal: AbortSignal;

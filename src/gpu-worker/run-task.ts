@@ -1,23 +1,30 @@
-import { rm, stat } from "node:fs/promises";
-import { basename } from "node:path";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import type { Logger } from "pino";
-import { orAbort, withGrace } from "./abort.ts";
-import { deliver } from "./deliver.ts";
-import type { Engine, Generated } from "./engines/engine.ts";
+import { withGrace } from "./abort.ts";
+import { deliverOutcome } from "./deliver-outcome.ts";
+import type { Engine } from "./engines/engine.ts";
+import type { OpenInputs } from "./inputs/inputs.ts";
 import { Interruption, type Orders, stopRefused } from "./orders.ts";
-import { ParamsError, chooseSeed, parseVideoParams, resolveTaskType } from "./params.ts";
-import { probeVideo } from "./probe-video.ts";
 import { type Progress, createProgress } from "./progress.ts";
-import { QueueError, isRefused, isRejected, isTransient } from "./queue-error.ts";
-import type { Claim, ClaimedTask, Completion, Queue } from "./queue.ts";
+import type { FileStore } from "./queue/file-store.ts";
+import { QueueError, isRefused, isRejected, isTransient } from "./queue/queue-error.ts";
+import type { Claim, ClaimedTask, Completion, Queue } from "./queue/queue.ts";
 import { buildResult } from "./result.ts";
 import { withRetry } from "./retry.ts";
-import type { OutputFile, Uploads } from "./uploads.ts";
+import type { Router } from "./router.ts";
+import type { Graph, Outcome, TaskRun } from "./tasks/handler.ts";
+import { ParamsError } from "./tasks/params-error.ts";
+import { notHonouredOf, resolveTask } from "./tasks/resolve-task.ts";
+import { numberValue } from "./tasks/values.ts";
+import { createFfmpeg } from "./video/ffmpeg.ts";
 
 export interface TaskDeps {
   readonly queue: Queue;
-  readonly uploads: Uploads;
+  readonly fileStore: FileStore;
+  readonly router: Router;
   readonly engine: Engine;
+  readonly openInputs: OpenInputs;
   readonly orders: Orders;
   readonly logger: Logger;
   readonly workerId: string;
@@ -29,6 +36,7 @@ export interface TaskDeps {
 export type TaskEnd =
   | "completed"
   | "already_completed"
+  | "delegated"
   | "requeued"
   | "failed"
   | "released"
@@ -43,12 +51,17 @@ export interface TaskResult {
   readonly claim: Claim | null;
 }
 
+type Delegated = Extract<Outcome, { kind: "delegated" }>;
+
 interface Run {
   readonly task: ClaimedTask;
   /** Aborts with an Interruption when the task has to be broken off. */
   readonly signal: AbortSignal;
   readonly lease: AbortController;
-  readonly files: string[];
+  /** The names of its files begin so. */
+  readonly basename: string;
+  /** Null: it has not been made. */
+  workDir: string | null;
   /** Whether a call was sent that may have claimed the next task. */
   mayHoldNext: boolean;
 }
@@ -65,7 +78,8 @@ export async function runTask(allDeps: TaskDeps, task: ClaimedTask): Promise<Tas
   const { logger } = deps;
   const lease = new AbortController();
   const signal = AbortSignal.any([orders.stopping, lease.signal]);
-  const run: Run = { task, signal, lease, files: [], mayHoldNext: false };
+  const basename = `task_${task.taskId}_a${task.attempt}`;
+  const run: Run = { task, signal, lease, basename, workDir: null, mayHoldNext: false };
   let result: TaskResult;
   try {
     logger.info({ task_type: task.taskType }, "task begun");
@@ -80,8 +94,8 @@ export async function runTask(allDeps: TaskDeps, task: ClaimedTask): Promise<Tas
     });
     result = { end, claim: run.mayHoldNext && end !== "abandoned" ? await findNext(deps) : null };
   }
-  if (result.end !== "unsettled") {
-    await Promise.all(run.files.map((path) => rm(path, { force: true })));
+  if (result.end !== "unsettled" && run.workDir !== null) {
+    await rm(run.workDir, { recursive: true, force: true });
   }
   logger.info({ end: result.end }, "task ended");
   return result;
@@ -163,55 +177,90 @@ function startProgress(deps: TaskDeps, task: ClaimedTask, lease: AbortController
 }
 
 async function work(deps: TaskDeps, run: Run): Promise<TaskResult> {
-  const { uploads, engine } = deps;
-  const { task, signal, lease, files } = run;
+  const { task, signal } = run;
   signal.throwIfAborted();
   const claimedAtMs = Date.now();
-  const type = resolveTaskType(task.taskType);
-  const params = parseVideoParams(type, task.params);
-  const seed = chooseSeed(params.seed, task.leaseToken);
+  const { type, handle } = deps.router.find(task.taskType);
+  const resolved = resolveTask(type, task, deps.engine.grid);
 
-  const progress = startProgress(deps, task, lease);
+  const progress = startProgress(deps, task, run.lease);
   try {
     progress.stage(0, "rendering");
-    const generated = await engine.generate({
-      taskType: type.name,
-      params: { ...params, seed },
-      outputDir: deps.outputDir,
-      basename: `task_${task.taskId}_a${task.attempt}`,
-      signal,
-      onProgress: (fraction, message) => progress.move(fraction * RENDERED, message),
-    });
-    files.push(generated.videoPath, generated.thumbnailPath);
+    const taskRun = await openTaskRun(deps, run, { type, values: resolved.values, progress });
+    const outcome = await handle(taskRun);
     signal.throwIfAborted();
+    if (outcome.kind === "delegated") {
+      progress.close();
+      return await delegate(deps, run, outcome);
+    }
 
     progress.stage(RENDERED, "uploading");
-    const [facts, video, thumbnail] = await orAbort(
-      Promise.all([probeVideo(generated.videoPath, deps.ffmpegPath), ...describeFiles(generated)]),
-      signal,
-    );
-    const delivered = await deliver(uploads, task, video, thumbnail, signal);
+    const { main, facts } = await deliverOutcome(outcome, taskRun, deps.fileStore);
 
     // After the completion, a report of progress would be answered as if the lease were lost.
     progress.close();
     const result = buildResult({
-      videoUrl: delivered.video.publicUrl,
-      thumbnailUrl: delivered.thumbnail.publicUrl,
-      facts,
-      fileSizeBytes: video.sizeBytes,
+      ...facts,
       claimedAtMs,
       nowMs: Date.now(),
-      engine: engine.name,
-      generated,
-      seed,
+      engine: deps.engine.name,
+      model: outcome.model,
+      seed: numberValue(resolved.values, "seed"),
       attempt: task.attempt,
       workerId: deps.workerId,
+      notHonoured: notHonouredOf(resolved, outcome.notHonoured ?? []),
+      more: outcome.result ?? {},
     });
-    const { storagePath, publicUrl: outputLocation } = delivered.video;
-    return await complete(deps, run, { storagePath, outputLocation, result });
+    return await complete(deps, run, { storagePath: main.storagePath, outputLocation: main.location, result });
   } finally {
     progress.close();
   }
+}
+
+interface Resolved extends Pick<TaskRun, "type" | "values"> {
+  readonly progress: Progress;
+}
+
+async function openTaskRun(deps: TaskDeps, run: Run, { type, values, progress }: Resolved): Promise<TaskRun> {
+  const { engine, logger } = deps;
+  const { task, signal, basename } = run;
+  const workDir = await openWorkDir(deps, run);
+  const ffmpeg = createFfmpeg(deps.ffmpegPath, signal);
+  return {
+    task,
+    type,
+    values,
+    workDir,
+    basename,
+    signal,
+    progress: (fraction, message) => progress.move(fraction * RENDERED, message),
+    logger,
+    engine,
+    ffmpeg,
+    inputs: deps.openInputs({ workDir, signal, logger, ffmpeg }),
+    graph: graphOf(deps.queue, task),
+  };
+}
+
+/** The directory of one attempt. Its files stay if the end of the task cannot be recorded. */
+async function openWorkDir({ outputDir }: TaskDeps, run: Run): Promise<string> {
+  run.workDir = join(outputDir, run.basename);
+  await mkdir(run.workDir, { recursive: true, mode: 0o700 });
+  return run.workDir;
+}
+
+function graphOf(queue: Queue, task: ClaimedTask): Graph {
+  return {
+    outputOf: (taskId) => queue.outputOf(task, taskId),
+    predecessorOutput: () => queue.predecessorOutput(task),
+    completedSegments: (runId) => queue.completedSegments(task, runId),
+  };
+}
+
+async function delegate({ queue }: TaskDeps, { task, signal }: Run, outcome: Delegated): Promise<TaskResult> {
+  const { subTasks, resultTaskId } = outcome;
+  const patience = { signal: withGrace(signal, LAST_WRITE_MS) };
+  return { end: await withRetry(() => queue.delegate(task, subTasks, resultTaskId), patience), claim: null };
 }
 
 /**
@@ -231,12 +280,4 @@ async function complete(deps: TaskDeps, run: Run, completion: Completion): Promi
   // The row of a deleted task names no worker, so the database could not claim for it. An earlier call, whose answer was lost, may have.
   const nothingClaimed = outcome === "lease_lost" && claim.task === null;
   return { end: outcome, claim: nothingClaimed ? await findNext(deps) : claim };
-}
-
-function describeFiles({ videoPath, thumbnailPath }: Generated): [Promise<OutputFile>, Promise<OutputFile>] {
-  return [describeFile(videoPath, "video/mp4"), describeFile(thumbnailPath, "image/jpeg")];
-}
-
-async function describeFile(path: string, contentType: string): Promise<OutputFile> {
-  return { path, filename: basename(path), contentType, sizeBytes: (await stat(path)).size };
 }

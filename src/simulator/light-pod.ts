@@ -1,11 +1,12 @@
 import { pino } from "pino";
 import { Agent, fetch } from "undici";
 import { sleep } from "../gpu-worker/abort.ts";
-import { connect } from "../gpu-worker/connection.ts";
+import { connect } from "../gpu-worker/queue/connection.ts";
 import { startHeartbeat } from "../gpu-worker/heartbeat.ts";
 import { createOrders, type Interruption, type Orders } from "../gpu-worker/orders.ts";
-import { createOutages } from "../gpu-worker/outages.ts";
-import { type ClaimedTask, createQueue, type Queue } from "../gpu-worker/queue.ts";
+import { createOutages } from "../gpu-worker/queue/outages.ts";
+import { createPostgresQueue } from "../gpu-worker/queue/postgres-queue.ts";
+import type { ClaimedTask, Queue } from "../gpu-worker/queue/queue.ts";
 import { readSettings, type GpuWorkerSettings } from "../gpu-worker/settings.ts";
 import type { LaunchPod, PodProcess, ProcessExit } from "./types.ts";
 
@@ -33,7 +34,7 @@ export function createLightPodLauncher(): LaunchPod {
 function startLightPod(settings: GpuWorkerSettings, sharedFetch: typeof globalThis.fetch): PodProcess {
   const logger = pino({ level: "silent" });
   const client = connect(settings, sharedFetch);
-  const queue = createQueue(client, settings.workerId, createOutages(logger));
+  const queue = createPostgresQueue(client, settings.workerId, createOutages(logger));
   const orders = createOrders(() => undefined);
   const works = new Set<Promise<void>>();
 

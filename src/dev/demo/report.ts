@@ -1,5 +1,5 @@
-import { findFfmpeg } from "../../gpu-worker/ffmpeg.ts";
-import { probeVideo } from "../../gpu-worker/probe-video.ts";
+import { findFfmpeg } from "../../gpu-worker/video/ffmpeg.ts";
+import { probeVideo } from "../../gpu-worker/video/probe-video.ts";
 import type { DemoTask } from "./tasks.ts";
 import type { Database } from "../../supabase/client.ts";
 import { fleetStore } from "../../supabase/fleet-store.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { freePort } from "../../../src/dev/servers/free-port.ts";
-import { findFfmpeg } from "../../../src/gpu-worker/ffmpeg.ts";
+import { findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
 import { layOutImages } from "../../kit/containers/image-layout.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 

@@ -10,15 +10,18 @@ import { pino } from "pino";
 import { request } from "undici";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { runClaimLoop } from "../../../src/gpu-worker/claim-loop.ts";
-import { connect } from "../../../src/gpu-worker/connection.ts";
+import { connect } from "../../../src/gpu-worker/queue/connection.ts";
 import type { Engine, Generated } from "../../../src/gpu-worker/engines/engine.ts";
-import { createPreviewEngine } from "../../../src/gpu-worker/engines/preview.ts";
-import { findFfmpeg } from "../../../src/gpu-worker/ffmpeg.ts";
+import { createPreviewEngine } from "../../../src/gpu-worker/engines/preview/preview-engine.ts";
+import { findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
 import { createOrders, type Orders } from "../../../src/gpu-worker/orders.ts";
-import { createOutages } from "../../../src/gpu-worker/outages.ts";
-import { parseVideoParams, resolveTaskType } from "../../../src/gpu-worker/params.ts";
-import { createQueue } from "../../../src/gpu-worker/queue.ts";
-import { createUploads } from "../../../src/gpu-worker/uploads.ts";
+import { createOutages } from "../../../src/gpu-worker/queue/outages.ts";
+import { createSupabaseFileStore } from "../../../src/gpu-worker/queue/supabase-file-store.ts";
+import { createRouter } from "../../../src/gpu-worker/router.ts";
+import { createInputs } from "../../../src/gpu-worker/inputs/inputs.ts";
+import { requestOf } from "../../kit/gpu-worker/engine-request.ts";
+import { createPostgresQueue } from "../../../src/gpu-worker/queue/postgres-queue.ts";
+import { createUploads } from "../../../src/gpu-worker/queue/uploads.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 
 const SMALL = { prompt: "a cat", frames: 2, fps: 24, width: 64, height: 48, seed: 7 };
@@ -49,14 +52,9 @@ beforeAll(async () => {
   api = await openQueueApi();
   directory = await mkdtemp(join(tmpdir(), "fused-claim-"));
   ffmpegPath = await findFfmpeg(null);
-  rendered = await createPreviewEngine(ffmpegPath).generate({
-    taskType: "generate_video",
-    params: parseVideoParams(resolveTaskType("generate_video"), SMALL),
-    outputDir: directory,
-    basename: "rendered",
-    signal: new AbortController().signal,
-    onProgress: () => undefined,
-  });
+  rendered = await createPreviewEngine(ffmpegPath).generate(
+    requestOf(SMALL, { outputDir: directory, basename: "rendered" }),
+  );
   proxy = createServer((incoming, response) => {
     const name = /\/rpc\/(\w+)/.exec(incoming.url ?? "")?.[1] ?? "";
     calls.push(name);
@@ -111,14 +109,12 @@ afterEach(async () => {
 
 /** Every task is the same video, which is rendered once. */
 const copies: Engine = {
+  ...createPreviewEngine("ffmpeg"),
   name: "copies",
   async generate({ outputDir, basename }) {
-    const [videoPath, thumbnailPath] = [`${basename}.mp4`, `${basename}_thumb.jpg`].map((name) =>
-      join(outputDir, name),
-    );
-    await copyFile(rendered.videoPath, videoPath!);
-    await copyFile(rendered.thumbnailPath, thumbnailPath!);
-    return { ...rendered, videoPath: videoPath!, thumbnailPath: thumbnailPath! };
+    const path = join(outputDir, `${basename}.mp4`);
+    await copyFile(rendered.files[0], path);
+    return { ...rendered, files: [path] };
   },
 };
 
@@ -132,9 +128,11 @@ async function startWorker(): Promise<void> {
   const outages = createOutages(logger);
   orders = createOrders(() => undefined);
   ended = runClaimLoop({
-    queue: createQueue(client, worker, outages),
-    uploads: createUploads(client, "videos", outages),
+    queue: createPostgresQueue(client, worker, outages),
+    fileStore: createSupabaseFileStore(createUploads(client, "videos", outages)),
+    router: createRouter(copies),
     engine: copies,
+    openInputs: createInputs(),
     orders,
     logger,
     workerId: worker,

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { findFfmpeg } from "../../../src/gpu-worker/ffmpeg.ts";
-import { probeVideo } from "../../../src/gpu-worker/probe-video.ts";
+import { findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
+import { probeVideo } from "../../../src/gpu-worker/video/probe-video.ts";
 import { type FakeServer, startFakeServer } from "../../kit/fake-queue-server.ts";
 import { PATIENCE_MS } from "../../kit/patience.ts";
 

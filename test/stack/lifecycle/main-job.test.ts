@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findFfmpeg } from "../../../src/gpu-worker/ffmpeg.ts";
-import { probeVideo } from "../../../src/gpu-worker/probe-video.ts";
+import { findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
+import { probeVideo } from "../../../src/gpu-worker/video/probe-video.ts";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
 import { poolUpdates } from "../../../src/contract/pool-api.ts";
 import { expectDoneOnce, expectNothingLeft, workerStates } from "../../kit/lifecycle.ts";

@@ -1,7 +1,7 @@
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
-import { createOutages } from "../../../src/gpu-worker/outages.ts";
-import { QueueError } from "../../../src/gpu-worker/queue-error.ts";
+import { createOutages } from "../../../src/gpu-worker/queue/outages.ts";
+import { QueueError } from "../../../src/gpu-worker/queue/queue-error.ts";
 
 function unreachable(operation: string) {
   return new QueueError("unreachable", operation, 0, "fetch failed");

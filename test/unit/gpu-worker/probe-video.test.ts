@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseFfmpegReport } from "../../../src/gpu-worker/probe-video.ts";
+import { parseFfmpegReport } from "../../../src/gpu-worker/video/probe-video.ts";
 
 describe("reading ffmpeg's report", () => {
   const report = (stream: string, tail: string) =>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { kindOf } from "../../../src/gpu-worker/queue-error.ts";
+import { kindOf } from "../../../src/gpu-worker/queue/queue-error.ts";
 
 describe("the kind of a failure", () => {
   it.each([

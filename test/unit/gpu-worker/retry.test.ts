@@ -1,7 +1,7 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it, vi } from "vitest";
 import { orAbort } from "../../../src/gpu-worker/abort.ts";
-import { QueueError } from "../../../src/gpu-worker/queue-error.ts";
+import { QueueError } from "../../../src/gpu-worker/queue/queue-error.ts";
 import { withRetry } from "../../../src/gpu-worker/retry.ts";
 
 function unreachable(operation: string) {

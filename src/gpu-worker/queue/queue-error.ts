@@ -1,4 +1,4 @@
-import { cut } from "../../supabase/functions/_shared/text.ts";
+import { cut } from "../../../supabase/functions/_shared/text.ts";
 
 /**
  * - `unreachable`: no answer (network, timeout). Try again.

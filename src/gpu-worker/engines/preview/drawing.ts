@@ -1,14 +1,20 @@
 import { createHash } from "node:crypto";
-import type { VideoParams } from "../params.ts";
+
+export interface Drawing {
+  readonly prompt: string;
+  readonly seed: number;
+  readonly fps: number;
+  readonly width: number;
+  readonly height: number;
+}
 
 /**
  * An ffmpeg filter graph, ending in `[v]`, that draws moving colours and a moving disc. Its constants derive from
  * prompt and seed, so equal tasks give equal pictures. The pixel formulas run on tiny pictures that are scaled up,
  * which keeps large frames cheap. No filter is newer than ffmpeg 4.1.
  */
-export function pictureGraph(params: Pick<VideoParams, "prompt" | "seed" | "fps" | "width" | "height">): string {
-  const { width, height, fps } = params;
-  const digest = createHash("sha256").update(`${params.seed}\n${params.prompt}`).digest();
+export function drawingGraph({ prompt, seed, fps, width, height }: Drawing): string {
+  const digest = createHash("sha256").update(`${seed}\n${prompt}`).digest();
   const pick = (index: number, min: number, max: number) =>
     (min + (digest.readUInt16BE(index * 2) / 0xffff) * (max - min)).toFixed(4);
   const wave = (index: number) =>

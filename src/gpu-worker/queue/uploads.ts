@@ -1,16 +1,10 @@
 import { openAsBlob } from "node:fs";
 import { type SupabaseClient, FunctionsHttpError } from "@supabase/supabase-js";
 import { z } from "zod";
+import type { OutputFile } from "./file-store.ts";
 import type { Outages } from "./outages.ts";
 import { QueueError, kindOf } from "./queue-error.ts";
 import type { Lease } from "./queue.ts";
-
-export interface OutputFile {
-  readonly path: string;
-  readonly filename: string;
-  readonly contentType: string;
-  readonly sizeBytes: number;
-}
 
 /** Permission to write one object. */
 export interface UploadGrant {

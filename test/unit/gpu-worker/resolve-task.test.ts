@@ -1,44 +1,43 @@
 import { describe, expect, it } from "vitest";
-import { ParamsError, chooseSeed, parseVideoParams, resolveTaskType } from "../../../src/gpu-worker/params.ts";
+import { createRouter } from "../../../src/gpu-worker/router.ts";
+import { chooseSeed, notHonouredOf, resolveTask } from "../../../src/gpu-worker/tasks/resolve-task.ts";
+import { ANY } from "../../../src/task-types/grid.ts";
 
-const VIDEO = resolveTaskType("generate_video");
+const router = createRouter({ can: () => true });
+const VIDEO = router.find("generate_video").type;
 
-describe("task types", () => {
-  it("reads video_generation as generate_video", () => {
-    expect(VIDEO.name).toBe("generate_video");
-    expect(resolveTaskType("video_generation")).toBe(VIDEO);
-  });
-
-  it.each(["make_tea", "vace"])("names %s, which it cannot do, and what it can", (name) => {
-    expect(() => resolveTaskType(name)).toThrow(
-      new ParamsError(
-        `task_type: "${name}" is not supported by this worker; supported: generate_video, video_generation`,
-      ),
-    );
-  });
-});
+function resolve(params: unknown) {
+  return resolveTask(VIDEO, { params, leaseToken: "a lease" }, ANY);
+}
 
 describe("video params", () => {
   it("fills in the defaults when only a prompt is given", () => {
-    expect(parseVideoParams(VIDEO, { prompt: "a cat" })).toMatchObject({
-      prompt: "a cat",
-      frames: 49,
-      fps: 16,
-      width: 512,
-      height: 512,
-      seed: -1,
-      unknownKeys: [],
-    });
+    const { values, unknown } = resolve({ prompt: "a cat" });
+    expect(values).toMatchObject({ prompt: "a cat", video_length: 49, fps: 16, resolution: "512x512" });
+    expect(values["seed"]).toBe(chooseSeed(-1, "a lease"));
+    expect(unknown).toEqual([]);
   });
 
   it("reads the aliases video_length and resolution", () => {
-    const params = parseVideoParams(VIDEO, { prompt: "a cat", video_length: 81, resolution: "832x480" });
-    expect(params).toMatchObject({ frames: 81, width: 832, height: 480, unknownKeys: [] });
+    const { values, unknown } = resolve({ prompt: "a cat", video_length: 81, resolution: "832x480" });
+    expect(values).toMatchObject({ video_length: 81, resolution: "832x480" });
+    expect(unknown).toEqual([]);
   });
 
-  it("treats null as not given, and lists what else was given and what it does not know", () => {
-    const params = parseVideoParams(VIDEO, { prompt: "a cat", frames: null, steps: 5, extra: null, tea: 1 });
-    expect(params).toMatchObject({ frames: 49, others: ["steps"], unknownKeys: ["tea"] });
+  it("treats null as not given", () => {
+    const { values, unknown } = resolve({ prompt: "a cat", frames: null, extra: null });
+    expect(values).toMatchObject({ video_length: 49 });
+    expect(unknown).toEqual([]);
+  });
+
+  it("lists exactly the parameters that were given and had no effect, by the names that they were given", () => {
+    const reason = "no model";
+    const without = ["model", "num_inference_steps", "flow_shift"].map((param) => ({ param, reason }));
+    expect(notHonouredOf(resolve({ prompt: "a cat", steps: 5, model_name: "t2v", tea: 1 }), without)).toEqual([
+      { param: "model_name", reason },
+      { param: "steps", reason },
+      { param: "tea", reason: "no parameter of this name is known" },
+    ]);
   });
 
   it.each([
@@ -57,20 +56,20 @@ describe("video params", () => {
     [{ width: 640, resolution: "512x512" }, "params.resolution: says 512 where params.width says 640"],
     [{ frames: 5, video_length: 9 }, "params.frames: says 5 where params.video_length says 9"],
   ])("names the field, the expectation and the value for %j", (fields, message) => {
-    expect(() => parseVideoParams(VIDEO, { prompt: "a cat", ...fields })).toThrow(message);
+    expect(() => resolve({ prompt: "a cat", ...fields })).toThrow(message);
   });
 
   it("names a prompt that is missing or blank, together with everything else that is wrong", () => {
-    expect(() => parseVideoParams(VIDEO, {})).toThrow("params.prompt: expected a text that is not empty, got nothing");
-    expect(() => parseVideoParams(VIDEO, { prompt: " ", frames: 1001 })).toThrow(
+    expect(() => resolve({})).toThrow("params.prompt: expected a text that is not empty, got nothing");
+    expect(() => resolve({ prompt: " ", frames: 1001 })).toThrow(
       'params.prompt: expected a text that is not empty, got " "; ' +
         "params.frames: expected an integer between 1 and 1000, got 1001",
     );
   });
 
   it("refuses params that are no object", () => {
-    expect(() => parseVideoParams(VIDEO, ["a cat"])).toThrow('params: expected a JSON object, got ["a cat"]');
-    expect(() => parseVideoParams(VIDEO, null)).toThrow("params: expected a JSON object, got null");
+    expect(() => resolve(["a cat"])).toThrow('params: expected a JSON object, got ["a cat"]');
+    expect(() => resolve(null)).toThrow("params: expected a JSON object, got null");
   });
 });
 

@@ -1,5 +1,5 @@
 import { execa } from "execa";
-import { cutToEnd } from "../../supabase/functions/_shared/text.ts";
+import { cutToEnd } from "../../../supabase/functions/_shared/text.ts";
 
 export interface VideoFacts {
   readonly codec: string;

@@ -1,5 +1,5 @@
 import { type SupabaseClient, createClient } from "@supabase/supabase-js";
-import type { GpuWorkerSettings } from "./settings.ts";
+import type { GpuWorkerSettings } from "../settings.ts";
 
 const CALL_TIMEOUT_MS = 15_000;
 const TRANSFER_TIMEOUT_MS = 600_000;

@@ -1,0 +1,3 @@
+import type { TypeHandlers } from "./handler.ts";
+
+export const GRAPH_HANDLERS: TypeHandlers = {};

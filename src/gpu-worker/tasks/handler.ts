@@ -1,0 +1,88 @@
+import type { Logger } from "pino";
+import type { TaskType } from "../../task-types/task-type.ts";
+import type { Engine, EngineJob, NotHonoured } from "../engines/engine.ts";
+import type { ClaimedTask, SegmentOutput, SubTask, TaskOutput } from "../queue/queue.ts";
+import type { Ffmpeg } from "../video/ffmpeg.ts";
+
+export type FileKind = "picture" | "video" | "file";
+
+/** An input file on this machine, as probed. The figures of what is neither picture nor video are null. */
+export interface InputFile {
+  readonly path: string;
+  readonly kind: FileKind;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly frames: number | null;
+  readonly fps: number | null;
+  readonly hasAudio: boolean;
+}
+
+/** Files that a task's parameters name. */
+export interface Inputs {
+  /**
+   * Brings a file onto this machine, or answers the one that was fetched for the same URL before.
+   * @param field the parameter, such as "video_guide"; errors name it
+   * @throws ParamsError naming field, value and what is allowed; other errors may pass by themselves
+   */
+  fetch(field: string, urlOrPath: string, kind: FileKind): Promise<InputFile>;
+}
+
+/** What other tasks of the same graph have made. Every call throws QueueError. */
+export interface Graph {
+  outputOf(taskId: string): Promise<TaskOutput | null>;
+  /** That of the task which this one depends on. */
+  predecessorOutput(): Promise<TaskOutput | null>;
+  completedSegments(runId: string): Promise<readonly SegmentOutput[]>;
+}
+
+/** One attempt at a task. */
+export interface TaskRun {
+  readonly task: ClaimedTask;
+  readonly type: TaskType;
+  /** The type's parameters by their names, defaults included. `seed` is never -1. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Private to this attempt, and removed afterwards unless debugging keeps it. Results lie in it too. */
+  readonly workDir: string;
+  /** `task_<id>_a<attempt>`. The names of result files begin so: no attempt overwrites the file of another. */
+  readonly basename: string;
+  /** Aborts with an Interruption when the task has to be broken off. */
+  readonly signal: AbortSignal;
+  /** `fraction` from 0 to 1. Called only when the work has advanced: a task without progress counts as stuck. */
+  readonly progress: (fraction: number, message: string) => void;
+  readonly logger: Logger;
+  readonly engine: Engine;
+  readonly ffmpeg: Ffmpeg;
+  readonly inputs: Inputs;
+  readonly graph: Graph;
+}
+
+/**
+ * - `files`: paths in `workDir`. `main` becomes the task's `output_location`; its thumbnail is made where none is given.
+ *   `result` adds keys to `result_data`. `notHonoured` names parameters of the type that had no effect: entries of those that
+ *   were not given are left out, the others appear by the names under which they were given.
+ * - `delegated`: the sub-tasks' rows are written and the task waits for them, in one transaction.
+ */
+export type Outcome =
+  | {
+      readonly kind: "files";
+      readonly main: string;
+      readonly thumbnail?: string;
+      readonly others?: readonly string[];
+      readonly model: string | null;
+      readonly result?: Readonly<Record<string, unknown>>;
+      readonly notHonoured?: readonly NotHonoured[];
+    }
+  | { readonly kind: "delegated"; readonly subTasks: readonly SubTask[]; readonly resultTaskId: string };
+
+/** @throws ParamsError when no attempt can succeed; any other error: the task is tried again, here or on another worker. */
+export type Handler = (run: TaskRun) => Promise<Outcome>;
+
+/** How tasks of one type are done. */
+export interface TypeHandler {
+  readonly handle: Handler;
+  /** What the engine must be able to do; without it the type is not done here. */
+  readonly jobs: readonly EngineJob[];
+}
+
+/** By the types' names. */
+export type TypeHandlers = Readonly<Record<string, TypeHandler>>;

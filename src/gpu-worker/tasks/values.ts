@@ -1,0 +1,14 @@
+/** A task's parameters by their names, resolved. */
+export type Values = Readonly<Record<string, unknown>>;
+
+/** Null: the parameter has no value, or none of this kind. */
+export function textValue(values: Values, name: string): string | null {
+  const value = values[name];
+  return typeof value === "string" ? value : null;
+}
+
+/** Null: the parameter has no value, or none of this kind. */
+export function numberValue(values: Values, name: string): number | null {
+  const value = values[name];
+  return typeof value === "number" ? value : null;
+}
