@@ -69,6 +69,7 @@ function groundOf({ runpod, supabase, worker, gateway }: Config): LaunchGround {
     supabaseUrl: supabase.url,
     publicUrl: supabase.publicUrl,
     credential: worker.credential,
+    allowPreview: worker.allowPreview,
     secrets: {
       SUPABASE_SERVICE_ROLE_KEY: supabase.serviceRoleKey,
       SUPABASE_DB_URL: supabase.dbUrl,
@@ -147,6 +148,7 @@ function podEnvironment(order: PodOrder): Record<string, string> {
     ...launchEnvironment(order.settings, endsAtMs),
     RUNPOD_API_URL: runpod.apiUrl,
     ...(order.settings.workerEngine === undefined ? {} : { WORKER_ENGINE: order.settings.workerEngine }),
+    ...(worker.allowPreview ? { ALLOW_PREVIEW: "1" } : {}),
     ...(worker.replicateApiToken === undefined ? {} : { REPLICATE_API_TOKEN: worker.replicateApiToken }),
     GPU_POOL: order.pool,
     [DEPLOYMENT_MARK]: order.deployment,

@@ -130,7 +130,7 @@ export const launch = {
   workerEngine: optional(
     "WORKER_ENGINE",
     oneOf(["preview"]),
-    "Engine that workers generate with; unset lets the image choose.",
+    "Engine that workers of profile gpu-worker generate with; they have no default.",
   ),
   containerDiskGb: defaulted("RUNPOD_CONTAINER_DISK_GB", whole(1, 10_000), "50", "Container disk of a pod, in GB.", {
     aliases: ["RUNPOD_CONTAINER_DISK_SIZE_GB"],

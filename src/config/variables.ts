@@ -217,6 +217,12 @@ export const table = {
     ),
     heartbeatMs: defaulted("WORKER_HEARTBEAT_MS", whole(100, 60_000), "20000", "Time between heartbeats, in ms."),
     pollMs: defaulted("WORKER_POLL_MS", whole(50, 60_000), "1000", "Time between claims of an idle worker, in ms."),
+    allowPreview: defaulted(
+      "ALLOW_PREVIEW",
+      flag(),
+      "false",
+      "Whether pods that cost money may run WORKER_ENGINE=preview, which draws pictures instead of running a model.",
+    ),
     replicateApiToken: optional("REPLICATE_API_TOKEN", text(), "Passed to the workers.", secret),
   },
   health: {

@@ -231,7 +231,9 @@ async function runpodPart(parts: Parts): Promise<{ env: Record<string, string>; 
   );
   parts.closeLater(() => simulator.close());
   onPart?.("Runpod", `simulator at ${simulator.url}`);
-  // Pods whose profile is not set run this project's own program: it needs no volume.
-  const profile = env["WORKER_PROFILE"]?.trim() ? {} : { WORKER_PROFILE: "gpu-worker" };
-  return { env: { RUNPOD_API_URL: simulator.apiUrl, RUNPOD_API_KEY: simulator.apiKey, ...profile }, simulator };
+  // Pods whose profile is not set run this project's own program, which needs no volume, with the engine that needs no GPU.
+  const program = { WORKER_PROFILE: "gpu-worker", WORKER_ENGINE: "preview" };
+  const unset = Object.entries(program).filter(([name]) => !env[name]?.trim());
+  const address = { RUNPOD_API_URL: simulator.apiUrl, RUNPOD_API_KEY: simulator.apiKey };
+  return { env: { ...address, ...Object.fromEntries(unset) }, simulator };
 }

@@ -43,7 +43,8 @@ const ALLOWED = {
   POSTGRES_TABLE_NAME:
     "only 'tasks', because claims and completions are database functions that are written for that table",
   LOG_LEVEL: `one of ${LOG_LEVELS.join(", ")}`,
-  WORKER_ENGINE: "only 'preview'",
+  WORKER_ENGINE: "'preview', the one engine that there is; it is never chosen by default, because it runs no model",
+  ALLOW_PREVIEW: "only '1'",
   WORKER_POLL_MS: "a whole number of milliseconds from 50 to 60000",
   WORKER_HEARTBEAT_MS: "a whole number of milliseconds from 100 to 60000",
   WORKER_OUTPUT_DIR: "a directory that the worker may write to",
@@ -76,7 +77,8 @@ const schema = z.object({
     .default("videos"),
   POSTGRES_TABLE_NAME: z.literal("tasks").default("tasks"),
   LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
-  WORKER_ENGINE: z.literal("preview").default("preview"),
+  WORKER_ENGINE: z.literal("preview"),
+  ALLOW_PREVIEW: z.literal("1").optional(),
   WORKER_POLL_MS: wholeNumber(50, 60_000).default(1_000),
   WORKER_HEARTBEAT_MS: wholeNumber(100, 60_000).default(20_000),
   WORKER_OUTPUT_DIR: z.string().optional(),
@@ -105,7 +107,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): GpuWorkerSet
   );
   const parsed = schema.safeParse(given);
   const problems = parsed.success
-    ? credentialProblems(parsed.data)
+    ? [...credentialProblems(parsed.data), ...engineProblems(parsed.data)]
     : [...new Set(parsed.error.issues.map((issue) => describe(String(issue.path[0]), given)))];
   if (!parsed.success || problems.length > 0) {
     throw new SettingsError(problems.join("; "));
@@ -152,6 +154,15 @@ function credentialProblems(values: z.infer<typeof schema>): string[] {
     return ["WORKER_TOKEN is not set: give the worker's token (or, in its place, SUPABASE_SERVICE_ROLE_KEY)"];
   }
   return token && !anonKey ? [describe("SUPABASE_ANON_KEY", {})] : [];
+}
+
+/** In a pod of the simulator, and outside pods, nobody pays for a GPU. */
+function engineProblems({ WORKER_ENGINE: engine, ...values }: z.infer<typeof schema>): string[] {
+  const { RUNPOD_POD_ID: podId, RUNPOD_API_URL: apiUrl, ALLOW_PREVIEW: isAllowed } = values;
+  if (podId === undefined || isAllowed !== undefined || !/(^|\.)runpod\.io$/.test(new URL(apiUrl).hostname)) {
+    return [];
+  }
+  return [`WORKER_ENGINE=${engine}: a rented GPU would only draw previews; set ALLOW_PREVIEW=1 if that is wanted`];
 }
 
 function describe(name: string, given: Record<string, string | undefined>): string {

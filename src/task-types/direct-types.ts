@@ -3,11 +3,11 @@ import {
   fps,
   IMAGE_REFS,
   IMAGE_START,
+  INPUT_PICTURES,
   model,
   NEGATIVE_PROMPT,
   ONE_FRAME,
   OPTIONAL_GUIDE,
-  PICTURES,
   PROMPT,
   PROMPT_OR_NONE,
   REQUIRED_GUIDE,
@@ -18,13 +18,13 @@ import {
   SIDE,
   VIDEO_LENGTH,
 } from "./generation-parameters.ts";
-import { BOOLEAN, FILE, FILLED_TEXT, integer, length, number, SECONDS, TEXT } from "./kinds.ts";
+import { BOOLEAN, FILLED_TEXT, integer, length, number, PICTURE, SECONDS, TEXT, VIDEO } from "./kinds.ts";
 import { optional, type Parameter, required } from "./parameters.ts";
 import { sizes } from "./size.ts";
 import type { Doer, TaskType } from "./task-type.ts";
 
-const BOTH_VERSIONS: readonly Doer[] = ["headless-wan2gp", "headless-wan2gp-2025-08"];
-const NEWEST: readonly Doer[] = ["headless-wan2gp"];
+const ALL: readonly Doer[] = ["gpu-worker", "headless-wan2gp", "headless-wan2gp-2025-08"];
+const NEWEST: readonly Doer[] = ["gpu-worker", "headless-wan2gp"];
 
 const PROMPTED = [PROMPT, NEGATIVE_PROMPT, SEED_OR_RANDOM];
 
@@ -39,7 +39,7 @@ function direct({ model: name, parameters, ...row }: Row): TaskType {
     needs: ["engine"],
     stuckTimeoutSec: null,
     expectedSec: null,
-    doers: BOTH_VERSIONS,
+    doers: ALL,
     ...row,
     model: name,
     parameters: [...parameters, model(name), ...SAMPLING],
@@ -60,8 +60,8 @@ function picture(row: Row): TaskType {
   return direct({ doers: NEWEST, ...row, parameters: [...row.parameters, NEGATIVE_PROMPT, SEED_OR_RANDOM, ONE_FRAME] });
 }
 
-const FREE = [...PICTURES, OPTIONAL_GUIDE, ...CONTROL];
-const VACE = [REQUIRED_GUIDE, ...CONTROL, ...PICTURES];
+const FREE = [...INPUT_PICTURES, OPTIONAL_GUIDE, ...CONTROL];
+const VACE = [REQUIRED_GUIDE, ...CONTROL, ...INPUT_PICTURES];
 const FROM_PICTURE = { parameters: FREE, oneOf: [["image_start", "video_source"]] };
 
 /** GPU workers of ours render these with the size and length that were asked for. */
@@ -73,7 +73,6 @@ const VIDEOS: readonly TaskType[] = [
     aliases: ["video_generation"],
     meaning: "a video from a text",
     model: "t2v",
-    doers: ["gpu-worker", ...BOTH_VERSIONS],
     side: EXACT.side,
     resolution: { ...RESOLUTION, kind: EXACT.both, fallback: "512x512" },
     length: { ...VIDEO_LENGTH, kind: length(1_000) },
@@ -91,8 +90,8 @@ const VIDEOS: readonly TaskType[] = [
   video({ name: "wgp", meaning: "whatever the named model makes", model: "t2v", parameters: FREE }),
 ];
 
-const EDITED = required("image", FILE, "the picture to edit", { aliases: ["image_url"] });
-const MASK = required("mask_url", FILE, "white where to change the picture");
+const EDITED = required("image", PICTURE, "the picture to edit", { aliases: ["image_url"] });
+const MASK = required("mask_url", PICTURE, "white where to change the picture");
 const SYSTEM_PROMPT = optional("system_prompt", TEXT, "what the model is told about its task");
 const HIRES: readonly Parameter[] = [
   optional("hires_scale", number(1, 8), "a second pass at this many times the size"),
@@ -102,9 +101,9 @@ const HIRES: readonly Parameter[] = [
 ];
 const EDIT = [RESOLUTION, SYSTEM_PROMPT, ...HIRES];
 const STYLE: readonly Parameter[] = [
-  optional("style_reference_image", FILE, "the picture whose style to take"),
+  optional("style_reference_image", PICTURE, "the picture whose style to take"),
   optional("style_reference_strength", number(0, 10), "how much of it"),
-  optional("subject_reference_image", FILE, "the picture whose subject to take"),
+  optional("subject_reference_image", PICTURE, "the picture whose subject to take"),
   optional("subject_strength", number(0, 10), "how much of it"),
   optional("subject_description", TEXT, "the subject in words"),
   optional("in_this_scene", BOOLEAN, "whether the scene is taken too"),
@@ -129,14 +128,14 @@ const PICTURES_BY_ENGINE: readonly TaskType[] = [
     meaning: "a picture from a text, by Wan 2.2",
     model: "t2v_2_2",
     parameters: [PROMPT, RESOLUTION_720P, IMAGE_REFS],
-    doers: BOTH_VERSIONS,
+    doers: ALL,
   }),
   picture({
     name: "single_image",
     meaning: "the older name of wan_2_2_t2i",
     model: "t2v",
     parameters: [PROMPT, RESOLUTION_720P, IMAGE_REFS],
-    doers: ["headless-wan2gp-2025-08"],
+    doers: ["gpu-worker", "headless-wan2gp-2025-08"],
   }),
   picture({
     name: "qwen_image",
@@ -209,8 +208,8 @@ const UPSCALING: TaskType = {
   expectedSec: null,
   doers: [],
   parameters: [
-    optional("video_url", FILE, "the video", { aliases: ["video_path", "input_video_path"] }),
-    optional("image_url", FILE, "or the picture", { aliases: ["image", "image_path", "input_image_path"] }),
+    optional("video_url", VIDEO, "the video", { aliases: ["video_path", "input_video_path"] }),
+    optional("image_url", PICTURE, "or the picture", { aliases: ["image", "image_path", "input_image_path"] }),
     optional("upscale_factor", number(1, 8), "how many times the size", { fallback: 2 }),
     optional("upscale_model_name", FILLED_TEXT, "the model"),
     optional("allow_approximate", BOOLEAN, "whether plain scaling may replace the model", { fallback: false }),

@@ -1,7 +1,5 @@
 import {
   BOOLEAN,
-  FILE,
-  FILES,
   FILLED_TEXT,
   integer,
   length,
@@ -12,9 +10,11 @@ import {
   NUMBER,
   number,
   PHASES,
+  PICTURES,
   PROMPT_OR_SPACE,
   SEED,
   TEXT,
+  VIDEO,
 } from "./kinds.ts";
 import { optional, type Parameter, required } from "./parameters.ts";
 import { sizes } from "./size.ts";
@@ -87,25 +87,25 @@ export const LORA_PARAMETERS: readonly Parameter[] = [
 
 export const SAMPLING: readonly Parameter[] = [STEPS, ...SAMPLING_WITHOUT_STEPS, ...LORA_PARAMETERS];
 
-export const IMAGE_START = optional("image_start", FILES, "the first picture", { aliases: ["image", "image_url"] });
-export const IMAGE_REFS = optional("image_refs", FILES, "pictures that the model refers to", {
+export const IMAGE_START = optional("image_start", PICTURES, "the first picture", { aliases: ["image", "image_url"] });
+export const IMAGE_REFS = optional("image_refs", PICTURES, "pictures that the model refers to", {
   aliases: ["image_refs_paths"],
 });
 
-export const PICTURES: readonly Parameter[] = [
+export const INPUT_PICTURES: readonly Parameter[] = [
   IMAGE_START,
-  optional("image_end", FILES, "the last picture"),
-  optional("video_source", FILE, "a video to continue"),
+  optional("image_end", PICTURES, "the last picture"),
+  optional("video_source", VIDEO, "a video to continue"),
   IMAGE_REFS,
 ];
 
 const VIDEO_GUIDE_ALIASES = { aliases: ["video_guide_path"] };
-export const OPTIONAL_GUIDE = optional("video_guide", FILE, "the video that guides", VIDEO_GUIDE_ALIASES);
-export const REQUIRED_GUIDE = required("video_guide", FILE, "the video that guides", VIDEO_GUIDE_ALIASES);
+export const OPTIONAL_GUIDE = optional("video_guide", VIDEO, "the video that guides", VIDEO_GUIDE_ALIASES);
+export const REQUIRED_GUIDE = required("video_guide", VIDEO, "the video that guides", VIDEO_GUIDE_ALIASES);
 
 export const CONTROL: readonly Parameter[] = [
-  optional("video_mask", FILE, "white where to generate, black where to keep", { aliases: ["video_mask_path"] }),
-  optional("video_guide2", FILE, "a second guide"),
-  optional("video_mask2", FILE, "its mask"),
+  optional("video_mask", VIDEO, "white where to generate, black where to keep", { aliases: ["video_mask_path"] }),
+  optional("video_guide2", VIDEO, "a second guide"),
+  optional("video_mask2", VIDEO, "its mask"),
   optional("video_prompt_type", TEXT, "which inputs there are, as Wan2GP's letters"),
 ];

@@ -22,8 +22,6 @@ import {
 import {
   BOOLEAN,
   CLIPS,
-  FILE,
-  FILES,
   FILLED_TEXT,
   FRAMES_OF_EACH,
   integer,
@@ -34,10 +32,13 @@ import {
   OBJECT,
   oneOf,
   OVERLAPS,
+  PICTURE,
+  PICTURES,
   PORTIONS,
   SEED,
   TEXT,
   TEXTS,
+  VIDEO,
 } from "./kinds.ts";
 import { optional, type Parameter, required } from "./parameters.ts";
 import { type TaskType, WITHOUT_MODEL_SEC } from "./task-type.ts";
@@ -72,8 +73,8 @@ const TRAVEL: readonly Parameter[] = [
   optional("negative_prompts_expanded", TEXTS, "a negative prompt for each segment"),
   optional("segment_frames_expanded", FRAMES_OF_EACH, "a length in frames for each segment"),
   optional("frame_overlap_expanded", OVERLAPS, "frames that neighbours share, one number or one for each seam"),
-  optional("input_image_paths_resolved", FILES, "the pictures to travel between", PATHS),
-  optional("continue_from_video_resolved_path", FILE, "a video to continue"),
+  optional("input_image_paths_resolved", PICTURES, "the pictures to travel between", PATHS),
+  optional("continue_from_video_resolved_path", VIDEO, "a video to continue"),
   RESOLUTION,
   model(VACE_MODEL),
   optional("model_type", oneOf("vace", "i2v"), "how a segment gets its pictures"),
@@ -101,9 +102,9 @@ const SEGMENT: readonly Parameter[] = [
   RESOLUTION,
   model(VACE_MODEL),
   optional("model_type", oneOf("vace", "i2v"), "how it gets its pictures"),
-  optional("input_image_paths_resolved", FILES, "the pictures of the run, or of this segment", PATHS),
-  optional("image_start", FILE, "the first picture", { aliases: ["start_image_url", "image", "image_url"] }),
-  optional("image_end", FILE, "the last picture", { aliases: ["end_image_url"] }),
+  optional("input_image_paths_resolved", PICTURES, "the pictures of the run, or of this segment", PATHS),
+  optional("image_start", PICTURE, "the first picture", { aliases: ["start_image_url", "image", "image_url"] }),
+  optional("image_end", PICTURE, "the last picture", { aliases: ["end_image_url"] }),
   IMAGE_REFS,
   OPTIONAL_GUIDE,
   ...CONTROL,
@@ -128,7 +129,7 @@ const REPLACE = optional("replace_mode", BOOLEAN, "whether new frames replace th
 
 const PERSPECTIVE: readonly Parameter[] = [
   PROMPT,
-  optional("input_image_path", FILE, "the picture", { aliases: ["image", "image_url"] }),
+  optional("input_image_path", PICTURE, "the picture", { aliases: ["image", "image_url"] }),
   optional("perspective_type", oneOf("pose", "depth"), "what guides the change", { fallback: "pose" }),
   optional("output_video_frames", length(1_000), "frames of the movement", { fallback: 17 }),
   optional("use_mask_for_first_frame", BOOLEAN, "whether the first frame stays as it is", { fallback: true }),
@@ -195,7 +196,7 @@ export const GRAPH_TYPES: readonly TaskType[] = [
     meaning: "a video with portions made anew",
     needs: ["ffmpeg"],
     parameters: [
-      required("source_video_url", FILE, "the video", { aliases: ["source_video_path"] }),
+      required("source_video_url", VIDEO, "the video", { aliases: ["source_video_path"] }),
       required("portions_to_regenerate", PORTIONS, "frames to make anew, the last one included"),
       RUN_ID,
       ...JOIN,
@@ -216,8 +217,8 @@ export const GRAPH_TYPES: readonly TaskType[] = [
     name: "join_clips_segment",
     meaning: "one seam between two clips",
     parameters: [
-      optional("starting_video_path", FILE, "the clip before; else the predecessor's output"),
-      optional("ending_video_path", FILE, "the clip after"),
+      optional("starting_video_path", VIDEO, "the clip before; else the predecessor's output"),
+      optional("ending_video_path", VIDEO, "the clip after"),
       optional("join_index", integer(0), "which seam it is, from 0", { fallback: 0 }),
       optional("is_first_join", BOOLEAN, "whether it is the first"),
       optional("is_last_join", BOOLEAN, "whether it is the last"),
@@ -229,7 +230,7 @@ export const GRAPH_TYPES: readonly TaskType[] = [
     name: "inpaint_frames",
     meaning: "some frames of a video made anew",
     parameters: [
-      required("video_path", FILE, "the video", { aliases: ["video_url"] }),
+      required("video_path", VIDEO, "the video", { aliases: ["video_url"] }),
       required("inpaint_start_frame", integer(0), "the first frame to make anew"),
       required("inpaint_end_frame", integer(1), "the frame after the last one"),
       ...JOIN.filter((each) => each !== GAP_FRAMES),
@@ -250,7 +251,7 @@ export const GRAPH_TYPES: readonly TaskType[] = [
       ...FINISHING,
       fps(16, "fps_final_video"),
       RESOLUTION,
-      optional("initial_continued_video_path", FILE, "the video that is continued"),
+      optional("initial_continued_video_path", VIDEO, "the video that is continued"),
       optional("final_stitched_output_path", TEXT, "where an older worker writes the video"),
       ...KEEPING,
     ],
@@ -268,7 +269,7 @@ export const GRAPH_TYPES: readonly TaskType[] = [
     needs: ["network"],
     model: "flux-kontext-dev-lora",
     parameters: [
-      required("image_url", FILE, "the picture's URL", { aliases: ["image"] }),
+      required("image_url", PICTURE, "the picture's URL", { aliases: ["image"] }),
       optional("prompt", TEXT, "what to change"),
       optional("in_scene", BOOLEAN, "whether the scene stays the same", { fallback: false }),
       optional("seed", SEED, "-1 is random"),

@@ -1,5 +1,7 @@
 import { z } from "zod";
 
+export type FileKind = "picture" | "video" | "file";
+
 /** What the value of a parameter may be. */
 export interface Kind {
   /** Completes "expected …" in an error. */
@@ -10,6 +12,8 @@ export interface Kind {
   readonly isNoneIfEmpty?: true;
   /** The model's grid decides the value: a size or a length in frames. */
   readonly snaps?: "size" | "length";
+  /** It names one file, or a list of them, of this kind. */
+  readonly file?: FileKind;
 }
 
 export function integer(min: number, max?: number): Kind {
@@ -85,11 +89,17 @@ export const PORTIONS: Kind = {
     )
     .min(1),
 };
-export const FILE: Kind = { allowed: "the URL or path of a file", schema: filled, isNoneIfEmpty: true };
+function fileOf(kind: FileKind): Kind {
+  return { allowed: "the URL or path of a file", schema: filled, isNoneIfEmpty: true, file: kind };
+}
+
+export const PICTURE: Kind = fileOf("picture");
+export const VIDEO: Kind = fileOf("video");
 export const MODEL: Kind = { allowed: "a text", schema: text, isNoneIfEmpty: true };
-export const FILES: Kind = {
+export const PICTURES: Kind = {
   allowed: "the URL or path of a file, or a list of them",
   isNoneIfEmpty: true,
+  file: "picture",
   schema: z.union([filled, z.array(filled)]),
 };
 export const LORAS: Kind = { allowed: "a list of texts, or one text with commas between", schema: names };

@@ -1,5 +1,16 @@
 import { fps, RESOLUTION, SIDE } from "./generation-parameters.ts";
-import { BOOLEAN, FILE, FILES, FILLED_TEXT, FRAMES_OF_EACH, integer, LIST, OVERLAPS, TEXT } from "./kinds.ts";
+import {
+  BOOLEAN,
+  FILLED_TEXT,
+  FRAMES_OF_EACH,
+  integer,
+  LIST,
+  OVERLAPS,
+  PICTURE,
+  PICTURES,
+  TEXT,
+  VIDEO,
+} from "./kinds.ts";
 import { optional, required } from "./parameters.ts";
 import { type TaskType, WITHOUT_MODEL_SEC } from "./task-type.ts";
 
@@ -11,7 +22,7 @@ function utility(row: Row): TaskType {
 }
 
 const OF_PICTURE = [
-  optional("input_image_path", FILE, "the picture", { aliases: ["image", "image_url"] }),
+  optional("input_image_path", PICTURE, "the picture", { aliases: ["image", "image_url"] }),
   optional("input_image_task_id", FILLED_TEXT, "or the task that makes it"),
 ];
 const ONE_PICTURE = [["input_image_path", "input_image_task_id"]];
@@ -39,8 +50,8 @@ export const UTILITY_TYPES: readonly TaskType[] = [
     meaning: "frames between two pictures",
     needs: ["engine", "ffmpeg"],
     parameters: [
-      required("input_image_path1", FILE, "the first picture"),
-      required("input_image_path2", FILE, "the last picture"),
+      required("input_image_path1", PICTURE, "the first picture"),
+      required("input_image_path2", PICTURE, "the last picture"),
       required("frames", integer(2, 10_000), "length in frames", { aliases: ["video_length"] }),
       RESOLUTION,
       fps(16),
@@ -56,7 +67,7 @@ export const UTILITY_TYPES: readonly TaskType[] = [
     expectedSec: WITHOUT_MODEL_SEC,
     parameters: [
       optional("input_video_task_id", FILLED_TEXT, "the task that makes the video"),
-      optional("input_video_path", FILE, "or the video", { aliases: ["video_path", "video_url"] }),
+      optional("input_video_path", VIDEO, "or the video", { aliases: ["video_path", "video_url"] }),
       optional("frame_index", integer(-1), "from 0; -1 is the last", { fallback: 0 }),
     ],
     oneOf: [["input_video_task_id", "input_video_path"]],
@@ -67,13 +78,13 @@ export const UTILITY_TYPES: readonly TaskType[] = [
     meaning: "how a travel was made, side by side",
     needs: ["ffmpeg"],
     parameters: [
-      required("output_video_path", FILE, "the result of the travel"),
-      required("structure_video_path", FILE, "the video that guided it"),
-      required("input_image_paths", FILES, "its pictures", { aliases: ["input_image_paths_resolved"] }),
+      required("output_video_path", VIDEO, "the result of the travel"),
+      required("structure_video_path", VIDEO, "the video that guided it"),
+      required("input_image_paths", PICTURES, "its pictures", { aliases: ["input_image_paths_resolved"] }),
       required("segment_frames", FRAMES_OF_EACH, "a length in frames for each segment", {
         aliases: ["segment_frames_expanded"],
       }),
-      optional("guidance_video_path", FILE, "the guide as the model got it"),
+      optional("guidance_video_path", VIDEO, "the guide as the model got it"),
       optional("segment_prompts", LIST, "a prompt for each segment"),
       optional("frame_overlaps", OVERLAPS, "frames that neighbours share"),
       optional("layout", FILLED_TEXT, "how the parts are laid out", { fallback: "triple" }),

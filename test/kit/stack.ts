@@ -38,6 +38,7 @@ const QUICK: Readonly<Record<string, string>> = {
   WORKER_HEARTBEAT_MS: "1000",
   WORKER_POLL_MS: "200",
   WORKER_PROFILE: "gpu-worker",
+  WORKER_ENGINE: "preview",
 };
 
 const QUICK_SIMULATOR: Partial<SimulatorSettings> = {

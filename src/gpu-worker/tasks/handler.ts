@@ -1,10 +1,9 @@
 import type { Logger } from "pino";
+import type { FileKind } from "../../task-types/kinds.ts";
 import type { TaskType } from "../../task-types/task-type.ts";
 import type { Engine, EngineJob, NotHonoured } from "../engines/engine.ts";
 import type { ClaimedTask, SegmentOutput, SubTask, TaskOutput } from "../queue/queue.ts";
 import type { Ffmpeg } from "../video/ffmpeg.ts";
-
-export type FileKind = "picture" | "video" | "file";
 
 /** An input file on this machine, as probed. The figures of what is neither picture nor video are null. */
 export interface InputFile {

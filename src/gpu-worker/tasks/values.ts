@@ -12,3 +12,9 @@ export function numberValue(values: Values, name: string): number | null {
   const value = values[name];
   return typeof value === "number" ? value : null;
 }
+
+/** The texts of a list, or the one that stands in its place. */
+export function textsValue(values: Values, name: string): readonly string[] {
+  const value = values[name];
+  return (Array.isArray(value) ? value : [value]).filter((each) => typeof each === "string");
+}

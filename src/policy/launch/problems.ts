@@ -8,6 +8,8 @@ export interface LaunchGround {
   /** The address that pods get in place of `supabaseUrl`; undefined: they get that one. */
   readonly publicUrl?: string | undefined;
   readonly credential: "token" | "service_role";
+  /** Whether rented pods may draw previews instead of running a model. */
+  readonly allowPreview: boolean;
   /** Values that no setting may hold, by the variable that has each. */
   readonly secrets: Readonly<Record<string, string | undefined>>;
 }
@@ -54,6 +56,7 @@ export function launchProblems(settings: LaunchSettings, ground: LaunchGround): 
     ...groundProblems(ground),
     ...imageProblems(settings, ground),
     ...programProblems(settings),
+    ...engineProblems(settings, ground),
     ...volumeProblems(settings, ground),
     ...credentialProblems(settings, ground),
     ...secretProblems(settings, ground),
@@ -71,6 +74,18 @@ function imageProblems({ workerProfile, workerImage, workerTemplateId }: LaunchS
   if (workerProfile === "gpu-worker" && workerImage === DEFAULT_IMAGE && !workerTemplateId && isRented(ground)) {
     const why = `${DEFAULT_IMAGE}, the default, does not hold the program of WORKER_PROFILE=gpu-worker`;
     return [problem("RUNPOD_WORKER_IMAGE", `${why}; name the image that you built`)];
+  }
+  return [];
+}
+
+/** Our program refuses the same, but only once its pod is paid for. */
+function engineProblems({ workerProfile, workerEngine, workerStartCommand }: LaunchSettings, ground: LaunchGround) {
+  if (workerEngine === "preview" && workerProfile !== "headless-wan2gp" && isRented(ground) && !ground.allowPreview) {
+    const why = "preview runs no model, so a rented GPU would do nothing";
+    return [problem("WORKER_ENGINE", `${why}; set ALLOW_PREVIEW=1 if that is wanted`)];
+  }
+  if (workerProfile === "gpu-worker" && workerEngine === undefined && !workerStartCommand) {
+    return [problem("WORKER_ENGINE", "profile gpu-worker needs an engine; only preview exists, and runs no model")];
   }
   return [];
 }

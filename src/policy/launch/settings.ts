@@ -4,6 +4,7 @@ import type { PodSettings } from "../../contract/pool-settings.ts";
 export type LaunchSettings = Pick<
   PodSettings,
   | "workerProfile"
+  | "workerEngine"
   | "workerImage"
   | "workerTemplateId"
   | "workerStartCommand"

@@ -46,6 +46,7 @@ async function runInPod(endsInMs: number, env: Record<string, string>, prepare: 
       SUPABASE_URL: server.url,
       SUPABASE_ANON_KEY: "anon",
       WORKER_TOKEN: "token",
+      WORKER_ENGINE: "preview",
       WORKER_POLL_MS: "100",
       WORKER_HEARTBEAT_MS: "200",
       WORKER_OUTPUT_DIR: directory,

@@ -46,6 +46,7 @@ function startWorker(env: Record<string, string> = {}): Worker {
       SUPABASE_URL: server.url,
       SUPABASE_ANON_KEY: "anon",
       WORKER_TOKEN: TOKEN,
+      WORKER_ENGINE: "preview",
       WORKER_POLL_MS: "100",
       WORKER_HEARTBEAT_MS: "200",
       WORKER_OUTPUT_DIR: directory,

@@ -14,7 +14,12 @@ async function startLight() {
 }
 
 function envOf({ url }: FakeServer, beatMs = 100) {
-  const worker = { WORKER_ID: NAME, WORKER_TOKEN: TOKEN, WORKER_HEARTBEAT_MS: String(beatMs) };
+  const worker = {
+    WORKER_ID: NAME,
+    WORKER_TOKEN: TOKEN,
+    WORKER_ENGINE: "preview",
+    WORKER_HEARTBEAT_MS: String(beatMs),
+  };
   return { ...worker, SUPABASE_URL: url, SUPABASE_ANON_KEY: "anon" };
 }
 

@@ -14,6 +14,7 @@ const credentials = {
   SUPABASE_ANON_KEY: "anon-key-value",
   SUPABASE_SERVICE_ROLE_KEY: "service-key-value",
   RUNPOD_API_KEY: "runpod-key-value",
+  WORKER_ENGINE: "preview",
 };
 const DEPLOYMENT = "6f1c1f8e-5b0a-4c53-9a55-0d6f2b7f3c11";
 const CREATED_MS = Date.parse("2030-01-31T12:00:00.500Z");

@@ -1,51 +1,77 @@
-import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { GenerateRequest, Make, TransformRequest } from "../../../src/gpu-worker/engines/engine.ts";
+import { MARK_ROWS, markPlace } from "../../../src/gpu-worker/engines/preview/mark.ts";
 import { createPreviewEngine } from "../../../src/gpu-worker/engines/preview/preview-engine.ts";
-import { createFfmpeg, findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
+import { findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
 import { probeVideo } from "../../../src/gpu-worker/video/probe-video.ts";
-import { makeThumbnail } from "../../../src/gpu-worker/video/thumbnail.ts";
 import { requestOf } from "../../kit/gpu-worker/engine-request.ts";
+import { temporaryFolder } from "../../kit/gpu-worker/fake-task.ts";
+import { makeSample, readPixels } from "../../kit/gpu-worker/samples.ts";
 
 const ffmpegPath = await findFfmpeg(null);
 const engine = createPreviewEngine(ffmpegPath);
 let outputDir: string;
 
 beforeEach(async () => {
-  outputDir = await mkdtemp(join(tmpdir(), "gpu-worker-preview-"));
+  outputDir = await temporaryFolder();
 });
 afterEach(() => rm(outputDir, { recursive: true, force: true }));
 
-interface Options {
-  readonly basename?: string;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (fraction: number, message: string) => void;
-}
+type Options = Partial<Pick<GenerateRequest, "basename" | "signal" | "onProgress" | "make">>;
 
 function render(fields: object, { basename = "video", ...options }: Options = {}) {
   return engine.generate(requestOf({ prompt: "a cat", seed: 7, ...fields }, { outputDir, basename, ...options }));
 }
 
-describe("the preview engine", () => {
+const SMALL = { width: 64, height: 48 };
+const PICTURE: Make = { kind: "picture", count: 1, ...SMALL };
+const VIDEO: Make = { kind: "video", frames: 5, fps: 16, ...SMALL };
+
+function transform(job: TransformRequest["job"], inputs: string[], make: Make) {
+  const signal = new AbortController().signal;
+  return engine.transform!({
+    job,
+    inputs,
+    make,
+    model: null,
+    outputDir,
+    basename: "out",
+    signal,
+    onProgress: () => undefined,
+  });
+}
+
+/** Whether the picture has the mark where it belongs: nearly all of its cells are light or dark as they should be. */
+async function isMarked(path: string, size: { width: number; height: number }, frame = 0): Promise<boolean> {
+  const { at } = await readPixels(path, size, frame);
+  const { width, height, x, y } = markPlace(size);
+  const cell = width / MARK_ROWS[0]!.length;
+  let right = 0;
+  for (const [row, cells] of MARK_ROWS.entries()) {
+    for (const [column, value] of cells.split("").entries()) {
+      const [red, green, blue] = at(
+        Math.floor(x + (column + 0.5) * cell),
+        Math.floor(y + (row + 0.5) * (height / MARK_ROWS.length)),
+      );
+      right += (red + green + blue) / 3 > 127 === (value === "1") ? 1 : 0;
+    }
+  }
+  return right >= MARK_ROWS.join("").length * 0.95;
+}
+
+describe("a video of the preview engine", () => {
   it.each([
     { frames: 1, fps: 24, width: 320, height: 180 },
     { frames: 7, fps: 1, width: 16, height: 16 },
     { frames: 49, fps: 16, width: 512, height: 512 },
     { frames: 13, fps: 29.97, width: 130, height: 98 },
     { frames: 121, fps: 120, width: 16, height: 240 },
-  ])("renders exactly $frames frames at $fps fps and $width x $height", async (asked) => {
+  ])("has exactly $frames frames at $fps fps and $width x $height", async (asked) => {
     const [path] = (await render(asked)).files;
-    const thumbnailPath = join(outputDir, "video_thumb.jpg");
-    await makeThumbnail(createFfmpeg(ffmpegPath, new AbortController().signal), path, thumbnailPath);
     expect(await probeVideo(path, ffmpegPath)).toMatchObject({ ...asked, codec: "h264", pixelFormat: "yuv420p" });
-    expect(await probeVideo(thumbnailPath, ffmpegPath)).toMatchObject({
-      codec: "mjpeg",
-      frames: 1,
-      width: asked.width,
-      height: asked.height,
-    });
-    expect(await readdir(outputDir)).toEqual(["video.mp4", "video_thumb.jpg"]);
+    expect(await readdir(outputDir)).toEqual(["video.mp4"]);
   });
 
   it("writes the index before the pictures, so that players can start at once", async () => {
@@ -94,6 +120,134 @@ describe("the preview engine", () => {
   it("quotes ffmpeg's error when the render fails", async () => {
     await rm(outputDir, { recursive: true });
     await expect(render({ frames: 1 })).rejects.toThrow(/ffmpeg .* failed: .*No such file or directory/s);
+  });
+});
+
+describe("pictures of the preview engine", () => {
+  it("are PNG files of exactly the size, also of an odd one, each another", async () => {
+    const odd = { width: 65, height: 47 };
+    const { files } = await render({}, { make: { kind: "picture", count: 3, ...odd }, basename: "p" });
+    expect(files.map((path) => path.slice(outputDir.length + 1))).toEqual(["p.png", "p_2.png", "p_3.png"]);
+    for (const path of files) {
+      expect(await probeVideo(path, ffmpegPath)).toMatchObject({ codec: "png", frames: 1, ...odd });
+    }
+    const bytes = await Promise.all(files.map((path) => readFile(path, "base64")));
+    expect(new Set(bytes).size).toBe(3);
+  });
+
+  it("show the picture that is to be changed, and what replaces it only where the mask is white", async () => {
+    const image = await makeSample(outputDir, "red.png", { colour: "0xc00000" });
+    const filters = "drawbox=x=32:y=0:w=32:h=48:color=white:t=fill";
+    const mask = await makeSample(outputDir, "mask.png", { colour: "black", filters });
+    const { files } = await engine.generate({
+      ...requestOf(
+        { image, mask_url: mask },
+        { outputDir, basename: "edit", taskType: "image_inpaint", make: PICTURE },
+      ),
+    });
+    const { at } = await readPixels(files[0], SMALL);
+    expect(isRed(at(10, 10))).toBe(true);
+    expect([at(60, 4), at(50, 14), at(60, 24), at(40, 30)].every(isRed)).toBe(false);
+  });
+});
+
+function isRed([red, green, blue]: [number, number, number]): boolean {
+  return red > 150 && green < 40 && blue < 40;
+}
+
+describe("a video that begins with a picture", () => {
+  it("shows it in its first frame and the last one in its last frame, and fades between", async () => {
+    const start = await makeSample(outputDir, "start.png", { colour: "0x800000" });
+    const end = await makeSample(outputDir, "end.png", { colour: "0x000080" });
+    const { files } = await engine.generate(
+      requestOf({ prompt: "x", image_start: start, image_end: end }, { outputDir, basename: "v", make: VIDEO }),
+    );
+    const shades = [];
+    for (let frame = 0; frame < VIDEO.frames; frame += 1) {
+      shades.push((await readPixels(files[0], SMALL, frame)).at(32, 8));
+    }
+    const [reds, blues] = [shades.map(([red]) => red), shades.map(([, , blue]) => blue)];
+    expect(reds).toEqual(reds.toSorted((one, other) => other - one));
+    expect(blues).toEqual(blues.toSorted((one, other) => one - other));
+    expect([reds[0]! > 110, reds.at(-1)! < 16, blues[0]! < 16, blues.at(-1)! > 110]).toEqual([true, true, true, true]);
+  });
+});
+
+describe("a video after a guide", () => {
+  it("keeps the guide's frames where its mask is black, frame by frame, and makes the others", async () => {
+    const filters = "geq=lum='40+20*N':cb=128:cr=128";
+    const guide = await makeSample(outputDir, "guide.mp4", { frames: 5, colour: "black", filters });
+    const blink = "geq=lum='if(between(N,2,3),235,16)':cb=128:cr=128";
+    const mask = await makeSample(outputDir, "mask.mp4", { frames: 5, colour: "black", filters: blink });
+    const params = { prompt: "x", video_guide: guide, video_mask: mask };
+    const request = requestOf(params, { outputDir, basename: "v", taskType: "vace", make: VIDEO });
+    const [path] = (await engine.generate(request)).files;
+    const isKept: boolean[] = [];
+    for (let frame = 0; frame < VIDEO.frames; frame += 1) {
+      const [made, given] = await Promise.all([path, guide].map((each) => readPixels(each, SMALL, frame)));
+      const points = [4, 20, 40, 60].map((x) => [x, 4 + (x % 30)] as const);
+      isKept.push(points.every(([x, y]) => Math.abs(made!.at(x, y)[0] - given!.at(x, y)[0]) < 12));
+    }
+    expect(isKept).toEqual([true, true, false, false, true]);
+  });
+
+  it("repeats the last frame of a guide that is too short, and has exactly its own length", async () => {
+    const guide = await makeSample(outputDir, "guide.mp4", { frames: 2, fps: 8 });
+    const make: Make = { ...VIDEO, frames: 7, fps: 24 };
+    const params = { prompt: "x", video_guide: guide };
+    const { files } = await engine.generate(requestOf(params, { outputDir, basename: "v", taskType: "vace", make }));
+    expect(await probeVideo(files[0], ffmpegPath)).toMatchObject({ frames: 7, fps: 24, ...SMALL });
+  });
+});
+
+describe("the other jobs of the preview engine", () => {
+  it.each(["pose", "depth", "upscale"] as const)("%s: of a picture, and of a video frame by frame", async (job) => {
+    const picture = await makeSample(outputDir, "in.png");
+    const video = await makeSample(outputDir, "in.mp4", { frames: 5 });
+    const size = job === "upscale" ? { width: 128, height: 96 } : SMALL;
+    const [png] = (await transform(job, [picture], { ...PICTURE, ...size })).files;
+    expect(await probeVideo(png, ffmpegPath)).toMatchObject({ codec: "png", ...size });
+    expect(await isMarked(png, size)).toBe(true);
+    const [mp4] = (await transform(job, [video], { ...VIDEO, ...size })).files;
+    expect(await probeVideo(mp4, ffmpegPath)).toMatchObject({ codec: "h264", frames: 5, fps: 16, ...size });
+    expect(await isMarked(mp4, size, 4)).toBe(true);
+  });
+
+  it("interpolate: from one picture to the other, in exactly the number of frames", async () => {
+    const first = await makeSample(outputDir, "a.png", { colour: "black" });
+    const last = await makeSample(outputDir, "b.png", { colour: "white" });
+    const [path] = (await transform("interpolate", [first, last], VIDEO)).files;
+    expect(await probeVideo(path, ffmpegPath)).toMatchObject({ frames: 5, fps: 16 });
+    const shades = [];
+    for (let frame = 0; frame < 5; frame += 1) {
+      shades.push((await readPixels(path, SMALL, frame)).at(32, 8)[0]);
+    }
+    for (const [frame, shade] of shades.entries()) {
+      expect(Math.abs(shade - (frame * 255) / 4)).toBeLessThan(10);
+    }
+  });
+
+  it("names the job that lacks a file", async () => {
+    await expect(transform("interpolate", ["one.png"], VIDEO)).rejects.toThrow("the job interpolate got 1 files");
+  });
+});
+
+describe("the mark", () => {
+  it.each([
+    { width: 64, height: 48 },
+    { width: 320, height: 180 },
+    { width: 47, height: 65 },
+  ])("is on a picture of $width x $height", async (size) => {
+    const { files } = await render({}, { make: { kind: "picture", count: 1, ...size } });
+    expect(await isMarked(files[0], size)).toBe(true);
+  });
+
+  it("is on every frame of a video", async () => {
+    const size = { width: 128, height: 96 };
+    const { files } = await render({}, { make: { ...VIDEO, ...size } });
+    for (let frame = 0; frame < VIDEO.frames; frame += 1) {
+      expect(await isMarked(files[0], size, frame)).toBe(true);
+    }
   });
 });
 

@@ -32,7 +32,7 @@ describe("video params", () => {
 
   it("lists exactly the parameters that were given and had no effect, by the names that they were given", () => {
     const reason = "no model";
-    const without = ["model", "num_inference_steps", "flow_shift"].map((param) => ({ param, reason }));
+    const without = ["model", "num_inference_steps", "negative_prompt"].map((param) => ({ param, reason }));
     expect(notHonouredOf(resolve({ prompt: "a cat", steps: 5, model_name: "t2v", tea: 1 }), without)).toEqual([
       { param: "model_name", reason },
       { param: "steps", reason },

@@ -6,6 +6,7 @@ const base = {
   SUPABASE_URL: "http://127.0.0.1:54321/",
   SUPABASE_ANON_KEY: "anon",
   WORKER_TOKEN: "secret-token",
+  WORKER_ENGINE: "preview",
 };
 
 describe("the GPU worker's settings", () => {
@@ -35,7 +36,12 @@ describe("the GPU worker's settings", () => {
   });
 
   it("has a fuse where the pod's end, id and key are set, at Runpod's address by default", () => {
-    const pod = { POD_ENDS_AT: "2030-01-31T12:00:00.000Z", RUNPOD_POD_ID: "x1y2z3", RUNPOD_API_KEY: "pod-key" };
+    const pod = {
+      POD_ENDS_AT: "2030-01-31T12:00:00.000Z",
+      RUNPOD_POD_ID: "x1y2z3",
+      RUNPOD_API_KEY: "pod-key",
+      ALLOW_PREVIEW: "1",
+    };
     expect(readSettings({ ...base, ...pod })).toMatchObject({
       fuse: { endsAtMs: 1_896_091_200_000, podId: "x1y2z3", apiKey: "pod-key", apiUrl: "https://api.runpod.io/v2" },
       missingForFuse: [],
@@ -54,7 +60,9 @@ describe("the GPU worker's settings", () => {
     [{ SUPABASE_URL: "ftp://x" }, 'SUPABASE_URL="ftp://x": expected an http or https address'],
     [{ DB_TYPE: "sqlite" }, "DB_TYPE=\"sqlite\": expected only 'supabase'"],
     [{ POSTGRES_TABLE_NAME: "jobs" }, "POSTGRES_TABLE_NAME=\"jobs\": expected only 'tasks', because claims"],
-    [{ WORKER_ENGINE: "wan2gp" }, "WORKER_ENGINE=\"wan2gp\": expected only 'preview'"],
+    [{ WORKER_ENGINE: "wan2gp" }, "WORKER_ENGINE=\"wan2gp\": expected 'preview'"],
+    [{ WORKER_ENGINE: "" }, "WORKER_ENGINE is not set: expected 'preview', the one engine that there is"],
+    [{ ALLOW_PREVIEW: "yes" }, "ALLOW_PREVIEW=\"yes\": expected only '1'"],
     [{ LOG_LEVEL: "loud" }, 'LOG_LEVEL="loud": expected one of trace, debug'],
     [{ WORKER_MAX_LIFETIME_SEC: "2147484" }, "from 1 to 2147483"],
     [{ POD_ENDS_AT: "tomorrow" }, 'POD_ENDS_AT="tomorrow": expected an instant in UTC'],
@@ -66,6 +74,16 @@ describe("the GPU worker's settings", () => {
     [{ SUPABASE_ANON_KEY: "" }, "SUPABASE_ANON_KEY is not set"],
   ])("refuses %j and says what is allowed", (fields, message) => {
     expect(() => readSettings({ ...base, ...fields })).toThrow(message);
+  });
+
+  it("refuses previews in a pod of the real provider, unless they are allowed", () => {
+    const pod = { ...base, RUNPOD_POD_ID: "x1y2z3" };
+    expect(() => readSettings(pod)).toThrow(
+      "WORKER_ENGINE=preview: a rented GPU would only draw previews; set ALLOW_PREVIEW=1",
+    );
+    expect(readSettings({ ...pod, ALLOW_PREVIEW: "1" }).engine).toBe("preview");
+    expect(readSettings({ ...pod, RUNPOD_API_URL: "http://127.0.0.1:54390/v2" }).engine).toBe("preview");
+    expect(readSettings(base).engine).toBe("preview");
   });
 
   it("keeps a pod's key out of the message that refuses it", () => {

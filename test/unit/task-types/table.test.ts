@@ -63,9 +63,4 @@ describe("the table of task types", () => {
       expect(oneOf.flat().filter((name) => !names.includes(name))).toEqual([]);
     },
   );
-
-  it("lets GPU workers of ours do generate_video, which is what they can", () => {
-    const ours = TASK_TYPES.filter(({ doers }) => doers.includes("gpu-worker"));
-    expect(ours.map(({ name }) => name)).toEqual(["generate_video"]);
-  });
 });

@@ -16,10 +16,13 @@ export interface ExternalWorkerOptions extends PoolOptions {
   readonly id?: string;
 }
 
-/** Registers the worker. @returns the environment of its process; nothing else ever holds its token. @throws ClientError */
+const ENGINE_ADVICE = "Set WORKER_ENGINE=preview, the one engine that there is; it runs no model.";
+
+/** Registers the worker. @param needsEngine whether it is our program, which needs one. @returns the environment of its process; nothing else ever holds its token. @throws ClientError */
 export async function registerExternalWorker(
   context: Context,
   options: ExternalWorkerOptions,
+  { needsEngine }: { readonly needsEngine: boolean },
 ): Promise<Readonly<Record<string, string>>> {
   const config = loadConfig(context.env, { need: ["supabase"] });
   const { supabase, worker } = config;
@@ -33,6 +36,9 @@ export async function registerExternalWorker(
     throw await missingPool(context, pool, `there is no pool ${pool}`);
   }
   const settings = settingsInForce(config, row.environment, row.own);
+  if (needsEngine && settings.workerEngine === undefined) {
+    throw new ClientError(EXIT.failed, "no engine is named for this worker", ENGINE_ADVICE);
+  }
   const store = externalStore(database);
   const outcome = await store.register({
     id,

@@ -11,7 +11,7 @@ import { type ExternalWorkerOptions, registerExternalWorker } from "./external-w
 export async function runWorker(context: Context, options: ExternalWorkerOptions): Promise<void> {
   const { output, env } = context;
   const { level } = loadConfig(env, { need: [] }).log;
-  const workerEnv = await registerExternalWorker(context, options);
+  const workerEnv = await registerExternalWorker(context, options, { needsEngine: true });
   const id = workerEnv["WORKER_ID"] ?? "";
   const guardian = await startGuardian({ logger: createLogger({ level, name: "gpu-pool" }) });
   let reason = "its process ended";

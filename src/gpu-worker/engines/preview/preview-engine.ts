@@ -1,74 +1,107 @@
-import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { textValue } from "../../tasks/values.ts";
+import { ANY } from "../../../task-types/grid.ts";
+import { textValue, textsValue, type Values } from "../../tasks/values.ts";
 import { createFfmpeg, type Ffmpeg } from "../../video/ffmpeg.ts";
-import type { Engine, GenerateRequest, Make, NotHonoured } from "../engine.ts";
-import { drawingGraph } from "./drawing.ts";
+import type { Engine, Generated, GenerateRequest, Make, NotHonoured, TransformRequest } from "../engine.ts";
+import { renderPicture, renderVideo } from "./render.ts";
+import { fadeScene, fileScene, type Scene, sceneOf, type Sources } from "./scene.ts";
 
 const NAME = "preview";
-const HONOURED: ReadonlySet<string> = new Set(["prompt", "video_length", "num_images", "fps", "resolution", "seed"]);
+/** Pictures have no rate; their drawings need one. */
+const PICTURE_FPS = 16;
+const HONOURED = ["prompt", "video_length", "num_images", "fps", "resolution", "seed"];
+/** By which parameters a task names the files of a scene. */
+const SOURCES: Readonly<Record<keyof Sources, readonly string[]>> = {
+  start: ["image_start", "image"],
+  end: ["image_end"],
+  guide: ["video_guide"],
+  mask: ["video_mask", "mask_url"],
+};
+/** Lines where a pose would be, and shades of grey where a depth would be. */
+const FILTERS = {
+  pose: "edgedetect=low=0.1:high=0.3,format=yuv420p",
+  depth: "gblur=sigma=4,hue=s=0,format=yuv420p",
+  upscale: "null",
+} as const;
+
+type Size = Pick<Make, "width" | "height">;
 
 /**
- * Makes real files of exactly the requested length, rate and size on any CPU, without any model. It replaces an engine where
- * everything around the models is tried out or tested.
+ * Makes real files of exactly the requested length, rate and size on any CPU, without any model, and marks every picture. It
+ * replaces an engine where everything around the models is tried out or tested.
  */
 export function createPreviewEngine(ffmpegPath: string): Engine {
   return {
     name: NAME,
-    // A video's sides must be even for its colours; no other size or length is refused.
-    grid: { sidePx: 2, frameStep: 1 },
-    can: (job) => job === "generate",
+    grid: ANY,
+    can: () => true,
     async generate(request) {
       const ffmpeg = createFfmpeg(ffmpegPath, request.signal);
-      const { make } = request;
-      if (make.kind === "picture") {
-        throw new Error("the preview engine makes no pictures yet");
-      }
-      const path = await renderVideo(ffmpeg, request, make);
-      return { files: [path], modelUsed: NAME, notHonoured: notHonoured(request) };
+      const { values } = request;
+      const sources = sourcesOf(values);
+      const prompt = textValue(values, "prompt") ?? "";
+      const scene = (size: Size & { readonly fps: number }, frames: number, index: number) =>
+        sceneOf({ prompt, seed: Number(values["seed"] ?? 0) + index, ...size }, frames, sources);
+      const files = await render(ffmpeg, request, scene);
+      return { files, modelUsed: NAME, notHonoured: notHonoured(values) };
+    },
+    async transform(request) {
+      const ffmpeg = createFfmpeg(ffmpegPath, request.signal);
+      const files = await render(ffmpeg, request, (size, frames) => transformed(request, size, frames));
+      return { files, modelUsed: NAME, notHonoured: [] };
     },
   };
 }
 
-async function renderVideo(
+function transformed({ job, inputs }: TransformRequest, size: Size & { readonly fps: number }, frames: number): Scene {
+  const [first, last] = inputs;
+  if (first === undefined || (job === "interpolate" && last === undefined)) {
+    throw new Error(`the job ${job} got ${inputs.length} files`);
+  }
+  return job === "interpolate" ? fadeScene(size, frames, [first, last!]) : fileScene(size, first, FILTERS[job]);
+}
+
+/** Renders what is asked for, of the scene of each picture or of the one of the video. */
+async function render(
   ffmpeg: Ffmpeg,
-  { values, outputDir, basename, onProgress }: GenerateRequest,
-  make: Extract<Make, { kind: "video" }>,
-): Promise<string> {
-  const path = join(outputDir, `${basename}.mp4`);
-  const partPath = join(outputDir, `${basename}.part.mp4`);
-  const drawing = { prompt: textValue(values, "prompt") ?? "", seed: Number(values["seed"] ?? 0), ...make };
-  try {
-    const graph = ["-filter_complex_threads", "1", "-filter_complex", drawingGraph(drawing), "-map", "[v]"];
-    const frames = await ffmpeg.run([...graph, ...encoding(make, partPath)], (frame) =>
+  { make, outputDir, basename, onProgress }: GenerateRequest | TransformRequest,
+  sceneOfPart: (size: Size & { readonly fps: number }, frames: number, index: number) => Scene,
+): Promise<Generated["files"]> {
+  if (make.kind === "video") {
+    const path = join(outputDir, `${basename}.mp4`);
+    await renderVideo(ffmpeg, sceneOfPart(make, make.frames, 0), make, path, (frame) =>
       onProgress(Math.min(1, frame / make.frames), `frame ${frame} of ${make.frames}`),
     );
-    if (frames !== make.frames) {
-      throw new Error(`ffmpeg wrote ${frames} of ${make.frames} frames`);
-    }
-    await rename(partPath, path);
-    return path;
-  } catch (error) {
-    await Promise.all([partPath, path].map((each) => rm(each, { force: true })));
-    throw error;
+    return [path];
   }
+  const { width, height, count } = make;
+  const files: [string, ...string[]] = [join(outputDir, `${basename}.png`)];
+  for (let index = 1; index < count; index += 1) {
+    files.push(join(outputDir, `${basename}_${index + 1}.png`));
+  }
+  for (const [index, path] of files.entries()) {
+    await renderPicture(ffmpeg, sceneOfPart({ width, height, fps: PICTURE_FPS }, 1, index), make, path);
+    onProgress((index + 1) / count, `picture ${index + 1} of ${count}`);
+  }
+  return files;
 }
 
-function encoding({ frames, fps }: Extract<Make, { kind: "video" }>, path: string): string[] {
-  return [
-    ["-frames:v", String(frames), "-r", String(fps), "-threads", "1"],
-    ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"],
-    // Leaves out the names of encoder and muxer: equal input gives equal bytes, so a repeated upload is recognised.
-    ["-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact"],
-    ["-movflags", "+faststart", "-f", "mp4", path],
-  ].flat();
+function sourcesOf(values: Values): Sources {
+  const first = (names: readonly string[]) => names.flatMap((name) => textsValue(values, name))[0];
+  return {
+    start: first(SOURCES.start),
+    end: first(SOURCES.end),
+    guide: first(SOURCES.guide),
+    mask: first(SOURCES.mask),
+  };
 }
 
-function notHonoured({ values }: GenerateRequest): NotHonoured[] {
+function notHonoured(values: Values): NotHonoured[] {
+  const honoured = new Set([...HONOURED, ...Object.values(SOURCES).flat()]);
   const reasonFor = (param: string) =>
     param === "processing_time"
       ? "it is an estimate; a render takes as long as it takes"
       : "the preview engine runs no model";
-  const params = Object.keys(values).filter((param) => !HONOURED.has(param));
+  const params = Object.keys(values).filter((param) => !honoured.has(param));
   return params.map((param) => ({ param, reason: reasonFor(param) }));
 }

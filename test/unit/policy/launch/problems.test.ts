@@ -18,11 +18,13 @@ const ground: LaunchGround = {
   apiUrl: "https://api.runpod.io/v2",
   supabaseUrl: "https://abc.supabase.co",
   credential: "token",
+  allowPreview: true,
   secrets: { SUPABASE_SERVICE_ROLE_KEY: "service-key-value", REPLICATE_API_TOKEN: undefined, SUPABASE_DB_URL: "short" },
 };
 const SIMULATOR = { ...ground, apiUrl: "http://127.0.0.1:54390/v2", supabaseUrl: "http://127.0.0.1:54321" };
 const VOLUME = { RUNPOD_NETWORK_VOLUME_ID: "vol1" };
-const IMAGE = { WORKER_PROFILE: "gpu-worker", RUNPOD_WORKER_IMAGE: "mine/gpu-worker:1" };
+const OURS = { WORKER_PROFILE: "gpu-worker", WORKER_ENGINE: "preview" };
+const IMAGE = { ...OURS, RUNPOD_WORKER_IMAGE: "mine/gpu-worker:1" };
 
 function problems(env: Record<string, string>, on: LaunchGround = ground) {
   const { launch, placement } = loadConfig({ ...environment, ...env });
@@ -37,7 +39,7 @@ describe("settings of pods that cannot work", () => {
     ["Headless-Wan2GP from a volume", VOLUME],
     ["Headless-Wan2GP by a start command of one's own", { WORKER_START_COMMAND: "exec python /app/worker.py" }],
     ["our program in an image", IMAGE],
-    ["our program by a template", { WORKER_PROFILE: "gpu-worker", RUNPOD_TEMPLATE_ID: "t1" }],
+    ["our program by a template", { ...OURS, RUNPOD_TEMPLATE_ID: "t1" }],
     ["a custom image with a start command", { WORKER_PROFILE: "custom", WORKER_START_COMMAND: "exec ./run" }],
     ["a custom image with a program", { WORKER_PROFILE: "custom", WORKER_ENTRYPOINT: "./run", WORKER_ARGS: "-v" }],
     ["a start command on a volume", { ...VOLUME, ...IMAGE, WORKER_START_COMMAND: 'cd "$RUNPOD_VOLUME_MOUNT_PATH"' }],
@@ -47,7 +49,8 @@ describe("settings of pods that cannot work", () => {
 
   it.each<[string, Record<string, string>, string]>([
     ["Headless-Wan2GP without a volume", {}, "RUNPOD_NETWORK_VOLUME_ID"],
-    ["our program in the default image", { WORKER_PROFILE: "gpu-worker" }, "RUNPOD_WORKER_IMAGE"],
+    ["our program in the default image", OURS, "RUNPOD_WORKER_IMAGE"],
+    ["our program without an engine", { ...IMAGE, WORKER_ENGINE: "" }, "WORKER_ENGINE"],
     ["a custom image whose own program runs", { WORKER_PROFILE: "custom" }, "WORKER_START_COMMAND"],
     ["arguments without a program", { WORKER_PROFILE: "custom", WORKER_ARGS: "-v" }, "WORKER_ARGS"],
     [
@@ -83,6 +86,18 @@ describe("settings of pods that cannot work", () => {
     expect(found[0]?.message).not.toContain("service-key-value");
   });
 
+  it("include previews where a GPU is rented for them, unless they are allowed", () => {
+    const refused = { ...ground, allowPreview: false };
+    expect(problems(IMAGE, refused)).toEqual([
+      {
+        variable: "WORKER_ENGINE",
+        message:
+          "WORKER_ENGINE: preview runs no model, so a rented GPU would do nothing; set ALLOW_PREVIEW=1 if that is wanted",
+      },
+    ]);
+    expect(problems(IMAGE, { ...SIMULATOR, allowPreview: false })).toEqual([]);
+  });
+
   it("include the service key for Headless-Wan2GP, which sends it to a third party", () => {
     const withKey = { ...ground, credential: "service_role" } as const;
     expect(variables(VOLUME, withKey)).toEqual(["WORKER_CREDENTIAL"]);
@@ -91,7 +106,7 @@ describe("settings of pods that cannot work", () => {
 
   it("are fewer in the simulator, whose pods are processes here with a folder for a mount", () => {
     expect(variables({}, SIMULATOR)).toEqual([]);
-    expect(variables({ WORKER_PROFILE: "gpu-worker" }, SIMULATOR)).toEqual([]);
+    expect(variables(OURS, SIMULATOR)).toEqual([]);
     expect(variables({ WORKER_PROFILE: "custom" }, SIMULATOR)).toEqual(["WORKER_START_COMMAND"]);
   });
 
