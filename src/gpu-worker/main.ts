@@ -1,5 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, rmdir } from "node:fs/promises";
-import { join } from "node:path";
+import { rmdir } from "node:fs/promises";
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { type Logger, pino } from "pino";
 import { createPreviewEngine } from "./engines/preview/preview-engine.ts";
@@ -16,6 +15,7 @@ import { createRouter } from "./router.ts";
 import { SettingsError, type GpuWorkerSettings, readSettings } from "./settings.ts";
 import { findFfmpeg } from "./video/ffmpeg.ts";
 import { createVramReader } from "./vram.ts";
+import { FolderError, openRunFolder } from "./work-folders.ts";
 import { runClaimLoop } from "./claim-loop.ts";
 
 const EXIT_BAD_SETTINGS = 78;
@@ -91,7 +91,11 @@ async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promi
   leaveAfter(settings.maxLifetimeSec, orders);
 
   const outages = createOutages(logger);
-  const outputDir = await openRunDirectory(settings);
+  const outputDir = await openRunFolder(settings.outputDir, settings.workerId, !settings.isOutputDirGiven).catch(
+    (error: Error) => {
+      throw error instanceof FolderError ? new SettingsError(error.message) : error;
+    },
+  );
   logger.info(
     { supabase_url: settings.supabaseUrl, engine: settings.engine, ffmpeg: ffmpegPath },
     "GPU worker started",
@@ -113,7 +117,7 @@ async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promi
     heartbeatMs: settings.heartbeatMs,
     sendLogs: logSender.send,
   });
-  // The directory stays if it still holds a result that could not be delivered.
+  // The folder stays if it still holds a result that could not be delivered.
   await rmdir(outputDir).catch(() => undefined);
   logger.info({ exit_code: exitCode }, "GPU worker ends");
   await logSender.close();
@@ -145,22 +149,6 @@ function leaveAfter(maxLifetimeSec: number | null, orders: Orders): void {
   }
   const leave = () => orders.leave(`the maximum lifetime of ${maxLifetimeSec} s is reached`);
   setTimeout(leave, maxLifetimeSec * 1_000).unref();
-}
-
-/**
- * Makes a directory for this run alone, because the encoder of a killed run of the same worker may still be writing
- * into its own. Directories of earlier runs are removed: their tasks are rendered again.
- */
-async function openRunDirectory(settings: GpuWorkerSettings): Promise<string> {
-  await mkdir(settings.outputDir, { recursive: true });
-  const prefix = `${settings.workerId}.`;
-  for (const name of await readdir(settings.outputDir)) {
-    const isRun = name.startsWith(prefix) && /^[A-Za-z0-9]{6}$/.test(name.slice(prefix.length));
-    if (isRun) {
-      await rm(join(settings.outputDir, name), { recursive: true, force: true });
-    }
-  }
-  return await mkdtemp(join(settings.outputDir, prefix));
 }
 
 main().then(

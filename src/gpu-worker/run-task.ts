@@ -1,5 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import type { Logger } from "pino";
 import { withGrace } from "./abort.ts";
 import { deliverOutcome } from "./deliver-outcome.ts";
@@ -18,6 +17,7 @@ import { ParamsError } from "./tasks/params-error.ts";
 import { notHonouredOf, resolveTask } from "./tasks/resolve-task.ts";
 import { numberValue } from "./tasks/values.ts";
 import { createFfmpeg } from "./video/ffmpeg.ts";
+import { openAttemptFolder } from "./work-folders.ts";
 
 export interface TaskDeps {
   readonly queue: Queue;
@@ -28,6 +28,7 @@ export interface TaskDeps {
   readonly orders: Orders;
   readonly logger: Logger;
   readonly workerId: string;
+  /** A folder of this run; each attempt gets one below it, whose files stay if the end cannot be recorded. */
   readonly outputDir: string;
   readonly ffmpegPath: string;
 }
@@ -224,7 +225,8 @@ interface Resolved extends Pick<TaskRun, "type" | "values"> {
 async function openTaskRun(deps: TaskDeps, run: Run, { type, values, progress }: Resolved): Promise<TaskRun> {
   const { engine, logger } = deps;
   const { task, signal, basename } = run;
-  const workDir = await openWorkDir(deps, run);
+  const workDir = await openAttemptFolder(deps.outputDir, basename);
+  run.workDir = workDir;
   const ffmpeg = createFfmpeg(deps.ffmpegPath, signal);
   return {
     task,
@@ -240,13 +242,6 @@ async function openTaskRun(deps: TaskDeps, run: Run, { type, values, progress }:
     inputs: deps.openInputs({ workDir, signal, logger, ffmpeg }),
     graph: graphOf(deps.queue, task),
   };
-}
-
-/** The directory of one attempt. Its files stay if the end of the task cannot be recorded. */
-async function openWorkDir({ outputDir }: TaskDeps, run: Run): Promise<string> {
-  run.workDir = join(outputDir, run.basename);
-  await mkdir(run.workDir, { recursive: true, mode: 0o700 });
-  return run.workDir;
 }
 
 function graphOf(queue: Queue, task: ClaimedTask): Graph {

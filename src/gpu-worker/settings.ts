@@ -15,7 +15,10 @@ export interface GpuWorkerSettings {
   readonly engine: "preview";
   readonly pollMs: number;
   readonly heartbeatMs: number;
+  /** Work is done in folders below it. */
   readonly outputDir: string;
+  /** Whether the environment names it; otherwise it is this user's own below the system's temporary folder. */
+  readonly isOutputDirGiven: boolean;
   readonly maxLifetimeSec: number | null;
   readonly ffmpegPath: string | null;
   /** Null outside a pod. */
@@ -124,7 +127,8 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): GpuWorkerSet
     engine: values.WORKER_ENGINE,
     pollMs: values.WORKER_POLL_MS,
     heartbeatMs: values.WORKER_HEARTBEAT_MS,
-    outputDir: values.WORKER_OUTPUT_DIR ?? join(tmpdir(), "gpu-worker", values.WORKER_ID),
+    outputDir: values.WORKER_OUTPUT_DIR ?? join(tmpdir(), `gpu-worker-${process.getuid?.() ?? "own"}`),
+    isOutputDirGiven: values.WORKER_OUTPUT_DIR !== undefined,
     maxLifetimeSec: values.WORKER_MAX_LIFETIME_SEC ?? null,
     ffmpegPath: values.FFMPEG_PATH ?? null,
     ...readFuse(values),
