@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server } from "node:http";
@@ -6,22 +5,14 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { pino } from "pino";
 import { request } from "undici";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { runClaimLoop } from "../../../src/gpu-worker/claim-loop.ts";
-import { connect } from "../../../src/gpu-worker/queue/connection.ts";
 import type { Engine, Generated } from "../../../src/gpu-worker/engines/engine.ts";
 import { createPreviewEngine } from "../../../src/gpu-worker/engines/preview/preview-engine.ts";
 import { findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
-import { createOrders, type Orders } from "../../../src/gpu-worker/orders.ts";
-import { createOutages } from "../../../src/gpu-worker/queue/outages.ts";
-import { createSupabaseFileStore } from "../../../src/gpu-worker/queue/supabase-file-store.ts";
-import { createRouter } from "../../../src/gpu-worker/router.ts";
-import { createInputs } from "../../../src/gpu-worker/inputs/inputs.ts";
+import type { Orders } from "../../../src/gpu-worker/orders.ts";
 import { requestOf } from "../../kit/gpu-worker/engine-request.ts";
-import { createPostgresQueue } from "../../../src/gpu-worker/queue/postgres-queue.ts";
-import { createUploads } from "../../../src/gpu-worker/queue/uploads.ts";
+import { startLiveWorker } from "../../kit/gpu-worker/live-worker.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 
 const SMALL = { prompt: "a cat", frames: 2, fps: 24, width: 64, height: 48, seed: 7 };
@@ -120,29 +111,8 @@ const copies: Engine = {
 
 /** A GPU worker in this process, whose calls go through the proxy. */
 async function startWorker(): Promise<void> {
-  const token = randomUUID();
-  await api.giveToken(worker, token);
-  const supabaseUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-  const client = connect({ supabaseUrl, supabaseKey: api.keys.anonKey, workerToken: token }, fetch);
-  const logger = pino({ level: "silent" });
-  const outages = createOutages(logger);
-  orders = createOrders(() => undefined);
-  ended = runClaimLoop({
-    queue: createPostgresQueue(client, worker, outages),
-    fileStore: createSupabaseFileStore(createUploads(client, "videos", outages)),
-    router: createRouter(copies),
-    engine: copies,
-    openInputs: createInputs(),
-    orders,
-    logger,
-    workerId: worker,
-    outputDir: directory,
-    ffmpegPath,
-    readVram: async () => ({ totalMb: null, usedMb: null }),
-    pollMs: 50,
-    heartbeatMs: 100,
-    sendLogs: async () => undefined,
-  });
+  const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  ({ orders, ended } = await startLiveWorker(api, { worker, url, engine: copies }));
 }
 
 function addTasks(count: number, params: object = SMALL): Promise<string[]> {
