@@ -66,7 +66,12 @@ export async function startLiveWorker(api: QueueApi, options: LiveWorkerOptions)
     heartbeatMs: 100,
     sendLogs: async () => undefined,
   });
-  const ended = running.finally(() => rm(outputDir, { recursive: true, force: true }));
+  const end = async (): Promise<number> => {
+    const code = await running;
+    await rm(outputDir, { recursive: true, force: true });
+    return code;
+  };
+  const ended = end();
   return {
     orders,
     ended,
