@@ -3,8 +3,9 @@ import { ANY } from "../../../task-types/grid.ts";
 import { textValue, textsValue, type Values } from "../../tasks/values.ts";
 import { createFfmpeg, type Ffmpeg } from "../../video/ffmpeg.ts";
 import type { Engine, Generated, GenerateRequest, Make, NotHonoured, TransformRequest } from "../engine.ts";
+import { type Gap, gapsOf } from "./mask-frames.ts";
 import { renderPicture, renderVideo } from "./render.ts";
-import { fadeScene, fileScene, type Scene, sceneOf, type Sources } from "./scene.ts";
+import { fadeScene, fileScene, filledScene, type Scene, sceneOf, type Sources } from "./scene.ts";
 
 const NAME = "preview";
 /** Pictures have no rate; their drawings need one. */
@@ -40,8 +41,11 @@ export function createPreviewEngine(ffmpegPath: string): Engine {
       const { values } = request;
       const sources = sourcesOf(values);
       const prompt = textValue(values, "prompt") ?? "";
+      const gaps = await gapsToFill(ffmpeg, request.make, sources);
       const scene = (size: Size & { readonly fps: number }, frames: number, index: number) =>
-        sceneOf({ prompt, seed: Number(values["seed"] ?? 0) + index, ...size }, frames, sources);
+        gaps !== null && sources.guide !== undefined
+          ? filledScene(size, sources.guide, gaps)
+          : sceneOf({ prompt, seed: Number(values["seed"] ?? 0) + index, ...size }, frames, sources);
       const files = await render(ffmpeg, request, scene);
       return { files, modelUsed: NAME, notHonoured: notHonoured(values) };
     },
@@ -51,6 +55,16 @@ export function createPreviewEngine(ffmpegPath: string): Engine {
       return { files, modelUsed: NAME, notHonoured: [] };
     },
   };
+}
+
+/** Null: the scene is drawn. */
+async function gapsToFill(ffmpeg: Ffmpeg, make: Make, { guide, mask }: Sources): Promise<readonly Gap[] | null> {
+  if (make.kind === "picture" || guide === undefined || mask === undefined) {
+    return null;
+  }
+  const gaps = await gapsOf(ffmpeg, mask, make.frames);
+  const isAll = gaps?.some(({ keptBefore, keptAfter }) => keptBefore === null && keptAfter === null);
+  return isAll ? null : gaps;
 }
 
 function transformed({ job, inputs }: TransformRequest, size: Size & { readonly fps: number }, frames: number): Scene {

@@ -1,4 +1,5 @@
 import { type Drawing, drawingOf } from "./drawing.ts";
+import type { Gap } from "./mask-frames.ts";
 
 /** Files of which a scene is made, where a task has them. */
 export interface Sources {
@@ -24,8 +25,9 @@ function createScene(shape: Shape) {
   const parts: string[] = [];
   return {
     add: (part: string) => void parts.push(part),
-    open(file: string, to: string) {
-      parts.push(fileStream(`${files.length}:v:0`, to, shape));
+    /** @param frame only this one, all the time; left out: all, each at its time */
+    open(file: string, to: string, frame?: number) {
+      parts.push(fileStream(`${files.length}:v:0`, to, shape, frame));
       files.push(file);
     },
     /** `[above]` over `[below]`, where `[mask]` is white. */
@@ -72,6 +74,31 @@ export function sceneOf(shape: Drawing, frames: number, { start, end, guide, mas
   return scene.end("merged");
 }
 
+/**
+ * A guide whose gaps are filled: from the kept frame before to the one after, or with the one that there is.
+ * @param gaps none of them is the whole video
+ */
+export function filledScene(shape: Shape, guide: string, gaps: readonly Gap[]): Scene {
+  const scene = createScene(shape);
+  let below = "guide";
+  scene.open(guide, below);
+  for (const [index, { keptBefore, keptAfter }] of gaps.entries()) {
+    const first = keptBefore ?? keptAfter ?? 0;
+    const last = keptAfter ?? first;
+    const [before, after, share, fill, filled] = ["before", "after", "share", "fill", "filled"].map(
+      (name) => `${name}${index}`,
+    ) as [string, string, string, string, string];
+    scene.open(guide, before, first);
+    scene.open(guide, after, last);
+    scene.add(ramp(shape, first, Math.max(1, last - first), share));
+    scene.merge(before, after, share, fill);
+    const until = keptAfter === null ? "" : `*lt(n,${keptAfter})`;
+    scene.add(`[${below}][${fill}]overlay=format=yuv420:enable='gt(n,${keptBefore ?? -1})${until}'[${filled}]`);
+    below = filled;
+  }
+  return scene.end(below);
+}
+
 /** From one picture to another; the first frame is the one, the last frame the other. */
 export function fadeScene(shape: Shape, frames: number, pictures: readonly [string, string]): Scene {
   const scene = createScene(shape);
@@ -81,14 +108,19 @@ export function fadeScene(shape: Shape, frames: number, pictures: readonly [stri
 
 function addFade(
   scene: ReturnType<typeof createScene>,
-  { width, height, fps }: Shape,
+  shape: Shape,
   frames: number,
   [start, end]: readonly [string, string],
 ): void {
   scene.open(start, "start");
   scene.open(end, "end");
-  scene.add(`color=c=white:s=${width}x${height}:r=${fps},format=rgb24,fade=in:0:${Math.max(1, frames - 1)}[share]`);
+  scene.add(ramp(shape, 0, Math.max(1, frames - 1), "share"));
   scene.merge("start", "end", "share", "made");
+}
+
+/** Black up to the frame `first`, and white `frames` later. */
+function ramp({ width, height, fps }: Shape, first: number, frames: number, to: string): string {
+  return `color=c=white:s=${width}x${height}:r=${fps},format=rgb24,fade=in:${first}:${frames}[${to}]`;
 }
 
 /** One file, changed by filters. */
@@ -100,12 +132,13 @@ export function fileScene(shape: Shape, file: string, filters: string): Scene {
 }
 
 /** A picture, or a video frame by frame, at the scene's rate and size, cropped to its shape. The last frame is repeated. */
-function fileStream(from: string, to: string, { width, height, fps }: Shape): string {
+function fileStream(from: string, to: string, { width, height, fps }: Shape, frame?: number): string {
+  const only = frame === undefined ? "" : `trim=start_frame=${frame}:end_frame=${frame + 1},`;
   return (
     // Where pixels share their colours, this source has even sides only.
     `color=c=black:s=${width}x${height}:r=${fps},format=yuv444p,format=yuv420p[${to}_base];` +
     // Rounded down: a frame that came a moment late would be shown one frame late.
-    `[${from}]settb=1/1000000,setpts=floor(N*1000000/${fps}),` +
+    `[${from}]${only}settb=1/1000000,setpts=floor(N*1000000/${fps}),` +
     `scale=${width}:${height}:force_original_aspect_ratio=increase:flags=bicubic:out_color_matrix=bt709:out_range=tv,` +
     // Only without shared colours can a picture be cropped to an odd size.
     `format=yuv444p,crop=${width}:${height},setsar=1,format=yuv420p[${to}_file];` +
