@@ -224,6 +224,17 @@ describe("gpu-pool worker", () => {
     expect(await worker("box-two")).toEqual(ended);
   });
 
+  it("run registers nothing where no engine is named, and says what to set", async () => {
+    await stack.rows("insert into pools (name) values ('bare')");
+    const env = { ...stack.env, WORKER_ENGINE: "" };
+    const args = ["worker", "run", "--pool", "bare", "--id", "box-zero"];
+    const { exitCode, stderr } = await runClient(args, { cwd: tmpdir(), env });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("no engine is named for this worker");
+    expect(stderr).toContain("Set WORKER_ENGINE=preview");
+    expect(await worker("box-zero")).toBeUndefined();
+  });
+
   it("token prints an environment that a worker elsewhere can use, and remove ends it", async () => {
     const { exitCode, stdout } = await cli("token", "--id", "box-three", "--json");
     expect(exitCode).toBe(0);

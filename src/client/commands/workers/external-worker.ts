@@ -36,7 +36,9 @@ export async function registerExternalWorker(
     throw await missingPool(context, pool, `there is no pool ${pool}`);
   }
   const settings = settingsInForce(config, row.environment, row.own);
-  if (needsEngine && settings.workerEngine === undefined) {
+  // What this machine can run, it knows best.
+  const engine = config.launch.workerEngine ?? settings.workerEngine;
+  if (needsEngine && engine === undefined) {
     throw new ClientError(EXIT.failed, "no engine is named for this worker", ENGINE_ADVICE);
   }
   const store = externalStore(database);
@@ -62,6 +64,6 @@ export async function registerExternalWorker(
     WORKER_HEARTBEAT_MS: String(worker.heartbeatMs),
     WORKER_POLL_MS: String(worker.pollMs),
     WORKER_MAX_LIFETIME_SEC: String(settings.workerMaxLifetimeSec),
-    ...(settings.workerEngine === undefined ? {} : { WORKER_ENGINE: settings.workerEngine }),
+    ...(engine === undefined ? {} : { WORKER_ENGINE: engine }),
   };
 }
