@@ -18,6 +18,8 @@ function envOf({ url }: FakeServer, beatMs = 100) {
     WORKER_ID: NAME,
     WORKER_TOKEN: TOKEN,
     WORKER_ENGINE: "preview",
+    // Without it the program believes to be in a pod of the real provider, where previews are refused.
+    RUNPOD_API_URL: url,
     WORKER_HEARTBEAT_MS: String(beatMs),
   };
   return { ...worker, SUPABASE_URL: url, SUPABASE_ANON_KEY: "anon" };
