@@ -5,9 +5,9 @@ import { renderTable } from "./table.ts";
 
 /** In 120 columns the table has all but its last column. */
 const DOERS: Readonly<Record<Doer, string>> = {
-  "gpu-worker": "gpu-pool",
+  "gpu-worker": "ours",
   "headless-wan2gp": "Wan2GP",
-  "headless-wan2gp-2025-08": "Wan2GP 2025-08",
+  "headless-wan2gp-2025-08": "old Wan2GP",
 };
 
 export function renderTaskTypes(types: readonly TaskType[], width: number, style: Style): string[] {

@@ -96,10 +96,11 @@ describe("the printed table of task types", () => {
     expect(lines).toHaveLength(TASK_TYPES.length + 1);
     const row = (name: string) => lines.find((line) => line.startsWith(`${name} `))?.replaceAll(/ {2,}/g, "|");
     expect(row("generate_video")).toBe(
-      "generate_video (video_generation)|direct|t2v|engine|gpu-pool, Wan2GP|a video from a text",
+      "generate_video (video_generation)|direct|t2v|engine|ours, Wan2GP|a video from a text",
     );
+    expect(row("single_image")).toContain("|ours, old Wan2GP|");
     expect(row("travel_orchestrator")).toContain("|orchestrator|vace_14B_cocktail_2_2|-|Wan2GP|");
-    expect(row("dp_final_gen")).toContain("|engine ffmpeg|Wan2GP 2025-08|");
+    expect(row("dp_final_gen")).toContain("|engine ffmpeg|old Wan2GP|");
     expect(row("upscaling")).toContain("|nothing yet|");
     const [head = ""] = renderTaskTypes(TASK_TYPES, 120, bare);
     expect(head.split(/ {2,}/)).toEqual(["TYPE", "KIND", "MODEL", "NEEDS", "DONE BY"]);
