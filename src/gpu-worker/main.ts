@@ -106,7 +106,7 @@ async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promi
     fileStore: createSupabaseFileStore(createUploads(client, settings.videoBucket, outages)),
     router: createRouter(engine),
     engine,
-    openInputs: createInputs(),
+    openInputs: createInputs(settings.inputs),
     orders,
     logger,
     workerId: settings.workerId,

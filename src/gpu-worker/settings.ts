@@ -1,7 +1,8 @@
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, isAbsolute, join } from "node:path";
 import { z } from "zod";
 import type { FuseSettings } from "./fuse.ts";
+import type { InputsOptions } from "./inputs/inputs.ts";
 
 export interface GpuWorkerSettings {
   readonly workerId: string;
@@ -19,6 +20,7 @@ export interface GpuWorkerSettings {
   readonly outputDir: string;
   /** Whether the environment names it; otherwise it is this user's own below the system's temporary folder. */
   readonly isOutputDirGiven: boolean;
+  readonly inputs: InputsOptions;
   readonly maxLifetimeSec: number | null;
   readonly ffmpegPath: string | null;
   /** Null outside a pod. */
@@ -51,6 +53,9 @@ const ALLOWED = {
   WORKER_POLL_MS: "a whole number of milliseconds from 50 to 60000",
   WORKER_HEARTBEAT_MS: "a whole number of milliseconds from 100 to 60000",
   WORKER_OUTPUT_DIR: "a directory that the worker may write to",
+  WORKER_INPUT_MAX_MB: "a whole number of megabytes from 1 to 100000",
+  WORKER_INPUT_TIMEOUT_SEC: "a whole number of seconds from 1 to 3600",
+  WORKER_INPUT_DIRS: `whole paths of folders, with ${JSON.stringify(delimiter)} between them`,
   WORKER_MAX_LIFETIME_SEC: "a whole number of seconds from 1 to 2147483",
   FFMPEG_PATH: "the path of an ffmpeg program",
   POD_ENDS_AT: "an instant in UTC such as 2030-01-31T12:00:00.000Z",
@@ -85,6 +90,13 @@ const schema = z.object({
   WORKER_POLL_MS: wholeNumber(50, 60_000).default(1_000),
   WORKER_HEARTBEAT_MS: wholeNumber(100, 60_000).default(20_000),
   WORKER_OUTPUT_DIR: z.string().optional(),
+  WORKER_INPUT_MAX_MB: wholeNumber(1, 100_000).default(2_000),
+  WORKER_INPUT_TIMEOUT_SEC: wholeNumber(1, 3_600).default(600),
+  WORKER_INPUT_DIRS: z
+    .string()
+    .transform((text) => text.split(delimiter).filter((folder) => folder !== ""))
+    .pipe(z.array(z.string().refine((folder) => isAbsolute(folder))))
+    .default([]),
   WORKER_MAX_LIFETIME_SEC: wholeNumber(1, 2_147_483).optional(),
   FFMPEG_PATH: z.string().optional(),
   POD_ENDS_AT: z.iso.datetime().transform(Date.parse).optional(),
@@ -129,6 +141,12 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): GpuWorkerSet
     heartbeatMs: values.WORKER_HEARTBEAT_MS,
     outputDir: values.WORKER_OUTPUT_DIR ?? join(tmpdir(), `gpu-worker-${process.getuid?.() ?? "own"}`),
     isOutputDirGiven: values.WORKER_OUTPUT_DIR !== undefined,
+    inputs: {
+      maxBytes: values.WORKER_INPUT_MAX_MB * 1_000_000,
+      timeoutMs: values.WORKER_INPUT_TIMEOUT_SEC * 1_000,
+      folders: values.WORKER_INPUT_DIRS,
+      ownOrigin: new URL(values.SUPABASE_URL).origin,
+    },
     maxLifetimeSec: values.WORKER_MAX_LIFETIME_SEC ?? null,
     ffmpegPath: values.FFMPEG_PATH ?? null,
     ...readFuse(values),

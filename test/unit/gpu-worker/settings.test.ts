@@ -29,6 +29,21 @@ describe("the GPU worker's settings", () => {
     expect(settings).toMatchObject({ outputDir: join(tmpdir(), `gpu-worker-${process.getuid?.()}`) });
   });
 
+  it("limits input files, and takes those of the project's own address", () => {
+    expect(readSettings(base).inputs).toEqual({
+      maxBytes: 2_000_000_000,
+      timeoutMs: 600_000,
+      folders: [],
+      ownOrigin: "http://127.0.0.1:54321",
+    });
+    const given = { WORKER_INPUT_MAX_MB: "5", WORKER_INPUT_TIMEOUT_SEC: "9", WORKER_INPUT_DIRS: "/films:/pictures:" };
+    expect(readSettings({ ...base, ...given }).inputs).toMatchObject({
+      maxBytes: 5_000_000,
+      timeoutMs: 9_000,
+      folders: ["/films", "/pictures"],
+    });
+  });
+
   it("takes the service key in place of the worker's token, without a public key", () => {
     const { SUPABASE_ANON_KEY: _key, WORKER_TOKEN: _token, ...rest } = base;
     expect(readSettings({ ...rest, SUPABASE_SERVICE_ROLE_KEY: "service" })).toMatchObject({
@@ -58,6 +73,8 @@ describe("the GPU worker's settings", () => {
   it.each([
     [{ WORKER_POLL_MS: "soon" }, 'WORKER_POLL_MS="soon": expected a whole number of milliseconds from 50 to 60000'],
     [{ WORKER_HEARTBEAT_MS: "5" }, 'WORKER_HEARTBEAT_MS="5": expected a whole number of milliseconds'],
+    [{ WORKER_INPUT_DIRS: "/films:pictures" }, 'WORKER_INPUT_DIRS="/films:pictures": expected whole paths of folders'],
+    [{ WORKER_INPUT_MAX_MB: "0" }, 'WORKER_INPUT_MAX_MB="0": expected a whole number of megabytes'],
     [{ WORKER_ID: "" }, "WORKER_ID is not set"],
     [{ SUPABASE_URL: "ftp://x" }, 'SUPABASE_URL="ftp://x": expected an http or https address'],
     [{ DB_TYPE: "sqlite" }, "DB_TYPE=\"sqlite\": expected only 'supabase'"],
