@@ -11,7 +11,8 @@ import { createOutages } from "./queue/outages.ts";
 import { createPostgresQueue } from "./queue/postgres-queue.ts";
 import { createSupabaseFileStore } from "./queue/supabase-file-store.ts";
 import { createUploads } from "./queue/uploads.ts";
-import { createRouter } from "./router.ts";
+import { createRouter, HANDLERS } from "./router.ts";
+import { createReplicateHandlers } from "./tasks/magic-edit.ts";
 import { SettingsError, type GpuWorkerSettings, readSettings } from "./settings.ts";
 import { findFfmpeg } from "./video/ffmpeg.ts";
 import { createVramReader } from "./vram.ts";
@@ -104,7 +105,7 @@ async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promi
   const exitCode = await runClaimLoop({
     queue: createPostgresQueue(client, settings.workerId, outages),
     fileStore: createSupabaseFileStore(createUploads(client, settings.videoBucket, outages)),
-    router: createRouter(engine),
+    router: createRouter(engine, { ...HANDLERS, ...createReplicateHandlers(settings.replicate) }),
     engine,
     openInputs: createInputs(settings.inputs),
     orders,

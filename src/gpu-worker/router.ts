@@ -6,7 +6,6 @@ import { DIRECT_HANDLERS } from "./tasks/direct.ts";
 import { GRAPH_HANDLERS } from "./tasks/graph-handlers.ts";
 import type { TypeHandler, TypeHandlers } from "./tasks/handler.ts";
 import { ParamsError } from "./tasks/params-error.ts";
-import { SERVICE_HANDLERS } from "./tasks/service-handlers.ts";
 import { UTILITY_HANDLERS } from "./tasks/utility-handlers.ts";
 
 const SHOWN_CHARS = 80;
@@ -24,12 +23,11 @@ export interface Router {
   find(name: string): Route;
 }
 
-/** Every type that programs of ours do, given an engine that can. */
+/** Every type that programs of ours do, given an engine that can; those that a service does depend on the settings. */
 export const HANDLERS: TypeHandlers = {
   ...DIRECT_HANDLERS,
   ...UTILITY_HANDLERS,
   ...GRAPH_HANDLERS,
-  ...SERVICE_HANDLERS,
 };
 
 /** @param handlers those of own types may be added to `HANDLERS`. @param find the table of types, own ones included */

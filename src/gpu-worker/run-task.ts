@@ -12,7 +12,7 @@ import type { Claim, ClaimedTask, Completion, Queue } from "./queue/queue.ts";
 import { buildResult } from "./result.ts";
 import { withRetry } from "./retry.ts";
 import type { Router } from "./router.ts";
-import type { Graph, Outcome, TaskRun } from "./tasks/handler.ts";
+import type { Graph, Outcome, Requests, TaskRun } from "./tasks/handler.ts";
 import { ParamsError } from "./tasks/params-error.ts";
 import { notHonouredOf, resolveTask } from "./tasks/resolve-task.ts";
 import { numberValue } from "./tasks/values.ts";
@@ -204,7 +204,7 @@ async function work(deps: TaskDeps, run: Run): Promise<TaskResult> {
       ...facts,
       claimedAtMs,
       nowMs: Date.now(),
-      engine: deps.engine.name,
+      engine: outcome.engine ?? deps.engine.name,
       model: outcome.model,
       seed: numberValue(resolved.values, "seed"),
       attempt: task.attempt,
@@ -228,6 +228,7 @@ async function openTaskRun(deps: TaskDeps, run: Run, { type, values, progress }:
   const workDir = await openAttemptFolder(deps.outputDir, basename);
   run.workDir = workDir;
   const ffmpeg = createFfmpeg(deps.ffmpegPath, signal);
+  let reached = 0;
   return {
     task,
     type,
@@ -235,12 +236,19 @@ async function openTaskRun(deps: TaskDeps, run: Run, { type, values, progress }:
     workDir,
     basename,
     signal,
-    progress: (fraction, message) => progress.move(fraction * RENDERED, message),
+    progress: (fraction, message) => progress.move((reached = fraction * RENDERED), message),
     logger,
     engine,
     ffmpeg,
-    inputs: deps.openInputs({ workDir, signal, logger, ffmpeg }),
+    inputs: deps.openInputs({
+      workDir,
+      signal,
+      logger,
+      ffmpeg,
+      onProgress: (message) => progress.move(reached, message),
+    }),
     graph: graphOf(deps.queue, task),
+    requests: requestsOf(deps.queue, task, signal),
   };
 }
 
@@ -249,6 +257,13 @@ function graphOf(queue: Queue, task: ClaimedTask): Graph {
     outputOf: (taskId) => queue.outputOf(task, taskId),
     predecessorOutput: () => queue.predecessorOutput(task),
     completedSegments: (runId) => queue.completedSegments(task, runId),
+  };
+}
+
+function requestsOf(queue: Queue, task: ClaimedTask, ofAttempt: AbortSignal): Requests {
+  return {
+    keep: (service, request) => withRetry(() => queue.keepRequest(task, service, request), { signal: ofAttempt }),
+    kept: (service, signal = ofAttempt) => withRetry(() => queue.keptRequest(task, service), { signal }),
   };
 }
 

@@ -3,6 +3,7 @@ import { delimiter, isAbsolute, join } from "node:path";
 import { z } from "zod";
 import type { FuseSettings } from "./fuse.ts";
 import type { InputsOptions } from "./inputs/inputs.ts";
+import type { ReplicateSettings } from "./services/replicate.ts";
 
 export interface GpuWorkerSettings {
   readonly workerId: string;
@@ -21,6 +22,8 @@ export interface GpuWorkerSettings {
   /** Whether the environment names it; otherwise it is this user's own below the system's temporary folder. */
   readonly isOutputDirGiven: boolean;
   readonly inputs: InputsOptions;
+  /** Null: types that Replicate does are not done. */
+  readonly replicate: ReplicateSettings | null;
   readonly maxLifetimeSec: number | null;
   readonly ffmpegPath: string | null;
   /** Null outside a pod. */
@@ -35,7 +38,13 @@ export class SettingsError extends Error {
 }
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
-const SECRETS = new Set(["SUPABASE_ANON_KEY", "WORKER_TOKEN", "SUPABASE_SERVICE_ROLE_KEY", "RUNPOD_API_KEY"]);
+const SECRETS = new Set([
+  "SUPABASE_ANON_KEY",
+  "WORKER_TOKEN",
+  "SUPABASE_SERVICE_ROLE_KEY",
+  "RUNPOD_API_KEY",
+  "REPLICATE_API_TOKEN",
+]);
 
 const ALLOWED = {
   WORKER_ID: "1 to 128 letters, digits, dots, dashes or underscores",
@@ -57,6 +66,8 @@ const ALLOWED = {
   WORKER_INPUT_TIMEOUT_SEC: "a whole number of seconds from 1 to 3600",
   WORKER_INPUT_DIRS: `whole paths of folders, with ${JSON.stringify(delimiter)} between them`,
   WORKER_MAX_LIFETIME_SEC: "a whole number of seconds from 1 to 2147483",
+  REPLICATE_API_TOKEN: "a token of Replicate, without blanks",
+  REPLICATE_API_URL: "an http or https address such as https://api.replicate.com/v1",
   FFMPEG_PATH: "the path of an ffmpeg program",
   POD_ENDS_AT: "an instant in UTC such as 2030-01-31T12:00:00.000Z",
   RUNPOD_POD_ID: "the pod's id: 1 to 128 letters, digits, dashes or underscores",
@@ -98,6 +109,11 @@ const schema = z.object({
     .pipe(z.array(z.string().refine((folder) => isAbsolute(folder))))
     .default([]),
   WORKER_MAX_LIFETIME_SEC: wholeNumber(1, 2_147_483).optional(),
+  REPLICATE_API_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/)
+    .optional(),
+  REPLICATE_API_URL: z.url({ protocol: /^https?$/ }).default("https://api.replicate.com/v1"),
   FFMPEG_PATH: z.string().optional(),
   POD_ENDS_AT: z.iso.datetime().transform(Date.parse).optional(),
   RUNPOD_POD_ID: z
@@ -113,7 +129,7 @@ const schema = z.object({
 
 /**
  * Reads the GPU worker's settings from the environment. Empty variables count as unset. Unknown variables are
- * ignored (`REPLICATE_API_TOKEN` is one: it is for engines that call Replicate).
+ * ignored.
  * @throws SettingsError naming every variable that is missing or wrong.
  */
 export function readSettings(env: NodeJS.ProcessEnv = process.env): GpuWorkerSettings {
@@ -147,6 +163,9 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): GpuWorkerSet
       folders: values.WORKER_INPUT_DIRS,
       ownOrigin: new URL(values.SUPABASE_URL).origin,
     },
+    replicate: values.REPLICATE_API_TOKEN
+      ? { token: values.REPLICATE_API_TOKEN, apiUrl: values.REPLICATE_API_URL.replace(/\/+$/, "") }
+      : null,
     maxLifetimeSec: values.WORKER_MAX_LIFETIME_SEC ?? null,
     ffmpegPath: values.FFMPEG_PATH ?? null,
     ...readFuse(values),

@@ -607,6 +607,41 @@ export interface Schema {
         };
         Relationships: [];
       };
+      service_requests: {
+        Row: {
+          asked_at: string;
+          attempt: number;
+          mark: string | null;
+          request_id: string | null;
+          service: string;
+          task_id: string;
+        };
+        Insert: {
+          asked_at?: string | undefined;
+          attempt: number;
+          mark?: string | null | undefined;
+          request_id?: string | null | undefined;
+          service: string;
+          task_id: string;
+        };
+        Update: {
+          asked_at?: string | undefined;
+          attempt?: number | undefined;
+          mark?: string | null | undefined;
+          request_id?: string | null | undefined;
+          service?: string | undefined;
+          task_id?: string | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "service_requests_task_id_fkey";
+            columns: ["task_id"];
+            isOneToOne: false;
+            referencedRelation: "tasks";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       service_times: {
         Row: {
           ended_at: string;
@@ -1939,6 +1974,24 @@ export interface Schema {
           p_details?: JsonInput | null;
         };
         Returns: undefined;
+      };
+      keep_request: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token: string | null;
+          p_service: string | null;
+          p_request_id?: string | null;
+          p_mark?: string | null;
+        };
+        Returns: Json;
+      };
+      kept_request: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token: string | null;
+          p_service: string | null;
+        };
+        Returns: Json;
       };
       learn_wait_value: {
         Args: {

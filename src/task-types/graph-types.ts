@@ -270,11 +270,11 @@ export const GRAPH_TYPES: readonly TaskType[] = [
     model: "flux-kontext-dev-lora",
     parameters: [
       required("image_url", PICTURE, "the picture's URL", { aliases: ["image"] }),
-      optional("prompt", TEXT, "what to change"),
+      required("prompt", FILLED_TEXT, "what to change"),
       optional("in_scene", BOOLEAN, "whether the scene stays the same", { fallback: false }),
       optional("seed", SEED, "-1 is random"),
       RESOLUTION,
     ],
-    doers: BOTH_VERSIONS,
+    doers: ["gpu-worker", ...BOTH_VERSIONS],
   }),
 ];

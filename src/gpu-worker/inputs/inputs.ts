@@ -1,10 +1,11 @@
 import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import type { FileKind } from "../../task-types/kinds.ts";
 import { cut, shortJson } from "../../../supabase/functions/_shared/text.ts";
 import { sleep } from "../abort.ts";
 import { backOffMs } from "../retry.ts";
-import type { FileKind, InputFile, Inputs } from "../tasks/handler.ts";
+import type { InputFile, Inputs } from "../tasks/handler.ts";
 import { ParamsError } from "../tasks/params-error.ts";
 import type { Ffmpeg } from "../video/ffmpeg.ts";
 import { download, type DownloadOptions } from "./download.ts";

@@ -4,6 +4,7 @@ import { cut } from "../../../supabase/functions/_shared/text.ts";
 import { createDatabaseCall, leaseArgs } from "./database-call.ts";
 import type { Outages } from "./outages.ts";
 import { createGraphCalls } from "./postgres-graph.ts";
+import { createRequestCalls } from "./postgres-requests.ts";
 import type { Claim, Completion, Lease, Queue } from "./queue.ts";
 
 const MAX_ERROR_CHARS = 2_000;
@@ -80,5 +81,6 @@ export function createPostgresQueue(client: SupabaseClient, workerId: string, ou
       return (await call("release_task", { ...leaseArgs(lease), p_reason: reason }, releaseAnswer)).outcome;
     },
     ...createGraphCalls(call),
+    ...createRequestCalls(call),
   };
 }

@@ -48,6 +48,23 @@ export interface SegmentOutput {
   readonly outputLocation: string;
 }
 
+/** A request to a paid service. It outlives the attempt, so that nobody pays for it twice. */
+export interface ServiceRequest {
+  /** As the service names it; null: it is about to be sent, and may have been. */
+  readonly requestId: string | null;
+  /** A part of the request by which it is found at the service if its answer was lost. */
+  readonly mark: string | null;
+}
+
+export interface KeptRequest {
+  /** Whether the lease is still held. */
+  readonly held: boolean;
+  /** Null: the task does not exist any more. */
+  readonly taskStatus: string | null;
+  /** Null: none was kept. */
+  readonly request: (ServiceRequest & { readonly attempt: number; readonly askedAtMs: number }) | null;
+}
+
 /** The task queue as this worker sees it. Every call throws QueueError; none retries by itself. */
 export interface Queue {
   /** Reports that the process is alive. Answers the status of the worker's row. */
@@ -69,6 +86,10 @@ export interface Queue {
   delegate(lease: Lease, subTasks: readonly SubTask[], resultTaskId: string): Promise<"delegated" | "lease_lost">;
   fail(lease: Lease, message: string, permanent: boolean): Promise<"requeued" | "failed" | "lease_lost">;
   release(lease: Lease, reason: string): Promise<"released" | "lease_lost">;
+  /** Keeps the last request of a task to a service; null: forgets it. Answers whether the lease is still held. */
+  keepRequest(lease: Lease, service: string, request: ServiceRequest | null): Promise<boolean>;
+  /** The request that this or an earlier attempt has kept. Answers also when the lease has ended. */
+  keptRequest(lease: Lease, service: string): Promise<KeptRequest>;
   /** What another task of the same graph has made; null: there is no such task. */
   outputOf(lease: Lease, taskId: string): Promise<TaskOutput | null>;
   predecessorOutput(lease: Lease): Promise<TaskOutput | null>;

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { FileKind } from "../../task-types/kinds.ts";
 import type { TaskType } from "../../task-types/task-type.ts";
 import type { Engine, EngineJob, NotHonoured } from "../engines/engine.ts";
-import type { ClaimedTask, SegmentOutput, SubTask, TaskOutput } from "../queue/queue.ts";
+import type { ClaimedTask, KeptRequest, SegmentOutput, ServiceRequest, SubTask, TaskOutput } from "../queue/queue.ts";
 import type { Ffmpeg } from "../video/ffmpeg.ts";
 
 /** An input file on this machine, as probed. The figures of what is neither picture nor video are null. */
@@ -34,6 +34,14 @@ export interface Graph {
   completedSegments(runId: string): Promise<readonly SegmentOutput[]>;
 }
 
+/** Requests of this task to paid services. Every call throws QueueError, and is tried again by itself. */
+export interface Requests {
+  /** Answers whether the lease is still held; null: forgets it. */
+  keep(service: string, request: ServiceRequest | null): Promise<boolean>;
+  /** @param signal ends the tries; left out: that of the attempt */
+  kept(service: string, signal?: AbortSignal): Promise<KeptRequest>;
+}
+
 /** One attempt at a task. */
 export interface TaskRun {
   readonly task: ClaimedTask;
@@ -53,6 +61,7 @@ export interface TaskRun {
   readonly ffmpeg: Ffmpeg;
   readonly inputs: Inputs;
   readonly graph: Graph;
+  readonly requests: Requests;
 }
 
 /**
@@ -68,6 +77,8 @@ export type Outcome =
       readonly thumbnail?: string;
       readonly others?: readonly string[];
       readonly model: string | null;
+      /** What made it, where that is not the engine. */
+      readonly engine?: string;
       readonly result?: Readonly<Record<string, unknown>>;
       readonly notHonoured?: readonly NotHonoured[];
     }

@@ -11,6 +11,7 @@ import type { FileStore } from "../../../src/gpu-worker/queue/file-store.ts";
 import type {
   ClaimedTask,
   Completion,
+  KeptRequest,
   Queue,
   SegmentOutput,
   SubTask,
@@ -118,6 +119,7 @@ function createTold(options: FakeTaskOptions) {
     delegated: null as FakeTaskResult["delegated"],
     progress: [] as { fraction: number; message: string }[],
   };
+  const requests = new Map<string, NonNullable<KeptRequest["request"]>>();
   const nothing = { workerStatus: "active", task: null };
   const queue: Queue = {
     heartbeat: async () => "active",
@@ -143,6 +145,19 @@ function createTold(options: FakeTaskOptions) {
       return permanent ? "failed" : "requeued";
     },
     release: async () => "released",
+    async keepRequest(_lease, service, request) {
+      if (request === null) {
+        requests.delete(service);
+      } else {
+        requests.set(service, { ...request, attempt: options.attempt ?? 1, askedAtMs: Date.now() });
+      }
+      return true;
+    },
+    keptRequest: async (_lease, service) => ({
+      held: true,
+      taskStatus: "In Progress",
+      request: requests.get(service) ?? null,
+    }),
     outputOf: async (_lease, taskId) => options.outputs?.[taskId] ?? null,
     predecessorOutput: async () => options.predecessor ?? null,
     completedSegments: async () => options.segments ?? [],

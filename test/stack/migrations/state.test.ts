@@ -35,6 +35,7 @@ const inhabitants = `
   select claim_task('main-0a1b2c3d');
   select fail_task(id, lease_token, 'no model') from tasks where lease_token is not null;
   select claim_task('main-0a1b2c3d'), process_beat(gen_random_uuid(), 'host', 1, '0.1.0', 'gpu-pool');
+  select keep_request(id, lease_token, 'replicate', 'p1', 'a mark') from tasks where lease_token is not null;
   select metrics_read(id) from worker_processes;
   insert into wake_requests (pool) values ('main');
   update tasks set status = 'Cancelled' where status = 'Queued' and gate = 'open' and project_id <> '00000000-0000-0000-0000-000000000000';

@@ -16,6 +16,8 @@ const WORKER_FUNCTIONS = [
   "func_mark_task_failed(uuid,text,uuid,uuid,text)",
   "func_update_worker_heartbeat(text,integer,integer)",
   "func_worker_heartbeat_with_logs(json)",
+  "keep_request(uuid,uuid,text,text,text)",
+  "kept_request(uuid,uuid,text)",
   "pod_job_report(text,jsonb,text)",
   "release_task(uuid,uuid,text)",
   "report_progress(uuid,uuid,real,text)",

@@ -39,6 +39,8 @@ describe("invariant 10: a worker's credential over HTTP", () => {
       ["report_progress", { ...lease, p_progress: 0.9, p_message: "mine" }],
       ["authorize_upload", lease],
       ["finish_task", { ...lease, ...noFile }],
+      ["keep_request", { ...lease, p_service: "replicate", p_request_id: "mine" }],
+      ["kept_request", { ...lease, p_service: "replicate" }],
       ["fail_task", { ...lease, p_error: "no", p_permanent: true }],
       ["release_task", { ...lease, p_reason: "no" }],
     ].map(([name, args]) => ({ name, call: async () => await client.rpc(name as string, args as object) }));

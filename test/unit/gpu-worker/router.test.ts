@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createRouter, HANDLERS } from "../../../src/gpu-worker/router.ts";
+import { createReplicateHandlers } from "../../../src/gpu-worker/tasks/magic-edit.ts";
 import { ParamsError } from "../../../src/gpu-worker/tasks/params-error.ts";
 import { TASK_TYPES } from "../../../src/task-types/task-types.ts";
 
@@ -27,6 +28,7 @@ describe("the router", () => {
 
   it("does exactly the types that the table says are done by ours", () => {
     const ours = TASK_TYPES.filter(({ doers }) => doers.includes("gpu-worker")).map(({ name }) => name);
-    expect(Object.keys(HANDLERS).toSorted()).toEqual(ours.toSorted());
+    const byReplicate = createReplicateHandlers({ token: "r8", apiUrl: "http://127.0.0.1:9/v1" });
+    expect(Object.keys({ ...HANDLERS, ...byReplicate }).toSorted()).toEqual(ours.toSorted());
   });
 });

@@ -13,7 +13,7 @@ const base = {
 
 describe("the GPU worker's settings", () => {
   it("reads a minimal environment and fills in the defaults", () => {
-    const settings = readSettings({ ...base, WORKER_POLL_MS: "", REPLICATE_API_TOKEN: "r8" });
+    const settings = readSettings({ ...base, WORKER_POLL_MS: "", ANOTHER_PROGRAMS: "x" });
     expect(settings).toMatchObject({
       supabaseUrl: "http://127.0.0.1:54321",
       supabaseKey: "anon",
@@ -23,6 +23,7 @@ describe("the GPU worker's settings", () => {
       heartbeatMs: 20_000,
       maxLifetimeSec: null,
       ffmpegPath: null,
+      replicate: null,
       fuse: null,
       missingForFuse: [],
     });
@@ -42,6 +43,14 @@ describe("the GPU worker's settings", () => {
       timeoutMs: 9_000,
       folders: ["/films", "/pictures"],
     });
+  });
+
+  it("calls Replicate with a token alone", () => {
+    const apiUrl = "https://api.replicate.com/v1";
+    expect(readSettings({ ...base, REPLICATE_API_TOKEN: "r8" }).replicate).toEqual({ token: "r8", apiUrl });
+    expect(() => readSettings({ ...base, REPLICATE_API_TOKEN: "r8 secret" })).toThrow(
+      "REPLICATE_API_TOKEN is not usable (its value is kept out of this message): expected a token",
+    );
   });
 
   it("takes the service key in place of the worker's token, without a public key", () => {

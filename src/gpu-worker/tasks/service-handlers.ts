@@ -1,3 +1,0 @@
-import type { TypeHandlers } from "./handler.ts";
-
-export const SERVICE_HANDLERS: TypeHandlers = {};
