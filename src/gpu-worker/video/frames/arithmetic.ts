@@ -1,0 +1,103 @@
+/** Frames from `start`, counted from 0, up to and without `end`. */
+export interface FrameRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Where a part of a stitched video lies in it. Its first `fade` frames are blended with the end of what lies before. */
+export interface Placement extends FrameRange {
+  readonly fade: number;
+}
+
+/** The frames asked for do not exist, or overlap in a way that no video can have. */
+export class FramesError extends Error {
+  override readonly name = "FramesError";
+}
+
+/**
+ * Places parts one after the other, neighbours sharing `overlaps[i]` frames. The last end is Σ lengths − Σ overlaps.
+ * @throws FramesError naming the part that is empty, or the overlap that is longer than a neighbour.
+ */
+export function placeParts(lengths: readonly number[], overlaps: readonly number[]): Placement[] {
+  if (lengths.length === 0 || overlaps.length !== lengths.length - 1) {
+    throw new FramesError(`${lengths.length} parts have ${overlaps.length} overlaps: expected one between neighbours`);
+  }
+  const placements: Placement[] = [];
+  let end = 0;
+  for (const [index, length] of lengths.entries()) {
+    const fade = index === 0 ? 0 : (overlaps[index - 1] ?? 0);
+    const shorter = Math.min(length, lengths[index - 1] ?? length);
+    if (!Number.isInteger(length) || length < 1) {
+      throw new FramesError(`part ${index} has ${length} frames: expected at least one`);
+    }
+    if (!Number.isInteger(fade) || fade < 0 || fade > shorter) {
+      throw new FramesError(`the overlap before part ${index} is ${fade} frames: expected 0 to ${shorter}`);
+    }
+    placements.push({ start: end - fade, end: end - fade + length, fade });
+    end += length - fade;
+  }
+  return placements;
+}
+
+/** How many frames a stitched video has: Σ lengths − Σ overlaps. Throws as `placeParts` does. */
+export function stitchedLength(lengths: readonly number[], overlaps: readonly number[]): number {
+  return placeParts(lengths, overlaps).at(-1)?.end ?? 0;
+}
+
+/**
+ * For each frame at the new rate, the frame at the old one that is shown at its time. There are round(frames × toFps / fromFps)
+ * of them, at least one.
+ */
+export function resampledFrames(frames: number, fromFps: number, toFps: number): number[] {
+  const count = Math.max(1, Math.round((frames * toFps) / fromFps));
+  // The middle of a frame's time decides, so that rounding of a rate such as 29.97 does not matter.
+  return Array.from({ length: count }, (_, index) =>
+    Math.min(frames - 1, Math.floor(((index + 0.5) * fromFps) / toFps)),
+  );
+}
+
+/** Frames spread evenly over a video, the first and the last included; frames are left out or repeated as needed. */
+export function spreadFrames(frames: number, count: number): number[] {
+  return Array.from({ length: count }, (_, index) =>
+    count === 1 ? 0 : Math.floor((index * (frames - 1)) / (count - 1)),
+  );
+}
+
+/**
+ * The ranges that stay when others are taken out. Ranges to take out may touch, must not overlap, and may come in any order.
+ * @throws FramesError naming the range that is empty, out of the video, or overlaps another.
+ */
+export function keptRanges(frames: number, removed: readonly FrameRange[]): FrameRange[] {
+  const kept: FrameRange[] = [];
+  let next = 0;
+  for (const { start, end } of removed.toSorted((a, b) => a.start - b.start)) {
+    if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || end > frames || start >= end) {
+      throw new FramesError(`frames ${start} to ${end} are not in a video of ${frames} frames`);
+    }
+    if (start < next) {
+      throw new FramesError(`frames ${start} to ${end} overlap the range before, which ends at ${next}`);
+    }
+    if (start > next) {
+      kept.push({ start: next, end: start });
+    }
+    next = end;
+  }
+  if (next < frames) {
+    kept.push({ start: next, end: frames });
+  }
+  return kept;
+}
+
+/**
+ * The largest part of a picture that has the wanted aspect, in its middle. Sides and offsets are even.
+ */
+export function centredCrop(
+  { width, height }: { readonly width: number; readonly height: number },
+  wanted: { readonly width: number; readonly height: number },
+): { x: number; y: number; width: number; height: number } {
+  const scale = Math.min(width / wanted.width, height / wanted.height);
+  const even = (side: number, limit: number) => Math.max(2, Math.min(limit, Math.round(side / 2) * 2) & ~1);
+  const cropped = { width: even(wanted.width * scale, width), height: even(wanted.height * scale, height) };
+  const offset = (whole: number, part: number) => Math.floor((whole - part) / 4) * 2;
+  return { x: offset(width, cropped.width), y: offset(height, cropped.height), ...cropped };
+}

@@ -1,0 +1,51 @@
+import { execa } from "execa";
+import { cutToEnd } from "../../../supabase/functions/_shared/text.ts";
+import { parseFfmpegReport, type VideoFacts } from "./probe-video.ts";
+import type { Ffmpeg } from "./ffmpeg.ts";
+
+export interface MeasuredVideo extends VideoFacts {
+  /** Decoded and counted: what a player shows, which may differ from what the container states. */
+  readonly frames: number;
+  /** NTSC rates in full: 29.97 is 30000 / 1001. */
+  readonly fps: number;
+  readonly hasAudio: boolean;
+}
+
+const AUDIO = /Stream #0:\d+[^\n]*?: Audio: /;
+/** Rates that ffmpeg prints to two decimals. */
+const NTSC = [24, 30, 48, 60, 120].map((rate) => (rate * 1000) / 1001);
+
+/**
+ * Measures a video or picture by decoding all of it. Uses ffmpeg alone, because ffprobe is often missing beside it.
+ * @throws Error naming the file when it has no readable pictures.
+ */
+export async function measureVideo({ path, signal }: Ffmpeg, source: string): Promise<MeasuredVideo> {
+  signal.throwIfAborted();
+  const { stderr, exitCode } = await execa(
+    path,
+    ["-hide_banner", "-nostdin", "-i", source, "-map", "0:v:0", "-f", "null", "-"],
+    { reject: false, stdin: "ignore", cancelSignal: signal, env: { AV_LOG_FORCE_NOCOLOR: "1" } },
+  );
+  signal.throwIfAborted();
+  const facts = exitCode === 0 ? parseFfmpegReport(stderr) : null;
+  if (facts === null) {
+    throw new Error(`${source} is not a readable video: ${cutToEnd(stderr.trim(), 300)}`);
+  }
+  return { ...facts, fps: exactRate(facts.fps), hasAudio: AUDIO.test(stderr.split(/^Output #0/m)[0] ?? "") };
+}
+
+/** Whether a file has a stream of sound. Decodes nothing; a file that cannot be read has none. */
+export async function hasSound({ path, signal }: Ffmpeg, source: string): Promise<boolean> {
+  const { stderr } = await execa(path, ["-hide_banner", "-nostdin", "-i", source], {
+    reject: false,
+    stdin: "ignore",
+    cancelSignal: signal,
+    env: { AV_LOG_FORCE_NOCOLOR: "1" },
+  });
+  signal.throwIfAborted();
+  return AUDIO.test(stderr);
+}
+
+function exactRate(printed: number): number {
+  return NTSC.find((rate) => Math.abs(rate - printed) < 0.005) ?? printed;
+}
