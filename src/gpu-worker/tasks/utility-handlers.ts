@@ -1,3 +1,13 @@
 import type { TypeHandlers } from "./handler.ts";
+import { createVisualization } from "./utility/create-visualization.ts";
+import { extractOneFrame } from "./utility/extract-frame.ts";
+import { generateDepth, generateOpenpose, interpolateTwoPictures, upscale } from "./utility/transforms.ts";
 
-export const UTILITY_HANDLERS: TypeHandlers = {};
+export const UTILITY_HANDLERS: TypeHandlers = {
+  extract_frame: { handle: extractOneFrame, jobs: [] },
+  create_visualization: { handle: createVisualization, jobs: [] },
+  generate_openpose: { handle: generateOpenpose, jobs: ["pose"] },
+  generate_depth: { handle: generateDepth, jobs: ["depth"] },
+  rife_interpolate_images: { handle: interpolateTwoPictures, jobs: ["interpolate"] },
+  upscaling: { handle: upscale, jobs: ["upscale"] },
+};

@@ -14,11 +14,16 @@ const FORMAT = "yuv420p";
  * times; what it makes of the first copy is left out.
  */
 function motionFilters(frames: number, factor: number, scenes: "detect" | "ignore"): string[] {
+  const last = `trim=start_frame=${frames - 1},setpts=N`;
+  const copies = [
+    "settb=1/25,setpts=N,split=4[head][all][tail][end]",
+    "[head]trim=end_frame=1[head1]",
+    `[tail]${last}[tail1]`,
+    `[end]${last}[end1]`,
+    "[head1][all][tail1][end1]concat=n=4,settb=1/25,setpts=N",
+  ];
   return [
-    "settb=1/25,setpts=N",
-    "loop=loop=1:size=1:start=0",
-    `loop=loop=2:size=1:start=${frames}`,
-    "setpts=N",
+    copies.join(";"),
     `minterpolate=fps=${25 * factor}:mi_mode=mci:me_mode=bidir:scd=${scenes === "detect" ? "fdiff" : "none"}`,
     `trim=start_frame=${factor}:end_frame=${factor + (frames - 1) * factor + 1}`,
   ];

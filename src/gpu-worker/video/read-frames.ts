@@ -41,6 +41,9 @@ export function readFrames({ path, signal }: Ffmpeg, source: string, options: Re
   yieldProcessor(ffmpeg.pid);
   const chunks = ffmpeg.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   const bytes = frameBytes(options.format, options.size);
+  // The first piece is asked for at once: a stream that nobody reads is emptied by execa, and its frames would be lost.
+  let upcoming = chunks.next();
+  upcoming.catch(() => undefined);
   let rest: Buffer = Buffer.alloc(0);
 
   async function atEnd(filled: number): Promise<false> {
@@ -59,11 +62,13 @@ export function readFrames({ path, signal }: Ffmpeg, source: string, options: Re
       }
       for (let filled = 0; filled < bytes;) {
         if (rest.length === 0) {
-          const { done, value } = await chunks.next();
+          const { done, value } = await upcoming;
           if (done === true) {
             return await atEnd(filled);
           }
           rest = value;
+          upcoming = chunks.next();
+          upcoming.catch(() => undefined);
         }
         const taken = rest.copy(into, filled, 0, bytes - filled);
         rest = rest.subarray(taken);

@@ -7,18 +7,23 @@ import { framesOf } from "./read-frames.ts";
 import { encodeFrames } from "./write-video.ts";
 
 const FORMAT = "yuv420p";
-/** So many bytes of frames are in memory at once. */
 const CHUNK_BYTES = 64 * 1024 * 1024;
 
 /**
  * Writes a video backwards, without sound. Chunks of it lie on the disk beside the target, without loss, while it is written:
  * memory does not grow with its length.
+ * @param chunkBytes how many bytes of frames are in memory at once.
  * @returns the number of frames.
  */
-export async function reverseVideo(ffmpeg: Ffmpeg, video: string, target: string): Promise<number> {
+export async function reverseVideo(
+  ffmpeg: Ffmpeg,
+  video: string,
+  target: string,
+  chunkBytes = CHUNK_BYTES,
+): Promise<number> {
   const { frames, fps, ...facts } = await measureVideo(ffmpeg, video);
   const size = evenSize(facts);
-  const perChunk = Math.max(1, Math.floor(CHUNK_BYTES / frameBytes(FORMAT, size)));
+  const perChunk = Math.max(1, Math.floor(chunkBytes / frameBytes(FORMAT, size)));
   const folder = await mkdtemp(join(dirname(target), "reverse-"));
   const chunkPath = (index: number) => join(folder, `${index}.mp4`);
 

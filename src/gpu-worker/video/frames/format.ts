@@ -1,8 +1,6 @@
-/** In pixels. Both sides of a video are even, because yuv420p halves them. */
-export interface Size {
-  readonly width: number;
-  readonly height: number;
-}
+import type { Size } from "../../../task-types/size.ts";
+
+export type { Size };
 
 /**
  * How a raw frame lies in memory. `rgb24`: three bytes a pixel, row by row. `yuv420p`: the plane Y, then U and V with half the
@@ -71,4 +69,15 @@ export function pasteFrame(
       into.frame.set(from.frame.subarray(start, start + bytes), at);
     }
   }
+}
+
+/** Fills an area of a frame in yuv420p with a grey, 0 to 255. Offsets and sides are even. */
+export function fillArea(
+  frame: Uint8Array,
+  size: Size,
+  { x, y, width, height }: Size & { readonly x: number; readonly y: number },
+  grey: number,
+): void {
+  const area = greyFrame("yuv420p", { width, height }, grey);
+  pasteFrame("yuv420p", { frame, size }, { frame: area, size: { width, height } }, { x, y });
 }
