@@ -52,7 +52,9 @@ export async function writeGuideVideo(ffmpeg: Ffmpeg, guide: GuideVideo): Promis
     }
     await encodeFrames(ffmpeg, target, { size, format: FORMAT, fps, care: "helper" }, guideFrames(guide, layers));
   } finally {
-    await Promise.all(layers.map(({ reader }) => reader?.close()));
+    for (const { reader } of layers) {
+      await reader?.close();
+    }
   }
 }
 

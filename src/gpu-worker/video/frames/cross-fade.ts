@@ -1,5 +1,5 @@
 import { type PixelFormat, type Size, planesOf } from "./format.ts";
-import { createBlur } from "./gaussian.ts";
+import { createBlur, UNIT } from "./gaussian.ts";
 
 const SIGMA_PX = 3;
 
@@ -15,7 +15,7 @@ export function fadeAlpha(index: number, count: number): number {
 export function createCrossFade(format: PixelFormat, size: Size, sharpen: number) {
   const planes = planesOf(format, size).map((plane) => ({
     ...plane,
-    blend: new Float32Array(plane.width * plane.height * plane.channels),
+    blend: new Int32Array(plane.width * plane.height * plane.channels),
     blur: createBlur(plane, SIGMA_PX / plane.step),
   }));
 
@@ -23,16 +23,23 @@ export function createCrossFade(format: PixelFormat, size: Size, sharpen: number
   return function crossFade(first: Uint8Array, second: Uint8Array, alpha: number): void {
     const amount = sharpen * alpha;
     for (const { offset, blend, blur } of planes) {
-      for (let at = 0; at < blend.length; at += 1) {
-        const [a, b] = [first[offset + at] as number, second[offset + at] as number];
-        blend[at] = a + (b - a) * alpha;
-      }
-      const blurred = amount > 0 ? blur(blend) : blend;
-      for (let at = 0; at < blend.length; at += 1) {
-        const value = blend[at] as number;
-        const sharp = value + (value - (blurred[at] as number)) * amount;
-        first[offset + at] = sharp <= 0 ? 0 : sharp >= 255 ? 255 : Math.round(sharp);
-      }
+      mix(first, second, offset, alpha, blend);
+      put(blend, amount > 0 ? blur(blend) : blend, amount, first, offset);
     }
   };
+}
+
+function mix(first: Uint8Array, second: Uint8Array, offset: number, alpha: number, blend: Int32Array): void {
+  const [rest, share] = [UNIT * (1 - alpha), UNIT * alpha];
+  for (let at = 0; at < blend.length; at += 1) {
+    blend[at] = (first[offset + at] as number) * rest + (second[offset + at] as number) * share + 0.5;
+  }
+}
+
+function put(blend: Int32Array, blurred: Int32Array, amount: number, into: Uint8Array, offset: number): void {
+  for (let at = 0; at < blend.length; at += 1) {
+    const value = blend[at] as number;
+    const sharp = (value + (value - (blurred[at] as number)) * amount) / UNIT + 0.5;
+    into[offset + at] = sharp <= 0 ? 0 : sharp >= 255 ? 255 : sharp;
+  }
 }

@@ -20,7 +20,10 @@ const parts = lengths.chain((each) =>
     ),
   }),
 );
-const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
+}
 
 describe("placing the parts of a stitched video", () => {
   it("gives exactly the frames of all parts less the overlaps", () => {
