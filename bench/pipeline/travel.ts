@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { drawingGraph } from "../../src/gpu-worker/engines/preview/drawing.ts";
 import { encodeArgs } from "../../src/gpu-worker/video/encoding.ts";
 import type { Ffmpeg } from "../../src/gpu-worker/video/ffmpeg.ts";
 import { writeGuideVideo } from "../../src/gpu-worker/video/guide-video.ts";
@@ -24,11 +23,10 @@ export interface Given {
 export async function prepare(ffmpeg: Ffmpeg, folder: string): Promise<Given> {
   const [segments, pictures]: [string[], string[]] = [[], []];
   for (let index = 0; index < SEGMENTS; index += 1) {
-    const drawing = drawingGraph({ prompt: `segment ${index}`, seed: index, fps: FPS, ...SIZE });
+    const drawing = `testsrc2=s=${SIZE.width}x${SIZE.height}:r=${FPS},hue=h=${index * 70},format=yuv420p`;
     const segment = join(folder, `segment${index}.mp4`);
     const picture = join(folder, `picture${index}.png`);
-    const graph = ["-filter_complex", drawing, "-map", "[v]", "-frames:v", String(FRAMES)];
-    await ffmpeg.run([...graph, ...encodeArgs(FPS), segment]);
+    await ffmpeg.run(["-f", "lavfi", "-i", drawing, "-frames:v", String(FRAMES), ...encodeArgs(FPS), segment]);
     await extractFrame(ffmpeg, segment, -1, picture);
     segments.push(segment);
     pictures.push(picture);

@@ -206,7 +206,7 @@ const UPSCALING: TaskType = {
   // A whole video passes through the model, and an older worker says nothing meanwhile.
   stuckTimeoutSec: 7_200,
   expectedSec: null,
-  doers: [],
+  doers: ["gpu-worker"],
   parameters: [
     optional("video_url", VIDEO, "the video", { aliases: ["video_path", "input_video_path"] }),
     optional("image_url", PICTURE, "or the picture", { aliases: ["image", "image_path", "input_image_path"] }),

@@ -5,6 +5,7 @@ import {
   FRAMES_OF_EACH,
   integer,
   LIST,
+  oneOf,
   OVERLAPS,
   PICTURE,
   PICTURES,
@@ -35,7 +36,7 @@ export const UTILITY_TYPES: readonly TaskType[] = [
     needs: ["engine"],
     parameters: OF_PICTURE,
     oneOf: ONE_PICTURE,
-    doers: ["headless-wan2gp-2025-08"],
+    doers: ["gpu-worker", "headless-wan2gp-2025-08"],
   }),
   utility({
     name: "generate_depth",
@@ -43,7 +44,7 @@ export const UTILITY_TYPES: readonly TaskType[] = [
     needs: ["engine"],
     parameters: OF_PICTURE,
     oneOf: ONE_PICTURE,
-    doers: [],
+    doers: ["gpu-worker"],
   }),
   utility({
     name: "rife_interpolate_images",
@@ -58,7 +59,7 @@ export const UTILITY_TYPES: readonly TaskType[] = [
       APPROXIMATE,
       optional("output_path", TEXT, "where an older worker writes the video"),
     ],
-    doers: ["headless-wan2gp", "headless-wan2gp-2025-08"],
+    doers: ["gpu-worker", "headless-wan2gp", "headless-wan2gp-2025-08"],
   }),
   utility({
     name: "extract_frame",
@@ -71,7 +72,7 @@ export const UTILITY_TYPES: readonly TaskType[] = [
       optional("frame_index", integer(-1), "from 0; -1 is the last", { fallback: 0 }),
     ],
     oneOf: [["input_video_task_id", "input_video_path"]],
-    doers: ["headless-wan2gp", "headless-wan2gp-2025-08"],
+    doers: ["gpu-worker", "headless-wan2gp", "headless-wan2gp-2025-08"],
   }),
   utility({
     name: "create_visualization",
@@ -87,11 +88,15 @@ export const UTILITY_TYPES: readonly TaskType[] = [
       optional("guidance_video_path", VIDEO, "the guide as the model got it"),
       optional("segment_prompts", LIST, "a prompt for each segment"),
       optional("frame_overlaps", OVERLAPS, "frames that neighbours share"),
-      optional("layout", FILLED_TEXT, "how the parts are laid out", { fallback: "triple" }),
+      optional("layout", oneOf("side_by_side", "triple", "grid", "vertical"), "how the parts are laid out", {
+        fallback: "triple",
+      }),
       optional("show_guidance", BOOLEAN, "whether the guide is shown", { fallback: false }),
-      optional("structure_video_treatment", FILLED_TEXT, "how the guiding video is fitted", { fallback: "adjust" }),
+      optional("structure_video_treatment", oneOf("adjust", "clip"), "how the guiding video is fitted", {
+        fallback: "adjust",
+      }),
       fps(16),
     ],
-    doers: ["headless-wan2gp"],
+    doers: ["gpu-worker", "headless-wan2gp"],
   }),
 ];

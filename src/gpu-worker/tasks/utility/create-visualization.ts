@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { shortJson } from "../../../../supabase/functions/_shared/text.ts";
 import type { Ffmpeg } from "../../video/ffmpeg.ts";
 import { placeParts, resampledFrames, spreadFrames } from "../../video/frames/arithmetic.ts";
 import { fillArea, greyFrame, pasteFrame } from "../../video/frames/format.ts";
@@ -7,20 +6,11 @@ import { pickFrames } from "../../video/retime.ts";
 import { framesOf, readPicture } from "../../video/read-frames.ts";
 import { encodeFrames } from "../../video/write-video.ts";
 import type { Handler, InputFile, TaskRun } from "../handler.ts";
-import { ParamsError } from "../params-error.ts";
 import { textValue } from "../values.ts";
 import { framesOfField, shapeOf } from "./input-of.ts";
-import {
-  type Area,
-  type Layout,
-  LAYOUTS,
-  layOut,
-  layOutTimeline,
-  type VisualizationLayout,
-} from "./visualization-layout.ts";
+import { type Area, type Layout, layOut, layOutTimeline, type VisualizationLayout } from "./visualization-layout.ts";
 
 const FORMAT = "yuv420p";
-const TREATMENTS = ["adjust", "clip"];
 const BORDER_PX = 4;
 const [BAR_GREY, DONE_GREY, EDGE_GREY] = [60, 220, 0];
 
@@ -30,8 +20,6 @@ const [BAR_GREY, DONE_GREY, EDGE_GREY] = [60, 220, 0];
  */
 export const createVisualization: Handler = async (run) => {
   const { values, ffmpeg, progress } = run;
-  const layout = choice(run, "layout", LAYOUTS) as Layout;
-  const treatment = choice(run, "structure_video_treatment", TREATMENTS);
   const fps = Number(values["fps"]);
   const result = await fetchVideo(run, "output_video_path");
   const guiding = [await fetchVideo(run, "structure_video_path")];
@@ -39,12 +27,12 @@ export const createVisualization: Handler = async (run) => {
     guiding.push(await fetchVideo(run, "guidance_video_path"));
   }
   const shape = shapeOf("output_video_path", result);
-  const laidOut = layOut(layout, guiding.length === 1 ? 2 : 3, shape);
+  const laidOut = layOut(values["layout"] as Layout, guiding.length === 1 ? 2 : 3, shape);
   const chosen = resampledFrames(result.frames, result.fps, fps);
   const frames = chosen.length;
   const streams = [
     ...guiding.map((video, index) => {
-      return treatment === "adjust"
+      return values["structure_video_treatment"] === "adjust"
         ? panelFrames(ffmpeg, video, spreadFrames(video.frames, frames), laidOut.panels[index])
         : clippedFrames(ffmpeg, video, fps, frames, laidOut.panels[index]);
     }),
@@ -65,14 +53,6 @@ type Video = InputFile & { readonly frames: number; readonly fps: number };
 async function fetchVideo({ inputs, values }: TaskRun, field: string): Promise<Video> {
   const file = await inputs.fetch(field, textValue(values, field) ?? "", "video");
   return { ...file, frames: file.frames ?? 1, fps: file.fps ?? 16 };
-}
-
-function choice({ values }: TaskRun, field: string, allowed: readonly string[]): string {
-  const value = values[field];
-  if (typeof value !== "string" || !allowed.includes(value)) {
-    throw new ParamsError(`params.${field}: expected ${allowed.join(" or ")}, got ${shortJson(value, 80)}`);
-  }
-  return value;
 }
 
 function panelFrames(ffmpeg: Ffmpeg, { path }: Video, chosen: readonly number[], area: Area | undefined) {

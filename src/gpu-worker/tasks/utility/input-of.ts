@@ -1,6 +1,7 @@
 import { shortJson } from "../../../../supabase/functions/_shared/text.ts";
 import { FramesError } from "../../video/frames/arithmetic.ts";
-import type { FileKind, InputFile, TaskRun } from "../handler.ts";
+import type { FileKind } from "../../../task-types/kinds.ts";
+import type { InputFile, TaskRun } from "../handler.ts";
 import { ParamsError } from "../params-error.ts";
 import { textValue } from "../values.ts";
 

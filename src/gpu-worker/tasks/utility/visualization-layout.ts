@@ -6,8 +6,7 @@ export interface Area extends Size {
   readonly y: number;
 }
 
-export const LAYOUTS = ["side_by_side", "triple", "grid", "vertical"] as const;
-export type Layout = (typeof LAYOUTS)[number];
+export type Layout = "side_by_side" | "triple" | "grid" | "vertical";
 
 export interface VisualizationLayout {
   readonly size: Size;

@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { addBanner } from "../../../../src/gpu-worker/video/banner.ts";
 import { cutVideo } from "../../../../src/gpu-worker/video/cut.ts";
 import { interpolatePictures, interpolateVideo, smoothVideo } from "../../../../src/gpu-worker/video/interpolate.ts";
@@ -24,12 +24,12 @@ let folder: Awaited<ReturnType<typeof openFolder>>;
 let video: string;
 let target: string;
 
-beforeEach(async () => {
+beforeAll(async () => {
   folder = await openFolder();
   video = await numberedClip(folder.path("video.mp4"), 12);
   target = folder.path("target.mp4");
 });
-afterEach(() => folder.remove());
+afterAll(() => folder.remove());
 
 describe("choosing frames", () => {
   it("extracts any frame, from either end, and says which", async () => {
@@ -76,7 +76,7 @@ describe("choosing frames", () => {
     expect(await frameNumbers(target)).toEqual(turned);
     expect(await reverseVideo(ffmpeg, video, target, 20_000)).toBe(12);
     expect(await frameNumbers(target)).toEqual(turned);
-    expect(await readdir(folder.folder)).toEqual(["target.mp4", "video.mp4"]);
+    expect((await readdir(folder.folder)).filter((name) => name.includes("reverse"))).toEqual([]);
   });
 });
 
