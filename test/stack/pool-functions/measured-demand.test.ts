@@ -56,7 +56,7 @@ describe("arrivals", () => {
     );
     const found = await measured();
     const rate = arrivalsPerSecOf(agesOf(found, [...waiting, ...claimed]), W);
-    expect(rateOf(found)).toBeCloseTo(rate, 5);
+    expect(rateOf(found)).toBeCloseTo(rate, 4);
     expect(found.demand).toMatchObject([{ taskType: "generate_video", model: null, queued: 4 }]);
   });
 
@@ -81,7 +81,7 @@ describe("arrivals", () => {
       await queue.addTask(pool);
       await queue.finish(await queue.lease(worker));
       const fade = Math.exp(-60 / W);
-      expect(rateOf(await measured({ full }))).toBeCloseTo(full ? (2 / 60) * (1 - fade) : 0, 6);
+      expect(rateOf(await measured({ full }))).toBeCloseTo(full ? (2 / 60) * (1 - fade) : 0, 4);
     }
   });
 
