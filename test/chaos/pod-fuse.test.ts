@@ -124,6 +124,7 @@ async function startMortalStack(settings: Readonly<Record<string, string>>) {
       WORKER_HEARTBEAT_MS: "1000",
       WORKER_POLL_MS: "200",
       WORKER_PROFILE: "gpu-worker",
+      WORKER_ENGINE: "preview",
       ...settings,
     },
   });

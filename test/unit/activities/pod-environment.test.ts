@@ -4,6 +4,7 @@ import {
   FUSE_MARGIN_SEC,
   makeCredential,
   podRequest,
+  problemsOfPods,
   requireWorkablePods,
 } from "../../../src/activities/pod-request.ts";
 import { type Config, ConfigError, loadConfig } from "../../../src/config/config.ts";
@@ -166,6 +167,20 @@ describe("a pod's environment", () => {
     expect(readSettings(env)).toMatchObject({ workerToken: null, supabaseKey: credentials.SUPABASE_SERVICE_ROLE_KEY });
     expect(credentialWarning(config)).toMatch(/^WORKER_CREDENTIAL=service_role: every pod gets the service key/);
     expect(credentialWarning(config)).not.toContain(credentials.SUPABASE_SERVICE_ROLE_KEY);
+  });
+
+  it("lets previews run where a GPU is paid for only if this process allows it, which its pods are told", () => {
+    const env = { ...credentials, WORKER_PROFILE: "gpu-worker", RUNPOD_WORKER_IMAGE: "mine/gpu-worker:1" };
+    const [refusing, allowing] = [loadConfig(env), loadConfig({ ...env, ALLOW_PREVIEW: "1" })];
+    const variables = (config: Config) =>
+      problemsOfPods(config, { ...config.launch, ...config.placement }).map(({ variable }) => variable);
+    expect([variables(refusing), variables(allowing)]).toEqual([["WORKER_ENGINE"], []]);
+    expect([podEnvironment(refusing)["ALLOW_PREVIEW"], podEnvironment(allowing)["ALLOW_PREVIEW"]]).toEqual([
+      undefined,
+      "1",
+    ]);
+    expect(isAccepted({ ...podEnvironment(refusing), RUNPOD_POD_ID: "x1y2z3" })).toBe(false);
+    expect(isAccepted({ ...podEnvironment(allowing), RUNPOD_POD_ID: "x1y2z3" })).toBe(true);
   });
 
   it("has one of two credentials; any other value is refused, and the variable is named", () => {
