@@ -223,6 +223,11 @@ export const table = {
       "false",
       "Whether pods that cost money may run WORKER_ENGINE=preview, which draws pictures instead of running a model.",
     ),
+    taskTypeModules: optional(
+      "TASK_TYPE_MODULES",
+      text(),
+      "JavaScript modules that add task types, with : between their paths; read by the commands and by the GPU worker.",
+    ),
     replicateApiToken: optional("REPLICATE_API_TOKEN", text(), "Passed to the workers.", secret),
   },
   health: {

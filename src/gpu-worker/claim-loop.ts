@@ -21,7 +21,8 @@ export interface ClaimLoopDeps extends TaskDeps {
  * @returns the process's exit code.
  */
 export async function runClaimLoop(deps: ClaimLoopDeps): Promise<number> {
-  const { queue, orders, logger, readVram } = deps;
+  const { queue, orders, readVram } = deps;
+  const logger = deps.logger.child({ logger: "headless" });
   const heartbeat = startHeartbeat({
     queue,
     orders,

@@ -2,10 +2,12 @@ import { rmdir } from "node:fs/promises";
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { type Logger, pino } from "pino";
 import { createPreviewEngine } from "./engines/preview/preview-engine.ts";
+import { tryLogFiles } from "./debug/log-files.ts";
 import { type FuseSettings, lightFuse } from "./fuse.ts";
 import { type LogSender, createLogSender } from "./log-sender.ts";
 import { type Orders, createOrders } from "./orders.ts";
 import { createInputs } from "./inputs/inputs.ts";
+import { loadOwnTypes } from "./own-types.ts";
 import { connect } from "./queue/connection.ts";
 import { createOutages } from "./queue/outages.ts";
 import { createPostgresQueue } from "./queue/postgres-queue.ts";
@@ -27,13 +29,16 @@ async function main(): Promise<number> {
   const client = connect(settings);
   const logSender = createLogSender(client, settings.workerId);
   const { logLevel: level } = settings;
-  const destination = pino.multistream([
-    { level, stream: process.stdout },
-    { level, stream: logSender.stream },
-  ]);
-  const logger = pino({ level, base: { worker_id: settings.workerId } }, destination);
+  const files = await tryLogFiles(settings.logDir);
+  const streams = [process.stdout, logSender.stream, ...(files.stream === null ? [] : [files.stream])];
+  const destination = pino.multistream(streams.map((stream) => ({ level, stream })));
+  const root = pino({ level, base: { worker_id: settings.workerId } }, destination);
+  const logger = root.child({ logger: "headless" });
+  if (files.problem !== null) {
+    logger.warn(files.problem);
+  }
   const orders = createOrders((order, why) => logger.info({ order }, why));
-  const work = () => runUntilOrdered(settings, { client, logSender, logger, orders });
+  const work = () => runUntilOrdered(settings, { client, logSender, root, logger, orders });
   if (settings.fuse !== null) {
     return await workOnFuse(settings, settings.fuse, { logger, orders }, work);
   }
@@ -46,6 +51,8 @@ async function main(): Promise<number> {
 interface Parts {
   readonly client: SupabaseClient;
   readonly logSender: LogSender;
+  /** Without a name: each part of a task's work has its own. */
+  readonly root: Logger;
   readonly logger: Logger;
   readonly orders: Orders;
 }
@@ -84,10 +91,12 @@ async function workOnFuse(
 }
 
 async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promise<number> {
-  const { client, logSender, logger, orders } = parts;
+  const { client, logSender, root, logger, orders } = parts;
   const ffmpegPath = await findFfmpeg(settings.ffmpegPath).catch((error: Error) => {
     throw new SettingsError(error.message);
   });
+  const own = await loadOwnTypes(settings.taskTypeModules);
+  const handlers = { ...HANDLERS, ...createReplicateHandlers(settings.replicate), ...own.handlers };
   stopOnSignals(orders, logger);
   leaveAfter(settings.maxLifetimeSec, orders);
 
@@ -105,12 +114,13 @@ async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promi
   const exitCode = await runClaimLoop({
     queue: createPostgresQueue(client, settings.workerId, outages),
     fileStore: createSupabaseFileStore(createUploads(client, settings.videoBucket, outages)),
-    router: createRouter(engine, { ...HANDLERS, ...createReplicateHandlers(settings.replicate) }),
+    router: createRouter(engine, handlers, own.table.find),
     engine,
     openInputs: createInputs(settings.inputs),
     orders,
-    logger,
+    logger: root,
     workerId: settings.workerId,
+    keepsFiles: settings.keepsFiles,
     outputDir,
     ffmpegPath,
     readVram: createVramReader(),

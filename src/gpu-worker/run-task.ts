@@ -1,10 +1,14 @@
 import { rm } from "node:fs/promises";
 import type { Logger } from "pino";
 import { withGrace } from "./abort.ts";
+import { createDebug, type Debug } from "./debug/debug.ts";
+import { asksToKeep, keepFolder, KEEPING_PARAMETERS } from "./debug/kept-files.ts";
+import { withDebug } from "./debug/logged-engine.ts";
 import { deliverOutcome } from "./deliver-outcome.ts";
 import type { Engine } from "./engines/engine.ts";
 import type { OpenInputs } from "./inputs/inputs.ts";
 import { Interruption, type Orders, stopRefused } from "./orders.ts";
+import { isVisual } from "./output-files.ts";
 import { type Progress, createProgress } from "./progress.ts";
 import type { FileStore } from "./queue/file-store.ts";
 import { QueueError, isRefused, isRejected, isTransient } from "./queue/queue-error.ts";
@@ -31,6 +35,8 @@ export interface TaskDeps {
   /** A folder of this run; each attempt gets one below it, whose files stay if the end cannot be recorded. */
   readonly outputDir: string;
   readonly ffmpegPath: string;
+  /** Whether the files of every task are kept. */
+  readonly keepsFiles?: boolean;
 }
 
 /** How a task ended for this worker. `unsettled`: the end could not be recorded in the database. */
@@ -61,6 +67,8 @@ interface Run {
   readonly lease: AbortController;
   /** The names of its files begin so. */
   readonly basename: string;
+  /** A logger with the task's id, for parts with names of their own. */
+  readonly unnamed: Logger;
   /** Null: it has not been made. */
   workDir: string | null;
   /** Whether a call was sent that may have claimed the next task. */
@@ -75,12 +83,13 @@ const PAYLOAD_TOO_LARGE = 413;
 /** Works on one claimed task, records how it ended, and claims the next one if it is completed. Never rejects. */
 export async function runTask(allDeps: TaskDeps, task: ClaimedTask): Promise<TaskResult> {
   const { orders } = allDeps;
-  const deps = { ...allDeps, logger: allDeps.logger.child({ task_id: task.taskId, attempt: task.attempt }) };
-  const { logger } = deps;
+  const unnamed = allDeps.logger.child({ task_id: task.taskId, attempt: task.attempt });
+  const logger = unnamed.child({ logger: "headless" });
+  const deps = { ...allDeps, logger };
   const lease = new AbortController();
   const signal = AbortSignal.any([orders.stopping, lease.signal]);
   const basename = `task_${task.taskId}_a${task.attempt}`;
-  const run: Run = { task, signal, lease, basename, workDir: null, mayHoldNext: false };
+  const run: Run = { task, signal, lease, basename, unnamed, workDir: null, mayHoldNext: false };
   let result: TaskResult;
   try {
     logger.info({ task_type: task.taskType }, "task begun");
@@ -96,10 +105,23 @@ export async function runTask(allDeps: TaskDeps, task: ClaimedTask): Promise<Tas
     result = { end, claim: run.mayHoldNext && end !== "abandoned" ? await findNext(deps) : null };
   }
   if (result.end !== "unsettled" && run.workDir !== null) {
-    await rm(run.workDir, { recursive: true, force: true });
+    await leaveFolder(allDeps, run, run.workDir, logger);
   }
   logger.info({ end: result.end }, "task ended");
   return result;
+}
+
+/** Removes an attempt's folder, or keeps it where the task or the worker asks for it. */
+async function leaveFolder({ keepsFiles }: TaskDeps, { task }: Run, workDir: string, logger: Logger): Promise<void> {
+  if (!keepsFiles && !asksToKeep(task.params)) {
+    await rm(workDir, { recursive: true, force: true });
+    return;
+  }
+  try {
+    logger.info({ folder: await keepFolder(workDir) }, "the files of the task are kept");
+  } catch (error) {
+    logger.warn({ err: error, folder: workDir }, "the files of the task could not be moved to where they are kept");
+  }
 }
 
 async function settle({ queue, orders, logger }: TaskDeps, { task, signal }: Run, error: unknown): Promise<TaskEnd> {
@@ -196,6 +218,9 @@ async function work(deps: TaskDeps, run: Run): Promise<TaskResult> {
     }
 
     progress.stage(RENDERED, "uploading");
+    if (type.kind !== "direct" && isVisual(outcome.main)) {
+      await taskRun.debug.measure("STITCH_FINAL_ANALYSIS", "the result", outcome.main);
+    }
     const { main, facts } = await deliverOutcome(outcome, taskRun, deps.fileStore);
 
     // After the completion, a report of progress would be answered as if the lease were lost.
@@ -209,8 +234,10 @@ async function work(deps: TaskDeps, run: Run): Promise<TaskResult> {
       seed: numberValue(resolved.values, "seed"),
       attempt: task.attempt,
       workerId: deps.workerId,
-      notHonoured: notHonouredOf(resolved, outcome.notHonoured ?? []),
-      more: outcome.result ?? {},
+      notHonoured: notHonouredOf(resolved, outcome.notHonoured ?? []).filter(
+        ({ param }) => !KEEPING_PARAMETERS.includes(param),
+      ),
+      more: withAnalysis(taskRun.debug, outcome.result),
     });
     return await complete(deps, run, { storagePath: main.storagePath, outputLocation: main.location, result });
   } finally {
@@ -223,7 +250,9 @@ interface Resolved extends Pick<TaskRun, "type" | "values"> {
 }
 
 async function openTaskRun(deps: TaskDeps, run: Run, { type, values, progress }: Resolved): Promise<TaskRun> {
-  const { engine, logger } = deps;
+  const loggerNamed = (name: string) => run.unnamed.child({ logger: name });
+  const logger = loggerNamed(type.kind === "orchestrator" ? "orchestrator" : "generation");
+  const debug = createDebug(logger, deps.ffmpegPath);
   const { task, signal, basename } = run;
   const workDir = await openAttemptFolder(deps.outputDir, basename);
   run.workDir = workDir;
@@ -238,7 +267,8 @@ async function openTaskRun(deps: TaskDeps, run: Run, { type, values, progress }:
     signal,
     progress: (fraction, message) => progress.move((reached = fraction * RENDERED), message),
     logger,
-    engine,
+    debug,
+    engine: withDebug(deps.engine, debug, loggerNamed("model")),
     ffmpeg,
     inputs: deps.openInputs({
       workDir,
@@ -250,6 +280,11 @@ async function openTaskRun(deps: TaskDeps, run: Run, { type, values, progress }:
     graph: graphOf(deps.queue, task),
     requests: requestsOf(deps.queue, task, signal),
   };
+}
+
+function withAnalysis(debug: Debug, more: Readonly<Record<string, unknown>> = {}) {
+  const analysis = debug.analysis();
+  return analysis === null ? more : { ...more, analysis };
 }
 
 function graphOf(queue: Queue, task: ClaimedTask): Graph {

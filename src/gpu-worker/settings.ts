@@ -1,5 +1,5 @@
 import { tmpdir } from "node:os";
-import { delimiter, isAbsolute, join } from "node:path";
+import { delimiter, isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import type { FuseSettings } from "./fuse.ts";
 import type { InputsOptions } from "./inputs/inputs.ts";
@@ -22,6 +22,12 @@ export interface GpuWorkerSettings {
   /** Whether the environment names it; otherwise it is this user's own below the system's temporary folder. */
   readonly isOutputDirGiven: boolean;
   readonly inputs: InputsOptions;
+  /** Null: the log goes to no files. */
+  readonly logDir: string | null;
+  /** Whether the files of every task are kept. */
+  readonly keepsFiles: boolean;
+  /** Whole paths of modules that add task types. */
+  readonly taskTypeModules: readonly string[];
   /** Null: types that Replicate does are not done. */
   readonly replicate: ReplicateSettings | null;
   readonly maxLifetimeSec: number | null;
@@ -66,6 +72,9 @@ const ALLOWED = {
   WORKER_INPUT_TIMEOUT_SEC: "a whole number of seconds from 1 to 3600",
   WORKER_INPUT_DIRS: `whole paths of folders, with ${JSON.stringify(delimiter)} between them`,
   WORKER_MAX_LIFETIME_SEC: "a whole number of seconds from 1 to 2147483",
+  WORKER_LOG_DIR: "a folder that the worker may write to",
+  WORKER_KEEP_FILES: "0 or 1",
+  TASK_TYPE_MODULES: `paths of JavaScript modules, with ${JSON.stringify(delimiter)} between them`,
   REPLICATE_API_TOKEN: "a token of Replicate, without blanks",
   REPLICATE_API_URL: "an http or https address such as https://api.replicate.com/v1",
   FFMPEG_PATH: "the path of an ffmpeg program",
@@ -109,6 +118,12 @@ const schema = z.object({
     .pipe(z.array(z.string().refine((folder) => isAbsolute(folder))))
     .default([]),
   WORKER_MAX_LIFETIME_SEC: wholeNumber(1, 2_147_483).optional(),
+  WORKER_LOG_DIR: z.string().optional(),
+  WORKER_KEEP_FILES: z.enum(["0", "1"]).default("0"),
+  TASK_TYPE_MODULES: z
+    .string()
+    .transform((text) => text.split(delimiter).filter((path) => path.trim() !== ""))
+    .default([]),
   REPLICATE_API_TOKEN: z
     .string()
     .regex(/^[\x21-\x7e]+$/)
@@ -163,6 +178,9 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): GpuWorkerSet
       folders: values.WORKER_INPUT_DIRS,
       ownOrigin: new URL(values.SUPABASE_URL).origin,
     },
+    logDir: values.WORKER_LOG_DIR ?? null,
+    keepsFiles: values.WORKER_KEEP_FILES === "1",
+    taskTypeModules: values.TASK_TYPE_MODULES.map((path) => resolve(path)),
     replicate: values.REPLICATE_API_TOKEN
       ? { token: values.REPLICATE_API_TOKEN, apiUrl: values.REPLICATE_API_URL.replace(/\/+$/, "") }
       : null,

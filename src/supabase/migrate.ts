@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { runner } from "node-pg-migrate";
 import pg from "pg";
+import type { TaskType } from "../task-types/task-type.ts";
 import { compareCatalogs, type Drift, expectedCatalog, readCatalog } from "./catalog.ts";
 import { MIGRATIONS_TABLE, migrationNames, SQL_DIRECTORY } from "./migration-files.ts";
 import { missingTaskTypes } from "./task-types/missing-types.ts";
@@ -10,9 +11,14 @@ import { missingTaskTypes } from "./task-types/missing-types.ts";
  * adds the task types that are missing.
  * @param databaseUrl a direct connection of the database's owner (SUPABASE_DB_URL).
  * @param onNotice gets the notices that migrations raise, such as one about an object that was dropped.
+ * @param types the known types and own ones; left out: the known ones.
  * @returns the names of those that were applied now.
  */
-export async function migrate(databaseUrl: string, onNotice?: (message: string) => void): Promise<string[]> {
+export async function migrate(
+  databaseUrl: string,
+  onNotice?: (message: string) => void,
+  types?: readonly TaskType[],
+): Promise<string[]> {
   return await withClient(databaseUrl, async (client) => {
     // Postgres also sends a notice for each "if not exists"; only those that a migration raised are passed on.
     client.on("notice", ({ message, where }) => {
@@ -30,7 +36,7 @@ export async function migrate(databaseUrl: string, onNotice?: (message: string) 
       verbose: false,
       log: () => undefined,
     });
-    await client.query(missingTaskTypes());
+    await client.query(missingTaskTypes(types));
     // PostgREST reads the schema once; this makes it look again.
     await client.query("notify pgrst, 'reload schema'");
     return applied.map(({ name }) => name);

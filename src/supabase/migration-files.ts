@@ -1,4 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
+import type { TaskType } from "../task-types/task-type.ts";
 import { missingTaskTypes } from "./task-types/missing-types.ts";
 
 export const SQL_DIRECTORY = new URL("../../sql/", import.meta.url);
@@ -23,14 +24,14 @@ export async function migrationNames(): Promise<string[]> {
  * keeps the same record as `gpu-pool db migrate`: it may be run again, and both may be mixed. It adds the same task types.
  * @param bucket also created, public, where there is a storage schema.
  */
-export async function migrationScript(bucket: string): Promise<string> {
+export async function migrationScript(bucket: string, types?: readonly TaskType[]): Promise<string> {
   const names = await migrationNames();
   const guarded = await Promise.all(names.map(guardedMigration));
   return [
     "-- Run all of it as the database's owner. It may be run again: what is applied already is skipped.",
     `create table if not exists public.${MIGRATIONS_TABLE} (id serial primary key, name varchar(255) not null, run_on timestamp not null);`,
     ...guarded,
-    missingTaskTypes(),
+    missingTaskTypes(types),
     createBucket(bucket),
     "notify pgrst, 'reload schema';",
     "",

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { FileKind } from "../../task-types/kinds.ts";
 import type { TaskType } from "../../task-types/task-type.ts";
+import type { Debug } from "../debug/debug.ts";
 import type { Engine, EngineJob, NotHonoured } from "../engines/engine.ts";
 import type { ClaimedTask, KeptRequest, SegmentOutput, ServiceRequest, SubTask, TaskOutput } from "../queue/queue.ts";
 import type { Ffmpeg } from "../video/ffmpeg.ts";
@@ -57,6 +58,8 @@ export interface TaskRun {
   /** `fraction` from 0 to 1. Called only when the work has advanced: a task without progress counts as stuck. */
   readonly progress: (fraction: number, message: string) => void;
   readonly logger: Logger;
+  /** Measures files after each step, and compares them with what was expected. The engine's files are measured by themselves. */
+  readonly debug: Debug;
   readonly engine: Engine;
   readonly ffmpeg: Ffmpeg;
   readonly inputs: Inputs;

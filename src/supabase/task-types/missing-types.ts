@@ -1,11 +1,13 @@
+import type { TaskType } from "../../task-types/task-type.ts";
 import { TASK_TYPES } from "../../task-types/task-types.ts";
 
 /**
  * SQL that adds the task types which the database lacks. A row that is there stays as it is: somebody may have changed
  * it. It may be run again.
+ * @param types their names are checked: letters, digits and underscores
  */
-export function missingTaskTypes(): string {
-  const rows = TASK_TYPES.flatMap(({ name, aliases, stuckTimeoutSec, expectedSec }) => [
+export function missingTaskTypes(types: readonly TaskType[] = TASK_TYPES): string {
+  const rows = types.flatMap(({ name, aliases, stuckTimeoutSec, expectedSec }) => [
     `('${name}', null, ${stuckTimeoutSec ?? "null"}, ${expectedSec ?? "null"})`,
     ...aliases.map((alias) => `('${alias}', '${name}', null, null)`),
   ]);

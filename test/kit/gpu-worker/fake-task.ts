@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { copyFile, mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pino } from "pino";
+import { type Logger, pino } from "pino";
 import type { Engine } from "../../../src/gpu-worker/engines/engine.ts";
 import { createPreviewEngine } from "../../../src/gpu-worker/engines/preview/preview-engine.ts";
 import type { OpenInputs } from "../../../src/gpu-worker/inputs/inputs.ts";
@@ -38,6 +38,7 @@ export interface FakeTaskOptions {
   /** Replaces the inputs of the kit, which take paths on this machine and nothing else. */
   readonly openInputs?: OpenInputs;
   readonly orders?: Orders;
+  readonly logger?: Logger;
 }
 
 /** How a task ended, as its queue was told. */
@@ -84,7 +85,7 @@ export async function runFakeTask(directory: string, options: FakeTaskOptions): 
       engine,
       openInputs: options.openInputs ?? localInputs,
       orders: options.orders ?? createOrders(() => undefined),
-      logger: pino({ level: "silent" }),
+      logger: options.logger ?? pino({ level: "silent" }),
       workerId: "fake-worker",
       outputDir,
       ffmpegPath,

@@ -114,6 +114,19 @@ describe("the state of a database", () => {
     })),
   ]).toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
+  it("has the types of a module that the environment names, which a later migration without it leaves", async () => {
+    const url = await emptyDatabase();
+    const module = fileURLToPath(new URL("../../../docs/examples/own-task-types.mjs", import.meta.url));
+    const env = { SUPABASE_DB_URL: url, TASK_TYPE_MODULES: module };
+    expect(await runClient(["db", "migrate"], { cwd: tmpdir(), env })).toMatchObject({ exitCode: 0 });
+    await migrate(url);
+    const own = (await typesOf(url)).filter(({ name }) => ["turn_video", "rotate_video"].includes(String(name)));
+    expect(own).toMatchObject([
+      { name: "rotate_video", alias_of: "turn_video", stuck_timeout_sec: null },
+      { name: "turn_video", alias_of: null, stuck_timeout_sec: 600 },
+    ]);
+  });
+
   it("has the task types of the program; what somebody changed or added stays, and what is missing comes back", async () => {
     const url = await emptyDatabase();
     await migrate(url);

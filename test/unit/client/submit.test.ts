@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import { type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { TASK_TYPES } from "../../../src/task-types/task-types.ts";
 import { runClient } from "../../kit/client.ts";
@@ -110,4 +111,20 @@ it("lists the task types, or the parameters of one", async () => {
   });
   expect((await run(["types", "video_generation"])).stdout).toMatch(/^generate_video, also video_generation: direct/);
   expect(await run(["types", "tea"])).toMatchObject({ exitCode: 3, stdout: "" });
+});
+
+it("knows the types of the modules that the environment names", async () => {
+  const module = fileURLToPath(new URL("../../../docs/examples/own-task-types.mjs", import.meta.url));
+  const runWith = (args: readonly string[], modules = module) =>
+    runClient(args, { cwd: tmpdir(), env: { TASK_TYPE_MODULES: modules } });
+  const submit = ["submit", "--type", "rotate_video", "--dry-run", "--param", "video=a.mp4"];
+  const wrong = await runWith([...submit, "--param", "direction=up"]);
+  expect(wrong).toMatchObject({ exitCode: 2 });
+  expect(wrong.stderr).toContain('params.direction: expected "left" or "right", got "up"');
+  const right = await runWith([...submit, "--json"]);
+  expect(right.stdout).toContain('"right"');
+  expect((await runWith(["types", "turn_video"])).stdout).toContain("a video, turned to its side");
+  const missing = await runWith(["types"], "/nowhere/types.mjs");
+  expect(missing.exitCode).toBe(2);
+  expect(missing.stderr).toMatch(/TASK_TYPE_MODULES: \/nowhere\/types.mjs: it cannot be loaded/);
 });

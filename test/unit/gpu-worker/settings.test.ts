@@ -45,6 +45,16 @@ describe("the GPU worker's settings", () => {
     });
   });
 
+  it("writes no log files and keeps none, unless it is told to; own types lie where their paths lead from here", () => {
+    expect(readSettings(base)).toMatchObject({ logDir: null, keepsFiles: false, taskTypeModules: [] });
+    const given = { WORKER_LOG_DIR: "logs", WORKER_KEEP_FILES: "1", TASK_TYPE_MODULES: "/a.mjs:b.mjs" };
+    expect(readSettings({ ...base, ...given })).toMatchObject({
+      logDir: "logs",
+      keepsFiles: true,
+      taskTypeModules: ["/a.mjs", join(process.cwd(), "b.mjs")],
+    });
+  });
+
   it("calls Replicate with a token alone", () => {
     const apiUrl = "https://api.replicate.com/v1";
     expect(readSettings({ ...base, REPLICATE_API_TOKEN: "r8" }).replicate).toEqual({ token: "r8", apiUrl });

@@ -1,6 +1,7 @@
 import { table } from "../../../config/variables.ts";
 import type { Context } from "../../context.ts";
 import type { JsonOptions } from "../../options.ts";
+import { taskTypeTable } from "../../own-types.ts";
 import { onDatabase } from "./db-connection.ts";
 
 export interface MigrateOptions extends JsonOptions {
@@ -11,16 +12,17 @@ export interface MigrateOptions extends JsonOptions {
 export async function migrateDatabase(context: Context, { json, print }: MigrateOptions): Promise<void> {
   const { name: variable, defaultText = "" } = table.supabase.videoBucket;
   const videoBucket = context.env[variable]?.trim() || defaultText;
+  const { types } = await taskTypeTable(context);
   if (print) {
     const { migrationScript } = await import("../../../supabase/migration-files.ts");
-    context.output.print(await migrationScript(videoBucket));
+    context.output.print(await migrationScript(videoBucket, types));
     return;
   }
   const notices: string[] = [];
   const { applied, bucket, drift } = await onDatabase(context, "migrating", async (databaseUrl) => {
     const migrations = await import("../../../supabase/migrate.ts");
     return {
-      applied: await migrations.migrate(databaseUrl, (message) => notices.push(message)),
+      applied: await migrations.migrate(databaseUrl, (message) => notices.push(message), types),
       bucket: await migrations.ensureBucket(databaseUrl, videoBucket),
       drift: await migrations.schemaDrift(databaseUrl),
     };

@@ -14,20 +14,22 @@ export interface CheckedTask {
 }
 
 /** The types among these that the table does not have. */
-export function unknownTypes(tasks: readonly TaskInput[]): string[] {
-  return [...new Set(tasks.map(({ task_type: type }) => type))].filter((type) => findTaskType(type) === undefined);
+export function unknownTypes(tasks: readonly TaskInput[], find = findTaskType): string[] {
+  return [...new Set(tasks.map(({ task_type: type }) => type))].filter((type) => find(type) === undefined);
 }
 
 /**
  * Resolves each task's parameters, once where a task is given several times.
  * @param source where the tasks come from, such as a file's path; null: from flags
  * @param ownTypes the database's types; an alias has the name of its type, any other null
+ * @param find the table of types, those of modules included
  * @throws ClientError naming the tasks and fields that are wrong
  */
 export function checkTasks(
   tasks: readonly TaskInput[],
   source: string | null,
   ownTypes: ReadonlyMap<string, string | null>,
+  find = findTaskType,
 ): CheckedTask[] {
   const counts = new Map<TaskInput, number>();
   for (const task of tasks) {
@@ -43,7 +45,7 @@ export function checkTasks(
       problems.push(`${where}${unstorable}`);
       continue;
     }
-    const type = findTaskType(task.task_type) ?? findTaskType(ownTypes.get(task.task_type) ?? "");
+    const type = find(task.task_type) ?? find(ownTypes.get(task.task_type) ?? "");
     const resolution = type && resolveParameters(type, task.params);
     if (type === undefined || resolution?.ok) {
       checked.push({ task, count, known: type && resolution?.ok ? { type, resolution } : null });

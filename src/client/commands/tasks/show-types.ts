@@ -1,24 +1,26 @@
 import type { Parameter } from "../../../task-types/parameters.ts";
 import type { TaskType } from "../../../task-types/task-type.ts";
-import { findTaskType, TASK_TYPES } from "../../../task-types/task-types.ts";
 import type { Context } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import type { JsonOptions } from "../../options.ts";
+import { taskTypeTable } from "../../own-types.ts";
 import { renderTaskType, renderTaskTypes } from "../../render/task-types.ts";
 
 /** Shows the table of task types, or one of them with its parameters. @throws ClientError when it has no such type */
-export function showTypes({ output }: Context, name: string | undefined, { json }: JsonOptions): void {
+export async function showTypes(context: Context, name: string | undefined, { json }: JsonOptions): Promise<void> {
+  const { output } = context;
+  const { types, find } = await taskTypeTable(context);
   const { columns } = output.size();
   if (name === undefined) {
     if (json) {
-      output.printJson(TASK_TYPES.map(described));
+      output.printJson(types.map(described));
     } else {
-      output.print(renderTaskTypes(TASK_TYPES, columns, output.style).join("\n"));
+      output.print(renderTaskTypes(types, columns, output.style).join("\n"));
       output.note("gpu-pool types <name> shows the parameters of a type");
     }
     return;
   }
-  const type = findTaskType(name);
+  const type = find(name);
   if (type === undefined) {
     throw new ClientError(
       EXIT.notFound,

@@ -6,6 +6,7 @@ import { type TaskStore, taskStore } from "../../../supabase/task-store.ts";
 import { taskTypeStore } from "../../../supabase/task-types/task-type-store.ts";
 import type { Context } from "../../context.ts";
 import type { PoolOptions } from "../../options.ts";
+import { taskTypeTable } from "../../own-types.ts";
 import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { describePools } from "../../missing-pool.ts";
@@ -56,10 +57,11 @@ export async function submitTasks(context: Context, options: SubmitOptions): Pro
 
 /** The database is asked only about types that the table does not have. */
 async function check(context: Context, { tasks, source }: Given): Promise<CheckedTask[]> {
-  const strange = unknownTypes(tasks);
+  const { find } = await taskTypeTable(context);
+  const strange = unknownTypes(tasks, find);
   const ownTypes =
     strange.length === 0 ? new Map<string, null>() : await taskTypeStore(await context.connections.database()).names();
-  const checked = checkTasks(tasks, source, ownTypes);
+  const checked = checkTasks(tasks, source, ownTypes, find);
   const warning = unknownTypeWarning(strange, ownTypes);
   if (warning !== null) {
     context.output.note(`gpu-pool: warning: ${warning}`);

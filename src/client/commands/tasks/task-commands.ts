@@ -91,7 +91,7 @@ function addTypes(program: Command, context: Context): void {
     .addOption(jsonOption())
     .action(async (name: string | undefined, options: JsonOptions) => {
       const { showTypes } = await import("./show-types.ts");
-      showTypes(context, name, options);
+      await showTypes(context, name, options);
     });
   addExamples(types, [
     ["gpu-pool types", "all of them"],
