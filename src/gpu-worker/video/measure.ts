@@ -3,6 +3,7 @@ import { cutToEnd } from "../../../supabase/functions/_shared/text.ts";
 import { parseFfmpegReport, type VideoFacts } from "./probe-video.ts";
 import type { Ffmpeg } from "./ffmpeg.ts";
 
+/** Width and height are those of the frames as they are decoded. */
 export interface MeasuredVideo extends VideoFacts {
   /** Decoded and counted: what a player shows, which may differ from what the container states. */
   readonly frames: number;
@@ -31,7 +32,9 @@ export async function measureVideo({ path, signal }: Ffmpeg, source: string): Pr
   if (facts === null) {
     throw new Error(`${source} is not a readable video: ${cutToEnd(stderr.trim(), 300)}`);
   }
-  return { ...facts, fps: exactRate(facts.fps), hasAudio: AUDIO.test(stderr.split(/^Output #0/m)[0] ?? "") };
+  const input = stderr.split(/^Output #0/m)[0] ?? "";
+  const shown = isTurned(input) ? { width: facts.height, height: facts.width } : {};
+  return { ...facts, ...shown, fps: exactRate(facts.fps), hasAudio: AUDIO.test(input) };
 }
 
 /** Whether a file has a stream of sound. Decodes nothing; a file that cannot be read has none. */
@@ -44,6 +47,12 @@ export async function hasSound({ path, signal }: Ffmpeg, source: string): Promis
   });
   signal.throwIfAborted();
   return AUDIO.test(stderr);
+}
+
+/** Whether a video is shown upright only after a quarter turn, as those of phones are: ffmpeg turns what it decodes. */
+function isTurned(report: string): boolean {
+  const degrees = Number(/rotation of (-?[\d.]+) degrees/.exec(report)?.[1] ?? 0);
+  return Math.round(Math.abs(degrees) / 90) % 2 === 1;
 }
 
 function exactRate(printed: number): number {

@@ -122,7 +122,7 @@ function readArgs(source: string, { size, format, fit = "stretch", range, filter
     "settb=1/25,setpts=N",
   ];
   return [
-    ["-hide_banner", "-nostdin", "-loglevel", "error", "-threads", "2", "-i", source],
+    ["-hide_banner", "-nostdin", "-loglevel", "error", "-threads", "1", "-i", source],
     ["-map", "0:v:0", "-vf", chain.join(","), "-r", "25", "-f", "rawvideo", "-pix_fmt", format, "pipe:1"],
   ].flat();
 }

@@ -87,17 +87,3 @@ export function keptRanges(frames: number, removed: readonly FrameRange[]): Fram
   }
   return kept;
 }
-
-/**
- * The largest part of a picture that has the wanted aspect, in its middle. Sides and offsets are even.
- */
-export function centredCrop(
-  { width, height }: { readonly width: number; readonly height: number },
-  wanted: { readonly width: number; readonly height: number },
-): { x: number; y: number; width: number; height: number } {
-  const scale = Math.min(width / wanted.width, height / wanted.height);
-  const even = (side: number, limit: number) => Math.max(2, Math.min(limit, Math.round(side / 2) * 2) & ~1);
-  const cropped = { width: even(wanted.width * scale, width), height: even(wanted.height * scale, height) };
-  const offset = (whole: number, part: number) => Math.floor((whole - part) / 4) * 2;
-  return { x: offset(width, cropped.width), y: offset(height, cropped.height), ...cropped };
-}

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  centredCrop,
   FramesError,
   keptRanges,
   placeParts,
@@ -122,27 +121,6 @@ describe("keeping what is not taken out", () => {
     ]);
     expect(() => keptRanges(10, [...removed, { start: 1, end: 3 }])).toThrow("frames 1 to 3 overlap the range before");
     expect(() => keptRanges(10, [{ start: 8, end: 11 }])).toThrow("frames 8 to 11 are not in a video of 10 frames");
-  });
-});
-
-describe("cropping to an aspect", () => {
-  const side = fc.integer({ min: 16, max: 4_000 }).map((value) => value * 2);
-  const size = fc.record({ width: side, height: side });
-
-  it("stays within the picture, in its middle, with even figures and the wanted aspect", () => {
-    fc.assert(
-      fc.property(size, size, (picture, wanted) => {
-        const { x, y, width, height } = centredCrop(picture, wanted);
-        expect([x, y, width, height].every((value) => value % 2 === 0 && value >= 0)).toBe(true);
-        expect(x + width).toBeLessThanOrEqual(picture.width);
-        expect(y + height).toBeLessThanOrEqual(picture.height);
-        expect(Math.abs(picture.width - width - 2 * x)).toBeLessThanOrEqual(2);
-        expect(Math.abs(picture.height - height - 2 * y)).toBeLessThanOrEqual(2);
-        const exact = Math.min(picture.width / wanted.width, picture.height / wanted.height);
-        expect(Math.abs(width - wanted.width * exact)).toBeLessThanOrEqual(2);
-        expect(Math.abs(height - wanted.height * exact)).toBeLessThanOrEqual(2);
-      }),
-    );
   });
 });
 

@@ -103,6 +103,14 @@ describe("changing the shape", () => {
     expect(await measureVideo(ffmpeg, target)).toMatchObject({ width: 30, height: 16, frames: 1 });
   });
 
+  it("takes a video that is stored on its side as it is shown", async () => {
+    const turned = folder.path("turned.mp4");
+    await ffmpeg.run(["-i", video, "-c", "copy", "-metadata:s:v:0", "rotate=90", turned]);
+    expect(await measureVideo(ffmpeg, turned)).toMatchObject({ width: 48, height: 64, frames: 12 });
+    await cutVideo(ffmpeg, turned, { start: 0, end: 2 }, target);
+    expect(await measureVideo(ffmpeg, target)).toMatchObject({ width: 48, height: 64, frames: 2 });
+  });
+
   it("puts two pictures above a video", async () => {
     const [start, end] = [folder.path("start.png"), folder.path("end.png")];
     await extractFrame(ffmpeg, video, 2, start);
