@@ -224,8 +224,8 @@ alter table tasks set (fillfactor = 75);
 comment on table tasks is
   'The queue, its leases and its results: one row per task, with its open or completed attempt. Clients insert rows as Queued.';
 comment on column tasks.gate is
-  'open: may be claimed; held: its project is paused or at its limit; blocked: waits for the task in dependant_on; '
-  'delayed: was handed back without progress and waits until delayed_until.';
+  'open: may be claimed; held: its project is paused or at its limit; blocked: waits for the task in dependant_on, or for '
+  'its siblings; delayed: was handed back without progress and waits until delayed_until.';
 comment on column tasks.vtime is 'Place in line among tasks of equal priority (start-time fair queuing between projects).';
 comment on column tasks.parent_id is
   'The orchestrator task that created this one: params.orchestrator_task_id_ref, if that task is of the same project. It '

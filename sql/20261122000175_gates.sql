@@ -2,8 +2,13 @@
 
 alter table tasks
   add column if not exists hand_backs integer not null default 0,
-  add column if not exists delayed_until timestamptz;
+  add column if not exists delayed_until timestamptz,
+  add column if not exists after_siblings boolean not null default false;
 comment on column tasks.hand_backs is 'How often in a row its workers have handed it back without progress.';
+comment on column tasks.after_siblings is
+  'It waits for all other sub-tasks of its orchestrator task. Only delegate_task sets it, for one sub-task at most.';
+-- What a sub-task that ends has to look for.
+create unique index if not exists tasks_after_siblings on tasks (parent_id) where after_siblings;
 -- Tasks whose delay is over, for a claim that finds nothing else.
 create index if not exists tasks_delayed on tasks (pool, delayed_until) where status = 'Queued' and gate = 'delayed';
 
@@ -111,11 +116,12 @@ begin
   end if;
   for waiting_project in
     select distinct project_id from tasks
-    where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked' order by project_id
+    where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked' and not after_siblings order by project_id
   loop
     gated := project_is_gated(waiting_project);
     update tasks set gate = case when gated then 'held' else 'open' end
-    where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked' and project_id = waiting_project;
+    where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked' and not after_siblings
+      and project_id = waiting_project;
     if gated then
       perform open_held_tasks(waiting_project);
     end if;

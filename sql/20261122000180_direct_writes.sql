@@ -239,6 +239,7 @@ begin
   p_new.parent_id := p_old.parent_id;
   p_new.hand_backs := p_old.hand_backs;
   p_new.delayed_until := p_old.delayed_until;
+  p_new.after_siblings := p_old.after_siblings;
   p_new.pool := coalesce(p_new.pool, p_old.pool);
   p_new.failed_by := p_old.failed_by;
   p_new.reopened_at := p_old.reopened_at;

@@ -56,6 +56,7 @@ begin
   new.delayed_until := null;
   new.failed_by := null;
   new.reopened_at := null;
+  new.after_siblings := coalesce(new.after_siblings, false) and parent_ref is not null;
 
   if new.status = 'Queued' and new.dependant_on is null and parent_ref is null then
     alike := quote_nullable(new.task_type) || ' ' || quote_nullable(new.pool) || ' ' || new.project_id || ' ' || new.priority
@@ -88,6 +89,7 @@ begin
       new.error_message := format('its orchestrator task %s is %s', new.parent_id, parent_status);
     end if;
   end if;
+  new.after_siblings := new.after_siblings and new.parent_id is not null;
   if new.status <> 'Queued' then
     return new;
   end if;
@@ -112,6 +114,10 @@ begin
     end if;
   end if;
 
+  if new.after_siblings then
+    new.gate := 'blocked';
+    return new;
+  end if;
   new.gate := 'open';
   if project_is_gated(new.project_id) then
     new.gate := 'held';

@@ -54,6 +54,34 @@ end $$;
 select grant_to_service('tasks_guard()');
 create or replace trigger tasks_guard before update on tasks for each row execute function tasks_guard();
 
+-- Opens the sub-task that waits for all its siblings if they are complete, or fails it. The caller has locked the parent. A
+-- row that another transaction is writing is skipped, as in cancel_sub_tasks: that transaction may wait for the parent.
+create or replace function settle_last_sibling(p_parent uuid) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  waiting tasks;
+  sibling tasks;
+begin
+  select * into waiting from tasks
+  where parent_id = p_parent and after_siblings and status = 'Queued' and gate = 'blocked' for no key update skip locked;
+  if not found then
+    return;
+  end if;
+  select * into sibling from tasks where parent_id = p_parent and id <> waiting.id and status <> 'Complete'
+  order by status in ('Failed', 'Cancelled') desc, generation_processed_at, vtime limit 1;
+  if not found then
+    update tasks set gate = case when project_is_gated(waiting.project_id) then 'held' else 'open' end where id = waiting.id;
+    if project_is_gated(waiting.project_id) then
+      perform open_held_tasks(waiting.project_id);
+    end if;
+  elsif sibling.status in ('Failed', 'Cancelled') then
+    update tasks set status = 'Failed', failed_by = sibling.id,
+      error_message = format('depends on task %s, which is %s', sibling.id, sibling.status)
+    where id = waiting.id;
+  end if;
+end $$;
+select grant_to_service('settle_last_sibling(uuid)');
+
 -- Ends a delegated parent when all its sub-tasks have ended. The parent is locked before its sub-tasks are read, so of
 -- two transactions that end at once, the later one sees both.
 create or replace function settle_parent(p_parent uuid) returns void
@@ -63,13 +91,18 @@ declare
   child tasks;
 begin
   select * into parent from tasks where id = p_parent for no key update;
+  if exists (select from tasks where parent_id = p_parent and after_siblings and status = 'Queued' and gate = 'blocked') then
+    perform settle_last_sibling(p_parent);
+    select * into parent from tasks where id = p_parent;
+  end if;
   if parent.status is distinct from 'In Progress' or parent.delegated_at is null or exists (
     select from tasks where parent_id = p_parent and status in ('Queued', 'In Progress'))
   then
     return;
   end if;
   select * into child from tasks
-  where parent_id = p_parent and status in ('Failed', 'Cancelled') order by generation_processed_at, vtime limit 1;
+  where parent_id = p_parent and status in ('Failed', 'Cancelled')
+  order by generation_processed_at, failed_by is not null, vtime limit 1;
   if found then
     update tasks set status = 'Failed', failed_by = child.id, error_message = format('sub-task %s (%s) is %s: %s',
       child.id, child.task_type, child.status, coalesce(child.error_message, 'no error given'))
@@ -122,11 +155,12 @@ begin
   then
     perform cancel_sub_tasks(p_task.id, p_task.project_id, 'is ' || p_task.status);
   end if;
-  if p_task.parent_id is not null then
-    perform settle_parent(p_task.parent_id);
-  end if;
+  -- The project before the parent, in whose turn the last sub-task may need the project.
   if p_opens_held then
     perform open_held_tasks(p_task.project_id);
+  end if;
+  if p_task.parent_id is not null then
+    perform settle_parent(p_task.parent_id);
   end if;
   if p_task.status in ('Complete', 'Failed') and exists (select from notification_endpoints where enabled) then
     perform notify_task_ended(p_task);

@@ -46,7 +46,7 @@ begin
     if awaited <> 'Complete' or new.dependant_on = new.id then
       new.gate := 'blocked';
       new.delayed_until := null;
-    elsif old.gate = 'blocked' then
+    elsif old.gate = 'blocked' and not new.after_siblings then
       new.gate := 'open';
     end if;
   end if;

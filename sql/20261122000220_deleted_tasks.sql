@@ -21,16 +21,28 @@ begin
     end if;
     update tasks set dependant_on = null where dependant_on = old.id;
   end if;
+  if old.parent_id is not null then
+    select id, status into user_id, user_status from tasks
+    where parent_id = old.parent_id and after_siblings and status in ('Queued', 'In Progress');
+    if found and old.status = 'Complete' then
+      raise exception 'task % cannot be deleted: task %, which is %, uses its result', old.id, user_id, user_status
+        using errcode = 'PT409', hint = 'Delete that task in the same request, or cancel it first.';
+    elsif found and user_status = 'Queued' then
+      update tasks set status = 'Failed', failed_by = old.id,
+        error_message = format('depends on task %s, which was deleted', old.id)
+      where id = user_id;
+    end if;
+  end if;
   if old.status <> 'Complete' and exists (select from tasks where parent_id = old.id and status in ('Queued', 'In Progress')) then
     perform cancel_sub_tasks(old.id, old.project_id, 'was deleted');
-  end if;
-  if old.parent_id is not null then
-    perform settle_parent(old.parent_id);
   end if;
   if (old.status = 'Queued' and old.gate = 'open' or old.status = 'In Progress' and old.delegated_at is null)
     and project_is_gated(old.project_id)
   then
     perform open_held_tasks(old.project_id);
+  end if;
+  if old.parent_id is not null then
+    perform settle_parent(old.parent_id);
   end if;
   if old.lease_token is not null and old.lease_ended_at is null then
     select * into holder from workers where id = old.worker_id;

@@ -188,37 +188,6 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('repeated_report(task_attempts, text)');
 
--- From now on the task waits for its sub-tasks, and its worker is free. p_result_task_id names the sub-task whose
--- output becomes the output of the task; null: the last sub-task. Answers delegated, no_children (the lease is kept) or
--- lease_lost.
-create or replace function delegate_task(p_task_id uuid, p_lease_token uuid, p_result_task_id uuid default null) returns jsonb
-language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  lease task_attempts := lock_lease(p_task_id, p_lease_token);
-begin
-  if lease.task_id is null or (lease.ended_at is not null and lease.cause <> 'delegated') then
-    return jsonb_build_object('outcome', 'lease_lost');
-  end if;
-  if lease.ended_at is not null then
-    return jsonb_build_object('outcome', 'delegated');
-  end if;
-  if not exists (select from tasks where parent_id = p_task_id) then
-    return jsonb_build_object('outcome', 'no_children');
-  end if;
-  if p_result_task_id is not null and not exists (
-    select from tasks where id = p_result_task_id and parent_id = p_task_id)
-  then
-    raise exception 'p_result_task_id: % is no sub-task of task %', p_result_task_id, p_task_id using errcode = 'PT400';
-  end if;
-  update tasks
-  set delegated_at = now(), worker_id = null, attempts = attempts - 1, result_data = case
-    when p_result_task_id is null then result_data
-    else coalesce(result_data, '{}') || jsonb_build_object('result_task_id', p_result_task_id) end
-  where id = p_task_id;
-  return jsonb_build_object('outcome', 'delegated');
-end $$;
-select grant_to_everyone('delegate_task(uuid, uuid, uuid)');
-
 create or replace function worker_heartbeat(
   p_worker_id text, p_vram_total_mb integer default null, p_vram_used_mb integer default null)
 returns jsonb

@@ -77,6 +77,9 @@ begin
       union all
       select id, failed_by from tasks where parent_id = any (newest) and status in ('Failed', 'Cancelled')
       union all
+      select s.id, s.failed_by from tasks c join tasks s on s.parent_id = c.parent_id and s.after_siblings
+      where c.id = any (newest) and s.status in ('Failed', 'Cancelled')
+      union all
       select p.id, p.failed_by from tasks c join tasks p on p.id = c.parent_id
       where c.id = any (newest) and p.status in ('Failed', 'Cancelled')) as t
     where t.failed_by = any (newest) and t.id <> all (found_ids);
@@ -128,6 +131,8 @@ begin
     -- A task that was cancelled when it was inserted has no place in line yet.
     vtime = case when vtime = 0 then (extract(epoch from t.created_at) * 1000000)::bigint else vtime end,
     gate = case when exists (select from tasks d where d.id = t.dependant_on and d.status <> 'Complete')
+      or t.after_siblings
+        and exists (select from tasks d where d.parent_id = t.parent_id and d.id <> t.id and d.status <> 'Complete')
       then 'blocked' else 'open' end
   where t.id = any (everything) and not exists (select from tasks c where c.id = t.failed_by and c.parent_id = t.id);
   update tasks t

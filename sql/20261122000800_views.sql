@@ -48,6 +48,7 @@ select id as task_id, project_id, task_type, status,
   case
     when status = 'Queued' and gate = 'open' then 'waits for a worker'
     when status = 'Queued' and gate = 'held' then 'waits for its project''s limit or pause'
+    when status = 'Queued' and gate = 'blocked' and after_siblings then 'waits for all other sub-tasks of task ' || parent_id
     when status = 'Queued' and gate = 'blocked' then 'waits for task ' || dependant_on
     when status = 'Queued' and gate = 'delayed'
       then 'waits until ' || delayed_until || ': its workers handed it back without progress'

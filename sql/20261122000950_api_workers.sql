@@ -87,6 +87,16 @@ begin
 end $$;
 select grant_to_everyone('api_predecessor_output(uuid)');
 
+-- What a task has made: of any that the caller may see, for a worker's token those of its task's graph. Null: there is none.
+create or replace function api_task_output(p_task_id uuid) returns jsonb
+language sql security definer set search_path = public, pg_temp as $$
+  select jsonb_build_object('task_id', id, 'task_type', task_type, 'status', status,
+    'output_location', case when status = 'Complete' then output_location end,
+    'result_data', case when status = 'Complete' then exact_numbers(result_data) end)
+  from api_read_tasks(p_id => p_task_id)
+$$;
+select grant_to_everyone('api_task_output(uuid)');
+
 -- The segments of a run, in order. p_project_id null: of any project, which only the service key may see.
 create or replace function api_completed_segments(p_run_id text, p_project_id uuid) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -215,6 +225,23 @@ begin
     from tasks where id = p_task_id);
 end $$;
 select grant_to_everyone('api_finish_task(uuid, text, text, jsonb, uuid)');
+
+-- delegate_task for a caller that may not know its lease.
+create or replace function api_delegate_task(
+  p_task_id uuid, p_sub_tasks jsonb default null, p_result_task_id uuid default null, p_lease_token uuid default null)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease task_attempts := api_lease(p_task_id, p_lease_token);
+  outcome text := delegate_task(p_task_id, lease.lease_token, p_result_task_id, p_sub_tasks) ->> 'outcome';
+begin
+  if outcome = 'lease_lost' then
+    perform api_refuse('PT409', 'task_id', format('task %s cannot be delegated: its lease ended (%s)', p_task_id,
+      (select coalesce(cause, 'unknown') from task_attempts where task_id = p_task_id and attempt = lease.attempt)));
+  end if;
+  return jsonb_build_object('task_id', p_task_id, 'outcome', outcome);
+end $$;
+select grant_to_everyone('api_delegate_task(uuid, jsonb, uuid, uuid)');
 
 -- Applies a status that a worker of the old protocol sends. 'In Progress' is progress, and delegates an orchestrator
 -- task that has sub-tasks; 'Failed' is a task error; 'Queued' gives the task back. p_note: error or message.

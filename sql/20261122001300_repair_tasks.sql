@@ -91,10 +91,11 @@ begin
     select looked_at.id, looked_at.dependant_on, looked_at.project_id, before.status::text as awaited
     from (
       (select id, dependant_on, project_id from tasks
-        where status = 'Queued' and gate = 'blocked' and dependant_on >= start_at order by dependant_on limit 10000)
+        where status = 'Queued' and gate = 'blocked' and not after_siblings and dependant_on >= start_at
+        order by dependant_on limit 10000)
       union all
       (select id, dependant_on, project_id from tasks
-        where status = 'Queued' and gate = 'blocked' and dependant_on is null limit 10000)
+        where status = 'Queued' and gate = 'blocked' and not after_siblings and dependant_on is null limit 10000)
     ) as looked_at
     left join tasks before on before.id = looked_at.dependant_on
     where before.id is null or before.id = looked_at.id or before.status in ('Complete', 'Failed', 'Cancelled')
@@ -121,6 +122,30 @@ begin
 end $$;
 select grant_to_service('settle_waiting_tasks(integer)');
 
+-- Sub-tasks that wait for their siblings, of which none is unfinished. Adds to the ids.
+create or replace function settle_waiting_siblings(p_most integer, inout opened uuid[], inout failed uuid[])
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  waiting tasks;
+begin
+  for waiting in
+    select * from tasks t
+    where after_siblings and status = 'Queued' and gate = 'blocked'
+      and (not exists (select from tasks where parent_id = t.parent_id and id <> t.id and status <> 'Complete')
+        or exists (select from tasks where parent_id = t.parent_id and status in ('Failed', 'Cancelled')))
+    limit p_most
+  loop
+    perform settle_parent(waiting.parent_id);
+    select * into waiting from tasks where id = waiting.id;
+    if waiting.status = 'Failed' then
+      failed := failed || waiting.id;
+    elsif waiting.gate <> 'blocked' then
+      opened := opened || waiting.id;
+    end if;
+  end loop;
+end $$;
+select grant_to_service('settle_waiting_siblings(integer, uuid[], uuid[])');
+
 create or replace function note_repairs(p_task_ids uuid[], p_repair text) returns void
 language sql security definer set search_path = public, pg_temp as $$
   insert into pool_events (pool, kind, reason, task_id)
@@ -146,6 +171,7 @@ begin
     select * into unleased from release_unleased_tasks(p_limit);
     parents := end_waiting_parents(p_limit);
     select * into waiting from settle_waiting_tasks(p_limit);
+    select * into waiting from settle_waiting_siblings(p_limit, waiting.opened, waiting.failed);
     opened := open_forgotten_tasks(p_limit);
     perform note_repairs(unleased.released, 'it was In Progress and no worker held it: back to the queue');
     perform note_repairs(unleased.delegated, 'it was In Progress and no worker held it: waits for its sub-tasks');

@@ -751,6 +751,7 @@ export interface Schema {
       };
       tasks: {
         Row: {
+          after_siblings: boolean;
           attempts: number;
           claimable_at: string | null;
           created_at: string;
@@ -789,6 +790,7 @@ export interface Schema {
           worker_id: string | null;
         };
         Insert: {
+          after_siblings?: boolean | undefined;
           attempts?: number | undefined;
           claimable_at?: string | null | undefined;
           created_at?: string | undefined;
@@ -827,6 +829,7 @@ export interface Schema {
           worker_id?: string | null | undefined;
         };
         Update: {
+          after_siblings?: boolean | undefined;
           attempts?: number | undefined;
           claimable_at?: string | null | undefined;
           created_at?: string | undefined;
@@ -1406,6 +1409,15 @@ export interface Schema {
         };
         Returns: Json;
       };
+      api_delegate_task: {
+        Args: {
+          p_task_id: string | null;
+          p_sub_tasks?: JsonInput | null;
+          p_result_task_id?: string | null;
+          p_lease_token?: string | null;
+        };
+        Returns: Json;
+      };
       api_find_task: {
         Args: {
           p_caller: JsonInput | null;
@@ -1478,6 +1490,12 @@ export interface Schema {
       api_revoke_token: {
         Args: {
           p_id: string | null;
+        };
+        Returns: Json;
+      };
+      api_task_output: {
+        Args: {
+          p_task_id: string | null;
         };
         Returns: Json;
       };
@@ -1603,6 +1621,7 @@ export interface Schema {
           p_task_id: string | null;
           p_lease_token: string | null;
           p_result_task_id?: string | null;
+          p_sub_tasks?: JsonInput | null;
         };
         Returns: Json;
       };
@@ -2553,6 +2572,14 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      require_sub_task: {
+        Args: {
+          p_parent: string | null;
+          p_place: number | null;
+          p_task: JsonInput | null;
+        };
+        Returns: undefined;
+      };
       require_task_state: {
         Args: {
           p_status: string | null;
@@ -2656,11 +2683,25 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      settle_last_sibling: {
+        Args: {
+          p_parent: string | null;
+        };
+        Returns: undefined;
+      };
       settle_parent: {
         Args: {
           p_parent: string | null;
         };
         Returns: undefined;
+      };
+      settle_waiting_siblings: {
+        Args: {
+          p_most: number | null;
+          opened: string[] | null;
+          failed: string[] | null;
+        };
+        Returns: string;
       };
       settle_waiting_tasks: {
         Args: {

@@ -45,6 +45,7 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
       body: ({ task, lease }) => ({ task_id: task, lease_token: lease, filename: "x.mp4", content_type: "video/mp4" }),
     },
   ],
+  "delegate-task": [{ body: ({ task }) => ({ task_id: task, sub_tasks: [] }) }],
   "get-completed-segments": [{ body: ({ project }) => ({ run_id: "r", project_id: project }) }],
   "get-predecessor-output": [{ body: ({ task }) => ({ task_id: task }) }],
   "mark-task-failed": [{ body: ({ task }) => ({ task_id: task, error_message: "e" }) }],

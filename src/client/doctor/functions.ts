@@ -9,6 +9,7 @@ const FUNCTIONS = [
   "claim-next-task",
   "complete-task",
   "create-task",
+  "delegate-task",
   "generate-upload-url",
   "get-completed-segments",
   "get-predecessor-output",

@@ -4,6 +4,7 @@ import { generateUploadUrl } from "./generate-upload-url.ts";
 import {
   claimNextTask,
   createTask,
+  delegateTask,
   getCompletedSegments,
   getPredecessorOutput,
   taskCounts,
@@ -17,6 +18,7 @@ const DIRECT: Readonly<Record<string, FunctionHandler>> = {
   "claim-next-task": claimNextTask,
   "complete-task": completeTask,
   "create-task": createTask,
+  "delegate-task": delegateTask,
   "generate-upload-url": generateUploadUrl,
   "get-completed-segments": getCompletedSegments,
   "get-predecessor-output": getPredecessorOutput,

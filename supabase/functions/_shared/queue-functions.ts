@@ -66,6 +66,21 @@ export const createTask: FunctionHandler = workerFunction("create-task", async (
   return Response.json({ task_id: task["id"], status: task["status"], message: "Task queued" });
 });
 
+/**
+ * `{task_id, sub_tasks?, result_task_id?, lease_token?}` → `{task_id, outcome}`: writes the sub-tasks, each `{id, task_type, params,
+ * dependant_on?, after_siblings?}`, and lets the task wait for them. The outcome is `delegated` or `no_children`.
+ */
+export const delegateTask: FunctionHandler = workerFunction("delegate-task", async (body, caller) =>
+  Response.json(
+    await callDatabase(caller, "api_delegate_task", {
+      p_task_id: text(body, "task_id", UUID),
+      p_sub_tasks: body["sub_tasks"] ?? null,
+      p_result_task_id: optionalText(body, "result_task_id", UUID),
+      p_lease_token: optionalText(body, "lease_token", UUID),
+    }),
+  ),
+);
+
 /** `{task_id}` → `{predecessor_id, output_location, status}`, all null when the task waits for no other. */
 export const getPredecessorOutput: FunctionHandler = workerFunction("get-predecessor-output", async (body, caller) =>
   Response.json(await callDatabase(caller, "api_predecessor_output", { p_task_id: text(body, "task_id", UUID) })),

@@ -62,6 +62,7 @@ describe("invariant 16: the edge functions, given text that Postgres does not st
       "claim-next-task": ["worker_id"],
       "complete-task": ["task_id", "storage_path", "file_data", "thumbnail_storage_path"],
       "create-task": ["task_id", "task_type", "params", "project_id", "dependant_on"],
+      "delegate-task": ["task_id", "sub_tasks", "result_task_id"],
       "generate-upload-url": ["task_id", "filename", "content_type"],
       "get-completed-segments": ["run_id", "project_id"],
       "get-predecessor-output": ["task_id"],

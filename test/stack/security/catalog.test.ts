@@ -6,7 +6,7 @@ import { createEmptyDatabase, createTestDatabase, type TestDatabase } from "../.
 const WORKER_FUNCTIONS = [
   "authorize_upload(uuid,uuid)",
   "claim_task(text)",
-  "delegate_task(uuid,uuid,uuid)",
+  "delegate_task(uuid,uuid,uuid,jsonb)",
   "fail_task(uuid,uuid,text,boolean)",
   "finish_and_claim(uuid,uuid,text,text,jsonb)",
   "finish_task(uuid,uuid,text,text,jsonb)",
@@ -35,12 +35,14 @@ const API_FUNCTIONS = [
   "api_completed_segments(text,uuid)",
   "api_create_task(jsonb)",
   "api_create_token(text,uuid)",
+  "api_delegate_task(uuid,jsonb,uuid,uuid)",
   "api_finish_task(uuid,text,text,jsonb,uuid)",
   "api_get_task(uuid)",
   "api_list_tasks(jsonb)",
   "api_predecessor_output(uuid)",
   "api_read_tasks(uuid,uuid,text)",
   "api_revoke_token(uuid)",
+  "api_task_output(uuid)",
   "api_update_task(uuid,text,text,boolean,uuid)",
   "task_counts(text,text)",
 ];

@@ -1,0 +1,1 @@
+import "../delegate-task/index.ts";
