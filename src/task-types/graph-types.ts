@@ -12,6 +12,7 @@ import {
   PROMPT,
   PROMPT_OR_NONE,
   RESOLUTION,
+  RESOLUTION_720P,
   SAMPLING,
   SAMPLING_WITHOUT_STEPS,
   SEED_OR_RANDOM,
@@ -40,6 +41,10 @@ import {
   TEXTS,
   VIDEO,
 } from "./kinds.ts";
+import { editProblems } from "./graphs/edit.ts";
+import { joinClipsProblems } from "./graphs/join.ts";
+import { segmentProblems } from "./graphs/segment.ts";
+import { travelProblems } from "./graphs/travel.ts";
 import { optional, type Parameter, required } from "./parameters.ts";
 import { type TaskType, WITHOUT_MODEL_SEC } from "./task-type.ts";
 
@@ -55,6 +60,7 @@ const FINISHING: readonly Parameter[] = [
   optional("crossfade_sharp_amt", number(0, 1), "how much a cross-fade is sharpened", { fallback: 0.3 }),
   optional("upscale_factor", number(0, 8), "how many times the size; 0 and 1 leave it"),
   optional("upscale_model_name", TEXT, "the model for that"),
+  optional("allow_approximate", BOOLEAN, "whether plain scaling may replace the model", { fallback: false }),
 ];
 const CHAINING: readonly Parameter[] = [
   optional("chain_segments", BOOLEAN, "whether a segment begins with the end of the one before"),
@@ -66,6 +72,8 @@ const CHAINING: readonly Parameter[] = [
 const TRAVEL_SAMPLING = [STEPS_BY_NAME, ...SAMPLING_WITHOUT_STEPS, ...LORA_PARAMETERS];
 
 const PATHS = { aliases: ["input_image_paths"] };
+const CONTINUED = optional("continue_from_video_resolved_path", VIDEO, "a video to continue");
+const REFS_BY_SEGMENT = optional("vace_image_refs_to_prepare_by_worker", LIST, "pictures to refer to, by segment");
 const TRAVEL: readonly Parameter[] = [
   required("num_new_segments_to_generate", integer(1, 1_000), "how many segments"),
   RUN_ID,
@@ -74,15 +82,15 @@ const TRAVEL: readonly Parameter[] = [
   optional("segment_frames_expanded", FRAMES_OF_EACH, "a length in frames for each segment"),
   optional("frame_overlap_expanded", OVERLAPS, "frames that neighbours share, one number or one for each seam"),
   optional("input_image_paths_resolved", PICTURES, "the pictures to travel between", PATHS),
-  optional("continue_from_video_resolved_path", VIDEO, "a video to continue"),
-  RESOLUTION,
+  CONTINUED,
+  RESOLUTION_720P,
   model(VACE_MODEL),
   optional("model_type", oneOf("vace", "i2v"), "how a segment gets its pictures"),
   optional("seed_base", SEED, "the seed of the first segment", { fallback: 12_345 }),
   fps(16, "fps_helpers"),
   ...CHAINING,
   ...FINISHING,
-  optional("vace_image_refs_to_prepare_by_worker", LIST, "pictures to refer to, by segment"),
+  REFS_BY_SEGMENT,
   optional("enhance_prompt", BOOLEAN, "whether a model writes the prompts anew"),
   ...TRAVEL_SAMPLING,
   ...KEEPING,
@@ -99,13 +107,15 @@ const SEGMENT: readonly Parameter[] = [
   optional("frame_overlap_with_next", integer(0), "frames shared with the next one", { fallback: 0 }),
   { ...SEED_OR_RANDOM, aliases: ["seed_to_use", "seed_base"] },
   fps(16, "fps_helpers"),
-  RESOLUTION,
+  RESOLUTION_720P,
   model(VACE_MODEL),
   optional("model_type", oneOf("vace", "i2v"), "how it gets its pictures"),
   optional("input_image_paths_resolved", PICTURES, "the pictures of the run, or of this segment", PATHS),
   optional("image_start", PICTURE, "the first picture", { aliases: ["start_image_url", "image", "image_url"] }),
   optional("image_end", PICTURE, "the last picture", { aliases: ["end_image_url"] }),
+  CONTINUED,
   IMAGE_REFS,
+  REFS_BY_SEGMENT,
   OPTIONAL_GUIDE,
   ...CONTROL,
   ...CHAINING,
@@ -113,9 +123,8 @@ const SEGMENT: readonly Parameter[] = [
   ...KEEPING,
 ];
 
-const JOIN: readonly Parameter[] = [
+const WITHOUT_GAP: readonly Parameter[] = [
   CONTEXT_FRAMES,
-  GAP_FRAMES,
   PROMPT_OR_NONE,
   NEGATIVE_PROMPT,
   SEED_OR_RANDOM,
@@ -125,6 +134,13 @@ const JOIN: readonly Parameter[] = [
   ...SAMPLING,
   ...KEEPING,
 ];
+const JOIN = [GAP_FRAMES, ...WITHOUT_GAP];
+/** Its meaning where a portion is made anew. */
+const GAP_OF_PORTION: Parameter = optional(
+  GAP_FRAMES.name,
+  GAP_FRAMES.kind,
+  "new frames of each portion; else as many as it had",
+);
 const REPLACE = optional("replace_mode", BOOLEAN, "whether new frames replace those at the seam", { fallback: false });
 
 const PERSPECTIVE: readonly Parameter[] = [
@@ -155,13 +171,14 @@ function graph(kind: TaskType["kind"], row: Row): TaskType {
     stuckTimeoutSec: null,
     // It runs no model and waits for none of its sub-tasks: it writes their rows.
     expectedSec: kind === "orchestrator" ? WITHOUT_MODEL_SEC : null,
-    doers: ["headless-wan2gp"],
+    doers: NEWEST,
     ...row,
   };
 }
 
-const BOTH_VERSIONS: TaskType["doers"] = ["headless-wan2gp", "headless-wan2gp-2025-08"];
-const OLDER: TaskType["doers"] = ["headless-wan2gp-2025-08"];
+const NEWEST: TaskType["doers"] = ["gpu-worker", "headless-wan2gp"];
+const BOTH_VERSIONS: TaskType["doers"] = [...NEWEST, "headless-wan2gp-2025-08"];
+const OLDER: TaskType["doers"] = ["gpu-worker", "headless-wan2gp-2025-08"];
 
 export const GRAPH_TYPES: readonly TaskType[] = [
   graph("orchestrator", {
@@ -169,6 +186,7 @@ export const GRAPH_TYPES: readonly TaskType[] = [
     meaning: "a video that travels between pictures",
     parameters: TRAVEL,
     oneOf: [["input_image_paths_resolved", "continue_from_video_resolved_path"]],
+    check: travelProblems,
     doers: BOTH_VERSIONS,
   }),
   graph("orchestrator", {
@@ -190,6 +208,7 @@ export const GRAPH_TYPES: readonly TaskType[] = [
       REPLACE,
       ...JOIN,
     ],
+    check: joinClipsProblems,
   }),
   graph("orchestrator", {
     name: "edit_video_orchestrator",
@@ -199,19 +218,23 @@ export const GRAPH_TYPES: readonly TaskType[] = [
       required("source_video_url", VIDEO, "the video", { aliases: ["source_video_path"] }),
       required("portions_to_regenerate", PORTIONS, "frames to make anew, the last one included"),
       RUN_ID,
-      ...JOIN,
+      GAP_OF_PORTION,
+      ...WITHOUT_GAP,
     ],
+    check: editProblems,
   }),
   graph("segment", {
     name: "travel_segment",
     meaning: "a segment of a travel",
     parameters: SEGMENT,
+    check: segmentProblems,
     doers: BOTH_VERSIONS,
   }),
   graph("segment", {
     name: "individual_travel_segment",
     meaning: "one such segment by itself",
     parameters: SEGMENT,
+    check: segmentProblems,
   }),
   graph("segment", {
     name: "join_clips_segment",
@@ -222,6 +245,9 @@ export const GRAPH_TYPES: readonly TaskType[] = [
       optional("join_index", integer(0), "which seam it is, from 0", { fallback: 0 }),
       optional("is_first_join", BOOLEAN, "whether it is the first"),
       optional("is_last_join", BOOLEAN, "whether it is the last"),
+      optional("closes_loop", BOOLEAN, "whether the clip after is the beginning, and is not repeated", {
+        fallback: false,
+      }),
       REPLACE,
       ...JOIN,
     ],
@@ -233,7 +259,7 @@ export const GRAPH_TYPES: readonly TaskType[] = [
       required("video_path", VIDEO, "the video", { aliases: ["video_url"] }),
       required("inpaint_start_frame", integer(0), "the first frame to make anew"),
       required("inpaint_end_frame", integer(1), "the frame after the last one"),
-      ...JOIN.filter((each) => each !== GAP_FRAMES),
+      ...WITHOUT_GAP,
     ],
   }),
   graph("composite", {
@@ -245,6 +271,7 @@ export const GRAPH_TYPES: readonly TaskType[] = [
     parameters: [
       RUN_ID,
       optional("num_total_segments_generated", integer(1, 1_000), "how many segments"),
+      optional("segment_task_ids", TEXTS, "their tasks, in order; else the segments of the run"),
       optional("frame_overlap_settings_expanded", OVERLAPS, "frames that neighbours share", {
         aliases: ["frame_overlap_expanded"],
       }),
@@ -275,6 +302,6 @@ export const GRAPH_TYPES: readonly TaskType[] = [
       optional("seed", SEED, "-1 is random"),
       RESOLUTION,
     ],
-    doers: ["gpu-worker", ...BOTH_VERSIONS],
+    doers: BOTH_VERSIONS,
   }),
 ];

@@ -7,14 +7,6 @@ export interface Level {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** Something that is wrong in a task's `params`. */
-export interface Problem {
-  /** Such as `params.frames`. */
-  readonly field: string;
-  /** Completes the field's name: "expected an integer between 1 and 1000, got 0". */
-  readonly what: string;
-}
-
 const OF_ORCHESTRATOR: readonly (readonly string[])[] = [
   ["orchestrator_details"],
   ["full_orchestrator_payload"],

@@ -1,7 +1,8 @@
 import { shortJson } from "../../supabase/functions/_shared/text.ts";
 import type { Kind } from "./kinds.ts";
-import { type Level, own, type Problem } from "./levels.ts";
+import { type Level, own } from "./levels.ts";
 import type { Parameter } from "./parameters.ts";
+import type { Problem } from "./resolved.ts";
 import { type Size, sizeOf } from "./size.ts";
 
 const SHOWN_CHARS = 80;

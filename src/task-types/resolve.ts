@@ -1,23 +1,16 @@
 import { type Grid, gridOf, snapLength, snapSide } from "./grid.ts";
-import { HOLDERS, isObject, type Level, levelsOf, own, type Problem } from "./levels.ts";
+import { HOLDERS, isObject, type Level, levelsOf, own } from "./levels.ts";
 import type { Parameter } from "./parameters.ts";
 import { type Complain, expected, readSize, readValue } from "./read-value.ts";
+import type { Given, Problem, Resolved } from "./resolved.ts";
 import { sizeOf, textOf } from "./size.ts";
 import type { TaskType } from "./task-type.ts";
-
-export interface Resolved {
-  readonly value: unknown;
-  /** The fields that gave it, such as `params.frames`; none: it is the type's default. */
-  readonly from: readonly string[];
-  /** What was given or is the default, where the value is another one; else null. */
-  readonly adjusted: { readonly from: unknown; readonly why: string } | null;
-}
 
 export type Resolution =
   | {
       readonly ok: true;
-      /** By the parameters' names, in their order. A parameter without value and default is left out. */
-      readonly values: Readonly<Record<string, Resolved>>;
+      /** In the parameters' order. */
+      readonly values: Given;
       /** The fields of `params` that are no parameter of the type; kept as they are. */
       readonly kept: Readonly<Record<string, unknown>>;
     }
@@ -51,9 +44,11 @@ export function resolveParameters(type: TaskType, params: unknown, grid?: Grid):
       complain({ field: `params.${each[0]}`, what: needs(type, each) });
     }
   }
-  return problems.length > 0
-    ? { ok: false, problems }
-    : { ok: true, values: Object.fromEntries(resolved), kept: unread(type, params) };
+  const values: Given = Object.fromEntries(resolved);
+  if (problems.length === 0) {
+    problems.push(...(type.check?.(values) ?? []));
+  }
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, values, kept: unread(type, params) };
 }
 
 /** The fields of `params` that are read as no parameter and hold none. */

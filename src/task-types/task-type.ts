@@ -1,5 +1,6 @@
 import type { Kind } from "./kinds.ts";
 import type { Parameter } from "./parameters.ts";
+import type { Given, Problem } from "./resolved.ts";
 
 /**
  * direct: one run of a model. orchestrator: writes sub-tasks and waits for them. segment: a part of a longer video.
@@ -25,6 +26,8 @@ export interface TaskType {
   readonly parameters: readonly Parameter[];
   /** Of each group, by their names, at least one has to be given. */
   readonly oneOf: readonly (readonly string[])[];
+  /** What is wrong with values that are each allowed by themselves. */
+  readonly check?: (values: Given) => readonly Problem[];
   /** The kind of `width` and `height`, for a type with a resolution. */
   readonly side: Kind;
   /** The engine's model if a task names none; null: it needs none, or its parts say which. */
