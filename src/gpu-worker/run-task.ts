@@ -8,7 +8,7 @@ import { deliverOutcome } from "./deliver-outcome.ts";
 import type { Engine } from "./engines/engine.ts";
 import type { OpenInputs } from "./inputs/inputs.ts";
 import { Interruption, type Orders, stopRefused } from "./orders.ts";
-import { isVisual } from "./output-files.ts";
+import { describeFile, isVisual } from "./output-files.ts";
 import { type Progress, createProgress } from "./progress.ts";
 import type { FileStore } from "./queue/file-store.ts";
 import { QueueError, isRefused, isRejected, isTransient } from "./queue/queue-error.ts";
@@ -18,6 +18,7 @@ import { withRetry } from "./retry.ts";
 import type { Router } from "./router.ts";
 import type { Graph, Outcome, Requests, TaskRun } from "./tasks/handler.ts";
 import { ParamsError } from "./tasks/params-error.ts";
+import { NotReadyError } from "./tasks/not-ready.ts";
 import { notHonouredOf, resolveTask } from "./tasks/resolve-task.ts";
 import { numberValue } from "./tasks/values.ts";
 import { createFfmpeg } from "./video/ffmpeg.ts";
@@ -133,6 +134,11 @@ async function settle({ queue, orders, logger }: TaskDeps, { task, signal }: Run
     return "abandoned";
   }
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof NotReadyError) {
+    logger.info(`task handed back: ${message}`);
+    const release = (text: string) => queue.release(task, text);
+    return await withRetry(() => inFullOrShort(release, message), { signal: withGrace(signal, LAST_WRITE_MS) });
+  }
   const permanent = error instanceof ParamsError || (error instanceof QueueError && error.status === PAYLOAD_TOO_LARGE);
   logger.warn({ permanent }, `task failed: ${message}`);
   const fail = (text: string) => queue.fail(task, text, permanent);
@@ -277,8 +283,12 @@ async function openTaskRun(deps: TaskDeps, run: Run, { type, values, progress }:
       ffmpeg,
       onProgress: (message) => progress.move(reached, message),
     }),
-    graph: graphOf(deps.queue, task),
+    graph: graphOf(deps.queue, task, signal),
     requests: requestsOf(deps.queue, task, signal),
+    store: async (path) => {
+      const [stored] = await deps.fileStore.deliver(task, [await describeFile(path)], signal);
+      return stored!.location;
+    },
   };
 }
 
@@ -287,11 +297,11 @@ function withAnalysis(debug: Debug, more: Readonly<Record<string, unknown>> = {}
   return analysis === null ? more : { ...more, analysis };
 }
 
-function graphOf(queue: Queue, task: ClaimedTask): Graph {
+function graphOf(queue: Queue, task: ClaimedTask, signal: AbortSignal): Graph {
   return {
-    outputOf: (taskId) => queue.outputOf(task, taskId),
-    predecessorOutput: () => queue.predecessorOutput(task),
-    completedSegments: (runId) => queue.completedSegments(task, runId),
+    outputOf: (taskId) => withRetry(() => queue.outputOf(task, taskId), { signal }),
+    predecessorOutput: () => withRetry(() => queue.predecessorOutput(task), { signal }),
+    completedSegments: (runId) => withRetry(() => queue.completedSegments(task, runId), { signal }),
   };
 }
 

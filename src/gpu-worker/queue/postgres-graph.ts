@@ -1,13 +1,23 @@
 import { z } from "zod";
 import { type DatabaseCall, leaseArgs } from "./database-call.ts";
-import { QueueError } from "./queue-error.ts";
 import type { Queue } from "./queue.ts";
 
 const delegateAnswer = z.object({ outcome: z.enum(["delegated", "lease_lost"]) });
 
-async function unread(): Promise<never> {
-  throw new QueueError("rejected", "reading other tasks of the graph", 0, "the database has no function for it yet");
-}
+const outputAnswer = z
+  .object({
+    task_id: z.string(),
+    status: z.string(),
+    output_location: z.string().nullable(),
+    result_data: z.unknown(),
+  })
+  .nullable();
+const predecessorAnswer = z.object({
+  predecessor_id: z.string().nullable(),
+  status: z.string().nullable(),
+  output_location: z.string().nullable(),
+});
+const segmentsAnswer = z.array(z.object({ segment_index: z.int(), output_location: z.string() }));
 
 type GraphCalls = Pick<Queue, "delegate" | "outputOf" | "predecessorOutput" | "completedSegments">;
 
@@ -15,17 +25,36 @@ type GraphCalls = Pick<Queue, "delegate" | "outputOf" | "predecessorOutput" | "c
 export function createGraphCalls(call: DatabaseCall): GraphCalls {
   return {
     async delegate(lease, subTasks, resultTaskId) {
-      const rows = subTasks.map(({ id, taskType, params, dependantOn }) => ({
+      const rows = subTasks.map(({ id, taskType, params, dependantOn, afterSiblings = false }) => ({
         id,
         task_type: taskType,
         params,
         dependant_on: dependantOn,
+        after_siblings: afterSiblings,
       }));
       const args = { ...leaseArgs(lease), p_result_task_id: resultTaskId, p_sub_tasks: rows };
       return (await call("delegate_task", args, delegateAnswer)).outcome;
     },
-    outputOf: unread,
-    predecessorOutput: unread,
-    completedSegments: unread,
+    async outputOf(_lease, taskId) {
+      const output = await call("api_task_output", { p_task_id: taskId }, outputAnswer);
+      return (
+        output && {
+          taskId: output.task_id,
+          status: output.status,
+          outputLocation: output.output_location,
+          resultData: output.result_data,
+        }
+      );
+    },
+    async predecessorOutput({ taskId }) {
+      const before = await call("api_predecessor_output", { p_task_id: taskId }, predecessorAnswer);
+      const { predecessor_id: id, status, output_location: outputLocation } = before;
+      return id === null || status === null ? null : { taskId: id, status, outputLocation, resultData: null };
+    },
+    async completedSegments({ projectId }, runId) {
+      const args = { p_run_id: runId, p_project_id: projectId };
+      const segments = await call("api_completed_segments", args, segmentsAnswer);
+      return segments.map((each) => ({ segmentIndex: each.segment_index, outputLocation: each.output_location }));
+    },
   };
 }

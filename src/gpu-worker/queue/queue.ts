@@ -33,6 +33,8 @@ export interface SubTask {
   readonly taskType: string;
   readonly params: object;
   readonly dependantOn: string | null;
+  /** It waits for all other sub-tasks of its parent, and fails with the first of them that fails. One at most. */
+  readonly afterSiblings?: true;
 }
 
 /** What another task has made. */
@@ -93,5 +95,5 @@ export interface Queue {
   /** What another task of the same graph has made; null: there is no such task. */
   outputOf(lease: Lease, taskId: string): Promise<TaskOutput | null>;
   predecessorOutput(lease: Lease): Promise<TaskOutput | null>;
-  completedSegments(lease: Lease, runId: string): Promise<readonly SegmentOutput[]>;
+  completedSegments(task: ClaimedTask, runId: string): Promise<readonly SegmentOutput[]>;
 }

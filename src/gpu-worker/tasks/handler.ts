@@ -65,6 +65,11 @@ export interface TaskRun {
   readonly inputs: Inputs;
   readonly graph: Graph;
   readonly requests: Requests;
+  /**
+   * Stores a file before the task ends, as an orchestrator does for its sub-tasks. Its name begins with `basename`.
+   * @returns where any worker finds it
+   */
+  readonly store: (path: string) => Promise<string>;
 }
 
 /**

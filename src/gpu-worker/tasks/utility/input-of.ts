@@ -6,6 +6,7 @@ import { ParamsError } from "../params-error.ts";
 import { textValue } from "../values.ts";
 
 const SHOWN_CHARS = 80;
+const PICTURE = /\.(?:png|jpe?g|webp)$/i;
 
 /**
  * The file that a parameter names, or that another task has made.
@@ -20,7 +21,9 @@ export async function inputOf(run: TaskRun, path: string, taskId: string, kind: 
   const id = textValue(run.values, taskId) ?? "";
   const output = await run.graph.outputOf(id);
   if (output?.outputLocation != null) {
-    return await run.inputs.fetch(taskId, output.outputLocation, kind);
+    // A task that makes a video of one frame makes a picture.
+    const made = kind === "video" && PICTURE.test(output.outputLocation) ? "picture" : kind;
+    return await run.inputs.fetch(taskId, output.outputLocation, made);
   }
   const found = output === null ? "there is no such task" : `that task is ${output.status} and has no output`;
   const message = `params.${taskId}: expected a task that has made a ${kind}, got ${shortJson(id, SHOWN_CHARS)}; ${found}`;
