@@ -9,12 +9,13 @@ const ROOMS = {
   logger: [],
   process: [],
   runpod: [],
+  "task-file": [],
   supabase: ["contract", "policy", "task-types"],
   activities: ["config", "contract", "policy", "runpod", "supabase"],
   // The room and its entry, src/worker.ts. It bundles the workflows by their path and never imports them.
   worker: ["activities", "config", "contract", "logger", "runpod", "supabase"],
   // It runs alone in a pod.
-  "gpu-worker": ["task-types"],
+  "gpu-worker": ["task-file", "task-types"],
   simulator: ["gpu-worker", "process"],
   dev: ["contract", "gpu-worker", "process", "simulator", "supabase"],
   client: [
@@ -28,6 +29,7 @@ const ROOMS = {
     "process",
     "runpod",
     "supabase",
+    "task-file",
     "task-types",
     "worker",
   ],

@@ -57,10 +57,16 @@ export async function runClaimLoop(deps: ClaimLoopDeps): Promise<number> {
       failures += 1;
     }
     const idleMs = pace.delayMs();
-    await sleep(failures === 0 ? idleMs : Math.max(idleMs, backOffMs(failures)), orders.leaving);
+    await (failures === 0
+      ? untilNext(queue, idleMs, orders.leaving)
+      : sleep(Math.max(idleMs, backOffMs(failures)), orders.leaving));
   }
   heartbeat.stop();
   return orders.exitCode();
+}
+
+async function untilNext(queue: Queue, ms: number, leaving: AbortSignal): Promise<void> {
+  await (queue.untilChanged?.(ms, leaving) ?? sleep(ms, leaving));
 }
 
 /** An order to leave does not abort a claim: its answer may be a task, and that task would be left without a worker. */

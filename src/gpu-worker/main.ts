@@ -1,18 +1,12 @@
 import { rmdir } from "node:fs/promises";
-import type { SupabaseClient } from "@supabase/supabase-js";
 import { type Logger, pino } from "pino";
 import { createPreviewEngine } from "./engines/preview/preview-engine.ts";
 import { tryLogFiles } from "./debug/log-files.ts";
 import { type FuseSettings, lightFuse } from "./fuse.ts";
-import { type LogSender, createLogSender } from "./log-sender.ts";
 import { type Orders, createOrders } from "./orders.ts";
 import { createInputs } from "./inputs/inputs.ts";
 import { loadOwnTypes } from "./own-types.ts";
-import { connect } from "./queue/connection.ts";
-import { createOutages } from "./queue/outages.ts";
-import { createPostgresQueue } from "./queue/postgres-queue.ts";
-import { createSupabaseFileStore } from "./queue/supabase-file-store.ts";
-import { createUploads } from "./queue/uploads.ts";
+import { type Connection, connectQueue } from "./queue/connect-queue.ts";
 import { createRouter, HANDLERS } from "./router.ts";
 import { createReplicateHandlers } from "./tasks/magic-edit.ts";
 import { SettingsError, type GpuWorkerSettings, readSettings } from "./settings.ts";
@@ -26,11 +20,11 @@ const STOP_DEADLINE_MS = 4_000;
 
 async function main(): Promise<number> {
   const settings = readSettings();
-  const client = connect(settings);
-  const logSender = createLogSender(client, settings.workerId);
+  const connection = connectQueue(settings);
+  const { logSender } = connection;
   const { logLevel: level } = settings;
   const files = await tryLogFiles(settings.logDir);
-  const streams = [process.stdout, logSender.stream, ...(files.stream === null ? [] : [files.stream])];
+  const streams = [process.stdout, logSender?.stream, files.stream].filter((stream) => stream != null);
   const destination = pino.multistream(streams.map((stream) => ({ level, stream })));
   const root = pino({ level, base: { worker_id: settings.workerId } }, destination);
   const logger = root.child({ logger: "headless" });
@@ -38,7 +32,7 @@ async function main(): Promise<number> {
     logger.warn(files.problem);
   }
   const orders = createOrders((order, why) => logger.info({ order }, why));
-  const work = () => runUntilOrdered(settings, { client, logSender, root, logger, orders });
+  const work = () => runUntilOrdered(settings, { connection, root, logger, orders });
   if (settings.fuse !== null) {
     return await workOnFuse(settings, settings.fuse, { logger, orders }, work);
   }
@@ -49,8 +43,7 @@ async function main(): Promise<number> {
 }
 
 interface Parts {
-  readonly client: SupabaseClient;
-  readonly logSender: LogSender;
+  readonly connection: Connection;
   /** Without a name: each part of a task's work has its own. */
   readonly root: Logger;
   readonly logger: Logger;
@@ -91,7 +84,7 @@ async function workOnFuse(
 }
 
 async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promise<number> {
-  const { client, logSender, root, logger, orders } = parts;
+  const { connection, root, logger, orders } = parts;
   const ffmpegPath = await findFfmpeg(settings.ffmpegPath).catch((error: Error) => {
     throw new SettingsError(error.message);
   });
@@ -100,21 +93,22 @@ async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promi
   stopOnSignals(orders, logger);
   leaveAfter(settings.maxLifetimeSec, orders);
 
-  const outages = createOutages(logger);
   const outputDir = await openRunFolder(settings.outputDir, settings.workerId, !settings.isOutputDirGiven).catch(
     (error: Error) => {
       throw error instanceof FolderError ? new SettingsError(error.message) : error;
     },
   );
   logger.info(
-    { supabase_url: settings.supabaseUrl, engine: settings.engine, ffmpeg: ffmpegPath },
+    { queue: settings.localFile ?? settings.supabaseUrl, engine: settings.engine, ffmpeg: ffmpegPath },
     "GPU worker started",
   );
   const engine = createPreviewEngine(ffmpegPath);
+  const router = createRouter(engine, handlers, own.table.find);
+  const { queue, fileStore, close } = await connection.open(router.types, logger);
   const exitCode = await runClaimLoop({
-    queue: createPostgresQueue(client, settings.workerId, outages),
-    fileStore: createSupabaseFileStore(createUploads(client, settings.videoBucket, outages)),
-    router: createRouter(engine, handlers, own.table.find),
+    queue,
+    fileStore,
+    router,
     engine,
     openInputs: createInputs(settings.inputs),
     orders,
@@ -126,12 +120,13 @@ async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promi
     readVram: createVramReader(),
     pollMs: settings.pollMs,
     heartbeatMs: settings.heartbeatMs,
-    sendLogs: logSender.send,
+    sendLogs: connection.logSender?.send ?? (() => Promise.resolve()),
   });
   // The folder stays if it still holds a result that could not be delivered.
   await rmdir(outputDir).catch(() => undefined);
   logger.info({ exit_code: exitCode }, "GPU worker ends");
-  await logSender.close();
+  await connection.logSender?.close();
+  close();
   return exitCode;
 }
 

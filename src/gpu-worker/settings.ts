@@ -7,6 +7,11 @@ import type { ReplicateSettings } from "./services/replicate.ts";
 
 export interface GpuWorkerSettings {
   readonly workerId: string;
+  /** The file of tasks in local mode; null: the queue is at `supabaseUrl`. */
+  readonly localFile: string | null;
+  /** The JWT or personal access token of a user, whose own machine this is. */
+  readonly accessToken: string | null;
+  /** Empty in local mode. */
   readonly supabaseUrl: string;
   /** Sent as `apikey`: the public key, or the service key of a worker without a token. */
   readonly supabaseKey: string;
@@ -43,10 +48,15 @@ export class SettingsError extends Error {
   override readonly name = "SettingsError";
 }
 
+const POLL_MS = 1_000;
+/** A worker sees at once that the file has changed; it also asks this often. */
+const LOCAL_POLL_MS = 10_000;
+
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 const SECRETS = new Set([
   "SUPABASE_ANON_KEY",
   "WORKER_TOKEN",
+  "WORKER_ACCESS_TOKEN",
   "SUPABASE_SERVICE_ROLE_KEY",
   "RUNPOD_API_KEY",
   "REPLICATE_API_TOKEN",
@@ -58,7 +68,9 @@ const ALLOWED = {
   SUPABASE_ANON_KEY: "the project's public key",
   WORKER_TOKEN: "the token that was issued for this worker",
   SUPABASE_SERVICE_ROLE_KEY: "the project's service key",
-  DB_TYPE: "only 'supabase', the one database this worker speaks to",
+  WORKER_ACCESS_TOKEN: "a user's JWT or personal access token, without blanks",
+  DB_TYPE: "'supabase' or, for a queue in a file on this machine, 'sqlite'",
+  SQLITE_DB_PATH_ENV: "the path of the file of tasks",
   SUPABASE_VIDEO_BUCKET: "the name of a storage bucket: letters, digits, dots, dashes and underscores",
   POSTGRES_TABLE_NAME:
     "only 'tasks', because claims and completions are database functions that are written for that table",
@@ -94,11 +106,16 @@ function wholeNumber(min: number, max: number) {
 
 const schema = z.object({
   WORKER_ID: z.string().regex(/^[A-Za-z0-9._-]{1,128}$/),
-  SUPABASE_URL: z.url({ protocol: /^https?$/ }),
+  SUPABASE_URL: z.url({ protocol: /^https?$/ }).optional(),
   SUPABASE_ANON_KEY: z.string().optional(),
   WORKER_TOKEN: z.string().optional(),
   SUPABASE_SERVICE_ROLE_KEY: z.string().optional(),
-  DB_TYPE: z.literal("supabase").default("supabase"),
+  WORKER_ACCESS_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/)
+    .optional(),
+  DB_TYPE: z.enum(["supabase", "sqlite"]).default("supabase"),
+  SQLITE_DB_PATH_ENV: z.string().default("tasks.db"),
   SUPABASE_VIDEO_BUCKET: z
     .string()
     .regex(/^[A-Za-z0-9._-]+$/)
@@ -107,7 +124,7 @@ const schema = z.object({
   LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
   WORKER_ENGINE: z.literal("preview"),
   ALLOW_PREVIEW: z.literal("1").optional(),
-  WORKER_POLL_MS: wholeNumber(50, 60_000).default(1_000),
+  WORKER_POLL_MS: wholeNumber(50, 60_000).optional(),
   WORKER_HEARTBEAT_MS: wholeNumber(100, 60_000).default(20_000),
   WORKER_OUTPUT_DIR: z.string().optional(),
   WORKER_INPUT_MAX_MB: wholeNumber(1, 100_000).default(2_000),
@@ -160,15 +177,18 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): GpuWorkerSet
   }
 
   const values = parsed.data;
+  const isLocal = values.DB_TYPE === "sqlite";
   return {
     workerId: values.WORKER_ID,
-    supabaseUrl: values.SUPABASE_URL.replace(/\/+$/, ""),
+    localFile: isLocal ? resolve(values.SQLITE_DB_PATH_ENV) : null,
+    accessToken: values.WORKER_ACCESS_TOKEN ?? null,
+    supabaseUrl: values.SUPABASE_URL?.replace(/\/+$/, "") ?? "",
     supabaseKey: values.SUPABASE_SERVICE_ROLE_KEY ?? values.SUPABASE_ANON_KEY ?? "",
     workerToken: values.WORKER_TOKEN ?? null,
     videoBucket: values.SUPABASE_VIDEO_BUCKET,
     logLevel: values.LOG_LEVEL,
     engine: values.WORKER_ENGINE,
-    pollMs: values.WORKER_POLL_MS,
+    pollMs: values.WORKER_POLL_MS ?? (isLocal ? LOCAL_POLL_MS : POLL_MS),
     heartbeatMs: values.WORKER_HEARTBEAT_MS,
     outputDir: values.WORKER_OUTPUT_DIR ?? join(tmpdir(), `gpu-worker-${process.getuid?.() ?? "own"}`),
     isOutputDirGiven: values.WORKER_OUTPUT_DIR !== undefined,
@@ -176,7 +196,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): GpuWorkerSet
       maxBytes: values.WORKER_INPUT_MAX_MB * 1_000_000,
       timeoutMs: values.WORKER_INPUT_TIMEOUT_SEC * 1_000,
       folders: values.WORKER_INPUT_DIRS,
-      ownOrigin: new URL(values.SUPABASE_URL).origin,
+      ownOrigin: values.SUPABASE_URL === undefined ? null : new URL(values.SUPABASE_URL).origin,
     },
     logDir: values.WORKER_LOG_DIR ?? null,
     keepsFiles: values.WORKER_KEEP_FILES === "1",
@@ -204,15 +224,23 @@ function readFuse(values: z.infer<typeof schema>): Pick<GpuWorkerSettings, "fuse
   return { fuse: { endsAtMs, podId, apiKey, apiUrl: apiUrl.replace(/\/+$/, "") }, missingForFuse: [] };
 }
 
+const CREDENTIALS = ["WORKER_TOKEN", "WORKER_ACCESS_TOKEN", "SUPABASE_SERVICE_ROLE_KEY"] as const;
+
 function credentialProblems(values: z.infer<typeof schema>): string[] {
-  const { WORKER_TOKEN: token, SUPABASE_SERVICE_ROLE_KEY: serviceKey, SUPABASE_ANON_KEY: anonKey } = values;
-  if (token && serviceKey) {
-    return ["WORKER_TOKEN and SUPABASE_SERVICE_ROLE_KEY are both set: give exactly one of the two credentials"];
+  if (values.DB_TYPE === "sqlite") {
+    return [];
   }
-  if (!token && !serviceKey) {
+  const [first, second] = CREDENTIALS.filter((name) => values[name]);
+  if (values.SUPABASE_URL === undefined) {
+    return [describe("SUPABASE_URL", {})];
+  }
+  if (first !== undefined && second !== undefined) {
+    return [`${first} and ${second} are both set: give exactly one of the credentials`];
+  }
+  if (first === undefined) {
     return ["WORKER_TOKEN is not set: give the worker's token (or, in its place, SUPABASE_SERVICE_ROLE_KEY)"];
   }
-  return token && !anonKey ? [describe("SUPABASE_ANON_KEY", {})] : [];
+  return first === "SUPABASE_SERVICE_ROLE_KEY" || values.SUPABASE_ANON_KEY ? [] : [describe("SUPABASE_ANON_KEY", {})];
 }
 
 /** In a pod of the simulator, and outside pods, nobody pays for a GPU. */

@@ -73,6 +73,8 @@ export interface Queue {
   heartbeat(vram: Vram): Promise<string>;
   /** Takes the next task. An open lease of this worker comes first, so that a restarted process resumes its task. */
   claim(): Promise<Claim>;
+  /** Waits until there may be a task for this worker, at most `ms` milliseconds. Left out: the queue cannot tell. */
+  untilChanged?(ms: number, signal: AbortSignal): Promise<void>;
   /** `progress` from 0 to 1. Answers whether the lease is still held. */
   reportProgress(lease: Lease, progress: number, message: string): Promise<boolean>;
   finish(lease: Lease, completion: Completion): Promise<FinishOutcome>;

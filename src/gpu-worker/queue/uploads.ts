@@ -36,7 +36,9 @@ const PUT = "upload";
 const DUPLICATE = 409;
 const VERIFY = "reading the uploaded file's size";
 
-export function createUploads(client: SupabaseClient, bucket: string, outages: Outages): Uploads {
+type StorageClient = Pick<SupabaseClient, "storage" | "functions">;
+
+export function createUploads(client: StorageClient, bucket: string, outages: Outages): Uploads {
   const storage = client.storage.from(bucket);
   const publicUrl = (storagePath: string) => storage.getPublicUrl(storagePath).data.publicUrl;
 

@@ -5,6 +5,7 @@ import {
   type Body,
   filename as filenameOf,
   optionalFilename,
+  optionalObject,
   optionalText,
   text,
   UUID,
@@ -77,13 +78,17 @@ function namedFiles(body: Body, context: FunctionContext): StoredFiles {
   return { path: stored, thumbnailPath };
 }
 
-/** Completes a task with stored files. Throws FunctionFailure 409 when the database does not find them in storage. */
+/**
+ * Completes a task with stored files. Throws FunctionFailure 409 when the database does not find them in storage.
+ * @param result what the worker says of them; null: their addresses are the result
+ */
 export async function finishWithFiles(
   taskId: string,
   leaseToken: string | null,
   files: StoredFiles,
   caller: FunctionClient,
   context: FunctionContext,
+  result: Body | null = null,
 ): Promise<Response> {
   const url = publicUrl(context, files.path);
   const thumbnail = files.thumbnailPath === null ? null : publicUrl(context, files.thumbnailPath);
@@ -91,15 +96,15 @@ export async function finishWithFiles(
     p_task_id: taskId,
     p_storage_path: files.path,
     p_output_location: url,
-    p_result: { video_url: url, ...(thumbnail !== null && { thumbnail_url: thumbnail }) },
+    p_result: result ?? { video_url: url, ...(thumbnail !== null && { thumbnail_url: thumbnail }) },
     p_lease_token: leaseToken,
   });
-  const result = (finished["result_data"] ?? {}) as { thumbnail_url?: unknown };
+  const stored = (finished["result_data"] ?? {}) as { thumbnail_url?: unknown };
   return Response.json({
     success: true,
     task_id: taskId,
     public_url: finished["output_location"],
-    thumbnail_url: result.thumbnail_url ?? null,
+    thumbnail_url: stored.thumbnail_url ?? null,
     message: "Task completed",
   });
 }
@@ -107,12 +112,13 @@ export async function finishWithFiles(
 /**
  * Completes a task: with the file itself (`file_data`, `filename`, `first_frame_data?`, `first_frame_filename?`), with
  * `storage_path` of an uploaded object, or with its public address as `output_location`. The database verifies that the
- * object is in storage.
+ * object is in storage. `result_data?` becomes the task's result.
  */
 export const completeTask: FunctionHandler = workerFunction("complete-task", async (body, caller, context) => {
   const taskId = text(body, "task_id", UUID);
   const leaseToken = optionalText(body, "lease_token", UUID);
+  const result = optionalObject(body, "result_data");
   const files =
     body["file_data"] == null ? namedFiles(body, context) : await storeFiles(body, taskId, leaseToken, caller, context);
-  return finishWithFiles(taskId, leaseToken, files, caller, context);
+  return finishWithFiles(taskId, leaseToken, files, caller, context, result);
 });

@@ -65,3 +65,21 @@ export function flag(body: Body, field: string): boolean {
   }
   return value;
 }
+
+/** Reads a field that holds a JSON object, with null for one that is absent or null. */
+export function optionalObject(body: Body, field: string): Body | null {
+  const value = body[field] ?? null;
+  if (typeof value !== "object" || Array.isArray(value)) {
+    throw badField(field, "a JSON object");
+  }
+  return value as Body | null;
+}
+
+/** Reads a fraction from 0 to 1, with null for a field that is absent or null. */
+export function optionalFraction(body: Body, field: string): number | null {
+  const value = body[field] ?? null;
+  if (value !== null && !(typeof value === "number" && value >= 0 && value <= 1)) {
+    throw badField(field, "a number from 0 to 1");
+  }
+  return value;
+}

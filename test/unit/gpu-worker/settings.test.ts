@@ -71,6 +71,22 @@ describe("the GPU worker's settings", () => {
     });
   });
 
+  it("needs no server for a queue in a file, and no worker's token for a user's own machine", () => {
+    const { SUPABASE_URL: url, SUPABASE_ANON_KEY: key, WORKER_TOKEN: _token, ...rest } = base;
+    expect(readSettings({ ...rest, DB_TYPE: "sqlite", SQLITE_DB_PATH_ENV: "/data/tasks.db" })).toMatchObject({
+      localFile: "/data/tasks.db",
+      supabaseUrl: "",
+      pollMs: 10_000,
+    });
+    const own = { ...rest, SUPABASE_URL: url, SUPABASE_ANON_KEY: key, WORKER_ACCESS_TOKEN: "gpp_x" };
+    expect(readSettings(own)).toMatchObject({
+      localFile: null,
+      accessToken: "gpp_x",
+      workerToken: null,
+      pollMs: 1_000,
+    });
+  });
+
   it("has a fuse where the pod's end, id and key are set, at Runpod's address by default", () => {
     const pod = {
       POD_ENDS_AT: "2030-01-31T12:00:00.000Z",
@@ -96,7 +112,12 @@ describe("the GPU worker's settings", () => {
     [{ WORKER_INPUT_MAX_MB: "0" }, 'WORKER_INPUT_MAX_MB="0": expected a whole number of megabytes'],
     [{ WORKER_ID: "" }, "WORKER_ID is not set"],
     [{ SUPABASE_URL: "ftp://x" }, 'SUPABASE_URL="ftp://x": expected an http or https address'],
-    [{ DB_TYPE: "sqlite" }, "DB_TYPE=\"sqlite\": expected only 'supabase'"],
+    [
+      { DB_TYPE: "mysql" },
+      "DB_TYPE=\"mysql\": expected 'supabase' or, for a queue in a file on this machine, 'sqlite'",
+    ],
+    [{ WORKER_ACCESS_TOKEN: "a b" }, "WORKER_ACCESS_TOKEN is not usable (its value is kept out of this message)"],
+    [{ SUPABASE_URL: "" }, "SUPABASE_URL is not set: expected an http or https address"],
     [{ POSTGRES_TABLE_NAME: "jobs" }, "POSTGRES_TABLE_NAME=\"jobs\": expected only 'tasks', because claims"],
     [{ WORKER_ENGINE: "wan2gp" }, "WORKER_ENGINE=\"wan2gp\": expected 'preview'"],
     [{ WORKER_ENGINE: "" }, "WORKER_ENGINE is not set: expected 'preview', the one engine that there is"],
@@ -107,7 +128,7 @@ describe("the GPU worker's settings", () => {
     [{ POD_ENDS_AT: "2030-01-31T12:00:00+01:00" }, "expected an instant in UTC"],
     [{ RUNPOD_POD_ID: "../x" }, 'RUNPOD_POD_ID="../x": expected the pod\'s id'],
     [{ RUNPOD_API_URL: "ftp://x" }, 'RUNPOD_API_URL="ftp://x": expected an http or https address'],
-    [{ SUPABASE_SERVICE_ROLE_KEY: "service" }, "give exactly one of the two credentials"],
+    [{ SUPABASE_SERVICE_ROLE_KEY: "service" }, "give exactly one of the credentials"],
     [{ WORKER_TOKEN: "" }, "WORKER_TOKEN is not set"],
     [{ SUPABASE_ANON_KEY: "" }, "SUPABASE_ANON_KEY is not set"],
   ])("refuses %j and says what is allowed", (fields, message) => {

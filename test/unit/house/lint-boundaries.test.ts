@@ -19,6 +19,7 @@ const ROOMS = [
   "runpod",
   "simulator",
   "supabase",
+  "task-file",
   "task-types",
   "worker",
   "workflows",
@@ -74,6 +75,7 @@ const outsideModules = [
 
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   contract: [],
+  "task-file": [],
   "task-types": [],
   policy: ["contract"],
   workflows: ["contract"],
@@ -83,7 +85,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   supabase: ["contract", "policy", "task-types"],
   activities: ["config", "contract", "policy", "runpod", "supabase"],
   worker: ["activities", "config", "contract", "logger", "runpod", "supabase"],
-  "gpu-worker": ["task-types"],
+  "gpu-worker": ["task-file", "task-types"],
   simulator: ["gpu-worker", "process"],
   dev: ["contract", "gpu-worker", "process", "simulator", "supabase"],
   client: [
@@ -96,6 +98,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "process",
     "runpod",
     "supabase",
+    "task-file",
     "task-types",
     "worker",
   ],

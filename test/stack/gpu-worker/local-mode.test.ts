@@ -1,0 +1,142 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
+import { probeVideo } from "../../../src/gpu-worker/video/probe-video.ts";
+import { openLocalDatabase } from "../../../src/task-file/database.ts";
+import { launchClient, runClient } from "../../kit/client.ts";
+
+const ffmpegPath = await findFfmpeg(null);
+const SMALL = ["--frames", "5", "--fps", "16", "--width", "64", "--height", "48"];
+const LONG = ["--frames", "1000", "--width", "1920", "--height", "1080"];
+
+describe("local mode", () => {
+  let folder: string;
+  const running: ReturnType<typeof launchClient>[] = [];
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "gpu-pool-local-"));
+  });
+  afterEach(async () => {
+    for (const child of running.splice(0)) {
+      child.kill("SIGTERM");
+      await child;
+    }
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const local = (...args: string[]) => runClient([...args, "--db-type", "sqlite"], { cwd: folder, env: inFolder() });
+  // Commands within this process resolve paths from its own folder.
+  const inFolder = () => ({ SQLITE_DB_PATH_ENV: join(folder, "tasks.db") });
+  const start = (...flags: string[]) => {
+    const args = ["worker", "run", "--db-type", "sqlite", "--engine", "preview", ...flags];
+    const child = launchClient(args, { cwd: folder, env: { FFMPEG_PATH: ffmpegPath } });
+    running.push(child);
+    return child;
+  };
+  const submit = async (...args: string[]) => {
+    const { exitCode, stdout, stderr } = await local("submit", "--prompt", "a cat", ...args);
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+    return stdout.split("\n");
+  };
+  const task = async (id: string) =>
+    JSON.parse((await local("task", "show", id, "--json")).stdout) as Readonly<Record<string, unknown>>;
+
+  it("does tasks of a file without any server, and an idle worker sees a new one at once", async () => {
+    const [first] = await submit(...SMALL);
+    // Within the test's time only a worker that sees the change can find the second task.
+    const child = start("--poll-interval", "60");
+    await expect.poll(async () => (await task(first!))["status"]).toBe("Complete");
+    const { exitCode, stdout } = await local("submit", "--prompt", "a dog", ...SMALL, "--wait");
+    expect(exitCode).toBe(0);
+    expect(await probeVideo(stdout, ffmpegPath)).toMatchObject({ frames: 5, fps: 16, width: 64, height: 48 });
+    const done = await task(first!);
+    const location = `files/task_${first}_a1.mp4`;
+    expect(done).toMatchObject({ output_location: location, result_data: { engine: "preview", video_url: location } });
+    expect((await readdir(join(folder, "public", "files"))).length).toBe(4);
+    child.kill("SIGTERM");
+    expect((await child).exitCode).toBe(0);
+    expect(await readdir(join(folder, "outputs"))).toEqual([]);
+  });
+
+  it("gives the task of a killed worker to the next one, which does it anew", async () => {
+    const [id] = await submit(...LONG, "--priority", "1");
+    const [next] = await submit(...SMALL);
+    void start("--id", "first");
+    const lease = () => {
+      const database = openLocalDatabase(join(folder, "tasks.db"));
+      const row = database.get<{ pid: number; progress: number | null }>(
+        "select pid, progress from tasks join workers on workers.id = worker_id where tasks.id = ?",
+        id!,
+      );
+      database.close();
+      return row;
+    };
+    await expect.poll(() => lease()?.progress).toBeGreaterThan(0);
+    process.kill(lease()!.pid, "SIGKILL");
+    await running[0];
+    const database = openLocalDatabase(join(folder, "tasks.db"));
+    database.run(
+      "update tasks set params = json_set(params, '$.frames', 5, '$.width', 64, '$.height', 48) where id = ?",
+      id!,
+    );
+    database.close();
+    void start("--id", "second");
+    await expect.poll(async () => (await task(id!))["status"]).toBe("Complete");
+    expect(await task(id!)).toMatchObject({
+      attempts: 2,
+      worker_id: "second",
+      output_location: `files/task_${id}_a2.mp4`,
+      attempt_rows: [
+        { cause: "worker_died", worker_id: "first" },
+        { cause: "completed", worker_id: "second" },
+      ],
+    });
+    await expect.poll(async () => (await task(next!))["status"]).toBe("Complete");
+  });
+
+  it("fails bad parameters at once by their name, and leaves alone the types that the worker cannot do", async () => {
+    const [strange] = (await local("submit", "--type", "make_tea", "--param", "sugar=1")).stdout.split("\n");
+    const database = openLocalDatabase(join(folder, "tasks.db"));
+    database.run("insert into tasks (id, task_type, params) values ('bad', 'video_generation', '{\"prompt\": 5}')");
+    database.run("insert into tasks (id, task_type, params) values ('broken', 'generate_video', 'no json')");
+    database.close();
+    void start();
+    await expect
+      .poll(async () => JSON.parse((await local("tasks", "--json", "--status", "failed")).stdout).length)
+      .toBe(2);
+    const failed = JSON.parse((await local("tasks", "--json", "--status", "failed")).stdout) as {
+      error_message: string;
+    }[];
+    expect(failed.map(({ error_message: error }) => error)).toEqual([
+      expect.stringMatching(/^params: expected a JSON object, got "no json"/),
+      expect.stringMatching(/^params\.prompt: expected a text/),
+    ]);
+    expect(await task(strange!)).toMatchObject({ status: "Queued", attempts: 0 });
+  });
+
+  it("refuses what does not fit, with a reason, and changes nothing", async () => {
+    const runs: [string[], number, RegExp][] = [
+      [["tasks", "--db-type", "sqlite"], 3, /there is no file of tasks .*tasks\.db/],
+      [["tasks", "--db-file", "x.db"], 2, /--db-file names a file of tasks, which only --db-type sqlite uses/],
+      [["submit", "--db-type", "sqlite", "--prompt", "x", "--pool", "main"], 2, /a file of tasks has no pools/],
+      [["submit", "--db-type", "sqlite", "--prompt", "x", "--frames", "1", "--width", "17"], 2, /params\.width/],
+      [["worker", "run", "--db-type", "sqlite"], 2, /no engine is named for this worker/],
+      [["worker", "run", "--db-type", "sqlite", "--wgp-profile", "4"], 2, /--wgp-profile: it is a setting of Wan2GP/],
+      [["worker", "run", "--db-type", "sqlite", "--no-mask-active-frames"], 2, /--no-mask-active-frames: say it in/],
+      [["worker", "run", "--db-type", "sqlite", "--queue-workers", "2"], 2, /a worker does one task at a time/],
+      [["worker", "run", "--db-type", "sqlite", "--supabase-access-token", "x"], 2, /works without a server/],
+      [["worker", "run", "--delete-db"], 2, /--delete-db goes with --db-type sqlite/],
+    ];
+    for (const [args, exitCode, message] of runs) {
+      const ran = await runClient(args, { cwd: folder, env: inFolder() });
+      expect({ args, exitCode: ran.exitCode, stderr: ran.stderr }).toEqual({
+        args,
+        exitCode,
+        stderr: expect.stringMatching(message),
+      });
+    }
+    expect(existsSync(join(folder, "tasks.db"))).toBe(false);
+  });
+});
