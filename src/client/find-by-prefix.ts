@@ -9,11 +9,21 @@ const CANDIDATES = 8;
 
 /** The task whose id is this or begins so. @throws ClientError when there is none, or more than one */
 export async function findTask(context: Context, given: string): Promise<ListedTask> {
+  return await findTaskIn(given, async (limit) =>
+    taskStore(await context.connections.database()).tasksWithPrefix(given, limit),
+  );
+}
+
+/** @param search at most so many tasks whose id begins with `given`. @throws ClientError as findTask does */
+export async function findTaskIn(
+  given: string,
+  search: (limit: number) => Promise<readonly ListedTask[]>,
+): Promise<ListedTask> {
   const advice = "gpu-pool tasks lists them.";
   if (!/^[\da-f][\da-f-]{0,35}$/i.test(given)) {
     throw new ClientError(EXIT.usage, `${plain(given)} is no task's id, nor the beginning of one`, advice);
   }
-  const found = await taskStore(await context.connections.database()).tasksWithPrefix(given, CANDIDATES + 1);
+  const found = await search(CANDIDATES + 1);
   return theOne("task", given, advice, found, ({ status, task_type: type }) => `${status} ${type}`);
 }
 

@@ -53,3 +53,18 @@ export function uuid(text: string): string {
   }
   return text;
 }
+
+export interface LocalOptions {
+  readonly dbType?: "supabase" | "sqlite";
+  /** The file of tasks in local mode. */
+  readonly dbFile?: string;
+}
+
+export function localOptions(): Option[] {
+  return [
+    new Option("--db-type <type>", "where the queue is: sqlite is a file on this machine, without any server")
+      .choices(["supabase", "sqlite"])
+      .default("supabase"),
+    new Option("--db-file <path>", "the file of tasks, with sqlite (default: SQLITE_DB_PATH_ENV, else tasks.db here)"),
+  ];
+}

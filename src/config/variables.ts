@@ -42,7 +42,7 @@ export const table = {
       "SUPABASE_SERVICE_ROLE_KEY",
       text(),
       "Service key, a JWT or sb_secret_…; pods get it only with WORKER_CREDENTIAL=service_role.",
-      secret,
+      { ...secret, aliases: ["SUPABASE_SERVICE_KEY"] },
     ),
     videoBucket: defaulted("SUPABASE_VIDEO_BUCKET", bucket, "videos", "Public storage bucket for finished videos."),
     dbUrl: optional(

@@ -41,6 +41,7 @@ describe("the gpu-pool command", () => {
     expect(loaded.filter((each) => !declarations.includes(each)).toSorted()).toEqual([
       "commander",
       "src/client/commands/tasks/task-flags.ts",
+      "src/client/commands/workers/worker-flags.ts",
       "src/client/connections.ts",
       "src/client/errors.ts",
       "src/client/options.ts",

@@ -1,7 +1,9 @@
-import { type ListedTask, type TaskStatus, taskStore } from "../../../supabase/task-store.ts";
+import { type ListedTask, type ListedTaskFilter, type TaskStatus, taskStore } from "../../../supabase/task-store.ts";
 import type { Context } from "../../context.ts";
 import { missingPool } from "../../missing-pool.ts";
-import type { PoolOptions } from "../../options.ts";
+import { localFile, withLocalFile } from "../../local/local-file.ts";
+import { localTasks } from "../../local/local-tasks.ts";
+import type { LocalOptions, PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
 import { formatDuration } from "../../render/durations.ts";
@@ -9,7 +11,7 @@ import { cut, plain, type Style } from "../../render/output.ts";
 import type { Colour } from "../../render/rows.ts";
 import { renderTable } from "../../render/table.ts";
 
-export interface ListOptions extends PoolOptions {
+export interface ListOptions extends PoolOptions, LocalOptions {
   readonly status?: readonly TaskStatus[];
   readonly type?: string;
   readonly project?: string;
@@ -29,21 +31,37 @@ const COLOURS: Readonly<Record<string, Colour>> = {
 
 /** Lists the newest tasks; without --pool those of all pools. @throws ClientError when there is no such pool */
 export async function listTasks(context: Context, options: ListOptions): Promise<void> {
-  const { output } = context;
-  const { status, type, project, since, limit, json } = options;
-  const database = await context.connections.database();
-  const pool = options.pool === undefined ? undefined : poolName(context, options);
-  const tasks = await taskStore(database).list({
+  const { status, type, project, since, limit } = options;
+  const filter = {
     limit,
     ...(status && { status }),
     ...(type !== undefined && { type }),
-    ...(pool !== undefined && { pool }),
     ...(project !== undefined && { projectId: project }),
     ...(since !== undefined && { since: new Date(Date.now() - since * 1000).toISOString() }),
-  });
+  };
+  const file = localFile(context, options);
+  const tasks =
+    file === null
+      ? await tasksOfDatabase(context, options, filter)
+      : await withLocalFile(file, false, (database) => localTasks(database).list(filter));
+  show(context, options, tasks);
+}
+
+async function tasksOfDatabase(
+  context: Context,
+  options: ListOptions,
+  filter: ListedTaskFilter,
+): Promise<ListedTask[]> {
+  const database = await context.connections.database();
+  const pool = options.pool === undefined ? undefined : poolName(context, options);
+  const tasks = await taskStore(database).list({ ...filter, ...(pool !== undefined && { pool }) });
   if (tasks.length === 0 && pool !== undefined && (await poolStore(database).find(pool)) === null) {
     throw await missingPool(context, pool, `there is no pool ${pool}`);
   }
+  return tasks;
+}
+
+function show({ output }: Context, { json, limit }: ListOptions, tasks: readonly ListedTask[]): void {
   if (json) {
     output.printJson(tasks);
   } else if (tasks.length === 0) {

@@ -1,8 +1,10 @@
-import { type Attempt, type TaskRow, taskStore } from "../../../supabase/task-store.ts";
+import { type Attempt, type ListedTask, type TaskRow, taskStore } from "../../../supabase/task-store.ts";
 import type { Context } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
-import { findTask } from "../../find-by-prefix.ts";
-import type { JsonOptions } from "../../options.ts";
+import { findTask, findTaskIn } from "../../find-by-prefix.ts";
+import { localFile, withLocalFile } from "../../local/local-file.ts";
+import { localTasks } from "../../local/local-tasks.ts";
+import type { JsonOptions, LocalOptions } from "../../options.ts";
 import { formatDuration } from "../../render/durations.ts";
 import { plain, type Style } from "../../render/output.ts";
 import { labelled } from "../../render/rows.ts";
@@ -10,25 +12,44 @@ import { renderTable } from "../../render/table.ts";
 import { describeStatus } from "./list-tasks.ts";
 
 interface ShownTask {
-  readonly task: TaskRow;
+  readonly task: ListedTask & Pick<TaskRow, "params" | "failed_by">;
   readonly attempts: readonly Attempt[];
-  readonly costUsd: number | null;
+  /** Null: not known; undefined: it has none. */
+  readonly costUsd?: number | null;
 }
 
+type ShowOptions = JsonOptions & LocalOptions;
+
 /** Shows one task with its attempts. @throws ClientError when there is none, or more than one */
-export async function showTask(context: Context, given: string, { json }: JsonOptions): Promise<void> {
+export async function showTask(context: Context, given: string, options: ShowOptions): Promise<void> {
   const { output } = context;
+  const file = localFile(context, options);
+  const shown = file === null ? await readTask(context, given) : await readLocalTask(file, given);
+  const { task, attempts, costUsd } = shown;
+  if (options.json) {
+    output.printJson({ ...task, attempt_rows: attempts, ...(costUsd !== undefined && { cost_usd: costUsd }) });
+  } else {
+    output.print(renderTask(shown, Date.now(), output.size().columns, output.style).join("\n"));
+  }
+}
+
+async function readTask(context: Context, given: string): Promise<ShownTask> {
   const { id } = await findTask(context, given);
   const store = taskStore(await context.connections.database());
   const [task, attempts, costUsd] = await Promise.all([store.find(id), store.attempts(id), store.cost(id)]);
-  if (task === null) {
-    throw new ClientError(EXIT.notFound, `task ${id} was deleted meanwhile`);
-  }
-  if (json) {
-    output.printJson({ ...task, attempt_rows: attempts, cost_usd: costUsd });
-  } else {
-    output.print(renderTask({ task, attempts, costUsd }, Date.now(), output.size().columns, output.style).join("\n"));
-  }
+  return { task: task ?? deleted(id), attempts, costUsd };
+}
+
+async function readLocalTask(file: string, given: string): Promise<ShownTask> {
+  return await withLocalFile(file, false, async (database) => {
+    const store = localTasks(database);
+    const { id } = await findTaskIn(given, (limit) => Promise.resolve(store.tasksWithPrefix(given, limit)));
+    return { task: store.find(id) ?? deleted(id), attempts: store.attempts(id) };
+  });
+}
+
+function deleted(id: string): never {
+  throw new ClientError(EXIT.notFound, `task ${id} was deleted meanwhile`);
 }
 
 export function renderTask({ task, attempts, costUsd }: ShownTask, nowMs: number, width: number, style: Style) {
@@ -45,11 +66,15 @@ export function renderTask({ task, attempts, costUsd }: ShownTask, nowMs: number
     ...optional("failed by", task.failed_by),
     ...optional("error", task.error_message, "red"),
     ...optional("result", task.output_location),
-    row("cost", costUsd === null ? "not known" : `$${costUsd.toFixed(4)}, idle time of its workers included`),
+    ...(costUsd === undefined ? [] : [row("cost", describeCost(costUsd))]),
     row("params", plain(JSON.stringify(task.params))),
     "",
     ...(attempts.length === 0 ? ["no worker has had it"] : attemptTable(attempts, nowMs, width, style)),
   ];
+}
+
+function describeCost(costUsd: number | null): string {
+  return costUsd === null ? "not known" : `$${costUsd.toFixed(4)}, idle time of its workers included`;
 }
 
 function attemptTable(attempts: readonly Attempt[], nowMs: number, width: number, style: Style): string[] {

@@ -5,7 +5,9 @@ import { poolStore } from "../../../supabase/pool-store.ts";
 import { type TaskStore, taskStore } from "../../../supabase/task-store.ts";
 import { taskTypeStore } from "../../../supabase/task-types/task-type-store.ts";
 import type { Context } from "../../context.ts";
-import type { PoolOptions } from "../../options.ts";
+import { localFile, withLocalFile } from "../../local/local-file.ts";
+import { localTasks } from "../../local/local-tasks.ts";
+import type { LocalOptions, PoolOptions } from "../../options.ts";
 import { taskTypeTable } from "../../own-types.ts";
 import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
@@ -22,6 +24,7 @@ const BATCH = 1_000;
 const UNOBSERVED_MS = 5 * 60_000;
 
 export type SubmitOptions = PoolOptions &
+  LocalOptions &
   TaskFlags & { readonly file?: string; readonly wait?: boolean; readonly dryRun?: boolean };
 
 interface Given {
@@ -31,13 +34,18 @@ interface Given {
 }
 
 export async function submitTasks(context: Context, options: SubmitOptions): Promise<void> {
+  const file = localFile(context, options);
   const given = await readTasks(context, options);
-  const checked = await check(context, given);
+  const checked = await check(context, given, file);
   if (options.dryRun) {
     showResolved(context, checked, options.json === true);
     return;
   }
   const { tasks } = given;
+  if (file !== null) {
+    await submitToFile(context, options, file, tasks);
+    return;
+  }
   const { output } = context;
   const store = taskStore(await context.connections.database());
   // Where no pool is named, the database chooses it by the type of each task.
@@ -55,12 +63,36 @@ export async function submitTasks(context: Context, options: SubmitOptions): Pro
   }
 }
 
-/** The database is asked only about types that the table does not have. */
-async function check(context: Context, { tasks, source }: Given): Promise<CheckedTask[]> {
+async function submitToFile(context: Context, options: SubmitOptions, file: string, tasks: readonly TaskInput[]) {
+  if (options.pool !== undefined) {
+    throw new ClientError(EXIT.usage, "--pool: a file of tasks has no pools", "Leave out --pool.");
+  }
+  const rows = tasks.map((task) => ({ id: randomUUID(), ...task }));
+  const ids = rows.map(({ id }) => id);
+  await withLocalFile(file, true, async (database) => {
+    const store = localTasks(database);
+    store.submit(rows);
+    if (options.wait) {
+      await waitForTasks(context, store, ids, options.json === true);
+    } else if (options.json) {
+      context.output.printJson({ ids });
+    } else {
+      context.output.print(ids.join("\n"));
+    }
+  });
+}
+
+/**
+ * The database is asked only about types that the table does not have.
+ * @param file the file of tasks, which has no types of its own; null: there is a database
+ */
+async function check(context: Context, { tasks, source }: Given, file: string | null): Promise<CheckedTask[]> {
   const { find } = await taskTypeTable(context);
   const strange = unknownTypes(tasks, find);
   const ownTypes =
-    strange.length === 0 ? new Map<string, null>() : await taskTypeStore(await context.connections.database()).names();
+    strange.length === 0 || file !== null
+      ? new Map<string, null>()
+      : await taskTypeStore(await context.connections.database()).names();
   const checked = checkTasks(tasks, source, ownTypes, find);
   const warning = unknownTypeWarning(strange, ownTypes);
   if (warning !== null) {

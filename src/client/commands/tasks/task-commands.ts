@@ -6,12 +6,15 @@ import {
   durationSec,
   jsonOption,
   type JsonOptions,
+  type LocalOptions,
+  localOptions,
   poolOption,
   uuid,
   wholeNumber,
 } from "../../options.ts";
 import type { LogsOptions } from "../../show-logs.ts";
 import type { ChangeOptions } from "./change-task.ts";
+import type { GenerateOptions } from "./generate/generate-tasks.ts";
 import type { ListOptions } from "./list-tasks.ts";
 import type { NewEndpoint } from "./notifications.ts";
 import type { SubmitOptions } from "./submit.ts";
@@ -35,6 +38,7 @@ export function addTaskCommands(program: Command, context: Context): void {
 function addSubmit(program: Command, context: Context): void {
   const submit = program.command("submit").description("put tasks in the queue and print their ids");
   addTaskFlags(submit);
+  localOptions().forEach((option) => submit.addOption(option));
   submit
     .option("--file <path>", "JSON instead of flags: an object, an array, or one a line; - is stdin")
     .addOption(
@@ -57,6 +61,7 @@ function addSubmit(program: Command, context: Context): void {
       "what its parameters will be, submitting nothing",
     ],
     ["gpu-pool submit --file tasks.jsonl", "one JSON object a line"],
+    ['gpu-pool submit --db-type sqlite --prompt "fog" --wait', "into tasks.db in this folder, without any server"],
     [`echo '{"task_type":"generate_video","params":{"prompt":"fog"}}' | gpu-pool submit`, "from another program"],
   ]);
 }
@@ -76,10 +81,32 @@ function addTasks(program: Command, context: Context): void {
       const { listTasks } = await import("./list-tasks.ts");
       await listTasks(context, options);
     });
+  localOptions().forEach((option) => tasks.addOption(option));
+  addGenerate(tasks, context);
   addExamples(tasks, [
     ["gpu-pool tasks", "the newest fifty"],
     ["gpu-pool tasks --status failed --since 2h", "what failed lately, and why"],
     ["gpu-pool tasks --json | jq -r '.[].id'", "whole ids, for programs"],
+  ]);
+}
+
+function addGenerate(tasks: Command, context: Context): void {
+  const generate = tasks
+    .command("generate")
+    .description("put test tasks in the queue, with synthetic pictures, clips and prompts; print their ids")
+    .argument("[types...]", "only of these types (default: all)")
+    .option("--count <n>", "how many of each type", wholeNumber(1, 1_000), 1)
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (types: string[], _options: GenerateOptions, command: Command) => {
+      const { generateTasks } = await import("./generate/generate-tasks.ts");
+      // Commander gives flags that `gpu-pool tasks` has too to that command.
+      await generateTasks(context, types, command.optsWithGlobals<GenerateOptions>());
+    });
+  localOptions().forEach((option) => generate.addOption(option));
+  addExamples(generate, [
+    ["gpu-pool tasks generate --db-type sqlite", "one small task of every type, for a worker on this machine"],
+    ["gpu-pool tasks generate t2v vace --count 20", "twenty of each, in the database's queue"],
   ]);
 }
 
@@ -105,10 +132,11 @@ function addTaskShow(task: Command, context: Context): void {
     .description("its state, its attempts and its cost")
     .argument("<id>", "whole, or its beginning")
     .addOption(jsonOption())
-    .action(async (id: string, options: JsonOptions) => {
+    .action(async (id: string, options: JsonOptions & LocalOptions) => {
       const { showTask } = await import("./show-task.ts");
       await showTask(context, id, options);
     });
+  localOptions().forEach((option) => show.addOption(option));
   addExamples(show, [
     ["gpu-pool task show 0b9c4a52", "who had it, and how each attempt ended"],
     ["gpu-pool task show 0b9c4a52 --json | jq .result_data", "for programs"],

@@ -9,12 +9,14 @@ const POLL_MS = 1_000;
 /** As a shell reports a process that Ctrl-C ended. */
 const INTERRUPTED = 130;
 
+type States = Pick<TaskStore, "states">;
+
 /**
  * Waits until every task has ended and prints the results' URLs. Progress goes to stderr; outages are waited out. Ctrl-C
  * prints the ids: without them nobody could ask for the results.
  * @throws ClientError when any task did not complete
  */
-export async function waitForTasks(context: Context, store: TaskStore, ids: readonly string[], json: boolean) {
+export async function waitForTasks(context: Context, store: States, ids: readonly string[], json: boolean) {
   const { output } = context;
   const states = new Map<string, TaskState>();
   let shown = "";
@@ -74,7 +76,7 @@ function report({ output }: Context, tasks: readonly TaskState[], json: boolean)
   }
 }
 
-async function readStates(store: TaskStore, ids: readonly string[]): Promise<TaskState[]> {
+async function readStates(store: States, ids: readonly string[]): Promise<TaskState[]> {
   const found = new Map((await store.states(ids)).map((state) => [state.id, state]));
   return ids.map(
     (id) => found.get(id) ?? { id, status: "Deleted", pool: "-", url: null, error: "its row is no longer there" },

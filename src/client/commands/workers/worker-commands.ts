@@ -11,6 +11,7 @@ import {
 } from "../../options.ts";
 import type { ExternalWorkerOptions } from "./external-worker.ts";
 import type { OrderOptions } from "./order-worker.ts";
+import { addWorkerFlags, type WorkerRunFlags } from "./worker-flags.ts";
 import type { WorkerLogsOptions } from "./worker-logs.ts";
 
 export function addWorkerCommands(program: Command, context: Context): void {
@@ -90,14 +91,17 @@ function addDiagnostics(worker: Command, context: Context): void {
 function addRun(worker: Command, context: Context): void {
   const run = worker
     .command("run")
-    .description("work on this machine for a pool, until Ctrl-C or until it is drained")
-    .option("--id <id>", "the worker's id, used once (default: a random one)")
-    .addOption(poolOption())
-    .action(async (options: ExternalWorkerOptions) => {
-      const { runWorker } = await import("./worker-run.ts");
-      await runWorker(context, options);
-    });
-  addExamples(run, [["gpu-pool worker run --pool nightly", "this machine counts as one of the pool's GPUs"]]);
+    .description("work on this machine until Ctrl-C: for a pool, for a file of tasks, or for one user");
+  addWorkerFlags(run);
+  run.action(async (options: WorkerRunFlags) => {
+    const { runWorker } = await import("./worker-run.ts");
+    await runWorker(context, options);
+  });
+  addExamples(run, [
+    ["gpu-pool worker run --pool nightly", "this machine counts as one of the pool's GPUs"],
+    ["gpu-pool worker run --db-type sqlite", "the tasks of tasks.db in this folder, without any server"],
+    ['gpu-pool worker run --supabase-access-token "$TOKEN"', "the tasks of the token's user only"],
+  ]);
 }
 
 function addToken(worker: Command, context: Context): void {

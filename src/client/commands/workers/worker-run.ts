@@ -1,42 +1,61 @@
 import { loadConfig } from "../../../config/config.ts";
-import { createLogger } from "../../../logger.ts";
-import { startGuardian } from "../../../process/guardian.ts";
-import { projectProgram } from "../../../process/program.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
 import type { Context } from "../../context.ts";
+import { localFile } from "../../local/local-file.ts";
 import { poolName } from "../../pool-name.ts";
-import { prettyLogLine } from "../../render/pino-lines.ts";
-import { type ExternalWorkerOptions, registerExternalWorker } from "./external-worker.ts";
+import { registerExternalWorker } from "./external-worker.ts";
+import { runLocalWorker } from "./local-worker.ts";
+import { isServiceKey, runPersonalWorker } from "./personal-worker.ts";
+import { readWorkerFlags } from "./read-worker-flags.ts";
+import type { WorkerRunFlags } from "./worker-flags.ts";
+import { runWorkerProcess } from "./worker-process.ts";
+import { settingsFromFlags } from "./worker-settings.ts";
 
-export async function runWorker(context: Context, options: ExternalWorkerOptions): Promise<void> {
-  const { output, env } = context;
-  const { level } = loadConfig(env, { need: [] }).log;
-  const workerEnv = await registerExternalWorker(context, options, { needsEngine: true });
-  const id = workerEnv["WORKER_ID"] ?? "";
-  const guardian = await startGuardian({ logger: createLogger({ level, name: "gpu-pool" }) });
-  let reason = "its process ended";
+/** Runs a worker on this machine, for a pool, for one user, or for a file of tasks. @throws ClientError, ConfigError */
+export async function runWorker(context: Context, given: WorkerRunFlags): Promise<void> {
+  const options = readWorkerFlags(given as WorkerRunFlags & Readonly<Record<string, unknown>>);
+  const file = localFile(context, options);
+  if (file !== null) {
+    await runLocalWorker(context, options, file);
+    return;
+  }
+  takeConnection(context, options);
+  // A flag shows in the list of processes.
+  const token = options.supabaseAccessToken ?? context.env["WORKER_ACCESS_TOKEN"];
+  if (token !== undefined && !isServiceKey(token)) {
+    await runPersonalWorker(context, options, token);
+    return;
+  }
+  await runPoolWorker(context, options);
+}
+
+async function runPoolWorker(context: Context, options: WorkerRunFlags): Promise<void> {
+  const { level } = loadConfig(context.env, { need: [] }).log;
+  const env = await registerExternalWorker(context, options, { needsEngine: true });
+  const id = env["WORKER_ID"] ?? "";
+  let reason = "its process could not be started";
   try {
-    const { PATH, HOME, TMPDIR, FFMPEG_PATH } = env;
-    const { command, args } = projectProgram("gpu-worker/main");
-    const running = guardian.spawn(command, args, {
-      name: `worker ${id}`,
-      env: { PATH, HOME, TMPDIR, ...(FFMPEG_PATH ? { FFMPEG_PATH } : {}), LOG_LEVEL: level, ...workerEnv },
-      onLine: (line) => output.note(prettyLogLine(line.trimEnd(), output.style)),
-    });
-    output.print(`worker ${id} works for pool ${poolName(context, options)}; Ctrl-C gives its task back and ends it`);
-    const onSignal = () => {
-      reason = "stopped on its machine";
-      void running.stop();
-    };
-    process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
-    const { code, signal } = await running.exited;
-    if (code !== 0 && reason === "its process ended") {
-      reason = `its process ended with ${signal ?? `code ${code}`}`;
-      context.failed();
-    }
+    const greeting = `worker ${id} works for pool ${poolName(context, options)}; Ctrl-C gives its task back and ends it`;
+    const settings = settingsFromFlags(context, options, level);
+    reason = await runWorkerProcess(context, { id, greeting, ...settings, env: { ...env, ...settings.env } });
   } finally {
-    await guardian.close();
     await externalStore(await context.connections.database()).remove(id, reason);
   }
-  output.note(`gpu-pool: worker ${id} has left: ${reason}`);
+  context.output.note(`gpu-pool: worker ${id} has left: ${reason}`);
+}
+
+/** What the flags say counts before the environment. */
+function takeConnection({ env }: Context, flags: WorkerRunFlags): void {
+  const { engine, supabaseUrl, supabaseAnonKey, supabaseAccessToken: token } = flags;
+  const given = {
+    WORKER_ENGINE: engine,
+    SUPABASE_URL: supabaseUrl,
+    SUPABASE_ANON_KEY: supabaseAnonKey,
+    SUPABASE_SERVICE_ROLE_KEY: token !== undefined && isServiceKey(token) ? token : undefined,
+  };
+  for (const [name, value] of Object.entries(given)) {
+    if (value !== undefined) {
+      env[name] = value;
+    }
+  }
 }
