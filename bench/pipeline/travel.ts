@@ -3,7 +3,7 @@ import { encodeArgs } from "../../src/gpu-worker/video/encoding.ts";
 import type { Ffmpeg } from "../../src/gpu-worker/video/ffmpeg.ts";
 import { writeGuideVideo } from "../../src/gpu-worker/video/guide-video.ts";
 import { writeMaskVideo } from "../../src/gpu-worker/video/mask-video.ts";
-import { measureVideo } from "../../src/gpu-worker/video/measure.ts";
+import { probeVideo } from "../../src/gpu-worker/video/probe-video.ts";
 import { extractFrame } from "../../src/gpu-worker/video/pictures.ts";
 import { stitchVideos } from "../../src/gpu-worker/video/stitch.ts";
 import { makeThumbnail } from "../../src/gpu-worker/video/thumbnail.ts";
@@ -51,7 +51,7 @@ export async function aroundSegments(ffmpeg: Ffmpeg, { segments, pictures }: Giv
       { start: FRAMES - 1, end: FRAMES },
     ];
     await writeMaskVideo(ffmpeg, { ...video, target: join(folder, `mask${index}.mp4`), kept: ranges });
-    await measureVideo(ffmpeg, segment);
+    await probeVideo(segment, ffmpeg.path);
     await makeThumbnail(ffmpeg, segment, join(folder, `thumbnail${index}.jpg`));
   }
 }
@@ -62,7 +62,7 @@ export async function stitch(ffmpeg: Ffmpeg, { segments }: Given, folder: string
   const parts = segments.map((path) => ({ path }));
   const overlaps = segments.slice(1).map(() => OVERLAP);
   const frames = await stitchVideos(ffmpeg, parts, overlaps, { target, fps: FPS, audio: "keep" });
-  const facts = await measureVideo(ffmpeg, target);
+  const facts = await probeVideo(target, ffmpeg.path);
   const expected = SEGMENTS * FRAMES - (SEGMENTS - 1) * OVERLAP;
   if (frames !== expected || facts.frames !== expected) {
     throw new Error(`the stitched video has ${facts.frames} frames: expected ${expected}`);

@@ -3,7 +3,7 @@ import type { Ffmpeg } from "./ffmpeg.ts";
 import type { Fit } from "./fit.ts";
 import { FramesError } from "./frames/arithmetic.ts";
 import { type Size, frameBytes, greyFrame } from "./frames/format.ts";
-import { measureVideo } from "./measure.ts";
+import { CountError, type Measure, withLengths } from "./measure.ts";
 import { type FrameReader, readFrames, readPicture } from "./read-frames.ts";
 import { encodeFrames } from "./write-video.ts";
 
@@ -44,11 +44,15 @@ const FREE_GREY = 128;
  * @throws FramesError when a layer reaches beyond the guide or beyond its video; Error naming the file that cannot be read.
  */
 export async function writeGuideVideo(ffmpeg: Ffmpeg, guide: GuideVideo): Promise<void> {
+  await withLengths((measure) => writeMeasured(ffmpeg, guide, measure));
+}
+
+async function writeMeasured(ffmpeg: Ffmpeg, guide: GuideVideo, measure: Measure): Promise<void> {
   const { target, size, fps } = guide;
   const layers: OpenLayer[] = [];
   try {
     for (const layer of guide.layers) {
-      layers.push(await openLayer(ffmpeg, layer, guide));
+      layers.push(await openLayer(ffmpeg, layer, guide, measure));
     }
     await encodeFrames(ffmpeg, target, { size, format: FORMAT, fps, care: "helper" }, guideFrames(guide, layers));
   } finally {
@@ -66,9 +70,11 @@ interface OpenLayer {
   /** Null: a picture, which is in `frame` already. */
   readonly reader: FrameReader | null;
   readonly path: string;
+  /** Whether its last frame has to be the video's. */
+  readonly toEnd: boolean;
 }
 
-async function openLayer(ffmpeg: Ffmpeg, layer: GuideLayer, guide: GuideVideo): Promise<OpenLayer> {
+async function openLayer(ffmpeg: Ffmpeg, layer: GuideLayer, guide: GuideVideo, measure: Measure): Promise<OpenLayer> {
   const { path, at, frames = 1, from = 0, strength = 1, desaturate = 0, brightness = 0, fit = "crop" } = layer;
   const end = at + frames;
   if (!Number.isInteger(at) || !Number.isInteger(end) || at < 0 || frames < 1 || end > guide.frames) {
@@ -76,9 +82,9 @@ async function openLayer(ffmpeg: Ffmpeg, layer: GuideLayer, guide: GuideVideo): 
   }
   const filters = adjustFilters({ saturation: 1 - desaturate, brightness });
   const options = { size: guide.size, format: FORMAT, fit, filters } as const;
-  const found = await measureVideo(ffmpeg, path);
+  const found = await measure(ffmpeg, path);
   const strengthOf = (index: number) => (typeof strength === "number" ? strength : (strength[index] ?? 1));
-  const open = { at, end, path, strength: strengthOf };
+  const open = { at, end, path, strength: strengthOf, toEnd: false };
   if (found.frames === 1) {
     return { ...open, frame: await readPicture(ffmpeg, path, options), reader: null };
   }
@@ -86,8 +92,10 @@ async function openLayer(ffmpeg: Ffmpeg, layer: GuideLayer, guide: GuideVideo): 
   if (start < 0 || start + frames > found.frames) {
     throw new FramesError(`${path} has ${found.frames} frames: frames ${start} to ${start + frames} are not in it`);
   }
-  const reader = readFrames(ffmpeg, path, { ...options, range: { start, end: start + frames } });
-  return { ...open, frame: Buffer.allocUnsafe(frameBytes(FORMAT, guide.size)), reader };
+  // What counts from the end has to reach the end.
+  const toEnd = from < 0 && start + frames === found.frames;
+  const reader = readFrames(ffmpeg, path, { ...options, range: toEnd ? { start } : { start, end: start + frames } });
+  return { ...open, frame: Buffer.allocUnsafe(frameBytes(FORMAT, guide.size)), reader, toEnd };
 }
 
 async function* guideFrames({ size, frames }: GuideVideo, layers: readonly OpenLayer[]) {
@@ -98,9 +106,12 @@ async function* guideFrames({ size, frames }: GuideVideo, layers: readonly OpenL
     free.copy(into);
     for (const layer of layers.filter((each) => each.at <= at && at < each.end)) {
       if (layer.reader !== null && !(await layer.reader.read(layer.frame))) {
-        throw new Error(`${layer.path} ended early: its frame for frame ${at} of the guide is missing`);
+        throw new CountError(`${layer.path} ended early: its frame for frame ${at} of the guide is missing`);
       }
       cover(into, layer.frame, layer.strength(at - layer.at));
+      if (layer.toEnd && at + 1 === layer.end && (await layer.reader?.read(layer.frame)) === true) {
+        throw new CountError(`${layer.path} has more frames than packets`);
+      }
     }
     yield into;
   }

@@ -2,6 +2,7 @@ import { execa } from "execa";
 import { cutToEnd } from "../../../supabase/functions/_shared/text.ts";
 import { parseFfmpegReport, type VideoFacts } from "./probe-video.ts";
 import type { Ffmpeg } from "./ffmpeg.ts";
+import { FramesError } from "./frames/arithmetic.ts";
 
 /** Width and height are those of the frames as they are decoded. */
 export interface MeasuredVideo extends VideoFacts {
@@ -20,11 +21,37 @@ const NTSC = [24, 30, 48, 60, 120].map((rate) => (rate * 1000) / 1001);
  * Measures a video or picture by decoding all of it. Uses ffmpeg alone, because ffprobe is often missing beside it.
  * @throws Error naming the file when it has no readable pictures.
  */
-export async function measureVideo({ path, signal }: Ffmpeg, source: string): Promise<MeasuredVideo> {
+export async function measureVideo(ffmpeg: Ffmpeg, source: string): Promise<MeasuredVideo> {
+  return await measure(ffmpeg, source, []);
+}
+
+/** A file has another number of frames than its packets: found while it was decoded. */
+export class CountError extends Error {
+  override readonly name = "CountError";
+}
+
+export type Measure = typeof measureVideo;
+
+/**
+ * Does work for which lengths have to be known. They are counted by packets first, which takes no decoding. If the work finds by a
+ * CountError or FramesError that this may be wrong, it is done again with decoded lengths.
+ */
+export async function withLengths<T>(work: (measure: Measure) => Promise<T>): Promise<T> {
+  try {
+    return await work((ffmpeg, source) => measure(ffmpeg, source, ["-c", "copy"]));
+  } catch (error) {
+    if (!(error instanceof CountError || error instanceof FramesError)) {
+      throw error;
+    }
+    return await work(measureVideo);
+  }
+}
+
+async function measure({ path, signal }: Ffmpeg, source: string, how: readonly string[]): Promise<MeasuredVideo> {
   signal.throwIfAborted();
   const { stderr, exitCode } = await execa(
     path,
-    ["-hide_banner", "-nostdin", "-i", source, "-map", "0:v:0", "-f", "null", "-"],
+    ["-hide_banner", "-nostdin", "-i", source, "-map", "0:v:0", ...how, "-f", "null", "-"],
     { reject: false, stdin: "ignore", cancelSignal: signal, env: { AV_LOG_FORCE_NOCOLOR: "1" } },
   );
   signal.throwIfAborted();

@@ -10,8 +10,8 @@ export interface ReadOptions {
   readonly size: Size;
   readonly format: PixelFormat;
   readonly fit?: Fit;
-  /** The frames to read; all without it. */
-  readonly range?: FrameRange;
+  /** The frames to read; all without it, and all from `start` on without an end. */
+  readonly range?: Pick<FrameRange, "start"> & Partial<FrameRange>;
   /** ffmpeg filters that run before the size is changed. */
   readonly filters?: readonly string[];
 }
@@ -113,9 +113,16 @@ export async function* framesOf(ffmpeg: Ffmpeg, source: string, options: ReadOpt
   }
 }
 
+function trimFilter(range: ReadOptions["range"]): string[] {
+  if (range === undefined || (range.start === 0 && range.end === undefined)) {
+    return [];
+  }
+  return [`trim=start_frame=${range.start}${range.end === undefined ? "" : `:end_frame=${range.end}`}`];
+}
+
 function readArgs(source: string, { size, format, fit = "stretch", range, filters = [] }: ReadOptions): string[] {
   const chain = [
-    ...(range === undefined ? [] : [`trim=start_frame=${range.start}:end_frame=${range.end}`]),
+    ...trimFilter(range),
     ...filters,
     ...fitFilter(size, fit, format),
     // Frames get times of an even rate: an output at that rate then neither repeats nor drops any.

@@ -4,7 +4,7 @@ import type { Ffmpeg } from "./ffmpeg.ts";
 import { type FrameRange, FramesError, type Placement, placeParts } from "./frames/arithmetic.ts";
 import { createCrossFade, fadeAlpha } from "./frames/cross-fade.ts";
 import { type Size, evenSize, frameBytes } from "./frames/format.ts";
-import { measureVideo } from "./measure.ts";
+import { CountError, type Measure, withLengths } from "./measure.ts";
 import { type FrameReader, readFrames } from "./read-frames.ts";
 import { encodeFrames } from "./write-video.ts";
 
@@ -34,6 +34,8 @@ export interface StitchOptions {
 interface Source {
   readonly path: string;
   readonly range: FrameRange;
+  /** Whether the file has nothing after the range. */
+  readonly isWhole: boolean;
   readonly size: Size | null;
   readonly hasAudio: boolean;
   readonly fps: number;
@@ -63,9 +65,19 @@ export async function stitchVideos(
   overlaps: readonly number[],
   options: StitchOptions,
 ): Promise<number> {
+  return await withLengths((measure) => stitchMeasured(ffmpeg, parts, overlaps, options, measure));
+}
+
+async function stitchMeasured(
+  ffmpeg: Ffmpeg,
+  parts: readonly StitchPart[],
+  overlaps: readonly number[],
+  options: StitchOptions,
+  measure: Measure,
+): Promise<number> {
   const sources: Source[] = [];
   for (const part of parts) {
-    sources.push(await findSource(ffmpeg, part, options));
+    sources.push(await findSource(ffmpeg, part, options, measure));
   }
   const placements = placeParts(sources.map(lengthOf), overlaps);
   const size = options.size ?? evenSize(sources[0]?.size as Size);
@@ -92,16 +104,21 @@ function lengthOf({ range: { start, end } }: Source): number {
 }
 
 /** Measures what is not known about a part. */
-async function findSource(ffmpeg: Ffmpeg, part: StitchPart, { size, fps, audio }: StitchOptions): Promise<Source> {
+async function findSource(
+  ffmpeg: Ffmpeg,
+  part: StitchPart,
+  { size, fps, audio }: StitchOptions,
+  measure: Measure,
+): Promise<Source> {
   const known = part.frames !== undefined && size !== undefined && audio !== "keep";
-  const measured = known ? null : await measureVideo(ffmpeg, part.path);
+  const measured = known ? null : await measure(ffmpeg, part.path);
   const frames = part.frames ?? measured?.frames ?? 0;
   const range = part.range ?? { start: 0, end: frames };
   if (range.start < 0 || range.end > frames) {
     throw new FramesError(`frames ${range.start} to ${range.end} are not in ${part.path}, which has ${frames} frames`);
   }
   const hasAudio = audio === "keep" && measured !== null && measured.hasAudio;
-  return { path: part.path, range, size: measured, hasAudio, fps: measured?.fps ?? fps };
+  return { path: part.path, range, isWhole: range.end === frames, size: measured, hasAudio, fps: measured?.fps ?? fps };
 }
 
 /** The frames of the result, one after the other, in two buffers by turns. */
@@ -119,13 +136,16 @@ async function* stitchedFrames(ffmpeg: Ffmpeg, { sources, placements, size, shar
         return;
       }
       if (!(await reader.read(isFirst ? frame : later))) {
-        throw new Error(`${sources[index]?.path} ended early: its frame ${at - start} is missing`);
+        throw new CountError(`${sources[index]?.path} ended early: its frame ${at - start} is missing`);
       }
       if (!isFirst) {
         crossFade(frame, later, fadeAlpha(at - start, fade));
       }
       isFirst = false;
       if (at + 1 === end) {
+        if (sources[index]?.isWhole === true && (await reader.read(later))) {
+          throw new CountError(`${sources[index].path} has more than ${end - start} frames`);
+        }
         readers.delete(index);
         await reader.close();
       }
@@ -136,8 +156,11 @@ async function* stitchedFrames(ffmpeg: Ffmpeg, { sources, placements, size, shar
     const total = placements.at(-1)?.end ?? 0;
     for (let at = 0; at < total; at += 1) {
       for (; (placements[opened]?.start ?? Infinity) <= at + AHEAD_FRAMES; opened += 1) {
-        const { path, range } = sources[opened] as Source;
-        readers.set(opened, readFrames(ffmpeg, path, { size, format: FORMAT, range }));
+        const { path, range, isWhole } = sources[opened] as Source;
+        readers.set(
+          opened,
+          readFrames(ffmpeg, path, { size, format: FORMAT, range: isWhole ? { start: range.start } : range }),
+        );
       }
       const frame = at % 2 === 0 ? even : odd;
       await compose(at, frame);

@@ -1,6 +1,7 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { fadeAlpha } from "../../../../src/gpu-worker/video/frames/cross-fade.ts";
+import { writeGuideVideo } from "../../../../src/gpu-worker/video/guide-video.ts";
 import { joinAroundTransition } from "../../../../src/gpu-worker/video/join.ts";
 import { measureVideo } from "../../../../src/gpu-worker/video/measure.ts";
 import { stitchVideos } from "../../../../src/gpu-worker/video/stitch.ts";
@@ -147,5 +148,22 @@ describe("joining around a transition", () => {
     const seen = await meanGreys(target);
     expect(seen).toHaveLength(expected.length);
     expect(Math.max(...seen.map((grey, at) => Math.abs(grey - (expected[at] ?? 0))))).toBeLessThan(2.5);
+  });
+});
+
+describe("a file whose packets and frames differ", () => {
+  it("is stitched, and guides, by the frames that it shows", async () => {
+    const path = await numberedClip(folder.path("numbered.mp4"), 12);
+    // An edit list leaves the first frames out: their packets stay in the file.
+    const cut = folder.path("cut.mp4");
+    await ffmpeg.run(["-ss", "0.2", "-i", path, "-c", "copy", cut]);
+    const { frames } = await measureVideo(ffmpeg, cut);
+    const target = folder.path("stitched.mp4");
+    expect(await stitchVideos(ffmpeg, [{ path: cut }, { path }], [2], { target, fps: 16 })).toBe(frames + 10);
+    expect((await measureVideo(ffmpeg, target)).frames).toBe(frames + 10);
+    const layers = [{ path: cut, at: 0, frames: 3, from: -3 }];
+    await writeGuideVideo(ffmpeg, { target, size: SMALL, fps: 16, frames: 4, layers });
+    const numbers = (await meanGreys(target)).map((grey) => Math.round((grey - 8) / 15));
+    expect(numbers.slice(0, 3)).toEqual([9, 10, 11]);
   });
 });
