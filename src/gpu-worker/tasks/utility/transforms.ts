@@ -41,11 +41,12 @@ export const interpolateTwoPictures: Handler = async (run) => {
   const standIn = usesStandIn(run, "interpolate");
   const first = await inputs.fetch("input_image_path1", String(values["input_image_path1"]), "picture");
   const last = await inputs.fetch("input_image_path2", String(values["input_image_path2"]), "picture");
+  const resolution = textValue(values, "resolution");
   const make = {
     kind: "video",
     frames: Number(values["frames"]),
     fps: Number(values["fps"]),
-    ...sizeOf(String(values["resolution"])),
+    ...(resolution === null ? evenSize(shapeOf("input_image_path1", first)) : sizeOf(resolution)),
   } as const;
   // An older worker wrote its file there; the place of ours is the task's result.
   const notHonoured = [{ param: "output_path", reason: "the file is stored as every result is" }];
