@@ -25,7 +25,7 @@ FROM modules AS production
 # A pod is ready sooner with a small image, so only what src/gpu-worker/ and src/task-types/ import stays.
 RUN node -e "const fs = require('fs'), manifest = require('./package.json'), names = process.argv.slice(1); \
     manifest.dependencies = Object.fromEntries(names.map((name) => [name, manifest.dependencies[name]])); \
-    fs.writeFileSync('package.json', JSON.stringify(manifest))" @supabase/supabase-js execa pino zod \
+    fs.writeFileSync('package.json', JSON.stringify(manifest))" @supabase/supabase-js execa ipaddr.js pino pino-roll undici uuid zod \
   && npm prune --omit=dev --omit=optional --ignore-scripts
 
 FROM ${NODE_IMAGE} AS node

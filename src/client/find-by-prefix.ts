@@ -1,4 +1,4 @@
-import { fleetStore, type SeenWorker } from "../supabase/fleet-store.ts";
+import { fleetStore, type SeenWorker } from "../supabase/fleet/fleet-store.ts";
 import { type ListedTask, taskStore } from "../supabase/task-store.ts";
 import type { Context } from "./context.ts";
 import { ClientError, EXIT } from "./errors.ts";

@@ -4,7 +4,6 @@ import { describeFile, isVisual, thumbnailOf } from "./output-files.ts";
 import type { Delivered, FileStore, OutputFile } from "./queue/file-store.ts";
 import type { ResultFile, ResultInput } from "./result.ts";
 import type { Outcome, TaskRun } from "./tasks/handler.ts";
-import { probeVideo } from "./video/probe-video.ts";
 
 type Files = Extract<Outcome, { kind: "files" }>;
 
@@ -25,7 +24,7 @@ export async function deliverOutcome(outcome: Files, run: TaskRun, fileStore: Fi
       throw new Error(`the result file ${basename(path)} is not named after its attempt, ${run.basename}`);
     }
   }
-  const facts = isVisual(mainPath) ? await orAbort(probeVideo(mainPath, ffmpeg.path), signal) : null;
+  const facts = isVisual(mainPath) ? await orAbort(run.debug.factsOf(mainPath), signal) : null;
   const described = await Promise.all(paths.map(describeFile));
   const delivered = await fileStore.deliver(run.task, described, signal);
   const files = described.map((file, index) => toResultFile(file, delivered[index]!));

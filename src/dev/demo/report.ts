@@ -2,7 +2,7 @@ import { findFfmpeg } from "../../gpu-worker/video/ffmpeg.ts";
 import { probeVideo } from "../../gpu-worker/video/probe-video.ts";
 import type { DemoTask } from "./tasks.ts";
 import type { Database } from "../../supabase/client.ts";
-import { fleetStore } from "../../supabase/fleet-store.ts";
+import { fleetStore } from "../../supabase/fleet/fleet-store.ts";
 import { type TaskRow, taskStore } from "../../supabase/task-store.ts";
 import type { Simulator } from "../../simulator/simulator.ts";
 

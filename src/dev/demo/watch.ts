@@ -1,5 +1,5 @@
 import type { Database } from "../../supabase/client.ts";
-import { fleetStore, type WorkerRecord } from "../../supabase/fleet-store.ts";
+import { fleetStore, type WorkerRecord } from "../../supabase/fleet/fleet-store.ts";
 import { journalStore } from "../../supabase/journal-store.ts";
 import { taskStore } from "../../supabase/task-store.ts";
 import type { Simulator } from "../../simulator/simulator.ts";

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { Logger } from "pino";
-import { probeVideo } from "../video/probe-video.ts";
+import { probeVideo, type VideoFacts } from "../video/probe-video.ts";
 
 /** Where in the pipeline a figure comes from. A field of the log's lines. */
 export type DebugCategory =
@@ -52,6 +52,8 @@ export interface Debug {
   note(category: DebugCategory, message: string, figures?: Readonly<Record<string, unknown>>): void;
   /** Measures a picture or video after a step. What differs from what was expected is a warning. */
   measure(category: DebugCategory, step: string, path: string, expected?: Expected): Promise<void>;
+  /** What a picture or video is. It is read once, as long as the file stays the same. @throws Error as probeVideo does */
+  factsOf(path: string): Promise<VideoFacts>;
   /** Null: nothing was measured. */
   analysis(): Analysis | null;
 }
@@ -63,6 +65,7 @@ const FPS_TOLERANCE = 0.01;
 
 export function createDebug(logger: Logger, ffmpegPath: string): Debug {
   const steps: Step[] = [];
+  const known = new Map<string, { readonly version: string; readonly facts: VideoFacts }>();
   let measured = 0;
   let mismatches = 0;
 
@@ -73,13 +76,26 @@ export function createDebug(logger: Logger, ffmpegPath: string): Debug {
     mismatches += step.mismatches.length;
   }
 
+  async function factsOf(path: string): Promise<VideoFacts> {
+    const { size, mtimeMs } = await stat(path);
+    const version = `${size} ${mtimeMs}`;
+    const last = known.get(path);
+    if (last?.version === version) {
+      return last.facts;
+    }
+    const facts = await probeVideo(path, ffmpegPath);
+    known.set(path, { version, facts });
+    return facts;
+  }
+
   return {
+    factsOf,
     note(category, message, figures) {
       logger.debug({ category, ...figures }, message);
     },
     async measure(category, name, path, expected = {}) {
       try {
-        const step = { category, step: name, ...(await measureFile(path, ffmpegPath)), mismatches: [] };
+        const step = { category, step: name, ...(await describe(path, await factsOf(path))), mismatches: [] };
         const found = differences(step, expected);
         add({ ...step, mismatches: found });
         if (found.length > 0) {
@@ -95,8 +111,11 @@ export function createDebug(logger: Logger, ffmpegPath: string): Debug {
   };
 }
 
-async function measureFile(path: string, ffmpegPath: string): Promise<Omit<Step, "category" | "step" | "mismatches">> {
-  const [{ frames, fps, width, height }, { size }] = await Promise.all([probeVideo(path, ffmpegPath), stat(path)]);
+async function describe(
+  path: string,
+  { frames, fps, width, height }: VideoFacts,
+): Promise<Omit<Step, "category" | "step" | "mismatches">> {
+  const { size } = await stat(path);
   return {
     file: basename(path),
     frames,

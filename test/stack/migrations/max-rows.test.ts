@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { alertStore } from "../../../src/supabase/alert-store.ts";
 import { connectDatabase, type Database } from "../../../src/supabase/client.ts";
-import { fleetStore } from "../../../src/supabase/fleet-store.ts";
+import { fleetStore } from "../../../src/supabase/fleet/fleet-store.ts";
 import { journalStore } from "../../../src/supabase/journal-store.ts";
 import { createLogReader } from "../../../src/supabase/log-reader.ts";
 import { notificationStore } from "../../../src/supabase/notification-store.ts";

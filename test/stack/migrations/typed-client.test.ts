@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { connectDatabase, type Database } from "../../../src/supabase/client.ts";
-import { type FleetStore, fleetStore } from "../../../src/supabase/fleet-store.ts";
+import { type FleetStore, fleetStore } from "../../../src/supabase/fleet/fleet-store.ts";
 import { type TaskStore, taskStore } from "../../../src/supabase/task-store.ts";
 import { taskTypeStore } from "../../../src/supabase/task-types/task-type-store.ts";
 import { readView } from "../../../src/supabase/views.ts";

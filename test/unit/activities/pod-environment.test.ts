@@ -205,7 +205,7 @@ describe("a pod's environment", () => {
   it.each([
     ["SUPABASE_VIDEO_BUCKET", ["videos", "My_clips.v2-x", "7", "my clips", "a/b", "clips%20", "vidéos", "a\tb"]],
     ["WORKER_ENGINE", ["preview", "PREVIEW", "wan2gp", "none"]],
-    ["DB_TYPE", ["supabase", "Supabase", "sqlite"]],
+    ["DB_TYPE", ["supabase", "Supabase", "postgres"]],
     ["POSTGRES_TABLE_NAME", ["tasks", "jobs"]],
     ["RUNPOD_API_URL", ["http://127.0.0.1:54390/v2/", "https://api.runpod.io/v2", "ftp://x.example", "x.example"]],
     ["SUPABASE_URL", ["http://127.0.0.1:54321/", "https://x.example/base", "ftp://x.example", "x.example"]],

@@ -99,9 +99,9 @@ describe("the printed table of task types", () => {
       "generate_video (video_generation)|direct|t2v|engine|ours, Wan2GP|a video from a text",
     );
     expect(row("single_image")).toContain("|ours, old Wan2GP|");
-    expect(row("travel_orchestrator")).toContain("|orchestrator|vace_14B_cocktail_2_2|-|Wan2GP|");
-    expect(row("dp_final_gen")).toContain("|engine ffmpeg|old Wan2GP|");
-    expect(row("upscaling")).toContain("|nothing yet|");
+    expect(row("travel_orchestrator")).toContain("|orchestrator|vace_14B_cocktail_2_2|-|ours, Wan2GP|");
+    expect(row("dp_final_gen")).toContain("|engine ffmpeg|ours, old Wan2GP|");
+    expect(row("upscaling")).toContain("|engine ffmpeg|ours|");
     const [head = ""] = renderTaskTypes(TASK_TYPES, 120, bare);
     expect(head.split(/ {2,}/)).toEqual(["TYPE", "KIND", "MODEL", "NEEDS", "DONE BY"]);
   });

@@ -17,7 +17,7 @@ import { describePools } from "../../../src/client/missing-pool.ts";
 import { createProgram } from "../../../src/client/program.ts";
 import { createOutput, createStyle } from "../../../src/client/render/output.ts";
 import type { Snapshot } from "../../../src/contract/plan.ts";
-import type { HeldTask, SeenWorker } from "../../../src/supabase/fleet-store.ts";
+import type { HeldTask, SeenWorker } from "../../../src/supabase/fleet/fleet-store.ts";
 import type { ListedTask } from "../../../src/supabase/task-store.ts";
 
 const bare = createStyle(false);

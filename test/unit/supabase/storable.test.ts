@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { type Database, connectDatabase } from "../../../src/supabase/client.ts";
 import { DatabaseError, isFinal } from "../../../src/supabase/database-error.ts";
-import { fleetStore } from "../../../src/supabase/fleet-store.ts";
+import { fleetStore } from "../../../src/supabase/fleet/fleet-store.ts";
 import { notificationStore } from "../../../src/supabase/notification-store.ts";
 import { taskStore } from "../../../src/supabase/task-store.ts";
 

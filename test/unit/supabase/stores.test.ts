@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { connectDatabase } from "../../../src/supabase/client.ts";
 import { DatabaseError } from "../../../src/supabase/database-error.ts";
-import { fleetStore } from "../../../src/supabase/fleet-store.ts";
+import { fleetStore } from "../../../src/supabase/fleet/fleet-store.ts";
 import { taskStore } from "../../../src/supabase/task-store.ts";
 
 describe("the stores of the database when it does not answer well", () => {

@@ -1,4 +1,4 @@
-import { fleetStore, type HeldTask, type SeenWorker } from "../../../supabase/fleet-store.ts";
+import { fleetStore, type HeldTask, type SeenWorker } from "../../../supabase/fleet/fleet-store.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
 import type { Context } from "../../context.ts";
 import { missingPool } from "../../missing-pool.ts";

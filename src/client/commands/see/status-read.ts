@@ -1,6 +1,6 @@
 import { alertStore } from "../../../supabase/alert-store.ts";
 import type { Database } from "../../../supabase/client.ts";
-import { fleetStore, type LivingWorker } from "../../../supabase/fleet-store.ts";
+import { fleetStore, type LivingWorker } from "../../../supabase/fleet/fleet-store.ts";
 import { journalStore } from "../../../supabase/journal-store.ts";
 import { DEFAULT_WAIT_VALUE } from "../../../policy/latency/wait-value.ts";
 import type { DetailedReading } from "../../../supabase/observation.ts";

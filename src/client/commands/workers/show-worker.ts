@@ -1,4 +1,4 @@
-import { fleetStore, type HeldTask, type SeenWorker } from "../../../supabase/fleet-store.ts";
+import { fleetStore, type HeldTask, type SeenWorker } from "../../../supabase/fleet/fleet-store.ts";
 import type { Context } from "../../context.ts";
 import { findWorker } from "../../find-by-prefix.ts";
 import type { JsonOptions } from "../../options.ts";

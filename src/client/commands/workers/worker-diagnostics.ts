@@ -3,7 +3,7 @@ import { settingsInForce } from "../../../config/settings-in-force.ts";
 import type { PoolSettings } from "../../../contract/pool-settings.ts";
 import type { PreparedManifest } from "../../../policy/volume-fit.ts";
 import { createRunpodClient } from "../../../runpod/client.ts";
-import type { SeenWorker } from "../../../supabase/fleet-store.ts";
+import type { SeenWorker } from "../../../supabase/fleet/fleet-store.ts";
 import { jobStore } from "../../../supabase/jobs/job-store.ts";
 import { journalStore } from "../../../supabase/journal-store.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";

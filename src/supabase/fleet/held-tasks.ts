@@ -1,6 +1,6 @@
-import type { Database } from "./client.ts";
-import { readAll } from "./requests.ts";
-import { TABLES } from "./tables.ts";
+import type { Database } from "../client.ts";
+import { readAll } from "../requests.ts";
+import { TABLES } from "../tables.ts";
 
 interface HeldNow {
   readonly task_id: string;

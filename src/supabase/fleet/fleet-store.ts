@@ -1,10 +1,10 @@
 import { z } from "zod";
-import type { WorkerStatus } from "../contract/inputs.ts";
-import type { Database } from "./client.ts";
-import { DatabaseError } from "./database-error.ts";
+import type { WorkerStatus } from "../../contract/inputs.ts";
+import type { Database } from "../client.ts";
+import { DatabaseError } from "../database-error.ts";
 import { withHeldTasks } from "./held-tasks.ts";
-import { answerOf, quoted, readAll, readOne, sendable } from "./requests.ts";
-import { type Change, type Row, TABLES } from "./tables.ts";
+import { answerOf, quoted, readAll, readOne, sendable } from "../requests.ts";
+import { type Change, type Row, TABLES } from "../tables.ts";
 
 export type WorkerRecord = Row<"workers">;
 
