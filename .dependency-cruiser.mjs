@@ -2,7 +2,7 @@
 const ROOMS = {
   contract: [],
   "task-types": [],
-  policy: ["contract"],
+  policy: ["contract", "task-types"],
   backtest: ["contract", "policy"],
   workflows: ["contract"],
   config: ["contract"],

@@ -1,4 +1,14 @@
-import { addMillion, type Bed, CLIENTS, type Server, settle, startServer } from "./claims/bed.ts";
+import {
+  addForeign,
+  addMillion,
+  ALL_TYPES,
+  type Bed,
+  CLIENTS,
+  type Server,
+  settle,
+  startServer,
+  stateTypes,
+} from "./claims/bed.ts";
 import { compare, compete } from "./claims/contest.ts";
 import { graphileRound, installGraphile } from "./claims/graphile.ts";
 import { idleWalBytes, pollIdle, selectOne } from "./claims/idle.ts";
@@ -22,6 +32,9 @@ const TWO_CALLS = "claim_task, finish_task";
 const ONE_CALL = "finish_and_claim";
 const MILLION = "a million queued";
 const THOUSAND = "a thousand queued";
+const ALL_STATED = "the same, all types stated";
+const BEHIND = "behind 100,000 of other types";
+const FOREIGN = 100_000;
 
 type Rates = Awaited<ReturnType<typeof compete>>;
 
@@ -35,11 +48,14 @@ export async function run(): Promise<Figure[]> {
     const throughput = await measureThroughput(bed);
     const http = await measureHttp(server, bed);
     const inserts = await measureInserts(bed);
+    const types = await measureTypes(server, bed);
     const size = await measureSize(server, bed);
     const idle = await measureIdle(server);
     return [
       compare(throughput, [TWO_CALLS, PEER], "tasks/s", 0.85),
       compare(throughput, [ONE_CALL, PEER], "tasks/s", 1.1),
+      compare(throughput, [ALL_STATED, TWO_CALLS], "tasks/s", 0.9),
+      compare(types, [BEHIND, "in front of none"], "tasks/s", 0.5),
       compare(size, [MILLION, THOUSAND], "tasks/s", 0.9),
       compare(http, ["through PostgREST", "the same, direct"], "tasks/s"),
       compare(inserts, ["inserts of 100 rows", "of 100 into a plain table"], "rows/s", 0.25),
@@ -75,8 +91,32 @@ async function measureThroughput(bed: Bed): Promise<Rates> {
           return await workInOneCall(CLIENTS, calls.claim, calls.finishAndClaim, calls.finish);
         },
       },
+      {
+        name: ALL_STATED,
+        round: async () => {
+          await stateTypes(bed, ALL_TYPES);
+          const rate = await roundOfTwoCalls(bed, calls);
+          await stateTypes(bed, null);
+          return rate;
+        },
+      },
     ],
     5,
+  );
+}
+
+/** Workers that can do every type but one, behind many tasks of that one, beside workers that never said what they can do. */
+async function measureTypes(server: Server, small: Bed): Promise<Rates> {
+  const bed = await server.newBed("types");
+  await addForeign(bed, FOREIGN);
+  await stateTypes(bed, ALL_TYPES);
+  const [unfiltered, filtered] = [directCalls(small), directCalls(bed)];
+  return await compete(
+    [
+      { name: "in front of none", round: () => roundOfTwoCalls(small, unfiltered) },
+      { name: BEHIND, round: () => roundOfTwoCalls(bed, filtered, FOREIGN + LEFT_QUEUED) },
+    ],
+    3,
   );
 }
 

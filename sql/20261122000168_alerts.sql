@@ -28,6 +28,8 @@ insert into alert_kinds (kind, what_to_do) values
   ('no_worker_process', 'Start a worker process (gpu-pool run), or look in its log why it does not reach the database.'),
   ('target_wait_missed', 'Raise TARGET_WAIT_SEC to what its message says can be reached; or keep more GPUs (MIN_ACTIVE_GPUS, '
     'MAX_ACTIVE_GPUS, MACHINES_TO_KEEP_IDLE), make boots shorter, or allow a higher MAX_WAIT_VALUE.'),
+  ('no_able_worker', 'Start workers that can do them (gpu-pool worker token); or set WORKER_TASK_TYPES, if new workers of the '
+    'pool can; or cancel the tasks. gpu-pool status has their number.'),
   ('worker_sick', 'Look at the failures of this worker''s tasks (gpu-pool logs --worker).'),
   ('deployment_conflict', 'Give each deployment its own TEMPORAL_TASK_QUEUE and pool names.'),
   ('record_failing', 'Look at the error of the database (gpu-pool logs); what cannot be recorded is tried again until it can.')

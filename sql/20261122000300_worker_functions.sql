@@ -132,6 +132,8 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   holder text;
   finished jsonb;
+  stated text;
+  answer jsonb;
   no_value text;
 begin
   -- Most leases are found in their task's row, in half the time that the view task_attempts takes.
@@ -145,7 +147,13 @@ begin
   -- The claim's turn comes before all row locks. By an assignment, as in claim_task.
   no_value := pg_advisory_xact_lock(hashtextextended(holder, 1));
   finished := finish_task(p_task_id, p_lease_token, p_storage_path, p_output_location, p_result);
-  return finished || coalesce(lease_next(holder), claim_otherwise(holder, p_resumes => false));
+  stated := current_setting('gpu_pool.stated', true);
+  if stated = '-' || holder then
+    answer := lease_of_types(holder);
+  else
+    answer := lease_next(holder, p_straight => stated = holder);
+  end if;
+  return finished || coalesce(answer, claim_otherwise(holder, p_resumes => false));
 end $$;
 select grant_to_everyone('finish_and_claim(uuid, uuid, text, text, jsonb)');
 
@@ -222,3 +230,18 @@ begin
   return jsonb_build_object('worker_status', coalesce(worker.status, before, 'unknown'));
 end $$;
 select grant_to_everyone('worker_heartbeat(text, integer, integer)');
+
+-- The worker says what it can do, before its first claim and again whenever that changes. p_task_types: the types of the tasks,
+-- or aliases of them; null: any.
+create or replace function worker_can_do(p_worker_id text, p_task_types text[]) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  worker workers;
+begin
+  perform require_task_types('p_task_types', p_task_types);
+  perform require_worker(p_worker_id);
+  update workers set task_types = stored_task_types(p_task_types), task_types_at = now()
+  where id = p_worker_id and gone_at is null returning * into worker;
+  return jsonb_build_object('worker_status', coalesce(worker.status, 'unknown'), 'task_types', to_jsonb(worker.task_types));
+end $$;
+select grant_to_everyone('worker_can_do(text, text[])');

@@ -157,17 +157,17 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('boot_figures(text)');
 
--- What waits and what comes. queued: by kind, of the first 200 in line. running: by kind, of the 100 tasks that were claimed
--- last. coming: tasks of this pool that wait for a task that a worker of any pool holds.
-create or replace function demand_figures(p_pool text) returns jsonb
+-- What waits and what comes, of what a worker can do (p_types; null: anything). queued: by kind, of the first 200 in line.
+-- running: by kind, of the 100 tasks that were claimed last. coming: tasks of this pool that wait for a task that a worker of any
+-- pool holds.
+create or replace function demand_figures(p_pool text, p_types text[]) returns jsonb
 language sql stable security definer set search_path = public, pg_temp as $$
   with held as materialized (
     select id as task_id, worker_id, leased_at from tasks where lease_token is not null and lease_ended_at is null),
   -- Without offset 0 a small table would be read as a whole.
   queued as (
     select task_type, model, count(*) as tasks
-    from (select id from tasks where status = 'Queued' and gate = 'open' and pool = p_pool
-      order by priority desc, vtime, id limit 200) as head
+    from (select id from pool_line(p_pool, p_types, 200)) as head
     cross join lateral (select * from task_kinds where task_id = head.id offset 0) as kind group by task_type, model),
   running as (
     select task_type, model, count(*) as tasks
@@ -179,7 +179,8 @@ language sql stable security definer set search_path = public, pg_temp as $$
     from (select held.task_id as after, waiting.id
       from held cross join lateral (
         select id from tasks
-        where dependant_on = held.task_id and status = 'Queued' and gate = 'blocked' and pool = p_pool limit 1000) as waiting
+        where dependant_on = held.task_id and status = 'Queued' and gate = 'blocked' and pool = p_pool
+          and (p_types is null or task_type = any (p_types)) limit 1000) as waiting
       where exists (select from tasks where status = 'Queued' and gate = 'blocked' and pool = p_pool)
       limit 1000) as blocked
     cross join lateral (select * from task_kinds where task_id = blocked.id offset 0) as kind group by after, task_type, model)
@@ -188,13 +189,14 @@ language sql stable security definer set search_path = public, pg_temp as $$
     'running', (select coalesce(jsonb_agg(to_jsonb(running)), '[]') from running),
     'coming', (select coalesce(jsonb_agg(to_jsonb(coming) order by after, task_type, model), '[]') from coming))
 $$;
-select grant_to_service('demand_figures(text)');
+select grant_to_service('demand_figures(text, text[])');
 
 -- The decayed rate of tasks that became claimable, Σ exp(-age / p_window_sec) / p_window_sec. Between two looks, as many became
 -- claimable as are claimable more and were claimed meanwhile; they count as spread evenly. A pool that was not measured within
 -- six windows or an hour begins with what is queued, and with p_claimed: since when the tasks waited that were claimed.
 create or replace function arrival_rate(
-  p_row pool_measurements, p_open integer, p_claims bigint, p_claimed timestamptz[], p_at timestamptz, p_window_sec float8)
+  p_row pool_measurements, p_open integer, p_claims bigint, p_claimed timestamptz[], p_at timestamptz, p_window_sec float8,
+  p_types text[])
 returns float8
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
@@ -210,12 +212,11 @@ begin
   from (
     select unnest(p_claimed) as since
     union all
-    (select coalesce(updated_at, created_at) from tasks where status = 'Queued' and gate = 'open' and pool = p_row.pool
-      order by priority desc, vtime, id limit 10000)) as arrived
+    select line.since from pool_line(p_row.pool, p_types, 10000) as line) as arrived
   where since > earliest;
   return rate;
 end $$;
-select grant_to_service('arrival_rate(pool_measurements, integer, bigint, timestamptz[], timestamptz, float8)');
+select grant_to_service('arrival_rate(pool_measurements, integer, bigint, timestamptz[], timestamptz, float8, text[])');
 
 -- One step of learning what waiting is worth, from the waits (in seconds) of the tasks that were claimed since the last step. It
 -- is the formula of src/policy/latency/wait-target.ts, where p_target is described.
@@ -235,7 +236,8 @@ select grant_to_service('learn_wait_value(text, jsonb, real[])');
 -- its statement may last, 8 s. While the fleet's leases are the same, only p_full looks at the attempts: for those that came and
 -- ended between two looks. Service times change slowly, so their figures are renewed every half a minute.
 create or replace function renew_figures(
-  p_pool text, p_row pool_measurements, p_open integer, p_fleet_hash text, p_full boolean, p_at timestamptz, p_target jsonb)
+  p_pool text, p_row pool_measurements, p_open integer, p_fleet_hash text, p_full boolean, p_at timestamptz, p_target jsonb,
+  p_types text[])
 returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -243,7 +245,7 @@ declare
   -- After a clock was set back, nothing counts until the time is reached again that the figures have.
   up_to timestamptz := greatest(p_at - interval '10 seconds', p_row.counted_to);
   renews boolean := coalesce(p_row.services_at not between p_at - interval '30 seconds' and p_at, true);
-  fresh jsonb := p_row.figures || demand_figures(p_pool);
+  fresh jsonb := p_row.figures || demand_figures(p_pool, p_types);
   new_waits real[] := '{}';
   claims bigint := 0;
   claimed timestamptz[];
@@ -278,11 +280,11 @@ begin
     fleet_hash = case when counts then p_fleet_hash else fleet_hash end,
     services_at = case when renews then p_at else services_at end,
     arrivals_per_sec = arrival_rate(p_row, p_open, claims, claimed, p_at, greatest(
-      coalesce((fresh ->> 'mean_sec')::float8, 180), 3 * coalesce((fresh ->> 'boot_sec')::float8, 120))),
+      coalesce((fresh ->> 'mean_sec')::float8, 180), 3 * coalesce((fresh ->> 'boot_sec')::float8, 120)), p_types),
     waits = new_waits[greatest(1, cardinality(new_waits) - 399):]
   where pool = p_pool;
 end $$;
-select grant_to_service('renew_figures(text, pool_measurements, integer, text, boolean, timestamptz, jsonb)');
+select grant_to_service('renew_figures(text, pool_measurements, integer, text, boolean, timestamptz, jsonb, text[])');
 
 -- The figures in the shape of src/policy/latency/measured.ts. The rate of the pool is shared out to the kinds as they are among
 -- the tasks that are queued and running and the last 400 that ended. p_percentile: of the waits; null: no wait is answered.
@@ -314,11 +316,12 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('measured_answer(pool_measurements, float8)');
 
--- The figures of a pool, at most p_every_sec old unless another call renews them now. p_open, p_fleet_hash: its claimable tasks
--- and its fleet, as pool_observe has just answered them. p_known_ms: the figures that the caller has; the answer is null if they
--- are still the newest, or if another call measures for the first time.
+-- The figures of a pool, at most p_every_sec old unless another call renews them now. p_open, p_fleet_hash, p_types: its
+-- claimable tasks, its fleet and what its workers can do, as pool_observe has just answered them. p_known_ms: the figures that
+-- the caller has; the answer is null if they are still the newest, or if another call measures for the first time.
 create or replace function pool_measure(
-  p_pool text, p_open integer, p_fleet_hash text, p_full boolean, p_every_sec float8, p_target jsonb, p_known_ms bigint)
+  p_pool text, p_open integer, p_fleet_hash text, p_full boolean, p_every_sec float8, p_target jsonb, p_known_ms bigint,
+  p_types text[] default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -331,7 +334,7 @@ begin
   where pool = p_pool and (measured_at is null or measured_at not between at - make_interval(secs => p_every_sec) and at)
   for no key update skip locked;
   if found then
-    perform renew_figures(p_pool, row, p_open, p_fleet_hash, p_full, at, p_target);
+    perform renew_figures(p_pool, row, p_open, p_fleet_hash, p_full, at, p_target, p_types);
   end if;
   select * into row from pool_measurements where pool = p_pool;
   if row.measured_at is not null and to_ms(row.measured_at) is distinct from p_known_ms then
@@ -339,4 +342,4 @@ begin
   end if;
   return null;
 end $$;
-select grant_to_service('pool_measure(text, integer, text, boolean, float8, jsonb, bigint)');
+select grant_to_service('pool_measure(text, integer, text, boolean, float8, jsonb, bigint, text[])');

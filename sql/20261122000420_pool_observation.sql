@@ -60,18 +60,23 @@ select grant_to_service('pool_fleet_hash(text)');
 -- the first 1,000 in line waits: its last change made it claimable. The breaker's counts are those of the last
 -- p_failure_window_min minutes, or of the last p_min_boots boots within a day where these are more: in a small pool, boots fail
 -- one after the other, each at its spawn deadline. With p_full or p_failures the answer has the workers that failed at least
--- p_sick_tasks tasks in a row within p_sick_window_min. p_kinds asks for the kinds of the tasks of the fleet.
+-- p_sick_tasks tasks in a row within p_sick_window_min. p_kinds asks for the kinds of the tasks of the fleet. p_task_types: what
+-- the pool's launch profile is known to do (null: anything; {*}: what the last full pass was told). queued and unfit count what
+-- the next worker can do, see next_worker_types. Only p_full brings the types that nobody can do.
 create or replace function pool_observe(
   p_pool text, p_known_fleet text, p_full boolean, p_poll_sec numeric, p_failure_window_min numeric default 5,
   p_spend boolean default false, p_min_boots integer default 0, p_sick_tasks integer default 3,
   p_sick_window_min numeric default 10, p_sick_proof_min numeric default 60, p_failures boolean default false,
-  p_kinds boolean default false)
+  p_kinds boolean default false, p_task_types text[] default '{*}')
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   row pools;
   fleet jsonb;
   fleet_hash text;
+  able text[];
+  waiting text[];
+  undone jsonb := '[]';
   queued bigint;
   counting_from timestamptz;
   boots_failed bigint;
@@ -81,7 +86,7 @@ begin
     update pools set
       observing_since = case when observed_at is null or observing_since is null
         or observed_at < now() - make_interval(secs => 2 * p_poll_sec + 10) then now() else observing_since end,
-      observed_at = now()
+      observed_at = now(), task_types = case when p_task_types = '{*}' then task_types else p_task_types end
     where name = p_pool returning * into row;
   else
     select * into row from pools where name = p_pool;
@@ -90,9 +95,20 @@ begin
     raise exception 'pool % does not exist', one_line(p_pool) using errcode = 'PT404', hint = 'See gpu-pool pool list.';
   end if;
   perform open_delayed_tasks(p_pool);
+  able := next_worker_types(p_pool, case when p_task_types = '{*}' then row.task_types else p_task_types end);
+  if able is not null then
+    waiting := waiting_types(p_pool);
+  end if;
   -- No decision depends on more, so a million queued tasks cost no more time than ten thousand.
-  select count(*) into queued from (
-    select from tasks where status = 'Queued' and gate = 'open' and pool = p_pool limit 10000) as head;
+  if able is null or waiting <@ able and cardinality(waiting) < 1000 then
+    select count(*) into queued from (
+      select from tasks where status = 'Queued' and gate = 'open' and pool = p_pool limit 10000) as head;
+  else
+    queued := count_line(p_pool, array(select unnest(waiting) intersect select unnest(able)));
+  end if;
+  if p_full then
+    undone := types_without_worker(p_pool, able);
+  end if;
   counting_from := greatest(row.breaker_since, now() - make_interval(secs => p_failure_window_min * 60));
   select count(*) into boots_failed from workers
   where pool = p_pool and origin = 'pool' and failed_at > counting_from and ready_at is null
@@ -157,10 +173,14 @@ begin
     'no_funds', (select jsonb_build_object('since_ms', to_ms(since), 'tried_ms', to_ms(tried_at)) from no_funds),
     'no_place', case when row.no_place_since is not null then
       jsonb_build_object('since_ms', to_ms(row.no_place_since), 'reason', row.no_place_reason) end,
-    'waiting_since_ms', case when p_full then (select to_ms(min(since)) from (
-      select coalesce(updated_at, created_at) as since from tasks
-      where status = 'Queued' and gate = 'open' and pool = p_pool
-      order by priority desc, vtime, id limit 1000) as head) end,
+    'waiting_since_ms', case when p_full then (select to_ms(min(since)) from pool_line(p_pool,
+      case when undone <> '[]' then array(
+        select unnest(waiting) except select d ->> 'task_type' from jsonb_array_elements(undone) as d) end, 1000)) end,
+    'task_types', to_jsonb(able),
+    'undone', case when p_full then undone end,
+    'unfit', case when queued > 0 then to_jsonb(unfit_workers(p_pool,
+      case when able is null then waiting_types(p_pool) else array(select unnest(waiting) intersect select unnest(able)) end))
+      else '[]' end,
     'alerts', case when p_full then (
       select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'subject', subject, 'message', message)), '[]')
       from alerts where closed_at is null and pool = p_pool) end,
@@ -175,4 +195,4 @@ begin
     'fleet_hash', fleet_hash,
     'fleet', fleet);
 end $$;
-select grant_to_service('pool_observe(text, text, bool, numeric, numeric, bool, int, int, numeric, numeric, bool, bool)');
+select grant_to_service('pool_observe(text, text, bool, numeric, numeric, bool, int, int, numeric, numeric, bool, bool, text[])');

@@ -3,12 +3,13 @@
 -- Reserves up to p_count spawning workers within p_max, within the account's ceilings, as far as the breaker allows,
 -- and only under the intent that the decision saw. The same decision reserves once. While the account has no funds, one
 -- worker is reserved over all pools in p_no_funds_probe_min minutes. p_price_usd: what one costs an hour by the catalog, so
--- that the ceilings hold before the first pod; null: what the last one cost. Answers reserved, already_reserved, stale_intent,
+-- that the ceilings hold before the first pod; null: what the last one cost. p_task_types: what such a worker can do, by its
+-- launch profile; null: anything. Answers reserved, already_reserved, stale_intent,
 -- breaker_open, breaker_half_open (a probe is under way), no_funds or over_budget.
 create or replace function reserve_workers(
   p_pool text, p_decision_id text, p_count integer, p_max integer, p_intent_version bigint, p_instance_type text,
   p_max_hourly_usd numeric default null, p_daily_usd numeric default null, p_no_funds_probe_min numeric default 5,
-  p_price_usd numeric default null)
+  p_price_usd numeric default null, p_task_types text[] default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -70,9 +71,9 @@ begin
   booked := '{}';
   if outcome = 'reserved' then
     with added as (
-      insert into workers (id, pool, decision_id, instance_type, expected_usd_per_hr)
+      insert into workers (id, pool, decision_id, instance_type, expected_usd_per_hr, task_types)
       select p_pool || '-' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 8), p_pool, p_decision_id, p_instance_type,
-        p_price_usd
+        p_price_usd, stored_task_types(p_task_types)
       from generate_series(1, least(room, p_max - present))
       returning id
     )
@@ -85,4 +86,4 @@ begin
       'spend', figures)));
   return jsonb_build_object('outcome', outcome, 'workers', to_jsonb(booked), 'now_ms', to_ms(now()));
 end $$;
-select grant_to_service('reserve_workers(text, text, integer, integer, bigint, text, numeric, numeric, numeric, numeric)');
+select grant_to_service('reserve_workers(text, text, int, int, bigint, text, numeric, numeric, numeric, numeric, text[])');

@@ -9,9 +9,10 @@ select grant_to_service('personal_worker_id(uuid, text)');
 create index if not exists tasks_run on tasks ((params ->> 'orchestrator_run_id'))
   where params ->> 'orchestrator_run_id' is not null;
 
--- Counts the open and the running tasks that this caller may use: of the pool 'api', of all other pools, or of all.
--- Stops at 10,000. eligible_queued also counts the tasks that a claim of this caller gives again: an old worker claims
--- only if the counts show a task, so one that lost its task in a crash would never ask for it.
+-- Counts the open and the running tasks that this caller may use: of the pool 'api', of all other pools, or of all. Of a worker
+-- that states what it can do, the open ones are those that it may claim. Stops at 10,000. eligible_queued also counts the tasks
+-- that a claim of this caller gives again: an old worker claims only if the counts show a task, so one that lost its task in a
+-- crash would never ask for it.
 create or replace function task_counts(p_run_type text default null, p_worker_id text default null) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -20,6 +21,7 @@ declare
     when 'worker' then 't.pool = (select pool from workers where id = $1)'
     else 't.project_id in (select id from projects where user_id = $1::uuid)' end;
   caller_id text := coalesce(caller ->> 'worker_id', caller ->> 'user_id');
+  asker workers;
   queued bigint;
   running bigint;
   held bigint;
@@ -28,8 +30,17 @@ begin
     perform api_refuse('PT400', 'run_type', 'run_type must be gpu or api');
   end if;
   scope := scope || case p_run_type when 'api' then ' and t.pool = ''api''' when 'gpu' then ' and t.pool <> ''api''' else '' end;
-  execute 'select count(*) from (select from tasks t where t.status = ''Queued'' and t.gate = ''open'' and '
-    || scope || ' limit 10000) as open' into queued using caller_id;
+  select * into asker from workers where id = case caller ->> 'kind' when 'worker' then caller_id
+    when 'service' then p_worker_id else personal_worker_id(caller_id::uuid, p_worker_id) end;
+  if caller ->> 'kind' = 'worker' and asker.task_types is not null
+    and (p_run_type is null or (p_run_type = 'api') = (asker.pool = 'api'))
+  then
+    queued := count_line(asker.pool, asker.task_types);
+  else
+    execute 'select count(*) from (select from tasks t where t.status = ''Queued'' and t.gate = ''open'' and '
+      || scope || case when asker.task_types is not null then ' and t.task_type = any ($2)' else '' end || ' limit 10000) as open'
+    into queued using caller_id, asker.task_types;
+  end if;
   execute 'select count(*) from (select from tasks t where t.lease_token is not null and t.lease_ended_at is null and '
     || scope || ' limit 10000) as leased' into running using caller_id;
   select count(*) into held from workers w join open_leases a on a.worker_id = w.id
@@ -118,8 +129,9 @@ begin
 end $$;
 select grant_to_everyone('api_completed_segments(text, uuid)');
 
--- Claims a task for a worker of a pool, or for a user's own machine, which gets tasks of its user's projects only.
-create or replace function api_claim_task(p_worker_id text) returns jsonb
+-- Claims a task for a worker of a pool, or for a user's own machine, which gets tasks of its user's projects only. p_task_types:
+-- as of worker_can_do; null: the caller does not say.
+create or replace function api_claim_task(p_worker_id text, p_task_types text[] default null) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   caller jsonb := api_known_caller();
@@ -131,7 +143,11 @@ declare
   claimed jsonb;
 begin
   perform require_worker_id('worker_id', p_worker_id);
+  perform require_task_types('task_types', p_task_types);
   if caller_user is null then
+    if p_task_types is not null then
+      perform worker_can_do(p_worker_id, p_task_types);
+    end if;
     claimed := claim_task(p_worker_id);
     perform expect_no_progress((claimed -> 'task' ->> 'task_id')::uuid, (claimed -> 'task' ->> 'attempt')::integer);
     return exact_numbers(claimed);
@@ -152,15 +168,19 @@ begin
     on conflict do nothing;
   end if;
   perform take_turn(machine_id);
-  select * into machine from workers where id = machine_id for no key update;
-  update workers set last_heartbeat = now() where id = machine.id;
+  perform from workers where id = machine_id for no key update;
+  update workers set last_heartbeat = now(), task_types = coalesce(stored_task_types(p_task_types), task_types),
+    task_types_at = case when p_task_types is null then task_types_at else now() end
+  where id = machine_id returning * into machine;
   claimed := open_claim(machine.id);
   if claimed is not null and machine.status = 'active' then
-    claimed := resume_claim(claimed);
+    claimed := resume_claim(claimed, machine.task_types);
   end if;
   if claimed is null and machine.status = 'active' then
     for own in select id from projects where user_id = caller_user order by id loop
-      select id into head from tasks where status = 'Queued' and gate = 'open' and project_id = own
+      select id into head from tasks
+      where status = 'Queued' and gate = 'open' and project_id = own
+        and (machine.task_types is null or task_type = any (machine.task_types))
       order by priority desc, vtime, id limit 1 for no key update skip locked;
       claimed := case when head is not null then lease_next(machine.id, head) -> 'task' end;
       exit when claimed is not null;
@@ -169,7 +189,7 @@ begin
   end if;
   return jsonb_build_object('worker_status', coalesce(machine.status, 'active'), 'task', exact_numbers(claimed));
 end $$;
-select grant_to_everyone('api_claim_task(text)');
+select grant_to_everyone('api_claim_task(text, text[])');
 
 -- The attempt at this task that the caller may write about. It is the caller's own one. For the service key, which old
 -- workers share, it is the last one. It may have ended.

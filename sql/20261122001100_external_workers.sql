@@ -1,14 +1,16 @@
 -- Workers that the pool did not spawn, on other machines. No workflow watches them, and this program deletes nothing of
 -- theirs.
 
--- Registers a worker with its own credential. Its first heartbeat makes it active. An id can be used once.
+-- Registers a worker with its own credential. Its first heartbeat makes it active. An id can be used once. p_task_types: what it
+-- can do, if its program does not say so itself; null: anything.
 create or replace function register_external_worker(
   p_worker_id text, p_pool text, p_token_hash text, p_lifetime_sec integer, p_instance_type text default null,
-  p_beat_hash text default null)
+  p_beat_hash text default null, p_task_types text[] default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   perform require_worker_id('p_worker_id', p_worker_id);
+  perform require_task_types('p_task_types', p_task_types);
   if p_token_hash is null or p_token_hash !~ '^[0-9a-f]{64}$' or p_lifetime_sec is null or p_lifetime_sec <= 0 then
     raise exception 'worker % has no usable credential', p_worker_id
       using errcode = 'PT400', hint = 'p_token_hash is the SHA-256 of its token in hex, p_lifetime_sec at least 1.';
@@ -17,9 +19,10 @@ begin
     raise exception 'pool % does not exist', coalesce(one_line(p_pool), '(none)')
       using errcode = 'PT404', hint = 'See gpu-pool pool list.';
   end if;
-  insert into workers (id, pool, origin, instance_type, token_hash, beat_hash, token_expires_at, boot_stage)
+  insert into workers (id, pool, origin, instance_type, token_hash, beat_hash, token_expires_at, boot_stage,
+    task_types)
   values (p_worker_id, p_pool, 'external', coalesce(p_instance_type, 'external'), p_token_hash, p_beat_hash,
-    now() + make_interval(secs => p_lifetime_sec), 'registered')
+    now() + make_interval(secs => p_lifetime_sec), 'registered', stored_task_types(p_task_types))
   on conflict (id) do nothing;
   if not found then
     return jsonb_build_object('outcome', 'taken');
@@ -27,7 +30,7 @@ begin
   perform journal(p_pool, 'worker.registered', format('external, its token is good for %s s', p_lifetime_sec), p_worker_id);
   return jsonb_build_object('outcome', 'registered');
 end $$;
-select grant_to_service('register_external_worker(text, text, text, integer, text, text)');
+select grant_to_service('register_external_worker(text, text, text, integer, text, text, text[])');
 
 -- Gives the worker no further task. It finishes the one that it holds. Answers drained, or not_living where there is no
 -- such worker.

@@ -8,6 +8,7 @@ import { freePort } from "../../src/dev/servers/free-port.ts";
 import { type Guardian, startGuardian } from "../../src/process/guardian.ts";
 import { startPostgres } from "../../src/dev/servers/postgres.ts";
 import { bootstrapSupabase } from "../../src/dev/servers/supabase-roles.ts";
+import { TASK_TYPES } from "../../src/task-types/task-types.ts";
 import { migrate } from "../../src/supabase/migrate.ts";
 
 export const CLIENTS = 16;
@@ -133,6 +134,22 @@ export async function addMillion({ sql }: Bed): Promise<void> {
   } finally {
     client.release();
   }
+}
+
+/** The types that a worker of ours knows, as it states them. */
+export const ALL_TYPES = TASK_TYPES.map(({ name }) => name);
+
+/** Says what all workers can do; null: nobody has said. */
+export async function stateTypes({ sql }: Bed, types: readonly string[] | null): Promise<void> {
+  await sql.query("update workers set task_types = $1", [types]);
+}
+
+/** Adds tasks of a type that is not among `ALL_TYPES`. */
+export async function addForeign({ sql }: Bed, count: number): Promise<void> {
+  await sql.query(
+    `insert into tasks (task_type, pool, params) select 'foreign', $1, '{}' from generate_series(1, $2::integer)`,
+    [POOL, count],
+  );
 }
 
 /** Vacuums and analyzes, as autovacuum would, so that every round begins alike. */

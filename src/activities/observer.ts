@@ -8,7 +8,8 @@ import { atPrice } from "../policy/budget.ts";
 import { decide, type Decision } from "../policy/decide.ts";
 import { bootSecOf } from "../policy/latency/latency.ts";
 import { learnsUnder, waitTargetOf } from "../policy/latency/wait-value.ts";
-import type { FailedRun, ObservedSpend } from "../policy/observation.ts";
+import { taskTypesOf } from "../policy/launch/task-types.ts";
+import type { FailedRun, ObservedSpend, UndoneType } from "../policy/observation.ts";
 import type { ListPodsOutcome } from "../runpod/outcomes.ts";
 import { type Figures, type MeasureRequest, WATCH_MEASURES_SEC } from "../supabase/measured/figures.ts";
 import type { Reading, ReadWorker, ReadWorkerInBoot } from "../supabase/observation.ts";
@@ -81,6 +82,10 @@ interface ObserverState {
   measured: Figures | null;
   /** The fleet has the kinds of its tasks. */
   hasKinds: boolean;
+  /** What the last reading took the profile's workers to be able to do. */
+  askedTypes: readonly string[] | null;
+  /** As the last full pass found them. */
+  undone: readonly UndoneType[];
   fullAt: number;
   spend: ObservedSpend | null;
   waitingSinceMs: number | null;
@@ -99,6 +104,8 @@ export function createObserver(deps: ObserverDeps, watch: ObservingWatch): () =>
     fleetHash: null,
     measured: null,
     hasKinds: false,
+    askedTypes: null,
+    undone: [],
     fullAt: 0,
     spend: null,
     waitingSinceMs: null,
@@ -129,8 +136,10 @@ async function read(deps: ObserverDeps, watch: ObservingWatch, state: ObserverSt
   const { pools, market } = deps;
   const full = Date.now() >= state.fullAt;
   let reading = await ask(deps, watch, state, full);
-  // The settings came with this reading. Deciding without figures, as if nothing had ever been measured, would be wrong.
-  if (isMeasured(state.settings) && !state.hasKinds) {
+  // The settings came with this reading. Deciding without figures, as if nothing had ever been measured, would be wrong, and so
+  // would be a count of what another profile can do.
+  const isOfOtherTypes = String(taskTypesOf(state.settings)) !== String(state.askedTypes);
+  if ((isMeasured(state.settings) && !state.hasKinds) || isOfOtherTypes) {
     reading = await ask(deps, watch, state, full);
   }
   // When a cap has just been set, an older sum must not be used for a decision.
@@ -142,6 +151,7 @@ async function read(deps: ObserverDeps, watch: ObservingWatch, state: ObserverSt
   }
   if (full) {
     state.waitingSinceMs = reading.waitingSinceMs;
+    state.undone = reading.undone ?? [];
     const { gpuIdleTimeoutSec, taskStuckTimeoutSec } = state.settings;
     state.fullAt = Date.now() + fullPassSec(state.settings) * 1000;
     await pools.expireExternal(watch.pool, gpuIdleTimeoutSec, taskStuckTimeoutSec);
@@ -157,6 +167,7 @@ async function ask(
   full: boolean,
 ): Promise<Reading> {
   const measure = measureRequest(state, watch.before);
+  const taskTypes = taskTypesOf(state.settings);
   const knowsFleet = state.hasKinds === (measure !== undefined);
   const reading = await pools.observe(watch.pool, {
     knownFleetHash: knowsFleet ? state.fleetHash : null,
@@ -165,6 +176,7 @@ async function ask(
     failureWindowMin: state.settings.failureWindowMinutes,
     minBoots: state.settings.minWorkersForRateCheck,
     sick: state.settings,
+    taskTypes,
     spend: hasCap(state.settings),
     measure,
   });
@@ -179,6 +191,7 @@ async function ask(
   state.fleet = reading.fleet ?? state.fleet;
   state.failedRuns = reading.failedRuns ? { atMs: reading.nowMs, of: reading.failedRuns } : state.failedRuns;
   state.fleetHash = reading.fleetHash;
+  state.askedTypes = taskTypes;
   state.hasKinds = measure !== undefined;
   state.measured = measure === undefined ? null : (reading.measured ?? state.measured);
   return reading;
@@ -230,10 +243,18 @@ async function listProvider(
 }
 
 function decideOn(reading: Reading, { provider, before }: ObservingWatch, state: ObserverState): Observed {
-  const { fleet, settings, spend, waitingSinceMs, measured, last } = state;
+  const { fleet, settings, spend, waitingSinceMs, undone, measured, last } = state;
   const { nowMs, observingSinceMs, massSilenceSinceMs, intent, queued, breaker } = reading;
   // A changed fleet shows in its hash. The spend grows with every reading, so only whether it is known counts.
-  const same = { nowMs: null, fleet: null, failedRuns: null, spend: spend?.priceUsd, alerts: null, waitingSinceMs };
+  const same = {
+    nowMs: null,
+    fleet: null,
+    failedRuns: null,
+    spend: spend?.priceUsd,
+    alerts: null,
+    waitingSinceMs,
+    undone,
+  };
   const grounds = JSON.stringify({ ...reading, ...same, measured: measured?.measuredMs });
   if (reading.fleet === null && last?.grounds === grounds && nowMs - last.nowMs < REUSE_MS) {
     const { decision } = last.observed;
@@ -247,6 +268,8 @@ function decideOn(reading: Reading, { provider, before }: ObservingWatch, state:
     intent,
     queued,
     waitingSinceMs,
+    undone,
+    unfit: reading.unfit ?? [],
     breaker,
     noFunds: reading.noFunds,
     noPlace: reading.noPlace,

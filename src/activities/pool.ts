@@ -4,6 +4,7 @@ import { parseOwnSettings, settingsInForce } from "../config/settings-in-force.t
 import { FAILURES } from "../contract/failures.ts";
 import { POD_SETTINGS, POOL_SETTINGS, type PoolSettings, WAIT_SETTINGS } from "../contract/pool-settings.ts";
 import type { PoolActivities } from "../contract/activities.ts";
+import { taskTypesOf } from "../policy/launch/task-types.ts";
 import { namesNoGpuType } from "../policy/placement.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import { expectedPod, type MarketReader } from "./placement/market.ts";
@@ -73,6 +74,7 @@ export function createPoolActivities({
         caps: action.caps,
         instanceType: expected.gpuType,
         priceUsd: expected.usdPerHour,
+        taskTypes: taskTypesOf(settings),
       });
       if (outcome !== "reserved" || workers.length === 0) {
         return { outcome, workers };

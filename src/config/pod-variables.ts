@@ -132,6 +132,11 @@ export const launch = {
     oneOf(["preview"]),
     "Engine that workers of profile gpu-worker generate with; they have no default.",
   ),
+  workerTaskTypes: optional(
+    "WORKER_TASK_TYPES",
+    texts(/^\S(.{0,198}\S)?$/, "names of task types of at most 200 characters, or any"),
+    "Task types that the pool's workers do; gpu-worker, headless-wan2gp and headless-wan2gp-2025-08 stand for all of that program, any for all; unset: what the profile is known for.",
+  ),
   containerDiskGb: defaulted("RUNPOD_CONTAINER_DISK_GB", whole(1, 10_000), "50", "Container disk of a pod, in GB.", {
     aliases: ["RUNPOD_CONTAINER_DISK_SIZE_GB"],
   }),

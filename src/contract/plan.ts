@@ -73,6 +73,8 @@ export interface Snapshot {
   /** Spend of the account, over all pools. */
   readonly spend: Spend;
   readonly breaker: BreakerState;
+  /** Types of claimable tasks that nobody can do, at most ten; left out: none. */
+  readonly undone?: readonly string[];
   /** Name of the schedule's window that changes the settings now. */
   readonly schedule: string | null;
   /** Why health verdicts are held back, if they are. */

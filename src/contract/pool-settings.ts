@@ -111,6 +111,7 @@ const ofPool = {
     volumePrepareTimeoutSec: "number",
     workerEnv: "texts",
     workerEngine: "engine or unset",
+    workerTaskTypes: "texts or unset",
     containerDiskGb: "number",
     volumeMountPath: "text",
   },

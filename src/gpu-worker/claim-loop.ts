@@ -5,7 +5,7 @@ import { createIdlePace } from "./idle-pace.ts";
 import { type Orders, stopRefused } from "./orders.ts";
 import { isRefused, isTransient } from "./queue/queue-error.ts";
 import type { Claim, Queue } from "./queue/queue.ts";
-import { backOffMs } from "./retry.ts";
+import { backOffMs, withRetry } from "./retry.ts";
 import { type TaskDeps, runTask } from "./run-task.ts";
 import type { Vram } from "./vram.ts";
 
@@ -14,6 +14,8 @@ export interface ClaimLoopDeps extends TaskDeps {
   readonly pollMs: number;
   readonly heartbeatMs: number;
   readonly sendLogs: () => Promise<void>;
+  /** Says what this worker can do; left out: the queue knows. @throws QueueError */
+  readonly stateTypes?: () => Promise<void>;
 }
 
 /**
@@ -32,6 +34,7 @@ export async function runClaimLoop(deps: ClaimLoopDeps): Promise<number> {
     logger,
   });
   await orAbort(heartbeat.firstAnswer, orders.leaving).catch(() => undefined);
+  await stateTypes(deps);
 
   const pace = createIdlePace(deps.pollMs);
   let failures = 0;
@@ -67,6 +70,22 @@ export async function runClaimLoop(deps: ClaimLoopDeps): Promise<number> {
 
 async function untilNext(queue: Queue, ms: number, leaving: AbortSignal): Promise<void> {
   await (queue.untilChanged?.(ms, leaving) ?? sleep(ms, leaving));
+}
+
+/** Before the first claim, which could give a task that this worker would have to fail. */
+async function stateTypes({ stateTypes: state, orders, logger }: ClaimLoopDeps): Promise<void> {
+  if (state === undefined || orders.leaving.aborted) {
+    return;
+  }
+  try {
+    await withRetry(state, { signal: orders.leaving });
+  } catch (error) {
+    if (isRefused(error)) {
+      stopRefused(orders, error);
+    } else if (!orders.leaving.aborted) {
+      logger.error({ err: error }, "the database does not take what this worker can do: it may claim any task");
+    }
+  }
 }
 
 /** An order to leave does not abort a claim: its answer may be a task, and that task would be left without a worker. */

@@ -7,7 +7,7 @@ import { type Orders, createOrders } from "./orders.ts";
 import { createInputs } from "./inputs/inputs.ts";
 import { loadOwnTypes } from "./own-types.ts";
 import { type Connection, connectQueue } from "./queue/connect-queue.ts";
-import { createRouter, HANDLERS } from "./router.ts";
+import { allowedTypes, createRouter, HANDLERS } from "./router.ts";
 import { createReplicateHandlers } from "./tasks/magic-edit.ts";
 import { SettingsError, type GpuWorkerSettings, readSettings } from "./settings.ts";
 import { findFfmpeg } from "./video/ffmpeg.ts";
@@ -104,11 +104,14 @@ async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promi
   );
   const engine = createPreviewEngine(ffmpegPath);
   const router = createRouter(engine, handlers, own.table.find);
-  const { queue, fileStore, close } = await connection.open(router.types, logger);
+  const types = allowedTypes(router, settings.taskTypes, own.table.find);
+  logger.info({ task_types: types }, "what this worker can do");
+  const { queue, fileStore, stateTypes, close } = await connection.open(types, logger);
   const exitCode = await runClaimLoop({
     queue,
     fileStore,
     router,
+    ...(stateTypes && { stateTypes }),
     engine,
     openInputs: createInputs(settings.inputs),
     orders,

@@ -30,6 +30,16 @@ export const HANDLERS: TypeHandlers = {
   ...GRAPH_HANDLERS,
 };
 
+/** The types that a worker states, of those that it can do. @param only names or aliases; null: all */
+export function allowedTypes(
+  { types }: Pick<Router, "types">,
+  only: readonly string[] | null,
+  find: (name: string) => TaskType | undefined = findTaskType,
+): readonly string[] {
+  const allowed = only && new Set(only.map((name) => find(name)?.name ?? name));
+  return types.filter((name) => allowed?.has(name) ?? true);
+}
+
 /** @param handlers those of own types may be added to `HANDLERS`. @param find the table of types, own ones included */
 export function createRouter(
   engine: Pick<Engine, "can">,

@@ -20,6 +20,8 @@ export interface GpuWorkerSettings {
   readonly videoBucket: string;
   readonly logLevel: string;
   readonly engine: "preview";
+  /** The only types to do, of those that it can do; null: all of them. */
+  readonly taskTypes: readonly string[] | null;
   readonly pollMs: number;
   readonly heartbeatMs: number;
   /** Work is done in folders below it. */
@@ -77,6 +79,7 @@ const ALLOWED = {
   LOG_LEVEL: `one of ${LOG_LEVELS.join(", ")}`,
   WORKER_ENGINE: "'preview', the one engine that there is; it is never chosen by default, because it runs no model",
   ALLOW_PREVIEW: "only '1'",
+  WORKER_TASK_TYPES: "names of task types, separated by commas or as a JSON array",
   WORKER_POLL_MS: "a whole number of milliseconds from 50 to 60000",
   WORKER_HEARTBEAT_MS: "a whole number of milliseconds from 100 to 60000",
   WORKER_OUTPUT_DIR: "a directory that the worker may write to",
@@ -104,6 +107,14 @@ function wholeNumber(min: number, max: number) {
     .pipe(z.int().min(min).max(max));
 }
 
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
+}
+
 const schema = z.object({
   WORKER_ID: z.string().regex(/^[A-Za-z0-9._-]{1,128}$/),
   SUPABASE_URL: z.url({ protocol: /^https?$/ }).optional(),
@@ -124,6 +135,11 @@ const schema = z.object({
   LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
   WORKER_ENGINE: z.literal("preview"),
   ALLOW_PREVIEW: z.literal("1").optional(),
+  WORKER_TASK_TYPES: z
+    .string()
+    .transform((text) => (text.startsWith("[") ? parsedJson(text) : text.split(",").map((name) => name.trim())))
+    .pipe(z.array(z.string().min(1)))
+    .optional(),
   WORKER_POLL_MS: wholeNumber(50, 60_000).optional(),
   WORKER_HEARTBEAT_MS: wholeNumber(100, 60_000).default(20_000),
   WORKER_OUTPUT_DIR: z.string().optional(),
@@ -188,6 +204,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): GpuWorkerSet
     videoBucket: values.SUPABASE_VIDEO_BUCKET,
     logLevel: values.LOG_LEVEL,
     engine: values.WORKER_ENGINE,
+    taskTypes: values.WORKER_TASK_TYPES ?? null,
     pollMs: values.WORKER_POLL_MS ?? (isLocal ? LOCAL_POLL_MS : POLL_MS),
     heartbeatMs: values.WORKER_HEARTBEAT_MS,
     outputDir: values.WORKER_OUTPUT_DIR ?? join(tmpdir(), `gpu-worker-${process.getuid?.() ?? "own"}`),

@@ -16,6 +16,7 @@ export const OBSERVED_KINDS = [
   "no_placement",
   "worker_sick",
   "target_wait_missed",
+  "no_able_worker",
 ] as const;
 
 /** A condition of the observed pool. */
@@ -45,6 +46,7 @@ export function conditionsOf(settings: PolicySettings, observation: Observation,
     budget_reached: reachedBudget(settings, observation, judged),
     no_placement: missingPlace(observation, judged),
     target_wait_missed: missedTarget(settings, observation, judged.rule),
+    no_able_worker: undoneTypes(observation),
   };
   const ofPool = OBSERVED_KINDS.flatMap((kind) => {
     const message = kind === "worker_sick" ? null : messages[kind];
@@ -91,6 +93,14 @@ function waitingQueue({ queueWaitAlertMinutes }: PolicySettings, observation: Ob
   }
   const since = `${new Date(waitingSinceMs).toISOString().slice(0, 19)}Z`;
   return `a task waits for a worker since ${since} (QUEUE_WAIT_ALERT_MINUTES ${queueWaitAlertMinutes})`;
+}
+
+/** How many tasks wait changes all the time, so `gpu-pool status` says it. */
+function undoneTypes({ undone }: Observation): string | null {
+  const types = (undone ?? []).map(({ taskType }) => taskType);
+  return types.length === 0
+    ? null
+    : `tasks of ${types.length === 1 ? "type" : "types"} ${named(types)} wait, and neither a living worker nor a new one of this pool can do them`;
 }
 
 /** A spent day counts always, the hourly rate only where it keeps the pool smaller than it should be. */

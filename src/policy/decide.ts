@@ -111,14 +111,19 @@ function news(observation: Observation, ordered: ReadonlySet<string>): WorkerAct
   });
 }
 
+/** A snapshot stands in the workflow's history. */
+const SHOWN_TYPES = 10;
+
 type Counts = Omit<Snapshot, "desired" | "breaker" | "schedule" | "suspended" | "rule" | "reason">;
 
 function counts(observation: Observation, fleet: Fleet): Counts {
   const costPerHourUsd = round(observation.fleet.reduce((sum, worker) => sum + (worker.costPerHourUsd ?? 0), 0));
   // Until the account's spend has been read, only this pool's own rate is known.
   const spend: Spend = observation.spend ?? { hourlyUsd: costPerHourUsd, todayUsd: 0 };
+  const undone = (observation.undone ?? []).slice(0, SHOWN_TYPES).map(({ taskType }) => taskType);
   return {
     observedAt: new Date(observation.nowMs).toISOString(),
+    ...(undone.length === 0 ? {} : { undone }),
     intent: observation.intent,
     queued: observation.queued,
     spawning: fleet.spawning.length,

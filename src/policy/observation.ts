@@ -11,10 +11,14 @@ export interface Observation {
   /** When most active workers fell silent together, as recorded by an earlier look; null: they did not. */
   readonly massSilenceSinceMs: number | null;
   readonly intent: Intent;
-  /** Claimable tasks, counted up to 10,000. */
+  /** Claimable tasks that the pool's next worker can do, counted up to 10,000. */
   readonly queued: number;
   /** Since when a task waits that a worker could claim, as the last full pass saw it; null: none does. */
   readonly waitingSinceMs: number | null;
+  /** Types of claimable tasks that neither the pool's next worker nor a living one can do; null or left out: not looked for. */
+  readonly undone?: readonly UndoneType[] | null;
+  /** Idle workers that can do nothing of what is queued; left out: none. */
+  readonly unfit?: readonly string[];
   readonly fleet: readonly ObservedWorker[];
   readonly breaker: ObservedBreaker;
   /** Null: as far as is known, the account has funds. */
@@ -29,6 +33,12 @@ export interface Observation {
   readonly failedRecently: number;
   /** Left out: nothing was measured, which the policies that need no figures never miss. */
   readonly measured?: Measured;
+}
+
+export interface UndoneType {
+  readonly taskType: string;
+  /** How many of its tasks wait, counted up to 10,000. */
+  readonly tasks: number;
 }
 
 export interface ObservedBreaker {

@@ -5,7 +5,7 @@ import { budgetBounds } from "./budget.ts";
 import { demandedSize, type Size } from "./demand.ts";
 import { fundsBounds } from "./funds.ts";
 import { type Fleet, newestFirst } from "./fleet.ts";
-import { longestIdleFirst } from "./idle-drain.ts";
+import { drainableIdle, longestIdleFirst } from "./idle-drain.ts";
 import type { Observation, ObservedWorker } from "./observation.ts";
 import type { PolicySettings } from "./settings.ts";
 
@@ -39,8 +39,38 @@ export function scale(
     const reason = `${mode}: to zero gracefully`;
     return { desired: 0, rule: mode, reason, spawn: 0, drain: surplus(fleet, 0), onlyIdle: false };
   }
-  const wanted = hold === null ? demandedSize(settings, observation, fleet) : heldSize(settings, fleet, hold);
-  return bounded(settings, observation, fleet, breaker, wanted);
+  if (hold !== null) {
+    return bounded(settings, observation, fleet, breaker, heldSize(settings, fleet, hold));
+  }
+  const { fit, unfit } = byAbility(observation, fleet);
+  const own = unfit.filter(({ origin }) => origin === "pool").length;
+  // Until they have left, they take places of MAX.
+  const forFit = own === 0 ? settings : { ...settings, maxActiveGpus: Math.max(0, settings.maxActiveGpus - own) };
+  const scaling = bounded(forFit, observation, fit, breaker, demandedSize(forFit, observation, fit));
+  return unfit.length === 0 ? scaling : withUnfit(settings, observation, scaling, unfit);
+}
+
+/** Idle workers that can do nothing of what is queued are no capacity for it. */
+function byAbility({ unfit: ids = [] }: Observation, fleet: Fleet): { fit: Fleet; unfit: readonly ObservedWorker[] } {
+  const unable = new Set(ids);
+  const unfit = fleet.idle.filter(({ id }) => unable.has(id));
+  const idle = fleet.idle.filter(({ id }) => !unable.has(id));
+  return { fit: { ...fleet, idle, present: fleet.present - unfit.length }, unfit };
+}
+
+function withUnfit(
+  settings: PolicySettings,
+  observation: Observation,
+  scaling: Scaling,
+  unfit: readonly ObservedWorker[],
+): Scaling {
+  const leaving = drainableIdle(settings, settings.scaleDownIdleSec, observation, unfit);
+  const ends = leaving.length === 0 ? "" : `, drain ${leaving.length} of them`;
+  return {
+    ...scaling,
+    reason: `${scaling.reason}; ${unfit.length} idle can do nothing of what is queued and ${unfit.length === 1 ? "counts" : "count"} not${ends}`,
+    drain: [...scaling.drain, ...leaving],
+  };
 }
 
 /** The size that an operator holds the pool at. Surplus workers are drained at once, without an idle time. */

@@ -12,6 +12,8 @@ export interface ExternalRegistration {
   readonly lifetimeSec: number;
   /** The machine, in words. */
   readonly machine: string;
+  /** What it can do, unless its program says otherwise; null or left out: anything. */
+  readonly taskTypes?: readonly string[] | null;
 }
 
 export interface ExternalStore {
@@ -26,7 +28,7 @@ export interface ExternalStore {
 /** External workers. Every call throws DatabaseError. */
 export function externalStore(database: Database): ExternalStore {
   return {
-    async register({ id, pool, tokenHash, beatHash, lifetimeSec, machine }) {
+    async register({ id, pool, tokenHash, beatHash, lifetimeSec, machine, taskTypes }) {
       const args = {
         p_worker_id: id,
         p_pool: pool,
@@ -34,6 +36,7 @@ export function externalStore(database: Database): ExternalStore {
         p_beat_hash: beatHash ?? null,
         p_lifetime_sec: lifetimeSec,
         p_instance_type: machine,
+        p_task_types: taskTypes ?? null,
       };
       const answer = z.object({ outcome: z.enum(["registered", "taken"]) });
       return (await database.call("register_external_worker", args, answer)).outcome;

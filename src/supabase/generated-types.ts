@@ -497,6 +497,7 @@ export interface Schema {
           signals_run: string | null;
           signals_written: number;
           started_by: string | null;
+          task_types: string[] | null;
           updated_at: string;
           wait_value: number | null;
           watch_id: string | null;
@@ -525,6 +526,7 @@ export interface Schema {
           signals_run?: string | null | undefined;
           signals_written?: number | undefined;
           started_by?: string | null | undefined;
+          task_types?: string[] | null | undefined;
           updated_at?: string | undefined;
           wait_value?: number | null | undefined;
           watch_id?: string | null | undefined;
@@ -553,6 +555,7 @@ export interface Schema {
           signals_run?: string | null | undefined;
           signals_written?: number | undefined;
           started_by?: string | null | undefined;
+          task_types?: string[] | null | undefined;
           updated_at?: string | undefined;
           wait_value?: number | null | undefined;
           watch_id?: string | null | undefined;
@@ -1047,6 +1050,8 @@ export interface Schema {
           ready_at: string | null;
           status: string;
           status_reason: string | null;
+          task_types: string[] | null;
+          task_types_at: string | null;
           terminating_at: string | null;
           token_expires_at: string | null;
           token_hash: string | null;
@@ -1088,6 +1093,8 @@ export interface Schema {
           ready_at?: string | null | undefined;
           status?: string | undefined;
           status_reason?: string | null | undefined;
+          task_types?: string[] | null | undefined;
+          task_types_at?: string | null | undefined;
           terminating_at?: string | null | undefined;
           token_expires_at?: string | null | undefined;
           token_hash?: string | null | undefined;
@@ -1129,6 +1136,8 @@ export interface Schema {
           ready_at?: string | null | undefined;
           status?: string | undefined;
           status_reason?: string | null | undefined;
+          task_types?: string[] | null | undefined;
+          task_types_at?: string | null | undefined;
           terminating_at?: string | null | undefined;
           token_expires_at?: string | null | undefined;
           token_hash?: string | null | undefined;
@@ -1386,6 +1395,7 @@ export interface Schema {
       api_claim_task: {
         Args: {
           p_worker_id: string | null;
+          p_task_types?: string[] | null;
         };
         Returns: Json;
       };
@@ -1612,6 +1622,13 @@ export interface Schema {
         };
         Returns: number;
       };
+      count_line: {
+        Args: {
+          p_pool: string | null;
+          p_types: string[] | null;
+        };
+        Returns: number;
+      };
       default_pool: {
         Args: Record<PropertyKey, never>;
         Returns: string;
@@ -1628,6 +1645,7 @@ export interface Schema {
       demand_figures: {
         Args: {
           p_pool: string | null;
+          p_types: string[] | null;
         };
         Returns: Json;
       };
@@ -1753,6 +1771,12 @@ export interface Schema {
         };
         Returns: string[];
       };
+      finds_nothing: {
+        Args: {
+          p_worker_id: string | null;
+        };
+        Returns: boolean;
+      };
       finish_and_claim: {
         Args: {
           p_task_id: string | null;
@@ -1772,6 +1796,12 @@ export interface Schema {
           p_result: JsonInput | null;
         };
         Returns: Json;
+      };
+      first_types: {
+        Args: {
+          p_most: number | null;
+        };
+        Returns: string[];
       };
       func_claim_available_task:
         | {
@@ -2024,6 +2054,13 @@ export interface Schema {
         Args: {
           p_worker_id: string | null;
           p_task_id?: string | null;
+          p_straight?: boolean | null;
+        };
+        Returns: Json;
+      };
+      lease_of_types: {
+        Args: {
+          p_worker_id: string | null;
         };
         Returns: Json;
       };
@@ -2077,6 +2114,13 @@ export interface Schema {
           p_project: string | null;
         };
         Returns: number;
+      };
+      next_worker_types: {
+        Args: {
+          p_pool: string | null;
+          p_profile: string[] | null;
+        };
+        Returns: string[];
       };
       note_funds: {
         Args: {
@@ -2294,6 +2338,17 @@ export interface Schema {
         };
         Returns: Json;
       };
+      pool_line: {
+        Args: {
+          p_pool: string | null;
+          p_types: string[] | null;
+          p_most: number | null;
+        };
+        Returns: {
+          id: string;
+          since: string;
+        }[];
+      };
       pool_mark_mass_silence: {
         Args: {
           p_pool: string | null;
@@ -2310,6 +2365,7 @@ export interface Schema {
           p_every_sec: number | null;
           p_target: JsonInput | null;
           p_known_ms: number | null;
+          p_types?: string[] | null;
         };
         Returns: Json;
       };
@@ -2337,6 +2393,7 @@ export interface Schema {
           p_sick_proof_min?: number | null;
           p_failures?: boolean | null;
           p_kinds?: boolean | null;
+          p_task_types?: string[] | null;
         };
         Returns: Json;
       };
@@ -2391,6 +2448,12 @@ export interface Schema {
           p_decision_id: string | null;
         };
         Returns: boolean;
+      };
+      pool_undone: {
+        Args: {
+          p_pool: string | null;
+        };
+        Returns: Json;
       };
       pool_write_signals: {
         Args: {
@@ -2459,6 +2522,7 @@ export interface Schema {
           p_lifetime_sec: number | null;
           p_instance_type?: string | null;
           p_beat_hash?: string | null;
+          p_task_types?: string[] | null;
         };
         Returns: Json;
       };
@@ -2587,6 +2651,13 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      require_task_types: {
+        Args: {
+          p_argument: string | null;
+          p_types: string[] | null;
+        };
+        Returns: undefined;
+      };
       require_tasks_table: {
         Args: {
           p_table_name: string | null;
@@ -2633,12 +2704,14 @@ export interface Schema {
           p_daily_usd?: number | null;
           p_no_funds_probe_min?: number | null;
           p_price_usd?: number | null;
+          p_task_types?: string[] | null;
         };
         Returns: Json;
       };
       resume_claim: {
         Args: {
           p_held: JsonInput | null;
+          p_types: string[] | null;
         };
         Returns: Json;
       };
@@ -2727,6 +2800,12 @@ export interface Schema {
         };
         Returns: Json;
       };
+      stored_task_types: {
+        Args: {
+          p_types: string[] | null;
+        };
+        Returns: string[];
+      };
       take_turn: {
         Args: {
           p_worker_id: string | null;
@@ -2758,6 +2837,20 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      types_without_worker: {
+        Args: {
+          p_pool: string | null;
+          p_next: string[] | null;
+        };
+        Returns: Json;
+      };
+      unfit_workers: {
+        Args: {
+          p_pool: string | null;
+          p_counted: string[] | null;
+        };
+        Returns: string[];
+      };
       volume_answered: {
         Args: {
           p_name: string | null;
@@ -2771,6 +2864,12 @@ export interface Schema {
           p_settle_sec: number | null;
         };
         Returns: Json;
+      };
+      waiting_types: {
+        Args: {
+          p_pool: string | null;
+        };
+        Returns: string[];
       };
       whole_number: {
         Args: {
@@ -2811,6 +2910,13 @@ export interface Schema {
           p_reason: string | null;
         };
         Returns: undefined;
+      };
+      worker_can_do: {
+        Args: {
+          p_worker_id: string | null;
+          p_task_types: string[] | null;
+        };
+        Returns: Json;
       };
       worker_delete_failing: {
         Args: {

@@ -3,7 +3,7 @@ import type { Condition } from "../contract/alerts.ts";
 import { WORKER_STATUSES } from "../contract/inputs.ts";
 import { type Intent, MODES } from "../contract/intent.ts";
 import type { PoolSettings } from "../contract/pool-settings.ts";
-import type { FailedRun, Observation, ObservedWorker } from "../policy/observation.ts";
+import type { FailedRun, Observation, ObservedWorker, UndoneType } from "../policy/observation.ts";
 import { camelized } from "./camelized.ts";
 import type { Figures, MeasureRequest } from "./measured/figures.ts";
 
@@ -46,6 +46,10 @@ const worker = z.object({
     .nullable(),
 });
 
+export const undoneTypes: z.ZodType<UndoneType[]> = z.array(
+  camelized(z.object({ task_type: z.string(), tasks: z.number() })),
+);
+
 /** The answer of the database function pool_observe. */
 export const poolObservation = camelized(
   z.object({
@@ -74,6 +78,9 @@ export const poolObservation = camelized(
     no_funds: z.object({ since_ms: z.number(), tried_ms: z.number() }).nullable(),
     no_place: z.object({ since_ms: z.number(), reason: z.string() }).nullable(),
     waiting_since_ms: z.number().nullable(),
+    task_types: z.array(z.string()).nullable(),
+    undone: undoneTypes.nullable(),
+    unfit: z.array(z.string()),
     alerts: z.array(z.object({ kind: z.string(), subject: z.string(), message: z.string() })).nullable(),
     launched_last_minute: z.number(),
     failed_recently: z.number(),
@@ -100,6 +107,8 @@ export type ReadWorkerInBoot = ReadWorker & { readonly bootStage: string; readon
 
 /** An observation as it is read: the provider is not asked. */
 export interface Reading extends Omit<Observation, "fleet" | "measured"> {
+  /** What the pool's next worker can do; null or left out: anything. */
+  readonly taskTypes?: readonly string[] | null;
   /** The pool's own settings. */
   readonly config: Readonly<Record<string, unknown>>;
   /** Settings of the newest Temporal worker process, as it gave them in beginWatch. */
@@ -126,6 +135,8 @@ export interface ObserveRequest {
   /** Also renews the record of unbroken observation, and always brings the fleet and the spend. */
   readonly full: boolean;
   readonly pollSec: number;
+  /** What a worker of the pool's profile is known to do, null: anything; left out: what the watch said in its last full pass. */
+  readonly taskTypes?: readonly string[] | null;
   /** The breaker's counts go back this far, and never beyond its last change. */
   readonly failureWindowMin: number;
   /** If the window has fewer boots, the newest boots of the last 24 hours are counted, up to this number. */

@@ -4,12 +4,20 @@ import type { Message, WorkerOrder, WorkerOrderOutcome } from "../contract/pool-
 import type { SignalBatch } from "../contract/signal-batch.ts";
 import type { Intent, Mode } from "../contract/intent.ts";
 import type { BreakerState, SpendCaps } from "../contract/plan.ts";
+import type { UndoneType } from "../policy/observation.ts";
 import type { Verdict } from "../contract/worker-api.ts";
 import { camelized } from "./camelized.ts";
 import type { Database } from "./client.ts";
 import { DatabaseError } from "./database-error.ts";
 import { measure, READER_MEASURES_SEC } from "./measured/figures.ts";
-import { type DetailedReading, intent, type ObserveRequest, poolObservation, type Reading } from "./observation.ts";
+import {
+  type DetailedReading,
+  intent,
+  type ObserveRequest,
+  poolObservation,
+  type Reading,
+  undoneTypes,
+} from "./observation.ts";
 import { readAll, readOne, shaped } from "./requests.ts";
 import { TABLES } from "./tables.ts";
 
@@ -62,6 +70,8 @@ interface PoolSteering {
   names(): Promise<string[]>;
   /** @throws DatabaseError of status 404 when the pool was never started */
   settings(pool: string): Promise<StoredSettings>;
+  /** Types of claimable tasks that nobody can do. Null: the pool was never started. */
+  undone(pool: string): Promise<UndoneType[] | null>;
   /** The pool as it is now, the fleet and the account's spend included. Null: the pool was never started. */
   look(pool: string): Promise<DetailedReading | null>;
   setIntent(pool: string, message: Message): Promise<Intent>;
@@ -107,6 +117,8 @@ export interface ReserveRequest {
   readonly priceUsd: number | null;
   /** Checked over all pools, one request at a time. */
   readonly caps: SpendCaps;
+  /** What such a worker can do, as far as is known; null or left out: anything. */
+  readonly taskTypes?: readonly string[] | null;
 }
 
 /** The pool's side of the database: what is observed, wanted, booked and journaled. Every call throws DatabaseError. */
@@ -156,6 +168,7 @@ function watching(database: Database): PoolWatching {
           p_price_usd: request.priceUsd,
           p_max_hourly_usd: request.caps.maxHourlySpendUsd,
           p_daily_usd: request.caps.dailyBudgetUsd,
+          p_task_types: request.taskTypes ?? null,
           // A plan of an older version does not have it.
           ...(request.caps.noFundsProbeMinutes === undefined
             ? {}
@@ -199,6 +212,7 @@ function steering(database: Database): PoolSteering {
       const { own, environment } = found;
       return { own, environment };
     },
+    undone: (pool) => database.call("pool_undone", { p_pool: pool }, undoneTypes.nullable()),
     async look(pool) {
       // Callers show figures that depend on none of these values.
       const unused = { pollSec: 30, failureWindowMin: 5, minBoots: 0 };
@@ -307,6 +321,7 @@ function observeArguments(pool: string, request: ObserveRequest): Record<string,
     p_min_boots: request.minBoots,
     p_failures: request.failures ?? false,
     p_kinds: request.measure !== undefined,
+    ...(request.taskTypes !== undefined && { p_task_types: request.taskTypes }),
     ...(request.sick && {
       p_sick_tasks: request.sick.sickWorkerMinTasks,
       p_sick_window_min: request.sick.sickWorkerWindowMinutes,

@@ -143,6 +143,7 @@ function claim(state: FakeState) {
 
 function addClaiming(app: FastifyInstance, state: FakeState): void {
   addRpc(app, "worker_heartbeat", () => ({ worker_status: state.workerStatus }));
+  addRpc(app, "worker_can_do", () => ({ worker_status: state.workerStatus }));
   addRpc(app, "claim_task", () => claim(state));
   addRpc(app, "report_progress", (args) => {
     const task = findHeld(state, args);

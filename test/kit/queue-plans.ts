@@ -63,6 +63,51 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
       expect(touched.at(-1)).toBeLessThan(300);
     });
 
+    it("a claim of a worker with types of its own reads the heads of these, and no task of another type", async () => {
+      const types = ["vace", "t2v", "i2v", ...Array.from({ length: 30 }, (_, n) => `type ${n}`)];
+      const own = await queue.addTasks(pools[1]!, CALLS, { task_type: "i2v" });
+      let touched = 0;
+      for (const worker of await queue.newWorkers(pools[1]!, CALLS, { task_types: types })) {
+        const claim = await watch.run<{ answer: Claim }>("select claim_task($1) as answer", [worker]);
+        expect(claim.rows[0]!.answer.task?.task_id).toBe(own.shift());
+        usesIndex(theStatement(claim.statements, "with heads"), "tasks_open_type");
+        // The heads, the first sixteen tasks of the line, and the head of the pool's whole line.
+        expect(rowsScanned(claim.statements, "tasks")).toBeLessThan(100);
+        expect(fullScans(claim.statements, "tasks")).toEqual([]);
+        touched = claim.statements.at(-1)!.pages;
+      }
+      // Earlier calls also read the catalog to make their plans.
+      expect(touched).toBeLessThan(400);
+      const [idle] = await queue.newWorkers(pools[1]!, 1, { task_types: types });
+      for (let call = 0; call < CALLS; call += 1) {
+        const { rows, statements } = await watch.run<{ answer: Claim }>("select claim_task($1) as answer", [idle]);
+        expect(rows[0]!.answer.task).toBeNull();
+        expect(rowsScanned(statements, "tasks")).toBeLessThan(20);
+        expect(fullScans(statements, "tasks")).toEqual([]);
+      }
+    });
+
+    it("an observation for workers that can do little reads what they can do, and one task of each other type", async () => {
+      await queue.addTasks(pools[0]!, 3, { task_type: "i2v" });
+      for (let call = 0; call < CALLS; call += 1) {
+        const { rows, statements } = await watch.run<{ answer: { queued: number; undone: unknown } }>(
+          "select pool_observe($1, null, true, 30, p_task_types => '{i2v,t2v}') as answer",
+          [pools[0]],
+        );
+        expect(rows[0]!.answer).toMatchObject({ queued: 3, undone: [{ task_type: "generate_video" }] });
+        expect(fullScans(statements, "tasks")).toEqual([]);
+        // The tasks that nobody can do are counted up to ten thousand.
+        expect(
+          rowsScanned(
+            statements.filter(({ text }) => !text.includes("limit 10000")),
+            "tasks",
+          ),
+        ).toBeLessThan(100);
+      }
+      await queue.rows("delete from tasks where pool = $1 and task_type = 'i2v'", [pools[0]]);
+      await queue.rows("update pools set task_types = null where name = $1", [pools[0]]);
+    });
+
     it("the count of an observation reads only its index, at most ten thousand entries", async () => {
       const queued = await queue.one<{ n: number }>(
         "select least(count(*), 10000)::int as n from tasks where status = 'Queued' and gate = 'open' and pool = $1",

@@ -4,7 +4,7 @@ import type { Look } from "../../contract/activities.ts";
 import type { PoolStatus } from "../../contract/pool-api.ts";
 import type { BreakerState, Spend, SpendCaps } from "../../contract/plan.ts";
 import type { Measured, MeasuredBoots, MeasuredSpeed } from "../../policy/latency/measured.ts";
-import type { ObservedWorker } from "../../policy/observation.ts";
+import type { ObservedWorker, UndoneType } from "../../policy/observation.ts";
 
 /** Whether a workflow decides about the pool, as Temporal shows it. */
 export type Controller =
@@ -90,6 +90,8 @@ export interface PoolReading {
   readonly lastDecision: { readonly atMs: number; readonly reason: string } | null;
   /** The last message to the pool, and what became of it. */
   readonly lastMessage: Message | null;
+  /** Types of claimable tasks that no worker can do. */
+  readonly undone: readonly UndoneType[];
   /** Open ones, of this pool and of the account, newest first. */
   readonly alerts: readonly Alert[];
   readonly controller: Controller;

@@ -25,7 +25,8 @@ const MESSAGE_SHOWN_MS = 60 * 60_000;
 
 /** One screen about a pool, in lines of at most `width` characters. */
 export function renderStatus(reading: PoolReading, width: number, style: Style): string[] {
-  const { pool, intent, nowMs, fleet, jobs, queue, measured, costUsd, lastDecision, lastMessage, alerts } = reading;
+  const { pool, intent, nowMs, fleet, jobs, queue, measured, costUsd, lastDecision, lastMessage, undone, alerts } =
+    reading;
   const wish = intent === null ? describeMissingRow(reading) : describeWish(reading, intent);
   const row = labelled(width, style);
   const seen = freshness(reading);
@@ -36,6 +37,7 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
     ...(seen?.isStale ? [row("WARNING", describeStale(seen), "red")] : []),
     row("size", describeSize(reading)),
     row("queue", describeQueue(queue)),
+    ...(undone.length === 0 ? [] : [row("undone", describeUndone(undone), "red")]),
     ...(figures === null ? [] : [row("measured", figures)]),
     row("last 24 h", `${queue.completeLastDay} complete, ${queue.failedLastDay} failed`),
     row("cost", `$${hourlyUsd([...fleet, ...jobs]).toFixed(2)} an hour, $${costUsd.toFixed(2)} so far`),
@@ -76,6 +78,7 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     fleet,
     jobs,
     queue,
+    undone,
     measured,
     costUsd,
     account,
@@ -107,6 +110,7 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     alerts,
     workerCounts: countWorkers(fleet),
     queue,
+    undone,
     measured: measured && measuredJson(measured),
     jobs,
     processes: reading.processes.map(({ startedMs, ...process }) => ({
@@ -133,6 +137,11 @@ function describeProcesses({ processes, nowMs }: PoolReading): string {
 function describeQueue({ open, held, blocked, delayed, inProgress }: PoolReading["queue"]): string {
   const waiting = `${open} open, ${held} held, ${blocked} blocked${delayed === 0 ? "" : `, ${delayed} delayed`}`;
   return `${waiting}; ${inProgress} in progress`;
+}
+
+function describeUndone(undone: PoolReading["undone"]): string {
+  const waiting = undone.map(({ taskType, tasks }) => `${tasks} ${plain(taskType)}`).join(", ");
+  return `${waiting}: no worker can do them; start one that can, set WORKER_TASK_TYPES if new ones can, or cancel them`;
 }
 
 /** After a shutdown the row's mode stays `closing` until the next start. */

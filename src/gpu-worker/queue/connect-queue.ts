@@ -10,11 +10,14 @@ import { createOutages } from "./outages.ts";
 import { createPostgresQueue } from "./postgres-queue.ts";
 import type { Queue } from "./queue.ts";
 import { createSupabaseFileStore } from "./supabase-file-store.ts";
+import { createTypeStatement } from "./task-types.ts";
 import { createUploads } from "./uploads.ts";
 
 export interface OpenedQueue {
   readonly queue: Queue;
   readonly fileStore: FileStore;
+  /** Writes what this worker can do, before its first claim; left out: each claim says it. @throws QueueError */
+  readonly stateTypes?: () => Promise<void>;
   close(): void;
 }
 
@@ -46,11 +49,12 @@ export function connectQueue(settings: QueueSettings): Connection {
   }
   return {
     logSender: createLogSender(client, workerId),
-    async open(_types, logger) {
+    async open(types, logger) {
       const outages = createOutages(logger);
       return {
         queue: createPostgresQueue(client, workerId, outages),
         fileStore: createSupabaseFileStore(createUploads(client, settings.videoBucket, outages)),
+        stateTypes: createTypeStatement(client, workerId, outages, types),
         close: () => undefined,
       };
     },

@@ -1,4 +1,5 @@
 import type { LaunchSettings } from "./settings.ts";
+import { namedTypes } from "./task-types.ts";
 import { EXEC_SCRIPT, HEADLESS_WAN2GP_SCRIPT, scriptFor } from "./start-script.ts";
 
 /** The parts of a create request that say what the pod runs. */
@@ -42,12 +43,13 @@ function programOf(settings: LaunchSettings): Pick<Container, "entrypoint" | "cm
 
 /** Variables that the start command reads, besides those that every pod has. None of them is secret. */
 export function launchEnvironment(settings: LaunchSettings, endsAtMs: number): Record<string, string> {
-  const { workerProfile, volumeMountPath, workerSshPublicKey } = settings;
+  const { workerProfile, volumeMountPath, workerSshPublicKey, workerTaskTypes } = settings;
   return {
     RUNPOD_VOLUME_MOUNT_PATH: volumeMountPath,
     // For shells, which cannot read the date of POD_ENDS_AT everywhere.
     POD_ENDS_AT_SEC: String(Math.ceil(endsAtMs / 1000)),
     ...(workerSshPublicKey ? { PUBLIC_KEY: workerSshPublicKey } : {}),
+    ...statedTypes(workerTaskTypes),
     ...(workerProfile === "headless-wan2gp"
       ? {
           HEADLESS_WAN2GP_FOLDER: settings.headlessWan2gpFolder,
@@ -58,4 +60,10 @@ export function launchEnvironment(settings: LaunchSettings, endsAtMs: number): R
         }
       : {}),
   };
+}
+
+/** Our program does these alone, of what it can do; `any` changes nothing. */
+function statedTypes(names: readonly string[] | undefined): { readonly WORKER_TASK_TYPES?: string } {
+  const types = names === undefined ? null : namedTypes(names);
+  return types === null ? {} : { WORKER_TASK_TYPES: JSON.stringify(types) };
 }

@@ -18,6 +18,7 @@ export type LaunchSettings = Pick<
   | "headlessWan2gpVenv"
   | "headlessWan2gpArgs"
   | "headlessWan2gpPackages"
+  | "workerTaskTypes"
 > & {
   /** A volume may be given by its name instead of its id. */
   readonly storageName?: string | undefined;

@@ -62,6 +62,8 @@ export interface Measurable {
   readonly nowMs: number;
   readonly queued: number;
   readonly fleetHash: string;
+  /** What the pool's next worker can do; null or left out: anything. */
+  readonly taskTypes?: readonly string[] | null;
 }
 
 /**
@@ -74,7 +76,7 @@ export async function measure(
   database: Pick<Database, "call">,
   pool: string,
   { everySec, knownMs, target }: MeasureRequest,
-  { nowMs, queued, fleetHash }: Measurable,
+  { nowMs, queued, fleetHash, taskTypes }: Measurable,
   full: boolean,
 ): Promise<Figures | null> {
   const ageMs = knownMs === null ? Infinity : nowMs - knownMs;
@@ -89,6 +91,7 @@ export async function measure(
     p_every_sec: full ? 0 : everySec,
     p_target: target && targetArgument(target),
     p_known_ms: knownMs,
+    p_types: taskTypes ?? null,
   };
   return await database.call("pool_measure", args, figures.nullable());
 }

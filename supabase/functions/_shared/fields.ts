@@ -37,6 +37,18 @@ export function optionalText(body: Body, field: string, wanted: Wanted): string 
   return body[field] == null ? null : text(body, field, wanted);
 }
 
+/** Reads a list of texts; null where the field is absent or null. Throws a 400 that names the field when it is anything else. */
+export function optionalTexts(body: Body, field: string): string[] | null {
+  const value = body[field];
+  if (value == null) {
+    return null;
+  }
+  if (Array.isArray(value) && value.every((each): each is string => typeof each === "string" && each !== "")) {
+    return value;
+  }
+  throw badField(field, "a list of texts that are not empty");
+}
+
 const FILENAME = { pattern: /^(?!\.{1,2}$)[^/]+$/, wanted: "a file's name, without slashes" };
 const LONGEST_FILENAME_CHARS = 200;
 

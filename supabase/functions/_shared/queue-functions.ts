@@ -1,5 +1,5 @@
 import { callDatabase, FunctionFailure } from "./failure.ts";
-import { ANY_TEXT, optionalText, text, UUID } from "./fields.ts";
+import { ANY_TEXT, optionalText, optionalTexts, text, UUID } from "./fields.ts";
 import type { FunctionClient, FunctionHandler } from "./function-context.ts";
 import { workerFunction } from "./worker-function.ts";
 
@@ -26,8 +26,9 @@ const NO_TASK: Record<string, readonly [code: string, message: string]> = {
 };
 
 /**
- * `{worker_id?, run_type?}` → 200 with the task and its lease, 204 when the queue has no task for this worker. Only the
- * bearer of a personal access token or of a worker's token may leave out `worker_id`.
+ * `{worker_id?, run_type?, task_types?}` → 200 with the task and its lease, 204 when the queue has no task for this worker. Only the
+ * bearer of a personal access token or of a worker's token may leave out `worker_id`. `task_types`: what the worker can do, from
+ * now on; without it, what it said before.
  */
 export const claimNextTask: FunctionHandler = workerFunction(
   "claim-next-task",
@@ -36,7 +37,10 @@ export const claimNextTask: FunctionHandler = workerFunction(
     const token = headers["x-api-token"];
     const isUnnamed = body["worker_id"] == null && token !== undefined;
     const workerId = isUnnamed ? await idOfToken(token, caller) : text(body, "worker_id", ANY_TEXT);
-    const { worker_status: status, task } = await callDatabase(caller, "api_claim_task", { p_worker_id: workerId });
+    const { worker_status: status, task } = await callDatabase(caller, "api_claim_task", {
+      p_worker_id: workerId,
+      p_task_types: optionalTexts(body, "task_types"),
+    });
     if (typeof task === "object" && task !== null) {
       return Response.json(task);
     }

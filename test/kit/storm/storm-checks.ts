@@ -1,6 +1,10 @@
 import { expect } from "vitest";
 import type { Queue } from "../queue.ts";
 
+/** The types of the storm's tasks, and what its workers can do, by turns; null: everything. */
+export const TYPES = ["generate_video", "t2v", "flux"];
+export const ABILITIES: readonly (readonly string[] | null)[] = [null, ["t2v", "generate_video"], ["flux"]];
+
 /** What the storm did and saw, for checks after it. */
 export interface StormLog {
   readonly submitted: Set<string>;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
+import { createRouter } from "../../../src/gpu-worker/router.ts";
 import { probeVideo } from "../../../src/gpu-worker/video/probe-video.ts";
 import { type FakeServer, startFakeServer } from "../../kit/fake-queue-server.ts";
 import { PATIENCE_MS } from "../../kit/patience.ts";
@@ -99,6 +100,13 @@ describe("the GPU worker", () => {
     });
     expect(server.state.objects.has(videoPath(task).replace(".mp4", "_thumb.jpg"))).toBe(true);
     expect(server.calls("worker_heartbeat")[0]?.body).toHaveProperty("p_vram_total_mb");
+    // Invariant 19: it says what it can do before it claims anything.
+    const types = createRouter({ can: () => true }).types;
+    expect(server.calls("worker_can_do").map(({ body }) => body)).toEqual([
+      { p_worker_id: "pool-0a1b2c3d", p_task_types: types },
+    ]);
+    const names = server.state.calls.map(({ name }) => name);
+    expect(names.indexOf("worker_can_do")).toBeLessThan(names.indexOf("claim_task"));
 
     const { exitCode, output } = await worker.stop();
     expect(exitCode).toBe(0);

@@ -35,6 +35,7 @@ describe("invariant 10: a worker's credential over HTTP", () => {
   const callAll = (client: SupabaseClient, id: string, lease: { p_task_id: string; p_lease_token: string }) =>
     [
       ["claim_task", { p_worker_id: id }],
+      ["worker_can_do", { p_worker_id: id, p_task_types: ["t2v"] }],
       ["worker_heartbeat", { p_worker_id: id }],
       ["report_progress", { ...lease, p_progress: 0.9, p_message: "mine" }],
       ["authorize_upload", lease],

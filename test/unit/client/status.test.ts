@@ -57,6 +57,7 @@ function reading(overrides: Partial<PoolReading> = {}): PoolReading {
       { host: "box", pid: 7, version: "0.1.0", taskQueue: "gpu-pool", leads: true, startedMs: NOW - 3_600_000 },
       { host: "other", pid: 1, version: "0.1.1", taskQueue: "gpu-pool", leads: false, startedMs: NOW - 5_000 },
     ],
+    undone: [],
     queue: { open: 12, held: 3, blocked: 1, delayed: 0, inProgress: 1, completeLastDay: 40, failedLastDay: 2 },
     measured: null,
     costUsd: 3.456,

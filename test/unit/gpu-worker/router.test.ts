@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createRouter, HANDLERS } from "../../../src/gpu-worker/router.ts";
+import { allowedTypes, createRouter, HANDLERS } from "../../../src/gpu-worker/router.ts";
 import { createReplicateHandlers } from "../../../src/gpu-worker/tasks/magic-edit.ts";
 import { ParamsError } from "../../../src/gpu-worker/tasks/params-error.ts";
 import { TASK_TYPES } from "../../../src/task-types/task-types.ts";
@@ -24,6 +24,13 @@ describe("the router", () => {
   it("does no type whose job its engine cannot do", () => {
     const types = createRouter({ can: () => false }).types;
     expect(types).toEqual(Object.keys(HANDLERS).filter((name) => HANDLERS[name]!.jobs.length === 0));
+  });
+
+  it("states what it can do, or of that what the settings allow, by name or alias", () => {
+    const router = createRouter({ can: () => true });
+    expect(allowedTypes(router, null)).toEqual(router.types);
+    expect(allowedTypes(router, ["video_generation", "make_tea"])).toEqual(["generate_video"]);
+    expect(allowedTypes(router, [])).toEqual([]);
   });
 
   it("does exactly the types that the table says are done by ours", () => {

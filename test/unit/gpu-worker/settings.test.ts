@@ -63,6 +63,14 @@ describe("the GPU worker's settings", () => {
     );
   });
 
+  it("reads the types to do, separated by commas or as a JSON array", () => {
+    const types = (text: string) => readSettings({ ...base, WORKER_TASK_TYPES: text }).taskTypes;
+    expect(readSettings(base).taskTypes).toBeNull();
+    expect(types("t2v, flux")).toEqual(["t2v", "flux"]);
+    expect(types('["a, b","flux"]')).toEqual(["a, b", "flux"]);
+    expect(() => types("[t2v")).toThrow("WORKER_TASK_TYPES=");
+  });
+
   it("takes the service key in place of the worker's token, without a public key", () => {
     const { SUPABASE_ANON_KEY: _key, WORKER_TOKEN: _token, ...rest } = base;
     expect(readSettings({ ...rest, SUPABASE_SERVICE_ROLE_KEY: "service" })).toMatchObject({

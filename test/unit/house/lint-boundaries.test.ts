@@ -77,7 +77,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   contract: [],
   "task-file": [],
   "task-types": [],
-  policy: ["contract"],
+  policy: ["contract", "task-types"],
   workflows: ["contract"],
   config: ["contract"],
   process: [],

@@ -7,6 +7,7 @@ import type { CycleSummary } from "../../../contract/cycle-summary.ts";
 import { POOL_SETTINGS, type PoolSettings } from "../../../contract/pool-settings.ts";
 import { atPrice } from "../../../policy/budget.ts";
 import { decide, type Decision } from "../../../policy/decide.ts";
+import { taskTypesOf } from "../../../policy/launch/task-types.ts";
 import { settingsAt } from "../../../policy/schedule.ts";
 import type { CatalogType } from "../../../policy/placement.ts";
 import type { PolicySettings } from "../../../policy/settings.ts";
@@ -58,6 +59,7 @@ export async function dryRun(
     minBoots: settings.minWorkersForRateCheck,
     failures: true,
     sick: settings,
+    taskTypes: taskTypesOf(settings),
     spend: true,
     measure: { everySec: READER_MEASURES_SEC, knownMs: null, target: null },
   };

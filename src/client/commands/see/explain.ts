@@ -138,8 +138,9 @@ function sentence({ rule, reason }: Explanation, style: Style): string {
 }
 
 function circumstances({ inputs }: Explanation, style: Style): string[] {
-  const { breaker = "closed", suspended = null, schedule = null } = inputs ?? {};
+  const { breaker = "closed", suspended = null, schedule = null, undone = [] } = inputs ?? {};
   return [
+    ...(undone.length === 0 ? [] : [style("red", `no worker can do what waits of: ${plain(undone.join(", "))}`)]),
     ...(breaker === "closed" ? [] : [style("red", `breaker ${breaker.replace("_", "-")}`)]),
     ...(suspended === null ? [] : [style("yellow", `verdicts suspended: ${plain(suspended)}`)]),
     ...(schedule === null ? [] : [`schedule: ${plain(schedule)}`]),

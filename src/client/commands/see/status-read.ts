@@ -28,7 +28,7 @@ export function createStatusReader(connections: Connections, pool: string): () =
   const bookedCost = cached(KEEP_COST_MS, (database: Database) => fleetStore(database).bookedCost(pool));
   return async () => {
     const database = await connections.database();
-    const [observed, queue, living, booked, jobs, processes, lastDecision, [lastMessage], alerts, controller] =
+    const [observed, queue, living, booked, jobs, processes, lastDecision, [lastMessage], undone, alerts, controller] =
       await Promise.all([
         poolStore(database).look(pool),
         countQueue(database, pool),
@@ -38,6 +38,7 @@ export function createStatusReader(connections: Connections, pool: string): () =
         processStore(database).living(),
         readLastDecision(database, pool),
         journalStore(database).messages(pool, 1),
+        poolStore(database).undone(pool),
         alertStore(database).list({ pool }),
         askController(connections, pool),
       ]);
@@ -60,6 +61,7 @@ export function createStatusReader(connections: Connections, pool: string): () =
       breaker: observed && observed.breaker,
       lastDecision,
       lastMessage: lastMessage ?? null,
+      undone: undone ?? [],
       alerts,
       controller,
     };

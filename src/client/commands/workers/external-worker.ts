@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { makeCredential, oldWorkerUrl, publicSupabaseUrl } from "../../../activities/pod-request.ts";
 import { loadConfig } from "../../../config/config.ts";
 import { settingsInForce } from "../../../config/settings-in-force.ts";
+import { namedTypes } from "../../../policy/launch/task-types.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
 import type { Context } from "../../context.ts";
@@ -14,6 +15,8 @@ import { plain } from "../../render/output.ts";
 
 export interface ExternalWorkerOptions extends PoolOptions {
   readonly id?: string;
+  /** Names of types and programs, separated by commas. */
+  readonly taskTypes?: string;
 }
 
 const ENGINE_ADVICE = "Set WORKER_ENGINE=preview, the one engine that there is; it runs no model.";
@@ -42,6 +45,8 @@ export async function registerExternalWorker(
     throw new ClientError(EXIT.failed, "no engine is named for this worker", ENGINE_ADVICE);
   }
   const store = externalStore(database);
+  const types =
+    options.taskTypes === undefined ? null : namedTypes(options.taskTypes.split(",").map((name) => name.trim()));
   const outcome = await store.register({
     id,
     pool,
@@ -50,6 +55,7 @@ export async function registerExternalWorker(
     // The worker may finish and deliver its last task after its last claim.
     lifetimeSec: settings.workerMaxLifetimeSec + settings.gracefulShutdownTimeoutSec,
     machine: `external: ${hostname()}`,
+    taskTypes: types,
   });
   if (outcome === "taken") {
     throw new ClientError(EXIT.failed, `worker id ${plain(id)} was used before`, "Leave out --id, or give another.");
@@ -65,5 +71,6 @@ export async function registerExternalWorker(
     WORKER_POLL_MS: String(worker.pollMs),
     WORKER_MAX_LIFETIME_SEC: String(settings.workerMaxLifetimeSec),
     ...(engine === undefined ? {} : { WORKER_ENGINE: engine }),
+    ...(types === null ? {} : { WORKER_TASK_TYPES: types.join(",") }),
   };
 }

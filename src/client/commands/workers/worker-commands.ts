@@ -109,13 +109,23 @@ function addToken(worker: Command, context: Context): void {
     .command("token")
     .description("print the environment with which a GPU worker on another machine joins a pool; it is shown once")
     .option("--id <id>", "the worker's id, used once (default: a random one)")
+    .option(
+      "--task-types <names>",
+      "what it can do, as in WORKER_TASK_TYPES (default: what its program says, or anything)",
+    )
     .addOption(poolOption())
     .addOption(jsonOption())
     .action(async (options: ExternalWorkerOptions) => {
       const { printToken } = await import("./worker-token.ts");
       await printToken(context, options);
     });
-  addExamples(token, [["gpu-pool worker token > worker.env", "for the GPU worker on that machine"]]);
+  addExamples(token, [
+    ["gpu-pool worker token > worker.env", "for the GPU worker on that machine"],
+    [
+      "gpu-pool worker token --task-types headless-wan2gp > worker.env",
+      "for a Headless-Wan2GP, which does not say itself",
+    ],
+  ]);
 }
 
 function addDrain(worker: Command, context: Context): void {
