@@ -272,7 +272,7 @@ returns table (
   created_at timestamptz, updated_at timestamptz, parent_id uuid, delegated_at timestamptz, error_details text,
   hand_backs integer, delayed_until timestamptz, failed_by uuid, reopened_at timestamptz, leases integer, lease_token uuid,
   leased_at timestamptz, lease_ended_at timestamptz, claimable_at timestamptz, progress real, progress_message text,
-  progress_at timestamptz, reports_progress boolean, task_data jsonb)
+  progress_at timestamptz, reports_progress boolean, after_siblings boolean, task_data jsonb)
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
   wanted text[];
@@ -293,7 +293,7 @@ begin
       t.generation_started_at, t.generation_processed_at, t.generation_created,
       t.created_at, t.updated_at, t.parent_id, t.delegated_at, t.error_details, t.hand_backs, t.delayed_until,
       t.failed_by, t.reopened_at, t.leases, t.lease_token, t.leased_at, t.lease_ended_at, t.claimable_at, t.progress,
-      t.progress_message, t.progress_at, t.reports_progress, t.params
+      t.progress_message, t.progress_at, t.reports_progress, t.after_siblings, t.params
     from tasks t where t.status::text = any (wanted) order by t.created_at, t.vtime, t.id;
 end $$;
 select grant_to_service('func_get_tasks_by_status(text[])');

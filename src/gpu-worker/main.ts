@@ -157,7 +157,7 @@ function leaveAfter(maxLifetimeSec: number | null, orders: Orders): void {
     return;
   }
   const leave = () => orders.leave(`the maximum lifetime of ${maxLifetimeSec} s is reached`);
-  setTimeout(leave, maxLifetimeSec * 1_000).unref();
+  setTimeout(leave, Math.max(0, maxLifetimeSec - process.uptime()) * 1_000).unref();
 }
 
 main().then(

@@ -1894,6 +1894,7 @@ export interface Schema {
           progress_message: string;
           progress_at: string;
           reports_progress: boolean;
+          after_siblings: boolean;
           task_data: Json;
         }[];
       };

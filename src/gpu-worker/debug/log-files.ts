@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import type { DestinationStream } from "pino";
-import roll from "pino-roll";
 
 const FILES_KEPT = 14;
 
@@ -20,6 +19,7 @@ export async function tryLogFiles(folder: string | null): Promise<LogFiles> {
     return { stream: null, problem: null };
   }
   try {
+    const { default: roll } = await import("pino-roll");
     const stream = await roll({
       file: join(folder, "gpu-worker"),
       extension: ".log",

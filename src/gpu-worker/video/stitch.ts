@@ -12,7 +12,7 @@ export interface StitchPart {
   readonly path: string;
   /** The frames of the file to use; all without it. */
   readonly range?: FrameRange;
-  /** How many frames the file has, if it has been measured; else it is measured first. */
+  /** How many frames the file has, or at least as many as the range needs; without it, the file is measured first. */
   readonly frames?: number;
 }
 
@@ -118,7 +118,9 @@ async function findSource(
     throw new FramesError(`frames ${range.start} to ${range.end} are not in ${part.path}, which has ${frames} frames`);
   }
   const hasAudio = audio === "keep" && measured !== null && measured.hasAudio;
-  return { path: part.path, range, isWhole: range.end === frames, size: measured, hasAudio, fps: measured?.fps ?? fps };
+  // A caller that names a range may know no more than that the file has it.
+  const isWhole = range.end === frames && (part.range === undefined || part.frames === undefined);
+  return { path: part.path, range, isWhole, size: measured, hasAudio, fps: measured?.fps ?? fps };
 }
 
 /** The frames of the result, one after the other, in two buffers by turns. */

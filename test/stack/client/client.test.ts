@@ -252,7 +252,7 @@ describe("gpu-pool with a pool", () => {
     expect(exitCode).toBe(1);
     const { tasks } = JSON.parse(stdout) as { tasks: { id: string; status: string }[] };
     expect(tasks).toMatchObject([{ status: "Failed" }]);
-    expect(stderr).toContain(`${tasks[0]?.id} Failed: task_type: "extract_frame" is not supported`);
+    expect(stderr).toContain(`${tasks[0]?.id} Failed: params.input_video_path: expected a video`);
   });
 
   it("lists tasks, shows one by the beginning of its id, and retries or cancels it", async () => {
@@ -266,7 +266,7 @@ describe("gpu-pool with a pool", () => {
 
     const shown = await run(["task", "show", short]);
     expect(shown.stdout).toMatch(new RegExp(`^${id} Failed\n`));
-    expect(shown.stdout).toMatch(/^error +task_type: "extract_frame"/m);
+    expect(shown.stdout).toMatch(/^error +params.input_video_path:/m);
     expect(shown.stdout).toMatch(/task_error/);
     expect(await runJson("task", "show", short)).toMatchObject({ id, attempt_rows: [{ cause: "task_error" }] });
     await expect.poll(async () => (await run(["task", "logs", short])).stdout).toContain(id);

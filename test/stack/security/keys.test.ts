@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 
 const WORKER_FUNCTIONS =
-  /^(authorize_upload|(claim|delegate|fail|finish|release)_task|report_progress|pod_job_report|finish_and_claim|worker_(heartbeat|logs|report_boot)|func_(claim_available_task|mark_task_(complete|failed)|update_worker_heartbeat|worker_heartbeat_with_logs))$/;
+  /^(authorize_upload|(claim|delegate|fail|finish|release)_task|report_progress|pod_job_report|finish_and_claim|(keep|kept)_request|worker_(can_do|heartbeat|logs|report_boot)|func_(claim_available_task|mark_task_(complete|failed)|update_worker_heartbeat|worker_heartbeat_with_logs))$/;
 
 /** Functions that are open to callers of every kind; each of them checks its caller. */
 const API_FUNCTIONS =

@@ -95,7 +95,7 @@ it("the GPU worker's image has the packages that its program imports, and no oth
   const rooms = /^(gpu-worker|task-types)\/.*\.ts$/;
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => rooms.test(file));
   const imported = files.flatMap((file) =>
-    [...readFileSync(folder + file, "utf8").matchAll(/ from "((?:@[\w-]+\/)?[\w.-]+)[^"]*";$/gm)].map(
+    [...readFileSync(folder + file, "utf8").matchAll(/(?: from |import\()"((?:@[\w-]+\/)?[\w.-]+)[^"]*"[;)]/gm)].map(
       ([, name = ""]) => name,
     ),
   );
