@@ -84,9 +84,9 @@ describe("several pools side by side in one namespace", () => {
        where t.pool <> w.pool or w.id not like w.pool || '-%'`,
     );
     expect(strays).toEqual([]);
-    // No GPU worker here knows this type, but a worker of the type's pool reported that.
+    // No GPU worker here knows this type: it waits in its pool for one that does.
     expect(await stack.rows("select pool, status from tasks where id = $1", [foreign])).toEqual([
-      { pool: night, status: "Failed" },
+      { pool: night, status: "Queued" },
     ]);
     expect(await stack.rows("select 1 from workers")).toHaveLength(3);
     await expectNothingLeft(stack);

@@ -87,10 +87,10 @@ describe("a pool of workers of the old protocol", () => {
     const [bad, good] = await activeWorkers();
     // The blast radius allows one end in five minutes in a pool of this size.
     await stack.rows("update workers set failed_at = failed_at - interval '6 minutes' where failed_at is not null");
-    await fail(bad, "new_type", 4);
+    await fail(bad, "flux", 4);
     await expect.poll(openAlerts).toEqual([{ kind: "worker_sick", subject: bad }]);
     expect((await workerStates(stack)).find(({ id }) => id === bad)?.status).toBe("active");
-    await complete(good, "new_type");
+    await complete(good, "flux");
     expect(await ended(bad)).toMatchObject({ status: "error", status_reason: expect.stringMatching(/^it is sick/) });
     await expect.poll(openAlerts).toEqual([]);
     await stack.rows("update tasks set status = 'Cancelled' where status = 'Queued'");
