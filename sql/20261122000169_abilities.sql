@@ -1,4 +1,4 @@
--- What workers can do: the types of the tasks that each may claim. Count and claim use what stands in the worker's row.
+-- The types of tasks that each worker may claim. They stand in the worker's row; count and claim both use them.
 
 alter table workers
   add column if not exists task_types text[],
@@ -56,7 +56,7 @@ begin
 end $$;
 select grant_to_service('first_types(integer)');
 
--- Those of one pool, looked for among a thousand.
+-- The types of claimable tasks in one pool. Types beyond the first thousand that wait anywhere are not looked at.
 create or replace function waiting_types(p_pool text) returns text[]
 language sql stable security definer set search_path = public, pg_temp as $$
   select coalesce(array_agg(name order by name), '{}') from unnest(first_types(1000)) as t (name)
@@ -107,8 +107,8 @@ begin
 end $$;
 select grant_to_service('count_line(text, text[])');
 
--- What the next worker of a pool will be able to do: what the newest one said of itself, if it was booked since the settings
--- changed and lives or is of the last day; else what the launch profile is known for (p_profile). Null: anything.
+-- The types that the next worker of a pool can do: those that the newest one stated, if it was booked since the settings
+-- changed and lives or is of the last day; else those of the launch profile (p_profile). Null: any.
 create or replace function next_worker_types(p_pool text, p_profile text[]) returns text[]
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare

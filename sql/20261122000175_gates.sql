@@ -7,7 +7,7 @@ alter table tasks
 comment on column tasks.hand_backs is 'How often in a row its workers have handed it back without progress.';
 comment on column tasks.after_siblings is
   'It waits for all other sub-tasks of its orchestrator task. Only delegate_task sets it, for one sub-task at most.';
--- What a sub-task that ends has to look for.
+-- The end of a sub-task looks for the sibling that waits for all others.
 create unique index if not exists tasks_after_siblings on tasks (parent_id) where after_siblings;
 -- Tasks whose delay is over, for a claim that finds nothing else.
 create index if not exists tasks_delayed on tasks (pool, delayed_until) where status = 'Queued' and gate = 'delayed';

@@ -157,7 +157,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('boot_figures(text)');
 
--- What waits and what comes, of what a worker can do (p_types; null: anything). queued: by kind, of the first 200 in line.
+-- Waiting, running and coming tasks of the types that a worker can do (p_types; null: any). queued: by kind, of the first 200.
 -- running: by kind, of the 100 tasks that were claimed last. coming: tasks of this pool that wait for a task that a worker of any
 -- pool holds.
 create or replace function demand_figures(p_pool text, p_types text[]) returns jsonb

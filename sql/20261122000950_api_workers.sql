@@ -98,7 +98,7 @@ begin
 end $$;
 select grant_to_everyone('api_predecessor_output(uuid)');
 
--- What a task has made: of any that the caller may see, for a worker's token those of its task's graph. Null: there is none.
+-- The output of a task that the caller may see; a worker's token sees the tasks of its own task's graph. Null: no such task.
 create or replace function api_task_output(p_task_id uuid) returns jsonb
 language sql security definer set search_path = public, pg_temp as $$
   select jsonb_build_object('task_id', id, 'task_type', task_type, 'status', status,

@@ -14,7 +14,7 @@ export const FRAMES = 81;
 export const SEGMENTS = 5;
 export const OVERLAP = 10;
 
-/** What the engine and the person give: five segments and the pictures between them. */
+/** Five segments as an engine makes them, and the pictures between them. */
 export interface Given {
   readonly segments: readonly string[];
   readonly pictures: readonly string[];
@@ -56,7 +56,7 @@ export async function aroundSegments(ffmpeg: Ffmpeg, { segments, pictures }: Giv
   }
 }
 
-/** What comes after the last segment. */
+/** Joins the segments, as the last step of a travel does. */
 export async function stitch(ffmpeg: Ffmpeg, { segments }: Given, folder: string): Promise<void> {
   const target = join(folder, "stitched.mp4");
   const parts = segments.map((path) => ({ path }));

@@ -82,7 +82,7 @@ interface ObserverState {
   measured: Figures | null;
   /** The fleet has the kinds of its tasks. */
   hasKinds: boolean;
-  /** What the last reading took the profile's workers to be able to do. */
+  /** The task types that the last reading counted for the profile's workers. */
   askedTypes: readonly string[] | null;
   /** As the last full pass found them. */
   undone: readonly UndoneType[];

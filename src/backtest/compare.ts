@@ -26,7 +26,7 @@ export interface Comparison {
   readonly tasks: number;
   /** Seconds of all tasks together. */
   readonly workSec: number;
-  /** What was looked at, ms since epoch; null: its ends are not given, and nothing arrived. */
+  /** Begin and end of the compared time, ms since epoch; null: they are not given, and nothing arrived. */
   readonly fromMs: number | null;
   readonly toMs: number | null;
   readonly circumstances: Surroundings;

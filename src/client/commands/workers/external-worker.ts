@@ -39,7 +39,7 @@ export async function registerExternalWorker(
     throw await missingPool(context, pool, `there is no pool ${pool}`);
   }
   const settings = settingsInForce(config, row.environment, row.own);
-  // What this machine can run, it knows best.
+  // This machine's own setting counts before the pool's, which is about pods.
   const engine = config.launch.workerEngine ?? settings.workerEngine;
   if (needsEngine && engine === undefined) {
     throw new ClientError(EXIT.failed, "no engine is named for this worker", ENGINE_ADVICE);

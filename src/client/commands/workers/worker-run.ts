@@ -44,7 +44,7 @@ async function runPoolWorker(context: Context, options: WorkerRunFlags): Promise
   context.output.note(`gpu-pool: worker ${id} has left: ${reason}`);
 }
 
-/** What the flags say counts before the environment. */
+/** A flag counts before the variable of the same meaning. */
 function takeConnection({ env }: Context, flags: WorkerRunFlags): void {
   const { engine, supabaseUrl, supabaseAnonKey, supabaseAccessToken: token } = flags;
   const given = {
