@@ -20,8 +20,9 @@ COPY supabase/functions/_shared ./supabase/functions/_shared
 RUN npm run build && chmod -R a+rX bin deployment dist package.json
 
 FROM modules AS production
-# What only the build, the tests and gpu-pool dev need goes, and so do the programs of other platforms.
-RUN npm prune --omit=dev --omit=optional --ignore-scripts \
+# What only the build, the tests, gpu-pool dev and the GPU worker's log files need goes, and so do the programs of other platforms.
+RUN npm pkg delete dependencies.pino-roll \
+  && npm prune --omit=dev --omit=optional --ignore-scripts \
   && find node_modules/@temporalio/core-bridge/releases -mindepth 1 -maxdepth 1 \
     ! -name "$(uname -m)-unknown-linux-gnu" -exec rm -r {} +
 

@@ -52,7 +52,8 @@ export function packagesOf(image: ImageName): string[] {
   const { dependencies = {} } = lock.packages[""] ?? {};
   const [removal = ""] = runsOf(stageOf(image, "production"));
   const [, kept] = /" ([^"&]+) && npm prune/.exec(removal) ?? [];
-  return installedFor(kept?.split(" ") ?? Object.keys(dependencies));
+  const deleted = [...removal.matchAll(/npm pkg delete dependencies\.(\S+)/g)].map(([, name = ""]) => name);
+  return installedFor(kept?.split(" ") ?? Object.keys(dependencies).filter((name) => !deleted.includes(name)));
 }
 
 /**

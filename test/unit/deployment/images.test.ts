@@ -88,6 +88,7 @@ it("the orchestrator's image runs as a user with a number, and a health check as
   expect(packagesOf("orchestrator")).toEqual(
     expect.arrayContaining(["node_modules/pg", "node_modules/node-pg-migrate"]),
   );
+  expect(packagesOf("orchestrator")).not.toContain("node_modules/date-fns");
 });
 
 it("the GPU worker's image has the packages that its program imports, and no other", async () => {
