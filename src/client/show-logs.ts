@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LogLevel, LogSource } from "../contract/log-levels.ts";
 import type { Context } from "./context.ts";
-import { createLogReader, type LogReader, type LogRow } from "../supabase/log-reader.ts";
+import type { Tail } from "../supabase/history/tail.ts";
+import { createLogReader, type LogRow } from "../supabase/log-reader.ts";
 import { describeError } from "./describe-error.ts";
 import { renderLogRow } from "./render/log-rows.ts";
 
@@ -35,10 +36,10 @@ export async function showLogs(context: Context, options: LogsOptions): Promise<
 }
 
 /** @param alongside runs beside the reading until its signal aborts. */
-export async function followUntilStopped(
+export async function followUntilStopped<Row>(
   { output, env }: Context,
-  reader: LogReader,
-  show: (rows: readonly LogRow[]) => void,
+  reader: Pick<Tail<Row>, "next">,
+  show: (rows: readonly Row[]) => void,
   alongside?: (stopping: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const stopping = new AbortController();

@@ -4,6 +4,7 @@ import type { Context } from "../../context.ts";
 import { addExamples, durationSec, jsonOption, poolOption, type PoolOptions, wholeNumber } from "../../options.ts";
 import type { LogsOptions } from "../../show-logs.ts";
 import type { CostsOptions } from "./costs.ts";
+import type { EventsOptions } from "./events.ts";
 
 const MAX_DECISIONS = 1_000;
 const MAX_LINES = 100_000;
@@ -12,6 +13,7 @@ export function addSeeCommands(program: Command, context: Context): void {
   addStatus(program, context);
   addAlerts(program, context);
   addCosts(program, context);
+  addEvents(program, context);
   addLogs(program, context);
   addExplain(program, context);
   addDecide(program, context);
@@ -68,6 +70,39 @@ function addCosts(program: Command, context: Context): void {
     ["gpu-pool costs", "today, by pool"],
     ["gpu-pool costs --by task", "which tasks were dear; idle time is shared out too"],
   ]);
+}
+
+function addEvents(program: Command, context: Context): void {
+  const events = program
+    .command("events")
+    .description("the journal of a pool, oldest first: decisions, what became of them, pods, workers, tasks, messages")
+    .option("--kind <kind>", "of this kind, such as worker.gone, or of all kinds that begin with this word", parseKind)
+    .option("--worker <id>", "about this worker; the beginning of its id is enough")
+    .option("--task <id>", "about this task; the beginning of its id is enough")
+    .option("--since <duration>", "not older than this, such as 90s, 30m, 2h", durationSec)
+    .option("--limit <n>", "at most this many events, the newest", wholeNumber(1, MAX_LINES), 100)
+    .option("-f, --follow", "keep printing what happens until Ctrl-C")
+    .addOption(poolOption())
+    .addOption(new Option("--json", "print one JSON object a line instead of text"))
+    .action(async (options: EventsOptions) => {
+      const { showEvents } = await import("./events.ts");
+      await showEvents(context, options);
+    });
+  addExamples(events, [
+    ["gpu-pool events --follow", "the last hundred events and all that come"],
+    ["gpu-pool events --kind pod --since 2h", "pods that were asked for, made, refused or adopted in two hours"],
+    ["gpu-pool events --worker main-afc3e264", "what happened to one worker"],
+    ["gpu-pool events --json --kind decision | jq .details", "one JSON object a line, for programs"],
+  ]);
+}
+
+function parseKind(text: string): string {
+  if (!/^[a-z_]+(\.[a-z_]+)?$/.test(text)) {
+    throw new InvalidArgumentError(
+      "Expected a kind, such as decision, or worker.gone, or worker for all about workers.",
+    );
+  }
+  return text;
 }
 
 function addLogs(program: Command, context: Context): void {
