@@ -10,8 +10,8 @@ function project(name: string, testTimeout: number, options: { needsStack: boole
   const setup = options.needsStack && existsSync(globalSetup) ? { globalSetup: [globalSetup] } : {};
   const include = [`test/${name}/**/*.test.ts`];
   const poll = { timeout: PATIENCE_MS, interval: 100 };
-  // Pure parts keep no state in modules. Files that share one process load each module once: half the processor time.
-  const isolate = options.needsStack;
+  // Files that share one process load each module once. Long tests are few, and some of them measure their process.
+  const isolate = name === "long";
   return { test: { name, include, testTimeout, hookTimeout: TEST_MS, isolate, expect: { poll }, ...setup } };
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
-import { expectDoneOnce, expectNothingLeft, LONG } from "../kit/lifecycle.ts";
+import { expectDoneOnce, expectNothingLeft, LONG, shorten } from "../kit/lifecycle.ts";
 
 interface Attempt {
   readonly worker_id: string;
@@ -52,10 +52,10 @@ describe("a GPU worker that dies in the middle of a task", () => {
     await expectNothingLeft(stack);
   });
 
-  /** Submits one task and waits until a pod works on it. */
+  /** Submits one task, waits until a pod works on it, and makes the task short for the pod after that. */
   async function meetAtWork() {
     // Long enough to find the worker busy between its first progress report, after two seconds, and its end.
-    const ids = await stack.submit(1, { ...LONG, frames: 1000, width: 640, height: 576 });
+    const ids = await stack.submit(1, { ...LONG, frames: 3 * LONG.frames });
     const holder = async () =>
       (
         await stack.rows<{ worker_id: string }>(
@@ -69,6 +69,7 @@ describe("a GPU worker that dies in the middle of a task", () => {
     if (pod?.pid == null) {
       throw new Error(`no pod named ${name} is at work; make the task longer`);
     }
+    await shorten(stack, ids);
     return { ids, pod: { id: pod.id, name: pod.name, pid: pod.pid } };
   }
 

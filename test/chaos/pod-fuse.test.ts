@@ -13,7 +13,6 @@ import { makeKeys } from "../../src/dev/gateway/auth.ts";
 import { type Guardian, startGuardian } from "../../src/process/guardian.ts";
 import { startPostgres } from "../../src/dev/servers/postgres.ts";
 import { startPostgrest } from "../../src/dev/servers/postgrest.ts";
-import { projectProgram } from "../../src/process/program.ts";
 import { createPodLauncher } from "../../src/simulator/pod-process.ts";
 import { podLogPath } from "../../src/simulator/pod-log.ts";
 import { startSimulator } from "../../src/simulator/simulator.ts";
@@ -23,10 +22,11 @@ import { startTemporalServer } from "../../src/dev/servers/temporal-server.ts";
 import { migrate } from "../../src/supabase/migrate.ts";
 import { deletions, killHard } from "../kit/lifecycle.ts";
 import { openSqlPool } from "../kit/sql-pool.ts";
+import { builtProgram, gpuWorker } from "../kit/stack.ts";
 
 const POOL = "fused";
 /** A task that cannot be rendered and delivered before the pod's end. */
-const ENDLESS = { prompt: "a river", frames: 1_000, fps: 30, width: 1_920, height: 1_080 };
+const ENDLESS = { prompt: "a river", frames: 1_000, fps: 5, width: 64, height: 48 };
 
 const undo: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -95,7 +95,7 @@ async function startMortalStack(settings: Readonly<Record<string, string>>) {
   const { keys, gateway, sql, servers } = await startApi(guardian, logger, directory);
 
   const podKeys = new Map<string, string>();
-  const launch = createPodLauncher({ guardian });
+  const launch = createPodLauncher({ guardian, program: await gpuWorker() });
   const launchEarlyEnding: LaunchPod = (pod) => {
     podKeys.set(pod.id, pod.env["RUNPOD_API_KEY"] ?? "");
     // The instant that the pool set, without the minutes in which a running pool would end the pod first.
@@ -107,7 +107,7 @@ async function startMortalStack(settings: Readonly<Record<string, string>>) {
   const simulator = await startSimulator({ launch: launchEarlyEnding, dataDir: directory, settings: quick });
   undo.push(() => simulator.close());
 
-  const { command, args } = projectProgram("worker");
+  const { command, args } = builtProgram("worker");
   const temporalWorker = guardian.spawn(command, args, {
     name: "Temporal worker",
     onLine: () => undefined,

@@ -8,6 +8,7 @@ import {
   expectNothingLeft,
   livingWorkers,
   LONG,
+  shorten,
   temporalCli,
   temporalCliOk,
   workerStates,
@@ -112,6 +113,7 @@ describe("orders and queries by the temporal command, beyond size", () => {
     const [holder] = await stack.rows<{ worker_id: string }>(
       "select worker_id from task_attempts where ended_at is null",
     );
+    await shorten(stack, ids);
     await updateOk("terminateWorker", { worker: holder?.worker_id });
     await expectDoneOnce(stack, ids);
     const attempts = await stack.rows<{ cause: string; attempts: number }>(

@@ -1,9 +1,9 @@
 import { Readable } from "node:stream";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import { inject } from "vitest";
 import { runProgram } from "../../src/client/program.ts";
-
-const BIN = fileURLToPath(new URL("../../bin/gpu-pool.js", import.meta.url));
 
 interface Options {
   readonly cwd: string;
@@ -11,10 +11,18 @@ interface Options {
   readonly input?: string;
 }
 
+interface LaunchOptions extends Options {
+  /** "clone": from its sources, as in a clone. Default: from the build that all tests share, at a third of the cost. */
+  readonly from?: "build" | "clone";
+}
+
+const CLONE = fileURLToPath(new URL("../../bin/gpu-pool.js", import.meta.url));
+
 /** Starts the real command with no other environment than this. Without input its stdin is empty. */
-export function launchClient(args: readonly string[], { cwd, env, input = "" }: Options) {
+export function launchClient(args: readonly string[], { cwd, env, input = "", from = "build" }: LaunchOptions) {
   const { PATH = "", HOME = "", TMPDIR = "/tmp" } = process.env;
-  return execa(process.execPath, [BIN, ...args], {
+  const program = from === "clone" ? CLONE : join(inject("shared").dist, "src/client/main.js");
+  return execa(process.execPath, [program, ...args], {
     cwd,
     env: { PATH, HOME, TMPDIR, ...env },
     extendEnv: false,
@@ -30,7 +38,7 @@ export interface Ran {
 }
 
 /** Runs the real command to its end. */
-export async function runProcess(args: readonly string[], options: Options): Promise<Ran> {
+export async function runProcess(args: readonly string[], options: LaunchOptions): Promise<Ran> {
   const { exitCode, stdout, stderr } = await launchClient(args, options);
   return { exitCode, stdout, stderr };
 }

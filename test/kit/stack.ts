@@ -2,7 +2,7 @@ import { chmod, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, Connection } from "@temporalio/client";
-import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime, Worker } from "@temporalio/worker";
+import { NativeConnection, Worker } from "@temporalio/worker";
 import { pino } from "pino";
 import { inject } from "vitest";
 import { createActivities } from "../../src/activities/create-activities.ts";
@@ -23,6 +23,8 @@ import { connectDatabase, type Database } from "../../src/supabase/client.ts";
 import { readDeploymentId } from "../../src/supabase/deployment-store.ts";
 import { ownGround } from "../../src/worker/own-ground.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
+import { installQuietRuntime } from "./temporal/quiet-runtime.ts";
+import { inRealTime } from "./video/real-time.ts";
 
 /** Short times, so that a worker's whole life takes seconds. Tests override the settings that they test. */
 const QUICK: Readonly<Record<string, string>> = {
@@ -53,7 +55,7 @@ export interface TestStackOptions {
   readonly simulator?: Partial<SimulatorSettings>;
   /** Launches pods; default: the real GPU worker. */
   readonly launch?: LaunchPod;
-  /** The program that pods run; default: the GPU worker. */
+  /** The program that pods run; default: the GPU worker, whose ffmpeg makes videos in real time. */
   readonly program?: Program;
 }
 
@@ -146,8 +148,15 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
   }
 }
 
+/** The GPU worker. Its video takes as long as it plays, without work for the processor. */
+export async function gpuWorker(): Promise<Program> {
+  const { command, args } = builtProgram("gpu-worker/main");
+  const settings = Object.entries(await inRealTime()).map(([name, value]) => `${name}=${value}`);
+  return { command: "/usr/bin/env", args: [...settings, command, ...args] };
+}
+
 /** A program of the build that all tests share. @param entry its path below src/ without extension */
-function builtProgram(entry: string): Program {
+export function builtProgram(entry: string): Program {
   return { command: process.execPath, args: [join(inject("shared").dist, "src", `${entry}.js`)] };
 }
 
@@ -169,7 +178,7 @@ async function insertTasks(
   rows: TestStack["rows"],
   { pool, count, params }: { readonly pool: string; readonly count: number; readonly params: object },
 ): Promise<string[]> {
-  const shape = { prompt: "a cat", frames: 8, fps: 8, width: 64, height: 64, ...params };
+  const shape = { prompt: "a cat", frames: 8, fps: 24, width: 64, height: 64, ...params };
   const inserted = await rows<{ id: string }>(
     "insert into tasks (task_type, pool, params) select 'generate_video', $1, $2 from generate_series(1, $3) returning id",
     [pool, shape, count],
@@ -204,8 +213,7 @@ async function startServices(options: TestStackOptions, logger: pino.Logger, und
   });
   undo.push(() => gateway.close());
   const simulator = await startSimulator({
-    launch:
-      options.launch ?? createPodLauncher({ guardian, program: options.program ?? builtProgram("gpu-worker/main") }),
+    launch: options.launch ?? createPodLauncher({ guardian, program: options.program ?? (await gpuWorker()) }),
     dataDir: directory,
     settings: { ...QUICK_SIMULATOR, ...options.simulator },
   });
@@ -234,21 +242,13 @@ function environmentOf(
   };
 }
 
-let runtimeInstalled = false;
-
 async function serveInProcess(
   { config, deployment, db: database }: Pick<TestStack, "config" | "deployment" | "db">,
   taskQueue: string,
   logger: pino.Logger,
 ): Promise<() => Promise<void>> {
   const shared = inject("shared");
-  if (!runtimeInstalled) {
-    runtimeInstalled = true;
-    Runtime.install({
-      logger: new DefaultLogger("ERROR"),
-      telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: "ERROR" }) } },
-    });
-  }
+  installQuietRuntime();
   const connection = await NativeConnection.connect({ address: shared.temporalAddress });
   const { apiUrl, apiKey, timeoutMs } = config.runpod;
   const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool-test" });

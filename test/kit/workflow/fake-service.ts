@@ -6,7 +6,7 @@ import {
   type WorkflowHandle,
   type WorkflowHandleWithFirstExecutionRunId,
 } from "@temporalio/client";
-import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime, Worker } from "@temporalio/worker";
+import { NativeConnection, Worker } from "@temporalio/worker";
 import type { GpuPoolInput, GpuWorkerResult, GpuWorkerWorkflow } from "../../../src/contract/inputs.ts";
 import { type WorkerPhase, workerQueries, workerSignals } from "../../../src/contract/worker-api.ts";
 import { type PoolStatus, poolQueries } from "../../../src/contract/pool-api.ts";
@@ -19,6 +19,7 @@ import {
 } from "../../../src/contract/names.ts";
 import { POD_JOB_WORKFLOW, type PodJobOrder, podJobStart, type PodJobWorkflow } from "../../../src/contract/pod-job.ts";
 import { PATIENCE_MS } from "../patience.ts";
+import { installQuietRuntime } from "../temporal/quiet-runtime.ts";
 import {
   type ActivityName,
   type Call,
@@ -106,8 +107,6 @@ export interface FakeService {
   close(): Promise<void>;
 }
 
-let runtimeInstalled = false;
-
 /**
  * Serves workflows and fake activities on both task queues. One service stages many pools at once, since its own start
  * takes longer than most tests.
@@ -120,13 +119,7 @@ export async function startFakeService(options: {
   readonly late?: boolean;
 }): Promise<FakeService> {
   const { address, bundle: workflowBundle, identity, late = false } = options;
-  if (!runtimeInstalled) {
-    runtimeInstalled = true;
-    Runtime.install({
-      logger: new DefaultLogger("ERROR"),
-      telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: "ERROR" }) } },
-    });
-  }
+  installQuietRuntime();
   const [clientConnection, connection] = await Promise.all([
     Connection.connect({ address }),
     NativeConnection.connect({ address }),

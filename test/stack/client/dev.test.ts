@@ -35,7 +35,11 @@ async function isListening(url: string): Promise<boolean> {
 
 describe("gpu-pool dev", () => {
   it("runs everything, serves the other commands, restarts its Temporal worker, and stops in order", async () => {
-    const dev = launchClient(["dev", "--json"], { cwd, env: { ...env, SUPABASE_VIDEO_BUCKET: "clips" } });
+    const dev = launchClient(["dev", "--json"], {
+      cwd,
+      env: { ...env, SUPABASE_VIDEO_BUCKET: "clips" },
+      from: "clone",
+    });
     let stdout = "";
     let stderr = "";
     dev.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));

@@ -16,10 +16,11 @@ describe("the files of the images, laid out by the COPY lines of their Dockerfil
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "gpu-pool-images-"));
-    // Images have it on PATH; the package with it is not in the folder of a pod's program.
-    process.env["FFMPEG_PATH"] ??= await findFfmpeg(null);
     await layOutImages(["orchestrator", "gpu-worker"], folder, inject("shared").workflowBundle);
-    const program = { command: process.execPath, args: [join(folder, "gpu-worker/dist/src/gpu-worker/main.js")] };
+    // Images have it on PATH; the package with it is not in the folder of a pod's program.
+    const ffmpeg = `FFMPEG_PATH=${await findFfmpeg(process.env["FFMPEG_PATH"] ?? null)}`;
+    const main = join(folder, "gpu-worker/dist/src/gpu-worker/main.js");
+    const program = { command: "/usr/bin/env", args: [ffmpeg, process.execPath, main] };
     stack = await startTestStack({ program, env: { LOG_LEVEL: "info" } });
   });
   afterAll(async () => {

@@ -4,9 +4,10 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { type FakeServer, startFakeServer } from "../../kit/fake-queue-server.ts";
 import { PATIENCE_MS } from "../../kit/patience.ts";
+import { inRealTime } from "../../kit/video/real-time.ts";
 
 const KEY = "rpa_key-that-no-log-may-show";
 const IN_A_MINUTE_MS = 60_000;
@@ -35,7 +36,7 @@ async function runInPod(endsInMs: number, env: Record<string, string>, prepare: 
     await rm(directory, { recursive: true, force: true });
   });
   prepare(server);
-  const { exitCode, all } = await execa(process.execPath, ["--import", "tsx", "src/gpu-worker/main.ts"], {
+  const { exitCode, all } = await execa(process.execPath, [join(inject("shared").dist, "src/gpu-worker/main.js")], {
     extendEnv: false,
     reject: false,
     all: true,
@@ -54,6 +55,7 @@ async function runInPod(endsInMs: number, env: Record<string, string>, prepare: 
       RUNPOD_POD_ID: "x1y2z3",
       RUNPOD_API_KEY: KEY,
       RUNPOD_API_URL: provider.url,
+      ...(await inRealTime()),
       ...env,
     },
   });
@@ -83,7 +85,7 @@ describe("invariant 15: a GPU worker in a pod", () => {
   it("deletes the pod in mid-task and ends, although its database never answers", async () => {
     // Time to start and to begin a task, however busy this machine is.
     const { exitCode, output } = await runInPod(Math.max(6_000, 3 * lifeOfASecondMs), {}, (server) => {
-      server.addTask({ prompt: "a river", frames: 1_000, width: 1_920, height: 1_080 });
+      server.addTask({ prompt: "a river", frames: 1_000, fps: 5, width: 64, height: 48 });
       server.state.faults.set("release_task", "hang");
     });
     expect(exitCode).toBe(0);

@@ -2,18 +2,21 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
 import { createRouter } from "../../../src/gpu-worker/router.ts";
 import { probeVideo } from "../../../src/gpu-worker/video/probe-video.ts";
 import { type FakeServer, startFakeServer } from "../../kit/fake-queue-server.ts";
 import { PATIENCE_MS } from "../../kit/patience.ts";
+import { inRealTime } from "../../kit/video/real-time.ts";
 
 const ffmpegPath = await findFfmpeg(null);
+const realTime = await inRealTime();
 const TOKEN = "token-that-no-log-may-show";
 const SMALL = { prompt: "a cat", frames: 5, fps: 24, width: 64, height: 48, seed: 7 };
 const ENDS = ["finish_task", "finish_and_claim", "fail_task", "release_task"];
-const LONG = { prompt: "a river", frames: 1_000, width: 1_920, height: 1_080 };
+/** It does not end while a test runs. */
+const LONG = { prompt: "a river", frames: 1_000, fps: 5, width: 64, height: 48 };
 
 let server: FakeServer;
 let directory: string;
@@ -37,7 +40,7 @@ interface Worker {
 }
 
 function startWorker(env: Record<string, string> = {}): Worker {
-  const child = execa(process.execPath, ["--import", "tsx", "src/gpu-worker/main.ts"], {
+  const child = execa(process.execPath, [join(inject("shared").dist, "src/gpu-worker/main.js")], {
     extendEnv: false,
     reject: false,
     all: true,
@@ -51,7 +54,7 @@ function startWorker(env: Record<string, string> = {}): Worker {
       WORKER_POLL_MS: "100",
       WORKER_HEARTBEAT_MS: "200",
       WORKER_OUTPUT_DIR: directory,
-      FFMPEG_PATH: ffmpegPath,
+      ...realTime,
       ...env,
     },
   });

@@ -7,10 +7,12 @@ import { findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
 import { probeVideo } from "../../../src/gpu-worker/video/probe-video.ts";
 import { openLocalDatabase } from "../../../src/task-file/database.ts";
 import { launchClient, runClient } from "../../kit/client.ts";
+import { inRealTime } from "../../kit/video/real-time.ts";
 
 const ffmpegPath = await findFfmpeg(null);
+const realTime = await inRealTime();
 const SMALL = ["--frames", "5", "--fps", "16", "--width", "64", "--height", "48"];
-const LONG = ["--frames", "1000", "--width", "1920", "--height", "1080"];
+const LONG = ["--frames", "1000", "--fps", "5", "--width", "64", "--height", "48"];
 
 describe("local mode", () => {
   let folder: string;
@@ -31,7 +33,7 @@ describe("local mode", () => {
   const inFolder = () => ({ SQLITE_DB_PATH_ENV: join(folder, "tasks.db") });
   const start = (...flags: string[]) => {
     const args = ["worker", "run", "--db-type", "sqlite", "--engine", "preview", ...flags];
-    const child = launchClient(args, { cwd: folder, env: { FFMPEG_PATH: ffmpegPath } });
+    const child = launchClient(args, { cwd: folder, env: realTime });
     running.push(child);
     return child;
   };

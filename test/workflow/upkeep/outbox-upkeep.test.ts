@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { ApplicationFailure } from "@temporalio/common";
 import { Client, Connection, ScheduleOverlapPolicy } from "@temporalio/client";
-import { DefaultLogger, NativeConnection, Runtime, Worker } from "@temporalio/worker";
+import { NativeConnection, Worker } from "@temporalio/worker";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import {
@@ -13,6 +13,7 @@ import {
   NOTIFICATIONS_WORKFLOW,
   notificationsWorkflowId,
 } from "../../../src/contract/upkeep.ts";
+import { installQuietRuntime } from "../../kit/temporal/quiet-runtime.ts";
 import { fakeUpkeep } from "../../kit/workflow/fake-upkeep.ts";
 import { deploymentOf } from "../../../src/contract/deployment.ts";
 import { ensureNotifications } from "../../../src/worker/janitor-schedule.ts";
@@ -34,7 +35,7 @@ describe("the workflows beside the pools", () => {
 
   beforeAll(async () => {
     const { temporalAddress: address, workflowBundle: codePath } = inject("shared");
-    Runtime.install({ logger: new DefaultLogger("ERROR", () => undefined) });
+    installQuietRuntime();
     const native = await NativeConnection.connect({ address });
     const connection = await Connection.connect({ address });
     temporal = new Client({ connection });

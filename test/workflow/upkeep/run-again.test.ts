@@ -1,16 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { Client, Connection } from "@temporalio/client";
-import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime, Worker } from "@temporalio/worker";
+import { NativeConnection, Worker } from "@temporalio/worker";
 import { pino } from "pino";
 import { expect, inject, it } from "vitest";
 import { runAgain } from "../../../src/worker/run-again.ts";
 import { bundleWorkflows } from "../../../src/worker/workflow-bundle.ts";
+import { installQuietRuntime } from "../../kit/temporal/quiet-runtime.ts";
 
 it("a workflow that ends the sandbox ends neither the process nor the service", async () => {
-  Runtime.install({
-    logger: new DefaultLogger("ERROR", () => undefined),
-    telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: "ERROR" }) } },
-  });
+  installQuietRuntime();
   const { temporalAddress: address } = inject("shared");
   const workflowBundle = await bundleWorkflows(new URL("../../kit/workflow/deadly-workflow.ts", import.meta.url));
   const [clientConnection, connection] = await Promise.all([
