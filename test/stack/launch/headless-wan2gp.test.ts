@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runClient } from "../../kit/client.ts";
 import { DATA_CENTER, layOutDouble, makeVolume } from "../../kit/headless-wan2gp/lay-out.ts";
+import { expectMixedQueue, MIXED_TASK_TYPES } from "../../kit/headless-wan2gp/mixed-queue.ts";
 import { expectDoneOnce, expectNothingLeft, workerStates } from "../../kit/lifecycle.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 import { journalStore } from "../../../src/supabase/journal-store.ts";
@@ -29,7 +30,8 @@ describe("WORKER_PROFILE=headless-wan2gp", () => {
     home = join(folder, "Headless-Wan2GP");
     await layOutDouble(folder);
     await stack.serve();
-    await stack.startPool({ config: { networkVolumeId: id, dataCenterIds: [DATA_CENTER] } });
+    const config = { networkVolumeId: id, dataCenterIds: [DATA_CENTER], workerTaskTypes: MIXED_TASK_TYPES };
+    await stack.startPool({ config });
   });
   afterAll(async () => await stack?.close());
 
@@ -68,6 +70,11 @@ describe("WORKER_PROFILE=headless-wan2gp", () => {
     ).toEqual([]);
     expect(command).toContain('--supabase-access-token "$WORKER_TOKEN"');
     expect(command).not.toContain("/workspace");
+  });
+
+  it("works off one queue with a GPU worker of ours, each only what it can", async () => {
+    await expectMixedQueue(stack);
+    await expectNothingLeft(stack);
   });
 
   it("ends a worker whose volume is not prepared at once, by its own word; diagnostics and explain have the pod's log", async () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DATA_CENTER, layOutCheckout, makeVolume, realWorker } from "../../kit/headless-wan2gp/lay-out.ts";
+import { expectMixedQueue, MIXED_TASK_TYPES } from "../../kit/headless-wan2gp/mixed-queue.ts";
 import { expectDoneOnce, expectNothingLeft } from "../../kit/lifecycle.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 
@@ -30,8 +31,9 @@ describe.skipIf("missing" in real)(
       const { checkout, python } = real as Exclude<typeof real, { missing: string }>;
       const { id, folder } = await makeVolume(stack);
       const modules = await layOutCheckout(folder, checkout, python);
-      const config = { networkVolumeId: id, dataCenterIds: [DATA_CENTER], workerEnv: [`PYTHONPATH=${modules}`] };
-      await stack.startPool({ config });
+      const volumeConfig = { networkVolumeId: id, dataCenterIds: [DATA_CENTER] };
+      const workerEnv = [`PYTHONPATH=${modules}`];
+      await stack.startPool({ config: { ...volumeConfig, workerEnv, workerTaskTypes: MIXED_TASK_TYPES } });
       const ids = await stack.submit(2, { video_length: 9, resolution: "64x64" });
       await expectDoneOnce(stack, ids);
       const rows = await stack.rows<{ output_location: string }>(
@@ -43,6 +45,11 @@ describe.skipIf("missing" in real)(
         expect(video.subarray(4, 8).toString()).toBe("ftyp");
       }
       expect(rows).toHaveLength(2);
+      await expectNothingLeft(stack);
+    });
+
+    it("works off one queue with a GPU worker of ours, each only what it can", async () => {
+      await expectMixedQueue(stack);
       await expectNothingLeft(stack);
     });
   },
