@@ -127,6 +127,23 @@ begin
 end $$;
 select grant_to_service('settle_parent(uuid)');
 
+-- Locks the orchestrator task of a task, and those above that. Whatever ends an orchestrator task locks its row before its
+-- project's, so the end of a sub-task does too.
+create or replace function lock_parents(p_parent uuid) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  above uuid;
+begin
+  for above in
+    with recursive chain (id) as (
+      select p_parent union select t.parent_id from chain join tasks t on t.id = chain.id where t.parent_id is not null
+    ) select id from chain
+  loop
+    perform from tasks where id = above for no key update;
+  end loop;
+end $$;
+select grant_to_service('lock_parents(uuid)');
+
 -- Cancels the unfinished sub-tasks of an ended orchestrator task. A sub-task that another transaction is writing is
 -- skipped: that transaction may be waiting for the orchestrator task's row. The project's row is locked first, as
 -- everywhere where held tasks are opened.
@@ -147,6 +164,9 @@ select grant_to_service('cancel_sub_tasks(uuid, uuid, text)');
 create or replace function task_ended(p_task tasks, p_opens_held boolean) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
+  if p_task.parent_id is not null then
+    perform lock_parents(p_task.parent_id);
+  end if;
   if exists (select from tasks where dependant_on = p_task.id and status = 'Queued' and gate = 'blocked') then
     perform settle_dependants(p_task.id, 'is ' || p_task.status);
   end if;
@@ -155,7 +175,6 @@ begin
   then
     perform cancel_sub_tasks(p_task.id, p_task.project_id, 'is ' || p_task.status);
   end if;
-  -- The project before the parent, in whose turn the last sub-task may need the project.
   if p_opens_held then
     perform open_held_tasks(p_task.project_id);
   end if;
@@ -181,6 +200,9 @@ begin
     return null;
   end if;
   if new.status = 'In Progress' then
+    if new.parent_id is not null then
+      perform lock_parents(new.parent_id);
+    end if;
     if project_is_gated(new.project_id) then
       perform open_held_tasks(new.project_id);
     end if;

@@ -11,6 +11,9 @@ declare
   user_status text;
   holder workers;
 begin
+  if old.parent_id is not null then
+    perform lock_parents(old.parent_id);
+  end if;
   if exists (select from tasks where dependant_on = old.id) then
     perform settle_dependants(old.id, 'was deleted');
     select id, status into user_id, user_status from tasks

@@ -1,18 +1,29 @@
 -- Functions that a GPU worker calls with its own credential, the opaque token in the header x-worker-token.
 
--- Returns the lease of this call and locks its worker's row first. Lock order in all functions of workers and of the
--- pool: the worker's turn, the worker, its task, the task's project. A claim alone locks the task before the worker, which its
--- turn makes safe.
-create or replace function lock_lease(p_task_id uuid, p_lease_token uuid) returns task_attempts
-language plpgsql security definer set search_path = public, pg_temp as $$
+-- The lease of this call, which has to be its worker's own; null: there is none with this token.
+create or replace function own_lease(p_task_id uuid, p_lease_token uuid) returns task_attempts
+language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
   lease task_attempts;
 begin
   select * into lease from task_attempts where lease_token = p_lease_token and task_id = p_task_id;
-  if not found then
+  if found then
+    perform require_worker(lease.worker_id);
+  end if;
+  return lease;
+end $$;
+select grant_to_service('own_lease(uuid, uuid)');
+
+-- The same, with its worker's row locked first. Lock order in all functions of workers and of the pool: the worker's turn, the
+-- worker, its task, the task's project. A claim alone locks the task before the worker, which its turn makes safe.
+create or replace function lock_lease(p_task_id uuid, p_lease_token uuid) returns task_attempts
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease task_attempts := own_lease(p_task_id, p_lease_token);
+begin
+  if lease.task_id is null then
     return null;
   end if;
-  perform require_worker(lease.worker_id);
   perform from workers where id = lease.worker_id for no key update;
   perform from tasks where id = p_task_id for no key update;
   select * into lease from task_attempts where lease_token = p_lease_token and task_id = p_task_id;
@@ -23,16 +34,11 @@ select grant_to_service('lock_lease(uuid, uuid)');
 create or replace function report_progress(p_task_id uuid, p_lease_token uuid, p_progress real, p_message text default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  holder text;
 begin
   if p_progress not between 0 and 1 then
     perform refuse_argument('p_progress', format('a fraction from 0 to 1 is expected, not %s', p_progress));
   end if;
-  select worker_id into holder from task_attempts where lease_token = p_lease_token and task_id = p_task_id;
-  if found then
-    perform require_worker(holder);
-  end if;
+  perform own_lease(p_task_id, p_lease_token);
   update tasks
   set progress = p_progress, progress_message = left(p_message, 500), progress_at = now(), reports_progress = true
   where id = p_task_id and lease_token = p_lease_token and lease_ended_at is null;
@@ -43,12 +49,8 @@ select grant_to_everyone('report_progress(uuid, uuid, real, text)');
 create or replace function authorize_upload(p_task_id uuid, p_lease_token uuid) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  lease task_attempts;
+  lease task_attempts := own_lease(p_task_id, p_lease_token);
 begin
-  select * into lease from task_attempts where lease_token = p_lease_token and task_id = p_task_id;
-  if found then
-    perform require_worker(lease.worker_id);
-  end if;
   return jsonb_build_object(
     'allowed', lease.task_id is not null and lease.ended_at is null,
     'reason', case

@@ -50,13 +50,11 @@ select grant_to_everyone('keep_request(uuid, uuid, text, text, text)');
 create or replace function kept_request(p_task_id uuid, p_lease_token uuid, p_service text) returns jsonb
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
-  lease task_attempts;
+  lease task_attempts := own_lease(p_task_id, p_lease_token);
 begin
-  select * into lease from task_attempts where lease_token = p_lease_token and task_id = p_task_id;
-  if not found then
+  if lease.task_id is null then
     return '{"held": false, "task_status": null, "request": null}';
   end if;
-  perform require_worker(lease.worker_id);
   return jsonb_build_object(
     'held', lease.ended_at is null,
     'task_status', (select status from tasks where id = p_task_id),

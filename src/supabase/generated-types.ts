@@ -2076,6 +2076,12 @@ export interface Schema {
         };
         Returns: Schema["public"]["Views"]["task_attempts"]["Row"];
       };
+      lock_parents: {
+        Args: {
+          p_parent: string | null;
+        };
+        Returns: undefined;
+      };
       log_time: {
         Args: {
           p_text: string | null;
@@ -2282,6 +2288,13 @@ export interface Schema {
           p_limit: number | null;
         };
         Returns: Json;
+      };
+      own_lease: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token: string | null;
+        };
+        Returns: Schema["public"]["Views"]["task_attempts"]["Row"];
       };
       percent_decoded: {
         Args: {

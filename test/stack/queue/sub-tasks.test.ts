@@ -150,6 +150,40 @@ describe("the sub-tasks that a delegation writes", () => {
     await cancel(parent);
   });
 
+  const ENDS: Readonly<Record<string, string | null>> = {
+    "is cancelled": "update tasks set status = 'Cancelled' where id = $1",
+    "is deleted": "delete from tasks where id = $1",
+    completes: null,
+  };
+  it.each([
+    ["is cancelled", "completes"],
+    ["is cancelled", "is deleted"],
+    ["is deleted", "completes"],
+    ["is deleted", "is cancelled"],
+  ])(
+    "of a limited project do not deadlock with their parent that %s while one of them %s",
+    async (parentEnd, oneEnd) => {
+      const project = await queue.newProject({ max_running: 2 });
+      const { worker, lease, parent } = await orchestrate({ project_id: project });
+      expect(await delegate(lease, [segment(), segment(), segment()])).toBe("delegated");
+      const running = await queue.lease(worker);
+      const [limiting, ending, above] = [await queue.session(), await queue.session(), await queue.session()];
+      await limiting.rows("begin");
+      await limiting.rows("select from projects where id = $1 for no key update", [project]);
+      const finishing = { ...leaseArgs(running), p_storage_path: null, p_output_location: null, p_result: {} };
+      const statement = ENDS[oneEnd] ?? null;
+      const ended =
+        statement === null ? ending.call("finish_task", finishing) : ending.rows(statement, [running.task_id]);
+      await queue.untilBlocked(ending);
+      const parentEnded = above.rows(ENDS[parentEnd]!, [parent]);
+      await queue.untilBlocked(above);
+      await limiting.rows("commit");
+      await Promise.all([ended, parentEnded]);
+      const unfinished = "select id from tasks where project_id = $1 and status in ('Queued', 'In Progress')";
+      expect(await queue.rows(unfinished, [project])).toEqual([]);
+    },
+  );
+
   describe("with one that waits for all others", () => {
     const fanOut = async (columns: Readonly<Record<string, unknown>> = {}) => {
       const run = await orchestrate(columns);
