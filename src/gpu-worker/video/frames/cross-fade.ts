@@ -15,7 +15,7 @@ export function fadeAlpha(index: number, count: number): number {
 export function createCrossFade(format: PixelFormat, size: Size, sharpen: number) {
   const planes = planesOf(format, size).map((plane) => ({
     ...plane,
-    blend: new Int32Array(plane.width * plane.height * plane.channels),
+    blend: new Uint16Array(plane.width * plane.height * plane.channels),
     blur: createBlur(plane, SIGMA_PX / plane.step),
   }));
 
@@ -29,17 +29,19 @@ export function createCrossFade(format: PixelFormat, size: Size, sharpen: number
   };
 }
 
-function mix(first: Uint8Array, second: Uint8Array, offset: number, alpha: number, blend: Int32Array): void {
+function mix(first: Uint8Array, second: Uint8Array, offset: number, alpha: number, blend: Uint16Array): void {
   const [rest, share] = [UNIT * (1 - alpha), UNIT * alpha];
   for (let at = 0; at < blend.length; at += 1) {
     blend[at] = (first[offset + at] as number) * rest + (second[offset + at] as number) * share + 0.5;
   }
 }
 
-function put(blend: Int32Array, blurred: Int32Array, amount: number, into: Uint8Array, offset: number): void {
+function put(blend: Uint16Array, blurred: Uint16Array, amount: number, into: Uint8Array, offset: number): void {
+  // A name of another module is looked up for each pixel.
+  const unit = UNIT;
   for (let at = 0; at < blend.length; at += 1) {
     const value = blend[at] as number;
-    const sharp = (value + (value - (blurred[at] as number)) * amount) / UNIT + 0.5;
+    const sharp = (value + (value - (blurred[at] as number)) * amount) / unit + 0.5;
     into[offset + at] = sharp <= 0 ? 0 : sharp >= 255 ? 255 : sharp;
   }
 }
