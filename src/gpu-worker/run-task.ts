@@ -220,12 +220,15 @@ async function work(deps: TaskDeps, run: Run): Promise<TaskResult> {
     signal.throwIfAborted();
     if (outcome.kind === "delegated") {
       progress.close();
+      if (resolved.unknown.length > 0) {
+        taskRun.logger.warn({ fields: resolved.unknown }, "fields of params that have no effect: no type has them");
+      }
       return await delegate(deps, run, outcome);
     }
 
     progress.stage(RENDERED, "uploading");
     if (type.kind !== "direct" && isVisual(outcome.main)) {
-      await taskRun.debug.measure("STITCH_FINAL_ANALYSIS", "the result", outcome.main);
+      await taskRun.debug.measure("STITCH_FINAL_ANALYSIS", "the result", outcome.main, outcome.expected);
     }
     const { main, facts } = await deliverOutcome(outcome, taskRun, deps.fileStore);
 

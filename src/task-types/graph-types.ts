@@ -23,12 +23,12 @@ import {
 import {
   BOOLEAN,
   CLIPS,
+  FADE,
   FILLED_TEXT,
   FRAMES_OF_EACH,
   integer,
   length,
   LIST,
-  NUMBER,
   number,
   OBJECT,
   oneOf,
@@ -37,6 +37,8 @@ import {
   PICTURES,
   PORTIONS,
   SEED,
+  STRUCTURE,
+  STRUCTURE_VIDEOS,
   TEXT,
   TEXTS,
   VIDEO,
@@ -66,9 +68,38 @@ const CHAINING: readonly Parameter[] = [
   optional("chain_segments", BOOLEAN, "whether a segment begins with the end of the one before"),
   optional("independent_segments", BOOLEAN, "the opposite, an older name"),
   optional("use_svi", BOOLEAN, "whether segments are chained by SVI"),
-  optional("after_first_post_generation_saturation", NUMBER, "saturation from the second segment on; 1 leaves it"),
-  optional("after_first_post_generation_brightness", NUMBER, "brightness from the second segment on; 0 leaves it"),
 ];
+/** What is done to the frames that a model has made of a segment. */
+const AFTERWARDS: readonly Parameter[] = [
+  optional("after_first_post_generation_saturation", number(0, 3), "saturation from the second segment on; 1 leaves it"),
+  optional("after_first_post_generation_brightness", number(-1, 10), "brightness from the second segment on; 0 leaves it"),
+  optional("colour_match_videos", BOOLEAN, "whether each segment gets the colours of its pictures", {
+    aliases: ["color_match_videos"],
+  }),
+];
+const SHOW_PICTURES = optional("show_input_images", BOOLEAN, "whether the pictures stand above each segment");
+/** What a guide of ours shows beside the pictures. */
+const GUIDING: readonly Parameter[] = [
+  optional("fade_in_params_json_str", FADE, "how the last picture comes in the guide"),
+  optional("fade_out_params_json_str", FADE, "how the first picture, or what comes before, goes in the guide"),
+  optional("subsequent_starting_strength_adjustment", number(-1, 1), "added to the strength of the frames before"),
+  optional("desaturate_subsequent_starting_frames", number(0, 1), "how grey the guide shows the frames before"),
+  optional("adjust_brightness_subsequent_starting_frames", number(-1, 10), "brightness of these in the guide; 0 leaves it"),
+  optional("structure_guidance", STRUCTURE, "videos whose structure guides, and how"),
+  optional("structure_videos", STRUCTURE_VIDEOS, "these videos, the older form"),
+  optional("structure_video_path", VIDEO, "one of them for the whole travel, an older form"),
+  optional("structure_video_treatment", oneOf("adjust", "clip"), "how that one is fitted to the travel"),
+  optional("structure_type", oneOf("flow", "canny", "depth", "raw", "uni3c"), "what is taken of them", {
+    aliases: ["structure_video_type"],
+  }),
+  optional("structure_video_motion_strength", number(0, 10), "how strongly they guide"),
+  optional("structure_canny_intensity", number(0, 10), "how bright their edges are"),
+  optional("structure_depth_contrast", number(0, 10), "the contrast of their depth"),
+  optional("structure_guidance_video_url", VIDEO, "a guide for the whole travel that is made already", {
+    aliases: ["structure_motion_video_url"],
+  }),
+];
+const ENHANCE = optional("enhance_prompt", BOOLEAN, "whether a model writes the prompt anew");
 const TRAVEL_SAMPLING = [STEPS_BY_NAME, ...SAMPLING_WITHOUT_STEPS, ...LORA_PARAMETERS];
 
 const PATHS = { aliases: ["input_image_paths"] };
@@ -89,9 +120,13 @@ const TRAVEL: readonly Parameter[] = [
   optional("seed_base", SEED, "the seed of the first segment", { fallback: 12_345 }),
   fps(16, "fps_helpers"),
   ...CHAINING,
+  ...GUIDING,
+  ...AFTERWARDS,
   ...FINISHING,
+  SHOW_PICTURES,
   REFS_BY_SEGMENT,
-  optional("enhance_prompt", BOOLEAN, "whether a model writes the prompts anew"),
+  ENHANCE,
+  optional("enhanced_prompts_expanded", TEXTS, "prompts that a model has written: each counts where it is not empty"),
   ...TRAVEL_SAMPLING,
   ...KEEPING,
 ];
@@ -119,6 +154,13 @@ const SEGMENT: readonly Parameter[] = [
   OPTIONAL_GUIDE,
   ...CONTROL,
   ...CHAINING,
+  ...GUIDING,
+  optional("structure_guidance_frame_offset", integer(0), "the first frame of the segment in the travel", {
+    aliases: ["structure_motion_frame_offset"],
+  }),
+  ...AFTERWARDS,
+  SHOW_PICTURES,
+  ENHANCE,
   ...TRAVEL_SAMPLING,
   ...KEEPING,
 ];
@@ -131,6 +173,7 @@ const WITHOUT_GAP: readonly Parameter[] = [
   RESOLUTION,
   FPS_OF_INPUT,
   model(JOIN_MODEL),
+  ENHANCE,
   ...SAMPLING,
   ...KEEPING,
 ];
@@ -279,6 +322,8 @@ export const GRAPH_TYPES: readonly TaskType[] = [
       fps(16, "fps_final_video"),
       RESOLUTION,
       optional("initial_continued_video_path", VIDEO, "the video that is continued"),
+      SHOW_PICTURES,
+      optional("input_image_paths_resolved", PICTURES, "the pictures of the run, to be shown", PATHS),
       optional("final_stitched_output_path", TEXT, "where an older worker writes the video"),
       ...KEEPING,
     ],

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { CURVES } from "./graphs/easing.ts";
 
 export type FileKind = "picture" | "video" | "file";
 
@@ -89,6 +90,64 @@ export const PORTIONS: Kind = {
     )
     .min(1),
 };
+const share = z.number().min(0).max(1);
+const fade = z.looseObject({
+  low_point: share.nullish(),
+  high_point: share.nullish(),
+  curve_type: z.enum(CURVES).nullish(),
+  duration_factor: share.nullish(),
+});
+export const FADE: Kind = {
+  allowed: "an object, or its JSON, with low_point, high_point, duration_factor (0 to 1) and curve_type (such as ease_in_out)",
+  isNoneIfEmpty: true,
+  schema: z.union([fade, text.transform(fromJson).pipe(fade)]),
+};
+const structureVideos = z
+  .array(
+    z
+      .looseObject({
+        path: filled,
+        start_frame: z.int().min(0).nullish(),
+        end_frame: z.int().min(1).nullish(),
+        treatment: z.enum(["adjust", "clip"]).nullish(),
+        source_start_frame: z.int().min(0).nullish(),
+        source_end_frame: z.int().min(1).nullish(),
+        structure_type: z.enum(["flow", "canny", "depth", "raw", "uni3c"]).nullish(),
+      })
+      .refine(({ start_frame: start, end_frame: end }) => end == null || end > (start ?? 0))
+      .refine(({ source_start_frame: start, source_end_frame: end }) => end == null || end > (start ?? 0)),
+  )
+  .min(1);
+export const STRUCTURE_VIDEOS: Kind = {
+  allowed: 'a list of objects, each with a "path", and perhaps start_frame < end_frame and treatment (adjust or clip)',
+  schema: structureVideos,
+};
+const strength = z.number().min(0).max(10);
+export const STRUCTURE: Kind = {
+  allowed: "an object with videos, target (vace or uni3c), preprocessing (flow, canny, depth or none) and strength",
+  schema: z.looseObject({
+    videos: structureVideos.or(z.tuple([])).nullish(),
+    target: z.enum(["vace", "uni3c"]).nullish(),
+    preprocessing: z.enum(["flow", "canny", "depth", "none"]).nullish(),
+    strength: strength.nullish(),
+    canny_intensity: strength.nullish(),
+    depth_contrast: strength.nullish(),
+    step_window: z.tuple([share, share]).nullish(),
+    frame_policy: text.nullish(),
+    zero_empty_frames: z.boolean().nullish(),
+    keep_on_gpu: z.boolean().nullish(),
+    _guidance_video_url: text.nullish(),
+    _frame_offset: z.int().min(0).nullish(),
+  }),
+};
+function fromJson(value: string, context: z.RefinementCtx): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    context.addIssue({ code: "custom" });
+    return z.NEVER;
+  }
+}
 function fileOf(kind: FileKind): Kind {
   return { allowed: "the URL or path of a file", schema: filled, isNoneIfEmpty: true, file: kind };
 }

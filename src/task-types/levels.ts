@@ -18,6 +18,14 @@ const OF_ONE_SEGMENT = ["individual_segment_params"];
 /** Fields of `params` that hold other parameters. */
 export const HOLDERS: ReadonlySet<string> = new Set([...OF_ORCHESTRATOR, OF_ONE_SEGMENT].map(([first = ""]) => first));
 
+/** Fields that say where a task belongs. They are no parameters, and every task may have them. */
+export const REFERENCES: ReadonlySet<string> = new Set([
+  "orchestrator_task_id_ref",
+  "orchestrator_run_id",
+  "project_id",
+  "parent_generation_id",
+]);
+
 /** The objects in which a type's values are looked for: a value of an earlier one counts. */
 export function levelsOf(type: TaskType, params: Readonly<Record<string, unknown>>): Level[] {
   const paths = [...(type.kind === "segment" ? [OF_ONE_SEGMENT] : []), [], ...OF_ORCHESTRATOR];

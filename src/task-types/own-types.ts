@@ -26,7 +26,7 @@ export interface TypeTable {
 
 const NAME = /^[a-z][a-z0-9_]{0,62}$/;
 const name = z.string().regex(NAME, "a name of at most 63 small letters, digits and underscores is expected");
-const JOBS = ["generate", "pose", "depth", "interpolate", "upscale"] as const;
+const JOBS = ["generate", "pose", "depth", "flow", "interpolate", "upscale"] as const;
 
 const parameter = z.custom<Parameter>(
   (value) => {

@@ -1,5 +1,5 @@
 import { type Grid, gridOf, snapLength, snapSide } from "./grid.ts";
-import { HOLDERS, isObject, type Level, levelsOf, own } from "./levels.ts";
+import { isObject, type Level, levelsOf, own } from "./levels.ts";
 import type { Parameter } from "./parameters.ts";
 import { type Complain, expected, readSize, readValue } from "./read-value.ts";
 import type { Given, Problem, Resolved } from "./resolved.ts";
@@ -49,11 +49,6 @@ export function resolveParameters(type: TaskType, params: unknown, grid?: Grid):
     problems.push(...(type.check?.(values) ?? []));
   }
   return problems.length > 0 ? { ok: false, problems } : { ok: true, values, kept: unread(type, params) };
-}
-
-/** The fields of `params` that are read as no parameter and hold none. */
-export function unknownFields(kept: Readonly<Record<string, unknown>>): string[] {
-  return Object.keys(kept).filter((name) => !HOLDERS.has(name) && own(kept, name) !== undefined);
 }
 
 function resolveOne(

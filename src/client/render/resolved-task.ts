@@ -1,4 +1,5 @@
-import { unknownFields, type Resolution } from "../../task-types/resolve.ts";
+import type { Resolution } from "../../task-types/resolve.ts";
+import { unknownFields } from "../../task-types/unknown-fields.ts";
 import type { Resolved } from "../../task-types/resolved.ts";
 import { plain, type Style } from "./output.ts";
 import { renderTable } from "./table.ts";

@@ -1,7 +1,7 @@
 import type { Grid } from "../../task-types/grid.ts";
 
-/** generate: a model's run. pose, depth: of a picture or video. interpolate: frames between two pictures. */
-export type EngineJob = "generate" | "pose" | "depth" | "interpolate" | "upscale";
+/** generate: a model's run. pose, depth: of a picture or video. flow: the motion of a video. interpolate: frames between pictures. */
+export type EngineJob = "generate" | "pose" | "depth" | "flow" | "interpolate" | "upscale";
 
 /** What to make, exactly. Sizes in px. */
 export type Make =
@@ -38,8 +38,10 @@ export interface TransformRequest extends EngineRequest {
   readonly job: Exclude<EngineJob, "generate">;
   /** Null: the engine's own. */
   readonly model: string | null;
-  /** Local paths: of one picture or video; for `interpolate` of the first and the last picture. */
+  /** Local paths: of one picture or video; for `interpolate` of the first and the last picture, or of one video. */
   readonly inputs: readonly string[];
+  /** Of `flow`: by how much motion is multiplied. */
+  readonly strength?: number;
 }
 
 /** A parameter that was given and had no effect, with the reason. */

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { FileKind } from "../../task-types/kinds.ts";
 import type { TaskType } from "../../task-types/task-type.ts";
-import type { Debug } from "../debug/debug.ts";
+import type { Debug, Expected } from "../debug/debug.ts";
 import type { Engine, EngineJob, NotHonoured } from "../engines/engine.ts";
 import type { ClaimedTask, KeptRequest, SegmentOutput, ServiceRequest, SubTask, TaskOutput } from "../queue/queue.ts";
 import type { Ffmpeg } from "../video/ffmpeg.ts";
@@ -82,6 +82,8 @@ export type Outcome =
   | {
       readonly kind: "files";
       readonly main: string;
+      /** What it should be. Where it is not, the log warns and the result's analysis says so. */
+      readonly expected?: Expected;
       readonly thumbnail?: string;
       readonly others?: readonly string[];
       readonly model: string | null;

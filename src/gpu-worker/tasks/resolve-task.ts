@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Grid } from "../../task-types/grid.ts";
-import { resolveParameters, unknownFields } from "../../task-types/resolve.ts";
+import { isObject } from "../../task-types/levels.ts";
+import { resolveParameters } from "../../task-types/resolve.ts";
 import type { TaskType } from "../../task-types/task-type.ts";
+import { fieldsWithoutMeaning } from "../../task-types/unknown-fields.ts";
 import type { NotHonoured } from "../engines/engine.ts";
 import type { ClaimedTask } from "../queue/queue.ts";
 import { ParamsError } from "./params-error.ts";
@@ -11,8 +13,10 @@ export interface ResolvedTask {
   readonly values: Readonly<Record<string, unknown>>;
   /** The fields of `params` that gave each value; none: it is a default. */
   readonly given: ReadonlyMap<string, readonly string[]>;
-  /** Fields of `params` that the type does not have. */
+  /** Fields of `params` that the type does not have, and fields of the objects within it that no type has. */
   readonly unknown: readonly string[];
+  /** The names of the type's parameters. */
+  readonly names: ReadonlySet<string>;
 }
 
 /**
@@ -34,7 +38,8 @@ export function resolveTask(
   return {
     values: Object.fromEntries(entries.map(([name, resolved]) => [name, value(name, resolved.value)])),
     given: new Map(entries.map(([name, { from }]) => [name, from])),
-    unknown: unknownFields(resolution.kept),
+    unknown: isObject(params) ? fieldsWithoutMeaning(type, params) : [],
+    names: new Set(type.parameters.map(({ name }) => name)),
   };
 }
 
@@ -42,10 +47,10 @@ export function resolveTask(
  * What the result says of parameters without effect: those that were given, by the names that they were given, and fields that
  * the type does not have.
  */
-export function notHonouredOf({ given, unknown }: ResolvedTask, without: readonly NotHonoured[]): NotHonoured[] {
+export function notHonouredOf({ given, unknown, names }: ResolvedTask, without: readonly NotHonoured[]): NotHonoured[] {
   return [
     ...without.flatMap(({ param, reason }) => {
-      const fields = given.get(param) ?? [param];
+      const fields = given.get(param) ?? (names.has(param) ? [] : [param]);
       return fields.map((field) => ({ param: field.replace(/^params\./, ""), reason }));
     }),
     ...unknown.map((param) => ({ param, reason: "no parameter of this name is known" })),

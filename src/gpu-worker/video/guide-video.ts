@@ -33,6 +33,8 @@ export interface GuideVideo {
   readonly fps: number;
   readonly frames: number;
   readonly layers: readonly GuideLayer[];
+  /** The grey where no layer lies, 0 to 255. Default 128. */
+  readonly free?: number;
 }
 
 const FORMAT = "yuv420p";
@@ -98,8 +100,8 @@ async function openLayer(ffmpeg: Ffmpeg, layer: GuideLayer, guide: GuideVideo, m
   return { ...open, frame: Buffer.allocUnsafe(frameBytes(FORMAT, guide.size)), reader, toEnd };
 }
 
-async function* guideFrames({ size, frames }: GuideVideo, layers: readonly OpenLayer[]) {
-  const free = greyFrame(FORMAT, size, FREE_GREY);
+async function* guideFrames({ size, frames, free: grey = FREE_GREY }: GuideVideo, layers: readonly OpenLayer[]) {
+  const free = greyFrame(FORMAT, size, grey);
   const buffers = [Buffer.from(free), Buffer.from(free)] as const;
   for (let at = 0; at < frames; at += 1) {
     const into = buffers[(at % 2) as 0 | 1];

@@ -3,7 +3,9 @@ import { isObject, own } from "../levels.ts";
 import type { Given, Problem } from "../resolved.ts";
 import { isChained, usesVace } from "./chaining.ts";
 import { segmentLength } from "./frames.ts";
+import { type GuideStrengths, guideStrengths } from "./fades.ts";
 import { filesOf, problemOf, valueOf } from "./given.ts";
+import { type Structure, structureOf, structureProblems } from "./structure.ts";
 
 /** A file that a segment needs, with the parameter that names it. */
 export interface NamedFile {
@@ -36,9 +38,17 @@ export interface SegmentPlan {
   readonly mask: NamedFile | null;
   /** Frames of a guide of our own that are kept; empty where the task names a guide, or where the model follows none. */
   readonly kept: readonly Frames[];
+  /** How strongly the pictures and the frames before stand in a guide of our own. */
+  readonly strengths: GuideStrengths;
+  /** Of the frames before, in a guide of our own. */
+  readonly previousLook: { readonly desaturate: number; readonly brightness: number };
+  /** Other videos whose structure guides the free frames; null: none does, or the model follows none. */
+  readonly structure: Structure | null;
   readonly videoPromptType: string;
   readonly saturation: number;
   readonly brightness: number;
+  /** The pictures between which the segment lies, whatever its first frames come from. */
+  readonly between: { readonly start: NamedFile | null; readonly end: NamedFile | null };
 }
 
 const PATHS = "input_image_paths_resolved";
@@ -58,7 +68,7 @@ export function segmentProblems(given: Given): Problem[] {
   if (!plan.usesVace && plan.start === null && plan.previous === null && valueOf(given, "model_type") === "i2v") {
     problems.push(problemOf(given, "image_start", "the URL or path of a file: the segment begins with it", undefined));
   }
-  return problems;
+  return [...problems, ...structureProblems(given)];
 }
 
 /** Plans a segment, as part of a travel and by itself. */
@@ -72,9 +82,14 @@ export function planSegment(given: Given): SegmentPlan {
   // The frames of the segment before end with this picture.
   const start = previous === null ? pictures.start : null;
   const ownGuide = isVace && guide === null;
-  const kept = ownGuide ? keptFrames(frames, previous?.frames ?? 0, start !== null, pictures.end !== null) : [];
+  const sources = { previous: previous?.frames ?? 0, hasStart: start !== null, hasEnd: pictures.end !== null };
+  const strengths = guideStrengths(given, { frames, ...sources });
+  const kept = ownGuide ? keptFrames(frames, strengths) : [];
   const refs = refsOf(given, index);
-  const laterOnly = (name: string, none: number) => (index === 0 ? none : (valueOf<number>(given, name) ?? none));
+  const isLater = index > 0 || previous !== null;
+  const laterOnly = (name: string, none: number) => (isLater ? (valueOf<number>(given, name) ?? none) : none);
+  const structure = structureOf(given);
+  const followsStructure = structure?.target === "uni3c" || ownGuide;
   return {
     index,
     frames,
@@ -86,11 +101,18 @@ export function planSegment(given: Given): SegmentPlan {
     guide,
     mask,
     kept,
+    strengths,
+    previousLook: {
+      desaturate: valueOf<number>(given, "desaturate_subsequent_starting_frames") ?? 0,
+      brightness: valueOf<number>(given, "adjust_brightness_subsequent_starting_frames") ?? 0,
+    },
+    structure: followsStructure ? structure : null,
     videoPromptType:
       valueOf<string>(given, "video_prompt_type") ??
       promptType(isVace || guide !== null, ownGuide || mask !== null, refs.length > 0),
     saturation: laterOnly("after_first_post_generation_saturation", 1),
     brightness: laterOnly("after_first_post_generation_brightness", 0),
+    between: pictures,
   };
 }
 
@@ -99,10 +121,23 @@ function promptType(hasGuide: boolean, hasMask: boolean, hasRefs: boolean): stri
   return [hasGuide && "V", hasGuide && hasMask && "M", hasRefs && "I"].filter(Boolean).join("") || "disabled";
 }
 
-function keptFrames(frames: number, previous: number, hasStart: boolean, hasEnd: boolean): Frames[] {
-  const head = Math.min(frames, previous > 0 ? previous : Number(hasStart));
-  const tail = hasEnd && head < frames ? [{ start: frames - 1, end: frames }] : [];
-  return [...(head > 0 ? [{ start: 0, end: head }] : []), ...tail];
+/** The frames that a guide shows as they are: what is mixed with grey only leads. */
+function keptFrames(frames: number, { previous, start, end }: GuideStrengths): Frames[] {
+  const isKept = (at: number) =>
+    (at < previous.length ? previous[at] === 1 : at === 0 && start.length > 0) || (at === frames - 1 && end.length > 0);
+  const kept: Frames[] = [];
+  for (let at = 0; at < frames; at += 1) {
+    const last = kept.at(-1);
+    if (!isKept(at)) {
+      continue;
+    }
+    if (last?.end === at && at !== frames - 1) {
+      kept.splice(-1, 1, { start: last.start, end: at + 1 });
+    } else {
+      kept.push({ start: at, end: at + 1 });
+    }
+  }
+  return kept;
 }
 
 function previousOf(given: Given, index: number): SegmentPlan["previous"] {

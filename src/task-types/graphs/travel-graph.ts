@@ -9,6 +9,7 @@ import {
   type SubTaskRow,
   type TaskGraph,
 } from "./rows.ts";
+import { structureOf, structureOfSegment } from "./structure.ts";
 import { type PlannedSegment, planTravel, type TravelPlan } from "./travel.ts";
 
 /** Values that only the whole travel has: a segment's own are planned. */
@@ -16,6 +17,7 @@ const OF_THE_TRAVEL = new Set([
   "num_new_segments_to_generate",
   "base_prompts_expanded",
   "negative_prompts_expanded",
+  "enhanced_prompts_expanded",
   "segment_frames_expanded",
   "frame_overlap_expanded",
   "run_id",
@@ -42,12 +44,13 @@ export function travelGraph(given: Given, parent: GraphParent): TaskGraph & { re
 }
 
 function segmentRow(
-  { index, prompt, negativePrompt, frames, overlapBefore, overlapAfter, seed }: PlannedSegment,
+  { index, prompt, negativePrompt, frames, overlapBefore, overlapAfter, seed, at, isEnhanced }: PlannedSegment,
   given: Given,
   parent: GraphParent,
   plan: TravelPlan,
   { fps: _fps, model: _model, resolution: _resolution, ...shared }: Readonly<Record<string, unknown>>,
 ): SubTaskRow {
+  const structure = structureOf(given);
   return {
     id: parent.idOf("travel_segment", index),
     taskType: "travel_segment",
@@ -65,8 +68,16 @@ function segmentRow(
       seed_to_use: seed,
       model_name: valueOf(given, "model"),
       fps_helpers: valueOf(given, "fps"),
+      ...(structure && { structure_guidance: structureOfSegment(structure, planFramesOf(plan), at) }),
+      ...(isEnhanced && { enhance_prompt: false }),
     }),
   };
+}
+
+/** The frames of the travel, those included that it shares with a video that is continued. */
+function planFramesOf({ segments }: TravelPlan): number {
+  const last = segments.at(-1);
+  return last === undefined ? 0 : last.at + last.frames;
 }
 
 function stitchRow(

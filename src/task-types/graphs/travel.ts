@@ -3,16 +3,21 @@ import type { Given, Problem } from "../resolved.ts";
 import { isChained } from "./chaining.ts";
 import { type Adjustment, type FramePlan, planFrames, sharedFrames } from "./frames.ts";
 import { filesOf, itemOf, problemOf, valueOf } from "./given.ts";
+import { structureProblems } from "./structure.ts";
 
 export interface PlannedSegment {
   readonly index: number;
   /** Null: the run has none for this segment. */
   readonly prompt: string | null;
+  /** Whether a model has written the prompt already. */
+  readonly isEnhanced: boolean;
   readonly negativePrompt: string | null;
   readonly frames: number;
   /** Frames that it shares with the segment before it; for the first one: with the video that is continued. */
   readonly overlapBefore: number;
   readonly overlapAfter: number;
+  /** Its first frame in the stitched video; without those of the video that is continued, whose seam lies before 0. */
+  readonly at: number;
   readonly seed: number;
 }
 
@@ -55,7 +60,7 @@ export function travelProblems(given: Given): Problem[] {
   if (seed + count > Number.MAX_SAFE_INTEGER) {
     problems.push(problemOf(given, "seed_base", `an integer up to ${Number.MAX_SAFE_INTEGER - count}`, String(seed)));
   }
-  return problems;
+  return [...problems, ...structureProblems(given)];
 }
 
 /** The segments of a travel whose values have no problem. */
@@ -77,9 +82,12 @@ function planSegments(
   before: readonly number[],
 ): Pick<TravelPlan, "segments" | "isChained" | "frames"> {
   const seed = valueOf<number>(given, "seed_base") ?? 0;
+  const enhanced = (index: number) => itemOf<string>(given, "enhanced_prompts_expanded", index)?.trim() ?? "";
   const segments = lengths.map((length, index) => ({
     index,
-    prompt: itemOf<string>(given, "base_prompts_expanded", index) ?? null,
+    prompt: enhanced(index) || (itemOf<string>(given, "base_prompts_expanded", index) ?? null),
+    isEnhanced: enhanced(index) !== "",
+    at: sum(lengths.slice(0, index)) - sum(overlaps.slice(0, index)),
     negativePrompt: itemOf<string>(given, "negative_prompts_expanded", index) ?? null,
     frames: length,
     overlapBefore: (index === 0 ? before[0] : overlaps[index - 1]) ?? 0,
@@ -88,6 +96,10 @@ function planSegments(
     seed: seed === -1 ? -1 : seed + index,
   }));
   return { segments, isChained: isChained(given), frames: frames - (before[0] ?? 0) };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, each) => total + each, 0);
 }
 
 export function isContinued(given: Given): boolean {

@@ -39,7 +39,7 @@ export async function readPixels(path: string, size: { readonly width: number; r
       "rgb24",
       "pipe:1",
     ]),
-    { encoding: "buffer" },
+    { encoding: "buffer", stripFinalNewline: false },
   );
   const bytes = Buffer.from(stdout);
   if (bytes.length !== size.width * size.height * 3) {

@@ -1,9 +1,14 @@
+import { rm } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
+import { createPreviewEngine } from "../../../src/gpu-worker/engines/preview/preview-engine.ts";
+import { createRouter } from "../../../src/gpu-worker/router.ts";
 import { ParamsError } from "../../../src/gpu-worker/tasks/params-error.ts";
 import { resolveTask } from "../../../src/gpu-worker/tasks/resolve-task.ts";
+import { OBJECT } from "../../../src/task-types/kinds.ts";
 import type { Parameter } from "../../../src/task-types/parameters.ts";
 import type { TaskType } from "../../../src/task-types/task-type.ts";
 import { TASK_TYPES } from "../../../src/task-types/task-types.ts";
+import { runFakeTask, temporaryFolder } from "../../kit/gpu-worker/fake-task.ts";
 
 /** One of them is wrong for every parameter. */
 const ODD = [{ odd: 1 }, -2.5, [[]], "\u{1f3ac}".repeat(60)];
@@ -40,6 +45,47 @@ describe("a wrong value", () => {
       const error = errorOf(type, { [name]: oddValueOf(parameter) });
       expect(error, `${type.name}.${name}`).toBeInstanceOf(ParamsError);
       expect(error?.message).toContain(`params.${name}: expected ${parameter.kind.allowed}, got `);
+    }
+  });
+
+  it("is named by the object that holds it, wherever a type looks for values", () => {
+    const holders: readonly (readonly string[])[] = [
+      ["orchestrator_details"],
+      ["full_orchestrator_payload"],
+      ["dp_orchestrator_payload", "original_params"],
+      ["params"],
+    ];
+    for (const { type, parameter, name } of fields.filter(({ parameter: each }) => each.kind !== OBJECT)) {
+      const places = type.kind === "segment" ? [["individual_segment_params"], ...holders] : holders;
+      for (const place of places) {
+        const params = place.reduceRight<object>((value, each) => ({ [each]: value }), { [name]: oddValueOf(parameter) });
+        expect(errorOf(type, params)?.message, `${type.name}: ${place.join(".")}.${name}`).toContain(
+          `params.${place.join(".")}.${name}: expected ${parameter.kind.allowed}, got `,
+        );
+      }
+    }
+  });
+
+  it("fails a task of each type for good, without a file, and leaves nothing behind", async () => {
+    const folder = await temporaryFolder();
+    try {
+      const router = createRouter(createPreviewEngine("ffmpeg"));
+      for (const taskType of router.types) {
+        const type = TASK_TYPES.find(({ name }) => name === taskType)!;
+        const [parameter] = type.parameters;
+        const params = { [parameter!.name]: oddValueOf(parameter!) };
+        const { end, failure, stored } = await runFakeTask(folder, { taskType, params, router });
+        expect({ taskType, end, permanent: failure?.permanent, files: stored.size }).toEqual({
+          taskType,
+          end: "failed",
+          permanent: true,
+          files: 0,
+        });
+        expect(failure?.message).toContain(`params.${parameter!.name}: expected `);
+      }
+      expect(router.types.length).toBeGreaterThan(35);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
     }
   });
 

@@ -179,22 +179,23 @@ describe("a video that begins with a picture", () => {
 });
 
 describe("a video after a guide", () => {
-  it("keeps the guide's frames where its mask is black, and leads from one to the next between them", async () => {
-    const shades = [60, 0, 0, 0, 140, 200, 0];
+  it("keeps the guide's frames where its mask is black or something guides, and leads from one to the next", async () => {
+    const free = 126;
+    const shades = [60, free, free, free, 140, 200, free, 220, free];
     const lum = shades.reduceRight((rest, shade, frame) => `if(eq(N,${frame}),${shade},${rest})`, "16");
-    const guide = await makeSample(outputDir, "guide.mp4", { frames: 7, colour: "black", filters: grey(lum) });
-    const white = "if(between(N,1,3)+eq(N,6),235,16)";
-    const mask = await makeSample(outputDir, "mask.mp4", { frames: 7, colour: "black", filters: grey(white) });
+    const guide = await makeSample(outputDir, "guide.mp4", { frames: 9, colour: "black", filters: grey(lum) });
+    const white = "if(between(N,1,3)+gte(N,6),235,16)";
+    const mask = await makeSample(outputDir, "mask.mp4", { frames: 9, colour: "black", filters: grey(white) });
     const params = { prompt: "x", video_guide: guide, video_mask: mask };
-    const make: Make = { ...VIDEO, frames: 7 };
+    const make: Make = { ...VIDEO, frames: 9 };
     const [path] = (await engine.generate(requestOf(params, { outputDir, basename: "v", taskType: "vace", make })))
       .files;
     const made: number[] = [];
-    for (let frame = 0; frame < 7; frame += 1) {
+    for (let frame = 0; frame < 9; frame += 1) {
       made.push((await readPixels(path, SMALL, frame)).at(32, 8)[0]);
     }
     // Of the limited range of a video to that of a picture.
-    const expected = [60, 80, 100, 120, 140, 200, 200].map((shade) => ((shade - 16) * 255) / 219);
+    const expected = [60, 80, 100, 120, 140, 200, 210, 220, 220].map((shade) => ((shade - 16) * 255) / 219);
     for (const [frame, shade] of expected.entries()) {
       expect(Math.abs(made[frame]! - shade)).toBeLessThan(8);
     }
@@ -226,7 +227,7 @@ describe("a video after a guide", () => {
 });
 
 describe("the other jobs of the preview engine", () => {
-  it.each(["pose", "depth", "upscale"] as const)("%s: of a picture, and of a video frame by frame", async (job) => {
+  it.each(["pose", "depth", "flow", "upscale"] as const)("%s: of a picture, and of a video frame by frame", async (job) => {
     const picture = await makeSample(outputDir, "in.png");
     const video = await makeSample(outputDir, "in.mp4", { frames: 5 });
     const size = job === "upscale" ? { width: 128, height: 96 } : SMALL;

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ANY, gridOf, snapLength, snapSide } from "../../../src/task-types/grid.ts";
-import { resolveParameters, unknownFields } from "../../../src/task-types/resolve.ts";
+import { resolveParameters } from "../../../src/task-types/resolve.ts";
 import type { TaskType } from "../../../src/task-types/task-type.ts";
 import { findTaskType, TASK_TYPES } from "../../../src/task-types/task-types.ts";
+import { unknownFields } from "../../../src/task-types/unknown-fields.ts";
 
 function typeNamed(name: string): TaskType {
   const type = findTaskType(name);

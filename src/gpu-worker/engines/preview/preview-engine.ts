@@ -18,10 +18,11 @@ const SOURCES: Readonly<Record<keyof Sources, readonly string[]>> = {
   guide: ["video_guide"],
   mask: ["video_mask", "mask_url"],
 };
-/** Lines where a pose would be, and shades of grey where a depth would be. */
+/** Lines where a pose would be, shades of grey where a depth would be, and what differs between frames where motion would be. */
 const FILTERS = {
   pose: "edgedetect=low=0.1:high=0.3,format=yuv420p",
   depth: "gblur=sigma=4,hue=s=0,format=yuv420p",
+  flow: "tblend=all_mode=difference128,hue=s=0,format=yuv420p",
   upscale: "null",
 } as const;
 
@@ -62,7 +63,7 @@ async function gapsToFill(ffmpeg: Ffmpeg, make: Make, { guide, mask }: Sources):
   if (make.kind === "picture" || guide === undefined || mask === undefined) {
     return null;
   }
-  const gaps = await gapsOf(ffmpeg, mask, make.frames);
+  const gaps = await gapsOf(ffmpeg, mask, guide, make.frames);
   const isAll = gaps?.some(({ keptBefore, keptAfter }) => keptBefore === null && keptAfter === null);
   return isAll ? null : gaps;
 }
@@ -116,6 +117,7 @@ function notHonoured(values: Values): NotHonoured[] {
     param === "processing_time"
       ? "it is an estimate; a render takes as long as it takes"
       : "the preview engine runs no model";
-  const params = Object.keys(values).filter((param) => !honoured.has(param));
+  // What is false asks for nothing.
+  const params = Object.keys(values).filter((param) => !honoured.has(param) && values[param] !== false);
   return params.map((param) => ({ param, reason: reasonFor(param) }));
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Size } from "../../../task-types/size.ts";
+import type { Expected } from "../../debug/debug.ts";
 import { measureVideo } from "../../video/measure.ts";
 import { changeFps, fitVideo } from "../../video/retime.ts";
 import type { InputFile, TaskRun } from "../handler.ts";
@@ -20,7 +21,7 @@ export interface Shape {
 /** How far two rates may differ that count as the same: containers state them in different ways. */
 const SAME_FPS = 0.01;
 
-type Clips = Pick<TaskRun, "ffmpeg" | "workDir">;
+type Clips = Pick<TaskRun, "ffmpeg" | "workDir" | "debug">;
 
 /** Brings a video to a rate and a size, if it has others. @param name of the files in between */
 export async function prepareClip(
@@ -29,17 +30,22 @@ export async function prepareClip(
   name: string,
   { size, fps }: Shape,
 ): Promise<PreparedClip> {
-  const { ffmpeg, workDir } = run;
+  const { ffmpeg, workDir, debug } = run;
   let { path, frames } = clip;
+  const measured = (what: string, expected: Expected) =>
+    debug.measure("SEGMENT_DEBUG", `${name}, ${what}`, path, { ...(frames !== null && { frames }), ...expected });
+  await measured("as it came", {});
   if (clip.fps === null || Math.abs(clip.fps - fps) > SAME_FPS) {
     const target = join(workDir, `${name}_fps.mp4`);
     frames = await changeFps(ffmpeg, path, fps, target);
     path = target;
+    await measured("at the rate of the result", { fps });
   }
   if (clip.width !== size.width || clip.height !== size.height) {
     const target = join(workDir, `${name}_size.mp4`);
     frames = await fitVideo(ffmpeg, path, size, "crop", target);
     path = target;
+    await measured("in the size of the result", size);
   }
   frames ??= (await measureVideo(ffmpeg, path)).frames;
   return { path, frames, hasAudio: clip.hasAudio };

@@ -15,11 +15,11 @@ interface Enlarging extends Shape {
  * @throws Error where neither can be; another worker's engine may do it
  */
 export async function enlarge(run: TaskRun, given: Given, source: string, video: Enlarging, target: string) {
-  const { engine, workDir, basename, signal, progress, ffmpeg } = run;
+  const { engine, workDir, basename, signal, progress, ffmpeg, debug } = run;
   const { size, fps, frames, factor } = video;
   const larger = { width: even(size.width * factor), height: even(size.height * factor) };
   if (engine.can("upscale") && engine.transform !== undefined) {
-    const { files, modelUsed } = await engine.transform({
+    const { files, modelUsed, notHonoured } = await engine.transform({
       job: "upscale",
       model: valueOf<string>(given, "upscale_model_name") ?? null,
       inputs: [source],
@@ -30,13 +30,15 @@ export async function enlarge(run: TaskRun, given: Given, source: string, video:
       onProgress: (fraction, message) => progress(0.8 + fraction * 0.2, message),
     });
     await rename(files[0], target);
-    return { model: modelUsed, result: {} };
+    return { model: modelUsed, size: larger, result: {}, notHonoured };
   }
   if (valueOf(given, "allow_approximate") !== true) {
     throw new Error(`the engine ${engine.name} cannot upscale, and allow_approximate does not allow plain scaling`);
   }
   await fitVideo(ffmpeg, source, larger, "stretch", target);
-  return { model: null, result: { approximate: ["upscale"] } };
+  await debug.measure("CHAIN_DEBUG", "after plain scaling", target, { frames, fps, ...larger });
+  const notHonoured = [{ param: "upscale_model_name", reason: "plain scaling uses no model" }];
+  return { model: null, size: larger, result: { approximate: ["upscale"] }, notHonoured };
 }
 
 function even(px: number): number {

@@ -34,8 +34,8 @@ export const inpaintFrames: Handler = async (run) => {
       problemOf(given, "inpaint_end_frame", `${plan.expected}, for the frames made anew`, end - start),
     ]);
   }
-  const { main, generated } = await renderSeam(run, given, job, plan);
-  return { kind: "files", main, model: generated.modelUsed, notHonoured: generated.notHonoured };
+  const { main, generated, expected } = await renderSeam(run, given, job, plan);
+  return { kind: "files", main, expected, model: generated.modelUsed, notHonoured: generated.notHonoured };
 };
 
 function rangeProblems(given: Given, start: number, end: number, frames: number): Problem[] {

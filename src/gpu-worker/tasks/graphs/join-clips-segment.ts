@@ -30,10 +30,10 @@ export const joinClipsSegment: Handler = async (run) => {
   if (isSeamProblem(plan)) {
     throw problemsError([seamProblem(given, plan, job)]);
   }
-  const { main, frames, generated } = await renderSeam(run, given, job, plan);
+  const { main, frames, generated, expected } = await renderSeam(run, given, job, plan);
   const { modelUsed: model, notHonoured } = generated;
   const result = { join_index: valueOf(given, "join_index"), gap_frames: job.gap, total_frames: frames };
-  return { kind: "files", main, model, notHonoured, result };
+  return { kind: "files", main, expected, model, notHonoured, result };
 };
 
 /** The size and rate that were asked for, else those of the clip. */

@@ -98,6 +98,7 @@ async function storeKeepers(run: TaskRun, { keepers }: EditPlan, { path }: Prepa
     }
     const target = join(run.workDir, `${run.basename}_keeper${index}.mp4`);
     await cutVideo(run.ffmpeg, path, range, target);
+    await run.debug.measure("SEGMENT_DEBUG", `part ${index} that stays`, target, { frames: range.end - range.start });
     stored.push(await run.store(target));
     run.progress((index + 1) / keepers.length, `${index + 1} of ${keepers.length} parts stored`);
   }

@@ -4,6 +4,7 @@ import { planSeam, type SeamPlan, type SeamProblem } from "../../../task-types/g
 import type { Frames } from "../../../task-types/graphs/segment.ts";
 import { valueOf } from "../../../task-types/graphs/given.ts";
 import type { Given } from "../../../task-types/resolved.ts";
+import type { Expected } from "../../debug/debug.ts";
 import type { Generated } from "../../engines/engine.ts";
 import { type GuideLayer, writeGuideVideo } from "../../video/guide-video.ts";
 import { writeMaskVideo } from "../../video/mask-video.ts";
@@ -32,6 +33,13 @@ export interface SeamJob {
   readonly shape: Shape;
 }
 
+interface RenderedSeam {
+  readonly main: string;
+  readonly frames: number;
+  readonly generated: Generated;
+  readonly expected: Expected;
+}
+
 const PREPARED = 0.15;
 const GENERATED = 0.8;
 
@@ -43,15 +51,14 @@ export function planJob(given: Given, { before, after, context, gap, replace }: 
 /**
  * Makes the new frames between two sides and puts all together: the frames that the model has seen are cross-faded with what it made
  * of them.
- * @returns the video, and how many frames it has
  */
 export async function renderSeam(
   run: TaskRun,
   given: Given,
   job: SeamJob,
   plan: SeamPlan,
-): Promise<{ readonly main: string; readonly frames: number; readonly generated: Generated }> {
-  const { workDir, basename, ffmpeg, logger, progress } = run;
+): Promise<RenderedSeam> {
+  const { workDir, basename, ffmpeg, logger, progress, debug } = run;
   const shape = engineShape(given, job.shape);
   logger.info({ category: "SEGMENT_DEBUG", plan, ...shape }, "seam planned");
   const [guide, mask] = [join(workDir, "guide.mp4"), join(workDir, "mask.mp4")];
@@ -64,6 +71,9 @@ export async function renderSeam(
     { start: tail, end: plan.frames - plan.cutAfter },
   ].filter(({ start, end }) => start < end);
   await writeMaskVideo(ffmpeg, { ...common, target: mask, kept });
+  const { frames: planned, fps, size: engineSize } = common;
+  await debug.measure("SEGMENT_DEBUG", "the guide", guide, { frames: planned, fps, ...engineSize });
+  await debug.measure("SEGMENT_DEBUG", "the mask", mask, { frames: planned, fps, ...engineSize });
   progress(PREPARED, "guide and mask written");
 
   const inputs = {
@@ -85,7 +95,7 @@ export async function renderSeam(
   if (frames !== expected) {
     throw new Error(`the joined video has ${frames} frames instead of ${expected}`);
   }
-  return { main, frames, generated };
+  return { main, frames, generated, expected: { frames, fps: job.shape.fps, ...job.shape.size } };
 }
 
 /** What the model makes is of its grid; the result has the size of the clips. */

@@ -1,15 +1,20 @@
 import { join } from "node:path";
-import { problemOf, valueOf } from "../../../task-types/graphs/given.ts";
+import { filesOf, problemOf, valueOf } from "../../../task-types/graphs/given.ts";
+import { isObject } from "../../../task-types/levels.ts";
 import type { Given } from "../../../task-types/resolved.ts";
 import { type Size, sizeOf } from "../../../task-types/size.ts";
+import type { NotHonoured } from "../../engines/engine.ts";
 import { stitchVideos } from "../../video/stitch.ts";
 import type { Handler, InputFile, TaskRun } from "../handler.ts";
 import { NotReadyError } from "../not-ready.ts";
 import { ParamsError } from "../params-error.ts";
+import { writeBanner } from "./banner-of.ts";
 import { prepareClip, type PreparedClip, shapeOf, type Shape, soundOf } from "./clips.ts";
 import { givenOf, locationOf, problemsError } from "./graph-run.ts";
 import { enlarge } from "./enlarge.ts";
 
+/** An older worker writes its file there. */
+const IGNORED = [{ param: "final_stitched_output_path", reason: "the file is stored as every result is" }];
 const FETCHED = 0.2;
 const STITCHED = 0.8;
 
@@ -23,7 +28,7 @@ export const travelStitch: Handler = async (run) => {
   const lengths = parts.clips.map(({ frames }) => frames);
   checkOverlaps(given, lengths, overlaps);
   const frames = sum(lengths) - sum(overlaps);
-  logger.info({ category: "STITCH_DEBUG", lengths, overlaps, frames }, "stitch planned");
+  logger.info({ category: "CRITICAL_DEBUG", lengths, overlaps, frames }, "stitch planned");
 
   const factor = valueOf<number>(given, "upscale_factor") ?? 0;
   const isEnlarged = factor > 1;
@@ -41,12 +46,24 @@ export const travelStitch: Handler = async (run) => {
   if (made !== frames) {
     throw new Error(`the stitched video has ${made} frames instead of ${frames}`);
   }
+  const { size, fps } = parts.shape;
+  const expected = { frames, fps, ...size };
+  await run.debug.measure("STITCH_DEBUG", "the stitched video", target, expected);
   const result = { segments: parts.segments, segment_frames: lengths, overlaps, total_frames: frames };
+  const notHonoured = [...parts.notHonoured, ...IGNORED];
   if (!isEnlarged) {
-    return { kind: "files", main, model: null, result };
+    const unused = { param: "upscale_model_name", reason: "upscale_factor asks for no larger video" };
+    return { kind: "files", main, expected, model: null, result, notHonoured: [...notHonoured, unused] };
   }
   const enlarged = await enlarge(run, given, target, { ...parts.shape, frames, factor }, main);
-  return { kind: "files", main, model: enlarged.model, result: { ...result, ...enlarged.result } };
+  return {
+    kind: "files",
+    main,
+    expected: { frames, fps, ...enlarged.size },
+    model: enlarged.model,
+    result: { ...result, ...enlarged.result },
+    notHonoured: [...notHonoured, ...enlarged.notHonoured],
+  };
 };
 
 interface Parts {
@@ -54,10 +71,12 @@ interface Parts {
   readonly clips: readonly PreparedClip[];
   readonly segments: number;
   readonly shape: Shape;
+  /** What the segments' results say of parameters without effect. */
+  readonly notHonoured: readonly NotHonoured[];
 }
 
 async function fetchParts(run: TaskRun, given: Given): Promise<Parts> {
-  const locations = await segmentLocations(run, given);
+  const { locations, notHonoured } = await segmentLocations(run, given);
   const fetched: InputFile[] = [];
   for (const [index, location] of locations.entries()) {
     fetched.push(await run.inputs.fetch(`segment_task_ids[${index}]`, location, "video"));
@@ -78,7 +97,35 @@ async function fetchParts(run: TaskRun, given: Given): Promise<Parts> {
     // Segments are stitched frame by frame, whatever rate their files state.
     clips.push(await prepareClip(run, { ...clip, fps }, `segment_${index}`, shape));
   }
-  return { clips, segments: fetched.length, shape };
+  const segments = fetched.length;
+  if (valueOf(given, "show_input_images") !== true) {
+    return { clips, segments, shape, notHonoured };
+  }
+  const shown = await withPictures(run, given, clips, clips.length - segments);
+  return { clips: shown, segments, shape: { ...shape, size: twiceAsHigh(shape.size) }, notHonoured };
+}
+
+/** The parts with the pictures between which they lie above them. @param continued how many parts before the first picture */
+async function withPictures(run: TaskRun, given: Given, clips: readonly PreparedClip[], continued: number) {
+  const pictures = filesOf(given, "input_image_paths_resolved");
+  const picture = async (at: number) => {
+    const file = pictures[at];
+    return file === undefined ? null : (await run.inputs.fetch("input_image_paths_resolved", file, "picture")).path;
+  };
+  const shown: PreparedClip[] = [];
+  for (const [index, clip] of clips.entries()) {
+    // A continued video takes the place of the first picture.
+    const first = index < continued ? Infinity : index - 2 * continued;
+    const path = join(run.workDir, `shown_${index}.mp4`);
+    await writeBanner(run, clip.path, { start: await picture(first), end: await picture(first + 1) }, path);
+    await run.debug.measure("CHAIN_DEBUG", `part ${index} with the pictures above`, path, { frames: clip.frames });
+    shown.push({ ...clip, path });
+  }
+  return shown;
+}
+
+function twiceAsHigh({ width, height }: Size): Size {
+  return { width, height: height * 2 };
 }
 
 function sizeOfResult(given: Given): Size | null {
@@ -86,8 +133,10 @@ function sizeOfResult(given: Given): Size | null {
   return text === undefined ? null : sizeOf(text);
 }
 
+type Located = Pick<Parts, "notHonoured"> & { readonly locations: readonly string[] };
+
 /** Where the segments are: those that the task names, or those of its run. */
-async function segmentLocations(run: TaskRun, given: Given): Promise<string[]> {
+async function segmentLocations(run: TaskRun, given: Given): Promise<Located> {
   const count = valueOf<number>(given, "num_total_segments_generated");
   const ids = valueOf<readonly string[]>(given, "segment_task_ids");
   if (ids !== undefined) {
@@ -95,17 +144,32 @@ async function segmentLocations(run: TaskRun, given: Given): Promise<string[]> {
       throw problemsError([problemOf(given, "segment_task_ids", `${count} tasks, one for each segment`, ids)]);
     }
     const locations: string[] = [];
+    const notHonoured = new Map<string, NotHonoured>();
     for (const [index, id] of ids.entries()) {
-      locations.push(locationOf(await run.graph.outputOf(id), `segment ${index}`));
+      const output = await run.graph.outputOf(id);
+      locations.push(locationOf(output, `segment ${index}`));
+      for (const each of ignoredIn(output?.resultData)) {
+        notHonoured.set(`${each.param} ${each.reason}`, each);
+      }
     }
-    return locations;
+    return { locations, notHonoured: [...notHonoured.values()] };
   }
   const runId = valueOf<string>(given, "run_id");
   if (runId === undefined || count === undefined) {
     const missing = runId === undefined ? "run_id" : "num_total_segments_generated";
     throw problemsError([problemOf(given, missing, "the run and the number of its segments", undefined)]);
   }
-  return await completedLocations(run, runId, count);
+  return { locations: await completedLocations(run, runId, count), notHonoured: [] };
+}
+
+/** What another task's result says of parameters without effect. Older workers say nothing. */
+function ignoredIn(result: unknown): NotHonoured[] {
+  const listed = isObject(result) ? result["not_honoured"] : undefined;
+  return (Array.isArray(listed) ? listed : []).flatMap((each: unknown) =>
+    isObject(each) && typeof each["param"] === "string" && typeof each["reason"] === "string"
+      ? [{ param: each["param"], reason: each["reason"] }]
+      : [],
+  );
 }
 
 async function completedLocations(run: TaskRun, runId: string, count: number): Promise<string[]> {
