@@ -71,8 +71,16 @@ const CHAINING: readonly Parameter[] = [
 ];
 /** What is done to the frames that a model has made of a segment. */
 const AFTERWARDS: readonly Parameter[] = [
-  optional("after_first_post_generation_saturation", number(0, 3), "saturation from the second segment on; 1 leaves it"),
-  optional("after_first_post_generation_brightness", number(-1, 10), "brightness from the second segment on; 0 leaves it"),
+  optional(
+    "after_first_post_generation_saturation",
+    number(0, 3),
+    "saturation from the second segment on; 1 leaves it",
+  ),
+  optional(
+    "after_first_post_generation_brightness",
+    number(-1, 10),
+    "brightness from the second segment on; 0 leaves it",
+  ),
   optional("colour_match_videos", BOOLEAN, "whether each segment gets the colours of its pictures", {
     aliases: ["color_match_videos"],
   }),
@@ -84,7 +92,11 @@ const GUIDING: readonly Parameter[] = [
   optional("fade_out_params_json_str", FADE, "how the first picture, or what comes before, goes in the guide"),
   optional("subsequent_starting_strength_adjustment", number(-1, 1), "added to the strength of the frames before"),
   optional("desaturate_subsequent_starting_frames", number(0, 1), "how grey the guide shows the frames before"),
-  optional("adjust_brightness_subsequent_starting_frames", number(-1, 10), "brightness of these in the guide; 0 leaves it"),
+  optional(
+    "adjust_brightness_subsequent_starting_frames",
+    number(-1, 10),
+    "brightness of these in the guide; 0 leaves it",
+  ),
   optional("structure_guidance", STRUCTURE, "videos whose structure guides, and how"),
   optional("structure_videos", STRUCTURE_VIDEOS, "these videos, the older form"),
   optional("structure_video_path", VIDEO, "one of them for the whole travel, an older form"),

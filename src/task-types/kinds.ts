@@ -98,7 +98,8 @@ const fade = z.looseObject({
   duration_factor: share.nullish(),
 });
 export const FADE: Kind = {
-  allowed: "an object, or its JSON, with low_point, high_point, duration_factor (0 to 1) and curve_type (such as ease_in_out)",
+  allowed:
+    "an object, or its JSON, with low_point, high_point, duration_factor (0 to 1) and curve_type (such as ease_in_out)",
   isNoneIfEmpty: true,
   schema: z.union([fade, text.transform(fromJson).pipe(fade)]),
 };

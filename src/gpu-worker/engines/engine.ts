@@ -1,4 +1,5 @@
 import type { Grid } from "../../task-types/grid.ts";
+import type { Pose } from "../video/frames/poses.ts";
 
 /** generate: a model's run. pose, depth: of a picture or video. flow: the motion of a video. interpolate: frames between pictures. */
 export type EngineJob = "generate" | "pose" | "depth" | "flow" | "interpolate" | "upscale";
@@ -56,6 +57,8 @@ export interface Generated {
   readonly modelUsed: string;
   /** Every parameter of the request that has no effect in this engine, by its name, given or not. */
   readonly notHonoured: readonly NotHonoured[];
+  /** Of `pose`: the people that were found, as shares of the picture's sides. Left out: the engine only draws them. */
+  readonly people?: readonly Pose[];
 }
 
 export interface Engine {

@@ -19,7 +19,12 @@ interface Chosen {
 /** Writes chosen frames of a video, cropped to a size, for a model or the next step. @returns how many they are. */
 export async function writeChosenFrames(ffmpeg: Ffmpeg, chosen: Chosen, target: string): Promise<number> {
   const { size, fps } = chosen;
-  return await encodeFrames(ffmpeg, target, { size, format: FORMAT, fps, care: "helper" }, chosenFrames(ffmpeg, chosen));
+  return await encodeFrames(
+    ffmpeg,
+    target,
+    { size, format: FORMAT, fps, care: "helper" },
+    chosenFrames(ffmpeg, chosen),
+  );
 }
 
 async function* chosenFrames(ffmpeg: Ffmpeg, { video, frames, size, filters = [] }: Chosen) {

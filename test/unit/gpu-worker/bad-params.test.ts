@@ -58,7 +58,9 @@ describe("a wrong value", () => {
     for (const { type, parameter, name } of fields.filter(({ parameter: each }) => each.kind !== OBJECT)) {
       const places = type.kind === "segment" ? [["individual_segment_params"], ...holders] : holders;
       for (const place of places) {
-        const params = place.reduceRight<object>((value, each) => ({ [each]: value }), { [name]: oddValueOf(parameter) });
+        const params = place.reduceRight<object>((value, each) => ({ [each]: value }), {
+          [name]: oddValueOf(parameter),
+        });
         expect(errorOf(type, params)?.message, `${type.name}: ${place.join(".")}.${name}`).toContain(
           `params.${place.join(".")}.${name}: expected ${parameter.kind.allowed}, got `,
         );

@@ -227,17 +227,20 @@ describe("a video after a guide", () => {
 });
 
 describe("the other jobs of the preview engine", () => {
-  it.each(["pose", "depth", "flow", "upscale"] as const)("%s: of a picture, and of a video frame by frame", async (job) => {
-    const picture = await makeSample(outputDir, "in.png");
-    const video = await makeSample(outputDir, "in.mp4", { frames: 5 });
-    const size = job === "upscale" ? { width: 128, height: 96 } : SMALL;
-    const [png] = (await transform(job, [picture], { ...PICTURE, ...size })).files;
-    expect(await probeVideo(png, ffmpegPath)).toMatchObject({ codec: "png", ...size });
-    expect(await isMarked(png, size)).toBe(true);
-    const [mp4] = (await transform(job, [video], { ...VIDEO, ...size })).files;
-    expect(await probeVideo(mp4, ffmpegPath)).toMatchObject({ codec: "h264", frames: 5, fps: 16, ...size });
-    expect(await isMarked(mp4, size, 4)).toBe(true);
-  });
+  it.each(["pose", "depth", "flow", "upscale"] as const)(
+    "%s: of a picture, and of a video frame by frame",
+    async (job) => {
+      const picture = await makeSample(outputDir, "in.png");
+      const video = await makeSample(outputDir, "in.mp4", { frames: 5 });
+      const size = job === "upscale" ? { width: 128, height: 96 } : SMALL;
+      const [png] = (await transform(job, [picture], { ...PICTURE, ...size })).files;
+      expect(await probeVideo(png, ffmpegPath)).toMatchObject({ codec: "png", ...size });
+      expect(await isMarked(png, size)).toBe(true);
+      const [mp4] = (await transform(job, [video], { ...VIDEO, ...size })).files;
+      expect(await probeVideo(mp4, ffmpegPath)).toMatchObject({ codec: "h264", frames: 5, fps: 16, ...size });
+      expect(await isMarked(mp4, size, 4)).toBe(true);
+    },
+  );
 
   it("interpolate: from one picture to the other, in exactly the number of frames", async () => {
     const first = await makeSample(outputDir, "a.png", { colour: "black" });

@@ -32,7 +32,10 @@ export async function gapsOf(ffmpeg: Ffmpeg, mask: string, guide: string, frames
   const isFree = (await cellsOf(ffmpeg, guide, frames)).map((cells) =>
     cells.every((cell) => cell >= FREE_FROM && cell <= FREE_TO),
   );
-  const made = Array.from({ length: frames }, (_, at) => (isMade[at] ?? isMade.at(-1)) && (isFree[at] ?? isFree.at(-1)));
+  const made = Array.from(
+    { length: frames },
+    (_, at) => (isMade[at] ?? isMade.at(-1)) && (isFree[at] ?? isFree.at(-1)),
+  );
   return gapsBetween(made.map(Boolean), frames);
 }
 

@@ -1,8 +1,10 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ANY } from "../../../task-types/grid.ts";
 import { textValue, textsValue, type Values } from "../../tasks/values.ts";
 import { createFfmpeg, type Ffmpeg } from "../../video/ffmpeg.ts";
 import type { Engine, Generated, GenerateRequest, Make, NotHonoured, TransformRequest } from "../engine.ts";
+import { figureFor, writeFigures } from "./figure.ts";
 import { type Gap, gapsOf } from "./mask-frames.ts";
 import { renderPicture, renderVideo } from "./render.ts";
 import { fadeScene, fileScene, filledScene, type Scene, sceneOf, type Sources } from "./scene.ts";
@@ -18,7 +20,7 @@ const SOURCES: Readonly<Record<keyof Sources, readonly string[]>> = {
   guide: ["video_guide"],
   mask: ["video_mask", "mask_url"],
 };
-/** Lines where a pose would be, shades of grey where a depth would be, and what differs between frames where motion would be. */
+/** Lines where the poses of a video would be, shades of grey where depth, and what differs between frames where motion would be. */
 const FILTERS = {
   pose: "edgedetect=low=0.1:high=0.3,format=yuv420p",
   depth: "gblur=sigma=4,hue=s=0,format=yuv420p",
@@ -52,10 +54,23 @@ export function createPreviewEngine(ffmpegPath: string): Engine {
     },
     async transform(request) {
       const ffmpeg = createFfmpeg(ffmpegPath, request.signal);
+      if (request.job === "pose" && request.make.kind === "picture") {
+        return await drawFigure(ffmpeg, request);
+      }
       const files = await render(ffmpeg, request, (size, frames) => transformed(request, size, frames));
       return { files, modelUsed: NAME, notHonoured: [] };
     },
   };
+}
+
+async function drawFigure(ffmpeg: Ffmpeg, request: TransformRequest): Promise<Generated> {
+  const { inputs, make, outputDir, basename } = request;
+  const people = [await figureFor(inputs[0] ?? "")];
+  const drawn = join(outputDir, `${basename}_figure.ppm`);
+  await writeFigures(people, make, drawn);
+  const files = await render(ffmpeg, request, (size) => fileScene(size, drawn, "null"));
+  await rm(drawn, { force: true });
+  return { files, modelUsed: NAME, notHonoured: [], people };
 }
 
 /** Null: the scene is drawn. */

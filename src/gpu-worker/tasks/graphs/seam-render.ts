@@ -52,12 +52,7 @@ export function planJob(given: Given, { before, after, context, gap, replace }: 
  * Makes the new frames between two sides and puts all together: the frames that the model has seen are cross-faded with what it made
  * of them.
  */
-export async function renderSeam(
-  run: TaskRun,
-  given: Given,
-  job: SeamJob,
-  plan: SeamPlan,
-): Promise<RenderedSeam> {
+export async function renderSeam(run: TaskRun, given: Given, job: SeamJob, plan: SeamPlan): Promise<RenderedSeam> {
   const { workDir, basename, ffmpeg, logger, progress, debug } = run;
   const shape = engineShape(given, job.shape);
   logger.info({ category: "SEGMENT_DEBUG", plan, ...shape }, "seam planned");

@@ -9,6 +9,7 @@ import type { Handler, InputFile, Outcome, TaskRun } from "../handler.ts";
 import { ParamsError } from "../params-error.ts";
 import { numberValue, textValue } from "../values.ts";
 import { inputOf, shapeOf } from "./input-of.ts";
+import { poseJson } from "./pose-json.ts";
 import { standInResult, usesStandIn } from "./stand-in.ts";
 
 type Job = Pick<TransformRequest, "job" | "model" | "inputs" | "make">;
@@ -20,7 +21,9 @@ async function byEngine(run: TaskRun, job: Job): Promise<Outcome> {
   }
   const generated = await engine.transform({ ...job, outputDir, basename, signal, onProgress });
   const [main, ...others] = generated.files;
-  return { kind: "files", main, others, model: generated.modelUsed, notHonoured: generated.notHonoured };
+  const { modelUsed: model, notHonoured, people } = generated;
+  const result = people === undefined ? {} : { pose: poseJson(people, job.make) };
+  return { kind: "files", main, others, model, notHonoured, result };
 }
 
 /** A pose's or depth's picture of a picture, in its size. */

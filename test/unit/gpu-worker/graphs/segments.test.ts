@@ -69,7 +69,11 @@ async function later(params: object) {
 }
 
 interface Analysis {
-  readonly steps: readonly { readonly step: string; readonly category: string; readonly mismatches: readonly string[] }[];
+  readonly steps: readonly {
+    readonly step: string;
+    readonly category: string;
+    readonly mismatches: readonly string[];
+  }[];
   readonly mismatches: number;
 }
 
@@ -211,7 +215,10 @@ describe("a guide", () => {
       expect(preview.end).toBe("completed");
       expect(analysisOf(preview).steps.map(({ step }) => step)).toContain(`after ${preprocessing}`);
       const { failure } = await run(guidance(preprocessing), { engine: plainEngine().engine });
-      expect(failure).toMatchObject({ permanent: false, message: expect.stringContaining(`no model for ${preprocessing}`) });
+      expect(failure).toMatchObject({
+        permanent: false,
+        message: expect.stringContaining(`no model for ${preprocessing}`),
+      });
     }
   });
 
@@ -226,12 +233,14 @@ describe("a guide", () => {
   });
 
   it("is refused where two videos guide the same frame, or one has no frames to use", async () => {
-    const videos = [{ path: structure, end_frame: 9 }, { path: structure, start_frame: 8 }];
+    const videos = [
+      { path: structure, end_frame: 9 },
+      { path: structure, start_frame: 8 },
+    ];
     const { failure } = await run({ frames: 5, structure_guidance: { videos } });
     expect(failure).toEqual({
       permanent: true,
-      message:
-        "params.structure_guidance.videos[1].start_frame: expected at least 9, the end of another video, got 8",
+      message: "params.structure_guidance.videos[1].start_frame: expected at least 9, the end of another video, got 8",
     });
     const short = { videos: [{ path: structure, source_start_frame: 16 }], preprocessing: "none" };
     const none = await run({ frames: 5, structure_guidance: short });
