@@ -18,7 +18,7 @@ import {
   SIDE,
   VIDEO_LENGTH,
 } from "./generation-parameters.ts";
-import { BOOLEAN, FILLED_TEXT, integer, length, number, PICTURE, SECONDS, TEXT, VIDEO } from "./kinds.ts";
+import { BOOLEAN, FILLED_TEXT, integer, length, number, oneOf, PICTURE, SECONDS, TEXT, VIDEO } from "./kinds.ts";
 import { optional, type Parameter, required } from "./parameters.ts";
 import { sizes } from "./size.ts";
 import type { Doer, TaskType } from "./task-type.ts";
@@ -198,7 +198,7 @@ const UPSCALING: TaskType = {
   name: "upscaling",
   aliases: [],
   kind: "direct",
-  meaning: "a larger video or picture",
+  meaning: "a larger video or picture, or a smoother video",
   model: null,
   needs: ["engine", "ffmpeg"],
   oneOf: [["video_url", "image_url"]],
@@ -212,7 +212,9 @@ const UPSCALING: TaskType = {
     optional("image_url", PICTURE, "or the picture", { aliases: ["image", "image_path", "input_image_path"] }),
     optional("upscale_factor", number(1, 8), "how many times the size", { fallback: 2 }),
     optional("upscale_model_name", FILLED_TEXT, "the model"),
-    optional("allow_approximate", BOOLEAN, "whether plain scaling may replace the model", { fallback: false }),
+    optional("temporal_upsampling", oneOf("rife2", "rife4"), "twice or four times the frames of a video"),
+    optional("smoothing", number(0, 1), "how much the flicker of a video is calmed"),
+    optional("allow_approximate", BOOLEAN, "whether ffmpeg may replace the models", { fallback: false }),
   ],
 };
 

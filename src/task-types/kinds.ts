@@ -77,8 +77,8 @@ export const OVERLAPS: Kind = {
   schema: z.union([z.int().min(0), z.array(z.int().min(0))]),
 };
 export const CLIPS: Kind = {
-  allowed: 'a list of at least two objects, each with a "url"',
-  schema: z.array(z.looseObject({ url: filled })).min(2),
+  allowed: 'a list of objects, each with a "url"',
+  schema: z.array(z.looseObject({ url: filled })).min(1),
 };
 export const PORTIONS: Kind = {
   allowed: 'a list of at least one object, each with "start_frame" and "end_frame"',

@@ -1,7 +1,8 @@
 import type { TypeHandlers } from "./handler.ts";
 import { createVisualization } from "./utility/create-visualization.ts";
 import { extractOneFrame } from "./utility/extract-frame.ts";
-import { generateDepth, generateOpenpose, interpolateTwoPictures, upscale } from "./utility/transforms.ts";
+import { generateDepth, generateOpenpose, interpolateTwoPictures } from "./utility/transforms.ts";
+import { upscale } from "./utility/upscale.ts";
 
 export const UTILITY_HANDLERS: TypeHandlers = {
   extract_frame: { handle: extractOneFrame, jobs: [] },

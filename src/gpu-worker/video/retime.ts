@@ -1,6 +1,6 @@
 import type { Ffmpeg } from "./ffmpeg.ts";
 import type { Fit } from "./fit.ts";
-import { resampledFrames, spreadFrames } from "./frames/arithmetic.ts";
+import { resampledFrames } from "./frames/arithmetic.ts";
 import type { Size } from "./frames/format.ts";
 import { measureVideo } from "./measure.ts";
 import { rewriteVideo } from "./rewrite.ts";
@@ -13,18 +13,6 @@ export async function changeFps(ffmpeg: Ffmpeg, video: string, fps: number, targ
   const facts = await measureVideo(ffmpeg, video);
   const chosen = resampledFrames(facts.frames, facts.fps, fps);
   return await rewriteVideo(ffmpeg, { video, facts, target, fps }, (frames) => pickFrames(frames, chosen));
-}
-
-/** Writes exactly `frames` frames, spread evenly over the video, at the given rate, without sound. @returns `frames`. */
-export async function spreadVideo(
-  ffmpeg: Ffmpeg,
-  video: string,
-  wanted: { readonly frames: number; readonly fps: number },
-  target: string,
-): Promise<number> {
-  const facts = { ...(await measureVideo(ffmpeg, video)), hasAudio: false };
-  const chosen = spreadFrames(facts.frames, wanted.frames);
-  return await rewriteVideo(ffmpeg, { video, facts, target, fps: wanted.fps }, (frames) => pickFrames(frames, chosen));
 }
 
 /** Writes a video in another size; `crop` keeps the aspect. Frames, rate and sound stay. @returns the number of frames. */

@@ -54,6 +54,10 @@ export function joinClipsProblems(given: Given): Problem[] {
     settings.length > count
       ? [problemOf(given, "per_join_settings", `at most ${count} objects, one for each join`, settings)]
       : [];
+  const clips = valueOf<readonly unknown[]>(given, "clip_list") ?? [];
+  if (count === 0) {
+    problems.push(problemOf(given, "clip_list", "at least two clips, or one with loop_first_clip", clips));
+  }
   return [...problems, ...settings.flatMap((each, index) => settingProblems(given, each, index))];
 }
 

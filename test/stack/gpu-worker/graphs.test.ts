@@ -156,6 +156,14 @@ describe("clips that are joined", () => {
     expect(await framesOf(result.main())).toBe(52);
   });
 
+  it("run back to the beginning where there is only one", async () => {
+    const params = { ...list(), clip_list: [{ url: clips[0] }], loop_first_clip: true };
+    const { result, subTasks } = await runFakeGraph(folder, { taskType: "join_clips_orchestrator", params });
+    expect(subTasks).toHaveLength(1);
+    expect(subTasks[0]!.params).toMatchObject({ ending_video_path: expect.stringMatching(/_reversed\.mp4$/) });
+    expect(await framesOf(result.main())).toBe(20 + 6 + 20);
+  });
+
   it("are brought to one size and rate", async () => {
     const other = await makeSample(folder, "other.mp4", { frames: 30, fps: 32, width: 32, height: 32 });
     const params = { ...list(), clip_list: [{ url: clips[0] }, { url: other }] };

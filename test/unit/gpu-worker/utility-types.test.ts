@@ -148,6 +148,23 @@ describe("upscaling", () => {
     expect(result).toMatchObject({ model_used: "preview", ...larger });
   });
 
+  it("calms a video's flicker and puts frames between its frames, by the engine's model or by ffmpeg", async () => {
+    const params = { video_url: video, upscale_factor: 1, temporal_upsampling: "rife2" };
+    const twice = { frames: 23, fps: 32, ...SMALL };
+    const preview = await run("upscaling", params);
+    expect(await measureVideo(ffmpeg, preview.main())).toMatchObject(twice);
+    expect(preview.result).toMatchObject({ model_used: "preview" });
+    const more = { ...params, smoothing: 0.5, upscale_factor: 2, allow_approximate: true };
+    const task = await run("upscaling", more);
+    expect(await measureVideo(ffmpeg, task.main())).toMatchObject({ ...twice, width: 128, height: 96 });
+    expect(task.result).toMatchObject({ approximate_method: "minterpolate, bicubic", analysis: { mismatches: 0 } });
+    // Of neighbours that differ by 15: the first becomes 8 + 15 / 8.
+    expect((await meanGreys(task.main(), { width: 128, height: 96 }))[0]).toBeCloseTo(greyOf(0) + 15 / 8, -0.5);
+    const still = await run("upscaling", { image_url: picture, temporal_upsampling: "rife4", smoothing: 1 });
+    const ignored = (still.result["not_honoured"] as { param: string }[]).map(({ param }) => param);
+    expect(ignored).toEqual(["smoothing", "temporal_upsampling"]);
+  });
+
   it("refuses sizes that nothing plays", async () => {
     const wide = await numberedClip(folder.path("wide.mp4"), 1, { size: { width: 2_048, height: 16 } });
     const { failure } = await run("upscaling", { video_url: wide, upscale_factor: 8 });

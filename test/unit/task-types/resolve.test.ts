@@ -223,7 +223,7 @@ describe("what is wrong", () => {
       "params.image_start: expected the URL or path of a file, or a list of them, or params.video_source, got nothing",
     ]);
     expect(problems("join_clips_orchestrator", { clip_list: [{ url: "a" }] })).toEqual([
-      'params.clip_list: expected a list of at least two objects, each with a "url", got [{"url":"a"}]',
+      'params.clip_list: expected at least two clips, or one with loop_first_clip, got [{"url":"a"}]',
     ]);
   });
 

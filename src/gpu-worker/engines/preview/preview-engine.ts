@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ANY } from "../../../task-types/grid.ts";
 import { textValue, textsValue, type Values } from "../../tasks/values.ts";
 import { createFfmpeg, type Ffmpeg } from "../../video/ffmpeg.ts";
+import { probeVideo } from "../../video/probe-video.ts";
 import type { Engine, Generated, GenerateRequest, Make, NotHonoured, TransformRequest } from "../engine.ts";
 import { figureFor, writeFigures } from "./figure.ts";
 import { type Gap, gapsOf } from "./mask-frames.ts";
@@ -57,7 +58,8 @@ export function createPreviewEngine(ffmpegPath: string): Engine {
       if (request.job === "pose" && request.make.kind === "picture") {
         return await drawFigure(ffmpeg, request);
       }
-      const files = await render(ffmpeg, request, (size, frames) => transformed(request, size, frames));
+      const every = await framesEach(request, ffmpegPath);
+      const files = await render(ffmpeg, request, (size, frames) => transformed(request, size, frames, every));
       return { files, modelUsed: NAME, notHonoured: [] };
     },
   };
@@ -83,12 +85,27 @@ async function gapsToFill(ffmpeg: Ffmpeg, make: Make, { guide, mask }: Sources):
   return isAll ? null : gaps;
 }
 
-function transformed({ job, inputs }: TransformRequest, size: Size & { readonly fps: number }, frames: number): Scene {
+type Rated = Size & { readonly fps: number };
+
+function transformed({ job, inputs }: TransformRequest, size: Rated, frames: number, every: number): Scene {
   const [first, last] = inputs;
-  if (first === undefined || (job === "interpolate" && last === undefined)) {
-    throw new Error(`the job ${job} got ${inputs.length} files`);
+  if (first === undefined) {
+    throw new Error(`the job ${job} got no file`);
   }
-  return job === "interpolate" ? fadeScene(size, frames, [first, last!]) : fileScene(size, first, FILTERS[job]);
+  if (job === "interpolate") {
+    return last === undefined ? fileScene(size, first, "null", every) : fadeScene(size, frames, [first, last]);
+  }
+  return fileScene(size, first, FILTERS[job]);
+}
+
+/** How many frames each frame of a video is shown, so that a video with more frames lasts as long. */
+async function framesEach({ job, inputs, make }: TransformRequest, ffmpegPath: string): Promise<number> {
+  const [video, other] = inputs;
+  if (job !== "interpolate" || make.kind !== "video" || video === undefined || other !== undefined) {
+    return 1;
+  }
+  const { frames } = await probeVideo(video, ffmpegPath);
+  return frames > 1 ? (make.frames - 1) / (frames - 1) : 1;
 }
 
 /** Renders what is asked for, of the scene of each picture or of the one of the video. */

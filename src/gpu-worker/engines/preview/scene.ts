@@ -17,7 +17,7 @@ export interface Scene {
   readonly graph: string;
 }
 
-type Shape = Pick<Drawing, "width" | "height" | "fps">;
+type Shape = Pick<Drawing, "width" | "height" | "fps"> & { readonly every?: number };
 
 /** Gathers the parts of a scene. */
 function createScene(shape: Shape) {
@@ -123,22 +123,22 @@ function ramp({ width, height, fps }: Shape, first: number, frames: number, to: 
   return `color=c=white:s=${width}x${height}:r=${fps},format=rgb24,fade=in:${first}:${frames}[${to}]`;
 }
 
-/** One file, changed by filters. */
-export function fileScene(shape: Shape, file: string, filters: string): Scene {
-  const scene = createScene(shape);
+/** One file, changed by filters. @param every how many frames each frame of a video is shown */
+export function fileScene(shape: Shape, file: string, filters: string, every = 1): Scene {
+  const scene = createScene({ ...shape, every });
   scene.open(file, "file");
   scene.add(`[file]${filters}[changed]`);
   return scene.end("changed");
 }
 
 /** A picture, or a video frame by frame, at the scene's rate and size, cropped to its shape. The last frame is repeated. */
-function fileStream(from: string, to: string, { width, height, fps }: Shape, frame?: number): string {
+function fileStream(from: string, to: string, { width, height, fps, every = 1 }: Shape, frame?: number): string {
   const only = frame === undefined ? "" : `trim=start_frame=${frame}:end_frame=${frame + 1},`;
   return (
     // Where pixels share their colours, this source has even sides only.
     `color=c=black:s=${width}x${height}:r=${fps},format=yuv444p,format=yuv420p[${to}_base];` +
     // Rounded down: a frame that came a moment late would be shown one frame late.
-    `[${from}]${only}settb=1/1000000,setpts=floor(N*1000000/${fps}),` +
+    `[${from}]${only}settb=1/1000000,setpts=floor(N*${every}*1000000/${fps}),` +
     `scale=${width}:${height}:force_original_aspect_ratio=increase:flags=bicubic:out_color_matrix=bt709:out_range=tv,` +
     // Only without shared colours can a picture be cropped to an odd size.
     `format=yuv444p,crop=${width}:${height},setsar=1,format=yuv420p[${to}_file];` +

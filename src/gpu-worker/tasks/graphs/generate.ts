@@ -4,7 +4,7 @@ import type { TaskRun } from "../handler.ts";
 import type { Shape } from "./clips.ts";
 
 /** Parameters that say where a task is in its graph, or which files it is made from; those are given to the engine as they were prepared. */
-const NOT_FOR_THE_ENGINE: ReadonlySet<string> = new Set(
+export const NOT_FOR_THE_ENGINE: ReadonlySet<string> = new Set(
   `run_id segment_index is_first_segment is_last_segment frame_overlap_from_previous frame_overlap_with_next
   chain_segments independent_segments model_type after_first_post_generation_saturation
   after_first_post_generation_brightness colour_match_videos show_input_images

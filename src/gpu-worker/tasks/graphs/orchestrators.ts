@@ -8,6 +8,7 @@ import { travelGraph } from "../../../task-types/graphs/travel-graph.ts";
 import type { Given } from "../../../task-types/resolved.ts";
 import { type Size, textOf } from "../../../task-types/size.ts";
 import { cutVideo } from "../../video/cut.ts";
+import { reverseVideo } from "../../video/reverse.ts";
 import { resampledFrames } from "../../video/frames/arithmetic.ts";
 import type { Handler, InputFile, TaskRun } from "../handler.ts";
 import { prepareClip, type PreparedClip, shapeOf, type Shape } from "./clips.ts";
@@ -63,8 +64,22 @@ export const joinClipsOrchestrator: Handler = async (run) => {
     const frames = framesAt(clip, shapeOf(clip, `clip_list${at}`), shape.fps);
     return { file: listed[index]?.url ?? null, frames, field: ["clip_list", at] };
   });
-  return delegateJoins(run, given, clips, { joins: joinsOf(given), closesLoop: closesLoop(given) }, shape);
+  const joins = joinsOf(given);
+  const [only, other] = clips;
+  if (only === undefined || other !== undefined) {
+    return delegateJoins(run, given, clips, { joins, closesLoop: closesLoop(given) }, shape);
+  }
+  const forthAndBack = [only, { ...only, file: await storeReversed(run, first as InputFile) }];
+  return delegateJoins(run, given, forthAndBack, { joins, closesLoop: false }, shape);
 };
+
+/** A clip backwards, in storage, where any worker finds it. */
+async function storeReversed(run: TaskRun, { path, frames }: InputFile): Promise<string> {
+  const target = join(run.workDir, `${run.basename}_reversed.mp4`);
+  await reverseVideo(run.ffmpeg, path, target);
+  await run.debug.measure("SEGMENT_DEBUG", "the clip backwards", target, frames === null ? {} : { frames });
+  return await run.store(target);
+}
 
 /** Keeps what stays of a video as clips in storage, where any worker finds them, and joins these by new frames. */
 export const editVideoOrchestrator: Handler = async (run) => {

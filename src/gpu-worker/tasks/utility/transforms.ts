@@ -1,13 +1,10 @@
-import { extname, join } from "node:path";
+import { join } from "node:path";
 import { sizeOf } from "../../../task-types/size.ts";
 import type { Make, TransformRequest } from "../../engines/engine.ts";
 import { evenSize } from "../../video/frames/format.ts";
 import { interpolatePictures } from "../../video/interpolate.ts";
-import { fitPicture } from "../../video/pictures.ts";
-import { fitVideo } from "../../video/retime.ts";
-import type { Handler, InputFile, Outcome, TaskRun } from "../handler.ts";
-import { ParamsError } from "../params-error.ts";
-import { numberValue, textValue } from "../values.ts";
+import type { Handler, Outcome, TaskRun } from "../handler.ts";
+import { textValue } from "../values.ts";
 import { inputOf, shapeOf } from "./input-of.ts";
 import { poseJson } from "./pose-json.ts";
 import { standInResult, usesStandIn } from "./stand-in.ts";
@@ -62,40 +59,3 @@ export const interpolateTwoPictures: Handler = async (run) => {
   await interpolatePictures(ffmpeg, { first: first.path, last: last.path }, { ...make, size: make }, target);
   return { kind: "files", main: target, model: null, result: standInResult("minterpolate"), notHonoured };
 };
-
-const LARGEST_SIDE_PX = 8_192;
-
-/** A video or picture, larger: by the engine's model, or scaled by ffmpeg. Frames, rate and sound of a video stay. */
-export const upscale: Handler = async (run) => {
-  const standIn = usesStandIn(run, "upscale");
-  const { values, ffmpeg, workDir, basename } = run;
-  const field = textValue(values, "video_url") === null ? "image_url" : "video_url";
-  const kind = field === "video_url" ? "video" : "picture";
-  const input = await run.inputs.fetch(field, textValue(values, field) ?? "", kind);
-  const make = upscaled(field, input, numberValue(values, "upscale_factor") ?? 2);
-  if (!standIn) {
-    const model = textValue(values, "upscale_model_name");
-    return await byEngine(run, { job: "upscale", model, inputs: [input.path], make });
-  }
-  const isPicture = make.kind === "picture";
-  const target = join(workDir, `${basename}${isPicture ? (extname(input.path) === ".jpg" ? ".jpg" : ".png") : ".mp4"}`);
-  await (isPicture
-    ? fitPicture(ffmpeg, input.path, make, "stretch", target)
-    : fitVideo(ffmpeg, input.path, make, "stretch", target));
-  const notHonoured = [{ param: "upscale_model_name", reason: "ffmpeg scales without a model" }];
-  return { kind: "files", main: target, model: null, result: standInResult("bicubic"), notHonoured };
-};
-
-function upscaled(field: string, input: InputFile, factor: number): Make {
-  const { width, height } = shapeOf(field, input);
-  const size = evenSize({ width: Math.round(width * factor), height: Math.round(height * factor) });
-  if (Math.max(size.width, size.height) > LARGEST_SIDE_PX) {
-    throw new ParamsError(
-      `params.upscale_factor: ${factor} makes ${width}x${height} larger than ${LARGEST_SIDE_PX} px: expected a smaller one`,
-    );
-  }
-  if (field === "image_url") {
-    return { kind: "picture", count: 1, ...size };
-  }
-  return { kind: "video", frames: input.frames ?? 1, fps: input.fps ?? 16, ...size };
-}

@@ -39,11 +39,6 @@ export function placeParts(lengths: readonly number[], overlaps: readonly number
   return placements;
 }
 
-/** How many frames a stitched video has: Σ lengths − Σ overlaps. Throws as `placeParts` does. */
-export function stitchedLength(lengths: readonly number[], overlaps: readonly number[]): number {
-  return placeParts(lengths, overlaps).at(-1)?.end ?? 0;
-}
-
 /**
  * For each frame at the new rate, the frame at the old one that is shown at its time. There are round(frames × toFps / fromFps)
  * of them, at least one.
@@ -61,29 +56,4 @@ export function spreadFrames(frames: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) =>
     count === 1 ? 0 : Math.floor((index * (frames - 1)) / (count - 1)),
   );
-}
-
-/**
- * The ranges that stay when others are taken out. Ranges to take out may touch, must not overlap, and may come in any order.
- * @throws FramesError naming the range that is empty, out of the video, or overlaps another.
- */
-export function keptRanges(frames: number, removed: readonly FrameRange[]): FrameRange[] {
-  const kept: FrameRange[] = [];
-  let next = 0;
-  for (const { start, end } of removed.toSorted((a, b) => a.start - b.start)) {
-    if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || end > frames || start >= end) {
-      throw new FramesError(`frames ${start} to ${end} are not in a video of ${frames} frames`);
-    }
-    if (start < next) {
-      throw new FramesError(`frames ${start} to ${end} overlap the range before, which ends at ${next}`);
-    }
-    if (start > next) {
-      kept.push({ start: next, end: start });
-    }
-    next = end;
-  }
-  if (next < frames) {
-    kept.push({ start: next, end: frames });
-  }
-  return kept;
 }

@@ -1,11 +1,12 @@
 import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { addBanner } from "../../../../src/gpu-worker/video/banner.ts";
+import { writeChosenFrames } from "../../../../src/gpu-worker/video/chosen-frames.ts";
 import { cutVideo } from "../../../../src/gpu-worker/video/cut.ts";
 import { interpolatePictures, interpolateVideo, smoothVideo } from "../../../../src/gpu-worker/video/interpolate.ts";
 import { measureVideo } from "../../../../src/gpu-worker/video/measure.ts";
 import { extractFrame, fitPicture } from "../../../../src/gpu-worker/video/pictures.ts";
-import { changeFps, fitVideo, spreadVideo } from "../../../../src/gpu-worker/video/retime.ts";
+import { changeFps, fitVideo } from "../../../../src/gpu-worker/video/retime.ts";
 import { reverseVideo } from "../../../../src/gpu-worker/video/reverse.ts";
 import {
   frameNumbers,
@@ -65,9 +66,10 @@ describe("choosing frames", () => {
     expect(await measureVideo(ffmpeg, target)).toMatchObject({ frames: 22, fps: 30_000 / 1_001 });
   });
 
-  it("spreads frames evenly over another length", async () => {
-    expect(await spreadVideo(ffmpeg, video, { frames: 5, fps: 10 }, target)).toBe(5);
-    expect(await frameNumbers(target)).toEqual([0, 2, 5, 8, 11]);
+  it("writes chosen frames, also again and in another order", async () => {
+    const frames = [0, 2, 5, 5, 8, 11, 3, 4];
+    expect(await writeChosenFrames(ffmpeg, { video, frames, size: SMALL, fps: 10 }, target)).toBe(8);
+    expect(await frameNumbers(target)).toEqual(frames);
   });
 
   it("turns a video round, also in chunks, and removes them", async () => {

@@ -2,7 +2,6 @@ import { readdir, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { fadeAlpha } from "../../../../src/gpu-worker/video/frames/cross-fade.ts";
 import { writeGuideVideo } from "../../../../src/gpu-worker/video/guide-video.ts";
-import { joinAroundTransition } from "../../../../src/gpu-worker/video/join.ts";
 import { measureVideo } from "../../../../src/gpu-worker/video/measure.ts";
 import { stitchVideos } from "../../../../src/gpu-worker/video/stitch.ts";
 import {
@@ -127,27 +126,6 @@ describe("stitching", () => {
     });
     await expect(stitching).rejects.toBe(reason);
     expect(await readdir(folder.folder)).toEqual(["0.mp4"]);
-  });
-});
-
-describe("joining around a transition", () => {
-  it("gives the planned frames, and fades only where all show the context", async () => {
-    const files = {
-      before: await greyClip(folder.path("before.mp4"), ramp(50, 10, 0)),
-      transition: await greyClip(folder.path("transition.mp4"), [
-        ...ramp(50, 4, 0),
-        ...ramp(60, 5, 20),
-        ...ramp(150, 4, 0),
-      ]),
-      after: await greyClip(folder.path("after.mp4"), ramp(150, 10, 0)),
-    };
-    const target = folder.path("joined.mp4");
-    const seam = { context: 4, replaced: { before: 1, after: 2 } };
-    expect(await joinAroundTransition(ffmpeg, files, seam, { target, fps: 16 })).toBe(9 + 13 + 8 - 8);
-    const expected = [...ramp(50, 9, 0), ...ramp(60, 5, 20), ...ramp(150, 8, 0)];
-    const seen = await meanGreys(target);
-    expect(seen).toHaveLength(expected.length);
-    expect(Math.max(...seen.map((grey, at) => Math.abs(grey - (expected[at] ?? 0))))).toBeLessThan(2.5);
   });
 });
 
