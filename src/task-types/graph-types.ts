@@ -258,7 +258,11 @@ export const GRAPH_TYPES: readonly TaskType[] = [
     parameters: [
       required("clip_list", CLIPS, "the clips in their order"),
       RUN_ID,
-      optional("loop_first_clip", BOOLEAN, "whether the last clip leads to the first; one clip alone runs back to its beginning"),
+      optional(
+        "loop_first_clip",
+        BOOLEAN,
+        "whether the last clip leads to the first; one clip alone runs back to its beginning",
+      ),
       optional("per_join_settings", LIST, "settings of each seam"),
       REPLACE,
       ...JOIN,
