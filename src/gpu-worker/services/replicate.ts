@@ -42,7 +42,7 @@ export interface Replicate {
   create(model: string, input: object, cancelAfterSec: number): Promise<Prediction>;
   /** Null: there is none of this id, or not any more. */
   get(id: string): Promise<Prediction | null>;
-  /** The predictions made since an instant, the newest first. */
+  /** The predictions made since an instant, the newest first. @throws ReplicateError also where they are too many to be read */
   since(ms: number): Promise<readonly Prediction[]>;
   cancel(id: string): Promise<void>;
 }
@@ -50,14 +50,15 @@ export interface Replicate {
 const CALL_TIMEOUT_MS = 30_000;
 const UPLOAD_TIMEOUT_MS = 300_000;
 const MAX_PAGES = 20;
+const LIST = "the list of predictions";
 
 const prediction = z
   .object({
     id: z.string(),
     status: z.string(),
     input: z.record(z.string(), z.unknown()).nullish(),
-    output: z.unknown(),
-    error: z.unknown(),
+    output: z.unknown().optional(),
+    error: z.unknown().optional(),
     logs: z.string().nullish(),
     created_at: z.string().transform((text) => Date.parse(text)),
   })
@@ -70,7 +71,8 @@ const prediction = z
     error: error == null ? null : shorten(typeof error === "string" ? error : JSON.stringify(error), 1_000),
     logs: logs ?? "",
   }));
-const page = z.object({ next: z.string().nullish(), results: z.array(prediction) });
+/** A prediction of somebody else may be of any shape. */
+const page = z.object({ next: z.string().nullish(), results: z.array(z.unknown()) });
 const file = z.object({ urls: z.object({ get: z.string() }) });
 
 /** Whether the same call may succeed later. */
@@ -134,12 +136,21 @@ export function createReplicate(settings: ReplicateSettings): Replicate {
     async since(ms) {
       const found: Prediction[] = [];
       let path: string | null = "/predictions";
-      for (let read = 0; path !== null && read < MAX_PAGES; read += 1) {
-        const { next, results }: z.infer<typeof page> = await call("the list of predictions", path, {}, page);
-        found.push(...results.filter(({ createdAtMs }) => createdAtMs >= ms));
-        const isOlder = results.some(({ createdAtMs }) => createdAtMs < ms);
+      for (let read = 0; path !== null; read += 1) {
+        if (read === MAX_PAGES) {
+          throw new ReplicateError(
+            LIST,
+            200,
+            `it has more than ${MAX_PAGES} pages since ${new Date(ms).toISOString()}`,
+          );
+        }
+        const { next, results }: z.infer<typeof page> = await call(LIST, path, {}, page);
+        const readable = results.flatMap((each) => prediction.safeParse(each).data ?? []);
+        // One whose time cannot be read may be of any time.
+        const older = readable.filter(({ createdAtMs }) => createdAtMs < ms);
+        found.push(...readable.filter((each) => !older.includes(each)));
         // The next page's address is the server's word: only its cursor is taken.
-        path = next && !isOlder ? `/predictions${new URL(next, apiUrl).search}` : null;
+        path = next && older.length === 0 ? `/predictions${new URL(next, apiUrl).search}` : null;
       }
       return found;
     },
