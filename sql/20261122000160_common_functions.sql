@@ -11,7 +11,8 @@ select grant_to_service('one_line(text)');
 create or replace function refuse_argument(p_argument text, p_problem text, p_hint text default null) returns void
 language plpgsql immutable set search_path = public, pg_temp as $$
 begin
-  raise exception '%: %', one_line(p_argument), one_line(p_problem) using errcode = 'PT400', hint = coalesce(p_hint, '');
+  raise exception '%: %', one_line(p_argument), one_line(p_problem)
+    using errcode = 'PT400', detail = regexp_replace(one_line(p_argument), '^p_', ''), hint = coalesce(p_hint, '');
 end $$;
 select grant_to_service('refuse_argument(text, text, text)');
 

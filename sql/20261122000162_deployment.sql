@@ -9,6 +9,17 @@ comment on table deployment is 'One row: the id of the deployment that this data
 select secure_table('deployment');
 insert into deployment default values on conflict do nothing;
 
+-- Without the row, this database's own pods and workflows would be a stranger's.
+create or replace function deployment_keep() returns trigger
+language plpgsql set search_path = public, pg_temp as $$
+begin
+  raise exception 'the row of the table deployment cannot be deleted: pods and workflows are known by its id'
+    using errcode = 'PT409', hint = 'gpu-pool db deployment --help tells how this database becomes another deployment.';
+end $$;
+select grant_to_service('deployment_keep()');
+create or replace trigger deployment_keep before delete on deployment for each row execute function deployment_keep();
+create or replace trigger deployment_keep_all before truncate on deployment for each statement execute function deployment_keep();
+
 create or replace function deployment_id() returns uuid
 language sql stable security definer set search_path = public, pg_temp as $$ select id from deployment $$;
 select grant_to_service('deployment_id()');

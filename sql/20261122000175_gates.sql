@@ -129,37 +129,97 @@ begin
 end $$;
 select grant_to_service('settle_dependants(uuid, text)');
 
--- Refuses a task that would wait for itself, perhaps over other tasks. Only queued tasks wait. A change of dependant_on
--- is checked when its statement has ended, so a statement may turn the order of its tasks around.
-create or replace function refuse_circle(p_task_id uuid, p_dependant_on uuid) returns void
+-- What a task waits for: the one that it depends on, as the last of its siblings all others, and as an orchestrator task that
+-- waits for its sub-tasks each of them.
+create or replace function awaited_by(p_task tasks) returns setof uuid
+language sql stable security definer set search_path = public, pg_temp as $$
+  select p_task.dependant_on where p_task.status = 'Queued' and p_task.dependant_on is not null
+  union all
+  select id from tasks
+  where p_task.status = 'Queued' and p_task.after_siblings and parent_id = p_task.parent_id and id <> p_task.id
+    and status in ('Queued', 'In Progress')
+  union all
+  select id from tasks
+  where p_task.status = 'In Progress' and p_task.delegated_at is not null and parent_id = p_task.id
+    and status in ('Queued', 'In Progress')
+$$;
+select grant_to_service('awaited_by(tasks)');
+
+-- Refuses a task that would wait for itself, perhaps over other tasks, or for its own orchestrator task, which waits for it. A
+-- change of dependant_on is checked when its statement has ended, so a statement may turn the order of its tasks around.
+create or replace function refuse_circle(p_task tasks) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
+  waiting uuid[];
+  awaited uuid[];
+  -- The task itself, and what waits for it although it may not be written yet.
+  ends uuid[] := array[p_task.id] || array(
+    select id from tasks where id = p_task.parent_id and status = 'In Progress' and delegated_at is not null
+    union all
+    select id from tasks where parent_id = p_task.parent_id and after_siblings and status = 'Queued' and id <> p_task.id);
   circle uuid[];
 begin
-  if p_dependant_on = p_task_id then
-    raise exception 'dependant_on: task % would wait for itself', p_task_id using errcode = 'PT400', detail = 'dependant_on';
+  if p_task.dependant_on = p_task.id then
+    raise exception 'dependant_on: task % would wait for itself', p_task.id using errcode = 'PT400', detail = 'dependant_on';
   end if;
-  -- Without a counter, the first query also ends where the chain leads into an old circle of other tasks.
-  if not exists (
-    with recursive chain (id, next) as (
-      select p_task_id, p_dependant_on
-      union
-      select t.id, t.dependant_on from chain c join tasks t on t.id = c.next where t.status = 'Queued' and c.next <> p_task_id
-    ) select from chain where next = p_task_id)
-  then
+  -- A pair that was seen is not seen again, so this also ends where the way leads into an old circle of other tasks.
+  with recursive way (waiting, awaited) as (
+    select p_task.id, a.id from awaited_by(p_task) as a (id)
+    union
+    select t.id, a.id from way w join tasks t on t.id = w.awaited cross join lateral awaited_by(t) as a (id)
+    where w.awaited <> all (ends)
+  ) select array_agg(w.waiting), array_agg(w.awaited) into waiting, awaited from way w;
+  select array[a] into circle from unnest(awaited) as a where a = any (ends) limit 1;
+  if not found then
     return;
   end if;
-  with recursive chain (id, next, place) as (
-    select p_task_id, p_dependant_on, 1
-    union all
-    select t.id, t.dependant_on, c.place + 1 from chain c join tasks t on t.id = c.next where c.next <> p_task_id
-  ) select array_agg(id order by place) into circle from chain;
+  -- Back to the task, by the first pair that leads to each.
+  while circle[1] <> p_task.id or cardinality(circle) = 1 loop
+    circle := waiting[array_position(awaited, circle[1])] || circle;
+  end loop;
+  if circle[cardinality(circle)] = p_task.id then
+    circle := circle[:cardinality(circle) - 1];
+  end if;
   raise exception 'dependant_on: % tasks would wait for each other in a circle: %', cardinality(circle),
     array_to_string(circle[:10], ' waits for ') || case when cardinality(circle) > 10 then ' ...' else '' end
     using errcode = 'PT400', detail = 'dependant_on',
       hint = 'Each of them would wait for ever. Let one of them wait for none of the others.';
 end $$;
-select grant_to_service('refuse_circle(uuid, uuid)');
+select grant_to_service('refuse_circle(tasks)');
+
+-- Fails the tasks below an orchestrator task that wait for it, because it waits for them from now on.
+create or replace function fail_sub_tasks_behind(p_parent uuid) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  waiting uuid[];
+begin
+  with recursive behind (id) as (
+    select p_parent
+    union
+    select w.id from behind b cross join lateral (
+      select id from tasks where dependant_on = b.id and status = 'Queued' and gate = 'blocked'
+      union all
+      select other.id from tasks t join tasks other on other.parent_id = t.parent_id
+      where t.id = b.id and other.after_siblings and other.status = 'Queued' and other.id <> t.id
+      union all
+      select parent.id from tasks t join tasks parent on parent.id = t.parent_id
+      where t.id = b.id and t.parent_id <> p_parent and parent.status = 'In Progress' and parent.delegated_at is not null
+    ) as w (id)
+  ) select array_agg(id) into waiting from behind;
+  if cardinality(waiting) = 1 then
+    return;
+  end if;
+  with recursive below (id) as (
+    select p_parent
+    union
+    select t.id from below b join tasks t on t.parent_id = b.id where t.status in ('Queued', 'In Progress')
+  )
+  update tasks set status = 'Failed',
+    error_message = format('depends on its own orchestrator task %s, which waits for it', p_parent)
+  where id in (select id from below) and id = any (waiting) and dependant_on = any (waiting)
+    and status = 'Queued' and gate = 'blocked';
+end $$;
+select grant_to_service('fail_sub_tasks_behind(uuid)');
 
 -- How long a task is delayed that its workers have handed back so often in a row without progress: once is free, as when
 -- a worker is drained.

@@ -44,6 +44,8 @@ declare
 begin
   if tg_op = 'INSERT' then
     perform require_worker_id('id', new.id);
+    perform require_task_types('task_types', new.task_types);
+    new.task_types := stored_task_types(new.task_types);
     new.broken_at := case when broken is not null then now() end;
     new.broken_reason := broken;
     new.pool := coalesce(new.pool, default_pool());
@@ -62,6 +64,10 @@ begin
       one_line(old.id)
       using errcode = 'PT409', detail = case when new.id <> old.id then 'id' else 'pool' end,
         hint = 'Its workflow and its pod are known by it.';
+  end if;
+  if new.task_types is distinct from old.task_types then
+    perform require_task_types('task_types', new.task_types);
+    new.task_types := stored_task_types(new.task_types);
   end if;
   -- Metadata that is not part of this write says nothing new.
   if new.metadata is not distinct from old.metadata then

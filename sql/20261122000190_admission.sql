@@ -97,9 +97,15 @@ begin
   new.vtime := next_place(new.pool, new.priority, new.project_id);
 
   if new.dependant_on is not null then
-    -- A new task can only close a circle if an earlier row of the same statement waits for it.
-    if new.dependant_on = new.id or exists (select from tasks where dependant_on = new.id) then
-      perform refuse_circle(new.id, new.dependant_on);
+    -- A new task can only close a circle if an earlier row of the same statement, a sibling or its parent waits for it. Behind
+    -- another sibling it closes none, because that one was checked.
+    if new.dependant_on = new.id or exists (select from tasks where dependant_on = new.id)
+      or new.parent_id is not null
+        and not exists (select from tasks where id = new.dependant_on and parent_id = new.parent_id and not after_siblings)
+        and (exists (select from tasks where id = new.parent_id and delegated_at is not null)
+          or exists (select from tasks where parent_id = new.parent_id and after_siblings))
+    then
+      perform refuse_circle(new);
     end if;
     select status into parent_status from tasks where id = new.dependant_on for share;
     if parent_status in ('Failed', 'Cancelled') then
@@ -115,6 +121,9 @@ begin
   end if;
 
   if new.after_siblings then
+    if exists (select from tasks where dependant_on = new.id) then
+      perform refuse_circle(new);
+    end if;
     new.gate := 'blocked';
     return new;
   end if;

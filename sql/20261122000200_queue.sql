@@ -206,9 +206,7 @@ begin
     if project_is_gated(new.project_id) then
       perform open_held_tasks(new.project_id);
     end if;
-    update tasks set status = 'Failed',
-      error_message = format('depends on its own orchestrator task %s, which waits for it', new.id)
-    where dependant_on = new.id and parent_id = new.id and status = 'Queued' and gate = 'blocked';
+    perform fail_sub_tasks_behind(new.id);
     perform settle_parent(new.id);
     return null;
   end if;

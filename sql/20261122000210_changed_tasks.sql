@@ -62,6 +62,32 @@ select grant_to_service('tasks_readmit()');
 create or replace trigger tasks_readmit before update of dependant_on, project_id, params on tasks for each row
 execute function tasks_readmit();
 
+-- A claim looks for types by the names under which tasks are stored.
+create or replace function tasks_retype() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  new.task_type := coalesce((select alias_of from task_types where name = new.task_type), new.task_type);
+  return new;
+end $$;
+select grant_to_service('tasks_retype()');
+create or replace trigger tasks_retype before update of task_type on tasks for each row
+when (new.task_type is distinct from old.task_type)
+execute function tasks_retype();
+
+-- Queued tasks whose type has become an alias.
+create or replace function task_types_renamed() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  update tasks t set task_type = a.alias_of from added a
+  where a.alias_of is not null and t.task_type = a.name and t.status = 'Queued';
+  return null;
+end $$;
+select grant_to_service('task_types_renamed()');
+create or replace trigger task_types_added after insert on task_types referencing new table as added for each statement
+execute function task_types_renamed();
+create or replace trigger task_types_renamed after update on task_types referencing new table as added for each statement
+execute function task_types_renamed();
+
 -- The places in the limits of the old and the new project, and circles.
 create or replace function tasks_readmitted() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -69,7 +95,7 @@ declare
   project uuid;
 begin
   if new.dependant_on is distinct from old.dependant_on and new.dependant_on is not null then
-    perform refuse_circle(new.id, new.dependant_on);
+    perform refuse_circle(new);
   end if;
   if new.status in ('Queued', 'In Progress')
     and (new.gate is distinct from old.gate or new.project_id is distinct from old.project_id)

@@ -127,7 +127,7 @@ begin
   if p_result_task_id is not null and not exists (
     select from tasks where id = p_result_task_id and parent_id = p_task_id)
   then
-    raise exception 'p_result_task_id: % is no sub-task of task %', p_result_task_id, p_task_id using errcode = 'PT400';
+    perform refuse_argument('p_result_task_id', format('%s is no sub-task of task %s', p_result_task_id, p_task_id));
   end if;
   update tasks
   set delegated_at = now(), worker_id = null, attempts = attempts - 1, result_data = case

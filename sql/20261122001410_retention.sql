@@ -5,8 +5,9 @@ create index if not exists ended_attempts_age on ended_attempts using brin (star
 
 -- Deletes rows that are older than p_days, at most p_limit a call, so that it ends within any statement timeout. Call
 -- it again while it answers "more". Tables: pool_events, worker_diagnostics, alerts (closed ones), worker_processes (whose
--- last sign of life is that old), task_attempts (of ended tasks; a completed one is taken out of its task's row), workers (whose
--- pods are gone). Of each pool the last worker of known price stays, because budgets need that price.
+-- last sign of life is that old), task_attempts (of ended tasks; a completed one is taken out of its task's row),
+-- service_requests (of ended tasks), workers (whose pods are gone). Of each pool the last worker of known price stays, because
+-- budgets need that price.
 create or replace function clean_up_table(p_table text, p_days integer, p_limit integer default 2000) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -43,6 +44,11 @@ begin
         where a.started_at < cutoff and a.ended_at < cutoff and t.status in ('Complete', 'Failed', 'Cancelled')
           and t.updated_at < cutoff
         limit p_limit - completed);
+    when 'service_requests' then
+      delete from service_requests where (task_id, service) in (
+        select r.task_id, r.service from service_requests r join tasks t on t.id = r.task_id
+        where r.asked_at < cutoff and t.status in ('Complete', 'Failed', 'Cancelled')
+        limit p_limit);
     when 'workers' then
       select array_agg(id) into old_workers from (
         select w.id from workers w

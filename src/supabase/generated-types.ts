@@ -1726,6 +1726,12 @@ export interface Schema {
         };
         Returns: Json;
       };
+      fail_sub_tasks_behind: {
+        Args: {
+          p_parent: string | null;
+        };
+        Returns: undefined;
+      };
       fail_task: {
         Args: {
           p_task_id: string | null;
@@ -2512,13 +2518,6 @@ export interface Schema {
           p_argument: string | null;
           p_problem: string | null;
           p_hint?: string | null;
-        };
-        Returns: undefined;
-      };
-      refuse_circle: {
-        Args: {
-          p_task_id: string | null;
-          p_dependant_on: string | null;
         };
         Returns: undefined;
       };

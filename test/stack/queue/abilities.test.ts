@@ -64,6 +64,27 @@ describe("what a worker can do", () => {
     expect(await queue.lease(worker)).toMatchObject({ task_id: task, task_type: "generate_video" });
   });
 
+  it("is looked for by the name of the type, whenever the type of a task or the meaning of a name changes", async () => {
+    const of = await queue.newPool();
+    const worker = await able(of, "generate_video");
+    const first = await add(of, "t2v");
+    await queue.rows("update tasks set task_type = 'video_generation' where id = $1", [first]);
+    const lease = await queue.lease(worker);
+    expect(lease).toMatchObject({ task_id: first, task_type: "generate_video" });
+    const second = await add(of, "films");
+    await queue.rows("insert into task_types (name, alias_of) values ('films', 'generate_video')");
+    expect((await finishAndClaim(lease)).task).toMatchObject({ task_id: second, task_type: "generate_video" });
+    const direct = await queue.newWorker(of);
+    const write = "update workers set task_types = $2 where id = $1";
+    const session = await queue.session();
+    await session.rows("set role service_role");
+    await session.rows(write, [direct, ["video_generation"]]);
+    await expect(session.rows(write, [direct, [""]])).rejects.toMatchObject({ code: "PT400" });
+    await session.end();
+    const third = await add(of, "generate_video");
+    expect(await claimedBy(direct)).toBe(third);
+  });
+
   it("is checked when it is stated", async () => {
     const worker = await queue.newWorker(pool);
     await expect(state(worker, [""])).rejects.toThrow("p_task_types: at most 500 names of task types are expected");

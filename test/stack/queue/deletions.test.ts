@@ -197,6 +197,13 @@ describe("deleting rows", () => {
     await forget();
   });
 
+  it("never deletes the id of the deployment, by which pods and workflows are known", async () => {
+    const session = await queue.session();
+    await session.rows("set role service_role");
+    await expect(session.rows("delete from deployment where is_only")).rejects.toMatchObject({ code: "PT409" });
+    expect(await session.rows("select id from deployment")).toHaveLength(1);
+  });
+
   it("lets no program write a task that names a worker which is not registered", async () => {
     const session = await queue.session();
     await session.rows("set role service_role");
