@@ -1,4 +1,5 @@
 import { FunctionFailure } from "./failure.ts";
+import { holdsInfinity } from "./text.ts";
 
 export type Body = Record<string, unknown>;
 
@@ -10,17 +11,24 @@ interface Wanted {
   readonly wanted: string;
 }
 
+const HELD_NUMBERS = `without numbers beyond ${Number.MAX_SAFE_INTEGER}`;
+
 export function badField(field: string, wanted: string): FunctionFailure {
   return new FunctionFailure(400, "invalid_request", `${field} must be ${wanted}`, field);
 }
 
-/** Reads the body as an object. Throws a 400 when it is not one. */
+/** Reads the body as an object. Throws a 400 when it is not one, or when a number in it is beyond what can be sent on. */
 export async function readBody(request: Request): Promise<Body> {
   const body: unknown = await request.json().catch(() => null);
-  if (typeof body === "object" && body !== null && !Array.isArray(body)) {
-    return body as Body;
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw new FunctionFailure(400, "invalid_request", "body must be a JSON object", "body");
   }
-  throw new FunctionFailure(400, "invalid_request", "body must be a JSON object", "body");
+  for (const [field, value] of Object.entries(body)) {
+    if (holdsInfinity(value)) {
+      throw badField(field, HELD_NUMBERS);
+    }
+  }
+  return body as Body;
 }
 
 /** Reads a text field. Throws a 400 that names the field when it is absent or does not match. */

@@ -96,6 +96,21 @@ export function storable<T>(value: T): T {
   return copy(value, null) as T;
 }
 
+/** Whether a value read from JSON holds a number beyond those of JavaScript, as `1e400`: as JSON again, it would be null. */
+export function holdsInfinity(value: unknown): boolean {
+  const left = [value];
+  while (left.length > 0) {
+    const part = left.pop();
+    if (typeof part === "number" && !Number.isFinite(part)) {
+      return true;
+    }
+    if (typeof part === "object" && part !== null) {
+      left.push(...Object.values(part));
+    }
+  }
+  return false;
+}
+
 interface Place {
   readonly name: string;
   readonly level: number;

@@ -57,6 +57,17 @@ describe("invariant 16: the edge functions, given text that Postgres does not st
     expect(refusal).toBe("params");
   });
 
+  it.each(["/functions/v1/create-task", "/api/tasks"])(
+    "refuse a number that they could only forget: %s",
+    async (path) => {
+      for (const number of ["1e400", "-1e400", '[{"a": 1e999}]']) {
+        const answer = await api.ask("POST", path, service, `{"task_type": "t", "params": {"seed": ${number}}}`);
+        const { error, ...rest } = answer.body as { error: object | string; field?: string };
+        expect([answer.status, typeof error === "string" ? rest : error]).toMatchObject([400, { field: "params" }]);
+      }
+    },
+  );
+
   it("refuse JSON that is nested too deeply in any field of any function", async () => {
     const fields = Object.entries({
       "claim-next-task": ["worker_id"],

@@ -65,6 +65,13 @@ describe("the parameters of a submission", () => {
     }
   });
 
+  it("with a number that JavaScript does not have are refused, because it would be sent as nothing", () => {
+    const params = JSON.parse('{"prompt": "x", "tea": [{"cups": 1e400}]}') as Record<string, unknown>;
+    expect(refusal([task("make_tea", params)], null).message).toBe(
+      "params.tea: numbers up to 9007199254740991 are expected, or a text",
+    );
+  });
+
   it("warn of types that nobody knows in one short line", () => {
     const types = Array.from({ length: 60_000 }, (_, n) => `${"x".repeat(1_000)}${n}`);
     expect(unknownTypeWarning(types, NO_TYPES)!.length).toBeLessThan(2_000);

@@ -1,4 +1,4 @@
-import { storable, UnstorableError } from "../../../../supabase/functions/_shared/text.ts";
+import { holdsInfinity, storable, UnstorableError } from "../../../../supabase/functions/_shared/text.ts";
 import { type Resolution, resolveParameters } from "../../../task-types/resolve.ts";
 import type { TaskType } from "../../../task-types/task-type.ts";
 import { findTaskType } from "../../../task-types/task-types.ts";
@@ -69,7 +69,10 @@ export function checkTasks(
 function whyUnstorable({ params }: TaskInput): string | null {
   try {
     storable({ params });
-    return null;
+    const endless = Object.keys(params).find((name) => holdsInfinity(params[name]));
+    return endless === undefined
+      ? null
+      : `params.${endless}: numbers up to ${Number.MAX_SAFE_INTEGER} are expected, or a text`;
   } catch (error) {
     if (error instanceof UnstorableError) {
       return error.message;
