@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import Libsql from "libsql";
+import { storableText } from "../../supabase/functions/_shared/text.ts";
 import { adoptTables } from "./adopt.ts";
 import { type LocalDatabase, LocalDatabaseError, type Value } from "./local-database.ts";
 
@@ -39,9 +40,10 @@ function databaseOf(database: Libsql.Database, file: string): LocalDatabase {
   };
   return {
     file,
-    all: <T>(text: string, ...values: Value[]) => guarded(file, () => statement(text).all(...values) as T[]),
-    get: <T>(text: string, ...values: Value[]) => guarded(file, () => statement(text).get(...values) as T | undefined),
-    run: (text, ...values) => guarded(file, () => statement(text).run(...values).changes),
+    all: <T>(text: string, ...values: Value[]) => guarded(file, () => statement(text).all(...storable(values)) as T[]),
+    get: <T>(text: string, ...values: Value[]) =>
+      guarded(file, () => statement(text).get(...storable(values)) as T | undefined),
+    run: (text, ...values) => guarded(file, () => statement(text).run(...storable(values)).changes),
     write(work) {
       guarded(file, () => database.exec("begin immediate"));
       try {
@@ -61,12 +63,17 @@ function databaseOf(database: Libsql.Database, file: string): LocalDatabase {
   };
 }
 
+/** SQLite gives a text back up to its first NUL. */
+function storable(values: readonly Value[]): Value[] {
+  return values.map((value) => (typeof value === "string" ? storableText(value) : value));
+}
+
 function guarded<T>(file: string, call: () => T): T {
   try {
     return call();
   } catch (error) {
     const { code = "", message } = error as { code?: string; message: string };
-    const isBusy = /^SQLITE_(BUSY|LOCKED)/.test(code);
+    const isBusy = /^SQLITE_(BUSY|LOCKED|FULL)/.test(code);
     throw new LocalDatabaseError(file, `${message}${code === "" ? "" : ` (${code})`}`, isBusy, error);
   }
 }

@@ -36,6 +36,10 @@ export function delegateTask(
       throw new SubTaskError(`sub-task ${place} (${row.id}): ${problem}`);
     }
   }
+  const behind = findCircle(database, task, subTasks);
+  if (behind !== null) {
+    throw new SubTaskError(`sub-task ${behind}: dependant_on: it would wait for itself, over other sub-tasks`);
+  }
   for (const row of subTasks.filter(({ id }) => findTask(database, id) === undefined)) {
     insertTask(database, {
       id: row.id,
@@ -80,9 +84,6 @@ function problemOf(
   if (present !== undefined && present.parent_id !== task.id) {
     return "this id is taken by another task";
   }
-  if (dependantOn === id) {
-    return "it would wait for itself";
-  }
   const isSibling = (other: string) =>
     subTasks.some((each) => each.id === other) || findTask(database, other)?.parent_id === task.id;
   if (dependantOn !== null && !isSibling(dependantOn)) {
@@ -90,6 +91,30 @@ function problemOf(
   }
   if (afterSiblings && (dependantOn !== null || before.some((each) => each.afterSiblings))) {
     return "it cannot wait for all its siblings: it waits for one of them, or another waits for all";
+  }
+  return null;
+}
+
+/** The id of a sub-task that waits for itself or for the one that waits for all its siblings; null: there is none. */
+function findCircle(database: LocalDatabase, task: LocalTask, subTasks: readonly SubTaskRow[]): string | null {
+  const present = database.all<Pick<LocalTask, "id" | "dependant_on" | "after_siblings">>(
+    "select id, dependant_on, after_siblings from tasks where parent_id = ?",
+    task.id,
+  );
+  const awaited = new Map(subTasks.map(({ id, dependantOn }) => [id, dependantOn]));
+  present.forEach(({ id, dependant_on: dependantOn }) => awaited.set(id, dependantOn));
+  const last = new Set(subTasks.filter(({ afterSiblings }) => afterSiblings).map(({ id }) => id));
+  present.filter(({ after_siblings: waits }) => waits === 1).forEach(({ id }) => last.add(id));
+  const isFree = new Set<string>();
+  for (const id of awaited.keys()) {
+    const way = [id];
+    for (let next = awaited.get(id); next != null && !isFree.has(next); next = awaited.get(next)) {
+      if (way.includes(next) || last.has(next)) {
+        return id;
+      }
+      way.push(next);
+    }
+    way.filter((each) => !last.has(each)).forEach((each) => isFree.add(each));
   }
   return null;
 }

@@ -1,4 +1,4 @@
-/** `isBusy`: another process kept the file locked for too long; the same call may succeed later. */
+/** `isBusy`: another process kept the file locked for too long, or the disk is full; the same call may succeed later. */
 export class LocalDatabaseError extends Error {
   override readonly name = "LocalDatabaseError";
   readonly isBusy: boolean;

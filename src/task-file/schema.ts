@@ -115,9 +115,18 @@ export const OBJECTS: readonly string[] = [
       cast((julianday('now') - 2440587.5) * 86400000 as integer), 'cancelled', 'the task was made ' || new.status);
     update tasks set lease_token = null, leased_at_ms = null, delegated_at_ms = null where id = new.id;
   end`,
+  // What is left of its orchestrator task is settled by the next claim.
   `create trigger if not exists tasks_deleted after delete on tasks begin
     update tasks set status = 'Failed', updated_at = ${NOW_TEXT}, generation_processed_at = ${NOW_TEXT},
       error_message = 'depends on task ' || old.id || ', which was deleted'
-    where status = 'Queued' and dependant_on = old.id;
+    where status = 'Queued' and (dependant_on = old.id or after_siblings = 1 and parent_id = old.parent_id);
+    update tasks set status = 'Cancelled', updated_at = ${NOW_TEXT}, generation_processed_at = ${NOW_TEXT},
+      error_message = 'its orchestrator task ' || old.id || ' was deleted'
+    where status in ('Queued', 'In Progress') and parent_id = old.id and old.status <> 'Complete';
+    delete from ended_attempts where task_id = old.id;
+    delete from service_requests where task_id = old.id;
+  end`,
+  `create trigger if not exists tasks_wait_for_others before insert on tasks when new.dependant_on = new.id begin
+    select raise(abort, 'dependant_on: a task cannot wait for itself');
   end`,
 ];

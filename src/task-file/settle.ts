@@ -34,10 +34,14 @@ function failWaiting(database: LocalDatabase, now: string): number {
     now,
   );
   const own = database.run(
-    `update tasks set status = 'Failed', updated_at = ?1, generation_processed_at = ?1,
+    `with recursive behind (id, parent) as (
+       select t.id, p.id from tasks p join tasks t on t.dependant_on = p.id
+       where p.status = 'In Progress' and p.delegated_at_ms is not null and t.status = 'Queued'
+       union
+       select t.id, b.parent from behind b join tasks t on t.dependant_on = b.id where t.status = 'Queued')
+     update tasks set status = 'Failed', updated_at = ?1, generation_processed_at = ?1,
        error_message = 'depends on its own orchestrator task ' || parent_id || ', which waits for it'
-     where status = 'Queued' and dependant_on is not null and dependant_on = parent_id and exists (
-       select 1 from tasks p where p.id = tasks.parent_id and p.delegated_at_ms is not null)`,
+     where (id, parent_id) in (select id, parent from behind) and status = 'Queued'`,
     now,
   );
   return ended + last + own;

@@ -5,6 +5,9 @@ import { LocalDatabaseError, type LocalDatabase } from "./local-database.ts";
 /** A worker whose last heartbeat is older has lost its tasks. */
 const SILENT_MS = 90_000;
 
+/** The row of a worker that was killed is kept for a day. */
+const FORGOTTEN_MS = 86_400_000;
+
 /** In MiB; null: not known. */
 interface GpuMemory {
   readonly totalMb: number | null;
@@ -50,6 +53,11 @@ export function registerWorker(database: LocalDatabase, id: string, nowMs: numbe
       const detail = `worker ${id} runs already as process ${row.pid}; end it, or give this one another id`;
       throw new LocalDatabaseError(database.file, detail, false);
     }
+    database.run(
+      `delete from workers where heartbeat_at_ms < ?
+         and id not in (select worker_id from tasks where status = 'In Progress' and worker_id is not null)`,
+      nowMs - FORGOTTEN_MS,
+    );
     database.run(
       "insert or replace into workers (id, host, pid, started, started_at_ms, heartbeat_at_ms) values (?, ?, ?, ?, ?, ?)",
       id,

@@ -135,4 +135,25 @@ describe.each(Object.entries(KINDS))("a graph of tasks in the queue in %s", (_na
     expect(await world.subTasks(parent)).toEqual([]);
     expect(await worker.queue.reportProgress(task, 0.1, "held")).toBe(true);
   });
+
+  it("refuses sub-tasks that would wait in a circle, and nothing is written", async () => {
+    const parent = await world.add({ type: "travel_orchestrator" });
+    const task = await lease();
+    const [first, second, third] = parts(3) as [SubTask, SubTask, SubTask];
+    const last: SubTask = { ...third, dependantOn: null, afterSiblings: true };
+    const circles: SubTask[][] = [
+      [{ ...first, dependantOn: first.id }],
+      [{ ...first, dependantOn: second.id }, second],
+      [{ ...first, dependantOn: last.id }, second, last],
+      [last, { ...second, dependantOn: last.id }],
+    ];
+    for (const subTasks of circles) {
+      await expect(worker.queue.delegate(task, subTasks, subTasks[0]!.id)).rejects.toMatchObject({
+        kind: "rejected",
+        message: expect.stringContaining("dependant_on"),
+      });
+    }
+    expect(await world.subTasks(parent)).toEqual([]);
+    expect(await worker.queue.delegate(task, [last, first, second], last.id)).toBe("delegated");
+  });
 });
