@@ -59,6 +59,9 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
     { path: () => "/nowhere", body: () => ({}) },
   ],
   "orchestrator-wake": [{ body: ({ pool }) => ({ pool }) }, { body: () => ({ pool: "nowhere" }) }],
+  "service-request": [
+    { body: ({ task, lease }) => ({ task_id: task, lease_token: lease, service: "s", request: { mark: "m" } }) },
+  ],
   "task-counts": [{ body: () => ({}) }, { body: () => ({ run_type: "tpu" }) }],
   tasks: [
     { body: ({ project }) => ({ task_type: "t2v", project_id: project }) },

@@ -16,6 +16,7 @@ const FUNCTIONS = [
   "mark-task-failed",
   "old-worker",
   "orchestrator-wake",
+  "service-request",
   "task-counts",
   "tasks",
   "update-task-status",

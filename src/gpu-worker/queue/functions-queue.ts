@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { cut, storable } from "../../../supabase/functions/_shared/text.ts";
 import type { FunctionAnswer, FunctionCall } from "./function-call.ts";
+import { keptAnswer } from "./kept-request.ts";
 import { QueueError } from "./queue-error.ts";
-import type { Claim, Completion, FinishOutcome, Lease, Queue } from "./queue.ts";
+import type { Claim, Completion, FinishOutcome, KeptRequest, Lease, Queue } from "./queue.ts";
 
 const MAX_ERROR_CHARS = 2_000;
 
@@ -91,17 +92,23 @@ export function createFunctionsQueue(call: FunctionCall, workerId: string, types
       return isLost(await call("delegate-task", body)) ? "lease_lost" : "delegated";
     },
     ...readsOf(call),
-    ...NO_PAID_REQUESTS,
+    ...requestsOf(call),
   };
 }
 
-function refusePaidRequest(): Promise<never> {
-  const detail = "requests to paid services are kept for workers of a pool alone";
-  return Promise.reject(new QueueError("rejected", "keeping a request", 0, detail));
+function requestsOf(call: FunctionCall): Pick<Queue, "keepRequest" | "keptRequest"> {
+  const ask = async (lease: Lease, service: string, change: object): Promise<KeptRequest> => {
+    const answer = await call("service-request", { ...leaseOf(lease), service, ...change });
+    return read("service-request", keptAnswer, answer.body);
+  };
+  return {
+    async keepRequest(lease, service, request) {
+      const kept = request && { request_id: request.requestId, mark: request.mark };
+      return (await ask(lease, service, { request: kept })).held;
+    },
+    keptRequest: (lease, service) => ask(lease, service, {}),
+  };
 }
-
-/** The edge functions have no place for them. */
-const NO_PAID_REQUESTS = { keepRequest: refusePaidRequest, keptRequest: refusePaidRequest };
 
 function readsOf(call: FunctionCall): Pick<Queue, "outputOf" | "predecessorOutput" | "completedSegments"> {
   return {

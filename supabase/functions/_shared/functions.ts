@@ -11,6 +11,7 @@ import {
 } from "./queue-functions.ts";
 import { oldWorker } from "./old-worker.ts";
 import { orchestratorWake } from "./orchestrator-wake.ts";
+import { serviceRequest } from "./service-request.ts";
 import { tasks } from "./tasks.ts";
 import { markTaskFailed, updateTaskStatus } from "./update-task.ts";
 
@@ -23,6 +24,7 @@ const DIRECT: Readonly<Record<string, FunctionHandler>> = {
   "get-completed-segments": getCompletedSegments,
   "get-predecessor-output": getPredecessorOutput,
   "mark-task-failed": markTaskFailed,
+  "service-request": serviceRequest,
   "task-counts": taskCounts,
   tasks,
   "update-task-status": updateTaskStatus,

@@ -78,6 +78,7 @@ describe("invariant 16: the edge functions, given text that Postgres does not st
       "get-completed-segments": ["run_id", "project_id"],
       "get-predecessor-output": ["task_id"],
       "mark-task-failed": ["task_id", "error_message"],
+      "service-request": ["task_id", "lease_token", "service", "request"],
       "task-counts": ["run_type"],
       "update-task-status": ["task_id", "status", "output_location"],
     });
@@ -109,6 +110,7 @@ describe("invariant 16: the edge functions, given text that Postgres does not st
       (text) => ["get-completed-segments", { run_id: text }],
       (text) => ["get-completed-segments", { run_id: text, project_id: ID }],
       (text) => ["mark-task-failed", { task_id: ID, error_message: text }],
+      (text) => ["service-request", { task_id: ID, lease_token: ID, service: "s", request: { mark: text } }],
       (text) => ["complete-task", { task_id: ID, storage_path: text }],
       (text) => ["complete-task", { task_id: ID, storage_path: "x", thumbnail_storage_path: text }],
     ];

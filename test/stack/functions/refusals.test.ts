@@ -23,6 +23,7 @@ describe("the edge functions", () => {
     ["get-completed-segments", { run_id: "r", project_id: id }],
     ["get-predecessor-output", { task_id: id }],
     ["mark-task-failed", { task_id: id, error_message: "e" }],
+    ["service-request", { task_id: id, lease_token: id, service: "replicate" }],
     ["task-counts", {}],
     ["update-task-status", { task_id: id, status: "Failed" }],
   ];
@@ -52,6 +53,10 @@ describe("the edge functions", () => {
     ["get-completed-segments", "project_id", { project_id: 1 }],
     ["get-predecessor-output", "task_id", { task_id: null }],
     ["mark-task-failed", "error_message", { error_message: "" }],
+    ["service-request", "lease_token", { lease_token: null }],
+    ["service-request", "service", { service: "" }],
+    ["service-request", "request", { request: "p1" }],
+    ["service-request", "mark", { request: { mark: "x".repeat(2001) } }],
     ["task-counts", "run_type", { run_type: "all" }],
     ["update-task-status", "status", { status: "Done" }],
     ["update-task-status", "reset_generation_started_at", { reset_generation_started_at: "yes" }],

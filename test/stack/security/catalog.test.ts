@@ -43,6 +43,7 @@ const API_FUNCTIONS = [
   "api_predecessor_output(uuid)",
   "api_read_tasks(uuid,uuid,text)",
   "api_revoke_token(uuid)",
+  "api_service_request(uuid,uuid,text,boolean,text,text)",
   "api_task_output(uuid)",
   "api_update_task(uuid,text,text,boolean,uuid)",
   "task_counts(text,text)",
