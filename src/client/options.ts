@@ -62,9 +62,10 @@ export interface LocalOptions {
 
 export function localOptions(): Option[] {
   return [
-    new Option("--db-type <type>", "where the queue is: sqlite is a file on this machine, without any server")
-      .choices(["supabase", "sqlite"])
-      .default("supabase"),
+    new Option(
+      "--db-type <type>",
+      "where the queue is: sqlite is a file on this machine, without any server (default: DB_TYPE, else supabase)",
+    ).choices(["supabase", "sqlite"]),
     new Option("--db-file <path>", "the file of tasks, with sqlite (default: SQLITE_DB_PATH_ENV, else tasks.db here)"),
   ];
 }

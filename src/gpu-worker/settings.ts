@@ -38,6 +38,8 @@ export interface GpuWorkerSettings {
   /** Null: types that Replicate does are not done. */
   readonly replicate: ReplicateSettings | null;
   readonly maxLifetimeSec: number | null;
+  /** In local mode, where no pool says it: the limit of types that have none. */
+  readonly stuckTimeoutSec: number;
   readonly ffmpegPath: string | null;
   /** Null outside a pod. */
   readonly fuse: FuseSettings | null;
@@ -86,6 +88,7 @@ const ALLOWED = {
   WORKER_INPUT_MAX_MB: "a whole number of megabytes from 1 to 100000",
   WORKER_INPUT_TIMEOUT_SEC: "a whole number of seconds from 1 to 3600",
   WORKER_INPUT_DIRS: `whole paths of folders, with ${JSON.stringify(delimiter)} between them`,
+  TASK_STUCK_TIMEOUT_SEC: "a whole number of seconds from 1 to 2147483",
   WORKER_MAX_LIFETIME_SEC: "a whole number of seconds from 1 to 2147483",
   WORKER_LOG_DIR: "a folder that the worker may write to",
   WORKER_KEEP_FILES: "0 or 1",
@@ -150,6 +153,7 @@ const schema = z.object({
     .transform((text) => text.split(delimiter).filter((folder) => folder !== ""))
     .pipe(z.array(z.string().refine((folder) => isAbsolute(folder))))
     .default([]),
+  TASK_STUCK_TIMEOUT_SEC: wholeNumber(1, 2_147_483).default(300),
   WORKER_MAX_LIFETIME_SEC: wholeNumber(1, 2_147_483).optional(),
   WORKER_LOG_DIR: z.string().optional(),
   WORKER_KEEP_FILES: z.enum(["0", "1"]).default("0"),
@@ -221,6 +225,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): GpuWorkerSet
     replicate: values.REPLICATE_API_TOKEN
       ? { token: values.REPLICATE_API_TOKEN, apiUrl: values.REPLICATE_API_URL.replace(/\/+$/, "") }
       : null,
+    stuckTimeoutSec: values.TASK_STUCK_TIMEOUT_SEC,
     maxLifetimeSec: values.WORKER_MAX_LIFETIME_SEC ?? null,
     ffmpegPath: values.FFMPEG_PATH ?? null,
     ...readFuse(values),

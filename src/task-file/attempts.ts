@@ -8,7 +8,7 @@ const FIRST_DELAY_MS = 5_000;
 const LONGEST_DELAY_MS = 5 * 60_000;
 
 export interface AttemptEnd {
-  readonly cause: "task_error" | "worker_died" | "released";
+  readonly cause: "task_error" | "worker_died" | "stuck" | "released";
   readonly error: string;
   readonly nowMs: number;
   /** No attempt can succeed. */
@@ -39,8 +39,8 @@ export function recordAttempt(
 }
 
 /**
- * Ends an attempt without a result. Only task errors and deaths of workers count; a task that two different workers died with is
- * poison. The caller settles what depends on the task.
+ * Ends an attempt without a result. Only task errors, stuck tasks and deaths of workers count; a task that two different workers
+ * died with is poison. The caller settles what depends on the task.
  */
 export function closeAttempt(database: LocalDatabase, task: LocalTask, end: AttemptEnd): "requeued" | "failed" {
   const { cause, error, nowMs } = end;

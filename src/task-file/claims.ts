@@ -9,22 +9,25 @@ export interface Claimant {
   readonly workerId: string;
   /** The names of the types that it can do; null: all. */
   readonly types: readonly string[] | null;
+  /** Seconds without progress after which a task of this type, or alias of one, is stuck. */
+  readonly stuckAfterSec: (type: string) => number;
 }
 
 const CLAIMABLE = `status = 'Queued' and (delayed_until_ms is null or delayed_until_ms <= ?1) and ${READY}`;
 
 /**
- * Takes the next task, in the caller's transaction: the worker's own open one, else the head of the line. Tasks whose workers
- * died come back first.
+ * Takes the next task, in the caller's transaction: the worker's own open one, else the head of the line. Tasks that are stuck, or
+ * whose workers died, come back first.
  * @param resumes an orchestrator task without sub-tasks is handed back instead of resumed
  */
 export function claimNext(
   database: LocalDatabase,
-  { workerId, types }: Claimant,
+  claimant: Claimant,
   nowMs: number,
   resumes: boolean,
 ): { status: string; task: LocalTask | null } {
-  recover(database, workerId, nowMs);
+  const { workerId, types } = claimant;
+  recover(database, claimant, nowMs);
   settle(database, nowMs);
   const held = database.get<LocalTask>(
     "select * from tasks where worker_id = ? and status = 'In Progress' and lease_token is not null",
@@ -71,16 +74,21 @@ function hasNothingBegun(database: LocalDatabase, { id, task_type: type }: Local
   );
 }
 
-/** Ends the leases of workers that are dead. */
-function recover(database: LocalDatabase, ownId: string, nowMs: number): void {
+/** Ends the leases of other workers that are dead, or whose tasks are stuck. */
+function recover(database: LocalDatabase, { workerId, stuckAfterSec }: Claimant, nowMs: number): void {
   const others = database.all<LocalTask>(
     "select * from tasks where status = 'In Progress' and lease_token is not null and worker_id <> ?",
-    ownId,
+    workerId,
   );
   for (const task of others) {
     const death = deathOf(database, task.worker_id ?? "", nowMs);
+    const silentSec = Math.round((nowMs - (task.progress_at_ms ?? task.leased_at_ms ?? nowMs)) / 1_000);
+    const limitSec = stuckAfterSec(task.task_type);
     if (death !== null) {
       closeAttempt(database, task, { cause: "worker_died", error: death, nowMs });
+    } else if (silentSec >= limitSec) {
+      const error = `no progress for ${silentSec} s (stuck after ${limitSec} s)`;
+      closeAttempt(database, task, { cause: "stuck", error, nowMs });
     }
   }
 }

@@ -36,7 +36,7 @@ export interface LocalTask {
 }
 
 /** As in the queue of Postgres; `completed` and `delegated` too. */
-export type Cause = "completed" | "delegated" | "task_error" | "worker_died" | "released" | "cancelled";
+export type Cause = "completed" | "delegated" | "task_error" | "worker_died" | "stuck" | "released" | "cancelled";
 
 export interface LocalAttempt {
   readonly task_id: string;

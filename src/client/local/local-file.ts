@@ -8,7 +8,7 @@ import type { LocalOptions } from "../options.ts";
 
 /** The file of tasks that a command is to use; null: the database at SUPABASE_URL. @throws ClientError */
 export function localFile({ env }: Pick<Context, "env">, { dbType, dbFile }: LocalOptions): string | null {
-  if (dbType === "sqlite") {
+  if ((dbType ?? env["DB_TYPE"]) === "sqlite") {
     return resolve(dbFile ?? env["SQLITE_DB_PATH_ENV"] ?? "tasks.db");
   }
   if (dbFile !== undefined) {

@@ -3,8 +3,18 @@ import type { LocalDatabase } from "../../task-file/local-database.ts";
 import { insertTasks, missingTasks } from "../../task-file/insert.ts";
 import { publicFolder } from "../../task-file/public-folder.ts";
 import { endedAttempts, listTasks, type LocalTaskRow, tasksWithIds, tasksWithPrefix } from "../../task-file/read.ts";
+import { cancelTask, reopenTask } from "../../task-file/reopen.ts";
 import { parsed } from "../../task-file/rows.ts";
-import type { Attempt, ListedTask, ListedTaskFilter, NewTask, TaskRow, TaskState } from "../../supabase/task-store.ts";
+import type {
+  Attempt,
+  ListedTask,
+  ListedTaskFilter,
+  NewTask,
+  Retried,
+  TaskRow,
+  TaskState,
+} from "../../supabase/task-store.ts";
+import type { TypeTable } from "../../task-types/own-types.ts";
 import { findTaskType } from "../../task-types/task-types.ts";
 import { ClientError, EXIT } from "../errors.ts";
 
@@ -13,10 +23,15 @@ const POOL = "local";
 
 /** The tasks of a file in the shapes of the database's. Every call throws LocalDatabaseError. */
 export interface LocalTasks {
-  /** All of them or none. @throws ClientError when one depends on a task that is not there */
+  /** All of them or none. @param find the types with their aliases. @throws ClientError when one depends on a task that is not there */
   submit(
     tasks: readonly Pick<NewTask, "id" | "task_type" | "params" | "priority" | "project_id" | "dependant_on">[],
+    find?: TypeTable["find"],
   ): void;
+  /** Answers whether the task had not ended before. */
+  cancel(id: string): boolean;
+  /** A failed task comes back with all that its failing failed. */
+  retry(id: string, reason: string): Retried;
   list(filter: ListedTaskFilter): ListedTask[];
   tasksWithPrefix(prefix: string, limit: number): ListedTask[];
   states(ids: readonly string[]): Promise<TaskState[]>;
@@ -28,7 +43,7 @@ export interface LocalTasks {
 export function localTasks(database: LocalDatabase): LocalTasks {
   const folder = publicFolder(database.file);
   return {
-    submit(tasks) {
+    submit(tasks, find = findTaskType) {
       const own = new Set(tasks.map(({ id }) => id));
       const named = tasks.flatMap(({ dependant_on: id }) => (id == null || own.has(id) ? [] : [id]));
       const [missing] = missingTasks(database, named);
@@ -37,7 +52,7 @@ export function localTasks(database: LocalDatabase): LocalTasks {
       }
       const rows = tasks.map(({ id, task_type: type, params, priority, project_id: project, dependant_on: on }) => ({
         id,
-        task_type: findTaskType(type)?.name ?? type,
+        task_type: find(type)?.name ?? type,
         params: params as object,
         priority: priority ?? 0,
         ...(project != null && { project_id: project }),
@@ -70,6 +85,8 @@ export function localTasks(database: LocalDatabase): LocalTasks {
           };
     },
     attempts: (id) => attemptsOf(database, id),
+    cancel: (id) => cancelTask(database, id, Date.now()),
+    retry: (id, reason) => reopenTask(database, id, reason, Date.now()),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { findTaskType } from "../../task-types/task-types.ts";
+import type { TaskType } from "../../task-types/task-type.ts";
 import { type LogSender, createLogSender } from "../log-sender.ts";
 import { SettingsError, type GpuWorkerSettings } from "../settings.ts";
 import { connect } from "./connection.ts";
@@ -25,26 +25,33 @@ export interface OpenedQueue {
 export interface Connection {
   /** Null: the logs stay on this machine. */
   readonly logSender: LogSender | null;
-  /** @param types the names of the types that the worker can do. @throws SettingsError */
-  open(types: readonly string[], logger: Logger): Promise<OpenedQueue>;
+  /** @param types those that the worker can do. @throws SettingsError */
+  open(types: readonly TaskType[], logger: Logger): Promise<OpenedQueue>;
 }
 
 type QueueSettings = Pick<
   GpuWorkerSettings,
-  "workerId" | "localFile" | "accessToken" | "supabaseUrl" | "supabaseKey" | "workerToken" | "videoBucket"
+  | "workerId"
+  | "localFile"
+  | "accessToken"
+  | "supabaseUrl"
+  | "supabaseKey"
+  | "workerToken"
+  | "videoBucket"
+  | "stuckTimeoutSec"
 >;
 
 export function connectQueue(settings: QueueSettings): Connection {
   const { localFile, workerId } = settings;
   if (localFile !== null) {
-    return { logSender: null, open: (types) => openFile(localFile, workerId, types) };
+    return { logSender: null, open: (types) => openFile(localFile, settings, types) };
   }
   const { accessToken } = settings;
   const client = connect(settings);
   if (accessToken !== null) {
     return {
       logSender: null,
-      open: (types, logger) => Promise.resolve(openAsUser(settings, accessToken, types, logger)),
+      open: (types, logger) => Promise.resolve(openAsUser(settings, accessToken, namesOf(types), logger)),
     };
   }
   return {
@@ -54,11 +61,15 @@ export function connectQueue(settings: QueueSettings): Connection {
       return {
         queue: createPostgresQueue(client, workerId, outages),
         fileStore: createSupabaseFileStore(createUploads(client, settings.videoBucket, outages)),
-        stateTypes: createTypeStatement(client, workerId, outages, types),
+        stateTypes: createTypeStatement(client, workerId, outages, namesOf(types)),
         close: () => undefined,
       };
     },
   };
+}
+
+function namesOf(types: readonly TaskType[]): string[] {
+  return types.map(({ name }) => name);
 }
 
 /** The user's token goes to the edge functions alone: storage takes none that is no JWT. */
@@ -72,20 +83,23 @@ function openAsUser(
   const outages = createOutages(logger);
   const { storage, functions } = connect(settings);
   functions.setAuth(accessToken);
-  const usable = types.filter((name) => findTaskType(name)?.needs.includes("network") !== true);
   const call = createFunctionCall({ supabaseUrl, publicKey, accessToken }, outages);
   return {
-    queue: createFunctionsQueue(call, settings.workerId, usable),
+    queue: createFunctionsQueue(call, settings.workerId, types),
     fileStore: createSupabaseFileStore(createUploads({ storage, functions }, settings.videoBucket, outages)),
     close: () => undefined,
   };
 }
 
 /** A worker in a pod does not load the program that reads such files. */
-async function openFile(file: string, workerId: string, types: readonly string[]): Promise<OpenedQueue> {
+async function openFile(
+  file: string,
+  { workerId, stuckTimeoutSec }: QueueSettings,
+  types: readonly TaskType[],
+): Promise<OpenedQueue> {
   const { openLocalQueue } = await import("./open-local-queue.ts");
   try {
-    return openLocalQueue(file, workerId, types);
+    return openLocalQueue(file, workerId, types, stuckTimeoutSec);
   } catch (error) {
     throw new SettingsError(error instanceof Error ? error.message : String(error));
   }

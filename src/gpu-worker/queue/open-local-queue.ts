@@ -1,4 +1,4 @@
-import { findTaskType } from "../../task-types/task-types.ts";
+import type { TaskType } from "../../task-types/task-type.ts";
 import type { FileStore } from "./file-store.ts";
 import type { Queue } from "./queue.ts";
 import { openLocalDatabase } from "../../task-file/database.ts";
@@ -8,19 +8,26 @@ import { registerWorker, removeWorker } from "../../task-file/workers.ts";
 
 /**
  * Opens a file of tasks for one worker, whose id no other living process may have.
- * @param types the names of the types that it can do; tasks under an alias of them count too
+ * @param types those that it can do; tasks under an alias of them count too
+ * @param stuckTimeoutSec the limit of types that have none
  * @throws LocalDatabaseError
  */
 export function openLocalQueue(
   file: string,
   workerId: string,
-  types: readonly string[],
+  types: readonly TaskType[],
+  stuckTimeoutSec: number,
 ): { readonly queue: Queue; readonly fileStore: FileStore; close(): void } {
   const database = openLocalDatabase(file);
   registerWorker(database, workerId, Date.now());
-  const names = types.flatMap((name) => [name, ...(findTaskType(name)?.aliases ?? [])]);
+  const byName = new Map(types.flatMap((type) => [type.name, ...type.aliases].map((name) => [name, type])));
   return {
-    queue: createSqliteQueue({ database, workerId, types: names }),
+    queue: createSqliteQueue({
+      database,
+      workerId,
+      types: [...byName.keys()],
+      stuckAfterSec: (name) => byName.get(name)?.stuckTimeoutSec ?? stuckTimeoutSec,
+    }),
     fileStore: createLocalFileStore(database),
     close() {
       removeWorker(database, workerId);

@@ -59,5 +59,6 @@ function worldIn(api: QueueApi, pool: string): QueueWorld {
     async cancel(id) {
       await queue.rows("update tasks set status = 'Cancelled' where id = $1", [id]);
     },
+    retry: (id) => queue.call("retry_task", { p_id: id, p_reason: "put back: it works now" }),
   };
 }

@@ -6,10 +6,13 @@ import { openLocalDatabase } from "../../../src/task-file/database.ts";
 import { type LocalDatabase } from "../../../src/task-file/local-database.ts";
 import { insertTasks } from "../../../src/task-file/insert.ts";
 import { endedAttempts } from "../../../src/task-file/read.ts";
+import { cancelTask, reopenTask } from "../../../src/task-file/reopen.ts";
 import { findTask, parsed } from "../../../src/task-file/rows.ts";
 import { createSqliteQueue } from "../../../src/gpu-worker/queue/sqlite-queue.ts";
 import { registerWorker } from "../../../src/task-file/workers.ts";
 import type { QueueKind, QueueWorld } from "./world.ts";
+
+const STUCK_SEC = 300;
 
 /** The queue in a file. Each worker has a connection of its own, as each process has. */
 export async function openSqliteKind(): Promise<QueueKind> {
@@ -37,7 +40,7 @@ function worldIn(file: string, open: (file: string) => LocalDatabase): QueueWorl
       const id = `box-${randomUUID().slice(0, 8)}`;
       const own = open(file);
       registerWorker(own, id, Date.now());
-      const queue = createSqliteQueue({ database: own, workerId: id, types: null });
+      const queue = createSqliteQueue({ database: own, workerId: id, types: null, stuckAfterSec: () => STUCK_SEC });
       await queue.heartbeat({ totalMb: null, usedMb: null });
       return { id, queue };
     },
@@ -70,7 +73,7 @@ function worldIn(file: string, open: (file: string) => LocalDatabase): QueueWorl
     async dies({ id }) {
       database.run("update workers set heartbeat_at_ms = 0 where id = ?", id);
       // Any other worker's claim notices it; the one of a worker that can do nothing takes no task.
-      const observer = createSqliteQueue({ database, workerId: "observer", types: [] });
+      const observer = createSqliteQueue({ database, workerId: "observer", types: [], stuckAfterSec: () => STUCK_SEC });
       await observer.claim();
     },
     delaySec(id) {
@@ -78,6 +81,7 @@ function worldIn(file: string, open: (file: string) => LocalDatabase): QueueWorl
       return Promise.resolve(atMs === null ? null : Math.round((atMs - Date.now()) / 1_000));
     },
     endDelay: (id) => Promise.resolve(void database.run("update tasks set delayed_until_ms = 0 where id = ?", id)),
-    cancel: (id) => Promise.resolve(void database.run("update tasks set status = 'Cancelled' where id = ?", id)),
+    cancel: (id) => Promise.resolve(void cancelTask(database, id, Date.now())),
+    retry: (id) => Promise.resolve(reopenTask(database, id, "put back: it works now", Date.now())),
   };
 }

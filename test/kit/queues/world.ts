@@ -39,6 +39,8 @@ export interface QueueWorld {
   endDelay(id: string): Promise<void>;
   /** As an operator does it. */
   cancel(id: string): Promise<void>;
+  /** As an operator does it; an outcome of `retry_task`. */
+  retry(id: string): Promise<{ outcome: string; status: string | null; because: string | null; reopened: number }>;
 }
 
 export interface QueueKind {

@@ -202,6 +202,58 @@ describe.each(Object.entries(KINDS))("the queue in %s", (_name, open) => {
     expect(await world.task(waiting)).toMatchObject({ status: "Failed", attempts: 0 });
   });
 
+  it("brings a failed task back by an operator's retry, with what its failing failed, and with three new attempts", async () => {
+    const first = await world.add();
+    const second = await world.add({ dependsOn: first });
+    for (const text of ["one", "two", "three"]) {
+      await worker.queue.fail(await lease(), text, false);
+    }
+    expect((await world.task(second)).status).toBe("Failed");
+    expect(await world.retry(second)).toEqual({ outcome: "caused", status: "Failed", because: first, reopened: 0 });
+    expect(await world.retry(first)).toEqual({ outcome: "reopened", status: "Queued", because: null, reopened: 2 });
+    expect(await world.task(first)).toMatchObject({
+      status: "Queued",
+      attempts: 0,
+      error: "put back: it works now; its error was: three",
+    });
+    expect(await world.retry(first)).toMatchObject({ outcome: "not_failed", status: "Queued" });
+    await worker.queue.finish(await lease(), DONE);
+    expect((await lease()).taskId).toBe(second);
+    expect(await world.retry(randomUUID())).toMatchObject({ outcome: "unknown", status: null });
+  });
+
+  it("brings a failed sub-task back with its orchestrator task, which waits again, unless that was cancelled", async () => {
+    const parent = await world.add({ type: "travel_orchestrator", priority: 1 });
+    const ids = [randomUUID(), randomUUID()] as const;
+    const rows = ids.map((id) => ({
+      id,
+      taskType: "travel_segment",
+      params: {},
+      dependantOn: id === ids[1] ? ids[0] : null,
+    }));
+    await worker.queue.delegate(await lease(), rows, ids[1]);
+    const failed = await lease();
+    await worker.queue.fail(failed, "broken", true);
+    expect((await world.task(parent)).status).toBe("Failed");
+    expect(await world.retry(parent)).toMatchObject({ outcome: "caused", because: failed.taskId });
+    expect(await world.retry(failed.taskId)).toMatchObject({ outcome: "reopened", reopened: 3 });
+    expect((await world.task(parent)).status).toBe("In Progress");
+    for (const _ of ids) {
+      await worker.queue.finish(await lease(), { ...DONE, result: { made: "it" } });
+    }
+    expect(await world.task(parent)).toMatchObject({ status: "Complete", result: { result_task_id: ids[1] } });
+
+    const other = await world.add({ type: "travel_orchestrator", priority: 1 });
+    const child = randomUUID();
+    const row = { id: child, taskType: "travel_segment", params: {}, dependantOn: null };
+    await worker.queue.delegate(await lease(), [row], child);
+    await worker.queue.fail(await lease(), "broken", true);
+    await world.retry(child);
+    await world.cancel(other);
+    expect((await world.task(child)).status).toBe("Cancelled");
+    expect(await world.retry(child)).toMatchObject({ outcome: "not_failed", status: "Cancelled" });
+  });
+
   it("takes a cancelled task from its worker", async () => {
     const id = await world.add();
     const task = await lease();

@@ -25,7 +25,7 @@ describe("the results of local mode", () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const queue = () => createSqliteQueue({ database, workerId: "w", types: null });
+  const queue = () => createSqliteQueue({ database, workerId: "w", types: null, stuckAfterSec: () => 300 });
   async function leaseOf(id: string, type: string, params: object) {
     insertTasks(database, [{ id, task_type: type, params }], Date.now());
     return (await queue().claim()).task!;

@@ -14,6 +14,8 @@ const OLD_TABLE = `create table tasks (
   worker_id text, created_at timestamp default current_timestamp, updated_at timestamp, dependant_on text,
   output_location text, project_id text not null, generation_started_at timestamp, generation_processed_at timestamp)`;
 
+const W = { workerId: "w", types: null, stuckAfterSec: () => 300 };
+
 describe("an older file of tasks", () => {
   let folder: string;
   let file: string;
@@ -62,8 +64,7 @@ describe("an older file of tasks", () => {
     expect(rows.get("broken")).toMatchObject({ params: "{not json", gate: "blocked" });
 
     registerWorker(database, "w", Date.now());
-    const claim = () =>
-      database.write(() => claimNext(database, { workerId: "w", types: null }, Date.now(), true)).task;
+    const claim = () => database.write(() => claimNext(database, W, Date.now(), true)).task;
     const order = [];
     for (let task = claim(); task !== null; task = claim()) {
       order.push(task.id);
@@ -78,7 +79,7 @@ describe("an older file of tasks", () => {
     makeOld([{ id: "one" }]);
     const database = openLocalDatabase(file);
     registerWorker(database, "w", Date.now());
-    const claimed = database.write(() => claimNext(database, { workerId: "w", types: null }, Date.now(), true)).task;
+    const claimed = database.write(() => claimNext(database, W, Date.now(), true)).task;
     const again = openLocalDatabase(file);
     expect(listTasks(again, { limit: 1 })[0]).toMatchObject({
       status: "In Progress",

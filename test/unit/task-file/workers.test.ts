@@ -9,6 +9,7 @@ import { openLocalDatabase } from "../../../src/task-file/database.ts";
 import { type LocalDatabase } from "../../../src/task-file/local-database.ts";
 import { deleteTaskFile } from "../../../src/task-file/delete-file.ts";
 import { insertTasks } from "../../../src/task-file/insert.ts";
+import { endedAttempts } from "../../../src/task-file/read.ts";
 import { findTask } from "../../../src/task-file/rows.ts";
 import { registerWorker, removeWorker } from "../../../src/task-file/workers.ts";
 
@@ -24,8 +25,9 @@ describe("the workers of a file of tasks", () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
+  const stuckAfterSec = (type: string) => (type === "travel_segment" ? 7_200 : 300);
   const claim = (workerId: string, nowMs = Date.now()) =>
-    database.write(() => claimNext(database, { workerId, types: null }, nowMs, true)).task;
+    database.write(() => claimNext(database, { workerId, types: null, stuckAfterSec }, nowMs, true)).task;
   const held = (workerId: string) => {
     insertTasks(database, [{ id: "one", task_type: "wgp", params: {} }], Date.now());
     registerWorker(database, workerId, Date.now());
@@ -53,6 +55,33 @@ describe("the workers of a file of tasks", () => {
     expect(claim("second", Date.now() + 100_000)).toMatchObject({ id: "one", leases: 2 });
   });
 
+  it("lose a task that makes no progress for the limit of its type, which counts, although they beat", () => {
+    const startedMs = Date.now();
+    const begin = (id: string, type: string) => {
+      insertTasks(database, [{ id, task_type: type, params: {} }], startedMs);
+      registerWorker(database, `of ${id}`, startedMs);
+      return claim(`of ${id}`, startedMs);
+    };
+    begin("slow", "travel_segment");
+    begin("moving", "wgp");
+    begin("hung", "wgp");
+    const seen = (id: string, sec: number) => {
+      const nowMs = startedMs + sec * 1_000;
+      database.run("update workers set heartbeat_at_ms = ?", nowMs);
+      registerWorker(database, id, nowMs);
+      return claim(id, nowMs);
+    };
+    expect(seen("second", 290)).toBeNull();
+    database.run("update tasks set progress = 0.1, progress_at_ms = ? where id = 'moving'", startedMs + 290_000);
+    expect(seen("second", 310)).toMatchObject({ id: "hung", attempts: 2, worker_id: "second" });
+    expect(endedAttempts(database, "hung")).toMatchObject([
+      { cause: "stuck", error: "no progress for 310 s (stuck after 300 s)", worker_id: "of hung" },
+    ]);
+    expect(seen("third", 600)).toMatchObject({ id: "moving" });
+    expect(findTask(database, "slow")).toMatchObject({ worker_id: "of slow", attempts: 1 });
+    expect(seen("fourth", 7_300)).toMatchObject({ attempts: 2 });
+  });
+
   it("have ids of their own: a second process with the id of a living one is refused, one after its death goes on", () => {
     const lease = held("first");
     runAs("first", process.ppid);
@@ -67,7 +96,8 @@ describe("the workers of a file of tasks", () => {
     insertTasks(database, [{ id: "b", task_type: "wgp", params: {} }], Date.now());
     registerWorker(database, "w", Date.now());
     const types = ["wgp", "vace"];
-    const take = () => database.write(() => claimNext(database, { workerId: "w", types }, Date.now(), true)).task?.id;
+    const take = () =>
+      database.write(() => claimNext(database, { workerId: "w", types, stuckAfterSec }, Date.now(), true)).task?.id;
     expect(take()).toBe("b");
     database.run("update tasks set status = 'Complete' where id = 'b'");
     expect(take()).toBeUndefined();

@@ -69,9 +69,10 @@ async function submitToFile(context: Context, options: SubmitOptions, file: stri
   }
   const rows = tasks.map((task) => ({ id: randomUUID(), ...task }));
   const ids = rows.map(({ id }) => id);
+  const { find } = await taskTypeTable(context);
   await withLocalFile(file, true, async (database) => {
     const store = localTasks(database);
-    store.submit(rows);
+    store.submit(rows, find);
     if (options.wait) {
       await waitForTasks(context, store, ids, options.json === true);
     } else if (options.json) {

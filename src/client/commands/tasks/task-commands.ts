@@ -13,7 +13,7 @@ import {
   wholeNumber,
 } from "../../options.ts";
 import type { LogsOptions } from "../../show-logs.ts";
-import type { ChangeOptions } from "./change-task.ts";
+import type { CancelOptions, RetryOptions } from "./change-task.ts";
 import type { GenerateOptions } from "./generate/generate-tasks.ts";
 import type { ListOptions } from "./list-tasks.ts";
 import type { NewEndpoint } from "./notifications.ts";
@@ -149,7 +149,7 @@ function addTaskChanges(task: Command, context: Context): void {
     .description("end it without a result; a worker that has it stops")
     .argument("<id>", "whole, or its beginning")
     .addOption(jsonOption())
-    .action(async (id: string, options: JsonOptions) => {
+    .action(async (id: string, options: CancelOptions) => {
       const { cancelTask } = await import("./change-task.ts");
       await cancelTask(context, id, options);
     });
@@ -159,11 +159,15 @@ function addTaskChanges(task: Command, context: Context): void {
     .argument("<id>", "whole, or its beginning")
     .option("--reason <text>", "why, for the journal and the notification")
     .addOption(jsonOption())
-    .action(async (id: string, options: ChangeOptions) => {
+    .action(async (id: string, options: RetryOptions) => {
       const { retryTask } = await import("./change-task.ts");
       await retryTask(context, id, options);
     });
-  addExamples(cancel, [["gpu-pool task cancel 0b9c4a52", "tasks that wait for it are cancelled too"]]);
+  for (const option of localOptions()) {
+    cancel.addOption(option);
+    retry.addOption(option);
+  }
+  addExamples(cancel, [["gpu-pool task cancel 0b9c4a52", "tasks that wait for it fail"]]);
   addExamples(retry, [
     ["gpu-pool task retry 0b9c4a52", "tasks that waited for it come back too"],
     ["gpu-pool task retry 0b9c4a52 --reason 'the model is installed now'", "journaled as task.reopened"],
