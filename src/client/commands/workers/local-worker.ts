@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { delimiter, dirname, join, parse } from "node:path";
-import { loadConfig } from "../../../config/config.ts";
 import { deleteTaskFile } from "../../../task-file/delete-file.ts";
 import { publicFolder } from "../../../task-file/public-folder.ts";
 import { livingWorkers } from "../../../task-file/workers.ts";
@@ -9,11 +8,11 @@ import type { Context } from "../../context.ts";
 import { withLocalFile } from "../../local/local-file.ts";
 import type { WorkerRunFlags } from "./worker-flags.ts";
 import { runWorkerProcess } from "./worker-process.ts";
-import { requireEngine, settingsFromFlags } from "./worker-settings.ts";
+import { requireEngine, processSettings } from "./worker-settings.ts";
 
 /** @param file the file of tasks, made where it is missing. @throws LocalDatabaseError when a worker with this id lives */
 export async function runLocalWorker(context: Context, options: WorkerRunFlags, file: string): Promise<void> {
-  const { output, env } = context;
+  const { output } = context;
   if (options.deleteDb) {
     deleteTaskFile(file);
   }
@@ -22,10 +21,9 @@ export async function runLocalWorker(context: Context, options: WorkerRunFlags, 
     output.print(`${file} is up to date`);
     return;
   }
-  const { level } = loadConfig(env, { need: [] }).log;
   const id = options.id ?? `local-${randomBytes(4).toString("hex")}`;
   const engine = requireEngine(context, options);
-  const settings = settingsFromFlags(context, options, level);
+  const settings = processSettings(context, options);
   const outputs = join(dirname(file), "outputs");
   await withLocalFile(file, true, (database) => removeDeadRuns(outputs, livingWorkers(database, Date.now())));
   const reason = await runWorkerProcess(context, {
@@ -37,8 +35,7 @@ export async function runLocalWorker(context: Context, options: WorkerRunFlags, 
       SQLITE_DB_PATH_ENV: file,
       WORKER_OUTPUT_DIR: outputs,
       // Whoever may write tasks into the file may read this user's files anyway.
-      WORKER_INPUT_DIRS:
-        env["WORKER_INPUT_DIRS"] ?? [publicFolder(file), dirname(file), parse(file).root].join(delimiter),
+      WORKER_INPUT_DIRS: [publicFolder(file), dirname(file), parse(file).root].join(delimiter),
       WORKER_ENGINE: engine,
       ...settings.env,
     },

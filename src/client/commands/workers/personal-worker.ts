@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { loadConfig } from "../../../config/config.ts";
 import type { Context } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import type { WorkerRunFlags } from "./worker-flags.ts";
 import { runWorkerProcess } from "./worker-process.ts";
-import { requireEngine, settingsFromFlags } from "./worker-settings.ts";
+import { requireEngine, processSettings } from "./worker-settings.ts";
 
 /** Whether a token opens every row: a secret key, or a JWT with such a role. Only the server knows whether it is genuine. */
 export function isServiceKey(token: string): boolean {
@@ -30,10 +29,9 @@ export async function runPersonalWorker(context: Context, options: WorkerRunFlag
   if (options.pool !== undefined) {
     throw new ClientError(EXIT.usage, "--pool: a user's own machine works for its user's projects, in any pool");
   }
-  const { level } = loadConfig(env, { need: [] }).log;
   const id = options.id ?? `box-${randomBytes(4).toString("hex")}`;
   const engine = requireEngine(context, options);
-  const settings = settingsFromFlags(context, options, level);
+  const settings = processSettings(context, options);
   const reason = await runWorkerProcess(context, {
     id,
     level: settings.level,

@@ -3,8 +3,8 @@ import { REFUSED, type WorkerRunFlags } from "./worker-flags.ts";
 
 type Given = WorkerRunFlags & Readonly<Record<string, unknown>>;
 
-/** The flags under one spelling each. @throws ClientError naming a flag that this worker does not have, and why */
-export function readWorkerFlags(given: Given): WorkerRunFlags {
+/** The flags under one spelling each. @param isLocal whether the tasks are in a file. @throws ClientError naming a flag that this worker does not have, and why */
+export function readWorkerFlags(given: Given, isLocal: boolean): WorkerRunFlags {
   for (const [name, why] of Object.entries(REFUSED)) {
     // Commander takes "no-" as the denial of the other flag.
     const isDenial = name.startsWith("no-");
@@ -15,11 +15,11 @@ export function readWorkerFlags(given: Given): WorkerRunFlags {
   }
   const token = given.supabaseAccessToken ?? textOf(given["reighAccessToken"]);
   const id = given.id ?? textOf(given["worker"]);
-  const { dbType, deleteDb, migrateOnly } = given;
-  if (dbType !== "sqlite" && (deleteDb || migrateOnly)) {
+  const { deleteDb, migrateOnly } = given;
+  if (!isLocal && (deleteDb || migrateOnly)) {
     throw new ClientError(EXIT.usage, `${deleteDb ? "--delete-db" : "--migrate-only"} goes with --db-type sqlite`);
   }
-  if (dbType === "sqlite" && (token !== undefined || given.supabaseUrl !== undefined)) {
+  if (isLocal && (token !== undefined || given.supabaseUrl !== undefined)) {
     throw new ClientError(
       EXIT.usage,
       "--db-type sqlite works without a server, so it takes neither --supabase-url nor --supabase-access-token",

@@ -7,6 +7,8 @@ export interface WorkerRunFlags extends PoolOptions, LocalOptions {
   readonly mainOutputDir?: string;
   readonly debug?: boolean;
   readonly skipCleanup?: boolean;
+  /** A folder, or a file in it; true: logs. */
+  readonly saveLogging?: string | true;
   /** In seconds. */
   readonly pollInterval?: number;
   readonly deleteDb?: boolean;
@@ -26,7 +28,6 @@ export const REFUSED: Readonly<Record<string, string>> = {
   "no-mask-active-frames": "say it in the parameters of the task that it is for",
   "preload-model": ENGINE,
   "queue-workers": "a worker does one task at a time, which is what a GPU can do; run several workers for several GPUs",
-  "save-logging": "the log goes to standard error; let the shell write it to a file: 2> worker.log",
   ...Object.fromEntries(
     (
       "attention-mode compile profile vae-config boost transformer-quantization transformer-dtype-policy " +
@@ -53,6 +54,7 @@ export function addWorkerFlags(run: Command): void {
     new Option("--poll-interval <sec>", "seconds between two looks at an idle queue").argParser(pollSec),
     new Option("--debug", "log everything and keep the files of each step"),
     new Option("--skip-cleanup", "keep the files of each step"),
+    new Option("--save-logging [folder]", "also write the log to files in this folder (default: logs)"),
     new Option("--supabase-url <url>", "in place of SUPABASE_URL"),
     new Option("--supabase-anon-key <key>", "in place of SUPABASE_ANON_KEY"),
     new Option(

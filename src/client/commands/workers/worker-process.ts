@@ -30,7 +30,7 @@ export async function runWorkerProcess(context: Context, { id, level, env, greet
       reason = "stopped on its machine";
       void running.stop();
     };
-    process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
+    process.once("SIGINT", onSignal).once("SIGTERM", onSignal).once("SIGHUP", onSignal);
     const { code, signal } = await running.exited;
     if (code !== 0 && reason === "its process ended") {
       reason = `its process ended with ${signal ?? `code ${code}`}`;

@@ -1,4 +1,3 @@
-import { loadConfig } from "../../../config/config.ts";
 import { externalStore } from "../../../supabase/external-store.ts";
 import type { Context } from "../../context.ts";
 import { localFile } from "../../local/local-file.ts";
@@ -9,12 +8,12 @@ import { isServiceKey, runPersonalWorker } from "./personal-worker.ts";
 import { readWorkerFlags } from "./read-worker-flags.ts";
 import type { WorkerRunFlags } from "./worker-flags.ts";
 import { runWorkerProcess } from "./worker-process.ts";
-import { settingsFromFlags } from "./worker-settings.ts";
+import { processSettings } from "./worker-settings.ts";
 
 /** Runs a worker on this machine, for a pool, for one user, or for a file of tasks. @throws ClientError, ConfigError */
 export async function runWorker(context: Context, given: WorkerRunFlags): Promise<void> {
-  const options = readWorkerFlags(given as WorkerRunFlags & Readonly<Record<string, unknown>>);
-  const file = localFile(context, options);
+  const file = localFile(context, given);
+  const options = readWorkerFlags(given as WorkerRunFlags & Readonly<Record<string, unknown>>, file !== null);
   if (file !== null) {
     await runLocalWorker(context, options, file);
     return;
@@ -30,13 +29,12 @@ export async function runWorker(context: Context, given: WorkerRunFlags): Promis
 }
 
 async function runPoolWorker(context: Context, options: WorkerRunFlags): Promise<void> {
-  const { level } = loadConfig(context.env, { need: [] }).log;
+  const settings = processSettings(context, options);
   const env = await registerExternalWorker(context, options, { needsEngine: true });
   const id = env["WORKER_ID"] ?? "";
   let reason = "its process could not be started";
   try {
     const greeting = `worker ${id} works for pool ${poolName(context, options)}; Ctrl-C gives its task back and ends it`;
-    const settings = settingsFromFlags(context, options, level);
     reason = await runWorkerProcess(context, { id, greeting, ...settings, env: { ...env, ...settings.env } });
   } finally {
     await externalStore(await context.connections.database()).remove(id, reason);
