@@ -8,7 +8,8 @@ import { createInputs } from "./inputs/inputs.ts";
 import { loadOwnTypes } from "./own-types.ts";
 import { type Connection, connectQueue } from "./queue/connect-queue.ts";
 import { allowedTypes, createRouter, HANDLERS } from "./router.ts";
-import { createReplicateHandlers } from "./tasks/magic-edit.ts";
+import type { ReplicateSettings } from "./services/replicate.ts";
+import type { TypeHandlers } from "./tasks/handler.ts";
 import { SettingsError, type GpuWorkerSettings, readSettings } from "./settings.ts";
 import { findFfmpeg } from "./video/ffmpeg.ts";
 import { createVramReader } from "./vram.ts";
@@ -23,6 +24,8 @@ async function main(): Promise<number> {
   const connection = connectQueue(settings);
   const { logSender } = connection;
   const { logLevel: level } = settings;
+  // Whoever reads the log may be gone. A write that fails must not end the process before it has given its task back.
+  process.stdout.on("error", () => undefined);
   const files = await tryLogFiles(settings.logDir);
   const streams = [process.stdout, logSender?.stream, files.stream].filter((stream) => stream != null);
   const destination = pino.multistream(streams.map((stream) => ({ level, stream })));
@@ -89,7 +92,7 @@ async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promi
     throw new SettingsError(error.message);
   });
   const own = await loadOwnTypes(settings.taskTypeModules);
-  const handlers = { ...HANDLERS, ...createReplicateHandlers(settings.replicate), ...own.handlers };
+  const handlers = { ...HANDLERS, ...(await replicateHandlers(settings.replicate)), ...own.handlers };
   stopOnSignals(orders, logger);
   leaveAfter(settings.maxLifetimeSec, orders);
 
@@ -106,7 +109,10 @@ async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promi
   const router = createRouter(engine, handlers, own.table.find);
   const types = allowedTypes(router, settings.taskTypes, own.table.find);
   logger.info({ task_types: types }, "what this worker can do");
-  const { queue, fileStore, stateTypes, close } = await connection.open(types, logger);
+  const { queue, fileStore, stateTypes, close } = await connection.open(
+    types.flatMap((name) => own.table.find(name) ?? []),
+    logger,
+  );
   const exitCode = await runClaimLoop({
     queue,
     fileStore,
@@ -133,6 +139,10 @@ async function runUntilOrdered(settings: GpuWorkerSettings, parts: Parts): Promi
   return exitCode;
 }
 
+async function replicateHandlers(settings: ReplicateSettings | null): Promise<TypeHandlers> {
+  return settings === null ? {} : (await import("./tasks/magic-edit.ts")).createReplicateHandlers(settings);
+}
+
 /** The first signal releases the task and ends the process within `STOP_DEADLINE_MS`; the second ends it at once. */
 function stopOnSignals(orders: Orders, logger: Logger): void {
   let signals = 0;
@@ -149,6 +159,7 @@ function stopOnSignals(orders: Orders, logger: Logger): void {
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
+  process.on("SIGHUP", onSignal);
 }
 
 /** Ends the worker as a drain does: it finishes its task first. Only the fuse ends it in mid-task. */

@@ -1,21 +1,17 @@
-import {
-  editVideoOrchestrator,
-  joinClipsOrchestrator,
-  perspectiveOrchestrator,
-  travelOrchestrator,
-} from "./graphs/orchestrators.ts";
-import { inpaintFrames } from "./graphs/inpaint-frames.ts";
-import { joinClipsSegment } from "./graphs/join-clips-segment.ts";
-import { perspectiveFinal } from "./graphs/perspective-final.ts";
-import { travelSegment } from "./graphs/travel-segment.ts";
-import { travelStitch } from "./graphs/travel-stitch.ts";
-import type { TypeHandlers } from "./handler.ts";
+import { lazily, type TypeHandlers } from "./handler.ts";
+
+const orchestrators = () => import("./graphs/orchestrators.ts");
+const travelSegment = lazily(() => import("./graphs/travel-segment.ts"), "travelSegment");
+const joinClipsSegment = lazily(() => import("./graphs/join-clips-segment.ts"), "joinClipsSegment");
+const inpaintFrames = lazily(() => import("./graphs/inpaint-frames.ts"), "inpaintFrames");
+const travelStitch = lazily(() => import("./graphs/travel-stitch.ts"), "travelStitch");
+const perspectiveFinal = lazily(() => import("./graphs/perspective-final.ts"), "perspectiveFinal");
 
 export const GRAPH_HANDLERS: TypeHandlers = {
-  travel_orchestrator: { handle: travelOrchestrator, jobs: [] },
-  different_perspective_orchestrator: { handle: perspectiveOrchestrator, jobs: [] },
-  join_clips_orchestrator: { handle: joinClipsOrchestrator, jobs: [] },
-  edit_video_orchestrator: { handle: editVideoOrchestrator, jobs: [] },
+  travel_orchestrator: { handle: lazily(orchestrators, "travelOrchestrator"), jobs: [] },
+  different_perspective_orchestrator: { handle: lazily(orchestrators, "perspectiveOrchestrator"), jobs: [] },
+  join_clips_orchestrator: { handle: lazily(orchestrators, "joinClipsOrchestrator"), jobs: [] },
+  edit_video_orchestrator: { handle: lazily(orchestrators, "editVideoOrchestrator"), jobs: [] },
   travel_segment: { handle: travelSegment, jobs: ["generate"] },
   individual_travel_segment: { handle: travelSegment, jobs: ["generate"] },
   join_clips_segment: { handle: joinClipsSegment, jobs: ["generate"] },

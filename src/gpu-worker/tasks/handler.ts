@@ -106,3 +106,8 @@ export interface TypeHandler {
 
 /** By the types' names. */
 export type TypeHandlers = Readonly<Record<string, TypeHandler>>;
+
+/** The handler of this name in a module, which is loaded with its first task: most workers never do most types. */
+export function lazily<Name extends string>(load: () => Promise<Readonly<Record<Name, Handler>>>, name: Name): Handler {
+  return async (run) => await (await load())[name](run);
+}

@@ -1,14 +1,14 @@
-import type { TypeHandlers } from "./handler.ts";
-import { createVisualization } from "./utility/create-visualization.ts";
-import { extractOneFrame } from "./utility/extract-frame.ts";
-import { generateDepth, generateOpenpose, interpolateTwoPictures } from "./utility/transforms.ts";
-import { upscale } from "./utility/upscale.ts";
+import { lazily, type TypeHandlers } from "./handler.ts";
+
+const transforms = () => import("./utility/transforms.ts");
+const extractOneFrame = lazily(() => import("./utility/extract-frame.ts"), "extractOneFrame");
+const createVisualization = lazily(() => import("./utility/create-visualization.ts"), "createVisualization");
 
 export const UTILITY_HANDLERS: TypeHandlers = {
   extract_frame: { handle: extractOneFrame, jobs: [] },
   create_visualization: { handle: createVisualization, jobs: [] },
-  generate_openpose: { handle: generateOpenpose, jobs: ["pose"] },
-  generate_depth: { handle: generateDepth, jobs: ["depth"] },
-  rife_interpolate_images: { handle: interpolateTwoPictures, jobs: ["interpolate"] },
-  upscaling: { handle: upscale, jobs: ["upscale"] },
+  generate_openpose: { handle: lazily(transforms, "generateOpenpose"), jobs: ["pose"] },
+  generate_depth: { handle: lazily(transforms, "generateDepth"), jobs: ["depth"] },
+  rife_interpolate_images: { handle: lazily(transforms, "interpolateTwoPictures"), jobs: ["interpolate"] },
+  upscaling: { handle: lazily(() => import("./utility/upscale.ts"), "upscale"), jobs: ["upscale"] },
 };
