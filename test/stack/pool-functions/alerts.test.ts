@@ -1,7 +1,11 @@
+import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type AlertMemory, settleAlerts } from "../../../src/activities/observed-alerts.ts";
 import { ACCOUNT } from "../../../src/contract/alerts.ts";
+import { decide } from "../../../src/policy/decide.ts";
 import { type AlertStore, alertStore } from "../../../src/supabase/alert-store.ts";
 import { connectDatabase } from "../../../src/supabase/client.ts";
+import { observe, SETTINGS } from "../../kit/policy.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 
 describe("an alert", () => {
@@ -64,6 +68,40 @@ describe("an alert", () => {
     ]);
     expect(await alerts.open(silent(pool), pool)).toBe(true);
     expect(await told()).toHaveLength(3);
+  });
+
+  it("no_able_worker opens with the first task that nobody can do, and closes when somebody can, or none waits", async () => {
+    const memory: AlertMemory = { open: null, over: new Set() };
+    /** A full pass of the watch, whose new workers could do t2v. */
+    const pass = async () => {
+      const { answer } = await api.queue.one<{ answer: { undone: { task_type: string; tasks: number }[] } }>(
+        "select pool_observe($1, null, true, 30, p_task_types => '{t2v}') as answer",
+        [pool],
+      );
+      const undone = answer.undone.map(({ task_type: taskType, tasks }) => ({ taskType, tasks }));
+      const conditions = decide(SETTINGS, observe([], { undone })).conditions.map((each) => ({
+        subject: pool,
+        ...each,
+      }));
+      const open = await alerts.list({ pool });
+      await settleAlerts({ alerts, logger: pino({ level: "silent" }) }, pool, memory, conditions, open);
+      return (await alerts.list({ pool })).map(({ kind, message }) => `${kind}: ${message}`);
+    };
+    await api.queue.addTask(pool, { task_type: "t2v" });
+    expect(await pass()).toEqual([]);
+    const waiting = await api.queue.addTask(pool, { task_type: "comfy" });
+    const opens = [expect.stringMatching(/^no_able_worker: tasks of type comfy wait, and neither a living worker/)];
+    expect(await pass()).toEqual(opens);
+    const able = await api.queue.newWorker(pool, { origin: "external", task_types: ["comfy"] });
+    await api.queue.rows("update workers set last_heartbeat = now() where id = $1", [able]);
+    expect(await pass()).toEqual(opens);
+    expect(await pass()).toEqual([]);
+    await api.queue.rows("update workers set last_heartbeat = now() - interval '1 hour' where id = $1", [able]);
+    expect(await pass()).toEqual(opens);
+    await api.queue.rows("update tasks set status = 'Cancelled' where id = $1", [waiting]);
+    await pass();
+    expect(await pass()).toEqual([]);
+    expect((await told()).map(({ state }) => state)).toEqual(["opened", "closed", "opened", "closed"]);
   });
 
   it("opens once for many callers at the same time", async () => {

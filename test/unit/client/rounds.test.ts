@@ -169,6 +169,17 @@ describe("an explanation", () => {
     );
   });
 
+  it("names the types that no worker can do while tasks of them wait", () => {
+    const seen = { observedAt: "2026-01-01T12:00:00.000Z", ageMs: 3_000, isStale: false };
+    const rest = { pool: "main", decisions: [], failedBoots: null, messages: null, seen };
+    const now = explanation({ undone: ["comfy", "dp_final_gen"] });
+    expect(renderExplanation({ ...rest, now }, NOW_MS, bare)).toContain(
+      "no worker can do what waits of: comfy, dp_final_gen",
+    );
+    const none = renderExplanation({ ...rest, now: explanation() }, NOW_MS, bare);
+    expect(none.join("\n")).not.toContain("no worker can do");
+  });
+
   it("removes control characters from the database's texts", () => {
     const hostile = renderExplanation(
       {

@@ -162,6 +162,20 @@ describe("status", () => {
     expect(statusJson(reading({ measured }))).toMatchObject({ measured: { bootSec: 45, arrivalsPerHour: 36 } });
   });
 
+  it("names the types of waiting tasks that no worker can do, and what to do, only if there are any", () => {
+    const undone = [
+      { taskType: "comfy", tasks: 3 },
+      { taskType: "odd\u001b[2Jtype", tasks: 10_000 },
+    ];
+    const [line, ...more] = renderStatus(reading({ undone }), 200, bare).filter((each) => each.startsWith("undone"));
+    expect(line).toBe(
+      "undone     3 comfy, 10000 oddtype: no worker can do them; start one that can, set WORKER_TASK_TYPES if new ones can, or cancel them",
+    );
+    expect(more).toEqual([]);
+    expect(statusJson(reading({ undone }))).toMatchObject({ undone });
+    expect(renderStatus(reading(), 200, bare).join("\n")).not.toContain("undone");
+  });
+
   it("counts the tasks that their workers handed back, only if there are any", () => {
     const queue = { ...reading().queue, delayed: 2 };
     expect(renderStatus(reading({ queue }), 120, bare)).toContain(
