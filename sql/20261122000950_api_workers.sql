@@ -129,6 +129,17 @@ begin
 end $$;
 select grant_to_everyone('api_completed_segments(text, uuid)');
 
+-- Whether an open task is in a project of this user. Without `order by … limit 1` Postgres may read tasks of all others.
+create or replace function user_has_open_task(p_user_id uuid) returns boolean
+language sql stable security definer set search_path = public, pg_temp as $$
+  select exists (
+    select from projects p cross join lateral (
+      select id from tasks where status = 'Queued' and gate = 'open' and project_id = p.id
+      order by priority desc, vtime, id limit 1) as head
+    where p.user_id = p_user_id)
+$$;
+select grant_to_service('user_has_open_task(uuid)');
+
 -- Claims a task for a worker of a pool, or for a user's own machine, which gets tasks of its user's projects only. p_task_types:
 -- as of worker_can_do; null: the caller does not say.
 create or replace function api_claim_task(p_worker_id text, p_task_types text[] default null) returns jsonb
@@ -152,16 +163,12 @@ begin
     perform expect_no_progress((claimed -> 'task' ->> 'task_id')::uuid, (claimed -> 'task' ->> 'attempt')::integer);
     return exact_numbers(claimed);
   end if;
-  if not exists (select from tasks where status = 'Queued' and gate = 'open'
-    and project_id in (select id from projects where user_id = caller_user))
-  then
+  if not user_has_open_task(caller_user) then
     perform open_delayed_tasks(null);
   end if;
   -- The row is created with the first task, so that invented names leave no rows. The pool exists only as a name:
   -- nothing starts, observes or ends machines there.
-  if exists (select from tasks where status = 'Queued' and gate = 'open'
-    and project_id in (select id from projects where user_id = caller_user))
-  then
+  if user_has_open_task(caller_user) then
     insert into pools (name, mode) values ('personal', 'closing') on conflict do nothing;
     insert into workers (id, pool, origin, status, user_id, instance_type, boot_stage, ready_at, last_heartbeat)
     values (machine_id, 'personal', 'external', 'active', caller_user, 'personal', 'ready', now(), now())
@@ -190,6 +197,21 @@ begin
   return jsonb_build_object('worker_status', coalesce(machine.status, 'active'), 'task', exact_numbers(claimed));
 end $$;
 select grant_to_everyone('api_claim_task(text, text[])');
+
+-- What kept_request answers, for a user's own machine. p_keeps: the request is kept first, or forgotten, as by keep_request.
+create or replace function api_service_request(
+  p_task_id uuid, p_lease_token uuid, p_service text, p_keeps boolean default false, p_request_id text default null,
+  p_mark text default null)
+returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  perform api_known_caller();
+  if p_keeps then
+    perform keep_request(p_task_id, p_lease_token, p_service, p_request_id, p_mark);
+  end if;
+  return kept_request(p_task_id, p_lease_token, p_service);
+end $$;
+select grant_to_everyone('api_service_request(uuid, uuid, text, boolean, text, text)');
 
 -- The attempt at this task that the caller may write about. It is the caller's own one. For the service key, which old
 -- workers share, it is the last one. It may have ended.

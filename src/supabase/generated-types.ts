@@ -1503,6 +1503,17 @@ export interface Schema {
         };
         Returns: Json;
       };
+      api_service_request: {
+        Args: {
+          p_task_id: string | null;
+          p_lease_token: string | null;
+          p_service: string | null;
+          p_keeps?: boolean | null;
+          p_request_id?: string | null;
+          p_mark?: string | null;
+        };
+        Returns: Json;
+      };
       api_task_output: {
         Args: {
           p_task_id: string | null;
@@ -2863,6 +2874,12 @@ export interface Schema {
           p_counted: string[] | null;
         };
         Returns: string[];
+      };
+      user_has_open_task: {
+        Args: {
+          p_user_id: string | null;
+        };
+        Returns: boolean;
       };
       volume_answered: {
         Args: {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fillQueue, fullScans, type PlanWatch, rowsScanned, type RunStatement, watchPlans } from "./plans.ts";
 import { type Claim, leaseArgs, openQueue, type Queue } from "./queue.ts";
@@ -172,6 +173,30 @@ export function describePlans(size: { readonly queued: number; readonly ended: n
         expect(fullScans(statements, "tasks")).toEqual([]);
         expect(rowsScanned(statements, "tasks")).toBeLessThanOrEqual(CALLS);
       }
+    });
+
+    it("a user's own machine reads tasks of its user's projects, and walks past nobody else's", async () => {
+      const user = randomUUID();
+      const own = await queue.newProject({ user_id: user });
+      await watch.run("select set_config('request.jwt.claims', $1, false)", [JSON.stringify({ sub: user })]);
+      await watch.run("set role authenticated");
+      const claim = async () => {
+        const { rows, statements } = await watch.run<{ answer: Claim }>(
+          "select api_claim_task('laptop', '{t2v}') as answer",
+        );
+        expect(fullScans(statements, "tasks")).toEqual([]);
+        return { task: rows[0]!.answer.task, read: rowsScanned(statements, "tasks") };
+      };
+      for (let call = 0; call < CALLS; call += 1) {
+        expect(await claim()).toEqual({ task: null, read: 0 });
+      }
+      await queue.addTasks(pools[0]!, 3, { task_type: "vace", project_id: own, priority: 9 });
+      const id = await queue.addTask(pools[2]!, { task_type: "t2v", project_id: own });
+      const { task, read } = await claim();
+      expect(task?.task_id).toBe(id);
+      // Its user's four tasks are read twice, and the claimed one to lease it.
+      expect(read).toBeLessThan(20);
+      await watch.run("reset role");
     });
   });
 }

@@ -1,11 +1,14 @@
 import { lazily, type TypeHandlers } from "./handler.ts";
 
-const orchestrators = () => import("./graphs/orchestrators.ts");
 const travelSegment = lazily(() => import("./graphs/travel-segment.ts"), "travelSegment");
 const joinClipsSegment = lazily(() => import("./graphs/join-clips-segment.ts"), "joinClipsSegment");
 const inpaintFrames = lazily(() => import("./graphs/inpaint-frames.ts"), "inpaintFrames");
 const travelStitch = lazily(() => import("./graphs/travel-stitch.ts"), "travelStitch");
 const perspectiveFinal = lazily(() => import("./graphs/perspective-final.ts"), "perspectiveFinal");
+
+function orchestrators() {
+  return import("./graphs/orchestrators.ts");
+}
 
 export const GRAPH_HANDLERS: TypeHandlers = {
   travel_orchestrator: { handle: lazily(orchestrators, "travelOrchestrator"), jobs: [] },

@@ -1,8 +1,11 @@
 import { lazily, type TypeHandlers } from "./handler.ts";
 
-const transforms = () => import("./utility/transforms.ts");
 const extractOneFrame = lazily(() => import("./utility/extract-frame.ts"), "extractOneFrame");
 const createVisualization = lazily(() => import("./utility/create-visualization.ts"), "createVisualization");
+
+function transforms() {
+  return import("./utility/transforms.ts");
+}
 
 export const UTILITY_HANDLERS: TypeHandlers = {
   extract_frame: { handle: extractOneFrame, jobs: [] },

@@ -8,7 +8,7 @@ import { createReplicateHandlers } from "../../../src/gpu-worker/tasks/magic-edi
 import { type ReplicateStandIn, startReplicate } from "../../kit/gpu-worker/replicate.ts";
 import { startLiveWorker, type LiveWorker } from "../../kit/gpu-worker/live-worker.ts";
 import { makeSample } from "../../kit/gpu-worker/samples.ts";
-import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
+import { openPeopleApi, type PeopleApi } from "../../kit/api.ts";
 
 const PROMPT = "the same room at night";
 
@@ -33,7 +33,7 @@ interface Ended {
 }
 
 describe("magic_edit, by Replicate", () => {
-  let api: QueueApi;
+  let api: PeopleApi;
   let folder: string;
   let picture: Buffer;
   let replicate: ReplicateStandIn;
@@ -41,7 +41,7 @@ describe("magic_edit, by Replicate", () => {
   let openInputs: OpenInputs;
   let workers: LiveWorker[];
   beforeAll(async () => {
-    api = await openQueueApi();
+    api = await openPeopleApi();
     folder = await mkdtemp(join(tmpdir(), "magic-edit-"));
     await makeSample(folder, "room.png");
     openInputs = createInputs({ maxBytes: 1e7, timeoutMs: 20_000, folders: [folder], ownOrigin: api.url });
@@ -61,11 +61,11 @@ describe("magic_edit, by Replicate", () => {
     await replicate.close();
   });
 
-  async function startWorker(worker?: string, token = replicate.token): Promise<string> {
+  async function startWorker(worker?: string, token = replicate.token, accessToken?: string): Promise<string> {
     const id = worker ?? (await api.queue.newWorker(pool));
     const options = { token, apiUrl: `${replicate.url}/v1`, pollMs: 20 };
     const router = createRouter({ can: () => true }, createReplicateHandlers(options));
-    workers.push(await startLiveWorker(api, { worker: id, router, openInputs }));
+    workers.push(await startLiveWorker(api, { worker: id, router, openInputs, ...(accessToken && { accessToken }) }));
     return id;
   }
   const submit = (params: object = {}) =>
@@ -79,9 +79,9 @@ describe("magic_edit, by Replicate", () => {
       [id],
     );
   const until = async (id: string, status: string) =>
-    await expect.poll(async () => (await ended(id)).status, { timeout: 20_000 }).toBe(status);
+    await expect.poll(async () => (await ended(id)).status).toBe(status);
   const untilCalled = async (call: string, times: number) =>
-    await expect.poll(() => replicate.calls.get(call) ?? 0, { timeout: 20_000 }).toBeGreaterThanOrEqual(times);
+    await expect.poll(() => replicate.calls.get(call) ?? 0).toBeGreaterThanOrEqual(times);
   const neverEnds = () => (replicate.onLook = (prediction) => void (prediction.status = "processing"));
 
   it("sends the picture and the prompt, and stores what comes back", async () => {
@@ -183,14 +183,43 @@ describe("magic_edit, by Replicate", () => {
     expect(replicate.predictions).toHaveLength(1);
   });
 
-  it("cancels the prediction of a task that is cancelled", async () => {
+  it("pays once: a user's own machine, by the edge functions alone, goes on after a crash, and after its other machine", async () => {
     neverEnds();
-    const id = await submit();
-    await startWorker();
-    await untilCalled("GET predictions", 1);
-    await api.queue.rows("update tasks set status = 'Cancelled' where id = $1", [id]);
-    await expect.poll(() => replicate.predictions[0]?.status, { timeout: 20_000 }).toBe("canceled");
+    const ann = await api.newPerson();
+    const { id } = await api.queue.one<{ id: string }>(
+      "insert into tasks (task_type, params, project_id) values ('magic_edit', $1, $2) returning id",
+      [{ image_url: "room.png", prompt: PROMPT }, ann.project],
+    );
+    await startWorker("laptop", replicate.token, ann.token);
+    await untilCalled("GET predictions", 2);
+    await workers[0]?.crash();
+    await startWorker("laptop", replicate.token, ann.jwt);
+    await untilCalled("GET predictions", (replicate.calls.get("GET predictions") ?? 0) + 2);
+    workers[1]?.orders.stop("release", "the process received SIGTERM");
+    await until(id, "Queued");
+    replicate.onLook = (prediction) => replicate.succeed(prediction);
+    await startWorker("desktop", replicate.token, ann.token);
+    await until(id, "Complete");
+    expect(replicate.predictions).toHaveLength(1);
+    expect(await ended(id)).toMatchObject({ attempts: 1, result: { prediction_id: "p1", attempt: 2 } });
+    expect(await api.queue.rows("select service from service_requests where task_id = $1", [id])).toEqual([
+      { service: "replicate" },
+    ]);
   });
+
+  it.each(["a worker of a pool", "a user's own machine"])(
+    "cancels the prediction of a task that is cancelled: %s",
+    async (who) => {
+      neverEnds();
+      const ann = await api.newPerson();
+      const id = await submit();
+      await api.queue.rows("update tasks set project_id = $2 where id = $1", [id, ann.project]);
+      await (who === "a worker of a pool" ? startWorker() : startWorker("laptop", replicate.token, ann.token));
+      await untilCalled("GET predictions", 1);
+      await api.queue.rows("update tasks set status = 'Cancelled' where id = $1", [id]);
+      await expect.poll(() => replicate.predictions[0]?.status).toBe("canceled");
+    },
+  );
 
   it("leaves the prediction of a task that its worker hands back", async () => {
     neverEnds();
