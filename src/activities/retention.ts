@@ -29,6 +29,7 @@ export function createRetentionActivities({ config, logs, outbox, janitor }: Ret
     ["alerts", retention.alertsDays],
     ["worker_processes", PROCESSES_DAYS],
     ["task_attempts", retention.attemptsDays],
+    ["service_requests", retention.attemptsDays],
     ["workers", retention.workersDays],
   ];
   return {

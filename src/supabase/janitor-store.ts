@@ -36,6 +36,7 @@ export type RetainedTable =
   | "alerts"
   | "worker_processes"
   | "task_attempts"
+  | "service_requests"
   | "workers";
 
 export interface Orphan {

@@ -70,6 +70,7 @@ describe("tables that only grow", () => {
       alerts: 0,
       worker_processes: 0,
       task_attempts: 0,
+      service_requests: 0,
       workers: 0,
     });
     await queue.rows(`insert into worker_processes (id, host, version, task_queue, seen_at)
@@ -110,8 +111,19 @@ describe("tables that only grow", () => {
     );
     await queue.rows("alter table tasks enable trigger user");
 
+    await queue.rows(
+      `insert into service_requests (task_id, service, attempt, asked_at)
+       values ($1, 'replicate', 1, now() - interval '95 days'), ($2, 'replicate', 1, now() - interval '95 days')`,
+      [done, running],
+    );
+
     // The running task's ended attempt holds the worker's row, and the pool's last price another one's.
-    expect((await clean({ attemptsDays: 90, workersDays: 90 })).tables).toMatchObject({ task_attempts: 1, workers: 1 });
+    expect((await clean({ attemptsDays: 90, workersDays: 90 })).tables).toMatchObject({
+      task_attempts: 1,
+      service_requests: 1,
+      workers: 1,
+    });
+    expect(await count("service_requests", `task_id = '${running}'`)).toBe(1);
     expect(await count("workers", `id = '${older}'`)).toBe(0);
     expect(await count("task_attempts", `task_id = '${done}'`)).toBe(0);
     expect(await count("task_attempts", `task_id = '${running}'`)).toBe(2);
