@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Database } from "./client.ts";
-import { readAll, readOne } from "./requests.ts";
+import { readAll } from "./requests.ts";
 import { type Row, TABLES } from "./tables.ts";
 
 export type JournalEntry = Row<"pool_events">;
@@ -81,28 +81,8 @@ export function journalStore(database: Database): JournalStore {
         count,
       );
     },
-    async messages(pool, count) {
-      const rows = await readOne<JournaledMessage[]>("read messages", () =>
-        client
-          .from("pool_events")
-          .select("at, kind, reason")
-          .eq("pool", pool)
-          .like("kind", "message.%")
-          .order("id", { ascending: false })
-          .limit(count),
-      );
-      return rows.map(({ kind, ...row }) => ({ ...row, kind: kind.replace("message.", "") }));
-    },
-    async diagnostics(worker, limit) {
-      return await readOne<Row<"worker_diagnostics">[]>("read diagnostics", () =>
-        client
-          .from("worker_diagnostics")
-          .select("*")
-          .eq("worker_id", worker)
-          .order("id", { ascending: false })
-          .limit(limit),
-      );
-    },
+    messages: (pool, count) => lastMessages(database, pool, count),
+    diagnostics: (worker, limit) => lastDiagnostics(database, worker, limit),
     async since(pool, id) {
       return await readAll<JournalEntry>("read events", (count, last) => {
         const later = client
@@ -114,4 +94,34 @@ export function journalStore(database: Database): JournalStore {
       });
     },
   };
+}
+
+async function lastMessages({ [TABLES]: client }: Database, pool: string, count: number): Promise<JournaledMessage[]> {
+  const rows = await readAll<JournaledMessage & { readonly id: number }>(
+    "read messages",
+    (rest, last) => {
+      const messages = client.from("pool_events").select("id, at, kind, reason").eq("pool", pool);
+      const named = messages.like("kind", "message.%");
+      const before = last === undefined ? named : named.lt("id", last.id);
+      return before.order("id", { ascending: false }).limit(rest);
+    },
+    count,
+  );
+  return rows.map(({ at, kind, reason }) => ({ at, kind: kind.replace("message.", ""), reason }));
+}
+
+async function lastDiagnostics(
+  { [TABLES]: client }: Database,
+  worker: string,
+  count: number,
+): Promise<Row<"worker_diagnostics">[]> {
+  return await readAll<Row<"worker_diagnostics">>(
+    "read diagnostics",
+    (rest, last) => {
+      const collected = client.from("worker_diagnostics").select("*").eq("worker_id", worker);
+      const before = last === undefined ? collected : collected.lt("id", last.id);
+      return before.order("id", { ascending: false }).limit(rest);
+    },
+    count,
+  );
 }

@@ -210,27 +210,27 @@ function forPeople(database: Database): Omit<FleetForPeople, keyof Held> {
 function heldTasks({ [TABLES]: client }: Database): Held {
   return {
     async lastHeld(worker, limit) {
-      const [own, ended] = await Promise.all([
-        readOne<OwnAttempt[]>("read tasks", () =>
-          client
-            .from("tasks")
-            .select(OWN)
-            .eq("worker_id", worker)
-            .not("lease_token", "is", null)
-            .order("leased_at", { ascending: false })
-            .limit(limit)
-            .overrideTypes<OwnAttempt[], { merge: false }>(),
-        ),
-        readOne<HeldTask[]>("read attempts", () =>
-          client
-            .from("ended_attempts")
-            .select(ENDED)
-            .eq("worker_id", worker)
-            .order("started_at", { ascending: false })
-            .limit(limit)
-            .overrideTypes<HeldTask[], { merge: false }>(),
-        ),
-      ]);
+      // A worker begins one task after the other.
+      const own = await readAll<OwnAttempt>(
+        "read tasks",
+        (count, last) => {
+          const held = client.from("tasks").select(OWN).eq("worker_id", worker).not("lease_token", "is", null);
+          const before = last === undefined ? held : held.lt("leased_at", last.started_at);
+          const newest = before.order("leased_at", { ascending: false }).limit(count);
+          return newest.overrideTypes<OwnAttempt[], { merge: false }>();
+        },
+        limit,
+      );
+      const ended = await readAll<HeldTask>(
+        "read attempts",
+        (count, last) => {
+          const held = client.from("ended_attempts").select(ENDED).eq("worker_id", worker);
+          const before = last === undefined ? held : held.lt("started_at", last.started_at);
+          const newest = before.order("started_at", { ascending: false }).limit(count);
+          return newest.overrideTypes<HeldTask[], { merge: false }>();
+        },
+        limit,
+      );
       return [...own.map(heldTask), ...ended]
         .toSorted((one, other) => Date.parse(other.started_at) - Date.parse(one.started_at))
         .slice(0, limit);

@@ -124,6 +124,12 @@ describe.each(Object.entries(KINDS))("the queue in %s", (_name, open) => {
     expect(await world.task(bad)).toMatchObject({ status: "Failed", attempts: 1, error: "width: expected a number" });
   });
 
+  it("keeps all of a reason, whatever its characters", async () => {
+    const id = await world.add();
+    expect(await worker.queue.fail(await lease(), "\0no \ud83c memory\0 left", true)).toBe("failed");
+    expect((await world.task(id)).error).toBe("\ufffdno \ufffd memory\ufffd left");
+  });
+
   it("gives a dead worker's task to another, counted; a task that two workers died with fails as poison", async () => {
     const id = await world.add();
     const lost = await lease();

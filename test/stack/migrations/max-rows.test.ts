@@ -65,6 +65,29 @@ describe("a project that answers at most three rows", () => {
     expect(await journal.decisions(pool, 50)).toHaveLength(ROWS);
   });
 
+  it("reads a worker's last tasks, whether they failed or not, its diagnostics, and a pool's last messages", async () => {
+    const worker = await api.queue.newWorker(pool);
+    const ids = await api.queue.addTasks(pool, ROWS + 4);
+    for (const [place] of ids.entries()) {
+      const lease = await api.queue.lease(worker);
+      await (place % 2 === 0 ? api.queue.finish(lease) : api.queue.fail(lease, "no", true));
+    }
+    const held = await fleetStore(database).lastHeld(worker, ROWS + 2);
+    expect(held.map(({ task_id: id }) => id)).toEqual(ids.toReversed().slice(0, ROWS + 2));
+    await rows(
+      "insert into pool_events (pool, kind, reason) select $1, 'message.scale', n::text from generate_series(1, $2) n",
+      [pool, ROWS],
+    );
+    const journal = journalStore(database);
+    const messages = (await journal.messages(pool, 5)).map(({ kind, reason }) => `${kind} ${reason}`);
+    expect(messages).toEqual(["scale 7", "scale 6", "scale 5", "scale 4", "scale 3"]);
+    await rows("insert into worker_diagnostics (worker_id, reason) select $1, n::text from generate_series(1, $2) n", [
+      worker,
+      ROWS,
+    ]);
+    expect(await journal.diagnostics(worker, 5)).toHaveLength(5);
+  });
+
   it("reads all log lines that match, old ones and new ones", async () => {
     const log = async (message: string) =>
       await rows(
