@@ -97,4 +97,10 @@ describe("the documentation", () => {
   it("links only to pages and headings that exist", () => {
     expect(pages.flatMap(brokenLinks)).toEqual([]);
   });
+
+  it("names no command that would fetch a package of the project's name from the public registry", () => {
+    const fetches = /\b(?:npx|npm (?:exec|x|i|install))\s+(?:-\S+\s+)*gpu-pool\b/;
+    expect("npm i -g gpu-pool").toMatch(fetches);
+    expect(pages.filter(({ text }) => fetches.test(text)).map(({ path }) => path)).toEqual([]);
+  });
 });
