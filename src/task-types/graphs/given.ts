@@ -1,6 +1,12 @@
 import { expected } from "../read-value.ts";
 import type { Given, Problem } from "../resolved.ts";
 
+/** A file that a segment needs, with the parameter that names it. */
+export interface NamedFile {
+  readonly field: string;
+  readonly file: string;
+}
+
 export function valueOf<T>(given: Given, name: string): T | undefined {
   return given[name]?.value as T | undefined;
 }

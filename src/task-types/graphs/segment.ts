@@ -4,14 +4,8 @@ import type { Given, Problem } from "../resolved.ts";
 import { isChained, usesVace } from "./chaining.ts";
 import { segmentLength } from "./frames.ts";
 import { type GuideStrengths, guideStrengths } from "./fades.ts";
-import { filesOf, problemOf, valueOf } from "./given.ts";
+import { filesOf, type NamedFile, problemOf, valueOf } from "./given.ts";
 import { type Structure, structureOf, structureProblems } from "./structure.ts";
-
-/** A file that a segment needs, with the parameter that names it. */
-export interface NamedFile {
-  readonly field: string;
-  readonly file: string;
-}
 
 /** Frames from `start`, counted from 0, up to and without `end`. */
 export interface Frames {

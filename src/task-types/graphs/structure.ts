@@ -1,6 +1,5 @@
 import type { Given, Problem } from "../resolved.ts";
-import { problemOf, valueOf } from "./given.ts";
-import type { NamedFile } from "./segment.ts";
+import { type NamedFile, problemOf, valueOf } from "./given.ts";
 
 export type Preprocessing = "flow" | "canny" | "depth" | "none";
 

@@ -1,5 +1,5 @@
-import { type NamedFile, planSegment, type SegmentPlan } from "../../../task-types/graphs/segment.ts";
-import { filesOf, valueOf } from "../../../task-types/graphs/given.ts";
+import { planSegment, type SegmentPlan } from "../../../task-types/graphs/segment.ts";
+import { filesOf, type NamedFile, valueOf } from "../../../task-types/graphs/given.ts";
 import type { FileKind } from "../../../task-types/kinds.ts";
 import type { Given } from "../../../task-types/resolved.ts";
 import { sizeOf } from "../../../task-types/size.ts";

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { HANDLERS } from "../../../../src/gpu-worker/router.ts";
-import { NOT_FOR_THE_ENGINE } from "../../../../src/gpu-worker/tasks/graphs/generate.ts";
-import { TASK_TYPES } from "../../../../src/task-types/task-types.ts";
+import { HANDLERS } from "../../../src/gpu-worker/router.ts";
+import { NOT_FOR_THE_ENGINE } from "../../../src/gpu-worker/tasks/graphs/generate.ts";
+import { TASK_TYPES } from "../../../src/task-types/task-types.ts";
 
 const ROOMS = ["src/gpu-worker/tasks", "src/task-types/graphs", "src/gpu-worker/debug"];
 /** Say where a task is in its graph, for older workers; ours knows by other fields. */
