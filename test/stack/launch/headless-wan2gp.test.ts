@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runClient } from "../../kit/client.ts";
 import { DATA_CENTER, layOutDouble, makeVolume } from "../../kit/headless-wan2gp/lay-out.ts";
-import { expectMixedQueue, MIXED_TASK_TYPES } from "../../kit/headless-wan2gp/mixed-queue.ts";
+import { doMixedQueue, EACH_ITS_OWN, MIXED_TASK_TYPES } from "../../kit/headless-wan2gp/mixed-queue.ts";
 import { expectDoneOnce, expectNothingLeft, workerStates } from "../../kit/lifecycle.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
 import { journalStore } from "../../../src/supabase/journal-store.ts";
@@ -73,7 +73,7 @@ describe("WORKER_PROFILE=headless-wan2gp", () => {
   });
 
   it("works off one queue with a GPU worker of ours, each only what it can", async () => {
-    await expectMixedQueue(stack);
+    expect(await doMixedQueue(stack)).toEqual(EACH_ITS_OWN);
     await expectNothingLeft(stack);
   });
 
