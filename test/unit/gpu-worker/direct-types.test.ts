@@ -1,14 +1,10 @@
-import { readdir, rm, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { readdir, rm } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
 import { probeVideo } from "../../../src/gpu-worker/video/probe-video.ts";
 import { findTaskType, TASK_TYPES } from "../../../src/task-types/task-types.ts";
 import { runFakeTask, temporaryFolder } from "../../kit/gpu-worker/fake-task.ts";
-import { type LiveWorker, startLiveWorker } from "../../kit/gpu-worker/live-worker.ts";
 import { makeSample } from "../../kit/gpu-worker/samples.ts";
-import { PATIENCE_MS } from "../../kit/patience.ts";
-import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 
 let folder: string;
 let ffmpegPath: string;
@@ -68,19 +64,6 @@ const SIZE_OF_PICTURE = [
 
 const direct = TASK_TYPES.filter(({ kind, name }) => kind === "direct" && name !== "upscaling").map(({ name }) => name);
 
-/** What comes of a type's params. */
-function expected(taskType: string) {
-  const isVideo = !findTaskType(taskType)!.parameters.some(({ fixed, name }) => fixed === 1 || name === "num_images");
-  const size = SIZE_OF_PICTURE.includes(taskType)
-    ? { width: 51, height: 37 }
-    : isVideo
-      ? { width: 64, height: 48 }
-      : { width: 66, height: 50 };
-  const length = { frames: 6, fps: RATES[taskType] ?? 16 };
-  const facts = isVideo ? { codec: "h264", ...length, ...size } : { codec: "png", frames: 1, ...size };
-  return { isVideo, ending: isVideo ? "mp4" : "png", size, length, facts };
-}
-
 describe("each direct type, done with previews", () => {
   it.each(direct)("%s makes a file of exactly what was asked for, marked as a preview", async (taskType) => {
     const isVideo = !findTaskType(taskType)!.parameters.some(({ fixed, name }) => fixed === 1 || name === "num_images");
@@ -139,58 +122,4 @@ describe("each direct type, done with previews", () => {
     expect({ end, permanent: failure?.permanent }).toEqual({ end: "failed", permanent: true });
     expect(failure?.message).toMatch(/^params\.image_start: .*picture\.png/);
   });
-});
-
-describe("the direct types on the embedded stack", () => {
-  let api: QueueApi;
-  let worker: LiveWorker;
-
-  beforeAll(async () => {
-    api = await openQueueApi();
-  });
-  afterAll(async () => {
-    await worker?.crash();
-    await api?.close();
-  });
-
-  it("are claimed, done, uploaded and completed, one after the other, with every file in storage", async () => {
-    const { queue } = api;
-    const pool = await queue.newPool();
-    const ids: [string, string][] = [];
-    for (const taskType of direct) {
-      const params = JSON.stringify(PARAMS[taskType]!());
-      ids.push([taskType, await queue.addTask(pool, { task_type: taskType, params })]);
-    }
-    worker = await startLiveWorker(api, { worker: await queue.newWorker(pool) });
-    const open = "select id from tasks where pool = $1 and status in ('Queued', 'In Progress')";
-    await expect.poll(() => queue.rows(open, [pool]), { interval: 50, timeout: PATIENCE_MS }).toEqual([]);
-    for (const [taskType, id] of ids) {
-      const { ending, facts } = expected(taskType);
-      const [row] = await queue.rows<Row>(
-        "select output_location, result_data, error_message from tasks where id = $1",
-        [id],
-      );
-      expect({ taskType, error: row?.error_message }).toEqual({ taskType, error: null });
-      expect(row?.output_location).toMatch(new RegExp(`/${id}/task_${id}_a1\\.${ending}$`));
-      const { image_urls: pictures, thumbnail_url: thumbnail } = row!.result_data;
-      const urls = [row!.output_location, thumbnail, ...(pictures ?? [])];
-      const copies = await Promise.all(urls.map((url) => download(url)));
-      expect(await probeVideo(copies[0]!, ffmpegPath)).toMatchObject(facts);
-      expect(pictures?.length).toBe(ending === "mp4" ? undefined : taskType === "flux" ? 3 : 1);
-    }
-  });
-
-  interface Row {
-    readonly output_location: string;
-    readonly result_data: { readonly thumbnail_url: string; readonly image_urls?: readonly string[] };
-    readonly error_message: string | null;
-  }
-
-  async function download(url: string): Promise<string> {
-    const answer = await fetch(url);
-    expect({ url, status: answer.status }).toEqual({ url, status: 200 });
-    const path = join(folder, basename(url));
-    await writeFile(path, Buffer.from(await answer.arrayBuffer()));
-    return path;
-  }
 });
