@@ -13,7 +13,7 @@ const ROOMS = {
   supabase: ["contract", "policy", "task-types"],
   activities: ["config", "contract", "policy", "runpod", "supabase"],
   // The room and its entry, src/worker.ts. It bundles the workflows by their path and never imports them.
-  worker: ["activities", "config", "contract", "logger", "runpod", "supabase"],
+  worker: ["activities", "config", "contract", "logger", "process", "runpod", "supabase"],
   // It runs alone in a pod.
   "gpu-worker": ["task-file", "task-types"],
   simulator: ["gpu-worker", "process"],

@@ -25,6 +25,7 @@ export default defineConfig({
       project("replay", 60_000, { needsStack: false }),
       project("workflow", TEST_MS, { needsStack: true }),
       project("stack", TEST_MS, { needsStack: true }),
+      project("security", TEST_MS, { needsStack: true }),
       project("e2e", TEST_MS, { needsStack: true }),
       project("chaos", TEST_MS, { needsStack: true }),
       project("long", 3_600_000, { needsStack: true }),

@@ -6,6 +6,7 @@ import { registerRegistryRoutes } from "./account/registry-routes.ts";
 import { registerVolumeRoutes } from "./account/volume-routes.ts";
 import { createVolumes } from "./account/volumes.ts";
 import { registerControlRoutes } from "./control-routes.ts";
+import { foreignRequest } from "../process/foreign-request.ts";
 import { createControls, type SimulatorControls } from "./controls.ts";
 import { createFaults } from "./faults.ts";
 import { createFleet } from "./fleet.ts";
@@ -14,6 +15,7 @@ import { registerLogRoute } from "./log-route.ts";
 import { registerCatalogRoutes } from "./market/catalog-routes.ts";
 import { createMarket } from "./market/market.ts";
 import { registerPodRoutes } from "./pod-routes.ts";
+import { sendProblem } from "./problems.ts";
 import { recordRequests } from "./request-log.ts";
 import { DEFAULT_SETTINGS, settingsSchema, type SimulatorSettings } from "./settings.ts";
 import type { SimulatorState } from "./state.ts";
@@ -70,7 +72,11 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const controls = createControls(state, requests, (changed) => (settings = changed));
 
   const app = fastify({ genReqId: () => randomUUID(), forceCloseConnections: true });
-  app.addHook("onRequest", async (request, reply) => void reply.header("x-request-id", request.id));
+  app.addHook("onRequest", async (request, reply) => {
+    reply.header("x-request-id", request.id);
+    const problem = foreignRequest(request.headers);
+    return problem === null ? undefined : sendProblem(reply, 403, problem);
+  });
   await registerApi(app, state, requests);
   await app.register(async (control) => registerControlRoutes(control, controls), { prefix: "/_sim" });
   const url = await app.listen({ host: "127.0.0.1", port });

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Connection } from "@temporalio/client";
 import type { Logger } from "pino";
-import { isListening, requireFreePort } from "./free-port.ts";
+import { freePort, isListening, requireFreePort } from "./free-port.ts";
+import { hiddenLoopback, openTemporalUiDoor } from "./temporal-ui-door.ts";
 import type { Guardian, ManagedProcess } from "../../process/guardian.ts";
 
 const START_TIMEOUT_MS = 60_000;
@@ -18,6 +19,12 @@ const SQLITE_PRAGMAS = ["journal_mode=WAL", "synchronous=NORMAL"];
 
 /** GOGC=400: 200 MB more memory for a tenth less processor time at 1,000 workers. */
 const GC_PERCENT = "400";
+
+/**
+ * Closes the HTTP API, which start-dev opens on a port of its own and which would start workflows for any web page. A list
+ * of names that nobody has is the only way: the list's default is every name, and an empty list means the same.
+ */
+const NO_HTTP_API = 'frontend.httpAllowedHosts=["nobody.invalid"]';
 
 /** The server's search attribute types with their numbers in its API. */
 const ATTRIBUTE_TYPES = { Text: 1, Keyword: 2, Int: 3, Double: 4, Bool: 5, Datetime: 6, KeywordList: 7 } as const;
@@ -75,38 +82,50 @@ async function isReady(port: number, namespace: string, wanted: Attributes): Pro
   }
 }
 
+function serverArgs(
+  { dataDir, port, namespace = "default", searchAttributes }: TemporalServerOptions,
+  ui: { readonly ip: string; readonly port: number } | null,
+): string[] {
+  const settings = [...ONE_PARTITION, NO_HTTP_API];
+  const file = dataDir === undefined ? [] : ["--db-filename", join(dataDir, "temporal.db")];
+  const pragmas = dataDir === undefined ? [] : SQLITE_PRAGMAS;
+  return [
+    "server",
+    "start-dev",
+    "--ip",
+    "127.0.0.1",
+    "--port",
+    String(port),
+    "--namespace",
+    namespace,
+    "--log-level",
+    "warn",
+    ...settings.flatMap((setting) => ["--dynamic-config-value", setting]),
+    ...(ui === null ? ["--headless"] : ["--ui-ip", ui.ip, "--ui-port", String(ui.port), "--ui-disable-news-fetch"]),
+    ...file,
+    ...pragmas.flatMap((pragma) => ["--sqlite-pragma", pragma]),
+    ...Object.entries(searchAttributes).flatMap(([name, type]) => ["--search-attribute", `${name}=${type}`]),
+  ];
+}
+
 /**
  * Starts Temporal's development server on 127.0.0.1. Resolves when it answers and has the namespace and the search
  * attributes. @throws Error with the server's last output when it ends early or is not ready within 60 s.
  */
 export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
-  const { guardian, binary, dataDir, port, uiPort, namespace = "default", searchAttributes, logger } = options;
-  const args = ["server", "start-dev", "--ip", "127.0.0.1", "--port", String(port), "--namespace", namespace];
-  args.push("--log-level", "warn");
-  for (const setting of ONE_PARTITION) {
-    args.push("--dynamic-config-value", setting);
+  const { guardian, binary, port, uiPort, namespace = "default", searchAttributes, logger } = options;
+  const ui = uiPort === undefined ? null : { ip: hiddenLoopback(), port: await freePort(), door: uiPort };
+  if (options.dataDir !== undefined) {
+    await mkdir(options.dataDir, { recursive: true });
   }
-  if (uiPort === undefined) {
-    args.push("--headless");
-  } else {
-    args.push("--ui-port", String(uiPort), "--ui-disable-news-fetch");
-  }
-  if (dataDir !== undefined) {
-    await mkdir(dataDir, { recursive: true });
-    args.push("--db-filename", join(dataDir, "temporal.db"));
-    for (const pragma of SQLITE_PRAGMAS) {
-      args.push("--sqlite-pragma", pragma);
-    }
-  }
-  for (const [name, type] of Object.entries(searchAttributes)) {
-    args.push("--search-attribute", `${name}=${type}`);
-  }
-
   await requireFreePort(port, "the Temporal server");
-  if (uiPort !== undefined) {
-    await requireFreePort(uiPort, "the Temporal Web UI");
+  if (ui !== null) {
+    await requireFreePort(ui.door, "the Temporal Web UI");
   }
-  const server = guardian.spawn(binary, args, { name: "temporal", env: { GOGC: GC_PERCENT, ...process.env } });
+  const server = guardian.spawn(binary, serverArgs(options, ui), {
+    name: "temporal",
+    env: { GOGC: GC_PERCENT, ...process.env },
+  });
   let ended = false;
   void server.exited.then(() => (ended = true));
   const address = `127.0.0.1:${port}`;
@@ -128,7 +147,14 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       { cause: lastError },
     );
   }
-  const uiUrl = uiPort === undefined ? null : `http://127.0.0.1:${uiPort}`;
+  const uiUrl = ui === null ? null : `http://127.0.0.1:${ui.door}`;
+  if (ui !== null) {
+    const closeDoor = await openTemporalUiDoor(ui.door, `http://${ui.ip}:${ui.port}`).catch(async (error: unknown) => {
+      await server.stop();
+      throw error;
+    });
+    void server.exited.then(closeDoor);
+  }
   logger.debug({ address, uiUrl }, "the Temporal dev server is up");
   return { address, uiUrl, process: server };
 }

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { ConfigError } from "../../config/config.ts";
+import { foreignRequest } from "../../process/foreign-request.ts";
 
 export interface Answer {
   readonly status: number;
@@ -13,6 +14,8 @@ export type Routes = Readonly<Record<string, () => Answer | Promise<Answer>>>;
 export interface HttpServer {
   close(): Promise<void>;
 }
+
+const LOOPBACK = /^(localhost|127\..+|::1)$/;
 
 /** Errors of `listen` that another setting or the end of another program mends. */
 const OF_THE_PORT: Readonly<Record<string, string>> = {
@@ -30,7 +33,8 @@ const OF_THE_HOST: Readonly<Record<string, string>> = {
  * @throws ConfigError when nothing can listen there
  */
 export async function serveHttp(host: string, port: number, routes: Routes): Promise<HttpServer> {
-  const server = createServer(answering(routes));
+  // On other addresses a service's name or a pod's address is in Host, which is not known here.
+  const server = createServer(answering(routes, { isLocal: LOOPBACK.test(host) }));
   await listen(server, host, port).catch((error: NodeJS.ErrnoException) => {
     const { code = error.message } = error;
     const ofPort = OF_THE_PORT[code];
@@ -58,10 +62,14 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-function answering(routes: Routes): RequestListener {
+function answering(routes: Routes, { isLocal }: { readonly isLocal: boolean }): RequestListener {
   return (request, response) => {
-    void respond(routes, request.method, request.url ?? "/").then(({ status, type, body }) => {
-      response.writeHead(status, { "content-type": type, "cache-control": "no-store" });
+    const problem = isLocal ? foreignRequest(request.headers) : null;
+    const answer =
+      problem === null ? respond(routes, request.method, request.url ?? "/") : Promise.resolve(text(403, problem));
+    void answer.then(({ status, type, body }) => {
+      const safe = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
+      response.writeHead(status, { "content-type": type, ...safe });
       response.end(request.method === "HEAD" ? undefined : body);
     });
   };

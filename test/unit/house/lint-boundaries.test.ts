@@ -84,7 +84,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   runpod: [],
   supabase: ["contract", "policy", "task-types"],
   activities: ["config", "contract", "policy", "runpod", "supabase"],
-  worker: ["activities", "config", "contract", "logger", "runpod", "supabase"],
+  worker: ["activities", "config", "contract", "logger", "process", "runpod", "supabase"],
   "gpu-worker": ["task-file", "task-types"],
   simulator: ["gpu-worker", "process"],
   dev: ["contract", "gpu-worker", "process", "simulator", "supabase"],
