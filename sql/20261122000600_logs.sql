@@ -43,11 +43,14 @@ select secure_table('worker_diagnostics');
 -- Diagnostics of one worker, newest first.
 create index if not exists worker_diagnostics_worker on worker_diagnostics (worker_id, id desc);
 
--- The time of a log line. An unreadable or future time becomes the time of arrival.
+-- The time of a log line. A time that is unreadable, ahead, or from before there were pods becomes the time of arrival.
 create or replace function log_time(p_text text) returns timestamptz
 language plpgsql stable set search_path = public, pg_temp as $$
+declare
+  said timestamptz;
 begin
-  return least(p_text::timestamptz, now());
+  said := p_text;
+  return case when said between '2020-01-01' and now() then said else now() end;
 exception when others then
   return now();
 end $$;

@@ -1,6 +1,7 @@
 import type { Logger as TemporalLogger, LogLevel, LogMetadata } from "@temporalio/common";
 import { pino } from "pino";
 import type { DestinationStream, Logger } from "pino";
+import { escapedJson } from "../supabase/functions/_shared/text.ts";
 
 const secretKeys = [
   "apiKey",
@@ -41,6 +42,8 @@ export function createLogger(options: { level: string; name: string; destination
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: redactedPaths, censor: "[redacted]" },
+    // A terminal obeys more characters than JSON must escape.
+    hooks: { streamWrite: escapedJson },
   };
   return options.destination ? pino(settings, options.destination) : pino(settings);
 }

@@ -32,7 +32,7 @@ export async function runProgram(
   const failed = () => void (exitCode = EXIT.failed);
   const context: Context = { env, output, connections: openConnections(env), stdin, failed };
   try {
-    await createProgram(context, { cwd, stdout, stderr }).parseAsync(args, { from: "user" });
+    await createProgram(context, cwd).parseAsync(args, { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) {
       // Commander has already printed the error or the help.
@@ -40,7 +40,7 @@ export async function runProgram(
     } else {
       const { describeError } = await import("./describe-error.ts");
       const described = describeError(error, env);
-      output.note(described.text);
+      output.note(described.text.split("\n"));
       exitCode = described.exitCode;
     }
   }
@@ -48,12 +48,10 @@ export async function runProgram(
   return exitCode;
 }
 
-/** @param streams where help and errors of usage go. */
-export function createProgram(
-  context: Context,
-  { cwd, stdout, stderr }: Pick<Caller, "cwd" | "stdout" | "stderr">,
-): Command {
+/** @param cwd the folder of the file `.env` */
+export function createProgram(context: Context, cwd: string): Command {
   const { env, output } = context;
+  const lines = (text: string) => text.replace(/\n$/, "").split("\n");
   const program = new Command("gpu-pool")
     .description("Keeps a pool of rented GPU workers as large as its task queue needs.")
     .version(`gpu-pool ${packageVersion()}, Node ${process.versions.node}`, "-V, --version", "print the version")
@@ -61,8 +59,8 @@ export function createProgram(
     .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError()
     .configureOutput({
-      writeOut: (text) => void stdout.write(text),
-      writeErr: (text) => void stderr.write(text),
+      writeOut: (text) => output.print(lines(text)),
+      writeErr: (text) => output.note(lines(text)),
       outputError: (text, write) => write(text.replace(/^error: /, "gpu-pool: ")),
     })
     .exitOverride()

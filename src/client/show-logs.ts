@@ -55,7 +55,7 @@ export async function followUntilStopped<Row>(
       // An outage is reported once; lines that are logged during it are read when it is over.
       const { text } = describeError(error, env);
       if (text !== problem) {
-        output.note(text);
+        output.note(text.split("\n"));
       }
       problem = text;
     }

@@ -1,5 +1,6 @@
 import { rmdir } from "node:fs/promises";
 import { type Logger, pino } from "pino";
+import { escapedJson } from "../../supabase/functions/_shared/text.ts";
 import { createPreviewEngine } from "./engines/preview/preview-engine.ts";
 import { tryLogFiles } from "./debug/log-files.ts";
 import { type FuseSettings, lightFuse } from "./fuse.ts";
@@ -17,6 +18,8 @@ import { FolderError, openRunFolder } from "./work-folders.ts";
 import { runClaimLoop } from "./claim-loop.ts";
 
 const EXIT_BAD_SETTINGS = 78;
+/** A terminal obeys more characters than JSON must escape. */
+const LINE_HOOKS = { streamWrite: escapedJson };
 const STOP_DEADLINE_MS = 4_000;
 
 async function main(): Promise<number> {
@@ -29,7 +32,7 @@ async function main(): Promise<number> {
   const files = await tryLogFiles(settings.logDir);
   const streams = [process.stdout, logSender?.stream, files.stream].filter((stream) => stream != null);
   const destination = pino.multistream(streams.map((stream) => ({ level, stream })));
-  const root = pino({ level, base: { worker_id: settings.workerId } }, destination);
+  const root = pino({ level, base: { worker_id: settings.workerId }, hooks: LINE_HOOKS }, destination);
   const logger = root.child({ logger: "headless" });
   if (files.problem !== null) {
     logger.warn(files.problem);
@@ -174,7 +177,7 @@ function leaveAfter(maxLifetimeSec: number | null, orders: Orders): void {
 main().then(
   (exitCode) => process.exit(exitCode),
   (error: unknown) => {
-    pino().fatal({ err: error }, error instanceof Error ? error.message : "the GPU worker failed");
+    pino({ hooks: LINE_HOOKS }).fatal({ err: error }, error instanceof Error ? error.message : "the GPU worker failed");
     process.exit(error instanceof SettingsError ? EXIT_BAD_SETTINGS : 1);
   },
 );

@@ -16,12 +16,10 @@ export function alertColumns(nowMs: number): Column<Shown>[] {
 }
 
 /** An alert in three lines, whole. */
-export function describeAlert(alert: Shown, nowMs: number, style: Style): string {
+export function describeAlert(alert: Shown, nowMs: number, style: Style): string[] {
   const { kind, subject, message, openedAt, closedAt, whatToDo } = alert;
   const head = `${style(closedAt === null ? "red" : "dim", kind)} ${plain(subject)}`;
   const age =
     closedAt === null ? `for ${formatDuration(nowMs - Date.parse(openedAt))}` : `until ${closedAt.slice(0, 19)}`;
-  return [`${head}, since ${openedAt.slice(0, 19)} UTC, ${age}`, `  ${plain(message)}`, `  → ${plain(whatToDo)}`].join(
-    "\n",
-  );
+  return [`${head}, since ${openedAt.slice(0, 19)} UTC, ${age}`, `  ${plain(message)}`, `  → ${plain(whatToDo)}`];
 }

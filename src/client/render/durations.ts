@@ -19,8 +19,11 @@ export function parseDurationSec(text: string): number {
   return total;
 }
 
-/** The two largest units of a duration: `42s`, `3m05s`, `2h10m`, `4d03h`. */
+/** The two largest units of a duration: `42s`, `3m05s`, `2h10m`, `4d03h`; `?` where a time is none. */
 export function formatDuration(ms: number): string {
+  if (!Number.isFinite(ms)) {
+    return "?";
+  }
   const sec = Math.max(0, Math.floor(ms / 1000));
   const pad = (value: number) => String(value).padStart(2, "0");
   if (sec < 60) {

@@ -1,4 +1,5 @@
 import { plain, type Style } from "./output.ts";
+import { isoTime } from "./stored.ts";
 
 /** Lines of a pod's log that are shown; `--json` has all that are kept. */
 const SHOWN_LINES = 10;
@@ -16,7 +17,7 @@ export interface FailedBoot {
 /** Each worker that failed before it was ready, with the last lines of its pod's log, and a blank line after it. */
 export function describeFailedBoots(boots: readonly FailedBoot[], style: Style): string[] {
   return boots.flatMap(({ worker, at, stage, reason, lines }) => {
-    const when = `${new Date(at).toISOString().slice(0, 19)}Z`;
+    const when = `${isoTime(at).slice(0, 19)}Z`;
     const where = stage === null ? "" : ` in boot stage ${plain(stage)}`;
     const said = lines.slice(-SHOWN_LINES).map((line) => `    ${plain(line)}`);
     return [

@@ -4,6 +4,7 @@ import { plain } from "./output.ts";
 import type { PoolFigures } from "./pool-reading.ts";
 import { counted } from "./rows.ts";
 import type { Column } from "./table.ts";
+import { isoTime } from "./stored.ts";
 
 /** Kinds of tasks in the table; `--json` has all. */
 const MOST_KINDS = 10;
@@ -59,7 +60,7 @@ export function measuredJson({ measuredMs, priorsSec, demand, ...figures }: Pool
     ...rateOf([kind]),
   }));
   return {
-    at: new Date(measuredMs).toISOString(),
+    at: isoTime(measuredMs),
     ...figures,
     expectedSec: priorsSec,
     ...rateOf(demand),

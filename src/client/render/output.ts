@@ -1,4 +1,6 @@
+import { randomInt } from "node:crypto";
 import { stripVTControlCharacters, styleText } from "node:util";
+import { escapedJson, withoutHidden } from "../../../supabase/functions/_shared/text.ts";
 
 type Format = Parameters<typeof styleText>[0];
 export type Style = (format: Format, text: string) => string;
@@ -9,13 +11,14 @@ export interface Output {
   readonly errIsTerminal: boolean;
   /** The terminal's size now; 120 columns and 40 rows if stdout is no terminal. */
   size(): { readonly columns: number; readonly rows: number };
-  /** Writes a line to stdout. Only results go there, so that they can be piped. */
-  print(line: string): void;
+  /** Writes lines to stdout. Only results go there, so that they can be piped. A line end within a line becomes a space. */
+  print(lines: string | readonly string[]): void;
   printJson(value: unknown): void;
-  /** Writes to stdout without a line end. */
-  write(text: string): void;
-  /** Writes a line to stderr: everything that is not a result. */
-  note(line: string): void;
+  /** Shows lines instead of all that the terminal shows, until `leaveScreen`. */
+  drawScreen(lines: readonly string[]): void;
+  leaveScreen(): void;
+  /** Like `print`, to stderr: everything that is not a result. */
+  note(lines: string | readonly string[]): void;
   /** Writes to stderr without a line end. */
   question(text: string): void;
   /** Writes to stderr. On a terminal it replaces the line that the last call wrote; else it adds a line. */
@@ -35,12 +38,17 @@ interface Streams {
   readonly stderr: OutStream;
 }
 
+/** The terminal's second screen, without a cursor. */
+const ENTER_SCREEN = "\x1b[?1049h\x1b[?25l";
+const LEAVE_SCREEN = "\x1b[?1049l\x1b[?25h";
+
 /** @param env a NO_COLOR that is not empty turns colours off. */
 export function createOutput(streams: Streams, env: Readonly<Record<string, string | undefined>>): Output {
   const { stdout, stderr } = streams;
   const isTerminal = stdout.isTTY === true;
   const errIsTerminal = stderr.isTTY === true;
   let inProgress = false;
+  let onScreen = false;
   const endProgress = () => {
     if (inProgress) {
       inProgress = false;
@@ -52,40 +60,71 @@ export function createOutput(streams: Streams, env: Readonly<Record<string, stri
     isTerminal,
     errIsTerminal,
     size: () => ({ columns: stdout.columns ?? 120, rows: stdout.rows ?? 40 }),
-    print(line) {
+    print(lines) {
       endProgress();
-      stdout.write(`${line}\n`);
+      stdout.write(shownLines(lines));
     },
     printJson(value) {
       endProgress();
-      stdout.write(`${JSON.stringify(value)}\n`);
+      stdout.write(`${escapedJson(JSON.stringify(value))}\n`);
     },
-    write: (text) => void stdout.write(text),
-    note(line) {
+    drawScreen(lines) {
+      // Line by line, which flickers less than clearing it all.
+      const drawn = lines.map((line) => `${shown(line)}\x1b[K`).join("\n");
+      stdout.write(`${onScreen ? "" : ENTER_SCREEN}\x1b[H${drawn}\x1b[J`);
+      onScreen = true;
+    },
+    leaveScreen() {
+      stdout.write(onScreen ? LEAVE_SCREEN : "");
+      onScreen = false;
+    },
+    note(lines) {
       endProgress();
-      stderr.write(`${line}\n`);
+      stderr.write(shownLines(lines));
     },
     question(text) {
       endProgress();
-      stderr.write(text);
+      stderr.write(shown(text));
     },
     progress(line) {
-      stderr.write(errIsTerminal ? `\r\x1b[K${line}` : `${line}\n`);
+      stderr.write(errIsTerminal ? `\r\x1b[K${shown(line)}` : `${shown(line)}\n`);
       inProgress = errIsTerminal;
     },
   };
 }
 
-/** Adds colours, or returns the text unchanged if they are off. */
+/** Colours of ours carry these numbers until they are written. No text of others can know them, so none brings its own. */
+const OURS = Array.from({ length: 4 }, () => randomInt(1_000, 10_000)).join(";");
+const OUR_COLOURS = new RegExp(`\\x1b\\[${OURS};([\\d;]*)m`);
+
+/** Adds colours that `Output` writes, or returns the text unchanged if they are off. */
 export function createStyle(enabled: boolean): Style {
-  // The caller has checked its stream; Node's own check would look at this process's stdout.
-  return enabled ? (format, text) => styleText(format, text, { validateStream: false }) : (_, text) => text;
+  return enabled ? coloured : (_, text) => text;
 }
 
-/** Makes foreign text safe for a terminal: one line, without control characters. */
+function coloured(format: Format, text: string): string {
+  // The caller has checked its stream; Node's own check would look at this process's stdout.
+  const [open, close] = styleText(format, "|", { validateStream: false })
+    .replaceAll("\x1b[", `\x1b[${OURS};`)
+    .split("|");
+  return `${open}${text}${close}`;
+}
+
+/** A line as it is written: whatever it holds of others, a terminal obeys only colours of ours. */
+function shown(line: string): string {
+  return line
+    .split(OUR_COLOURS)
+    .map((part, index) => (index % 2 === 0 ? plain(part) : `\x1b[${part}m`))
+    .join("");
+}
+
+function shownLines(lines: string | readonly string[]): string {
+  return (typeof lines === "string" ? [lines] : lines).map((line) => `${shown(line)}\n`).join("");
+}
+
+/** Text of others as one line of characters that a terminal shows: nothing that it obeys, and nothing that it hides. */
 export function plain(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- it removes control characters
-  return stripVTControlCharacters(text).replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
+  return withoutHidden(stripVTControlCharacters(text));
 }
 
 let segmenter: Intl.Segmenter | undefined;

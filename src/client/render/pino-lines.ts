@@ -1,7 +1,13 @@
 import { cut, plain, type Style } from "./output.ts";
+import { causeOf, textOf } from "./stored.ts";
 
 const HIDDEN = new Set(["level", "time", "pid", "name", "msg", "err"]);
-const COLOURS = { trace: "dim", debug: "dim", info: "cyan", warn: "yellow", error: "red", fatal: "red" } as const;
+const COLOURS = new Map<unknown, Parameters<Style>[0]>([
+  ["info", "cyan"],
+  ["warn", "yellow"],
+  ["error", "red"],
+  ["fatal", "red"],
+]);
 
 const LONGEST_MESSAGE = 300;
 
@@ -11,7 +17,7 @@ export function isSdkChatter(line: string): boolean {
   return (
     entry !== null &&
     "sdkComponent" in entry &&
-    (entry["level"] === "info" || /, not polling for /.test(String(entry["msg"])))
+    (entry["level"] === "info" || /, not polling for /.test(textOf(entry["msg"])))
   );
 }
 
@@ -24,13 +30,13 @@ export function prettyLogLine(line: string, style: Style): string {
   const { level, time, msg, err } = entry;
   const fields = Object.entries(entry)
     .filter(([name]) => !HIDDEN.has(name))
-    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
-  const cause = messageOf(err);
-  const colour = COLOURS[level as keyof typeof COLOURS] ?? "dim";
+    .map(([name, value]) => `${name}=${textOf(value)}`);
+  const cause = causeOf(err);
+  const colour = COLOURS.get(level) ?? "dim";
   return [
-    style("dim", plain(String(time)).slice(11, 19)),
-    style(colour, plain(String(level)).padEnd(5)),
-    cut(plain([msg, ...(cause === null ? [] : [cause])].join(": ")), LONGEST_MESSAGE),
+    style("dim", plain(textOf(time)).slice(11, 19)),
+    style(colour, plain(textOf(level)).padEnd(5)),
+    cut(plain([textOf(msg), ...(cause === null ? [] : [cause])].join(": ")), LONGEST_MESSAGE),
     ...(fields.length === 0 ? [] : [style("dim", plain(fields.join(" ")))]),
   ].join(" ");
 }
@@ -42,8 +48,4 @@ function parse(line: string): Record<string, unknown> | null {
   } catch {
     return null;
   }
-}
-
-function messageOf(err: unknown): string | null {
-  return typeof err === "object" && err !== null && "message" in err ? String(err.message) : null;
 }

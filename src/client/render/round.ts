@@ -3,6 +3,7 @@ import type { CycleSummary } from "../../contract/cycle-summary.ts";
 import { describeIntent } from "./intent.ts";
 import { plain, type Style } from "./output.ts";
 import { headline, labelled } from "./rows.ts";
+import { isoTime } from "./stored.ts";
 
 /** One round of a pool, in lines of at most `width` characters. */
 export function renderRound(round: CycleSummary, width: number, style: Style): string[] {
@@ -57,7 +58,7 @@ export function roundOf(pool: string, explanation: Explanation): CycleSummary | 
     at,
     mode: intent.mode,
     hold: intent.hold,
-    holdUntil: intent.holdUntilMs === null ? null : new Date(intent.holdUntilMs).toISOString(),
+    holdUntil: intent.holdUntilMs === null ? null : isoTime(intent.holdUntilMs),
     desired,
     rule,
     reason,

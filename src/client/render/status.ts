@@ -10,6 +10,7 @@ import { plain, type Style } from "./output.ts";
 import { type Colour, counted, headline, labelled } from "./rows.ts";
 import type { FleetWorker, PoolReading } from "./pool-reading.ts";
 import { type Column, renderTable } from "./table.ts";
+import { isoTime } from "./stored.ts";
 
 const STATUS_COLOURS: Readonly<Record<FleetWorker["status"], Colour>> = {
   spawning: "cyan",
@@ -93,7 +94,7 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
   const seen = freshness(reading);
   return {
     pool,
-    observedAt: new Date(nowMs).toISOString(),
+    observedAt: isoTime(nowMs),
     controller: {
       state,
       ...(reason === undefined ? {} : { reason }),
@@ -106,7 +107,7 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     rule: answer?.snapshot?.rule ?? null,
     schedule: answer?.snapshot?.schedule ?? null,
     suspended: answer?.snapshot?.suspended ?? null,
-    breaker: breaker && { state: breaker.state, since: new Date(breaker.sinceMs).toISOString() },
+    breaker: breaker && { state: breaker.state, since: isoTime(breaker.sinceMs) },
     alerts,
     workerCounts: countWorkers(fleet),
     queue,
@@ -115,11 +116,11 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     jobs,
     processes: reading.processes.map(({ startedMs, ...process }) => ({
       ...process,
-      startedAt: new Date(startedMs).toISOString(),
+      startedAt: isoTime(startedMs),
     })),
     cost: { perHourUsd: hourlyUsd([...fleet, ...jobs]), soFarUsd: Math.round(costUsd * 1e6) / 1e6 },
     account,
-    lastDecision: lastDecision && { at: new Date(lastDecision.atMs).toISOString(), reason: lastDecision.reason },
+    lastDecision: lastDecision && { at: isoTime(lastDecision.atMs), reason: lastDecision.reason },
     lastMessage,
     workers: fleet,
   };

@@ -1,4 +1,4 @@
-import { cut, type Style, visibleWidth } from "./output.ts";
+import { cut, plain, type Style, visibleWidth } from "./output.ts";
 
 export interface Column<Row> {
   readonly title: string;
@@ -15,7 +15,7 @@ const GAP = "  ";
 export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], width: number, style: Style) {
   const measured = columns.map((column) => ({
     column,
-    width: Math.max(visibleWidth(column.title), ...rows.map((row) => visibleWidth(column.value(row)))),
+    width: Math.max(visibleWidth(column.title), ...rows.map((row) => visibleWidth(plain(column.value(row))))),
   }));
   const fitted = fit(measured, width);
   const line = (cell: (entry: (typeof fitted)[number]) => { text: string; shown: string }) =>
@@ -33,7 +33,7 @@ export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly
   });
   const body = rows.map((row) =>
     line(({ column, width: columnWidth }) => {
-      const text = cut(column.value(row), columnWidth);
+      const text = cut(plain(column.value(row)), columnWidth);
       return { text, shown: column.paint === undefined ? text : column.paint(row, text, style) };
     }),
   );

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, Connection } from "@temporalio/client";
 import { pino } from "pino";
+import { escapedJson } from "../../../supabase/functions/_shared/text.ts";
 import { POOL_WORKFLOW, poolWorkflowId } from "../../contract/names.ts";
 import { GPU_POOL } from "../../contract/search-attributes.ts";
 import { shellCommand } from "../../process/shell-command.ts";
@@ -56,7 +57,7 @@ export async function runDemo({ keep, dataDir, signal, show }: DemoOptions): Pro
       .join("\n"),
   );
   show.line("");
-  const logger = pino({ level: "error" }, process.stderr);
+  const logger = pino({ level: "error", hooks: { streamWrite: escapedJson } }, process.stderr);
   const stack = await startStack({
     dataDir,
     logger,

@@ -50,6 +50,29 @@ export function shortJson(value: unknown, longest: number): string {
   }
 }
 
+/**
+ * Controls of both sets, line and paragraph separators, and the format characters of which some turn the direction of
+ * text and others are not seen. The two joiners stay: scripts and emoji need them.
+ */
+const HIDDEN = /[\p{Cc}\u2028\u2029]+|(?![\u200c\u200d])\p{Cf}|[\u115f\u1160\u3164\uffa0]/gu;
+
+/** The text as one line of characters that are seen: a space for controls, nothing for other hidden characters. */
+export function withoutHidden(text: string): string {
+  return text
+    .replace(HIDDEN, (hidden) => (/^[\p{Cc}\u2028\u2029]/u.test(hidden) ? " " : ""))
+    .replace(/\p{Surrogate}/gu, REPLACEMENT);
+}
+
+/** The same JSON with hidden characters as \\u escapes, which every reader of JSON reads back. */
+export function escapedJson(json: string): string {
+  return json.replace(/[\u007f-\u009f\u2028\u2029\p{Cf}\u115f\u1160\u3164\uffa0]/gu, (hidden) =>
+    hidden
+      .split("")
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+      .join(""),
+  );
+}
+
 /** The text with U+FFFD for each character that Postgres refuses. */
 export function storableText(text: string): string {
   return text.replace(UNSTORABLE, REPLACEMENT);

@@ -185,7 +185,7 @@ function commandTree(): Command {
     stdin: Readable.from([]),
     failed: () => undefined,
   };
-  return createProgram(context, { cwd: "/", ...streams });
+  return createProgram(context, "/");
 }
 
 /** Texts that only real secrets look like. A placeholder has none of these forms. */

@@ -10,12 +10,16 @@ function streams(isTTY: boolean) {
 
 describe("output", () => {
   it("has colours only on a terminal, and never with NO_COLOR", () => {
-    const painted = (isTTY: boolean, env: Record<string, string>) =>
-      createOutput(streams(isTTY).both, env).style("red", "text");
-    expect(painted(true, {})).toBe("\x1b[31mtext\x1b[39m");
-    expect(painted(true, { NO_COLOR: "" })).toBe("\x1b[31mtext\x1b[39m");
-    expect(painted(true, { NO_COLOR: "1" })).toBe("text");
-    expect(painted(false, {})).toBe("text");
+    const painted = (isTTY: boolean, env: Record<string, string>) => {
+      const { written, both } = streams(isTTY);
+      const output = createOutput(both, env);
+      output.print(output.style(["red", "bold"], "text"));
+      return written.join("");
+    };
+    expect(painted(true, {})).toBe("\x1b[31m\x1b[1mtext\x1b[22m\x1b[39m\n");
+    expect(painted(true, { NO_COLOR: "" })).toBe("\x1b[31m\x1b[1mtext\x1b[22m\x1b[39m\n");
+    expect(painted(true, { NO_COLOR: "1" })).toBe("text\n");
+    expect(painted(false, {})).toBe("text\n");
   });
 
   it("overwrites progress on a terminal, and clears it before any other output", () => {
@@ -35,8 +39,63 @@ describe("output", () => {
     expect(written).toEqual(["1 of 2\n", "done\n"]);
   });
 
-  it("removes control characters from foreign text", () => {
+  it("makes one line of seen characters of foreign text", () => {
     expect(plain("a\x1b[31mb\x1b[2J\nc\td\x07")).toBe("ab c d ");
+    expect(plain("gpj\u202egnp.\u2066x\u2069 \u200ba\u00ad \u{e0041}b \u2028c \ud800")).toBe("gpjgnp.x a b  c \ufffd");
+    expect(plain("👩‍🚀 می‌خواهم é 漢字")).toBe("👩‍🚀 می‌خواهم é 漢字");
+  });
+
+  /** Each makes a terminal do something else than show it, or shows it as something else. */
+  const HOSTILE: Readonly<Record<string, string>> = {
+    "a colour": "\x1b[31mred\x1b[0m",
+    "concealed text": "\x1b[8mhidden",
+    "a cleared screen": "\x1b[2J\x1b[H",
+    "the second screen": "\x1b[?1049h",
+    "a title": "\x1b]0;title\x07",
+    "the clipboard": "\x1b]52;c;ZXZpbA==\x1b\\",
+    "a link": "\x1b]8;;https://evil.example\x1b\\here\x1b]8;;\x1b\\",
+    "a device string": "\x1bP$q\x1b\\",
+    "an answer of the terminal": "\x1b[6n",
+    "a reset": "\x1bc",
+    "an unfinished sequence": "\x1b[",
+    "controls of the second set": "\u009b31m\u009d0;title\u009c\u0090",
+    "a carriage return": "harmless\rharmful",
+    "a line of its own": "first\nsecond\r\nthird\u0085fourth\u2028fifth",
+    backspaces: "ok\b\bno",
+    "other direction": "\u202egpj.exe \u2067\u061c\u200f",
+    "what is not seen": "a\u200bb\ufeff\u2060\u00ad\u{e0061}\u3164",
+    "half a character": "\ud83d",
+    "a bell, a NUL and a delete": "\x07\0\x7f",
+    "numbers like ours": "\x1b[1000;1000;1000;1000;31mred",
+  };
+
+  it.each(Object.entries(HOSTILE))("writes %s of others as text, wherever it stands and in every way", (_, text) => {
+    for (const isTTY of [true, false]) {
+      const { written, both } = streams(isTTY);
+      const output = createOutput(both, {});
+      const columns = [{ title: "A", value: (row: string) => row }];
+      output.print(text);
+      output.print([`before ${text} after`, output.style("red", text)]);
+      output.print(renderTable(columns, [text], 80, output.style));
+      output.note(text);
+      output.progress(text);
+      output.question(text);
+      output.drawScreen([text]);
+      output.leaveScreen();
+      // oxlint-disable-next-line no-control-regex -- it removes what is ours
+      const ours = /\x1b\[(31|39|1|2|22)m|\r\x1b\[K|\x1b\[(H|J|K)|\x1b\[\?(1049|25)[hl]/g;
+      const lines = written.join("").replace(ours, "").split("\n");
+      expect(lines.join("")).not.toMatch(/[\p{Cc}\p{Cs}\u2028\u2029]|(?![\u200c\u200d])\p{Cf}/u);
+      expect(lines.length).toBe(isTTY ? 7 : 8);
+    }
+  });
+
+  it.each(Object.entries(HOSTILE))("writes %s of others in JSON that reads back the same", (_, text) => {
+    const { written, both } = streams(true);
+    const value = { text, [text]: [text] };
+    createOutput(both, {}).printJson(value);
+    expect(written.join("")).toMatch(/^[^\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]*\n$/u);
+    expect(JSON.parse(written.join(""))).toEqual(value);
   });
 
   it("cuts long text by visible characters", () => {
@@ -75,7 +134,9 @@ describe("tables", () => {
     const bare = renderTable(columns, rows, 80, createStyle(false));
     const coloured = renderTable(columns, rows, 80, createStyle(true));
     expect(coloured.map(visibleWidth)).toEqual(bare.map(visibleWidth));
-    expect(coloured[1]).toContain("\x1b[32mfirst\x1b[39m");
+    const { written, both } = streams(true);
+    createOutput(both, {}).print(coloured);
+    expect(written.join("")).toContain("\x1b[32mfirst\x1b[39m");
   });
 
   it("drop optional columns, then cut the widest one, and never wrap", () => {

@@ -283,7 +283,7 @@ describe("every command", () => {
     stdin: Readable.from([]),
     failed: () => undefined,
   };
-  const program = createProgram(context, { cwd: "/", stdout: stream, stderr: stream });
+  const program = createProgram(context, "/");
   const leaves = (command: Command, path: string): [string, Command][] =>
     command.commands.length === 0
       ? [[path, command]]

@@ -50,6 +50,7 @@ describe("the gpu-pool command", () => {
       "src/client/render/output.ts",
       "src/config/version.ts",
       "src/contract/log-levels.ts",
+      "supabase/functions/_shared/text.ts",
     ]);
   });
 });

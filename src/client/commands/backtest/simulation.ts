@@ -75,7 +75,7 @@ export async function showSimulation(
     output.printJson({ ...comparisonJson(source.about, comparison), ...(advice.length > 0 && { advice }) });
   } else {
     const lines = renderComparison(source.about, comparison, output.size().columns, output.style);
-    output.print([...lines, ...advice].join("\n"));
+    output.print([...lines, ...advice]);
   }
   if (svg !== undefined) {
     await writeFile(svg, drawComparison(source.about, comparison)).catch((error: unknown) => {

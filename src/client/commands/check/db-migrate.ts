@@ -15,7 +15,7 @@ export async function migrateDatabase(context: Context, { json, print }: Migrate
   const { types } = await taskTypeTable(context);
   if (print) {
     const { migrationScript } = await import("../../../supabase/migration-files.ts");
-    context.output.print(await migrationScript(videoBucket, types));
+    context.output.print((await migrationScript(videoBucket, types)).split("\n"));
     return;
   }
   const notices: string[] = [];
@@ -39,5 +39,5 @@ export async function migrateDatabase(context: Context, { json, print }: Migrate
   if (bucket !== null) {
     lines.push(`${bucket}: storage bucket ${videoBucket}`);
   }
-  context.output.print(lines.length === 0 ? "nothing to do" : lines.join("\n"));
+  context.output.print(lines.length === 0 ? "nothing to do" : lines);
 }

@@ -21,6 +21,6 @@ export async function showMigrations(context: Context, { json }: JsonOptions): P
     ...known.map((name) => `${applied.includes(name) ? "applied" : "pending"}  ${name}`),
     ...unknown.map((name) => `unknown  ${name}: applied by a newer version of this program`),
   ];
-  context.output.print(lines.join("\n"));
+  context.output.print(lines);
   context.output.print(pending.length === 0 ? "up to date" : `${pending.length} pending: gpu-pool db migrate`);
 }

@@ -16,20 +16,22 @@ export async function verifySchema(context: Context, { json }: JsonOptions): Pro
   } else if (drift.length === 0) {
     context.output.print(`no drift: all ${Object.keys(expected).length} objects are as the migrations make them`);
   } else {
-    context.output.print(drift.map(describeDrift).join("\n"));
+    context.output.print(drift.flatMap(describeDrift));
     context.output.print("Pending migrations show here too: see gpu-pool db status.");
   }
 }
 
-function describeDrift({ object, kind, expected, found }: Drift): string {
+function describeDrift({ object, kind, expected, found }: Drift): string[] {
   switch (kind) {
     case "missing":
-      return `missing     ${object}`;
+      return [`missing     ${object}`];
     case "unexpected":
-      return object.startsWith("policy ")
-        ? `unexpected  ${object}: it could open rows that our policies keep closed`
-        : `unexpected  ${object}: callers could meet it instead of ours`;
+      return [
+        object.startsWith("policy ")
+          ? `unexpected  ${object}: it could open rows that our policies keep closed`
+          : `unexpected  ${object}: callers could meet it instead of ours`,
+      ];
     case "different":
-      return `different   ${object}\n  expected  ${expected}\n  found     ${found}`;
+      return [`different   ${object}`, `  expected  ${expected}`, `  found     ${found}`];
   }
 }

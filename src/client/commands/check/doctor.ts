@@ -39,7 +39,7 @@ export async function runDoctor(context: Context, options: DoctorOptions): Promi
   const report = (found: readonly Finding[]) => {
     findings.push(...found);
     if (options.json !== true) {
-      output.print(found.map((finding) => renderFinding(finding, output.style)).join("\n"));
+      output.print(found.flatMap((finding) => renderFinding(finding, output.style)));
     }
   };
   const config = readConfig(context, report);
@@ -56,7 +56,10 @@ export async function runDoctor(context: Context, options: DoctorOptions): Promi
   if (options.json) {
     output.printJson({ summary, findings });
   } else {
-    output.print(`\n${summary.failed} failed, ${counted(summary.warnings, "warning", "warnings")}, ${summary.ok} ok`);
+    output.print([
+      "",
+      `${summary.failed} failed, ${counted(summary.warnings, "warning", "warnings")}, ${summary.ok} ok`,
+    ]);
   }
   if (summary.failed > 0) {
     context.failed();
@@ -128,8 +131,8 @@ function checkLaunch({ config, settings, pool, isStored }: Subject): Finding[] {
   }
 }
 
-function renderFinding({ check, state, detail, remedy }: Finding, style: Style): string {
+function renderFinding({ check, state, detail, remedy }: Finding, style: Style): string[] {
   const [colour, word] = MARKS[state];
   const head = `${style(colour, word.padEnd(8))}${check.padEnd(CHECK_WIDTH)}${plain(detail)}`;
-  return remedy === null ? head : `${head}\n${" ".repeat(8 + CHECK_WIDTH)}→ ${plain(remedy)}`;
+  return remedy === null ? [head] : [head, `${" ".repeat(8 + CHECK_WIDTH)}→ ${plain(remedy)}`];
 }

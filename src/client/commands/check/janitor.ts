@@ -29,7 +29,7 @@ export async function runJanitor(context: Context, { dryRun = false, json = fals
   if (json) {
     output.printJson({ dryRun, ...result, problems });
   } else {
-    output.print(renderRound(result, dryRun, output.size().columns, output.style).join("\n"));
+    output.print(renderRound(result, dryRun, output.size().columns, output.style));
   }
   if (problems.length > 0) {
     const advice = "What could not be read led to no conclusion. The next round tries again.";

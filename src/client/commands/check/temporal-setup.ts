@@ -29,7 +29,7 @@ export async function setUpTemporal(context: Context, { retention, json = false 
     if (json) {
       context.output.printJson({ namespace, did });
     } else {
-      context.output.print(did.length === 0 ? `namespace ${namespace}: nothing to do` : did.join("\n"));
+      context.output.print(did.length === 0 ? `namespace ${namespace}: nothing to do` : did);
     }
   } catch (error) {
     throw new ClientError(

@@ -35,7 +35,7 @@ function show(
     const advice = "Its controller has not read them yet: try again.";
     throw new ClientError(EXIT.unreachable, `the settings of pool ${pool} are not known yet`, advice);
   } else {
-    output.print(renderSettings(settings, names, output.size().columns, output.style).join("\n"));
+    output.print(renderSettings(settings, names, output.size().columns, output.style));
   }
 }
 

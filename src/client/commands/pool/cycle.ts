@@ -38,7 +38,7 @@ export async function runCycle(context: Context, options: PoolOptions & { config
   if (options.json) {
     output.printJson(round);
   } else {
-    output.print(renderRound(round, output.size().columns, output.style).join("\n"));
+    output.print(renderRound(round, output.size().columns, output.style));
   }
   if (isOfController) {
     refuseLateConfig(pool, config);

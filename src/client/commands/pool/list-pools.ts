@@ -15,7 +15,7 @@ export async function listPools(context: Context, { json }: JsonOptions): Promis
   } else if (pools.length === 0) {
     output.note("there is no pool yet: see gpu-pool pool start --help");
   } else {
-    output.print(renderPools(pools, output.size().columns, output.style).join("\n"));
+    output.print(renderPools(pools, output.size().columns, output.style));
   }
 }
 

@@ -51,7 +51,7 @@ async function announce(context: Context, pool: string, config: OwnSettings, opt
   const lines = isKnown
     ? describePlan(pool, plan)
     : [`what pool ${pool} rents is not known: the database does not answer (${plan.operation})`];
-  output.note(lines.join("\n"));
+  output.note(lines);
   const rents = !isKnown || workersAtOnce(plan) > 0 || plan.queued > 0;
   if (asks && rents && !(await agrees(context, "Start it?"))) {
     throw new ClientError(EXIT.failed, `pool ${pool} was not started`, "--yes starts it without a question.");

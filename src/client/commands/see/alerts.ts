@@ -19,6 +19,7 @@ export async function showAlerts(context: Context, options: PoolOptions & { all?
   } else if (found.length === 0) {
     output.note(options.all ? `pool ${pool} never had an alert` : `no alert is open for pool ${pool}`);
   } else {
-    output.print(found.map((alert) => describeAlert(alert, Date.now(), output.style)).join("\n\n"));
+    const [first = [], ...others] = found.map((alert) => describeAlert(alert, Date.now(), output.style));
+    output.print([...first, ...others.flatMap((lines) => ["", ...lines])]);
   }
 }

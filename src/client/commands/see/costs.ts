@@ -64,7 +64,7 @@ export async function showCosts(context: Context, options: CostsOptions): Promis
     output.note(`the price of ${unpriced} of ${workers.length} workers is not known`);
   }
   if (shown.length > 0) {
-    output.print(renderCosts(options.by, shown, output.size().columns, output.style).join("\n"));
+    output.print(renderCosts(options.by, shown, output.size().columns, output.style));
   }
   if (rows.length > shown.length) {
     output.note(`the dearest ${shown.length} of ${rows.length}; --limit shows more`);

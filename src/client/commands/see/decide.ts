@@ -17,7 +17,7 @@ export async function showDryRun(
   if (options.json) {
     output.printJson(dryRunJson(run));
   } else {
-    output.print(renderDryRun(run, output.size().columns, output.style).join("\n"));
+    output.print(renderDryRun(run, output.size().columns, output.style));
   }
 }
 

@@ -7,6 +7,7 @@ import { explain } from "../../../contract/explanations.ts";
 import type { Connections } from "../../connections.ts";
 import type { Context } from "../../context.ts";
 import { missingPool } from "../../missing-pool.ts";
+import { isoTime } from "../../render/stored.ts";
 
 const SHOWN_BOOTS = 3;
 
@@ -64,7 +65,7 @@ export function explanationOf(decision: Omit<JournaledDecision, "id">): Explanat
   });
   return {
     decisionId,
-    at: new Date(at).toISOString(),
+    at: isoTime(at),
     rule: inputs?.rule ?? null,
     reason,
     inputs: inputs && (explained?.inputs ?? null),

@@ -14,6 +14,7 @@ import { plain, type Style } from "../../render/output.ts";
 import { askPool } from "../../pool-workflow.ts";
 import { describeFailedBoots, type FailedBoot } from "../../render/failed-boots.ts";
 import { describeActions } from "../../render/round.ts";
+import { isoTime } from "../../render/stored.ts";
 
 /** The workflow keeps no more decisions than these. */
 const KEPT_BY_WORKFLOW = 20;
@@ -29,7 +30,7 @@ export async function explainPool(context: Context, options: PoolOptions & { dec
     output.printJson({ ...rest, places, observedAt: seen?.observedAt ?? null, stale: seen?.isStale ?? null });
   } else {
     const lines = renderExplanation(explanation, Date.now(), output.style);
-    output.print([...lines, ...renderPlaces(places, output.style)].join("\n"));
+    output.print([...lines, ...renderPlaces(places, output.style)]);
   }
 }
 
@@ -90,7 +91,7 @@ async function lastPlaces({ connections }: Context, pool: string): Promise<reado
   try {
     const { journalStore } = await import("../../../supabase/journal-store.ts");
     const places = await journalStore(await connections.database()).places(pool, SHOWN_PLACES);
-    return places.map(({ at, reason, worker_id: worker }) => ({ at: new Date(at).toISOString(), worker, reason }));
+    return places.map(({ at, reason, worker_id: worker }) => ({ at: isoTime(at), worker, reason }));
   } catch {
     return null;
   }
@@ -148,5 +149,5 @@ function circumstances({ inputs }: Explanation, style: Style): string[] {
 }
 
 function timeOf({ at }: Explanation): string {
-  return `${new Date(at).toISOString().slice(0, 19)}Z`;
+  return `${isoTime(at).slice(0, 19)}Z`;
 }

@@ -10,8 +10,6 @@ import type { PoolReading } from "../../render/pool-reading.ts";
 import { renderStatus, statusJson } from "../../render/status.ts";
 
 const REDRAW_MS = 2_000;
-const ENTER_SCREEN = "\x1b[?1049h\x1b[?25l";
-const LEAVE_SCREEN = "\x1b[?1049l\x1b[?25h";
 
 export async function showStatus(context: Context, options: PoolOptions & { watch?: boolean }): Promise<void> {
   const read = createStatusReader(context.connections, poolName(context, options));
@@ -28,7 +26,7 @@ function show({ output }: Context, reading: PoolReading, json: boolean): void {
   if (json) {
     output.printJson(statusJson(reading));
   } else {
-    output.print(renderStatus(reading, output.size().columns, output.style).join("\n"));
+    output.print(renderStatus(reading, output.size().columns, output.style));
   }
 }
 
@@ -50,9 +48,6 @@ async function watch(context: Context, read: () => Promise<PoolReading>, json: b
   process.once("SIGINT", stop).once("SIGTERM", stop);
   const fullScreen = output.isTerminal && !json;
   let last: PoolReading | null = null;
-  if (fullScreen) {
-    output.write(ENTER_SCREEN);
-  }
   try {
     while (!stopping.signal.aborted) {
       const problem = await read().then(
@@ -66,29 +61,26 @@ async function watch(context: Context, read: () => Promise<PoolReading>, json: b
         },
       );
       if (fullScreen) {
-        output.write(frame(context, last, problem ?? null));
+        output.drawScreen(frame(context, last, problem ?? null));
       } else if (problem === undefined && last !== null) {
         show(context, last, json);
       } else {
-        output.note(problem ?? "");
+        output.note((problem ?? "").split("\n"));
       }
       await sleep(REDRAW_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
   } finally {
-    if (fullScreen) {
-      output.write(LEAVE_SCREEN);
-    }
+    output.leaveScreen();
     process.off("SIGINT", stop).off("SIGTERM", stop);
   }
 }
 
-/** Overwrites the screen line by line, which flickers less than clearing it. */
-function frame({ output }: Context, reading: PoolReading | null, problem: string | null): string {
+function frame({ output }: Context, reading: PoolReading | null, problem: string | null): string[] {
   const { columns, rows } = output.size();
   const lines = reading === null ? [] : renderStatus(reading, columns, output.style);
   const age = reading === null ? "" : `${new Date(reading.nowMs).toISOString().slice(11, 19)} UTC`;
   const foot =
     problem === null ? output.style("dim", `${age}; Ctrl-C ends`) : output.style("red", problem.split("\n")[0] ?? "");
   const visible = lines.slice(0, Math.max(0, rows - 2));
-  return `\x1b[H${[...visible, "", foot].map((line) => `${line}\x1b[K`).join("\n")}\x1b[J`;
+  return [...visible, "", foot];
 }

@@ -64,7 +64,7 @@ export async function makeSecrets({ output }: Context, folder: string, options: 
     output.printJson({ folder, made, kept });
     return;
   }
-  output.print([...made.map((name) => `made ${name}`), ...kept.map((name) => `kept ${name}`)].join("\n"));
+  output.print([...made.map((name) => `made ${name}`), ...kept.map((name) => `kept ${name}`)]);
 }
 
 function randomText(): string {

@@ -67,7 +67,7 @@ function show({ output }: Context, { json, limit }: ListOptions, tasks: readonly
   } else if (tasks.length === 0) {
     output.note("no task matches");
   } else {
-    output.print(renderTasks(tasks, Date.now(), output.size().columns, output.style).join("\n"));
+    output.print(renderTasks(tasks, Date.now(), output.size().columns, output.style));
     if (tasks.length === limit) {
       output.note(`the newest ${limit}; --limit shows more`);
     }

@@ -24,7 +24,7 @@ export async function addEndpoint(context: Context, url: string, options: NewEnd
   if (json) {
     context.output.printJson(endpoint);
   } else {
-    context.output.print(`endpoint ${endpoint.id}\nsecret   ${endpoint.secret}`);
+    context.output.print([`endpoint ${endpoint.id}`, `secret   ${endpoint.secret}`]);
   }
 }
 
@@ -95,6 +95,6 @@ function show<Row>(
   } else if (rows.length === 0) {
     output.note(none);
   } else {
-    output.print(renderTable(columns, rows, output.size().columns, output.style).join("\n"));
+    output.print(renderTable(columns, rows, output.size().columns, output.style));
   }
 }

@@ -10,6 +10,7 @@ import { plain, type Style } from "../../render/output.ts";
 import { labelled } from "../../render/rows.ts";
 import { renderTable } from "../../render/table.ts";
 import { describeStatus } from "./list-tasks.ts";
+import { isoTime } from "../../render/stored.ts";
 
 interface ShownTask {
   readonly task: ListedTask & Pick<TaskRow, "params" | "failed_by">;
@@ -29,7 +30,7 @@ export async function showTask(context: Context, given: string, options: ShowOpt
   if (options.json) {
     output.printJson({ ...task, attempt_rows: attempts, ...(costUsd !== undefined && { cost_usd: costUsd }) });
   } else {
-    output.print(renderTask(shown, Date.now(), output.size().columns, output.style).join("\n"));
+    output.print(renderTask(shown, Date.now(), output.size().columns, output.style));
   }
 }
 
@@ -83,7 +84,7 @@ function attemptTable(attempts: readonly Attempt[], nowMs: number, width: number
     [
       { title: "TRY", value: ({ attempt }) => String(attempt), align: "right" },
       { title: "WORKER", value: ({ worker_id: worker }) => plain(worker) },
-      { title: "BEGAN (UTC)", value: ({ started_at: at }) => new Date(at).toISOString().slice(0, 19), dropOrder: 1 },
+      { title: "BEGAN (UTC)", value: ({ started_at: at }) => isoTime(at).slice(0, 19), dropOrder: 1 },
       { title: "FOR", value: (each) => formatDuration(endMs(each) - Date.parse(each.started_at)), align: "right" },
       { title: "END", value: describeEnd },
       { title: "ERROR", value: ({ error, progress_message: message }) => plain(error ?? message ?? "") },

@@ -15,7 +15,7 @@ export async function showTypes(context: Context, name: string | undefined, { js
     if (json) {
       output.printJson(types.map(described));
     } else {
-      output.print(renderTaskTypes(types, columns, output.style).join("\n"));
+      output.print(renderTaskTypes(types, columns, output.style));
       output.note("gpu-pool types <name> shows the parameters of a type");
     }
     return;
@@ -31,7 +31,7 @@ export async function showTypes(context: Context, name: string | undefined, { js
   if (json) {
     output.printJson(described(type));
   } else {
-    output.print(renderTaskType(type, columns, output.style).join("\n"));
+    output.print(renderTaskType(type, columns, output.style));
   }
 }
 

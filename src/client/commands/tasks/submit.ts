@@ -52,7 +52,7 @@ export async function submitTasks(context: Context, options: SubmitOptions): Pro
   const pool = options.pool !== undefined || context.env["GPU_POOL"] ? poolName(context, options) : null;
   const ids = await insertTasks(store, tasks, pool, (batch) => {
     if (!options.json && !options.wait) {
-      output.print(batch.join("\n"));
+      output.print(batch);
     }
   });
   await warnOfIdlePools(context, tasks, ids);
@@ -78,7 +78,7 @@ async function submitToFile(context: Context, options: SubmitOptions, file: stri
     } else if (options.json) {
       context.output.printJson({ ids });
     } else {
-      context.output.print(ids.join("\n"));
+      context.output.print(ids);
     }
   });
 }
@@ -119,7 +119,7 @@ function showResolved({ output }: Context, checked: readonly CheckedTask[], json
     output.print(
       known === null
         ? JSON.stringify(task.params)
-        : renderResolved(known.resolution, output.size().columns, output.style).join("\n"),
+        : renderResolved(known.resolution, output.size().columns, output.style),
     );
   }
   const cuts = checked.flatMap(({ known }) => (known === null ? [] : Object.values(known.resolution.values)));

@@ -21,7 +21,11 @@ export async function waitForTasks(context: Context, store: States, ids: readonl
   const states = new Map<string, TaskState>();
   let shown = "";
   const printIds = () => {
-    output.print(json ? JSON.stringify({ ids }) : ids.join("\n"));
+    if (json) {
+      output.printJson({ ids });
+    } else {
+      output.print(ids);
+    }
     output.note("gpu-pool: the tasks stay in the queue: gpu-pool tasks");
     process.exit(INTERRUPTED);
   };

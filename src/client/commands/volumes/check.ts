@@ -39,9 +39,7 @@ export async function checkVolume(context: Context, options: PoolOptions): Promi
     if (options.json) {
       output.printJson({ pool, volume: volume.id, preparedAt: prepared.prepared_at, findings });
     } else {
-      output.print(
-        [`volume ${volume.id}, prepared ${prepared.prepared_at}`, ...findings.map(line), "", INSIDE].join("\n"),
-      );
+      output.print([`volume ${volume.id}, prepared ${prepared.prepared_at}`, ...findings.map(line), "", INSIDE]);
     }
     if (findings.some(({ fits }) => !fits)) {
       const detail = `volume ${volume.id} does not fit the settings of pool ${pool}`;

@@ -59,7 +59,7 @@ export async function listVolumes(context: Context, { json = false }: { readonly
     if (json) {
       context.output.printJson({ volumes, unnamed: answer.unnamed });
     } else {
-      context.output.print(renderVolumes(volumes, context.output.size().columns, context.output.style).join("\n"));
+      context.output.print(renderVolumes(volumes, context.output.size().columns, context.output.style));
     }
   });
 }

@@ -40,7 +40,7 @@ export async function listWorkers(context: Context, options: WorkersOptions): Pr
   } else if (workers.length === 0) {
     output.note("no worker; --gone 24h shows those that went");
   } else {
-    output.print(renderWorkers(workers, Date.now(), output.size().columns, output.style).join("\n"));
+    output.print(renderWorkers(workers, Date.now(), output.size().columns, output.style));
   }
 }
 

@@ -3,6 +3,7 @@ import type { LogRow } from "../../../supabase/log-reader.ts";
 import { createRunpodClient, type RunpodClient } from "../../../runpod/client.ts";
 import type { PodLogLine } from "../../../runpod/logs.ts";
 import type { Context } from "../../context.ts";
+import { isoTime } from "../../render/stored.ts";
 
 /** What `worker logs` shows of a line: a row of system_logs, or a line of the pod in the same form. */
 export type ShownLine = Omit<LogRow, "id" | "cycle_number">;
@@ -91,7 +92,7 @@ export function mergedLines(rows: readonly ShownLine[], lines: readonly PodLogLi
     const shown = asRow(line, pod, lastAt);
     return known.has(keyOf(shown)) ? [] : [shown];
   });
-  return [...rows, ...own].toSorted((one, other) => Date.parse(one.timestamp) - Date.parse(other.timestamp));
+  return [...rows, ...own].toSorted((one, other) => (msOf(one.timestamp) ?? 0) - (msOf(other.timestamp) ?? 0));
 }
 
 /** The same for a line of our own GPU worker in its pod's log and in system_logs. */
@@ -103,12 +104,18 @@ export function keyOf({ timestamp, message }: ShownLine): string {
 export function asRow({ source, text }: PodLogLine, pod: string, at: string): ShownLine {
   const common = { source_type: "worker", source_id: `pod ${pod}`, task_id: null, worker_id: null };
   const { time, level, msg, ...metadata } = parsed(text);
-  if (typeof time === "number" && typeof level === "number" && typeof msg === "string") {
-    const timestamp = new Date(time).toISOString();
+  const timestamp = typeof time === "number" ? isoTime(time) : "";
+  if (msOf(timestamp) !== null && typeof level === "number" && typeof msg === "string") {
     return { ...common, timestamp, log_level: levelName(level), message: msg, metadata };
   }
   const log_level = source === "system" ? "HOST" : "POD";
   return { ...common, timestamp: at, log_level, message: text, metadata: {} };
+}
+
+/** Null where the text is no time that a Date holds. */
+function msOf(timestamp: string): number | null {
+  const ms = Date.parse(timestamp);
+  return Number.isNaN(ms) ? null : ms;
 }
 
 function levelName(level: number): string {

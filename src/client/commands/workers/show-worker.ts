@@ -7,6 +7,7 @@ import { plain, type Style } from "../../render/output.ts";
 import { labelled } from "../../render/rows.ts";
 import { renderTable } from "../../render/table.ts";
 import { describeVram } from "./list-workers.ts";
+import { isoTime } from "../../render/stored.ts";
 
 const SHOWN_TASKS = 10;
 
@@ -18,7 +19,7 @@ export async function showWorker(context: Context, given: string, { json }: Json
   if (json) {
     output.printJson({ ...worker, last_tasks: tasks });
   } else {
-    output.print(renderWorker(worker, tasks, Date.now(), output.size().columns, output.style).join("\n"));
+    output.print(renderWorker(worker, tasks, Date.now(), output.size().columns, output.style));
   }
 }
 
@@ -62,7 +63,7 @@ function taskTable(tasks: readonly HeldTask[], nowMs: number, width: number, sty
     [
       { title: "TASK", value: ({ task_id: id }) => id.slice(0, 8) },
       { title: "TYPE", value: ({ tasks: task }) => plain(task?.task_type ?? "-"), dropOrder: 1 },
-      { title: "BEGAN (UTC)", value: ({ started_at: at }) => new Date(at).toISOString().slice(0, 19), dropOrder: 2 },
+      { title: "BEGAN (UTC)", value: ({ started_at: at }) => isoTime(at).slice(0, 19), dropOrder: 2 },
       { title: "FOR", value: (each) => formatDuration(endMs(each) - Date.parse(each.started_at)), align: "right" },
       { title: "END", value: ({ cause }) => cause ?? "holds it" },
       { title: "ERROR", value: ({ error }) => plain(error ?? "") },

@@ -45,7 +45,7 @@ export async function showDiagnostics(context: Context, given: string, { json }:
   if (json) {
     output.printJson(found);
   } else {
-    output.print(renderDiagnostics(found, Date.now(), output.style).join("\n"));
+    output.print(renderDiagnostics(found, Date.now(), output.style));
   }
 }
 

@@ -8,5 +8,5 @@ export async function printToken(context: Context, options: ExternalWorkerOption
     return;
   }
   const lines = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  context.output.print(lines.join("\n"));
+  context.output.print(lines);
 }

@@ -57,7 +57,7 @@ export async function generateTasks(
   if (options.json) {
     output.printJson({ tasks: tasks.map(({ id, task_type }) => ({ id, task_type })) });
   } else {
-    output.print(tasks.map(({ id, task_type: type }) => `${id}  ${type}`).join("\n"));
+    output.print(tasks.map(({ id, task_type: type }) => `${id}  ${type}`));
   }
 }
 
