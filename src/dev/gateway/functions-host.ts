@@ -61,7 +61,8 @@ function toWebRequest(request: FastifyRequest): Request {
     }
   }
   const hasBody = request.method !== "GET" && request.method !== "HEAD" && request.body !== undefined;
-  return new Request(new URL(request.url, `http://${request.headers.host ?? "127.0.0.1"}`), {
+  // Host is not believed: it may be no name at all. A path that begins with two slashes would be another host.
+  return new Request(`http://127.0.0.1${request.url}`, {
     method: request.method,
     headers,
     ...(hasBody && { body: request.body as Buffer<ArrayBuffer> }),
@@ -82,8 +83,16 @@ async function run(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  let asked: Request;
   try {
-    return await reply.send(await handler(toWebRequest(request), options.context()));
+    asked = toWebRequest(request);
+  } catch (error) {
+    // TRACE and some texts in headers are valid for Node, and not for fetch.
+    const message = `The request cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    return reply.code(400).send({ error: "bad_request", message });
+  }
+  try {
+    return await reply.send(await handler(asked, options.context()));
   } catch (error) {
     options.logger.error({ err: error, function: name }, "function failed");
     return reply
@@ -120,6 +129,9 @@ export function registerTasksApi(app: FastifyInstance, options: FunctionsOptions
   app.all("/api/tasks/*", serve);
   app.get("/api/openapi.json", async () => openApiDocument("/api"));
   app.get("/api/docs", async (_request, reply) =>
-    reply.type("text/html; charset=utf-8").send(apiPage(openApiDocument("/api"))),
+    reply
+      .header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+      .type("text/html; charset=utf-8")
+      .send(apiPage(openApiDocument("/api"))),
   );
 }

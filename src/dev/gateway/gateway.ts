@@ -41,8 +41,15 @@ const PREFLIGHT_CACHE_SEC = "3600";
 const EXPOSED_HEADERS =
   "Content-Encoding, Content-Length, Content-Location, Content-Range, Content-Type, Date, ETag, Location, Range-Unit";
 
+/** Answers are data: a browser that opens one runs and loads nothing. Files and the API's page say what they need beyond that. */
+const INERT = {
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+  "x-content-type-options": "nosniff",
+};
+
 function allowAllOrigins(app: FastifyInstance): void {
   app.addHook("onRequest", async (request, reply) => {
+    reply.headers(INERT);
     reply.header("access-control-allow-origin", "*").header("access-control-expose-headers", EXPOSED_HEADERS);
     if (request.method !== "OPTIONS") {
       return;

@@ -3,12 +3,12 @@ import { addressOf, isService, type ObjectAddress, requireGrant, type StorageCon
 import { storageErrors } from "./errors.ts";
 import type { ObjectMetadata, ObjectRow } from "./metadata.ts";
 import { parseRange } from "./names.ts";
+import { shownAs } from "./shown-types.ts";
 
 function headersOf(request: FastifyRequest, object: ObjectRow, metadata: ObjectMetadata): Record<string, string> {
   const headers: Record<string, string> = {
+    ...shownAs(metadata),
     "accept-ranges": "bytes",
-    "cache-control": metadata.cacheControl,
-    "content-type": metadata.mimetype,
     etag: metadata.eTag,
     "last-modified": new Date(metadata.lastModified).toUTCString(),
   };
