@@ -7,15 +7,16 @@ const ROOMS = {
   workflows: ["contract"],
   config: ["contract"],
   logger: [],
+  net: [],
   process: [],
   runpod: [],
   "task-file": [],
   supabase: ["contract", "policy", "task-types"],
-  activities: ["config", "contract", "policy", "runpod", "supabase"],
+  activities: ["config", "contract", "net", "policy", "runpod", "supabase"],
   // The room and its entry, src/worker.ts. It bundles the workflows by their path and never imports them.
   worker: ["activities", "config", "contract", "logger", "process", "runpod", "supabase"],
   // It runs alone in a pod.
-  "gpu-worker": ["task-file", "task-types"],
+  "gpu-worker": ["net", "task-file", "task-types"],
   simulator: ["gpu-worker", "process"],
   dev: ["contract", "gpu-worker", "process", "simulator", "supabase"],
   client: [

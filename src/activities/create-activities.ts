@@ -78,7 +78,12 @@ export function createActivities(deps: ActivityDeps): {
       ...createPoolUpkeep({ config, deployment, janitor, pools, alerts, logger }),
       repairTasks: ({ dryRun }) => beating(() => janitor.repairTasks(dryRun)),
       ...createRetentionActivities({ config, logs: logStore(database), outbox, janitor }),
-      ...createOutboxActivities({ outbox, logger, stopping }),
+      ...createOutboxActivities({
+        outbox,
+        logger,
+        stopping,
+        receivers: { allowsPrivate: config.notifications.allowPrivate },
+      }),
     }),
     provider: withReadableErrors(createPodActivities(forPods)),
   };

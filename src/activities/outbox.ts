@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { DeliveryCounts, NotificationActivities } from "../contract/upkeep.ts";
 import type { Notification, OutboxStore } from "../supabase/outbox-store.ts";
 import { addToTrace } from "./on-trace.ts";
-import { sendNotification } from "./send-notification.ts";
+import { type Receivers, sendNotification } from "./send-notification.ts";
 
 const AT_ONCE = 10;
 const FIRST_RETRY_SEC = 5;
@@ -15,6 +15,8 @@ const OUTAGE_LOG_MS = 60_000;
 export interface OutboxDeps {
   readonly outbox: OutboxStore;
   readonly logger: Logger;
+  /** Where notifications may go. */
+  readonly receivers: Receivers;
   /** Time between two reads of an empty outbox; default 2 s. */
   readonly pollMs?: number;
   /** How long one long poll lasts; default five minutes. */
@@ -66,7 +68,7 @@ export function createOutboxActivities(deps: OutboxDeps): NotificationActivities
 }
 
 async function deliver(
-  { outbox, logger }: OutboxDeps,
+  { outbox, logger, receivers }: OutboxDeps,
   notification: Notification,
   signal: AbortSignal,
   counts: { -readonly [Name in keyof DeliveryCounts]: number },
@@ -74,7 +76,7 @@ async function deliver(
   const { id, kind, attempts, endpointId, payload } = notification;
   const task = payload["task_id"];
   addToTrace("notification", { kind, ...(typeof task === "string" && { task }) });
-  const problem = await sendNotification(notification, signal);
+  const problem = await sendNotification(notification, signal, receivers);
   if (signal.aborted && problem !== null) {
     // The activity was cancelled: that is not the endpoint's fault, and the row becomes due again by itself.
     return;

@@ -105,6 +105,12 @@ export const table = {
       oneOf(["json", "slack"]),
       "Form of what ALERT_WEBHOOK_URL gets; unset means slack for hooks.slack.com, json for others.",
     ),
+    allowPrivate: defaulted(
+      "NOTIFICATIONS_ALLOW_PRIVATE",
+      flag(),
+      "false",
+      "Whether notifications may go to addresses of this machine and of private networks.",
+    ),
   },
   provider: {
     podListSec: defaulted(

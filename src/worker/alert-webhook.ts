@@ -8,7 +8,7 @@ import type { NotificationStore } from "../supabase/notification-store.ts";
  */
 export async function ensureAlertWebhook(
   notifications: Pick<NotificationStore, "setAlertWebhook">,
-  { alertWebhookUrl: url, alertWebhookFormat: format }: Config["notifications"],
+  { alertWebhookUrl: url, alertWebhookFormat: format }: Omit<Config["notifications"], "allowPrivate">,
   logger: Logger,
 ): Promise<void> {
   try {

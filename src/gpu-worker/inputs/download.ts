@@ -1,12 +1,10 @@
-import type { LookupAddress } from "node:dns";
 import { createWriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
-import type { LookupFunction } from "node:net";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Dispatcher } from "undici";
-import { allowedAddresses, isPublicAddress, type Resolve, resolveHost } from "./addresses.ts";
-import { Refusal, Unavailable } from "./refusal.ts";
+import { allowedAddresses, answering, isPublicAddress, type Resolve, resolveHost } from "../../net/addresses.ts";
+import { Refusal, Unavailable } from "../../net/refusal.ts";
 
 export interface DownloadOptions {
   readonly maxBytes: number;
@@ -92,18 +90,6 @@ function requireWebAddress({ protocol, username, password }: URL): void {
   if (username !== "" || password !== "") {
     throw new Refusal("its address contains a user name or a password");
   }
-}
-
-/** Connects to the addresses that were checked, whatever the name would give now. */
-function answering(addresses: readonly LookupAddress[]): LookupFunction {
-  const [first] = addresses;
-  return (_host, { all }, done) => {
-    if (all === true) {
-      done(null, [...addresses]);
-    } else {
-      done(null, first?.address ?? "", first?.family);
-    }
-  };
 }
 
 function readLocation(url: URL, { statusCode, headers }: Dispatcher.ResponseData): URL | null {

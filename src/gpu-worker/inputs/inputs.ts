@@ -11,7 +11,7 @@ import type { Ffmpeg } from "../video/ffmpeg.ts";
 import { download, type DownloadOptions } from "./download.ts";
 import { findLocalFile } from "./local-files.ts";
 import { type Probed, probeInput } from "./probe-input.ts";
-import { Refusal, Unavailable } from "./refusal.ts";
+import { Refusal, Unavailable } from "../../net/refusal.ts";
 
 /** What a worker fetches for its tasks. */
 export interface InputsOptions {

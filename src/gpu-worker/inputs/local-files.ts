@@ -2,7 +2,7 @@ import { realpath, stat, statfs } from "node:fs/promises";
 import { isAbsolute, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { tooLarge } from "./download.ts";
-import { Refusal, Unavailable } from "./refusal.ts";
+import { Refusal, Unavailable } from "../../net/refusal.ts";
 
 export interface LocalFileOptions {
   /** Folders whose files may be read. A relative path is looked for in each, in this order. */

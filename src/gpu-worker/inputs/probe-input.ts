@@ -1,6 +1,6 @@
 import { execa } from "execa";
 import { parseFfmpegReport } from "../video/probe-video.ts";
-import { Refusal, Unavailable } from "./refusal.ts";
+import { Refusal, Unavailable } from "../../net/refusal.ts";
 
 export interface Probed {
   /** The file name extension of what the file is, whatever its name says. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { sizeOf } from "../../task-types/size.ts";
 import { download } from "../inputs/download.ts";
 import { probeInput } from "../inputs/probe-input.ts";
-import { Refusal } from "../inputs/refusal.ts";
+import { Refusal } from "../../net/refusal.ts";
 import { contentTypeOf } from "../output-files.ts";
 import { createReplicate, type Replicate, ReplicateError, type ReplicateSettings } from "../services/replicate.ts";
 import { forgetPrediction, runPrediction, type PredictionRun } from "../services/resumed-prediction.ts";

@@ -56,7 +56,7 @@ describe("the outbox", () => {
 
   beforeAll(async () => {
     receiver = await startReceiver();
-    stack = await startTestStack();
+    stack = await startTestStack({ env: { NOTIFICATIONS_ALLOW_PRIVATE: "true" } });
     await stack.serve();
     const { taskQueue } = stack.config.temporal;
     workflowId = notificationsWorkflowId(taskQueue);

@@ -69,7 +69,8 @@ describe("the span of an activity", () => {
       ],
       failed: async () => stopping.abort(),
     };
-    const deps = { outbox, logger: pino({ level: "silent" }), pollMs: 600_000, stopping: stopping.signal };
+    const paced = { pollMs: 600_000, stopping: stopping.signal };
+    const deps = { outbox, logger: pino({ level: "silent" }), receivers: { allowsPrivate: true }, ...paced };
     const { deliverNotifications } = createOutboxActivities(deps as unknown as OutboxDeps);
     const context = { heartbeat: () => undefined, cancellationSignal: new AbortController().signal };
     const span = await traced(context, deliverNotifications);

@@ -18,6 +18,7 @@ it("the delivery of notifications ends at once when its process is told to stop,
     // Longer than any test may take.
     pollMs: 600_000,
     stopping: stopping.signal,
+    receivers: { allowsPrivate: false },
   });
   const context = { heartbeat: () => undefined, cancellationSignal: new AbortController().signal } as Partial<Context>;
   const counts = await asyncLocalStorage.run(context as Context, async () => await deliverNotifications());

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { allowedAddresses, isPublicAddress } from "../../../../src/gpu-worker/inputs/addresses.ts";
-import { Refusal, Unavailable } from "../../../../src/gpu-worker/inputs/refusal.ts";
+import { allowedAddresses, isPublicAddress } from "../../../src/net/addresses.ts";
+import { Refusal, Unavailable } from "../../../src/net/refusal.ts";
 
 describe("which addresses are public", () => {
   it.each([["1.1.1.1"], ["172.32.0.1"], ["100.63.255.255"], ["2606:4700:4700::1111"], ["::ffff:1.1.1.1"]])(
