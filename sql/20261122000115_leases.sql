@@ -45,6 +45,9 @@ create table if not exists ended_attempts (
   reports_progress boolean not null default true,
   primary key (task_id, attempt)
 );
+alter table ended_attempts add column if not exists put_back boolean not null default false;
+comment on column ended_attempts.put_back is
+  'True: the failure would have been final, but its worker had failed other tasks before. The task waits for another worker.';
 comment on table ended_attempts is
   'One row per attempt that did not end by finish_task, written once. The view task_attempts shows all attempts.';
 select secure_table('ended_attempts');

@@ -140,3 +140,20 @@ begin
     using errcode = 'PT404', hint = 'Register the worker with one of the pools: gpu-pool pool list.';
 end $$;
 select grant_to_service('default_pool()');
+
+-- The pool `personal` is the place of users' own machines. Nothing starts there, and no worker of a pool or of an operator stands
+-- in it, because each claim there is that of one user.
+create or replace function is_reserved_pool(p_name text) returns boolean
+language sql immutable set search_path = public, pg_temp as $$ select p_name = 'personal' $$;
+select grant_to_service('is_reserved_pool(text)');
+
+create or replace function refuse_reserved_pool() returns trigger
+language plpgsql set search_path = public, pg_temp as $$
+begin
+  raise exception '%: the name % is reserved for users'' own machines', tg_argv[0], tg_argv[1]
+    using errcode = 'PT400', detail = tg_argv[0], hint = 'Choose another name for the pool.';
+end $$;
+select grant_to_service('refuse_reserved_pool()');
+create or replace trigger task_types_reserved before insert or update of pool on task_types for each row
+when (is_reserved_pool(new.pool))
+execute function refuse_reserved_pool('pool', 'personal');

@@ -34,6 +34,9 @@ create index if not exists user_api_tokens_user on user_api_tokens (user_id);
 alter table workers add column if not exists user_id uuid;
 comment on column workers.user_id is
   'The user whose own machine this is, if it claims with that user''s token; null: a worker of the pool or of an operator.';
+create or replace trigger workers_reserved before insert or update of pool, user_id on workers for each row
+when (is_reserved_pool(new.pool) and new.user_id is null)
+execute function refuse_reserved_pool('pool', 'personal');
 -- Leases that a user's machines hold.
 create index if not exists workers_user on workers (user_id) where user_id is not null;
 

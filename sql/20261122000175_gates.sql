@@ -259,25 +259,47 @@ begin
 end $$;
 select grant_to_service('handed_back(tasks)');
 
+-- How long a task waits for another worker than the one whose failure of it was put back.
+create or replace function other_worker_wait() returns interval
+language sql immutable set search_path = public, pg_temp as $$ select interval '10 minutes' $$;
+select grant_to_service('other_worker_wait()');
+
+-- The worker that may not have this task again yet; null: any may. p_leases: the number of its last attempt.
+create or replace function waits_for_another(p_task_id uuid, p_leases integer) returns text
+language sql stable security definer set search_path = public, pg_temp as $$
+  select w.id from ended_attempts a join workers w on w.id = a.worker_id
+  where a.task_id = p_task_id and a.attempt = p_leases and a.put_back and a.ended_at > now() - other_worker_wait()
+    and w.gone_at is null and w.status = 'active'
+$$;
+select grant_to_service('waits_for_another(uuid, integer)');
+
 -- Ends the delays that are over, in one pool or (null) in all. What another transaction has locked waits for the next
--- call, so that no caller waits here. Answers the ids.
-create or replace function open_delayed_tasks(p_pool text, p_most integer default 100) returns uuid[]
+-- call, so that no caller waits here. Of the tasks that wait for another worker one is opened, for a claim of p_worker_id, which
+-- is such a worker: the others would be the first one's again. Answers the ids.
+create or replace function open_delayed_tasks(p_pool text, p_most integer default 100, p_worker_id text default null)
+returns uuid[]
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   due record;
   gated boolean;
+  barred text;
+  handed boolean := false;
   ended uuid[] := '{}';
 begin
   for due in
-    select id, project_id from tasks
+    select id, project_id, leases from tasks
     where status = 'Queued' and gate = 'delayed' and delayed_until <= clock_timestamp() and pool = coalesce(p_pool, pool)
+      and (waits_for_another(id, leases) is null or waits_for_another(id, leases) <> p_worker_id)
     order by delayed_until limit p_most for no key update skip locked
   loop
+    barred := waits_for_another(due.id, due.leases);
+    continue when barred is not null and handed;
     gated := project_is_gated(due.project_id);
     if gated then
       perform from projects where id = due.project_id for no key update skip locked;
       continue when not found;
     end if;
+    handed := handed or barred is not null;
     update tasks set gate = case when gated then 'held' else 'open' end, delayed_until = null where id = due.id;
     if gated then
       perform open_held_tasks(due.project_id);
@@ -286,4 +308,4 @@ begin
   end loop;
   return ended;
 end $$;
-select grant_to_service('open_delayed_tasks(text, integer)');
+select grant_to_service('open_delayed_tasks(text, integer, text)');

@@ -262,8 +262,31 @@ create or replace trigger projects_regate after update of max_running, paused on
 when (old.max_running is distinct from new.max_running or old.paused is distinct from new.paused)
 execute function projects_regate();
 
+-- Whether a failure that would be final is put back for another worker: its worker has failed three different tasks in a row, and
+-- no other worker has failed this one, nor was it put back before.
+create or replace function is_put_back(p_task tasks) returns boolean
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  last_success timestamptz;
+begin
+  if exists (
+    select from ended_attempts
+    where task_id = p_task.id and (put_back or cause = 'task_error' and worker_id <> p_task.worker_id))
+  then
+    return false;
+  end if;
+  select max(lease_ended_at) into last_success from tasks where worker_id = p_task.worker_id and lease_ended_at is not null;
+  return (
+    select count(*) >= 3 from (
+      select distinct task_id from ended_attempts
+      where worker_id = p_task.worker_id and cause = 'task_error' and ended_at > coalesce(last_success, '-infinity')
+      limit 3) as failed);
+end $$;
+select grant_to_service('is_put_back(tasks)');
+
 -- Ends a lease. What happens to its task depends on the cause: only task errors, stuck tasks and unexplained deaths of
--- workers count. A task that kills a second worker is poison and fails. p_handed_back: the worker itself gave the task back.
+-- workers count. A task that kills a second worker is poison and fails. p_handed_back: the worker itself gave the task back. A
+-- final failure by a worker that fails one task after the other is put back once, uncounted, for another worker.
 create or replace function close_attempt(
   p_task_id uuid, p_attempt integer, p_cause text, p_error text, p_permanent boolean default false,
   p_handed_back boolean default false)
@@ -282,6 +305,17 @@ begin
   perform record_attempt(task, p_cause, p_error);
   select count(distinct worker_id) into killed from ended_attempts where task_id = task.id and cause = 'worker_died';
   if p_permanent or (counts and task.attempts >= attempt_limit()) or killed >= 2 then
+    if p_cause = 'task_error' and is_put_back(task) then
+      update ended_attempts set put_back = true where task_id = task.id and attempt = p_attempt;
+      update tasks
+      set status = 'Queued', lease_token = null, leased_at = null, updated_at = now(), worker_id = null,
+        generation_started_at = null, error_message = p_error, attempts = attempts - 1, gate = 'delayed', delayed_until = now()
+      where id = task.id;
+      insert into pool_events (pool, kind, reason, worker_id, task_id, details)
+      values (task.pool, 'task.put_back', 'its worker fails one task after the other: another worker tries it', task.worker_id,
+        task.id, jsonb_build_object('error', left(p_error, 500)));
+      return 'requeued';
+    end if;
     update tasks
     set status = 'Failed', lease_token = null, leased_at = null, generation_processed_at = now(), updated_at = now(),
       error_message = case when killed >= 2 and p_cause = 'worker_died'

@@ -31,11 +31,12 @@ begin
 end $$;
 select grant_to_service('resume_claim(jsonb, text[])');
 
--- Leases a task to this worker: the first one in the line of its pool, or p_task_id, which the caller has locked. Answers what a
--- claim answers. Null: there is no task, or the worker gets none, because it holds one, is not active, reported itself broken or
--- is the pod of a job. Then nothing is written and no row is locked. The caller has the worker's turn, so that no other claim of
--- the worker is under way. A worker that states what it can do gets the first one only with p_straight, and only if it can do it;
--- else that task stays locked until the transaction ends. See lease_of_types.
+-- Leases a task to this worker: the first one in the line of its pool, or p_task_id, which the caller has locked. Answers
+-- what a claim answers. Null: there is no task, or the worker gets none, because it holds one, is not active, reported itself
+-- broken or is the pod of a job or a user's own machine, which api_claim_task serves. Then nothing is written and no row is
+-- locked. The caller has the worker's turn, so that no other claim of the worker is under way. A worker that states what it
+-- can do gets the first one only with p_straight, and only if it can do it; else that task stays locked until the transaction
+-- ends. See lease_of_types.
 --
 -- The worker's row is locked in the statement that claims, after a task was found: a drain, which locks it FOR UPDATE, comes
 -- before this claim or sees it.
@@ -58,7 +59,7 @@ begin
       select id from tasks
       where status = 'Queued' and gate = 'open' and pool = (
         select pool from workers
-        where id = p_worker_id and status = 'active' and broken_at is null and origin <> 'job'
+        where id = p_worker_id and status = 'active' and broken_at is null and origin <> 'job' and user_id is null
           and (task_types is null or p_straight))
       order by priority desc, vtime, id limit 1 for no key update skip locked))
     and exists (
@@ -90,7 +91,8 @@ declare
   hint text;
 begin
   select pool, task_types into worker from workers
-  where id = p_worker_id and status = 'active' and broken_at is null and origin <> 'job' and task_types is not null;
+  where id = p_worker_id and status = 'active' and broken_at is null and origin <> 'job' and user_id is null
+    and task_types is not null;
   if not found then
     return null;
   end if;
@@ -165,7 +167,9 @@ begin
       claimed := lease_able(worker);
     end if;
     -- An empty line is the time to look for tasks whose delay is over.
-    while claimed is null and worker.status = 'active' and open_delayed_tasks(worker.pool) <> '{}' loop
+    while claimed is null and worker.status = 'active' and worker.user_id is null
+      and open_delayed_tasks(worker.pool, p_worker_id => p_worker_id) <> '{}'
+    loop
       claimed := lease_able(worker);
     end loop;
   end if;

@@ -4,6 +4,9 @@
 alter table pools add column if not exists should_run boolean not null default false;
 comment on column pools.should_run is
   'Its workflow was started without an end and was not shut down: the janitor starts it again if it is lost.';
+create or replace trigger pools_reserved before insert or update on pools for each row
+when (is_reserved_pool(new.name) and (new.mode <> 'closing' or new.should_run))
+execute function refuse_reserved_pool('pool', 'personal');
 
 alter table pools
   add column if not exists desired_workers integer,

@@ -187,7 +187,7 @@ begin
   where worker_id = p_worker_id and cause in ('task_error', 'stuck') and ended_at >= to_timestamp(p_since_ms / 1000.0);
   perform from tasks where id = any (failed) order by id for no key update;
   with runs as (
-    select task_id, count(*) as attempts, max(attempt) as last from ended_attempts
+    select task_id, count(*) filter (where not put_back) as attempts, max(attempt) as last from ended_attempts
     where worker_id = p_worker_id and cause in ('task_error', 'stuck') and ended_at >= to_timestamp(p_since_ms / 1000.0)
     group by task_id
   ),
@@ -202,6 +202,8 @@ begin
   select coalesce(array_agg(id), '{}'), coalesce(array_agg(id) filter (where status = 'Failed'), '{}')
   into uncounted, reopened from taken_back;
   reopened := reopen_tasks(reopened, format('put back: worker %s was sick', p_worker_id), p_worker_id);
+  -- Those that waited for another worker than this one.
+  perform open_delayed_tasks((select pool from workers where id = p_worker_id));
   return jsonb_build_object('tasks', cardinality(uncounted), 'reopened', cardinality(reopened));
 end $$;
 select grant_to_service('put_back_failures(text, bigint)');

@@ -50,6 +50,8 @@ select id as task_id, project_id, task_type, status,
     when status = 'Queued' and gate = 'held' then 'waits for its project''s limit or pause'
     when status = 'Queued' and gate = 'blocked' and after_siblings then 'waits for all other sub-tasks of task ' || parent_id
     when status = 'Queued' and gate = 'blocked' then 'waits for task ' || dependant_on
+    when status = 'Queued' and gate = 'delayed' and waits_for_another(id, leases) is not null
+      then 'waits for another worker than ' || waits_for_another(id, leases) || ', which failed it and others before'
     when status = 'Queued' and gate = 'delayed'
       then 'waits until ' || delayed_until || ': its workers handed it back without progress'
     when delegated_at is not null then 'waits for its sub-tasks'

@@ -94,6 +94,11 @@ begin
       perform api_refuse('PT403', null, 'a worker creates tasks only while it holds one');
     end if;
     project := coalesce(project, held.project_id);
+    if lower(p_task -> 'params' ->> 'orchestrator_task_id_ref') not in (held.id::text, coalesce(held.parent_id::text, ''), '')
+    then
+      perform api_refuse('PT403', 'params.orchestrator_task_id_ref',
+        'orchestrator_task_id_ref must name the task that this worker holds, or the task that this one is a part of');
+    end if;
   elsif project is null and caller ->> 'kind' = 'service' then
     project := '00000000-0000-0000-0000-000000000000';
   elsif project is null then
