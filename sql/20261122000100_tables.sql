@@ -101,10 +101,12 @@ alter table task_types
   add column if not exists alias_of text,
   add column if not exists pool text not null default 'main',
   add column if not exists stuck_timeout_sec integer check (stuck_timeout_sec > 0),
+  add column if not exists needs_file boolean not null default false,
   add column if not exists created_at timestamptz not null default now();
 comment on table task_types is
   'One row per known task type: its pool, its stuck timeout, or the type that it is an alias of. Migrating adds the known types.';
 comment on column task_types.pool is 'Tasks of this type go to this pool unless their own row names another one.';
+comment on column task_types.needs_file is 'True: a worker cannot complete a task of this type without a stored file.';
 select secure_table('task_types');
 
 do $$

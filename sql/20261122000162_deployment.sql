@@ -5,7 +5,10 @@ create table if not exists deployment (
   is_only boolean primary key default true check (is_only),
   id uuid not null default gen_random_uuid()
 );
+alter table deployment add column if not exists files_url text;
 comment on table deployment is 'One row: the id of the deployment that this database belongs to.';
+comment on column deployment.files_url is
+  'The public address of the project, with which the addresses of results begin; null: nobody has said it yet.';
 select secure_table('deployment');
 insert into deployment default values on conflict do nothing;
 
@@ -31,3 +34,14 @@ begin
   return (select coalesce(array_agg(name order by id), '{}') from gpu_pool_migrations);
 end $$;
 select grant_to_service('applied_migrations()');
+
+-- The gateway and the Temporal worker say under which address workers and people reach the project. The last one rules.
+create or replace function note_files_url(p_url text) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if p_url is null or p_url !~ '^https?://[^/?#@\\[:space:]]+(/[^?#\\[:space:]]*)?$' then
+    perform refuse_argument('p_url', 'an http or https address is expected, without a query');
+  end if;
+  update deployment set files_url = rtrim(p_url, '/') where files_url is distinct from rtrim(p_url, '/');
+end $$;
+select grant_to_service('note_files_url(text)');

@@ -1,4 +1,5 @@
--- Whether the file of a result is in storage.
+-- The file of a result: whether it is in storage, whose it is, and its address, which is made here of bucket and name. What a
+-- caller says of an address is only read for these two.
 
 -- Decodes a percent-encoded address. Returns an address with a wrong encoding unchanged.
 create or replace function percent_decoded(p_text text) returns text
@@ -17,6 +18,59 @@ begin
   end;
 end $$;
 select grant_to_service('percent_decoded(text)');
+
+-- A name as storage clients write it in an address.
+create or replace function percent_encoded(p_name text) returns text
+language sql immutable set search_path = public, pg_temp as $$
+  select case when p_name ~ '^[A-Za-z0-9._~/-]*$' then p_name else (
+    select string_agg(case when letter ~ '[A-Za-z0-9._~/!$&''()*+,;=:@-]' then letter
+      else regexp_replace(upper(encode(convert_to(letter, 'utf8'), 'hex')), '(..)', '%\1', 'g') end, '' order by place)
+    from unnest(string_to_array(p_name, null)) with ordinality as l (letter, place)) end
+$$;
+select grant_to_service('percent_encoded(text)');
+
+-- Where an address of a public object points: {project, bucket, name}, as they are written; null: it is no such address.
+create or replace function storage_place(p_location text) returns text[]
+language sql immutable set search_path = public, pg_temp as $$
+  select regexp_match(p_location,
+    '^(https?://[^/?#@\\[:space:]]+(?:/[^?#\\[:space:]]*)?)/storage/v1/object/public/([^/?#]+)/([^?#]+)(?:[?#].*)?$', 'i')
+$$;
+select grant_to_service('storage_place(text)');
+
+-- The address of an object. p_project: the project's address as the caller wrote it, for a database that does not know its own.
+create or replace function file_url(p_bucket text, p_name text, p_project text) returns text
+language sql stable security definer set search_path = public, pg_temp as $$
+  select coalesce((select files_url from deployment), p_project) || '/storage/v1/object/public/' || percent_encoded(p_bucket)
+    || '/' || percent_encoded(p_name)
+$$;
+select grant_to_service('file_url(text, text, text)');
+
+-- The stored object at a public address: {bucket, name, size_bytes, etag, url}; null: there is none, or it is empty. p_path: its
+-- name, if the caller knows it.
+create or replace function stored_file(p_location text, p_path text default null) returns jsonb
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  place text[] := storage_place(p_location);
+begin
+  if place is null or to_regclass('storage.objects') is null then
+    return null;
+  end if;
+  return (
+    select jsonb_build_object('bucket', bucket_id, 'name', name, 'size_bytes', (metadata ->> 'size')::bigint,
+      'etag', metadata ->> 'eTag', 'url', file_url(bucket_id, name, place[1]))
+    from storage.objects
+    where bucket_id in (place[2], percent_decoded(place[2])) and name in (place[3], percent_decoded(place[3]))
+      and name = coalesce(p_path, name) and (metadata ->> 'size')::bigint > 0
+    limit 1);
+end $$;
+select grant_to_service('stored_file(text, text)');
+
+-- What result_data keeps of the file, so that a later look at storage shows whether it is still the same.
+create or replace function file_record(p_file jsonb) returns jsonb
+language sql immutable set search_path = public, pg_temp as $$
+  select jsonb_build_object('output_file', p_file - 'url')
+$$;
+select grant_to_service('file_record(jsonb)');
 
 -- Whether an object lies below the id of this task or of one of its sub-tasks. An orchestrator task may pass on the
 -- file of a sub-task.
@@ -45,56 +99,131 @@ begin
 end $$;
 select grant_to_service('require_own_object(uuid, text)');
 
--- Whether the file at a public address of this storage exists; null: the text is no such address.
-create or replace function is_stored(p_location text) returns boolean
+-- The number of the attempt whose mark a file's name carries; null: none. As attemptName in the edge functions.
+create or replace function attempt_of_name(p_name text) returns text
+language sql immutable set search_path = public, pg_temp as $$
+  select substring(regexp_replace(regexp_replace(p_name, '^.*/', ''), '(.)\.[^.]*$', '\1') from '^.*_a([0-9]+)(?:[_.-].*)?$')
+$$;
+select grant_to_service('attempt_of_name(text)');
+
+-- Refuses a file that another attempt has stored.
+create or replace function require_own_attempt(p_task_id uuid, p_attempt integer, p_name text) returns void
+language plpgsql immutable set search_path = public, pg_temp as $$
+begin
+  if starts_with(p_name, p_task_id || '/') and attempt_of_name(p_name) <> p_attempt::text then
+    raise exception 'task % cannot complete: object % is not a file of this task''s attempt %', p_task_id, one_line(p_name),
+      p_attempt using errcode = 'PT409', hint = 'Upload the file again, by a new address of generate-upload-url.';
+  end if;
+end $$;
+select grant_to_service('require_own_attempt(uuid, integer, text)');
+
+create or replace function require_file(p_task_id uuid) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+begin
+  if exists (select from tasks t join task_types k on k.name = t.task_type where t.id = p_task_id and k.needs_file) then
+    raise exception 'task % cannot complete without a file', p_task_id
+      using errcode = 'PT409', hint = 'Upload its file first, and name it in the completion.';
+  end if;
+end $$;
+select grant_to_service('require_file(uuid)');
+
+-- An address in a result as it is stored: that of an object is made anew, any other text stays as it is.
+create or replace function known_url(p_value jsonb) returns jsonb
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
-  part text[] := regexp_match(p_location, '/storage/v1/object/public/([^/?]+)/([^?]+)');
-  found_file boolean;
+  place text[] := storage_place(p_value #>> '{}');
 begin
-  if part is null or to_regclass('storage.objects') is null then
-    return null;
+  if jsonb_typeof(p_value) is distinct from 'string' or place is null then
+    return p_value;
   end if;
-  select exists (
-    select from storage.objects
-    where bucket_id in (part[1], percent_decoded(part[1])) and name in (part[2], percent_decoded(part[2]))
-      and (metadata ->> 'size')::bigint > 0) into found_file;
-  return found_file;
+  return to_jsonb(coalesce(stored_file(p_value #>> '{}') ->> 'url',
+    file_url(percent_decoded(place[2]), percent_decoded(place[3]), place[1])));
 end $$;
-select grant_to_service('is_stored(text)');
+select grant_to_service('known_url(jsonb)');
 
-create or replace function require_stored(p_task_id uuid, p_location text) returns void
+-- The fields of a result that hold addresses.
+create or replace function is_url_field(p_key text) returns boolean
+language sql immutable set search_path = public, pg_temp as $$ select p_key ~ '(^|_)(url|urls|location)$' $$;
+select grant_to_service('is_url_field(text)');
+
+create or replace function with_known_urls(p_result jsonb) returns jsonb
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 begin
-  if is_stored(p_location) = false then
+  if jsonb_typeof(p_result) is distinct from 'object' or p_result::text !~ '(url|urls|location)"' then
+    return p_result;
+  end if;
+  return p_result || coalesce((
+    select jsonb_object_agg(key, case when jsonb_typeof(value) = 'array'
+      then array_to_json(array(select known_url(item) from jsonb_array_elements(value) as item))::jsonb
+      else known_url(value) end)
+    from jsonb_each(p_result) where is_url_field(key)), '{}');
+end $$;
+select grant_to_service('with_known_urls(jsonb)');
+
+-- Refuses a result with an address that is none of a file of this task: a worker could send readers anywhere.
+create or replace function require_own_urls(p_task_id uuid, p_result jsonb) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  given record;
+  place text[];
+begin
+  if jsonb_typeof(p_result) is distinct from 'object' or p_result::text !~ '(url|urls|location)"' then
+    return;
+  end if;
+  for given in
+    select key, item from jsonb_each(p_result), jsonb_array_elements(
+      case when jsonb_typeof(value) = 'array' then value else jsonb_build_array(value) end) as item
+    where is_url_field(key) and item <> 'null'
+  loop
+    place := storage_place(given.item #>> '{}');
+    if place is null or percent_decoded(place[3]) ~ '(^|/)\.{1,2}(/|$)' or not is_own_object(p_task_id, percent_decoded(place[3]))
+    then
+      raise exception 'task % cannot complete: result_data.%: % is not a file of this task', p_task_id, one_line(given.key),
+        one_line(given.item #>> '{}')
+        using errcode = 'PT409', detail = 'result_data', hint = 'The address of a stored file of the task is expected.';
+    end if;
+  end loop;
+end $$;
+select grant_to_service('require_own_urls(uuid, jsonb)');
+
+-- The output of a task that a caller with the service key completes: {location, file}. An address of this storage must be that of
+-- a file; an https address elsewhere is believed, and marked external.
+create or replace function trusted_output(p_task_id uuid, p_location text) returns jsonb
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  place text[] := storage_place(p_location);
+  file jsonb := stored_file(p_location);
+begin
+  if file is not null or p_location is null then
+    return jsonb_build_object('location', file ->> 'url', 'file', file);
+  end if;
+  if place is not null and place[1] is not distinct from coalesce((select files_url from deployment), place[1])
+    and to_regclass('storage.objects') is not null
+  then
     raise exception 'task % cannot complete: % is not in storage', p_task_id, one_line(p_location)
       using errcode = 'PT409', hint = 'Upload the file first.';
   end if;
+  if p_location !~* '^https://[^/?#@\\[:space:][:cntrl:]]+([/?#][^[:space:][:cntrl:]]*)?$' then
+    raise exception 'task % cannot complete: % is no address of a file', p_task_id, one_line(p_location)
+      using errcode = 'PT409', hint = 'The public address of a file in storage is expected, or an https address elsewhere.';
+  end if;
+  return jsonb_build_object('location', p_location, 'file', '{"external": true}'::jsonb);
 end $$;
-select grant_to_service('require_stored(uuid, text)');
+select grant_to_service('trusted_output(uuid, text)');
 
--- Refuses a completion whose file is not in storage or lies below the id of another task.
-create or replace function require_own_file(p_task_id uuid, p_storage_path text, p_output_location text) returns void
+-- Refuses a completion whose file is not in storage or lies below the id of another task. p_file: as of stored_file.
+create or replace function require_own_file(p_task_id uuid, p_file jsonb, p_path text) returns void
 language plpgsql stable security definer set search_path = public, pg_temp as $$
-declare
-  stored boolean;
 begin
-  -- Not LIKE, because a name may contain its wildcards.
-  select exists (
-    select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path,
-      lateral (select '/storage/v1/object/public/' || b.id || '/' || o.name) as public (path)
-    where public.path in (right(p_output_location, length(public.path)),
-        right(percent_decoded(p_output_location), length(public.path)))
-      and (o.metadata ->> 'size')::bigint > 0
-  ) into stored;
-  if stored and is_own_object(p_task_id, p_storage_path) then
+  if p_file is not null then
+    perform require_own_object(p_task_id, p_file ->> 'name');
     return;
   end if;
-  if exists (select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_storage_path) then
-    perform require_own_object(p_task_id, p_storage_path);
+  if exists (select from storage.buckets b join storage.objects o on o.bucket_id = b.id and o.name = p_path) then
+    perform require_own_object(p_task_id, p_path);
   end if;
-  raise exception 'task % cannot complete: object % is not in storage', p_task_id, coalesce(one_line(p_storage_path), '(none)')
+  raise exception 'task % cannot complete: object % is not in storage', p_task_id, coalesce(one_line(p_path), '(none)')
     using errcode = 'PT409',
       hint = 'Upload the file first; it must have more than 0 bytes, and p_output_location must be its public URL.';
 end $$;
-select grant_to_service('require_own_file(uuid, text, text)');
+select grant_to_service('require_own_file(uuid, jsonb, text)');

@@ -230,6 +230,7 @@ create or replace function update_directly(p_old tasks, p_new tasks) returns tas
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   held boolean := p_old.lease_token is not null and p_old.lease_ended_at is null;
+  output jsonb;
 begin
   if p_new.id <> p_old.id then
     raise exception 'id: task % keeps the one that it has', p_old.id
@@ -316,7 +317,15 @@ begin
       p_new := handed_back(p_new);
     end if;
   elsif p_new.status = 'Complete' then
-    perform require_stored(p_old.id, p_new.output_location);
+    -- A text that stood there before is a note of the worker's.
+    if p_new.output_location is distinct from p_old.output_location then
+      output := trusted_output(p_old.id, p_new.output_location);
+      p_new.output_location := output ->> 'location';
+      p_new.result_data := with_known_urls(p_new.result_data);
+      if output -> 'file' <> 'null' then
+        p_new.result_data := coalesce(p_new.result_data, '{}') || file_record(output -> 'file');
+      end if;
+    end if;
     p_new.generation_created := true;
     p_new.error_message := null;
   elsif p_new.status = 'Failed' and p_new.error_message is null

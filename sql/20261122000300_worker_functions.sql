@@ -77,18 +77,29 @@ declare
   awaited boolean;
   watched boolean;
   end_cause text;
+  attempt integer;
+  file jsonb;
+  is_trusted boolean := coalesce(nullif(current_setting('role', true), ''), 'none') in ('service_role', 'none');
   no_value text;
 begin
   if p_result @? 'strict $.**{501}' then
     perform refuse_deep('result_data');
   end if;
+  if p_output_location is not null then
+    file := stored_file(p_output_location, p_storage_path);
+  end if;
+  if file is not null or p_result::text ~ '(url|urls|location)"' then
+    p_result := with_known_urls(p_result) || case when file is null then '{}' else file_record(file) end;
+  end if;
   update tasks
-  set status = 'Complete', output_location = p_output_location, result_data = p_result, error_message = null,
+  set status = 'Complete', output_location = coalesce(file ->> 'url', p_output_location), result_data = p_result,
+    error_message = null,
     generation_processed_at = now(), generation_created = true, progress = 1, progress_at = now(), lease_ended_at = now(),
     updated_at = now()
   where id = p_task_id and lease_token = p_lease_token and lease_ended_at is null
-  returning worker_id, project_id, parent_id, (select paused or max_running is not null from projects where id = project_id)
-  into holder, project, parent, gated;
+  returning worker_id, project_id, parent_id, leases,
+    (select paused or max_running is not null from projects where id = project_id)
+  into holder, project, parent, attempt, gated;
   if not found then
     select worker_id, cause into holder, end_cause from task_attempts where task_id = p_task_id and lease_token = p_lease_token;
     if found then
@@ -99,7 +110,13 @@ begin
   -- By an assignment, as in claim_task.
   no_value := require_worker(holder);
   if (p_storage_path is not null or p_output_location is not null) and to_regclass('storage.objects') is not null then
-    perform require_own_file(p_task_id, p_storage_path, p_output_location);
+    perform require_own_file(p_task_id, case when p_storage_path is not null then file end, p_storage_path);
+  end if;
+  if not is_trusted then
+    perform require_own_attempt(p_task_id, attempt, file ->> 'name'), require_own_urls(p_task_id, p_result);
+    if file is null then
+      perform require_file(p_task_id);
+    end if;
   end if;
   begin
     gated := gated or not pg_try_advisory_xact_lock_shared(hashtextextended(project::text, 0));

@@ -121,7 +121,8 @@ end $$;
 select grant_to_service('open_lease(uuid, uuid)');
 
 -- Completes a task. p_result becomes result_data, and its video_url (or output_location, or public_url) becomes
--- output_location. If that is an address of this project's storage, the file must exist. Answers {success, outcome,
+-- output_location. If that is an address of this project's storage, the file must exist; any other may be given with the service
+-- key alone, and must be https. Answers {success, outcome,
 -- status}: completed, already_completed, lease_lost (the lease has ended) or not_running. The last two arguments are
 -- the first two under the names of an older orchestrator: with a second function for them, a call without names would
 -- be ambiguous.
@@ -135,6 +136,7 @@ declare
   lease task_attempts;
   task tasks;
   location text;
+  file jsonb;
   outcome text := 'completed';
 begin
   p_task_id := coalesce(p_task_id, task_id_param);
@@ -155,17 +157,29 @@ begin
   elsif task.status <> 'In Progress' then
     outcome := 'not_running';
   else
-    perform require_stored(p_task_id, location);
-    if not is_service() and location is not null then
-      perform require_own_object(p_task_id, substring(location from '/storage/v1/object/public/[^/?]+/([^?]+)'));
-      if is_stored(location) is not true then
-        raise exception 'task % cannot complete: % is not a file of this task', p_task_id, one_line(location)
-          using errcode = 'PT409', hint = 'The result of a worker with its own token is a file in storage.';
+    if is_service() then
+      file := trusted_output(p_task_id, location);
+      location := file ->> 'location';
+      file := nullif(file -> 'file', 'null');
+    elsif location is null then
+      perform require_file(p_task_id);
+    else
+      perform require_own_object(p_task_id, coalesce(percent_decoded((storage_place(location))[3]), location));
+      file := stored_file(location);
+      if file is null then
+        raise exception 'task % cannot complete: % is not in storage', p_task_id, one_line(location)
+          using errcode = 'PT409', hint = 'Upload the file first.';
       end if;
+      location := file ->> 'url';
+      perform require_own_attempt(p_task_id, task.leases, file ->> 'name'), require_own_urls(p_task_id, p_result);
+    end if;
+    p_result := with_known_urls(nullif(p_result, 'null'));
+    if file is not null then
+      p_result := coalesce(p_result, task.result_data, '{}') || file_record(file);
     end if;
     update tasks
     set status = 'Complete', progress = 1, output_location = coalesce(location, output_location),
-      result_data = coalesce(nullif(p_result, 'null'), result_data), error_message = null, generation_created = true
+      result_data = coalesce(p_result, result_data), error_message = null, generation_created = true
     where id = p_task_id;
     task.status := 'Complete';
   end if;

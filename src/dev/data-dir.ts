@@ -4,19 +4,22 @@ import { join, resolve } from "node:path";
 import type { Guardian } from "../process/guardian.ts";
 import { processStartTime } from "../process/process-identity.ts";
 
+/** Under root, Postgres runs as another user, which has to pass through the folder. */
+const FOLDER_MODE = process.getuid?.() === 0 ? 0o711 : 0o700;
+
 /**
  * Takes a data directory for this process. If a living process holds it, a new directory beside it is used instead
  * and deleted at the end.
  */
 export async function claimDataDir(guardian: Guardian, wanted: string): Promise<string> {
   const dir = resolve(wanted);
-  await mkdir(dir, { recursive: true });
+  await mkdir(dir, { recursive: true, mode: FOLDER_MODE });
   if (await takeLock(dir)) {
     return dir;
   }
   const spare = `${dir}-${process.pid}-${randomBytes(3).toString("hex")}`;
   await guardian.removeAtEnd(spare);
-  await mkdir(spare, { recursive: true });
+  await mkdir(spare, { recursive: true, mode: FOLDER_MODE });
   return spare;
 }
 
@@ -35,7 +38,7 @@ async function takeLock(dataDir: string): Promise<boolean> {
   const file = ownerFile(dataDir);
   const mine = `${process.pid} ${processStartTime(process.pid) ?? ""}`;
   try {
-    await writeFile(file, mine, { flag: "wx" });
+    await writeFile(file, mine, { flag: "wx", mode: 0o600 });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
@@ -45,7 +48,7 @@ async function takeLock(dataDir: string): Promise<boolean> {
   if ((await holderOf(dataDir)) !== null) {
     return false;
   }
-  await writeFile(file, mine);
+  await writeFile(file, mine, { mode: 0o600 });
   return true;
 }
 

@@ -16,6 +16,10 @@ interface DeliveredOutcome {
 export async function deliverOutcome(outcome: Files, run: TaskRun, fileStore: FileStore): Promise<DeliveredOutcome> {
   const { ffmpeg, signal } = run;
   const { main: mainPath, others: otherPaths = [] } = outcome;
+  // Before anything reads them: a link could lead to a file that is not the task's.
+  for (const path of [mainPath, ...otherPaths]) {
+    await describeFile(path, run.workDir);
+  }
   const thumbnailPath = await thumbnailOf(ffmpeg, mainPath, outcome.thumbnail, run.workDir);
   const paths = [mainPath, ...(thumbnailPath === null ? [] : [thumbnailPath]), ...otherPaths];
   for (const path of paths) {
@@ -25,7 +29,7 @@ export async function deliverOutcome(outcome: Files, run: TaskRun, fileStore: Fi
     }
   }
   const facts = isVisual(mainPath) ? await orAbort(run.debug.factsOf(mainPath), signal) : null;
-  const described = await Promise.all(paths.map(describeFile));
+  const described = await Promise.all(paths.map((path) => describeFile(path, run.workDir)));
   const delivered = await fileStore.deliver(run.task, described, signal);
   const files = described.map((file, index) => toResultFile(file, delivered[index]!));
   const [main, ...others] = files;

@@ -1,6 +1,7 @@
-import { stat } from "node:fs/promises";
-import { basename, extname, join } from "node:path";
+import { realpath } from "node:fs/promises";
+import { basename, dirname, extname, join, sep } from "node:path";
 import type { OutputFile } from "./queue/file-store.ts";
+import { identityOf, openResult } from "./queue/open-output.ts";
 import { type Ffmpeg } from "./video/ffmpeg.ts";
 import { makeThumbnail } from "./video/thumbnail.ts";
 
@@ -22,13 +23,19 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ".zip": "application/zip",
 };
 
-/** @throws Error naming the file when it is not there or empty */
-export async function describeFile(path: string): Promise<OutputFile> {
-  const { size: sizeBytes } = await stat(path);
-  if (sizeBytes === 0) {
+/** @throws Error naming the file when it is not there, empty, a link, or outside the task's folder */
+export async function describeFile(path: string, workDir: string): Promise<OutputFile> {
+  const { handle, stats } = await openResult(path);
+  await handle.close();
+  const [folder, own] = await Promise.all([realpath(dirname(path)), realpath(workDir)]);
+  if (folder !== own && !folder.startsWith(own + sep)) {
+    throw new Error(`the result file ${basename(path)} does not lie in the folder of its task`);
+  }
+  if (stats.size === 0) {
     throw new Error(`the result file ${basename(path)} is empty`);
   }
-  return { path, filename: basename(path), contentType: contentTypeOf(path), sizeBytes };
+  const described = { path, filename: basename(path), contentType: contentTypeOf(path) };
+  return { ...described, sizeBytes: stats.size, identity: identityOf(stats) };
 }
 
 export function contentTypeOf(path: string): string {

@@ -289,7 +289,7 @@ async function openTaskRun(deps: TaskDeps, run: Run, { type, values, progress }:
     graph: graphOf(deps.queue, task, signal),
     requests: requestsOf(deps.queue, task, signal),
     store: async (path) => {
-      const [stored] = await deps.fileStore.deliver(task, [await describeFile(path)], signal);
+      const [stored] = await deps.fileStore.deliver(task, [await describeFile(path, workDir)], signal);
       return stored!.location;
     },
   };

@@ -27,9 +27,9 @@ export function createPodLauncher({
 }): LaunchPod {
   return async (pod) => {
     const folder = join(dirname(pod.logPath), pod.id);
-    await mkdir(folder, { recursive: true });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     const mountPath = await mount(pod, folder);
-    const log = createWriteStream(pod.logPath, { flags: "a" });
+    const log = createWriteStream(pod.logPath, { flags: "a", mode: 0o600 });
     await once(log, "open");
     // On a full disk the log stops; without this listener the simulator would crash.
     log.on("error", () => undefined);

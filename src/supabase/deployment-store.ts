@@ -6,6 +6,11 @@ export async function readDeploymentId(database: Database): Promise<string> {
   return await database.call("deployment_id", {}, z.guid());
 }
 
+/** Tells the database the project's public address, with which the addresses of results begin. @throws DatabaseError */
+export async function noteFilesUrl(database: Database, url: string): Promise<void> {
+  await database.call("note_files_url", { p_url: url }, z.unknown());
+}
+
 /**
  * Reads the id by a direct connection, after a change if one is asked for.
  * @param change an id to take over, or `new` for a random one.

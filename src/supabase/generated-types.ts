@@ -61,16 +61,19 @@ export interface Schema {
       };
       deployment: {
         Row: {
+          files_url: string | null;
           id: string;
           is_only: boolean;
           wake_hash: string | null;
         };
         Insert: {
+          files_url?: string | null | undefined;
           id?: string | undefined;
           is_only?: boolean | undefined;
           wake_hash?: string | null | undefined;
         };
         Update: {
+          files_url?: string | null | undefined;
           id?: string | undefined;
           is_only?: boolean | undefined;
           wake_hash?: string | null | undefined;
@@ -88,6 +91,7 @@ export interface Schema {
           progress: number | null;
           progress_at: string | null;
           progress_message: string | null;
+          put_back: boolean;
           reports_progress: boolean;
           started_at: string;
           task_id: string;
@@ -103,6 +107,7 @@ export interface Schema {
           progress?: number | null | undefined;
           progress_at?: string | null | undefined;
           progress_message?: string | null | undefined;
+          put_back?: boolean | undefined;
           reports_progress?: boolean | undefined;
           started_at: string;
           task_id: string;
@@ -118,6 +123,7 @@ export interface Schema {
           progress?: number | null | undefined;
           progress_at?: string | null | undefined;
           progress_message?: string | null | undefined;
+          put_back?: boolean | undefined;
           reports_progress?: boolean | undefined;
           started_at?: string | undefined;
           task_id?: string | undefined;
@@ -723,6 +729,7 @@ export interface Schema {
           created_at: string;
           expected_sec: number | null;
           name: string;
+          needs_file: boolean;
           pool: string;
           stuck_timeout_sec: number | null;
         };
@@ -731,6 +738,7 @@ export interface Schema {
           created_at?: string | undefined;
           expected_sec?: number | null | undefined;
           name: string;
+          needs_file?: boolean | undefined;
           pool?: string | undefined;
           stuck_timeout_sec?: number | null | undefined;
         };
@@ -739,6 +747,7 @@ export interface Schema {
           created_at?: string | undefined;
           expected_sec?: number | null | undefined;
           name?: string | undefined;
+          needs_file?: boolean | undefined;
           pool?: string | undefined;
           stuck_timeout_sec?: number | null | undefined;
         };
@@ -1545,6 +1554,12 @@ export interface Schema {
         Args: Record<PropertyKey, never>;
         Returns: number;
       };
+      attempt_of_name: {
+        Args: {
+          p_name: string | null;
+        };
+        Returns: string;
+      };
       attempts_since: {
         Args: {
           p_pool: string | null;
@@ -1788,6 +1803,20 @@ export interface Schema {
         };
         Returns: string[];
       };
+      file_record: {
+        Args: {
+          p_file: JsonInput | null;
+        };
+        Returns: Json;
+      };
+      file_url: {
+        Args: {
+          p_bucket: string | null;
+          p_name: string | null;
+          p_project: string | null;
+        };
+        Returns: string;
+      };
       finds_nothing: {
         Args: {
           p_worker_id: string | null;
@@ -1994,13 +2023,19 @@ export interface Schema {
         };
         Returns: boolean;
       };
+      is_reserved_pool: {
+        Args: {
+          p_name: string | null;
+        };
+        Returns: boolean;
+      };
       is_service: {
         Args: Record<PropertyKey, never>;
         Returns: boolean;
       };
-      is_stored: {
+      is_url_field: {
         Args: {
-          p_location: string | null;
+          p_key: string | null;
         };
         Returns: boolean;
       };
@@ -2057,6 +2092,12 @@ export interface Schema {
           p_task_id: string | null;
           p_lease_token: string | null;
           p_service: string | null;
+        };
+        Returns: Json;
+      };
+      known_url: {
+        Args: {
+          p_value: JsonInput | null;
         };
         Returns: Json;
       };
@@ -2145,6 +2186,12 @@ export interface Schema {
           p_profile: string[] | null;
         };
         Returns: string[];
+      };
+      note_files_url: {
+        Args: {
+          p_url: string | null;
+        };
+        Returns: undefined;
       };
       note_funds: {
         Args: {
@@ -2238,6 +2285,7 @@ export interface Schema {
         Args: {
           p_pool: string | null;
           p_most?: number | null;
+          p_worker_id?: string | null;
         };
         Returns: string[];
       };
@@ -2279,6 +2327,10 @@ export interface Schema {
         };
         Returns: Json;
       };
+      other_worker_wait: {
+        Args: Record<PropertyKey, never>;
+        Returns: string;
+      };
       outbox_clean: {
         Args: {
           p_retention_hours?: number | null;
@@ -2316,6 +2368,12 @@ export interface Schema {
       percent_decoded: {
         Args: {
           p_text: string | null;
+        };
+        Returns: string;
+      };
+      percent_encoded: {
+        Args: {
+          p_name: string | null;
         };
         Returns: string;
       };
@@ -2631,6 +2689,12 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      require_file: {
+        Args: {
+          p_task_id: string | null;
+        };
+        Returns: undefined;
+      };
       require_known_worker: {
         Args: {
           p_argument: string | null;
@@ -2638,11 +2702,19 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      require_own_attempt: {
+        Args: {
+          p_task_id: string | null;
+          p_attempt: number | null;
+          p_name: string | null;
+        };
+        Returns: undefined;
+      };
       require_own_file: {
         Args: {
           p_task_id: string | null;
-          p_storage_path: string | null;
-          p_output_location: string | null;
+          p_file: JsonInput | null;
+          p_path: string | null;
         };
         Returns: undefined;
       };
@@ -2653,10 +2725,10 @@ export interface Schema {
         };
         Returns: undefined;
       };
-      require_stored: {
+      require_own_urls: {
         Args: {
           p_task_id: string | null;
-          p_location: string | null;
+          p_result: JsonInput | null;
         };
         Returns: undefined;
       };
@@ -2815,12 +2887,25 @@ export interface Schema {
         };
         Returns: Json;
       };
+      storage_place: {
+        Args: {
+          p_location: string | null;
+        };
+        Returns: string[];
+      };
       store_logs: {
         Args: {
           p_logs: JsonInput | null;
           p_source_type?: string | null;
           p_source_id?: string | null;
           p_worker_id?: string | null;
+        };
+        Returns: Json;
+      };
+      stored_file: {
+        Args: {
+          p_location: string | null;
+          p_path?: string | null;
         };
         Returns: Json;
       };
@@ -2860,6 +2945,13 @@ export interface Schema {
           p_pool: string | null;
         };
         Returns: undefined;
+      };
+      trusted_output: {
+        Args: {
+          p_task_id: string | null;
+          p_location: string | null;
+        };
+        Returns: Json;
       };
       types_without_worker: {
         Args: {
@@ -2901,11 +2993,24 @@ export interface Schema {
         };
         Returns: string[];
       };
+      waits_for_another: {
+        Args: {
+          p_task_id: string | null;
+          p_leases: number | null;
+        };
+        Returns: string;
+      };
       whole_number: {
         Args: {
           p_text: string | null;
         };
         Returns: number;
+      };
+      with_known_urls: {
+        Args: {
+          p_result: JsonInput | null;
+        };
+        Returns: Json;
       };
       worker_add_pod_log: {
         Args: {

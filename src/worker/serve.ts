@@ -11,6 +11,7 @@ import { openLogs } from "./database-logs.ts";
 import { temporalLogger } from "../logger.ts";
 import { createRunpodClient, type RunpodClient } from "../runpod/client.ts";
 import { connectDatabase, type Database } from "../supabase/client.ts";
+import { noteFilesUrl } from "../supabase/deployment-store.ts";
 import { logStore } from "../supabase/log-store.ts";
 import { alertStore } from "../supabase/alert-store.ts";
 import { notificationStore } from "../supabase/notification-store.ts";
@@ -104,6 +105,9 @@ type Ground = ServeOptions & {
 async function serveDeployment(ground: Ground): Promise<void> {
   const { config, env, onServing, bundle, health, tracing, database, deployment, logger, stopping } = ground;
   warnOfCredential(config, logger);
+  await noteFilesUrl(database, config.supabase.publicUrl ?? config.supabase.url).catch((error: unknown) =>
+    logger.warn({ err: error }, "the database was not told the project's public address: results keep what it knows"),
+  );
   const { connection, namespace, address } = await connectToTemporal(env);
   await ensureSearchAttributes(connection, namespace, logger);
 

@@ -213,10 +213,10 @@ function addStorage(app: FastifyInstance, state: FakeState): void {
     if (task === undefined) {
       return reply.code(403).send({ error: "forbidden", message: "the lease is not held" });
     }
-    const path = (filename: unknown) => `${task.id}/${String(filename)}`;
-    if (state.objects.has(path(body.filename))) {
-      return reply.code(409).send({ error: "Duplicate", message: "The resource already exists" });
-    }
+    const path = (filename: unknown) => {
+      const own = `${task.id}/${String(filename)}`;
+      return state.objects.has(own) ? own.replace(/(\.\w+)$/, "-again$1") : own;
+    };
     return {
       upload_url: "unused",
       storage_path: path(body.filename),

@@ -33,6 +33,7 @@ export interface Gateway {
 }
 
 const LOOPBACK = "127.0.0.1";
+const UNDEFINED_FUNCTION = "42883";
 const DEFAULT_FILE_SIZE_LIMIT_MB = 50;
 const BYTES_PER_MB = 1024 * 1024;
 const DATABASE_CONNECTIONS = 5;
@@ -105,6 +106,17 @@ function urlOf({ address, family, port }: AddressInfo): string {
   return `http://${family === "IPv6" && own !== LOOPBACK ? `[${own}]` : own}:${port}`;
 }
 
+/** Tells the database how the addresses of results begin. One that is not migrated yet is told by the Temporal worker. */
+async function noteFilesUrl(pool: Pool, url: string): Promise<void> {
+  try {
+    await pool.query("select public.note_files_url($1)", [url]);
+  } catch (error) {
+    if ((error as { code?: string }).code !== UNDEFINED_FUNCTION) {
+      throw error;
+    }
+  }
+}
+
 /**
  * Starts one HTTP server that serves supabase-js as a hosted project does, at `/rest/v1`, `/storage/v1` and
  * `/functions/v1`; `/api` for other programs and people; and `/healthz`. `close` cuts requests that are under way.
@@ -159,6 +171,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     app.get("/healthz", async () => ({ status: "ok" }));
     await app.listen({ host, port: options.port });
     url = urlOf(app.server.address() as AddressInfo);
+    await noteFilesUrl(pool, options.publicUrl ?? url);
     return { url, close };
   } catch (error) {
     await close();

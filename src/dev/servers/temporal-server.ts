@@ -116,7 +116,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
   const { guardian, binary, port, uiPort, namespace = "default", searchAttributes, logger } = options;
   const ui = uiPort === undefined ? null : { ip: hiddenLoopback(), port: await freePort(), door: uiPort };
   if (options.dataDir !== undefined) {
-    await mkdir(options.dataDir, { recursive: true });
+    await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
   }
   await requireFreePort(port, "the Temporal server");
   if (ui !== null) {

@@ -27,7 +27,7 @@ const VERSION = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 async function prepareFolders(directory: string): Promise<string> {
   const incoming = join(directory, "incoming");
   await rm(incoming, { recursive: true, force: true });
-  await mkdir(incoming, { recursive: true });
+  await mkdir(incoming, { recursive: true, mode: 0o700 });
   // Files of private buckets lie here too.
   await chmod(directory, 0o700);
   return incoming;
@@ -61,12 +61,12 @@ export async function openStorageFiles(directory: string): Promise<StorageFiles>
       try {
         // Opened before the stream starts: a stream that breaks off while its file is still being opened would create
         // the file after the `rm` below.
-        const file = await open(temporary, "wx");
+        const file = await open(temporary, "wx", 0o600);
         await pipeline(source, meter, file.createWriteStream());
         if (sizeBytes > limitBytes) {
           throw storageErrors.tooLarge();
         }
-        await mkdir(join(directory, "objects", version.slice(0, 2)), { recursive: true });
+        await mkdir(join(directory, "objects", version.slice(0, 2)), { recursive: true, mode: 0o700 });
         await rename(temporary, pathOf(version));
       } catch (error) {
         await rm(temporary, { force: true });

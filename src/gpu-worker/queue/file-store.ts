@@ -6,6 +6,8 @@ export interface OutputFile {
   readonly filename: string;
   readonly contentType: string;
   readonly sizeBytes: number;
+  /** Which file it is, whatever lies at its path later. */
+  readonly identity: string;
 }
 
 /** Where a file of a result is from now on. */

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { copyFile, link, mkdir, rm, stat } from "node:fs/promises";
+import { createReadStream, createWriteStream } from "node:fs";
+import { link, mkdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { withOutput } from "./open-output.ts";
 import { QueueError } from "./queue-error.ts";
 import type { Delivered, FileStore, OutputFile } from "./file-store.ts";
 import type { LocalDatabase } from "../../task-file/local-database.ts";
@@ -51,7 +52,10 @@ export function createLocalFileStore(database: LocalDatabase): FileStore {
 async function placeAs(file: OutputFile, path: string): Promise<boolean> {
   const part = `${path}.${randomBytes(4).toString("hex")}.part`;
   try {
-    await copyFile(file.path, part);
+    await withOutput(file, async (handle, mode) => {
+      const source = handle.createReadStream({ autoClose: false });
+      await pipeline(source, createWriteStream(part, { flags: "wx", mode }));
+    });
     await link(part, path);
     return true;
   } catch (error) {

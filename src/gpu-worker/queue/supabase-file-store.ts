@@ -10,13 +10,13 @@ const ATTEMPTS_UNTIL_SEEN = 5;
 export function createSupabaseFileStore(uploads: Uploads): FileStore {
   return {
     async deliver(lease, files, signal) {
-      const stored = (file: OutputFile) => isStored(uploads, lease, file);
-      let firstTry = true;
+      // Storage chooses the name: that of a file which stands already is not given again.
+      const grants = new Map<OutputFile, UploadGrant>();
+      const stored = (file: OutputFile) => isStored(uploads, grants.get(file), file);
       async function uploadMissing(): Promise<void> {
-        const missing = firstTry ? files : await selectMissing(files, stored);
-        firstTry = false;
+        const missing = await selectMissing(files, stored);
         for (let index = 0; index < missing.length; index += 2) {
-          await uploadTwo(uploads, lease, missing[index]!, missing[index + 1]);
+          await uploadTwo(uploads, lease, grants, missing[index]!, missing[index + 1]);
         }
       }
 
@@ -30,34 +30,33 @@ export function createSupabaseFileStore(uploads: Uploads): FileStore {
           retryable: (error, attempt) => isTransient(error) || (isUnseen(error) && attempt < ATTEMPTS_UNTIL_SEEN),
         });
       }
-      return files.map((file) => ({
-        storagePath: pathOf(lease, file),
-        location: uploads.publicUrl(pathOf(lease, file)),
-      }));
+      return files.map((file) => {
+        const { storagePath } = grants.get(file)!;
+        return { storagePath, location: uploads.publicUrl(storagePath) };
+      });
     },
   };
 }
 
-function pathOf({ taskId }: Lease, { filename }: OutputFile): string {
-  return `${taskId}/${filename}`;
-}
-
-async function isStored(uploads: Uploads, lease: Lease, file: OutputFile): Promise<boolean> {
-  const path = pathOf(lease, file);
-  const sizeBytes = await uploads.storedSize(path);
+/** Without a grant nothing of this file was sent. */
+async function isStored(uploads: Uploads, grant: UploadGrant | undefined, file: OutputFile): Promise<boolean> {
+  const sizeBytes = grant === undefined ? null : await uploads.storedSize(grant.storagePath);
   if (sizeBytes === null || sizeBytes === file.sizeBytes) {
     return sizeBytes !== null;
   }
-  const detail = `${path} has ${sizeBytes} bytes in storage and ${file.sizeBytes} here`;
+  const detail = `${grant?.storagePath} has ${sizeBytes} bytes in storage and ${file.sizeBytes} here`;
   throw new QueueError("rejected", "the upload", 0, detail);
 }
 
-async function uploadTwo(uploads: Uploads, lease: Lease, first: OutputFile, second?: OutputFile): Promise<void> {
+async function uploadTwo(
+  uploads: Uploads,
+  lease: Lease,
+  grants: Map<OutputFile, UploadGrant>,
+  first: OutputFile,
+  second?: OutputFile,
+): Promise<void> {
   async function put(file: OutputFile, grant: UploadGrant): Promise<void> {
-    if (grant.storagePath !== pathOf(lease, file)) {
-      const detail = `permission was given for ${grant.storagePath} instead of ${pathOf(lease, file)}`;
-      throw new QueueError("rejected", "the upload", 0, detail);
-    }
+    grants.set(file, grant);
     await uploads.put(file, grant);
   }
 

@@ -2,6 +2,7 @@ import { openAsBlob } from "node:fs";
 import { type SupabaseClient, FunctionsHttpError } from "@supabase/supabase-js";
 import { z } from "zod";
 import type { OutputFile } from "./file-store.ts";
+import { withOutput } from "./open-output.ts";
 import type { Outages } from "./outages.ts";
 import { QueueError, kindOf } from "./queue-error.ts";
 import type { Lease } from "./queue.ts";
@@ -65,11 +66,7 @@ export function createUploads(client: StorageClient, bucket: string, outages: Ou
       return toGrants(parsed.data);
     },
     async put(file, grant) {
-      // The body reads from the file as it is sent, so a long video is never held in memory.
-      const body = await openAsBlob(file.path, { type: file.contentType });
-      const { error } = await storage.uploadToSignedUrl(grant.storagePath, grant.token, body, {
-        contentType: file.contentType,
-      });
+      const { error } = await send(storage, file, grant);
       if (error) {
         const status = uploadStatus(error);
         throw failure(kindOfUpload(status), PUT, status, `${grant.storagePath}: ${error.message}`);
@@ -97,6 +94,18 @@ export function createUploads(client: StorageClient, bucket: string, outages: Ou
       return Number(length);
     },
   };
+}
+
+type Bucket = ReturnType<StorageClient["storage"]["from"]>;
+
+/** The body reads from the open file as it is sent, so a long video is never held in memory, and another file never sent. */
+async function send(bucket: Bucket, file: OutputFile, { storagePath, token }: UploadGrant) {
+  const { contentType } = file;
+  return await withOutput(file, async ({ fd }) => {
+    const path = process.platform === "linux" ? `/proc/self/fd/${fd}` : file.path;
+    const body = await openAsBlob(path, { type: contentType });
+    return await bucket.uploadToSignedUrl(storagePath, token, body, { contentType });
+  });
 }
 
 function grantRequest(lease: Lease, file: OutputFile, thumbnail: OutputFile | undefined) {

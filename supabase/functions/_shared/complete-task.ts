@@ -51,7 +51,7 @@ async function storeFiles(
     throw badField("first_frame_filename", "another name than filename");
   }
   const { attempt, isCompleted } = await ownAttempt(caller, taskId, leaseToken);
-  // The files of a completed task stay as they are.
+  // A repetition stores nothing: the answer names the files that the task was completed with.
   const store = async (name: string, content: Uint8Array<ArrayBuffer>) =>
     isCompleted
       ? `${taskId}/${attemptName(name, attempt)}`

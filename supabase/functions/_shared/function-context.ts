@@ -17,10 +17,7 @@ export interface FunctionClient {
   rpc(name: string, args: Record<string, unknown>): PromiseLike<ClientAnswer<unknown>>;
   readonly storage: {
     from(bucket: string): {
-      createSignedUploadUrl(
-        path: string,
-        options?: { upsert: boolean },
-      ): Promise<ClientAnswer<{ signedUrl: string; token: string; path: string }>>;
+      createSignedUploadUrl(path: string): Promise<ClientAnswer<{ signedUrl: string; token: string; path: string }>>;
       upload(
         path: string,
         body: Uint8Array<ArrayBuffer>,

@@ -10,7 +10,7 @@ import {
   UUID,
 } from "./fields.ts";
 import type { FunctionClient, FunctionHandler } from "./function-context.ts";
-import { allowedAttempt, attemptName, heldAttempt } from "./task-files.ts";
+import { allowedAttempt, attemptName, isTaken, otherName } from "./task-files.ts";
 import { workerFunction } from "./worker-function.ts";
 
 interface UploadRequest {
@@ -46,23 +46,22 @@ function parse(body: Body): UploadRequest {
   };
 }
 
-/** Checks the permission. Returns how to name the files: unchanged with a lease token, else with the attempt in them. */
-async function authorize(upload: UploadRequest, caller: FunctionClient): Promise<(filename: string) => string> {
-  if (upload.leaseToken === null) {
-    const attempt = await heldAttempt(caller, upload.taskId);
-    return (filename) => attemptName(filename, attempt);
-  }
-  const lease = { p_task_id: upload.taskId, p_lease_token: upload.leaseToken };
-  allowedAttempt("authorize_upload", await callDatabase(caller, "authorize_upload", lease));
-  return (filename) => filename;
+/** Checks the permission. Returns the number of the attempt. */
+async function authorize({ taskId, leaseToken }: UploadRequest, caller: FunctionClient): Promise<number> {
+  const name = leaseToken === null ? "api_authorize_upload" : "authorize_upload";
+  const lease = { p_task_id: taskId, ...(leaseToken !== null && { p_lease_token: leaseToken }) };
+  return allowedAttempt(name, await callDatabase(caller, name, lease));
 }
 
-async function sign(client: FunctionClient, bucket: string, path: string): Promise<SignedUpload> {
+/** A signed address is valid for hours and cannot be taken back, so none may replace a file that stands. */
+async function sign(client: FunctionClient, bucket: string, taskId: string, filename: string): Promise<SignedUpload> {
   const files = client.storage.from(bucket);
+  let path = `${taskId}/${filename}`;
   let signed = await files.createSignedUploadUrl(path);
-  // A worker that died after its upload and resumes the same lease finds the object there and may overwrite it.
-  if (signed.error?.statusCode === "409") {
-    signed = await files.createSignedUploadUrl(path, { upsert: true });
+  // A worker that died after its upload and resumes the same lease finds the object there.
+  if (isTaken(signed.error)) {
+    path = `${taskId}/${otherName(filename)}`;
+    signed = await files.createSignedUploadUrl(path);
   }
   if (signed.data === null) {
     throw new Error(`cannot sign an upload of ${path}: ${signed.error?.message}`);
@@ -71,8 +70,8 @@ async function sign(client: FunctionClient, bucket: string, path: string): Promi
 }
 
 /**
- * Gives the holder of a task's open lease a URL for the upload of its file, `{task_id}/{filename}`, and on request
- * another for a thumbnail. The database checks the caller's permission; the service key only signs. Answers 400 naming
+ * Gives the holder of a task's open lease a URL for the upload of its file, and on request another for a thumbnail. Their names
+ * carry the attempt, and are in the answer. No address replaces a file. The database checks the caller's permission; the service key only signs. Answers 400 naming
  * the wrong field, 401 or 403 without permission, 405, and 503 when the database does not answer. Throws when signing
  * fails.
  */
@@ -80,10 +79,10 @@ export const generateUploadUrl: FunctionHandler = workerFunction(
   "generate-upload-url",
   async (body, caller, context) => {
     const upload = parse(body);
-    const nameOf = await authorize(upload, caller);
+    const attempt = await authorize(upload, caller);
     const expiresAt = new Date(Date.now() + SIGNED_UPLOAD_LIFETIME_MS).toISOString();
     const service = context.asService();
-    const signed = (name: string) => sign(service, context.videoBucket, `${upload.taskId}/${nameOf(name)}`);
+    const signed = (name: string) => sign(service, context.videoBucket, upload.taskId, attemptName(name, attempt));
     const video = await signed(upload.filename);
     const thumbnail = upload.thumbnailFilename === null ? null : await signed(upload.thumbnailFilename);
     return Response.json({

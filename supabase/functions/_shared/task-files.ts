@@ -13,10 +13,34 @@ const TYPES: Record<string, string> = {
   json: "application/json",
 };
 
-/** Adds the attempt to a file's name, so that a worker whose lease has ended overwrites nothing. */
+/** The last mark of an attempt in a name without its ending. */
+const MARK = /^.*_a(\d+)(?:[_.-].*)?$/;
+const TAKEN = "409";
+
+/** Puts a text before the ending of a file's name. */
+function beforeEnding(filename: string, text: string): string {
+  const dot = filename.lastIndexOf(".");
+  return dot > 0 ? `${filename.slice(0, dot)}${text}${filename.slice(dot)}` : `${filename}${text}`;
+}
+
+/**
+ * The name under which an attempt stores a file: `out.mp4` becomes `out_a1.mp4`. One whose last mark is that of the attempt stays
+ * as it is. So no attempt has a name that another attempt could get.
+ */
 export function attemptName(filename: string, attempt: number): string {
   const dot = filename.lastIndexOf(".");
-  return dot > 0 ? `${filename.slice(0, dot)}_a${attempt}${filename.slice(dot)}` : `${filename}_a${attempt}`;
+  const mark = MARK.exec(dot > 0 ? filename.slice(0, dot) : filename)?.[1];
+  return mark === String(attempt) ? filename : beforeEnding(filename, `_a${attempt}`);
+}
+
+/** Another name of the same attempt, for a file whose own name is taken: a file that stands is never replaced. */
+export function otherName(filename: string): string {
+  return beforeEnding(filename, `-${crypto.randomUUID().slice(0, 8)}`);
+}
+
+/** Whether storage refused because there is an object of that name. */
+export function isTaken(error: { readonly statusCode?: string | undefined } | null): boolean {
+  return error?.statusCode === TAKEN;
 }
 
 export interface OwnAttempt {
@@ -39,12 +63,6 @@ export async function ownAttempt(
   return { attempt: allowedAttempt("api_authorize_upload", answer), isCompleted: false };
 }
 
-/** The open attempt of a caller without a lease token. Throws a 403 with the reason when it has none. */
-export async function heldAttempt(caller: FunctionClient, taskId: string): Promise<number> {
-  const answer = await callDatabase(caller, "api_authorize_upload", { p_task_id: taskId });
-  return allowedAttempt("api_authorize_upload", answer);
-}
-
 /** Reads the database's answer about an upload. Throws a 403 with the reason, or a 502 when it cannot be read. */
 export function allowedAttempt(name: string, answer: Record<string, unknown>): number {
   const { allowed, reason, attempt } = answer;
@@ -58,17 +76,22 @@ export function allowedAttempt(name: string, answer: Record<string, unknown>): n
   throw new FunctionFailure(403, "upload_not_allowed", why);
 }
 
-/** Stores bytes under the task's id with the service key, overwriting an object of that name. Returns the path. */
+/** Stores bytes under the task's id with the service key, and never over another file. Returns the path. */
 export async function storeFile(
   context: FunctionContext,
   taskId: string,
   filename: string,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<string> {
-  const path = `${taskId}/${filename}`;
   const contentType = TYPES[filename.split(".").at(-1)!.toLowerCase()] ?? "application/octet-stream";
   const bucket = context.asService().storage.from(context.videoBucket);
-  const { error } = await bucket.upload(path, bytes, { upsert: true, contentType });
+  const upload = (path: string) => bucket.upload(path, bytes, { upsert: false, contentType });
+  let path = `${taskId}/${filename}`;
+  let { error } = await upload(path);
+  if (isTaken(error)) {
+    path = `${taskId}/${otherName(filename)}`;
+    ({ error } = await upload(path));
+  }
   if (error !== null) {
     throw new FunctionFailure(503, "storage_error", `cannot store ${path}: ${error.message}. Try again`);
   }
@@ -81,18 +104,19 @@ export function publicUrl(context: FunctionContext, path: string): string {
   return context.asService().storage.from(context.videoBucket).getPublicUrl(storableText(path)).data.publicUrl;
 }
 
+const PUBLIC_ADDRESS = /^https?:\/\/[^/?#@\\\s]+(?:\/[^?#\\\s]*)?\/storage\/v1\/object\/public\/([^/?#]+)\/([^?#]+)/i;
+
 /**
  * The path of an object in the bucket for videos, read from its public address on any host, with the name encoded or
  * not; null when it is not such an address.
  */
 export function storedPath(context: FunctionContext, location: string): string | null {
-  const marker = `/storage/v1/object/public/${context.videoBucket}/`;
-  const at = location.indexOf(marker);
-  if (at < 0) {
+  const [, bucket, name] = PUBLIC_ADDRESS.exec(location) ?? [];
+  if (bucket !== context.videoBucket || name === undefined) {
     return null;
   }
   try {
-    return decodeURIComponent(location.slice(at + marker.length).split("?")[0]!);
+    return decodeURIComponent(name);
   } catch {
     return null;
   }

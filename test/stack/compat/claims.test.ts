@@ -72,7 +72,7 @@ describe("a worker that finishes and claims in one call", () => {
   it("finishes only its own task", async () => {
     const [mine, other] = await queue.newWorkers(pool, 2);
     await api.giveToken(mine!, "gpw_finish");
-    await queue.addTasks(pool, 2);
+    await queue.addTasks(pool, 2, { task_type: "without_file" });
     const foreign = await queue.lease(other!);
     const own = await queue.lease(mine!);
     const client = api.asWorker("gpw_finish");

@@ -105,7 +105,7 @@ describe("a graph of tasks", () => {
       task_type: "join_clips_segment",
       status: "Complete",
       output_location: "https://files.example/1.mp4",
-      result_data: { video_url: "https://files.example/1.mp4" },
+      result_data: { video_url: "https://files.example/1.mp4", output_file: { external: true } },
     };
     expect(await outputOf(pod.client, first)).toEqual(made);
     expect(await outputOf(pod.client, second)).toMatchObject({ status: "In Progress", output_location: null });

@@ -95,7 +95,7 @@ describe("a request that a worker repeats because its answer was lost", () => {
 
   it("gets the same outcome from the functions of the database, with the worker's own token", async () => {
     const own = api.asWorker(token);
-    await api.queue.addTasks(pool, 2, { project_id: ann.project });
+    await api.queue.addTasks(pool, 2, { project_id: ann.project, task_type: "without_file" });
     const claim = async () => (await own.rpc("func_claim_available_task", { worker_id_param: worker })).data[0].id;
     const done = { p_task_id: await claim() };
     expect((await own.rpc("func_mark_task_complete", done)).data).toMatchObject({ outcome: "completed" });

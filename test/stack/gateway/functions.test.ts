@@ -43,7 +43,7 @@ describe("generate-upload-url", () => {
     expect(answer.status).toBe(200);
     expect(answer.body).toMatchObject({
       storage_path: `${TASK}/task_a1.mp4`,
-      thumbnail_storage_path: `${TASK}/thumb.jpg`,
+      thumbnail_storage_path: `${TASK}/thumb_a1.jpg`,
       thumbnail_token: expect.any(String),
       thumbnail_upload_url: expect.stringContaining("?token="),
     });
@@ -57,17 +57,19 @@ describe("generate-upload-url", () => {
     expect(uploaded.error).toBeNull();
     expect((await fetch(thumbnailUrl, { method: "PUT", body: "thumbnail" })).status).toBe(200);
     expect(await (await fetch(bucket.getPublicUrl(path).data.publicUrl)).text()).toBe("video");
-    expect(await (await fetch(bucket.getPublicUrl(`${TASK}/thumb.jpg`).data.publicUrl)).text()).toBe("thumbnail");
+    expect(await (await fetch(bucket.getPublicUrl(`${TASK}/thumb_a1.jpg`).data.publicUrl)).text()).toBe("thumbnail");
   });
 
-  it("signs again for the same file when a worker resumes its lease after a crash", async () => {
+  it("signs another name when a worker resumes its lease after a crash and its file stands already", async () => {
     const bucket = worker().storage.from("videos");
+    const urls: string[] = [];
     for (const text of ["cut short", "whole"]) {
       const { body: signed } = await invoke(body({ filename: "resumed_a1.mp4" }));
       expect((await bucket.uploadToSignedUrl(signed.storage_path, signed.token, Buffer.from(text))).error).toBeNull();
+      urls.push(bucket.getPublicUrl(signed.storage_path).data.publicUrl);
     }
-    const url = bucket.getPublicUrl(`${TASK}/resumed_a1.mp4`).data.publicUrl;
-    expect(await (await fetch(url)).text()).toBe("whole");
+    expect(await Promise.all(urls.map(async (url) => await (await fetch(url)).text()))).toEqual(["cut short", "whole"]);
+    expect(urls[1]).toMatch(/resumed_a1-[0-9a-f]{8}\.mp4$/);
   });
 
   it("answers under both spellings, and makes a name for a thumbnail that has none", async () => {
@@ -76,7 +78,7 @@ describe("generate-upload-url", () => {
       "right",
       "generate_upload_url",
     );
-    expect(answer.body.thumbnail_storage_path).toBe(`${TASK}/thumb_x.jpg`);
+    expect(answer.body.thumbnail_storage_path).toBe(`${TASK}/thumb_x_a1.jpg`);
   });
 
   it("refuses a lease that is not open, with the reason, and an unknown worker, and signs nothing", async () => {

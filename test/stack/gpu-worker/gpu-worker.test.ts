@@ -237,7 +237,7 @@ describe("the GPU worker", () => {
     expect(output.match(/the outage is over/g)).toHaveLength(2);
   });
 
-  it("resumes its own task after kill -9, and does not upload again what is already stored", async () => {
+  it("resumes its own task after kill -9, and completes it with a file beside the one that is already stored", async () => {
     const task = server.addTask({ ...SMALL, seed: -1 });
     server.state.faults.set("finish_and_claim", "hang");
     const first = startWorker();
@@ -251,19 +251,21 @@ describe("the GPU worker", () => {
     await eventually(() => expect(task.status).toBe("Complete"));
     expect(task.attempt).toBe(1);
     expect(server.state.objects.get(videoPath(task))).toBe(stored);
-    expect(task.result?.file_size_bytes).toBe(stored?.length);
+    const again = videoPath(task).replace(".mp4", "-again.mp4");
+    expect(task.outputLocation).toContain(again);
+    expect(task.result?.file_size_bytes).toBe(server.state.objects.get(again)?.length);
     await second.stop();
     expect(await readdir(directory)).toEqual([]);
   });
 
-  it("fails the attempt, not the task, when storage holds another file under its name", async () => {
+  it("takes the name that it is given, when storage holds another file under its own", async () => {
     const task = server.addTask(SMALL);
     server.state.objects.set(videoPath(task), Buffer.from("not the same"));
     startWorker();
     await eventually(() => expect(task.status).toBe("Complete"));
-    expect(task.error).toMatch(/a1\.mp4 has 12 bytes in storage and \d+ here/);
-    expect(task).toMatchObject({ attempt: 2, permanent: false });
-    expect(task.outputLocation).toContain("_a2.mp4");
+    expect(task.attempt).toBe(1);
+    expect(task.outputLocation).toContain(videoPath(task).replace(".mp4", "-again.mp4"));
+    expect(String(server.state.objects.get(videoPath(task)))).toBe("not the same");
   });
 
   it("ends by itself at its maximum lifetime", async () => {

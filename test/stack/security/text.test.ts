@@ -65,7 +65,7 @@ describe("text in a parameter is data, whatever characters it has", () => {
     return data as T;
   };
   const lease = async () => {
-    await api.queue.addTask(pool);
+    await api.queue.addTask(pool, { task_type: "a_text" });
     return await api.queue.lease(worker);
   };
   const attempt = (of: ClaimedTask) =>

@@ -47,7 +47,7 @@ describe("invariant 10: a worker's credential over HTTP", () => {
     ].map(([name, args]) => ({ name, call: async () => await client.rpc(name as string, args as object) }));
 
   it("is enough, with the public key, for a GPU worker's whole life", async () => {
-    await api.queue.addTasks(pool, 3);
+    await api.queue.addTasks(pool, 3, { task_type: "without_file" });
     const pod = api.asWorker(token);
     expect(await pod.rpc("worker_heartbeat", { p_worker_id: worker })).toMatchObject({
       data: { worker_status: "active" },
@@ -127,7 +127,7 @@ describe("invariant 10: a worker's credential over HTTP", () => {
   });
 
   it("is still valid while the worker is drained, so that it can finish its task", async () => {
-    await api.queue.addTask(pool);
+    await api.queue.addTask(pool, { task_type: "without_file" });
     const lease = leaseArgs(await api.queue.lease(worker));
     await api.queue.call("drain_worker", { p_worker_id: worker, p_reason: "test", p_only_idle: false });
     const pod = api.asWorker(token);

@@ -144,7 +144,7 @@ describe("invariant 12: uploaded, verified, then completed", () => {
   it("accepts the public address of a name with characters that URLs encode, as storage clients write it", async () => {
     const name = `${lease.task_id}/a cat, 100%25 größer #1?.mp4`;
     await store(name);
-    const encoded = `${lease.task_id}/a%20cat,%20100%2525%20gr%C3%B6%c3%9Fer%20%231%3F.mp4`;
+    const encoded = `${lease.task_id}/a%20cat,%20100%2525%20gr%C3%B6%C3%9Fer%20%231%3F.mp4`;
     await expect(finish(name, url(`${encoded}%ff`))).rejects.toMatchObject(refused);
     expect(await finish(name, url(encoded))).toEqual({ outcome: "completed" });
     expect(await queue.task(lease.task_id)).toMatchObject({ output_location: url(encoded) });

@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLocalFileStore } from "../../../src/gpu-worker/queue/local-file-store.ts";
+import { identityOf } from "../../../src/gpu-worker/queue/open-output.ts";
 import { createLocalRequests } from "../../../src/gpu-worker/queue/local-requests.ts";
 import { createSqliteQueue } from "../../../src/gpu-worker/queue/sqlite-queue.ts";
 import { openLocalDatabase } from "../../../src/task-file/database.ts";
@@ -33,7 +34,7 @@ describe("the results of local mode", () => {
   const make = (filename: string, text: string) => {
     const path = join(folder, filename);
     writeFileSync(path, text);
-    return { path, filename, contentType: "video/mp4", sizeBytes: text.length };
+    return { path, filename, contentType: "video/mp4", sizeBytes: text.length, identity: identityOf(statSync(path)) };
   };
   const stored = () => readdirSync(join(folder, "public", "files")).toSorted();
 
