@@ -1,14 +1,18 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
 import { probeVideo } from "../../../src/gpu-worker/video/probe-video.ts";
 import { openLocalDatabase } from "../../../src/task-file/database.ts";
 import { launchClient, runClient } from "../../kit/client.ts";
+import { startReplicate } from "../../kit/gpu-worker/replicate.ts";
+import { makeSample } from "../../kit/gpu-worker/samples.ts";
 import { inRealTime } from "../../kit/video/real-time.ts";
 
+const OWN_TYPES = fileURLToPath(new URL("../../../docs/examples/own-task-types.mjs", import.meta.url));
 const ffmpegPath = await findFfmpeg(null);
 const realTime = await inRealTime();
 const SMALL = ["--frames", "5", "--fps", "16", "--width", "64", "--height", "48"];
@@ -31,9 +35,10 @@ describe("local mode", () => {
   const local = (...args: string[]) => runClient([...args, "--db-type", "sqlite"], { cwd: folder, env: inFolder() });
   // Commands within this process resolve paths from its own folder.
   const inFolder = () => ({ SQLITE_DB_PATH_ENV: join(folder, "tasks.db") });
-  const start = (...flags: string[]) => {
+  const start = (...flags: string[]) => startWith({}, ...flags);
+  const startWith = (env: Readonly<Record<string, string>>, ...flags: string[]) => {
     const args = ["worker", "run", "--db-type", "sqlite", "--engine", "preview", ...flags];
-    const child = launchClient(args, { cwd: folder, env: realTime });
+    const child = launchClient(args, { cwd: folder, env: { ...realTime, ...env } });
     running.push(child);
     return child;
   };
@@ -44,6 +49,17 @@ describe("local mode", () => {
   };
   const task = async (id: string) =>
     JSON.parse((await local("task", "show", id, "--json")).stdout) as Readonly<Record<string, unknown>>;
+
+  /** Who works on a task. */
+  const lease = (id: string) => {
+    const database = openLocalDatabase(join(folder, "tasks.db"));
+    const row = database.get<{ pid: number; progress: number | null }>(
+      "select pid, progress from tasks join workers on workers.id = worker_id where tasks.id = ?",
+      id,
+    );
+    database.close();
+    return row;
+  };
 
   it("does tasks of a file without any server, and an idle worker sees a new one at once", async () => {
     const [first] = await submit(...SMALL);
@@ -66,17 +82,8 @@ describe("local mode", () => {
     const [id] = await submit(...LONG, "--priority", "1");
     const [next] = await submit(...SMALL);
     void start("--id", "first");
-    const lease = () => {
-      const database = openLocalDatabase(join(folder, "tasks.db"));
-      const row = database.get<{ pid: number; progress: number | null }>(
-        "select pid, progress from tasks join workers on workers.id = worker_id where tasks.id = ?",
-        id!,
-      );
-      database.close();
-      return row;
-    };
-    await expect.poll(() => lease()?.progress).toBeGreaterThan(0);
-    process.kill(lease()!.pid, "SIGKILL");
+    await expect.poll(() => lease(id!)?.progress).toBeGreaterThan(0);
+    process.kill(lease(id!)!.pid, "SIGKILL");
     await running[0];
     const database = openLocalDatabase(join(folder, "tasks.db"));
     database.run(
@@ -96,6 +103,91 @@ describe("local mode", () => {
       ],
     });
     await expect.poll(async () => (await task(next!))["status"]).toBe("Complete");
+  });
+
+  it("gives the task back when the command ends by SIGHUP", async () => {
+    const [id] = await submit(...LONG);
+    const child = start();
+    await expect.poll(() => lease(id!)?.progress).toBeGreaterThan(0);
+    child.kill("SIGHUP");
+    await child;
+    await expect.poll(async () => (await task(id!))["status"]).toBe("Queued");
+    expect(await task(id!)).toMatchObject({ attempts: 0, attempt_rows: [{ cause: "released" }] });
+  });
+
+  it("pays for a prediction once, although the worker is killed while it waits for it", async () => {
+    await makeSample(folder, "room.png");
+    const replicate = await startReplicate(await readFile(join(folder, "room.png")));
+    try {
+      const env = { REPLICATE_API_TOKEN: replicate.token, REPLICATE_API_URL: `${replicate.url}/v1` };
+      replicate.onLook = (prediction) => void (prediction.status = "processing");
+      const { stdout: id } = await local(
+        "submit",
+        "--type",
+        "magic_edit",
+        "--prompt",
+        "night",
+        "--param",
+        "image=room.png",
+      );
+      void startWith(env);
+      await expect.poll(() => replicate.calls.get("GET predictions")).toBeGreaterThan(0);
+      process.kill(lease(id)!.pid, "SIGKILL");
+      await running[0];
+      replicate.onLook = (prediction) => replicate.succeed(prediction);
+      void startWith(env);
+      await expect.poll(async () => (await task(id))["status"]).toBe("Complete");
+      expect(replicate.predictions).toHaveLength(1);
+      expect(await task(id)).toMatchObject({
+        output_location: `files/task_${id}_a2.png`,
+        result_data: { engine: "replicate", prediction_id: "p1" },
+        attempt_rows: [{ cause: "worker_died" }, { cause: "completed" }],
+      });
+    } finally {
+      await replicate.close();
+    }
+  });
+
+  it("does own types, under their aliases too, and of all types only those that WORKER_TASK_TYPES names", async () => {
+    await makeSample(folder, "film.mp4", { frames: 6, fps: 8 });
+    const modules = { TASK_TYPE_MODULES: OWN_TYPES };
+    const rotate = ["submit", "--db-type", "sqlite", "--type", "rotate_video", "--param", "video=film.mp4"];
+    const { stdout: id, stderr } = await runClient(rotate, { cwd: folder, env: { ...inFolder(), ...modules } });
+    expect(stderr).toBe("");
+    expect(await task(id)).toMatchObject({ task_type: "turn_video" });
+    const database = openLocalDatabase(join(folder, "tasks.db"));
+    database.run(`insert into tasks (id, task_type, params) values ('0a', 'rotate_video', '{"video": "film.mp4"}')`);
+    database.close();
+    const [other] = await submit(...SMALL, "--priority", "1");
+    void startWith({ ...modules, WORKER_TASK_TYPES: "rotate_video" });
+    for (const each of [id, "0a"]) {
+      await expect.poll(async () => (await task(each))["status"]).toBe("Complete");
+      const { output_location: location } = await task(each);
+      const path = join(folder, "public", String(location));
+      expect(await probeVideo(path, ffmpegPath)).toMatchObject({ frames: 6, width: 48, height: 64 });
+    }
+    expect(await task(other!)).toMatchObject({ status: "Queued", attempts: 0 });
+  });
+
+  it("cancels tasks and retries failed ones, where DB_TYPE is set without --db-type", async () => {
+    const inFile = (...args: string[]) => runClient(args, { cwd: folder, env: { ...inFolder(), DB_TYPE: "sqlite" } });
+    const bad = (await inFile("submit", "--type", "extract_frame", "--param", "video_url=none.mp4")).stdout;
+    const [later] = await submit(...SMALL, "--depends-on", bad);
+    void startWith({ DB_TYPE: "sqlite" }, "--save-logging", "here/worker.log");
+    await expect.poll(async () => (await task(bad))["status"]).toBe("Failed");
+    expect(await task(later!)).toMatchObject({ status: "Failed", failed_by: bad });
+    expect((await inFile("task", "cancel", bad)).stderr).toContain(`task ${bad} has ended already`);
+    expect((await inFile("task", "retry", later!)).stderr).toContain(`gpu-pool task retry ${bad}`);
+    await makeSample(folder, "none.mp4", { frames: 6, fps: 8 });
+    const retried = await inFile("task", "retry", bad.slice(0, 8), "--reason", "the file is there");
+    expect(retried.stdout).toBe(`task ${bad} is Queued again, and 1 task that failed with it`);
+    await expect.poll(async () => (await task(later!))["status"]).toBe("Complete");
+    expect(await task(bad)).toMatchObject({ status: "Complete", attempts: 1 });
+    const [doomed] = await submit("--type", "make_tea");
+    expect((await inFile("task", "cancel", doomed!)).stdout).toBe(`task ${doomed} cancelled`);
+    expect((await inFile("task", "cancel", doomed!)).stdout).toBe(`task ${doomed} was cancelled already`);
+    const [log] = await readdir(join(folder, "here"));
+    expect(await readFile(join(folder, "here", log!), "utf8")).toContain(`"task_id":"${bad}"`);
   });
 
   it("fails bad parameters at once by their name, and leaves alone the types that the worker cannot do", async () => {
