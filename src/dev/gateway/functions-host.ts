@@ -20,7 +20,8 @@ export interface FunctionsOptions {
   readonly logger: Logger;
 }
 
-const BODY_LIMIT_BYTES = 10 * 1024 * 1024;
+/** Largest body of a function or of /api. */
+export const FUNCTION_BODY_BYTES = 10 * 1024 * 1024;
 
 /**
  * Gives a function what hosted Supabase gives it: clients of its project, and the bucket for videos. The URLs of files
@@ -71,7 +72,7 @@ function toWebRequest(request: FastifyRequest): Request {
 
 function takeBodiesAsBytes(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: BODY_LIMIT_BYTES }, (_request, body, done) =>
+  app.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: FUNCTION_BODY_BYTES }, (_request, body, done) =>
     done(null, body),
   );
 }

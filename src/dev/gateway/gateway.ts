@@ -1,11 +1,12 @@
 import type { AddressInfo } from "node:net";
 import httpProxy from "@fastify/http-proxy";
-import Fastify, { type FastifyInstance } from "fastify";
+import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import { Pool } from "pg";
 import type { Logger } from "pino";
 import { FUNCTIONS } from "../../../supabase/functions/_shared/functions.ts";
-import { createFunctionContext, registerFunctions, registerTasksApi } from "./functions-host.ts";
+import { createFunctionContext, FUNCTION_BODY_BYTES, registerFunctions, registerTasksApi } from "./functions-host.ts";
 import { createGatewayAuth, type GatewayAuth, type Keys } from "./auth.ts";
+import { type BodyBounds, boundBodies, refusalOf } from "./bounded-body.ts";
 import { registerStorage } from "../storage/storage.ts";
 
 export interface GatewayOptions {
@@ -24,6 +25,8 @@ export interface GatewayOptions {
   readonly videoBucket: string;
   /** Largest object that storage accepts, in MiB. Default 50, as on hosted Supabase. */
   readonly fileSizeLimitMb?: number;
+  /** Milliseconds within which the body of a call arrives; default 30,000. */
+  readonly bodyTimeoutMs?: number;
   readonly logger: Logger;
 }
 
@@ -36,6 +39,11 @@ const LOOPBACK = "127.0.0.1";
 const UNDEFINED_FUNCTION = "42883";
 const DEFAULT_FILE_SIZE_LIMIT_MB = 50;
 const BYTES_PER_MB = 1024 * 1024;
+/** PostgREST takes fifteen times the size of a body. */
+const REST_BODY_BYTES = 20 * BYTES_PER_MB;
+const BODY_TIMEOUT_MS = 30_000;
+/** For uploads, which a slow line sends. */
+const REQUEST_TIMEOUT_MS = 600_000;
 const DATABASE_CONNECTIONS = 5;
 const MAX_PARAM_CHARS = 4096;
 const PREFLIGHT_CACHE_SEC = "3600";
@@ -88,6 +96,11 @@ async function registerRest(app: FastifyInstance, upstream: string, auth: Gatewa
       // Hidden retries would delay PostgREST's 503, which clients get at once on hosted Supabase.
       retryDelay: () => null,
       onError: (reply, { error }) => {
+        const refusal = refusalOf(reply.request as FastifyRequest);
+        if (refusal !== undefined) {
+          reply.code(refusal.statusCode).send({ code: String(refusal.statusCode), message: refusal.message });
+          return;
+        }
         logger.warn({ err: error }, "PostgREST did not answer");
         reply.code(503).send({
           code: "503",
@@ -97,6 +110,18 @@ async function registerRest(app: FastifyInstance, upstream: string, auth: Gatewa
         });
       },
     },
+  });
+}
+
+/** A scope whose bodies are bounded. */
+function register(
+  app: FastifyInstance,
+  bounds: BodyBounds,
+  add: (scope: FastifyInstance) => void | Promise<void>,
+): void {
+  app.register(async (scope) => {
+    boundBodies(scope, bounds);
+    await add(scope);
   });
 }
 
@@ -132,6 +157,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   pool.on("error", (error) => logger.warn({ err: error }, "storage lost an idle database connection"));
   const app = Fastify({
     forceCloseConnections: true,
+    requestTimeout: REQUEST_TIMEOUT_MS,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
   });
@@ -147,7 +173,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const message = `No route ${route}; the gateway serves /rest/v1, /storage/v1, /functions/v1 and /api`;
       return reply.code(404).send({ error: "not_found", message });
     });
-    app.register(async (scope) => registerRest(scope, options.postgrestUrl, auth, logger));
+    const ms = options.bodyTimeoutMs ?? BODY_TIMEOUT_MS;
+    register(app, { bytes: REST_BODY_BYTES, ms }, (scope) => registerRest(scope, options.postgrestUrl, auth, logger));
     app.register(
       async (scope) =>
         registerStorage(scope, {
@@ -166,8 +193,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       context: () => createFunctionContext({ url, publicUrl: options.publicUrl ?? url }, keys, videoBucket),
       logger,
     };
-    app.register(async (scope) => registerFunctions(scope, functions));
-    app.register(async (scope) => registerTasksApi(scope, functions));
+    const bounds = { bytes: FUNCTION_BODY_BYTES, ms };
+    register(app, bounds, (scope) => registerFunctions(scope, functions));
+    register(app, bounds, (scope) => registerTasksApi(scope, functions));
     app.get("/healthz", async () => ({ status: "ok" }));
     await app.listen({ host, port: options.port });
     url = urlOf(app.server.address() as AddressInfo);
