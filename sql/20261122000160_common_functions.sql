@@ -16,38 +16,6 @@ begin
 end $$;
 select grant_to_service('refuse_argument(text, text, text)');
 
--- Refuses JSON that is nested too deeply. Postgres itself reads some thousand levels. What it can just store it may not be
--- able to read in a function, so that a task could be stored that no claim could answer.
-create or replace function refuse_deep(p_column text) returns void
-language plpgsql immutable set search_path = public, pg_temp as $$
-begin
-  raise exception '%: nested too deeply', one_line(p_column) using errcode = 'PT400', detail = p_column,
-    hint = 'At most 500 levels of JSON can be stored.';
-end $$;
-select grant_to_service('refuse_deep(text)');
-
--- The argument is the column. The functions tasks_admit and tasks_guard check what is not checked here, because a
--- trigger's condition is parsed again in each statement.
-create or replace function refuse_deep_json() returns trigger
-language plpgsql set search_path = public, pg_temp as $$
-begin
-  perform refuse_deep(tg_argv[0]);
-  return null;
-end $$;
-select grant_to_service('refuse_deep_json()');
-create or replace trigger tasks_params_depth before update of params on tasks for each row
-when (new.params @? 'strict $.**{501}') execute function refuse_deep_json('params');
-create or replace trigger workers_metadata_depth before insert or update of metadata on workers for each row
-when (new.metadata @? 'strict $.**{501}') execute function refuse_deep_json('metadata');
-create or replace trigger pools_config_depth before insert or update of config on pools for each row
-when (new.config @? 'strict $.**{501}') execute function refuse_deep_json('config');
-create or replace trigger pools_environment_depth before insert or update of environment on pools for each row
-when (new.environment @? 'strict $.**{501}') execute function refuse_deep_json('environment');
-create or replace trigger pool_events_depth before insert or update of details on pool_events for each row
-when (new.details @? 'strict $.**{501}') execute function refuse_deep_json('details');
-create or replace trigger outbox_payload_depth before insert or update of payload on outbox for each row
-when (new.payload @? 'strict $.**{501}') execute function refuse_deep_json('payload');
-
 -- Whether the caller is the service role or the database's owner.
 create or replace function is_service() returns boolean
 language sql stable set search_path = public, pg_temp as $$
@@ -90,15 +58,17 @@ begin
 end $$;
 select grant_to_service('require_exact_numbers(text, jsonb)');
 
--- The value for a reader that rounds long numbers: those are texts in it, with all their digits.
+-- The value for a reader that rounds long numbers: those are texts in it, with all their digits. Written by the pieces of its
+-- text, which are strings, numbers and what is between them: an aggregate of objects, and a call for each level, take a time that
+-- grows with the square of the size.
 create or replace function exact_numbers(p_value jsonb) returns jsonb
 language sql immutable set search_path = public, pg_temp as $$
-  select case
-    when not coalesce(has_long_number(p_value), false) then p_value
-    when jsonb_typeof(p_value) = 'number' then to_jsonb(p_value::text)
-    when jsonb_typeof(p_value) = 'array' then
-      (select jsonb_agg(exact_numbers(item) order by place) from jsonb_array_elements(p_value) with ordinality as i (item, place))
-    else (select jsonb_object_agg(key, exact_numbers(value)) from jsonb_each(p_value)) end
+  select case when not coalesce(has_long_number(p_value), false) then p_value else (
+    select string_agg(case
+      when piece[1] ~ '^-?[0-9.]{16}' and abs(piece[1]::numeric) > 9007199254740991 then '"' || piece[1] || '"'
+      else piece[1] end, '' order by place)::jsonb
+    from regexp_matches(p_value::text,
+      '("(?:[^"\\]|\\.)*"|-?[0-9][0-9.]*|[^"0-9-]+)', 'g') with ordinality as p (piece, place)) end
 $$;
 select grant_to_service('exact_numbers(jsonb)');
 

@@ -32,6 +32,10 @@ insert into alert_kinds (kind, what_to_do) values
     'pool can; or cancel the tasks. gpu-pool status has their number.'),
   ('worker_sick', 'Look at the failures of this worker''s tasks (gpu-pool logs --worker).'),
   ('deployment_conflict', 'Give each deployment its own TEMPORAL_TASK_QUEUE and pool names.'),
+  ('row_set_aside', 'Read in its message what refuses the row, and mend or delete the row (gpu-pool task cancel for a task). '
+    'What set it aside tries it again by itself; a task that was failed comes back by gpu-pool task retry.'),
+  ('claims_failing', 'Look at the errors of the database (gpu-pool logs): claims fail, whatever task is first in line.'),
+  ('pool_undecided', 'Look at the Temporal worker''s log: the pool cannot be observed, so nothing is decided.'),
   ('record_failing', 'Look at the error of the database (gpu-pool logs); what cannot be recorded is tried again until it can.')
 on conflict (kind) do update set what_to_do = excluded.what_to_do;
 
@@ -112,6 +116,25 @@ begin
   return false;
 end $$;
 select grant_to_service('close_alert(text, text)');
+
+-- Whether an error is a refusal, which the same call would meet again; not one of time, locks, resources or operators.
+create or replace function is_refusal(p_sqlstate text) returns boolean
+language sql immutable set search_path = public, pg_temp as $$ select p_sqlstate !~ '^(08|40|53|55|57|58)' $$;
+select grant_to_service('is_refusal(text)');
+
+-- Names a row that a batch leaves out, because the database refuses what the batch does with it. Called in the handler of the
+-- error, which goes on as it came if it is no refusal.
+create or replace function set_row_aside(p_subject text, p_pool text, p_problem text, p_sqlstate text, p_error text) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if not is_refusal(p_sqlstate) then
+    raise exception '%', p_error using errcode = p_sqlstate;
+  end if;
+  if open_alert('row_set_aside', p_subject, p_pool, format('%s: %s (%s)', p_problem, p_error, p_sqlstate)) then
+    perform journal(p_pool, 'row.set_aside', format('%s: %s: %s', p_subject, p_problem, p_error));
+  end if;
+end $$;
+select grant_to_service('set_row_aside(text, text, text, text, text)');
 
 -- For conditions that are found anew each time: of p_pool's alerts of the kinds p_kinds, exactly those of p_current
 -- ([{kind, subject, message}]) are open afterwards. A null pool means the alerts that concern every pool.

@@ -99,20 +99,29 @@ begin
 end $$;
 select grant_to_service('next_place(text, integer, uuid)');
 
--- Opens the tasks that waited for this one, which is Complete, or fails them. p_how: "is Failed" or "was deleted".
-create or replace function settle_dependants(p_task_id uuid, p_how text) returns void
+-- Opens the tasks that waited for this one, which is Complete, or fails them and answers those. p_how: "is Failed" or "was
+-- deleted".
+create or replace function settle_dependants(p_task_id uuid, p_how text) returns uuid[]
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   waiting_project uuid;
   gated boolean;
+  failed uuid[];
 begin
-  if p_how <> 'is Complete' then
+  if p_how = 'was deleted' then
     -- A foreign key refuses the name of a deleted task in a row of the same transaction.
-    update tasks set status = 'Failed', failed_by = p_task_id,
-      error_message = format('depends on task %s, which %s', p_task_id, p_how),
-      dependant_on = (select id from tasks where id = p_task_id)
+    update tasks set status = 'Failed', failed_by = p_task_id, dependant_on = null,
+      error_message = format('depends on task %s, which %s', p_task_id, p_how)
     where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked';
-    return;
+    return '{}';
+  elsif p_how <> 'is Complete' then
+    with changed as (
+      update tasks set status = 'Failed', failed_by = p_task_id,
+        error_message = format('depends on task %s, which %s', p_task_id, p_how)
+      where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked' returning id
+    )
+    select coalesce(array_agg(id), '{}') into failed from changed;
+    return failed;
   end if;
   for waiting_project in
     select distinct project_id from tasks
@@ -126,6 +135,7 @@ begin
       perform open_held_tasks(waiting_project);
     end if;
   end loop;
+  return '{}';
 end $$;
 select grant_to_service('settle_dependants(uuid, text)');
 
@@ -299,12 +309,16 @@ begin
       perform from projects where id = due.project_id for no key update skip locked;
       continue when not found;
     end if;
-    handed := handed or barred is not null;
-    update tasks set gate = case when gated then 'held' else 'open' end, delayed_until = null where id = due.id;
-    if gated then
-      perform open_held_tasks(due.project_id);
-    end if;
-    ended := ended || due.id;
+    begin
+      update tasks set gate = case when gated then 'held' else 'open' end, delayed_until = null where id = due.id;
+      if gated then
+        perform open_held_tasks(due.project_id);
+      end if;
+      ended := ended || due.id;
+      handed := handed or barred is not null;
+    exception when others then
+      perform set_row_aside(due.id::text, p_pool, 'a task whose delay is over cannot be opened', sqlstate, sqlerrm);
+    end;
   end loop;
   return ended;
 end $$;

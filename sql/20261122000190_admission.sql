@@ -29,7 +29,7 @@ declare
   kind task_types;
   parent_status text;
   parent_ref text := coalesce(new.parent_id::text, new.params ->> 'orchestrator_task_id_ref');
-  params_text text := new.params::text;
+  params_text text := case when pg_column_size(new.params) > 1000 then fit_text('params', new.params) else new.params::text end;
   -- Rows that are not remembered take a value too: the next row then does not stand behind the one before them.
   key bigint := nextval('admission_key');
   alike text;
@@ -41,9 +41,9 @@ begin
     new.status := task_status_named(new.status::text);
     perform require_task_state(new.status::text, new.gate);
   end if;
-  -- 501 levels are more than a thousand characters.
-  if length(params_text) > 1000 and new.params @? 'strict $.**{501}' or new.result_data @? 'strict $.**{501}' then
-    perform refuse_deep(case when new.params @? 'strict $.**{501}' then 'params' else 'result_data' end);
+  -- A thousand characters are within every limit.
+  if length(params_text) > 1000 and pg_column_size(new.params) <= 1000 or new.result_data is not null then
+    perform require_fit_json('params', new.params), require_fit_json('result_data', new.result_data);
   end if;
   -- The same test as in has_long_number, which is a call per insert.
   if params_text ~ '[0-9]{16}' then

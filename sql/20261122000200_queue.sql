@@ -19,8 +19,10 @@ begin
   then
     perform require_task_state(new.status::text, new.gate);
   end if;
-  if new.result_data @? 'strict $.**{501}' then
-    perform refuse_deep('result_data');
+  if new.result_data is distinct from old.result_data
+    and (pg_column_size(new.result_data) > 1000 or length(new.result_data::text) > 1000)
+  then
+    perform require_fit_json('result_data', new.result_data);
   end if;
   if old.status in ('Complete', 'Failed', 'Cancelled') and new.status <> old.status
     and (old.status = 'Complete' or new.reopened_at is not distinct from old.reopened_at)
@@ -54,139 +56,6 @@ end $$;
 select grant_to_service('tasks_guard()');
 create or replace trigger tasks_guard before update on tasks for each row execute function tasks_guard();
 
--- Opens the sub-task that waits for all its siblings if they are complete, or fails it. The caller has locked the parent. A
--- row that another transaction is writing is skipped, as in cancel_sub_tasks: that transaction may wait for the parent.
-create or replace function settle_last_sibling(p_parent uuid) returns void
-language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  waiting tasks;
-  sibling tasks;
-begin
-  select * into waiting from tasks
-  where parent_id = p_parent and after_siblings and status = 'Queued' and gate = 'blocked' for no key update skip locked;
-  if not found then
-    return;
-  end if;
-  select * into sibling from tasks where parent_id = p_parent and id <> waiting.id and status <> 'Complete'
-  order by status in ('Failed', 'Cancelled') desc, generation_processed_at, vtime limit 1;
-  if not found then
-    update tasks set gate = case when project_is_gated(waiting.project_id) then 'held' else 'open' end where id = waiting.id;
-    if project_is_gated(waiting.project_id) then
-      perform open_held_tasks(waiting.project_id);
-    end if;
-  elsif sibling.status in ('Failed', 'Cancelled') then
-    update tasks set status = 'Failed', failed_by = sibling.id,
-      error_message = format('depends on task %s, which is %s', sibling.id, sibling.status)
-    where id = waiting.id;
-  end if;
-end $$;
-select grant_to_service('settle_last_sibling(uuid)');
-
--- Ends a delegated parent when all its sub-tasks have ended. The parent is locked before its sub-tasks are read, so of
--- two transactions that end at once, the later one sees both.
-create or replace function settle_parent(p_parent uuid) returns void
-language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  parent tasks;
-  child tasks;
-begin
-  select * into parent from tasks where id = p_parent for no key update;
-  if exists (select from tasks where parent_id = p_parent and after_siblings and status = 'Queued' and gate = 'blocked') then
-    perform settle_last_sibling(p_parent);
-    select * into parent from tasks where id = p_parent;
-  end if;
-  if parent.status is distinct from 'In Progress' or parent.delegated_at is null or exists (
-    select from tasks where parent_id = p_parent and status in ('Queued', 'In Progress'))
-  then
-    return;
-  end if;
-  select * into child from tasks
-  where parent_id = p_parent and status in ('Failed', 'Cancelled')
-  order by generation_processed_at, failed_by is not null, vtime limit 1;
-  if found then
-    update tasks set status = 'Failed', failed_by = child.id, error_message = format('sub-task %s (%s) is %s: %s',
-      child.id, child.task_type, child.status, coalesce(child.error_message, 'no error given'))
-    where id = p_parent;
-    return;
-  end if;
-  -- The parent gets the result of the sub-task that it named, or else of the last one that no other sub-task waits for.
-  select * into child from tasks c
-  where parent_id = p_parent
-  order by id::text = parent.result_data ->> 'result_task_id' desc nulls last,
-    exists (select from tasks d where d.dependant_on = c.id and d.parent_id = p_parent), created_at desc, vtime desc
-  limit 1;
-  if found then
-    update tasks set status = 'Complete', output_location = child.output_location, error_message = null,
-      generation_created = true, result_data = coalesce(child.result_data, '{}') || coalesce(parent.result_data, '{}')
-        || jsonb_build_object('result_task_id', child.id)
-    where id = p_parent;
-  else
-    update tasks set status = 'Failed', error_message = 'all its sub-tasks were deleted, so it has no result'
-    where id = p_parent;
-  end if;
-end $$;
-select grant_to_service('settle_parent(uuid)');
-
--- Locks the orchestrator task of a task, and those above that. Whatever ends an orchestrator task locks its row before its
--- project's, so the end of a sub-task does too.
-create or replace function lock_parents(p_parent uuid) returns void
-language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  above uuid;
-begin
-  for above in
-    with recursive chain (id) as (
-      select p_parent union select t.parent_id from chain join tasks t on t.id = chain.id where t.parent_id is not null
-    ) select id from chain
-  loop
-    perform from tasks where id = above for no key update;
-  end loop;
-end $$;
-select grant_to_service('lock_parents(uuid)');
-
--- Cancels the unfinished sub-tasks of an ended orchestrator task. A sub-task that another transaction is writing is
--- skipped: that transaction may be waiting for the orchestrator task's row. The project's row is locked first, as
--- everywhere where held tasks are opened.
-create or replace function cancel_sub_tasks(p_parent uuid, p_project uuid, p_how text) returns void
-language plpgsql security definer set search_path = public, pg_temp as $$
-begin
-  if project_is_gated(p_project) then
-    perform from projects where id = p_project for no key update;
-  end if;
-  update tasks set status = 'Cancelled', failed_by = p_parent,
-    error_message = format('its orchestrator task %s %s', p_parent, p_how)
-  where id in (select id from tasks where parent_id = p_parent and status in ('Queued', 'In Progress')
-    for no key update skip locked);
-end $$;
-select grant_to_service('cancel_sub_tasks(uuid, uuid, text)');
-
--- Does the work that the end of a task requires. p_opens_held: its place in its project's limit is free now.
-create or replace function task_ended(p_task tasks, p_opens_held boolean) returns void
-language plpgsql security definer set search_path = public, pg_temp as $$
-begin
-  if p_task.parent_id is not null then
-    perform lock_parents(p_task.parent_id);
-  end if;
-  if exists (select from tasks where dependant_on = p_task.id and status = 'Queued' and gate = 'blocked') then
-    perform settle_dependants(p_task.id, 'is ' || p_task.status);
-  end if;
-  if p_task.status <> 'Complete' and exists (
-    select from tasks where parent_id = p_task.id and status in ('Queued', 'In Progress'))
-  then
-    perform cancel_sub_tasks(p_task.id, p_task.project_id, 'is ' || p_task.status);
-  end if;
-  if p_opens_held then
-    perform open_held_tasks(p_task.project_id);
-  end if;
-  if p_task.parent_id is not null then
-    perform settle_parent(p_task.parent_id);
-  end if;
-  if p_task.status in ('Complete', 'Failed') and exists (select from notification_endpoints where enabled) then
-    perform notify_task_ended(p_task);
-  end if;
-end $$;
-select grant_to_service('task_ended(tasks, boolean)');
-
 -- Runs in the transaction that ends a task, gives it back or makes it wait for its sub-tasks. It opens or fails the tasks
 -- that waited, gives the task's place in the limit to the next held task, and writes notifications. A claim leaves a token in
 -- the row, and so does finish_task, which itself looks for what there is to do. A longer condition, which Postgres would parse
@@ -216,6 +85,9 @@ begin
       update tasks set gate = 'held' where id = new.id and gate <> 'delayed';
       perform open_held_tasks(new.project_id);
     end if;
+    return null;
+  end if;
+  if current_setting('gpu_pool.cascade', true) = 'on' then
     return null;
   end if;
   -- A held, blocked or delegated task had no place in the limit, and its end must not wait for its project's row.

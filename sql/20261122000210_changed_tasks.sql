@@ -95,7 +95,7 @@ declare
   project uuid;
 begin
   if new.dependant_on is distinct from old.dependant_on and new.dependant_on is not null then
-    perform refuse_circle(new);
+    perform refuse_circle(new), require_small_tree(new.id, 'dependant_on');
   end if;
   if new.status in ('Queued', 'In Progress')
     and (new.gate is distinct from old.gate or new.project_id is distinct from old.project_id)

@@ -82,8 +82,8 @@ declare
   is_trusted boolean := coalesce(nullif(current_setting('role', true), ''), 'none') in ('service_role', 'none');
   no_value text;
 begin
-  if p_result @? 'strict $.**{501}' then
-    perform refuse_deep('result_data');
+  if pg_column_size(p_result) > 1000 or length(p_result::text) > 1000 then
+    perform require_fit_json('result_data', p_result);
   end if;
   if p_output_location is not null then
     file := stored_file(p_output_location, p_storage_path);

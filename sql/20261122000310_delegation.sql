@@ -45,7 +45,6 @@ create or replace function write_sub_tasks(p_parent tasks, p_sub_tasks jsonb) re
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   most constant integer := 1000;
-  most_bytes constant integer := 16 * 1024 * 1024;
   place integer;
   wrong record;
 begin
@@ -54,10 +53,9 @@ begin
   elsif jsonb_array_length(p_sub_tasks) > most then
     perform refuse_argument('p_sub_tasks',
       format('at most %s sub-tasks are expected, not %s', most, jsonb_array_length(p_sub_tasks)));
-  elsif octet_length(p_sub_tasks::text) > most_bytes then
-    perform refuse_argument('p_sub_tasks',
-      format('at most %s bytes are expected, not %s', most_bytes, octet_length(p_sub_tasks::text)));
   end if;
+  -- A limit of one JSON value is that of each sub-task.
+  perform require_fit_json('p_sub_tasks', p_sub_tasks, greatest(1, least(64, jsonb_array_length(p_sub_tasks))));
   for place in 0 .. jsonb_array_length(p_sub_tasks) - 1 loop
     perform require_sub_task(p_parent.id, place, p_sub_tasks -> place);
   end loop;

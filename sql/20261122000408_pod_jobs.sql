@@ -36,9 +36,9 @@ comment on table volume_requests is
 comment on column volume_requests.volume_id is 'Null: the answer is not known, and the volume may exist.';
 select secure_table('volume_requests');
 
-create or replace trigger pod_jobs_details_depth before insert or update of details on pod_jobs for each row
-when (new.details @? 'strict $.**{501}') execute function refuse_deep_json('details');
-create or replace trigger pod_jobs_report_depth before insert or update of report on pod_jobs for each row
-when (new.report @? 'strict $.**{501}') execute function refuse_deep_json('report');
-create or replace trigger prepared_volumes_manifest_depth before insert or update of manifest on prepared_volumes for each row
-when (new.manifest @? 'strict $.**{501}') execute function refuse_deep_json('manifest');
+create or replace trigger pod_jobs_details_fit before insert or update of details on pod_jobs for each row
+when (new.details <> '{}') execute function refuse_unfit_json('details', '1');
+create or replace trigger pod_jobs_report_fit before insert or update of report on pod_jobs for each row
+when (new.report <> '{}') execute function refuse_unfit_json('report', '1');
+create or replace trigger prepared_volumes_manifest_fit before insert or update of manifest on prepared_volumes for each row
+when (new.manifest <> '{}') execute function refuse_unfit_json('manifest', '4');

@@ -38,8 +38,8 @@ comment on column pool_measurements.open_tasks is 'How many tasks could be claim
 comment on column pool_measurements.arrivals_per_sec is 'The decayed rate at measured_at.';
 comment on column pool_measurements.waits is 'How long the last 400 claimed tasks had waited, in seconds, the oldest first.';
 select secure_table('pool_measurements');
-create or replace trigger pool_measurements_depth before insert or update of figures on pool_measurements for each row
-when (new.figures @? 'strict $.**{501}') execute function refuse_deep_json('figures');
+create or replace trigger pool_measurements_fit before insert or update of figures on pool_measurements for each row
+when (new.figures <> '{}') execute function refuse_unfit_json('figures', '16');
 
 create table if not exists service_times (
   pool text not null references pools (name) on delete cascade,

@@ -173,10 +173,16 @@ begin
   perform take_turn(p_worker_id);
   perform from workers where id = p_worker_id for update;
   for lease in select task_id, attempt from open_leases where worker_id = p_worker_id loop
-    -- A completion does not lock the worker, so it may have ended this lease first.
-    if close_attempt(lease.task_id, lease.attempt, p_cause, p_reason) <> 'lease_lost' then
-      closed := closed + 1;
-    end if;
+    begin
+      -- A completion does not lock the worker, so it may have ended this lease first.
+      if close_attempt(lease.task_id, lease.attempt, p_cause, p_reason) <> 'lease_lost' then
+        closed := closed + 1;
+      end if;
+    exception when others then
+      -- The end of the worker must not wait for a task that nothing can be done with.
+      perform set_row_aside(lease.task_id::text, (select pool from tasks where id = lease.task_id),
+        'the lease of an ended worker cannot be ended', sqlstate, sqlerrm);
+    end;
   end loop;
   return closed;
 end $$;

@@ -24,8 +24,9 @@ create index if not exists system_logs_task on system_logs (task_id, id desc) wh
 -- Recent errors of any source.
 create index if not exists system_logs_errors on system_logs (timestamp desc) where log_level in ('ERROR', 'CRITICAL');
 
-create or replace trigger system_logs_metadata_depth before insert or update of metadata on system_logs for each row
-when (new.metadata @? 'strict $.**{501}') execute function refuse_deep_json('metadata');
+-- store_logs looks at its lines itself.
+create or replace trigger system_logs_metadata_fit before insert or update of metadata on system_logs for each row
+when (current_user = 'service_role' and new.metadata <> '{}') execute function refuse_unfit_json('metadata', '1');
 
 create table if not exists worker_diagnostics (
   id bigint generated always as identity primary key,
@@ -55,6 +56,23 @@ exception when others then
   return now();
 end $$;
 select grant_to_service('log_time(text)');
+
+-- A log line whose texts are as short as they look. Of a line that is too large, or has a number of many digits, only the texts
+-- are kept, and why in its metadata.
+create or replace function fit_line(p_line jsonb) returns jsonb
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  problem text[] := json_problem(p_line);
+begin
+  if problem is null or jsonb_typeof(p_line) <> 'object' then
+    return case when problem is null then p_line end;
+  end if;
+  return (
+    select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(p_line)
+    where jsonb_typeof(value) = 'string' and key in ('timestamp', 'level', 'log_level', 'message', 'source_type', 'source_id',
+      'task_id', 'worker_id')) || jsonb_build_object('metadata', jsonb_build_object('left_out', problem[1]));
+end $$;
+select grant_to_service('fit_line(jsonb)');
 
 -- Writes log lines: {timestamp?, level | log_level, message, source_type?, source_id?, task_id?, worker_id?,
 -- cycle_number?, metadata?}. p_source_type, p_source_id and p_worker_id override the fields of the lines. A line
@@ -86,9 +104,8 @@ begin
     case
       when jsonb_typeof(line -> 'metadata') is distinct from 'object' then '{}'
       when length(line ->> 'metadata') > 16000 then jsonb_build_object('left_out', 'longer than 16000 characters')
-      when line -> 'metadata' @? 'strict $.**{501}' then jsonb_build_object('left_out', 'nested deeper than 500 levels')
       else line -> 'metadata' end
-  from jsonb_array_elements(p_logs) with ordinality as item (line, place),
+  from jsonb_array_elements(p_logs) with ordinality as item (raw, place), fit_line(raw) as f (line),
     lateral (select upper(coalesce(line ->> 'level', line ->> 'log_level')) as said,
       coalesce(p_source_type, line ->> 'source_type') as source) as s,
     lateral (select case said when 'TRACE' then 'DEBUG' when 'WARN' then 'WARNING' when 'FATAL' then 'CRITICAL'
@@ -110,6 +127,32 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('func_insert_logs_batch(jsonb)');
 
+alter table system_logs add column if not exists arrived_at timestamptz not null default now();
+comment on column system_logs.arrived_at is
+  'By the clock of the database, for a quota: a sender may write any time into timestamp.';
+
+-- Refuses more log lines of a worker that has written too many within a minute. A loop, because it ends at the first older line.
+create or replace function require_log_room(p_worker_id text, p_logs jsonb) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  most integer := (select log_bytes_per_min from limits);
+  bytes bigint := pg_column_size(p_logs);
+  line record;
+begin
+  for line in
+    select l.arrived_at, octet_length(l.message) + pg_column_size(l.metadata) as bytes from system_logs l
+    where l.worker_id = p_worker_id order by l.id desc limit 20000
+  loop
+    exit when line.arrived_at < now() - interval '1 minute' or bytes > most;
+    bytes := bytes + line.bytes;
+  end loop;
+  if bytes > most then
+    perform refuse_beyond('PT429', 'p_logs', format('more than %s bytes of log lines within a minute', most),
+      'log_bytes_per_min');
+  end if;
+end $$;
+select grant_to_service('require_log_room(text, jsonb)');
+
 -- Writes the log lines of a worker, with its own credential. A task that it never held is removed from a line.
 create or replace function worker_logs(p_worker_id text, p_logs jsonb) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -117,12 +160,15 @@ declare
   own jsonb := p_logs;
 begin
   perform require_worker(p_worker_id);
-  if jsonb_typeof(p_logs) = 'array' then
-    select coalesce(jsonb_agg(case
-      when jsonb_typeof(line) <> 'object' or exists (
+  if not is_service() then
+    perform require_log_room(p_worker_id, p_logs);
+  end if;
+  if jsonb_typeof(p_logs) = 'array' and jsonb_array_length(p_logs) <= 1000 then
+    select coalesce(to_jsonb(array_agg(case
+      when jsonb_typeof(line) <> 'object' or jsonb_typeof(line -> 'task_id') = 'string' and exists (
         select from task_attempts where worker_id = p_worker_id and task_id = case
           when line ->> 'task_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then (line ->> 'task_id')::uuid end)
-      then line else line - 'task_id' end order by place), '[]')
+      then line else line - 'task_id' end order by place)), '[]')
     into own from jsonb_array_elements(p_logs) with ordinality as item (line, place);
   end if;
   return store_logs(own, 'worker', p_worker_id, p_worker_id);

@@ -63,19 +63,20 @@ select grant_to_service('whole_number(text)');
 -- Log lines as the database can store them, one for each. A line that it cannot store becomes null: it has a number that is
 -- too large, or is nested too deeply.
 create or replace function storable_lines(p_lines json) returns jsonb
-language plpgsql immutable set search_path = public, pg_temp as $$
+language plpgsql stable set search_path = public, pg_temp as $$
 declare
   line json;
   lines jsonb := '[]';
 begin
   begin
-    return p_lines::jsonb;
+    return (select coalesce(to_jsonb(array_agg(fit_line(line) order by place)), '[]')
+      from jsonb_array_elements(p_lines::jsonb) with ordinality as l (line, place));
   exception when others then
     null;
   end;
   for line in select value from json_array_elements(p_lines) limit 1000 loop
     begin
-      lines := lines || jsonb_build_array(line::jsonb);
+      lines := lines || jsonb_build_array(fit_line(line::jsonb));
     exception when others then
       lines := lines || jsonb 'null';
     end;
@@ -135,10 +136,15 @@ begin
     if body ->> 'current_task_id_param' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
       task := body ->> 'current_task_id_param';
     end if;
-    select coalesce(jsonb_agg(jsonb_build_object('task_id', task) || line order by place), '[]')
+    select coalesce(to_jsonb(array_agg(jsonb_build_object('task_id', task) || line order by place)), '[]')
     into lines from jsonb_array_elements(storable_lines(logs)) with ordinality as l (line, place)
     where jsonb_typeof(line) = 'object' and place <= 1000;
-    inserted := coalesce((worker_logs(worker, lines) ->> 'inserted')::integer, 0);
+    begin
+      inserted := coalesce((worker_logs(worker, lines) ->> 'inserted')::integer, 0);
+    exception when sqlstate 'PT429' then
+      -- The heartbeat counts nevertheless.
+      inserted := 0;
+    end;
   end if;
   return answer || jsonb_build_object('logs_inserted', inserted, 'log_errors', given - inserted,
     'heartbeat_updated', reported is distinct from 'crashed' and (answer ->> 'success')::boolean);

@@ -80,6 +80,9 @@ begin
   if owner is null or owner <> coalesce(p_user_id, owner) then
     perform api_refuse('PT403', 'p_user_id', 'p_user_id must name the user: with the service key any, otherwise yourself');
   end if;
+  if caller ->> 'kind' = 'user' then
+    perform require_token_room(owner);
+  end if;
   insert into user_api_tokens (user_id, token_hash, label)
   values (owner, encode(sha256(convert_to(new_token, 'utf8')), 'hex'), left(p_label, 100))
   returning id into made;

@@ -119,6 +119,9 @@ begin
     end if;
   end if;
 
+  if caller ->> 'kind' <> 'service' and not exists (select from tasks where id = wanted_id) then
+    perform require_task_room(project);
+  end if;
   insert into tasks (id, task_type, params, project_id, dependant_on, priority, pool)
   values (wanted_id, p_task ->> 'task_type', coalesce(p_task -> 'params', '{}'), project, depends_on, rank::integer, held.pool)
   on conflict (id) do nothing
@@ -143,7 +146,7 @@ end $$;
 select grant_to_everyone('api_get_task(uuid)');
 
 -- Lists tasks, newest first. p_filter: status, project_id, limit (1 to 200, default 50), cursor (next_cursor of the
--- page before).
+-- page before). A page has fewer tasks where they are large: it ends at answer_bytes of the table limits.
 create or replace function api_list_tasks(p_filter jsonb default '{}') returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -154,7 +157,12 @@ declare
   size integer := 50;
   after_at timestamptz := 'infinity';
   after_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-  page jsonb;
+  bytes_left integer := (select answer_bytes from limits);
+  task tasks;
+  last tasks;
+  listed jsonb;
+  page jsonb[] := '{}';
+  is_cut boolean := false;
   unknown text;
 begin
   select key into unknown from jsonb_object_keys(filter) as key
@@ -181,9 +189,8 @@ begin
     after_at := timestamptz 'epoch' + split_part(filter ->> 'cursor', '_', 1)::bigint * interval '1 microsecond';
     after_id := split_part(filter ->> 'cursor', '_', 2)::uuid;
   end if;
-  select jsonb_agg(listed order by at desc, id desc) into page from (
-    select api_task(t) as listed, t.created_at as at, t.id
-    from projects p cross join lateral (
+  for task in
+    select t.* from projects p cross join lateral (
       select * from tasks
       where project_id = p.id and (created_at, id) < (after_at, after_id) and (wanted is null or status::text = wanted)
       order by created_at desc, id desc limit size + 1
@@ -191,13 +198,16 @@ begin
     where (only_project is null or p.id = only_project)
       and (caller ->> 'kind' = 'service' or p.user_id = (caller ->> 'user_id')::uuid)
     order by t.created_at desc, t.id desc limit size + 1
-  ) as newest;
-  if coalesce(jsonb_array_length(page), 0) <= size then
-    return jsonb_build_object('tasks', coalesce(page, '[]'), 'next_cursor', null);
-  end if;
-  page := page - size;
-  return jsonb_build_object('tasks', page, 'next_cursor', format('%s_%s',
-    (extract(epoch from (page -> -1 ->> 'created_at')::timestamptz) * 1000000)::bigint, page -> -1 ->> 'id'));
+  loop
+    listed := api_task(task);
+    bytes_left := bytes_left - octet_length(listed::text);
+    is_cut := cardinality(page) = size or bytes_left < 0 and cardinality(page) > 0;
+    exit when is_cut;
+    page := page || listed;
+    last := task;
+  end loop;
+  return jsonb_build_object('tasks', to_jsonb(page), 'next_cursor', case when is_cut then format('%s_%s',
+    (extract(epoch from last.created_at) * 1000000)::bigint, last.id) end);
 end $$;
 select grant_to_everyone('api_list_tasks(jsonb)');
 

@@ -120,9 +120,9 @@ begin
     perform api_refuse('PT403', 'project_id', format('project_id %s is no project that you may use', p_project_id));
   end if;
   return (
-    select coalesce(jsonb_agg(jsonb_build_object(
+    select coalesce(to_jsonb(array_agg(jsonb_build_object(
       'segment_index', params -> 'segment_index', 'output_location', output_location)
-      order by params -> 'segment_index'), '[]')
+      order by params -> 'segment_index')), '[]')
     from tasks
     where params ->> 'orchestrator_run_id' = p_run_id and (p_project_id is null or project_id = p_project_id)
       and task_type = 'travel_segment' and status = 'Complete');

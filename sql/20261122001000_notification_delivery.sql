@@ -19,7 +19,7 @@ language sql security definer set search_path = public, pg_temp as $$
     from due where o.id = due.id
     returning o.id, o.kind, o.payload, o.created_at, o.attempts, o.endpoint_id, due.url, due.secret, due.format
   )
-  select coalesce(jsonb_agg(to_jsonb(taken)), '[]') from taken
+  select coalesce(to_jsonb(array_agg(to_jsonb(taken))), '[]') from taken
 $$;
 select grant_to_service('outbox_take(integer)');
 

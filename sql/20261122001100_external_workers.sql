@@ -63,6 +63,40 @@ begin
 end $$;
 select grant_to_service('remove_external_worker(text, text)');
 
+create or replace function is_silent(p_worker workers, p_observing timestamptz, p_silent_sec numeric) returns boolean
+language sql stable set search_path = public, pg_temp as $$
+  select p_worker.user_id is null and greatest(p_worker.last_heartbeat, p_worker.created_at, p_observing)
+    < now() - make_interval(secs => p_silent_sec)
+$$;
+select grant_to_service('is_silent(workers, timestamptz, numeric)');
+
+-- Ends the leases of one external worker if it is silent or stuck. Answers how many.
+create or replace function expire_worker(p_worker workers, p_observing timestamptz, p_silent_sec numeric, p_stuck_sec numeric)
+returns integer
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  lease record;
+  silent boolean := is_silent(p_worker, p_observing, p_silent_sec);
+  closed integer := 0;
+begin
+  for lease in
+    select a.task_id, a.attempt from open_leases a
+    where a.worker_id = p_worker.id and (silent
+      or greatest(coalesce(a.progress_at, a.started_at), case when p_worker.user_id is null then p_observing end)
+        < now() - make_interval(secs => coalesce(a.stuck_timeout_sec, p_stuck_sec)))
+  loop
+    -- A completion may have ended this lease first.
+    continue when close_attempt(lease.task_id, lease.attempt, case when silent then 'worker_died' else 'stuck' end,
+      case when silent then 'the external worker fell silent' else 'no progress' end) = 'lease_lost';
+    perform journal(p_worker.pool, 'worker.lease_expired',
+      case when silent then 'an external worker fell silent' else 'an external worker''s task made no progress' end,
+      p_worker.id, null, jsonb_build_object('task_id', lease.task_id));
+    closed := closed + 1;
+  end loop;
+  return closed;
+end $$;
+select grant_to_service('expire_worker(workers, timestamptz, numeric, numeric)');
+
 -- Ends the leases of external workers that are silent or stuck, by the same limits as for pods. Their rows stay,
 -- because a machine may come back, unless the worker was drained or its credential has expired. A user's own machine is
 -- in a pool that nothing watches and sends no heartbeat while it works, so the call for any pool ends its lease.
@@ -70,7 +104,6 @@ create or replace function expire_external_workers(p_pool text, p_silent_sec num
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   worker workers;
-  lease record;
   silent boolean;
   closed integer := 0;
   removed integer := 0;
@@ -88,26 +121,17 @@ begin
       select from open_leases where worker_id = w.id))
     order by id for update
   loop
-    silent := worker.user_id is null
-      and greatest(worker.last_heartbeat, worker.created_at, observing) < now() - make_interval(secs => p_silent_sec);
-    for lease in
-      select a.task_id, a.attempt from open_leases a
-      where a.worker_id = worker.id and (silent
-        or greatest(coalesce(a.progress_at, a.started_at), case when worker.user_id is null then observing end)
-          < now() - make_interval(secs => coalesce(a.stuck_timeout_sec, p_stuck_sec)))
-    loop
-      -- A completion may have ended this lease first.
-      continue when close_attempt(lease.task_id, lease.attempt, case when silent then 'worker_died' else 'stuck' end,
-        case when silent then 'the external worker fell silent' else 'no progress' end) = 'lease_lost';
-      perform journal(worker.pool, 'worker.lease_expired',
-        case when silent then 'an external worker fell silent' else 'an external worker''s task made no progress' end,
-        worker.id, null, jsonb_build_object('task_id', lease.task_id));
-      closed := closed + 1;
-    end loop;
-    if silent and (worker.status in ('terminating', 'error') or worker.token_expires_at < now()) then
-      perform remove_external_worker(worker.id, 'silent after its end');
-      removed := removed + 1;
-    end if;
+    begin
+      closed := closed + expire_worker(worker, observing, p_silent_sec, p_stuck_sec);
+      perform close_alert('row_set_aside', worker.id);
+      silent := is_silent(worker, observing, p_silent_sec);
+      if silent and (worker.status in ('terminating', 'error') or worker.token_expires_at < now()) then
+        perform remove_external_worker(worker.id, 'silent after its end');
+        removed := removed + 1;
+      end if;
+    exception when others then
+      perform set_row_aside(worker.id, worker.pool, 'the lease of an external worker cannot be ended', sqlstate, sqlerrm);
+    end;
   end loop;
   return jsonb_build_object('closed', closed, 'removed', removed);
 end $$;

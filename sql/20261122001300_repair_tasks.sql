@@ -23,15 +23,19 @@ begin
             secs => coalesce((select stuck_timeout_sec from task_types where name = t.task_type), 3600)))
     order by t.id limit p_most for no key update of t skip locked
   loop
-    if exists (select from tasks where parent_id = task.id) then
-      update tasks set delegated_at = now(), worker_id = null where id = task.id;
-      delegated := delegated || task.id;
-    else
-      update tasks set status = 'Queued', worker_id = null, generation_started_at = null,
-        error_message = 'no worker held it any more'
-      where id = task.id;
-      released := released || task.id;
-    end if;
+    begin
+      if exists (select from tasks where parent_id = task.id) then
+        update tasks set delegated_at = now(), worker_id = null where id = task.id;
+        delegated := delegated || task.id;
+      else
+        update tasks set status = 'Queued', worker_id = null, generation_started_at = null,
+          error_message = 'no worker held it any more'
+        where id = task.id;
+        released := released || task.id;
+      end if;
+    exception when others then
+      perform set_row_aside(task.id::text, task.pool, 'a task that no worker holds cannot be put back', sqlstate, sqlerrm);
+    end;
   end loop;
 end $$;
 select grant_to_service('release_unleased_tasks(integer)');
@@ -49,8 +53,12 @@ begin
       and not exists (select from tasks where parent_id = t.id and status in ('Queued', 'In Progress'))
     order by id limit p_most for no key update skip locked
   loop
-    perform settle_parent(parent);
-    ended := ended || parent;
+    begin
+      perform settle_parent(parent);
+      ended := ended || parent;
+    exception when others then
+      perform set_row_aside(parent::text, null, 'an orchestrator task cannot be ended', sqlstate, sqlerrm);
+    end;
   end loop;
   return ended;
 end $$;
@@ -69,7 +77,11 @@ begin
     order by id
   loop
     exit when cardinality(opened) >= p_most;
-    opened := opened || open_held_tasks(project, p_most - cardinality(opened));
+    begin
+      opened := opened || open_held_tasks(project, p_most - cardinality(opened));
+    exception when others then
+      perform set_row_aside(project::text, null, 'the held tasks of a project cannot be opened', sqlstate, sqlerrm);
+    end;
   end loop;
   return opened;
 end $$;
@@ -105,19 +117,24 @@ begin
       and dependant_on is not distinct from waiting.dependant_on
     for no key update skip locked;
     continue when not found;
-    if waiting.dependant_on is null or waiting.awaited = 'Complete' then
-      update tasks set gate = case when project_is_gated(project_id) then 'held' else 'open' end where id = waiting.id;
-      if project_is_gated(waiting.project_id) then
-        perform open_held_tasks(waiting.project_id);
+    begin
+      if waiting.dependant_on is null or waiting.awaited = 'Complete' then
+        update tasks set gate = case when project_is_gated(project_id) then 'held' else 'open' end where id = waiting.id;
+        if project_is_gated(waiting.project_id) then
+          perform open_held_tasks(waiting.project_id);
+        end if;
+        opened := opened || waiting.id;
+      else
+        update tasks set status = 'Failed', failed_by = nullif(waiting.dependant_on, id),
+          error_message = format('depends on task %s, which %s', waiting.dependant_on,
+          case when waiting.dependant_on = id then 'is the task itself'
+            else coalesce('is ' || waiting.awaited, 'is not there') end)
+        where id = waiting.id;
+        failed := failed || waiting.id;
       end if;
-      opened := opened || waiting.id;
-    else
-      update tasks set status = 'Failed', failed_by = nullif(waiting.dependant_on, id),
-        error_message = format('depends on task %s, which %s', waiting.dependant_on,
-        case when waiting.dependant_on = id then 'is the task itself' else coalesce('is ' || waiting.awaited, 'is not there') end)
-      where id = waiting.id;
-      failed := failed || waiting.id;
-    end if;
+    exception when others then
+      perform set_row_aside(waiting.id::text, null, 'a task that waits for nothing cannot be settled', sqlstate, sqlerrm);
+    end;
   end loop;
 end $$;
 select grant_to_service('settle_waiting_tasks(integer)');
@@ -135,13 +152,18 @@ begin
         or exists (select from tasks where parent_id = t.parent_id and status in ('Failed', 'Cancelled')))
     limit p_most
   loop
-    perform settle_parent(waiting.parent_id);
-    select * into waiting from tasks where id = waiting.id;
-    if waiting.status = 'Failed' then
-      failed := failed || waiting.id;
-    elsif waiting.gate <> 'blocked' then
-      opened := opened || waiting.id;
-    end if;
+    begin
+      perform settle_parent(waiting.parent_id);
+      select * into waiting from tasks where id = waiting.id;
+      if waiting.status = 'Failed' then
+        failed := failed || waiting.id;
+      elsif waiting.gate <> 'blocked' then
+        opened := opened || waiting.id;
+      end if;
+    exception when others then
+      perform set_row_aside(waiting.id::text, null, 'a sub-task that waits for its siblings cannot be settled', sqlstate,
+        sqlerrm);
+    end;
   end loop;
 end $$;
 select grant_to_service('settle_waiting_siblings(integer, uuid[], uuid[])');

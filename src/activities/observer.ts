@@ -133,7 +133,7 @@ async function observe(deps: ObserverDeps, watch: ObservingWatch, state: Observe
 }
 
 async function read(deps: ObserverDeps, watch: ObservingWatch, state: ObserverState): Promise<Reading> {
-  const { pools, market } = deps;
+  const { pools, market, logger } = deps;
   const full = Date.now() >= state.fullAt;
   let reading = await ask(deps, watch, state, full);
   // The settings came with this reading. Deciding without figures, as if nothing had ever been measured, would be wrong, and so
@@ -154,7 +154,12 @@ async function read(deps: ObserverDeps, watch: ObservingWatch, state: ObserverSt
     state.undone = reading.undone ?? [];
     const { gpuIdleTimeoutSec, taskStuckTimeoutSec } = state.settings;
     state.fullAt = Date.now() + fullPassSec(state.settings) * 1000;
-    await pools.expireExternal(watch.pool, gpuIdleTimeoutSec, taskStuckTimeoutSec);
+    try {
+      await pools.expireExternal(watch.pool, gpuIdleTimeoutSec, taskStuckTimeoutSec);
+    } catch (error) {
+      // The next full pass tries it again. It holds up no decision.
+      logger.warn({ err: error }, "a full pass left out its upkeep; the pool is decided on nevertheless");
+    }
   }
   return reading;
 }

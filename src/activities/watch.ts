@@ -39,6 +39,10 @@ interface PoolMemory extends ProviderView, LastSizing, AlertMemory {
   warned: ReadonlySet<string>;
   /** Null: the pool was not looked at yet. */
   look: Look | null;
+  /** Since when every look failed; null: the last one succeeded. */
+  failingSinceMs: number | null;
+  /** The alert pool_undecided may be open: this process opened it, or another one did before. */
+  isToldUndecided: boolean;
 }
 
 interface Watch {
@@ -105,6 +109,7 @@ async function watchUntilNews(deps: WatchDeps, watch: Watch, stopped: Promise<vo
     context.heartbeat(...(memory.look === null ? [] : [memory.look]));
     try {
       const plan = await look(deps, watch);
+      await tellDecided(deps, watch);
       if (plan !== null) {
         return plan;
       }
@@ -113,6 +118,7 @@ async function watchUntilNews(deps: WatchDeps, watch: Watch, stopped: Promise<vo
         break;
       }
       memory.look ??= { observedAt: null };
+      await tellUndecided(deps, watch, error);
       if (Date.now() - outageLoggedAt > OUTAGE_LOG_MS) {
         outageLoggedAt = Date.now();
         logger.warn({ err: error }, "observation failed: no decision until the next good one");
@@ -130,6 +136,40 @@ async function watchUntilNews(deps: WatchDeps, watch: Watch, stopped: Promise<vo
     });
   }
   return planWithoutActions(watch);
+}
+
+/**
+ * Opens an alert, which `gpu-pool status` shows, where looks have failed for half of ORCHESTRATOR_POLL_SEC. A database that cannot
+ * be reached is told of by every command.
+ */
+async function tellUndecided({ config, alerts, logger }: WatchDeps, watch: Watch, error: unknown): Promise<void> {
+  const { memory, pool } = watch;
+  memory.failingSinceMs ??= Date.now();
+  const pollMs = (watch.latest?.settings.pollSec ?? config.scaling.pollSec) * 1000;
+  if (Date.now() - memory.failingSinceMs < pollMs / 2) {
+    return;
+  }
+  try {
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `nothing is decided, because the pool cannot be observed: ${reason}`;
+    await alerts.open({ kind: "pool_undecided", subject: pool, message }, pool);
+    memory.isToldUndecided = true;
+  } catch (failure) {
+    logger.debug({ err: failure }, "the alert pool_undecided could not be opened; the next failed look tries again");
+  }
+}
+
+async function tellDecided({ alerts, logger }: WatchDeps, { memory, pool }: Watch): Promise<void> {
+  memory.failingSinceMs = null;
+  if (!memory.isToldUndecided) {
+    return;
+  }
+  try {
+    await alerts.close("pool_undecided", pool);
+    memory.isToldUndecided = false;
+  } catch (error) {
+    logger.debug({ err: error }, "the alert pool_undecided could not be closed; the next look tries again");
+  }
 }
 
 /** One look at the pool. Null: there is no action and no news, so the watch goes on. */
@@ -222,6 +262,8 @@ function newMemory(deployment: string): PoolMemory {
     over: new Set(),
     warned: new Set(),
     look: null,
+    failingSinceMs: null,
+    isToldUndecided: true,
   };
 }
 

@@ -160,6 +160,57 @@ export interface Schema {
         };
         Relationships: [];
       };
+      limits: {
+        Row: {
+          answer_bytes: number;
+          is_only: boolean;
+          json_bytes: number;
+          json_digits: number;
+          json_levels: number;
+          json_values: number;
+          log_bytes_per_min: number;
+          open_tasks: number;
+          task_chain: number;
+          task_fan_out: number;
+          task_tree: number;
+          tasks_per_min: number;
+          tokens: number;
+          webhooks: number;
+        };
+        Insert: {
+          answer_bytes?: number | undefined;
+          is_only?: boolean | undefined;
+          json_bytes?: number | undefined;
+          json_digits?: number | undefined;
+          json_levels?: number | undefined;
+          json_values?: number | undefined;
+          log_bytes_per_min?: number | undefined;
+          open_tasks?: number | undefined;
+          task_chain?: number | undefined;
+          task_fan_out?: number | undefined;
+          task_tree?: number | undefined;
+          tasks_per_min?: number | undefined;
+          tokens?: number | undefined;
+          webhooks?: number | undefined;
+        };
+        Update: {
+          answer_bytes?: number | undefined;
+          is_only?: boolean | undefined;
+          json_bytes?: number | undefined;
+          json_digits?: number | undefined;
+          json_levels?: number | undefined;
+          json_values?: number | undefined;
+          log_bytes_per_min?: number | undefined;
+          open_tasks?: number | undefined;
+          task_chain?: number | undefined;
+          task_fan_out?: number | undefined;
+          task_tree?: number | undefined;
+          tasks_per_min?: number | undefined;
+          tokens?: number | undefined;
+          webhooks?: number | undefined;
+        };
+        Relationships: [];
+      };
       metric_totals: {
         Row: {
           label: string;
@@ -688,6 +739,7 @@ export interface Schema {
       };
       system_logs: {
         Row: {
+          arrived_at: string;
           cycle_number: number | null;
           id: number;
           log_level: string;
@@ -700,6 +752,7 @@ export interface Schema {
           worker_id: string | null;
         };
         Insert: {
+          arrived_at?: string | undefined;
           cycle_number?: number | null | undefined;
           log_level: string;
           message: string;
@@ -711,6 +764,7 @@ export interface Schema {
           worker_id?: string | null | undefined;
         };
         Update: {
+          arrived_at?: string | undefined;
           cycle_number?: number | null | undefined;
           log_level?: string | undefined;
           message?: string | undefined;
@@ -1599,7 +1653,7 @@ export interface Schema {
           p_project: string | null;
           p_how: string | null;
         };
-        Returns: undefined;
+        Returns: string[];
       };
       claim_otherwise: {
         Args: {
@@ -1608,11 +1662,26 @@ export interface Schema {
         };
         Returns: Json;
       };
+      claim_problem: {
+        Args: {
+          p_worker_id: string | null;
+          p_task_id: string | null;
+        };
+        Returns: string;
+      };
       claim_task: {
         Args: {
           p_worker_id: string | null;
         };
         Returns: Json;
+      };
+      claims_problem: {
+        Args: {
+          p_worker_id: string | null;
+          p_pool: string | null;
+          p_task_type: string | null;
+        };
+        Returns: string;
       };
       clean_up_table: {
         Args: {
@@ -1727,6 +1796,19 @@ export interface Schema {
       exact_numbers: {
         Args: {
           p_value: JsonInput | null;
+        };
+        Returns: Json;
+      };
+      examine_head: {
+        Args: {
+          p_worker_id: string | null;
+        };
+        Returns: Json;
+      };
+      examine_line: {
+        Args: {
+          p_pool: string | null;
+          p_wait_sec?: number | null;
         };
         Returns: Json;
       };
@@ -1848,6 +1930,19 @@ export interface Schema {
           p_most: number | null;
         };
         Returns: string[];
+      };
+      fit_line: {
+        Args: {
+          p_line: JsonInput | null;
+        };
+        Returns: Json;
+      };
+      fit_text: {
+        Args: {
+          p_column: string | null;
+          p_value: JsonInput | null;
+        };
+        Returns: string;
       };
       func_claim_available_task:
         | {
@@ -2026,6 +2121,9 @@ export interface Schema {
       is_reserved_pool: {
         Args: {
           p_name: string | null;
+      is_refusal: {
+        Args: {
+          p_sqlstate: string | null;
         };
         Returns: boolean;
       };
@@ -2076,6 +2174,13 @@ export interface Schema {
           p_details?: JsonInput | null;
         };
         Returns: undefined;
+      };
+      json_problem: {
+        Args: {
+          p_value: JsonInput | null;
+          p_times?: number | null;
+        };
+        Returns: string[];
       };
       keep_request: {
         Args: {
@@ -2593,6 +2698,19 @@ export interface Schema {
       refuse_deep: {
         Args: {
           p_column: string | null;
+      refuse_beyond: {
+        Args: {
+          p_code: string | null;
+          p_field: string | null;
+          p_problem: string | null;
+          p_limit: string | null;
+        };
+        Returns: undefined;
+      };
+      refuse_circle: {
+        Args: {
+          p_task_id: string | null;
+          p_dependant_on: string | null;
         };
         Returns: undefined;
       };
@@ -2692,6 +2810,11 @@ export interface Schema {
       require_file: {
         Args: {
           p_task_id: string | null;
+      require_fit_json: {
+        Args: {
+          p_column: string | null;
+          p_value: JsonInput | null;
+          p_times?: number | null;
         };
         Returns: undefined;
       };
@@ -2707,6 +2830,10 @@ export interface Schema {
           p_task_id: string | null;
           p_attempt: number | null;
           p_name: string | null;
+      require_log_room: {
+        Args: {
+          p_worker_id: string | null;
+          p_logs: JsonInput | null;
         };
         Returns: undefined;
       };
@@ -2726,6 +2853,14 @@ export interface Schema {
         Returns: undefined;
       };
       require_own_urls: {
+      require_small_tree: {
+        Args: {
+          p_task_id: string | null;
+          p_field: string | null;
+        };
+        Returns: undefined;
+      };
+      require_stored: {
         Args: {
           p_task_id: string | null;
           p_result: JsonInput | null;
@@ -2737,6 +2872,12 @@ export interface Schema {
           p_parent: string | null;
           p_place: number | null;
           p_task: JsonInput | null;
+        };
+        Returns: undefined;
+      };
+      require_task_room: {
+        Args: {
+          p_project: string | null;
         };
         Returns: undefined;
       };
@@ -2757,6 +2898,12 @@ export interface Schema {
       require_tasks_table: {
         Args: {
           p_table_name: string | null;
+        };
+        Returns: undefined;
+      };
+      require_token_room: {
+        Args: {
+          p_user_id: string | null;
         };
         Returns: undefined;
       };
@@ -2831,6 +2978,16 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      set_row_aside: {
+        Args: {
+          p_subject: string | null;
+          p_pool: string | null;
+          p_problem: string | null;
+          p_sqlstate: string | null;
+          p_error: string | null;
+        };
+        Returns: undefined;
+      };
       set_wake_secret: {
         Args: {
           p_secret: string | null;
@@ -2850,19 +3007,19 @@ export interface Schema {
           p_task_id: string | null;
           p_how: string | null;
         };
-        Returns: undefined;
+        Returns: string[];
       };
       settle_last_sibling: {
         Args: {
           p_parent: string | null;
         };
-        Returns: undefined;
+        Returns: string;
       };
       settle_parent: {
         Args: {
           p_parent: string | null;
         };
-        Returns: undefined;
+        Returns: string[];
       };
       settle_waiting_siblings: {
         Args: {

@@ -58,7 +58,7 @@ interface PoolWatching {
   reserve(pool: string, request: ReserveRequest): Promise<{ outcome: string; workers: string[]; nowMs: number }>;
   /** Drains an external worker, if the verdict still holds: it has no workflow that could be signalled. */
   endExternal(worker: string, verdict: Verdict): Promise<void>;
-  /** Ends the leases of external workers that fell silent or are stuck. */
+  /** Ends the leases of external workers that fell silent or are stuck, and sets tasks aside that no worker can claim. */
   expireExternal(pool: string, silentSec: number, stuckSec: number): Promise<void>;
 }
 
@@ -131,8 +131,7 @@ function watching(database: Database): PoolWatching {
     observe: (pool, request) => observe(database, pool, request),
     async beginWatch(pool, watchId, environment, startedAtMs) {
       const args = { p_pool: pool, p_watch_id: watchId, p_environment: environment };
-      const startedAt = new Date(startedAtMs).toISOString();
-      await database.call("pool_begin_watch", { ...args, p_started_at: startedAt }, z.null());
+      await database.call("pool_begin_watch", { ...args, p_started_at: new Date(startedAtMs).toISOString() }, z.null());
     },
     async markMassSilence(pool, lasts) {
       await database.call("pool_mark_mass_silence", { p_pool: pool, p_lasts: lasts }, z.null());
@@ -182,7 +181,8 @@ function watching(database: Database): PoolWatching {
     },
     async expireExternal(pool, silentSec, stuckSec) {
       const args = { p_pool: pool, p_silent_sec: silentSec, p_stuck_sec: stuckSec };
-      await database.call("expire_external_workers", args, z.object({ closed: z.number(), removed: z.number() }));
+      await database.call("expire_external_workers", args, z.looseObject({ closed: z.number() }));
+      await database.call("examine_line", { p_pool: pool }, z.looseObject({ outcome: z.string() }).nullable());
     },
   };
 }

@@ -121,7 +121,7 @@ describe("the sub-tasks that a delegation writes", () => {
       [Array.from({ length: 1001 }, () => segment()), /p_sub_tasks: at most 1000 sub-tasks are expected, not 1001/],
       [
         [segment({ params: { prompt: "x".repeat(17 * 1024 * 1024) } })],
-        /p_sub_tasks: at most 16777216 bytes are expected/,
+        /p_sub_tasks: more than 262144 bytes \(limit json_bytes\)/,
       ],
     ];
     for (const [subTasks, reason] of refusals) {

@@ -91,7 +91,7 @@ describe("a text of any characters", () => {
     const odd = [line("large", '{"a": 1e400000}'), line("deep", deep), line("fine"), "1e400000", line("")];
     expect(await beat(odd)).toEqual({ ...answer, logs_inserted: 3, log_errors: 2 });
     expect((await queue.rows<{ message: string }>(stored, [worker])).slice(3)).toMatchObject([
-      { message: "deep", metadata: { left_out: "nested deeper than 500 levels" } },
+      { message: "deep", metadata: { left_out: "nested too deeply" } },
       { message: "fine" },
       { message: "" },
     ]);

@@ -6,7 +6,7 @@ import type { Context } from "../../context.ts";
 import { isoTime } from "../../render/stored.ts";
 
 /** What `worker logs` shows of a line: a row of system_logs, or a line of the pod in the same form. */
-export type ShownLine = Omit<LogRow, "id" | "cycle_number">;
+export type ShownLine = Omit<LogRow, "id" | "cycle_number" | "arrived_at">;
 
 export interface PodLog {
   readonly lines: readonly PodLogLine[];
