@@ -2118,12 +2118,15 @@ export interface Schema {
         };
         Returns: boolean;
       };
-      is_reserved_pool: {
-        Args: {
-          p_name: string | null;
       is_refusal: {
         Args: {
           p_sqlstate: string | null;
+        };
+        Returns: boolean;
+      };
+      is_reserved_pool: {
+        Args: {
+          p_name: string | null;
         };
         Returns: boolean;
       };
@@ -2695,22 +2698,12 @@ export interface Schema {
         };
         Returns: undefined;
       };
-      refuse_deep: {
-        Args: {
-          p_column: string | null;
       refuse_beyond: {
         Args: {
           p_code: string | null;
           p_field: string | null;
           p_problem: string | null;
           p_limit: string | null;
-        };
-        Returns: undefined;
-      };
-      refuse_circle: {
-        Args: {
-          p_task_id: string | null;
-          p_dependant_on: string | null;
         };
         Returns: undefined;
       };
@@ -2810,6 +2803,9 @@ export interface Schema {
       require_file: {
         Args: {
           p_task_id: string | null;
+        };
+        Returns: undefined;
+      };
       require_fit_json: {
         Args: {
           p_column: string | null;
@@ -2825,15 +2821,18 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      require_log_room: {
+        Args: {
+          p_worker_id: string | null;
+          p_logs: JsonInput | null;
+        };
+        Returns: undefined;
+      };
       require_own_attempt: {
         Args: {
           p_task_id: string | null;
           p_attempt: number | null;
           p_name: string | null;
-      require_log_room: {
-        Args: {
-          p_worker_id: string | null;
-          p_logs: JsonInput | null;
         };
         Returns: undefined;
       };
@@ -2853,17 +2852,16 @@ export interface Schema {
         Returns: undefined;
       };
       require_own_urls: {
+        Args: {
+          p_task_id: string | null;
+          p_result: JsonInput | null;
+        };
+        Returns: undefined;
+      };
       require_small_tree: {
         Args: {
           p_task_id: string | null;
           p_field: string | null;
-        };
-        Returns: undefined;
-      };
-      require_stored: {
-        Args: {
-          p_task_id: string | null;
-          p_result: JsonInput | null;
         };
         Returns: undefined;
       };
