@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FUNCTIONS } from "../../../supabase/functions/_shared/functions.ts";
-import { poolWorkflowId } from "../../../src/contract/names.ts";
+import { poolWorkflowId, workerWorkflowId } from "../../../src/contract/names.ts";
 import { poolQueries, poolUpdates } from "../../../src/contract/pool-api.ts";
 import { livingWorkers } from "../../kit/lifecycle.ts";
 import { createLightPodLauncher } from "../../../src/simulator/light-pod.ts";
@@ -154,6 +154,14 @@ describe("whatever is put into any door", () => {
     const refused =
       "select reason from pool_events where kind = 'message.ignored' and reason like '%the database refused it'";
     expect(await stack.rows(refused)).toEqual([]);
+    const toWorkers = fc.oneof(fc.constantFrom("ready", "released", "drain", "fail", "terminate"), oddText);
+    for (const [name, payload] of fc.sample(fc.tuple(toWorkers, body), { seed: SEED, numRuns: 30 })) {
+      for (const { id } of await own()) {
+        const worker = stack.temporal.workflow.getHandle(workerWorkflowId(stack.pool, id));
+        await worker.signal(name, payload).catch(note);
+      }
+    }
+    expect(outcomes.filter((name) => name === "Error" || name === "TypeError")).toEqual([]);
     await order("scale", { target: 0 });
     await expect.poll(own).toEqual([]);
     expect(stack.simulator.ledger().pods.filter(({ live }) => live)).toEqual([]);
