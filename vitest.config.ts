@@ -10,8 +10,9 @@ function project(name: string, testTimeout: number, options: { needsStack: boole
   const setup = options.needsStack && existsSync(globalSetup) ? { globalSetup: [globalSetup] } : {};
   const include = [`test/${name}/**/*.test.ts`];
   const poll = { timeout: PATIENCE_MS, interval: 100 };
-  // Files that share one process load each module once. Long tests are few, and some of them measure their process.
-  const isolate = name === "long";
+  // Files that share one process load each module once. The kit of the workflow tests keeps a
+  // service in a module, and some long tests measure their process.
+  const isolate = name === "workflow" || name === "long";
   return { test: { name, include, testTimeout, hookTimeout: TEST_MS, isolate, expect: { poll }, ...setup } };
 }
 

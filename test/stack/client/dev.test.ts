@@ -10,6 +10,8 @@ import { withClient } from "../../../src/supabase/migrate.ts";
 import { launchClient, runProcess } from "../../kit/client.ts";
 
 const STACK_ENV = ".gpu-pool/dev/stack.env";
+/** People run this command from a clone. */
+const from = "clone";
 
 let cwd = "";
 let env: Record<string, string> = {};
@@ -35,11 +37,7 @@ async function isListening(url: string): Promise<boolean> {
 
 describe("gpu-pool dev", () => {
   it("runs everything, serves the other commands, restarts its Temporal worker, and stops in order", async () => {
-    const dev = launchClient(["dev", "--json"], {
-      cwd,
-      env: { ...env, SUPABASE_VIDEO_BUCKET: "clips" },
-      from: "clone",
-    });
+    const dev = launchClient(["dev", "--json"], { cwd, env: { ...env, SUPABASE_VIDEO_BUCKET: "clips" }, from });
     let stdout = "";
     let stderr = "";
     dev.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
@@ -51,7 +49,7 @@ describe("gpu-pool dev", () => {
       expect(up["webUi"]).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/namespaces\/default\/workflows\/gpu-pool%2Fmain$/);
       expect((await stat(join(cwd, STACK_ENV))).mode & 0o777).toBe(0o600);
 
-      const second = await runProcess(["dev"], { cwd, env });
+      const second = await runProcess(["dev"], { cwd, env, from });
       expect(second).toMatchObject({ exitCode: 1 });
       expect(second.stderr).toContain(`process ${dev.pid} runs a stack in .gpu-pool/dev already`);
 
@@ -66,12 +64,12 @@ describe("gpu-pool dev", () => {
       expect(await workers()).not.toContain(worker);
 
       const small = ["--frames", "8", "--fps", "8", "--width", "64", "--height", "64"];
-      const done = await runProcess(["submit", "--prompt", "a cat", ...small, "--wait"], { cwd, env });
+      const done = await runProcess(["submit", "--prompt", "a cat", ...small, "--wait"], { cwd, env, from });
       expect(done).toMatchObject({ exitCode: 0 });
       expect(done.stderr).toContain(`using the stack that runs here (${STACK_ENV})`);
       expect(done.stdout).toContain("/storage/v1/object/public/clips/");
       expect(await isListening(done.stdout)).toBe(true);
-      const status = await runProcess(["status", "--json", "--env-file", STACK_ENV], { cwd, env });
+      const status = await runProcess(["status", "--json", "--env-file", STACK_ENV], { cwd, env, from });
       expect(JSON.parse(status.stdout)).toMatchObject({
         controller: { state: "answers" },
         queue: { completeLastDay: 1 },
@@ -89,7 +87,7 @@ describe("gpu-pool dev", () => {
   });
 
   it("reports wrong settings before it starts anything", async () => {
-    const { exitCode, stderr } = await runProcess(["dev"], { cwd, env: { ...env, MAX_ACTIVE_GPUS: "many" } });
+    const { exitCode, stderr } = await runProcess(["dev"], { cwd, env: { ...env, MAX_ACTIVE_GPUS: "many" }, from });
     expect(exitCode).toBe(2);
     expect(stderr).toContain("MAX_ACTIVE_GPUS=many");
     expect(stderr).not.toContain("Postgres");
@@ -113,7 +111,7 @@ describe("gpu-pool dev", () => {
     await expect.poll(() => isListening(api)).toBe(false);
     await npm;
 
-    const second = await runProcess(dev, { cwd: home, env });
+    const second = await runProcess(dev, { cwd: home, env, from });
     expect(second.exitCode).toBe(1);
     expect(second.stderr).toContain(
       `the database in ${join(home, "old")} is not what the migrations of this version make`,

@@ -10,13 +10,11 @@ import { openLocalDatabase } from "../../../src/task-file/database.ts";
 import { launchClient, runClient } from "../../kit/client.ts";
 import { startReplicate } from "../../kit/gpu-worker/replicate.ts";
 import { makeSample } from "../../kit/gpu-worker/samples.ts";
-import { inRealTime } from "../../kit/video/real-time.ts";
 
 const OWN_TYPES = fileURLToPath(new URL("../../../docs/examples/own-task-types.mjs", import.meta.url));
 const ffmpegPath = await findFfmpeg(null);
-const realTime = await inRealTime();
 const SMALL = ["--frames", "5", "--fps", "16", "--width", "64", "--height", "48"];
-const LONG = ["--frames", "1000", "--fps", "5", "--width", "64", "--height", "48"];
+const LONG = ["--frames", "1000", "--width", "1920", "--height", "1080"];
 
 describe("local mode", () => {
   let folder: string;
@@ -38,7 +36,7 @@ describe("local mode", () => {
   const start = (...flags: string[]) => startWith({}, ...flags);
   const startWith = (env: Readonly<Record<string, string>>, ...flags: string[]) => {
     const args = ["worker", "run", "--db-type", "sqlite", "--engine", "preview", ...flags];
-    const child = launchClient(args, { cwd: folder, env: { ...realTime, ...env } });
+    const child = launchClient(args, { cwd: folder, env: { FFMPEG_PATH: ffmpegPath, ...env } });
     running.push(child);
     return child;
   };

@@ -4,10 +4,8 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { openPeopleApi, type PeopleApi, type Person } from "../../kit/api.ts";
 import { launchClient } from "../../kit/client.ts";
-import { inRealTime } from "../../kit/video/real-time.ts";
 
 const SMALL = { prompt: "a cat", video_length: 5, fps: 16, resolution: "64x48", seed: 7 };
-const realTime = await inRealTime();
 
 describe("gpu-pool worker run with a user's token", () => {
   let api: PeopleApi;
@@ -36,7 +34,7 @@ describe("gpu-pool worker run with a user's token", () => {
     const address = ["--supabase-url", api.url, "--supabase-anon-key", api.keys.anonKey];
     const child = launchClient([...args, ...address, "--supabase-access-token", token, ...flags], {
       cwd: folder,
-      env: realTime,
+      env: {},
     });
     running.push(child);
     return child;
@@ -77,7 +75,7 @@ describe("gpu-pool worker run with a user's token", () => {
   });
 
   it("works under a user's JWT too, reports progress, and gives its task back when it is stopped", async () => {
-    const long = await add(bob, { ...SMALL, video_length: 1000 });
+    const long = await add(bob, { ...SMALL, video_length: 1000, resolution: "1920x1080" });
     await api.queue.rows("update tasks set priority = 5 where id = $1", [long]);
     const child = launch(bob.jwt);
     const progress = async () =>

@@ -10,7 +10,7 @@ import { poolUpdates } from "../../../src/contract/pool-api.ts";
 function cycle(kit: Stage, ...args: string[]) {
   const { temporalAddress: TEMPORAL_ADDRESS } = inject("shared");
   const env = { TEMPORAL_ADDRESS, TEMPORAL_TASK_QUEUE: kit.taskQueue, GPU_POOL: kit.pool };
-  return launchClient(["cycle", "--json", ...args], { cwd: tmpdir(), env });
+  return launchClient(["cycle", "--json", ...args], { cwd: tmpdir(), env, from: "clone" });
 }
 
 /** The other round goes on until this cycle has seen it. */
