@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openLocalQueue } from "../../../src/gpu-worker/queue/open-local-queue.ts";
 import { findFfmpeg } from "../../../src/gpu-worker/video/ffmpeg.ts";
 import { probeVideo } from "../../../src/gpu-worker/video/probe-video.ts";
 import { openLocalDatabase } from "../../../src/task-file/database.ts";
@@ -15,6 +16,14 @@ const OWN_TYPES = fileURLToPath(new URL("../../../docs/examples/own-task-types.m
 const ffmpegPath = await findFfmpeg(null);
 const SMALL = ["--frames", "5", "--fps", "16", "--width", "64", "--height", "48"];
 const LONG = ["--frames", "1000", "--width", "1920", "--height", "1080"];
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 describe("local mode", () => {
   let folder: string;
@@ -103,14 +112,23 @@ describe("local mode", () => {
     await expect.poll(async () => (await task(next!))["status"]).toBe("Complete");
   });
 
-  it("gives the task back when the command ends by SIGHUP", async () => {
+  it.each([
+    ["SIGHUP", /^released$/],
+    ["SIGKILL", /^(released|worker_died)$/],
+  ] as const)("lets the task go when the command ends by %s", async (signal, cause) => {
     const [id] = await submit(...LONG);
     const child = start();
     await expect.poll(() => lease(id!)?.progress).toBeGreaterThan(0);
-    child.kill("SIGHUP");
+    const { pid } = lease(id!)!;
+    child.kill(signal);
     await child;
-    await expect.poll(async () => (await task(id!))["status"]).toBe("Queued");
-    expect(await task(id!)).toMatchObject({ attempts: 0, attempt_rows: [{ cause: "released" }] });
+    await expect.poll(() => isThere(pid)).toBe(false);
+    // Any worker's claim finds what a killed one could not give back.
+    const other = openLocalQueue(join(folder, "tasks.db"), "other", [], 300);
+    await other.queue.claim();
+    other.close();
+    const rows = [{ attempt: 1, cause: expect.stringMatching(cause) }];
+    expect(await task(id!)).toMatchObject({ status: "Queued", attempt_rows: rows });
   });
 
   it("pays for a prediction once, although the worker is killed while it waits for it", async () => {
