@@ -63,7 +63,7 @@ it(`${REQUESTS} hostile requests over all doors harm nobody else (HOSTILE_SEED=$
   const [{ answers, faults }] = await Promise.all([attacking, claiming(), watching()]);
 
   const seen = { answers, p99AloneMs: p99(alone), p99DuringMs: p99(during), claims: during.length, oldestDecisionSec };
-  expect({ ...seen, faults: faults.length, first: faults.slice(0, 20) }).toMatchObject({ faults: 0 });
+  expect(faults.slice(0, 20)).toEqual([]);
   expect(Object.values(answers).reduce((sum, count) => sum + count, 0)).toBe(REQUESTS);
   expect(answers["4"]).toBeGreaterThan(REQUESTS / 3);
   expect(await world.possessions()).toBe(before);
