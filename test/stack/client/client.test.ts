@@ -6,7 +6,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { poolWorkflowId } from "../../../src/contract/names.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
-import { launchClient, type Ran, runClient, runProcess } from "../../kit/client.ts";
+import { type Ran, runClient, runProcess } from "../../kit/client.ts";
 
 let stack: TestStack;
 let cwd = "";
@@ -328,55 +328,6 @@ describe("gpu-pool with a pool", () => {
     const ofTasks = await shares("task");
     expect(ofTasks).toBeGreaterThan(0);
     expect(ofTasks).toBeLessThan(todayUsd + 1e-3);
-  });
-
-  it("events shows the journal, of a kind, of a worker, and as it grows", async () => {
-    const kindsOf = (text: string) => text.split("\n").map((line) => (JSON.parse(line) as { kind: string }).kind);
-    const { stdout: all } = await run(["events", "--json", "--limit", "10000"]);
-    expect(kindsOf(all)).toEqual(expect.arrayContaining(["decision", "pod.created", "worker.ready", "worker.gone"]));
-    const ids = all.split("\n").map((line) => (JSON.parse(line) as { id: number }).id);
-    expect(ids).toEqual(ids.toSorted((left, right) => left - right));
-    const { stdout: ofWorkers } = await run(["events", "--json", "--kind", "worker"]);
-    expect(new Set(kindsOf(ofWorkers).map((kind) => kind.split(".")[0]))).toEqual(new Set(["worker"]));
-    const [ready] = ofWorkers.split("\n").map((line) => JSON.parse(line) as { worker_id: string });
-    const { stdout: story } = await run(["events", "--worker", ready?.worker_id ?? "", "--kind", "worker.ready"]);
-    expect(story).toMatch(/^\d\d-\d\d [\d:]{8} worker\.ready +\S+ \S.*$/);
-    expect(story).toContain(ready?.worker_id);
-
-    const client = launchClient(["events", "--follow", "--json", "--limit", "1", "--kind", "message.test"], {
-      cwd,
-      env: stack.env,
-    });
-    let out = "";
-    client.stdout.on("data", (part: Buffer) => (out += part.toString("utf8")));
-    try {
-      await stack.rows("insert into pool_events (pool, kind, reason) values ($1, 'message.test', 'first')", [
-        stack.pool,
-      ]);
-      await expect.poll(() => out).toContain("first");
-      await stack.rows("insert into pool_events (pool, kind, reason) values ($1, 'message.test', 'then')", [
-        stack.pool,
-      ]);
-      await expect.poll(() => out).toContain("then");
-    } finally {
-      client.kill("SIGINT");
-    }
-    expect(await client).toMatchObject({ exitCode: 0 });
-    expect(kindsOf(out.trimEnd())).toEqual(["message.test", "message.test"]);
-
-    expect(await run(["events", "--kind", "Worker*"])).toMatchObject({
-      exitCode: 2,
-      stderr: expect.stringContaining("worker.gone"),
-    });
-    expect(await run(["events", "--pool", "mian"])).toMatchObject({
-      exitCode: 3,
-      stderr: expect.stringContaining(stack.pool),
-    });
-    expect(await run(["events", "--kind", "nothing"])).toMatchObject({
-      exitCode: 0,
-      stdout: "",
-      stderr: expect.stringContaining("no event"),
-    });
   });
 
   it("spawn raises the size above the present one, and submit warns of a pool that never ran", async () => {

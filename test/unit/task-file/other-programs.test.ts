@@ -24,7 +24,9 @@ describe("a file of tasks that other programs change", () => {
   });
 
   const claim = () =>
-    database.write(() => claimNext(database, { workerId: "box", types: null }, Date.now(), false)).task;
+    database.write(() =>
+      claimNext(database, { workerId: "box", types: null, stuckAfterSec: () => 3600 }, Date.now(), false),
+    ).task;
   const add = (...tasks: (Partial<NewLocalTask> & { id: string })[]) =>
     insertTasks(
       database,
