@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createStyle, visibleWidth } from "../../../src/client/render/output.ts";
 import type { FleetWorker, PoolReading } from "../../../src/client/render/pool-reading.ts";
 import { renderStatus, statusJson } from "../../../src/client/render/status.ts";
+import type { Look } from "../../../src/contract/activities.ts";
 import type { Intent } from "../../../src/contract/intent.ts";
 
 const NOW = Date.parse("2026-01-01T12:00:00Z");
