@@ -52,17 +52,27 @@ begin
   end loop;
 end $$;
 
--- Grants reading the view to the service role alone.
+-- PostgREST takes Postgres' own refusal of a write to a view for a fault of the server.
+create or replace function refuse_view_write() returns trigger
+language plpgsql set search_path = public, pg_temp as $$
+begin
+  raise exception '% is a view: it is only read', tg_table_name using errcode = 'PT405',
+    hint = 'Write to the tables that it shows.';
+end $$;
+
+-- Grants reading the view to the service role alone, and refuses writes.
 create or replace function secure_view(p_view regclass) returns void
 language plpgsql set search_path = public, pg_temp as $$
 begin
   execute format('revoke all on table %s from public, anon, authenticated, service_role', p_view);
   execute format('grant select on table %s to service_role', p_view);
+  execute format('create or replace trigger refuse_write instead of insert or update or delete on %s for each row '
+    'execute function refuse_view_write()', p_view);
 end $$;
 
 -- Only migrations call these functions; no role may.
 revoke all on function grant_to_service(regprocedure), grant_to_everyone(regprocedure), secure_table(regclass),
-  secure_view(regclass) from public, anon, authenticated, service_role;
+  secure_view(regclass), refuse_view_write() from public, anon, authenticated, service_role;
 
 -- node-pg-migrate keeps its record in the same schema. Another migration tool keeps none there.
 do $$

@@ -153,10 +153,10 @@ begin
     return p_result;
   end if;
   return p_result || coalesce((
-    select jsonb_object_agg(key, case when jsonb_typeof(value) = 'array'
+    select json_object_agg(key, case when jsonb_typeof(value) = 'array'
       then array_to_json(array(select known_url(item) from jsonb_array_elements(value) as item))::jsonb
       else known_url(value) end)
-    from jsonb_each(p_result) where is_url_field(key)), '{}');
+    from jsonb_each(p_result) where is_url_field(key))::jsonb, '{}');
 end $$;
 select grant_to_service('with_known_urls(jsonb)');
 

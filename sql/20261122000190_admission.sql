@@ -139,13 +139,21 @@ end $$;
 select grant_to_service('tasks_admit()');
 create or replace trigger tasks_admit before insert on tasks for each row execute function tasks_admit();
 
--- Opens the rows that a limit has room for. Their projects are locked after all rows, as a completion locks its project
--- after its task; and in one order, so that two statements with rows of the same projects do not wait for each other.
+-- Refuses trees that are too large, and opens the rows that a limit has room for. Their projects are locked after all rows, as
+-- a completion locks its project after its task; and in one order, so that two statements with rows of the same projects do not
+-- wait for each other.
 create or replace function tasks_admitted() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   gated_project uuid;
+  one record;
 begin
+  for one in
+    select id, dependant_on from added
+    where (dependant_on is not null or parent_id is not null) and status = 'Queued'
+  loop
+    perform require_small_tree(one.id, case when one.dependant_on is not null then 'dependant_on' else 'parent_id' end);
+  end loop;
   for gated_project in
     select distinct project_id from added where status = 'Queued' and gate = 'held' order by project_id
   loop

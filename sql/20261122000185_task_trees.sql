@@ -62,14 +62,3 @@ begin
   counted := set_config('gpu_pool.counted', mark || array_to_string(tree, ' '), true);
 end $$;
 select grant_to_service('require_small_tree(uuid, text)');
-
-create or replace function tasks_bounded() returns trigger
-language plpgsql security definer set search_path = public, pg_temp as $$
-begin
-  perform require_small_tree(new.id, case when new.dependant_on is not null then 'dependant_on' else 'parent_id' end);
-  return null;
-end $$;
-select grant_to_service('tasks_bounded()');
-create or replace trigger tasks_bounded after insert on tasks for each row
-when ((new.dependant_on is not null or new.parent_id is not null) and new.status = 'Queued')
-execute function tasks_bounded();
