@@ -61,6 +61,8 @@ export function boundBodies(app: FastifyInstance, { bytes, ms }: BodyBounds): vo
     const timer = setTimeout(() => cut(new BodyRefusal(408, `The body did not arrive within ${ms} ms`)), ms);
     bounded.once("close", () => clearTimeout(timer));
     bounded.once("end", () => clearTimeout(timer));
+    // Nobody reads the body of a GET.
+    reply.raw.once("close", () => clearTimeout(timer));
     payload.once("error", (error) => bounded.destroy(error));
     return payload.pipe(bounded);
   });

@@ -92,7 +92,7 @@ describe("sub-tasks that would wait in a circle", () => {
 
   it("do not keep a long chain of sub-tasks from being written", async () => {
     const { lease } = await orchestrate();
-    const ids = Array.from({ length: 300 }, () => randomUUID());
+    const ids = Array.from({ length: 200 }, () => randomUUID());
     const chain = ids.map((id, place) => ({ id, dependant_on: ids[place - 1] ?? null }));
     expect(await delegate(lease, [{ id: randomUUID(), after_siblings: true }, ...chain])).toEqual({
       outcome: "delegated",

@@ -7,7 +7,7 @@ const WORKER_FUNCTIONS =
 
 /** Functions that are open to callers of every kind; each of them checks its caller. */
 const API_FUNCTIONS =
-  /^(task_counts|api_((cancel|claim|create|delegate|finish|get|update)_task|list_tasks|task_output|(create|revoke)_token|authorize_upload|read_tasks|predecessor_output|completed_segments))$/;
+  /^(task_counts|api_((cancel|claim|create|delegate|finish|get|update)_task|list_tasks|task_output|(create|revoke)_token|authorize_upload|read_tasks|predecessor_output|completed_segments|service_request))$/;
 
 describe("the public key over HTTP", () => {
   let api: QueueApi;
