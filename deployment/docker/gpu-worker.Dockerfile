@@ -22,7 +22,7 @@ COPY supabase/functions/_shared ./supabase/functions/_shared
 RUN npm run build && chmod -R a+rX bin deployment dist package.json
 
 FROM modules AS production
-# A pod is ready sooner with a small image, so only what src/gpu-worker/ and src/task-types/ import stays.
+# A pod is ready sooner with a small image, so only what src/gpu-worker/, src/net/ and src/task-types/ import stays.
 RUN node -e "const fs = require('fs'), manifest = require('./package.json'), names = process.argv.slice(1); \
     manifest.dependencies = Object.fromEntries(names.map((name) => [name, manifest.dependencies[name]])); \
     fs.writeFileSync('package.json', JSON.stringify(manifest))" @supabase/supabase-js execa ipaddr.js pino pino-roll undici uuid zod \
@@ -54,6 +54,7 @@ COPY --from=node /usr/local/bin/node /usr/local/bin/node
 COPY --from=production /app/node_modules ./node_modules
 COPY --from=build /app/package.json ./
 COPY --from=build /app/dist/src/gpu-worker ./dist/src/gpu-worker
+COPY --from=build /app/dist/src/net ./dist/src/net
 COPY --from=build /app/dist/src/task-types ./dist/src/task-types
 COPY --from=build /app/dist/supabase ./dist/supabase
 # It runs as root, which a pod's network volume belongs to.

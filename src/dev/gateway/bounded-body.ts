@@ -58,6 +58,8 @@ export function boundBodies(app: FastifyInstance, { bytes, ms }: BodyBounds): vo
       payload.unpipe(bounded);
       bounded.destroy(refusal);
     };
+    // A route that does not read its body has nobody to hear of it.
+    bounded.on("error", () => undefined);
     const timer = setTimeout(() => cut(new BodyRefusal(408, `The body did not arrive within ${ms} ms`)), ms);
     bounded.once("close", () => clearTimeout(timer));
     bounded.once("end", () => clearTimeout(timer));

@@ -53,6 +53,10 @@ export async function startMortalWorker(
   }).listen(0, "127.0.0.1");
   await once(proxy, "listening");
   const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  // Results of other tasks have addresses of the deployment, and a worker fetches from no private address but its own project's.
+  const [before] = await api.queue.rows<{ url: string | null }>("select files_url as url from deployment");
+  const setFilesUrl = (to: string | null) => api.queue.rows("update deployment set files_url = $1", [to]);
+  await setFilesUrl(url);
   const living = live(fate, await environmentOf(api, { worker, token, url, outputDir }));
   return {
     url,
@@ -61,6 +65,7 @@ export async function startMortalWorker(
       fate.isOver = true;
       fate.kill();
       await living;
+      await setFilesUrl(before?.url ?? null);
       proxy.closeAllConnections();
       proxy.close();
       await rm(outputDir, { recursive: true, force: true });

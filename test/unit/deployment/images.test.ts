@@ -93,7 +93,7 @@ it("the orchestrator's image runs as a user with a number, and a health check as
 
 it("the GPU worker's image has the packages that its program imports, and no other", async () => {
   const folder = `${ROOT}src/`;
-  const rooms = /^(gpu-worker|task-types)\/.*\.ts$/;
+  const rooms = /^(gpu-worker|net|task-types)\/.*\.ts$/;
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => rooms.test(file));
   const imported = files.flatMap((file) =>
     [...readFileSync(folder + file, "utf8").matchAll(/(?: from |import\()"((?:@[\w-]+\/)?[\w.-]+)[^"]*"[;)]/gm)].map(

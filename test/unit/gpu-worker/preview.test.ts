@@ -257,7 +257,7 @@ describe("the other jobs of the preview engine", () => {
   });
 
   it("names the job that lacks a file", async () => {
-    await expect(transform("interpolate", ["one.png"], VIDEO)).rejects.toThrow("the job interpolate got 1 files");
+    await expect(transform("interpolate", [], VIDEO)).rejects.toThrow("the job interpolate got no file");
   });
 });
 
