@@ -59,6 +59,7 @@ begin
   raise exception '% is a view: it is only read', tg_table_name using errcode = 'PT405',
     hint = 'Write to the tables that it shows.';
 end $$;
+select grant_to_service('refuse_view_write()');
 
 -- Grants reading the view to the service role alone, and refuses writes.
 create or replace function secure_view(p_view regclass) returns void
@@ -72,7 +73,7 @@ end $$;
 
 -- Only migrations call these functions; no role may.
 revoke all on function grant_to_service(regprocedure), grant_to_everyone(regprocedure), secure_table(regclass),
-  secure_view(regclass), refuse_view_write() from public, anon, authenticated, service_role;
+  secure_view(regclass) from public, anon, authenticated, service_role;
 
 -- node-pg-migrate keeps its record in the same schema. Another migration tool keeps none there.
 do $$
