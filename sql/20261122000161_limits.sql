@@ -1,4 +1,4 @@
--- What one caller may take of everybody's database. The limits stand in one row, which an operator may change; each refusal
+-- One caller's share of everybody's database is limited. The limits stand in one row, which an operator may change; each refusal
 -- names its limit by the column. docs/security.md has them in a table.
 
 create table if not exists limits (

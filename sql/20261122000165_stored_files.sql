@@ -65,7 +65,7 @@ begin
 end $$;
 select grant_to_service('stored_file(text, text)');
 
--- What result_data keeps of the file, so that a later look at storage shows whether it is still the same.
+-- The record of the file in result_data, so that a later look at storage shows whether it is still the same.
 create or replace function file_record(p_file jsonb) returns jsonb
 language sql immutable set search_path = public, pg_temp as $$
   select jsonb_build_object('output_file', p_file - 'url')

@@ -1,4 +1,4 @@
--- What the end of a task does to the tasks that hang on it.
+-- The end of a task ends or opens the tasks that hang on it.
 
 -- Opens the sub-task that waits for all its siblings if they are complete, or fails it and answers it. The caller has locked the
 -- parent. A row that another transaction is writing is skipped, as in cancel_sub_tasks: that transaction may wait for the parent.

@@ -198,7 +198,7 @@ begin
 end $$;
 select grant_to_everyone('api_claim_task(text, text[])');
 
--- What kept_request answers, for a user's own machine. p_keeps: the request is kept first, or forgotten, as by keep_request.
+-- The answer of kept_request, for a user's own machine. p_keeps: the request is kept first, or forgotten, as by keep_request.
 create or replace function api_service_request(
   p_task_id uuid, p_lease_token uuid, p_service text, p_keeps boolean default false, p_request_id text default null,
   p_mark text default null)

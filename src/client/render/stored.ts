@@ -14,7 +14,7 @@ export function textOf(value: unknown): string {
   return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
 }
 
-/** What a log line says of its error: the message, or the whole where it is of another shape; null without an error. */
+/** The error of a log line in words: the message, or the whole where it is of another shape; null without an error. */
 export function causeOf(err: unknown): string | null {
   if (err === null || err === undefined) {
     return null;

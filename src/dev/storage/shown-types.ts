@@ -1,7 +1,7 @@
 import { validateHeaderValue } from "node:http";
 import type { ObjectMetadata } from "./metadata.ts";
 
-/** What a browser may show in place: pictures, films and sound that hold no script. SVG and PDF do. */
+/** Types that a browser may show in place: pictures, films and sound that hold no script. SVG and PDF do. */
 const SHOWN = new Set([
   ...["apng", "avif", "bmp", "gif", "heic", "heif", "jpeg", "png", "tiff", "webp"].map((kind) => `image/${kind}`),
   ...["mp4", "mpeg", "ogg", "quicktime", "webm", "x-matroska", "x-msvideo"].map((kind) => `video/${kind}`),

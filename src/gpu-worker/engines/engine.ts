@@ -41,7 +41,7 @@ export interface TransformRequest extends EngineRequest {
   readonly model: string | null;
   /** Local paths: of one picture or video; for `interpolate` of the first and the last picture, or of one video. */
   readonly inputs: readonly string[];
-  /** Of `flow`: by how much motion is multiplied. */
+  /** The factor by which `flow` multiplies motion. */
   readonly strength?: number;
 }
 
@@ -57,7 +57,7 @@ export interface Generated {
   readonly modelUsed: string;
   /** Every parameter of the request that has no effect in this engine, by its name, given or not. */
   readonly notHonoured: readonly NotHonoured[];
-  /** Of `pose`: the people that were found, as shares of the picture's sides. Left out: the engine only draws them. */
+  /** The people that `pose` found, as shares of the picture's sides. Left out: the engine only draws them. */
   readonly people?: readonly Pose[];
 }
 

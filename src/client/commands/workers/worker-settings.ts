@@ -26,7 +26,7 @@ const OWN_VARIABLES = [
   "WORKER_INPUT_TIMEOUT_SEC",
 ] as const;
 
-/** What the environment and the flags that any worker takes say to its process; a flag counts first. @throws ConfigError */
+/** The variables of a worker's process, from the environment and from the flags that any worker takes; a flag counts first. @throws ConfigError */
 export function processSettings({ env }: Pick<Context, "env">, options: WorkerRunFlags): ProcessSettings {
   // The configuration is that of pools, whose queue is in no file.
   const { log, launch } = loadConfig({ ...env, DB_TYPE: undefined }, { need: [] });
