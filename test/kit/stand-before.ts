@@ -23,10 +23,12 @@ export async function standBefore(api: string, answer: Answer): Promise<Server> 
         ...headers
       } = request.headers as Record<string, string>;
       const body = chunks.length > 0 ? { body: Buffer.concat(chunks) } : {};
-      void fetch(`${api}${path}`, { method: request.method ?? "GET", headers, ...body }).then(async (real) => {
+      const forward = async () => {
+        const real = await fetch(`${api}${path}`, { method: request.method ?? "GET", headers, ...body });
         const type = real.headers.get("content-type") ?? "application/json";
         response.writeHead(real.status, { "content-type": type }).end(Buffer.from(await real.arrayBuffer()));
-      });
+      };
+      forward().catch(() => request.destroy());
     });
   });
   await once(server.listen(0, "127.0.0.1"), "listening");

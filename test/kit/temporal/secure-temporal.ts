@@ -96,6 +96,10 @@ function forward(plain: ClientHttp2Session, stream: ServerHttp2Stream, headers: 
   const onward = plain.request({ ...rest, ":scheme": "http" });
   let trailers: IncomingHttpHeaders = {};
   onward.on("response", ({ ":status": status, ...answer }) => {
+    // The caller may have gone while the server answered.
+    if (stream.destroyed) {
+      return;
+    }
     stream.respond({ ":status": status ?? 200, ...answer }, { waitForTrailers: true });
     onward.pipe(stream);
   });

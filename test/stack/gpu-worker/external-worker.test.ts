@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
-import { type AddressInfo, connect, createServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { connectDatabase } from "../../../src/supabase/client.ts";
 import { type ExternalStore, externalStore } from "../../../src/supabase/external-store.ts";
 import { sha256 } from "../../kit/queue.ts";
 import { openQueueApi, type QueueApi } from "../../kit/queue-api.ts";
 import { startTestStack, type TestStack } from "../../kit/stack.ts";
+import { standBefore } from "../../kit/stand-before.ts";
 import { launchClient, runClient } from "../../kit/client.ts";
 import { PATIENCE_MS } from "../../kit/patience.ts";
 
@@ -205,20 +205,15 @@ describe("gpu-pool worker", () => {
   });
 
   it("run removes its registration when it is stopped; the worker uses the project's public address", async () => {
-    // It closes when the worker, the only one that gets this address, has ended.
-    let connections = 0;
-    const outside = createServer((socket) => {
-      connections += 1;
-      socket.pipe(connect(Number(new URL(stack.api).port), "127.0.0.1")).pipe(socket);
-    });
-    await once(outside.listen(0, "127.0.0.1"), "listening");
+    let requests = 0;
+    const outside = await standBefore(stack.api, () => ((requests += 1), null));
+    onTestFinished(() => void outside.close());
     const { port } = outside.address() as AddressInfo;
     const child = launch("box-two", { SUPABASE_PUBLIC_URL: `http://127.0.0.1:${port}` });
     await expect.poll(() => worker("box-two")).toEqual(active);
     child.kill("SIGTERM");
     const { exitCode, stderr } = await child;
-    outside.close();
-    expect(connections).toBeGreaterThan(0);
+    expect(requests).toBeGreaterThan(0);
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
     expect(stderr).toContain("worker box-two has left: stopped on its machine");
     expect(await worker("box-two")).toEqual(ended);

@@ -26,7 +26,7 @@ async function startBusyServer() {
   const server = createServer();
   server.on("stream", (stream, headers) => {
     const path = String(headers[":path"]);
-    stream.resume();
+    stream.on("error", () => undefined).resume();
     if (path.endsWith("/SignalWorkflowExecution") && signals.push(path) === 1) {
       refuseAsBusy(stream);
     } else {
