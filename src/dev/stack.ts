@@ -50,6 +50,8 @@ export interface Stack {
   /** Null where the real service is used. */
   readonly simulator: Simulator | null;
   readonly temporalUiUrl: string | null;
+  /** Resolves with a sentence about the first server of the stack that ends although nobody closed the stack. */
+  readonly partEnded: Promise<string>;
   /** Starts src/worker.ts with the stack's environment. */
   startTemporalWorker(env?: Readonly<Record<string, string>>, onLine?: (line: string) => void): ManagedProcess;
   close(): Promise<void>;
@@ -60,14 +62,28 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const { logger } = options;
   const guardian = await startGuardian({ logger });
   const closers: (() => Promise<void>)[] = [() => guardian.close()];
+  let isClosing = false;
+  let tellEnd: (what: string) => void = () => undefined;
+  const partEnded = new Promise<string>((resolve) => (tellEnd = resolve));
+  const mustRun = (server: ManagedProcess) =>
+    void server.exited.then(({ code, signal }) => {
+      if (!isClosing) {
+        const tail = server.outputTail();
+        tellEnd(
+          `${server.name} ended (${signal ?? `code ${code}`})${tail === "" ? "" : `. Its last output:\n${tail}`}`,
+        );
+      }
+    });
   const close = async () => {
+    isClosing = true;
     for (const end of closers.splice(0).reverse()) {
       await end();
     }
   };
   try {
     const dataDir = await claimDataDir(guardian, options.dataDir);
-    const parts = { ...options, guardian, dataDir, closeLater: (end: () => Promise<void>) => void closers.push(end) };
+    const closeLater = (end: () => Promise<void>) => void closers.push(end);
+    const parts = { ...options, guardian, dataDir, mustRun, closeLater };
     const [temporal, supabase, runpod] = await Promise.all([
       temporalPart(parts),
       supabasePart(parts),
@@ -82,6 +98,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       envFile,
       simulator: runpod.simulator,
       temporalUiUrl: temporal.uiUrl,
+      partEnded,
       startTemporalWorker(extra = {}, onLine = () => undefined) {
         const { command, args } = projectProgram("worker");
         const whole = { ...process.env, ...env, ...extra };
@@ -101,6 +118,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 type Parts = StackOptions & {
   readonly guardian: Guardian;
   readonly dataDir: string;
+  mustRun(server: ManagedProcess): void;
   closeLater(end: () => Promise<void>): void;
 };
 
@@ -133,6 +151,7 @@ async function temporalPart(parts: Parts): Promise<{ env: Record<string, string>
     PORTS.temporal,
     async (port) => await startOnFreePort(PORTS.temporalUi, async (uiPort) => await start(port, uiPort)),
   );
+  parts.mustRun(server.process);
   onPart?.("Temporal", `${server.address}, Web UI ${server.uiUrl}; binary: ${binary.source}`);
   return { env: { TEMPORAL_ADDRESS: server.address }, uiUrl: server.uiUrl };
 }
@@ -162,6 +181,7 @@ async function supabasePart(parts: Parts): Promise<Record<string, string>> {
     undefined,
     async (port) => await startPostgrest({ guardian, logger, databaseUrl: authenticator.href, jwtSecret, port }),
   );
+  parts.mustRun(postgrest.process);
   const gateway = await startOnFreePort(
     PORTS.api,
     async (port) =>
@@ -196,6 +216,7 @@ async function startDatabase(parts: Parts, authenticatorPassword: string): Promi
     async (port) =>
       await startPostgres({ guardian, logger, dataDir: join(dataDir, "postgres"), port, ephemeral: fresh }),
   );
+  parts.mustRun(postgres.process);
   if (fresh) {
     await postgres.dropDatabase(DATABASE);
   }

@@ -86,6 +86,21 @@ describe("gpu-pool dev", () => {
     }
   });
 
+  it("ends when one of its servers ends, with what that server printed last", async () => {
+    const args = ["dev", "--json", "--no-worker", "--no-pool", "--data-dir", "ended"];
+    const dev = launchClient(args, { cwd, env, from });
+    let stdout = "";
+    dev.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    await expect.poll(() => stdout || dev.exitCode).toContain("\n");
+    const children = await execa("pgrep", ["-P", String(dev.pid), "-f", "postgrest"]);
+    process.kill(Number(children.stdout), "SIGKILL");
+    const { exitCode, stderr } = await dev;
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("gpu-pool: postgrest ended (SIGKILL)");
+    expect(stderr).toContain("Start gpu-pool dev again");
+    expect(existsSync(join(cwd, "ended/stack.env"))).toBe(false);
+  });
+
   it("reports wrong settings before it starts anything", async () => {
     const { exitCode, stderr } = await runProcess(["dev"], { cwd, env: { ...env, MAX_ACTIVE_GPUS: "many" }, from });
     expect(exitCode).toBe(2);

@@ -69,7 +69,10 @@ export async function runDev(context: Context, options: DevOptions): Promise<voi
       await startPoolOnceReady(context, pool, options.worker ? ATTRIBUTES_WAIT_MS : 0);
     }
     announce(context, { stack, pool, dataDir, options });
-    await stopping.stopped;
+    const ended = await Promise.race([stopping.stopped, stack.partEnded]);
+    if (ended !== undefined) {
+      throw new ClientError(EXIT.failed, ended, "What it stores is kept. Start gpu-pool dev again.");
+    }
   } finally {
     stopping.stop();
     await context.connections.close();
