@@ -50,12 +50,22 @@ describe("the secrets of a project of one's own", () => {
   it("are kept by a second run, which makes what is missing fit to them", async () => {
     await make();
     const before = await read("supabase_service_role_key");
+    await chmod(folder, 0o755);
     await rm(join(folder, "supabase_anon_key"));
     const said = await make();
     expect(said).toContain("made supabase_anon_key");
     expect(said).toContain("kept supabase_jwt_secret");
     expect(await read("supabase_service_role_key")).toBe(before);
     expect(await roleIn("supabase_anon_key")).toBe("anon");
+  });
+
+  it("take no folder of other files away from those that may enter it", async () => {
+    await chmod(folder, 0o755);
+    await writeFile(join(folder, "page.html"), "");
+    await expect(make()).rejects.toThrow("holds other files (page.html), and other users may enter it");
+    expect((await stat(folder)).mode & 0o777).toBe(0o755);
+    await chmod(folder, 0o700);
+    expect(await make()).toContain("made supabase_jwt_secret");
   });
 
   it("are not made around an empty file", async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeKeys } from "../../../dev/gateway/auth.ts";
 import type { Context } from "../../context.ts";
@@ -16,6 +16,16 @@ const PASSWORD_BYTES = 32;
 const FOLDER_MODE = 0o700;
 /** Each container mounts single files, and its user is not the owner. */
 const FILE_MODE = 0o444;
+
+const NAMES: readonly string[] = [
+  "supabase_jwt_secret",
+  "supabase_anon_key",
+  "supabase_service_role_key",
+  "database_password",
+  "supabase_db_url",
+  "gateway_db_url",
+  "temporal_database_password",
+];
 
 /**
  * Makes the secrets of a project of one's own as files in `folder`, one a secret, each named like the variable in small
@@ -40,8 +50,7 @@ export async function makeSecrets({ output }: Context, folder: string, options: 
     return value;
   };
   try {
-    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
-    await chmod(folder, FOLDER_MODE);
+    await makeFolder(folder);
     const jwtSecret = await file("supabase_jwt_secret", randomText);
     const keys = await makeKeys({ jwtSecret });
     await file("supabase_anon_key", () => keys.anonKey);
@@ -65,6 +74,18 @@ export async function makeSecrets({ output }: Context, folder: string, options: 
     return;
   }
   output.print([...made.map((name) => `made ${name}`), ...kept.map((name) => `kept ${name}`)]);
+}
+
+/** @throws ClientError if the folder holds other files and others may enter it: closing it would take those files away from them. */
+async function makeFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+  const isOpen = ((await stat(folder)).mode & 0o077) !== 0;
+  const others = (await readdir(folder)).filter((name) => !NAMES.includes(name));
+  if (isOpen && others.length > 0) {
+    const what = `${folder} holds other files (${others.slice(0, 3).join(", ")}), and other users may enter it`;
+    throw new ClientError(EXIT.failed, what, "Name a folder for the secrets alone, or close it: chmod 700.");
+  }
+  await chmod(folder, FOLDER_MODE);
 }
 
 function randomText(): string {
