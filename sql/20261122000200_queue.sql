@@ -6,13 +6,15 @@
 create or replace function tasks_guard() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
 begin
-  if current_user = 'service_role' then
-    new := update_directly(old, new);
-  elsif new.lease_token is distinct from old.lease_token or new.lease_ended_at is distinct from old.lease_ended_at
+  if current_user <> 'service_role' and (
+    new.lease_token is distinct from old.lease_token or new.lease_ended_at is distinct from old.lease_ended_at
     or (new.progress_at is distinct from old.progress_at or new.reports_progress <> old.reports_progress)
-      and new.status = old.status
+      and new.status = old.status)
   then
     return new;
+  end if;
+  if current_user = 'service_role' then
+    new := update_directly(old, new);
   end if;
   if new.status not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled')
     or new.gate not in ('open', 'held', 'blocked', 'delayed')

@@ -210,38 +210,42 @@ create or replace function claim_task(p_worker_id text) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   hint text := current_setting('gpu_pool.found_none', true);
-  stated text;
   is_idle boolean;
   answer jsonb;
-  no_value text := require_worker(p_worker_id);
+  no_value text;
 begin
-  if hint = 'true' then
-    -- Without `order by … limit 1` Postgres may read the whole table.
-    select not exists (
-        select from tasks where worker_id = p_worker_id and lease_token is not null and lease_ended_at is null)
-      and (select id from tasks where status = 'Queued' and gate = 'open' and pool = w.pool
-        order by priority desc, vtime, id limit 1) is null
-      and (select id from tasks where status = 'Queued' and gate = 'delayed' and pool = w.pool and delayed_until <= now()
-        order by delayed_until limit 1) is null
-    into is_idle from workers w
-    where w.id = p_worker_id and w.status = 'active' and w.broken_at is null and w.origin <> 'job' and w.task_types is null;
-  elsif hint = 'types' then
-    is_idle := finds_nothing(p_worker_id);
+  -- As in require_worker, whose call would cost as much as half of this function's own conditions.
+  if coalesce(nullif(current_setting('role', true), ''), 'none') not in ('service_role', 'none') then
+    perform require_worker(p_worker_id);
   end if;
-  if is_idle then
-    return '{"worker_status": "active", "task": null}';
+  if hint <> 'false' then
+    if hint = 'types' then
+      is_idle := finds_nothing(p_worker_id);
+    else
+      -- Without `order by … limit 1` Postgres may read the whole table.
+      select not exists (
+          select from tasks where worker_id = p_worker_id and lease_token is not null and lease_ended_at is null)
+        and (select id from tasks where status = 'Queued' and gate = 'open' and pool = w.pool
+          order by priority desc, vtime, id limit 1) is null
+        and (select id from tasks where status = 'Queued' and gate = 'delayed' and pool = w.pool and delayed_until <= now()
+          order by delayed_until limit 1) is null
+      into is_idle from workers w
+      where w.id = p_worker_id and w.status = 'active' and w.broken_at is null and w.origin <> 'job' and w.task_types is null;
+    end if;
+    if is_idle then
+      return '{"worker_status": "active", "task": null}';
+    end if;
   end if;
   no_value := pg_advisory_xact_lock(hashtextextended(p_worker_id, 1));
-  stated := current_setting('gpu_pool.stated', true);
-  if stated = '-' || p_worker_id then
+  if current_setting('gpu_pool.stated', true) = '-' || p_worker_id then
     answer := lease_of_types(p_worker_id);
   else
-    answer := lease_next(p_worker_id, p_straight => stated = p_worker_id);
+    answer := lease_next(p_worker_id, p_straight => current_setting('gpu_pool.stated', true) = p_worker_id);
   end if;
-  if answer is null then
-    return claim_otherwise(p_worker_id);
-  end if;
-  if hint is distinct from 'false' then
+  if answer is null or hint is distinct from 'false' then
+    if answer is null then
+      return claim_otherwise(p_worker_id);
+    end if;
     perform set_config('gpu_pool.found_none', 'false', false);
   end if;
   return answer;

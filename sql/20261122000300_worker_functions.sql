@@ -80,16 +80,18 @@ declare
   attempt integer;
   file jsonb;
   is_trusted boolean := coalesce(nullif(current_setting('role', true), ''), 'none') in ('service_role', 'none');
-  no_value text;
 begin
-  if pg_column_size(p_result) > 1000 or length(p_result::text) > 1000 then
-    perform require_fit_json('result_data', p_result);
-  end if;
-  if p_output_location is not null then
-    file := stored_file(p_output_location, p_storage_path);
-  end if;
-  if file is not null or p_result::text ~ '(url|urls|location)"' then
-    p_result := with_known_urls(p_result) || case when file is null then '{}' else file_record(file) end;
+  -- Each condition that is looked at is compiled anew in each transaction, so most completions pass three of them by.
+  if p_output_location is not null or p_result <> '{}' then
+    if pg_column_size(p_result) > 1000 or length(p_result::text) > 1000 then
+      perform require_fit_json('result_data', p_result);
+    end if;
+    if p_output_location is not null then
+      file := stored_file(p_output_location, p_storage_path);
+    end if;
+    if file is not null or p_result::text ~ '(url|urls|location)"' then
+      p_result := with_known_urls(p_result) || case when file is null then '{}' else file_record(file) end;
+    end if;
   end if;
   update tasks
   set status = 'Complete', output_location = coalesce(file ->> 'url', p_output_location), result_data = p_result,
@@ -107,15 +109,18 @@ begin
     end if;
     return jsonb_build_object('outcome', case end_cause when 'completed' then 'already_completed' else 'lease_lost' end);
   end if;
-  -- By an assignment, as in claim_task.
-  no_value := require_worker(holder);
-  if (p_storage_path is not null or p_output_location is not null) and to_regclass('storage.objects') is not null then
-    perform require_own_file(p_task_id, case when p_storage_path is not null then file end, p_storage_path);
-  end if;
-  if not is_trusted then
-    perform require_own_attempt(p_task_id, attempt, file ->> 'name'), require_own_urls(p_task_id, p_result);
-    if file is null then
-      perform require_file(p_task_id);
+  if p_storage_path is not null or p_output_location is not null or not is_trusted then
+    if not is_trusted then
+      perform require_worker(holder);
+    end if;
+    if (p_storage_path is not null or p_output_location is not null) and to_regclass('storage.objects') is not null then
+      perform require_own_file(p_task_id, case when p_storage_path is not null then file end, p_storage_path);
+    end if;
+    if not is_trusted then
+      perform require_own_attempt(p_task_id, attempt, file ->> 'name'), require_own_urls(p_task_id, p_result);
+      if file is null then
+        perform require_file(p_task_id);
+      end if;
     end if;
   end if;
   begin
@@ -130,11 +135,11 @@ begin
   exception when sqlstate 'GP001' then
     gated := true;
   end;
-  if gated is not false then
-    gated := project_is_gated(project);
-  end if;
   -- Null: an adopted table names a project that is not there.
   if gated is not false or awaited or watched or parent is not null then
+    if gated is not false then
+      gated := project_is_gated(project);
+    end if;
     perform task_ended(t, gated) from tasks t where id = p_task_id;
   end if;
   return '{"outcome": "completed"}';
@@ -151,7 +156,6 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   holder text;
   finished jsonb;
-  stated text;
   answer jsonb;
   no_value text;
 begin
@@ -166,11 +170,10 @@ begin
   -- The claim's turn comes before all row locks. By an assignment, as in claim_task.
   no_value := pg_advisory_xact_lock(hashtextextended(holder, 1));
   finished := finish_task(p_task_id, p_lease_token, p_storage_path, p_output_location, p_result);
-  stated := current_setting('gpu_pool.stated', true);
-  if stated = '-' || holder then
+  if current_setting('gpu_pool.stated', true) = '-' || holder then
     answer := lease_of_types(holder);
   else
-    answer := lease_next(holder, p_straight => stated = holder);
+    answer := lease_next(holder, p_straight => current_setting('gpu_pool.stated', true) = holder);
   end if;
   return finished || coalesce(answer, claim_otherwise(holder, p_resumes => false));
 end $$;
