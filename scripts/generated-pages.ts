@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /**
@@ -41,7 +41,7 @@ export function writeOrCheck(
   for (const { url, text } of files) {
     if (mode === "--write") {
       writeFileSync(url, text);
-    } else if (readFileSync(url, "utf8") !== text) {
+    } else if (!existsSync(url) || readFileSync(url, "utf8") !== text) {
       console.error(`${fileURLToPath(url)} does not match ${origin}`);
       process.exitCode = 1;
     }

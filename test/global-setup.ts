@@ -103,7 +103,7 @@ async function buildSources(root: string) {
   }
   await symlink(join(ROOT, "node_modules"), join(root, "node_modules"));
   const { code } = await bundleWorkflows();
-  await build(root, { check: false, bundle: code });
+  await build(root, { check: false, workflows: code });
   const dist = join(root, "dist");
   await joinModules(join(dist, "src/gpu-worker/main.js"));
   return { dist, workflowBundle: join(dist, "workflow-bundle.js") };

@@ -62,12 +62,8 @@ async function readDeployment(open: () => Promise<Database>): Promise<string | n
 }
 
 async function connectToTemporal(env: Environment): Promise<Temporal> {
-  const { loadClientConnectConfig } = await import("@temporalio/envconfig");
+  const { connectionOptions, namespace = "default" } = await readTemporalSettings(env);
   const { Client, Connection } = await import("@temporalio/client");
-  const set = Object.entries(env).filter((entry): entry is [string, string] => Boolean(entry[1]));
-  const { connectionOptions, namespace = "default" } = loadClientConnectConfig({
-    overrideEnvVars: Object.fromEntries(set),
-  });
   const address = connectionOptions.address ?? "127.0.0.1:7233";
   const connection = await Connection.connect({ ...connectionOptions, connectTimeout: CONNECT_TIMEOUT_MS }).catch(
     (error: unknown) => {
@@ -80,4 +76,19 @@ async function connectToTemporal(env: Environment): Promise<Temporal> {
     namespace,
     within: (timeoutMs, act) => connection.withDeadline(Date.now() + timeoutMs, act),
   };
+}
+
+/** By the variables and the configuration file of Temporal's own tools. @throws ClientError when these cannot be read */
+async function readTemporalSettings(env: Environment) {
+  const { loadClientConnectConfig } = await import("@temporalio/envconfig");
+  const set = Object.entries(env).filter((entry): entry is [string, string] => Boolean(entry[1]));
+  try {
+    return loadClientConnectConfig({ overrideEnvVars: Object.fromEntries(set) });
+  } catch (error) {
+    const advice =
+      "Check --profile (TEMPORAL_PROFILE), the file that it is in (TEMPORAL_CONFIG_FILE) and the files of TEMPORAL_TLS_….";
+    throw new ClientError(EXIT.usage, `how to reach Temporal cannot be read: ${(error as Error).message}`, advice, {
+      cause: error,
+    });
+  }
 }

@@ -1,5 +1,5 @@
-import { ConfigError } from "../config/config.ts";
-import { DatabaseError } from "../supabase/database-error.ts";
+import type { ConfigError } from "../config/config.ts";
+import type { DatabaseError } from "../supabase/database-error.ts";
 import { plain } from "./render/output.ts";
 import { ClientError, EXIT, type ExitCode } from "./errors.ts";
 
@@ -24,14 +24,19 @@ function classify(error: unknown, env: Environment): Failure {
   if (error instanceof ClientError) {
     return failure(error.exitCode, error.message, error.advice);
   }
-  if (error instanceof ConfigError) {
+  if (isNamed<ConfigError>(error, "ConfigError")) {
     const lacksDatabase = error.problems.some(({ variable }) => variable === "SUPABASE_URL") && !env["SUPABASE_URL"];
     return failure(EXIT.usage, error.message, lacksDatabase ? "Or run everything here: gpu-pool dev" : null);
   }
-  if (error instanceof DatabaseError) {
+  if (isNamed<DatabaseError>(error, "DatabaseError")) {
     return classifyDatabase(error, env);
   }
   return failure(EXIT.failed, error instanceof Error ? error.message : String(error), null);
+}
+
+/** By its name: the Temporal worker of a build has classes of its own. */
+function isNamed<E extends Error>(error: unknown, name: string): error is E {
+  return error instanceof Error && error.name === name;
 }
 
 function classifyDatabase(error: DatabaseError, env: Environment): Failure {

@@ -84,6 +84,13 @@ export async function completeEnvironment(env: Environment, choice: EnvFileChoic
     return;
   }
   const stack = await livingStackEnvFile(choice.cwd);
+  if (stack !== null && env["TEMPORAL_PROFILE"]) {
+    throw new ClientError(
+      EXIT.usage,
+      `the profile ${env["TEMPORAL_PROFILE"]} names a Temporal server, and no database is set but that of the stack here (${stack.file})`,
+      "Set the database that belongs to the profile (--env-file <path>), or leave the profile out.",
+    );
+  }
   if (stack !== null) {
     addMissing(env, stack.text, stack.file, "in the environment or in .env");
     choice.say(`gpu-pool: using the stack that runs here (${stack.file})`);

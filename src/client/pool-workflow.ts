@@ -52,6 +52,9 @@ export async function askPool<T>(
       return { state: "silent", reason: "its workflow is open, but no Temporal worker answers" };
     }
   } catch (error) {
+    if (error instanceof ClientError && error.exitCode === EXIT.usage) {
+      throw error;
+    }
     return error instanceof Error && error.name === "WorkflowNotFoundError"
       ? { state: "not_running", reason: "it has no workflow" }
       : { state: "unreachable", reason: error instanceof Error ? error.message : String(error) };

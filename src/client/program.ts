@@ -31,12 +31,16 @@ export async function runProgram(
   const output = createOutput({ stdout, stderr }, env);
   const failed = () => void (exitCode = EXIT.failed);
   const context: Context = { env, output, connections: openConnections(env), stdin, failed };
+  const program = createProgram(context, cwd);
   try {
-    await createProgram(context, cwd).parseAsync(args, { from: "user" });
+    await program.parseAsync(args, { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) {
       // Commander has already printed the error or the help.
       exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+      if (error.exitCode !== 0 && error.code !== "commander.help") {
+        output.note(`  ${nameOf(program, args)} --help shows how it is used`);
+      }
     } else {
       const { describeError } = await import("./describe-error.ts");
       const described = describeError(error, env);
@@ -48,6 +52,16 @@ export async function runProgram(
   return exitCode;
 }
 
+/** The command that the arguments call, as far as they name one. */
+function nameOf(program: Command, args: readonly string[]): string {
+  let [called, name] = [program, program.name()];
+  for (const arg of args) {
+    const next = called.commands.find((each) => each.name() === arg || each.aliases().includes(arg));
+    [called, name] = next === undefined ? [called, name] : [next, `${name} ${next.name()}`];
+  }
+  return name;
+}
+
 /** @param cwd the folder of the file `.env` */
 export function createProgram(context: Context, cwd: string): Command {
   const { env, output } = context;
@@ -56,6 +70,7 @@ export function createProgram(context: Context, cwd: string): Command {
     .description("Keeps a pool of rented GPU workers as large as its task queue needs.")
     .version(`gpu-pool ${packageVersion()}, Node ${process.versions.node}`, "-V, --version", "print the version")
     .option("--env-file <path>", "read variables from this file instead of .env")
+    .option("--profile <name>", "the profile of Temporal's configuration file (default: TEMPORAL_PROFILE)")
     .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError()
     .configureOutput({
@@ -66,7 +81,10 @@ export function createProgram(context: Context, cwd: string): Command {
     .exitOverride()
     .hook("preAction", async (root, command) => {
       const { completeEnvironment } = await import("./env-files.ts");
-      const { envFile } = root.opts<{ envFile?: string }>();
+      const { envFile, profile } = root.opts<{ envFile?: string; profile?: string }>();
+      if (profile !== undefined) {
+        env["TEMPORAL_PROFILE"] = profile;
+      }
       await completeEnvironment(env, { cwd, envFile, useStack: command.name() !== "dev", say: output.note });
     });
   program.commandsGroup("Everything on this machine:");

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { inject } from "vitest";
 import { runProgram } from "../../src/client/program.ts";
+import { requireSchema } from "./commands/json-output.ts";
 
 interface Options {
   readonly cwd: string;
@@ -12,17 +13,21 @@ interface Options {
 }
 
 interface LaunchOptions extends Options {
-  /** "clone": from its sources, as in a clone. Default: from the build that all tests share, at a third of the cost. */
+  /** "clone": from its sources, as in a clone without a build. Default: from the build that all tests share, at a third of the cost. */
   readonly from?: "build" | "clone";
 }
 
-const CLONE = fileURLToPath(new URL("../../bin/gpu-pool.js", import.meta.url));
+const CLONE = [
+  "--import",
+  new URL("../../bin/register-tsx.js", import.meta.url).href,
+  fileURLToPath(new URL("../../src/client/main.ts", import.meta.url)),
+];
 
 /** Starts the real command with no other environment than this. Without input its stdin is empty. */
 export function launchClient(args: readonly string[], { cwd, env, input = "", from = "build" }: LaunchOptions) {
   const { PATH = "", HOME = "", TMPDIR = "/tmp" } = process.env;
-  const program = from === "clone" ? CLONE : join(inject("shared").dist, "src/client/main.js");
-  return execa(process.execPath, [program, ...args], {
+  const program = from === "clone" ? CLONE : [join(inject("shared").dist, "src/client/main.js")];
+  return execa(process.execPath, [...program, ...args], {
     cwd,
     env: { PATH, HOME, TMPDIR, ...env },
     extendEnv: false,
@@ -40,6 +45,7 @@ export interface Ran {
 /** Runs the real command to its end. */
 export async function runProcess(args: readonly string[], options: LaunchOptions): Promise<Ran> {
   const { exitCode, stdout, stderr } = await launchClient(args, options);
+  requireSchema(args, stdout);
   return { exitCode, stdout, stderr };
 }
 
@@ -55,6 +61,7 @@ export async function runClient(args: readonly string[], { cwd, env, input = "" 
     stdout,
     stderr,
   });
+  requireSchema(args, stdout.text());
   return { exitCode, stdout: stdout.text(), stderr: stderr.text() };
 }
 

@@ -71,7 +71,7 @@ export async function layOutImages(images: readonly ImageName[], directory: stri
       await copyTo(ROOT, sources, join(built, target), target);
     }
   }
-  await build(built, { check: false, bundle: await readFile(bundle, "utf8") });
+  await build(built, { check: false, workflows: await readFile(bundle, "utf8") });
   for (const image of images) {
     await layOut(image, built, join(directory, image));
   }

@@ -1,5 +1,4 @@
 import { Readable } from "node:stream";
-import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { agrees } from "../../../src/client/ask.ts";
 import { describePlan, type StartPlan, workersAtOnce } from "../../../src/client/commands/pool/start-plan.ts";
@@ -14,7 +13,6 @@ import { openConnections } from "../../../src/client/connections.ts";
 import { ClientError, EXIT } from "../../../src/client/errors.ts";
 import { theOne } from "../../../src/client/find-by-prefix.ts";
 import { describePools } from "../../../src/client/missing-pool.ts";
-import { createProgram } from "../../../src/client/program.ts";
 import { createOutput, createStyle } from "../../../src/client/render/output.ts";
 import type { Snapshot } from "../../../src/contract/plan.ts";
 import type { HeldTask, SeenWorker } from "../../../src/supabase/fleet/fleet-store.ts";
@@ -271,31 +269,4 @@ it("a refused retry says which task to retry instead", () => {
   const refused = { status: "Failed", reopened: 0 };
   expect(whyNot("a", { ...refused, outcome: "caused", because: "b" }).advice).toContain("gpu-pool task retry b");
   expect(whyNot("a", { ...refused, outcome: "unknown", because: null })).toMatchObject({ exitCode: EXIT.notFound });
-});
-
-describe("every command", () => {
-  const stream = { write: () => undefined };
-  const output = createOutput({ stdout: stream, stderr: stream }, {});
-  const context = {
-    env: {},
-    output,
-    connections: openConnections({}),
-    stdin: Readable.from([]),
-    failed: () => undefined,
-  };
-  const program = createProgram(context, "/");
-  const leaves = (command: Command, path: string): [string, Command][] =>
-    command.commands.length === 0
-      ? [[path, command]]
-      : command.commands.flatMap((each) => leaves(each, `${path} ${each.name()}`.trim()));
-  /** They print the log of what they run. */
-  const RUNNING = ["run", "worker run"];
-
-  it.each(leaves(program, ""))("%s has an example and --json", (path, command) => {
-    let help = "";
-    command.configureOutput({ writeOut: (text) => void (help += text) }).outputHelp();
-    expect(help.slice(help.indexOf("Examples:"))).toContain(`gpu-pool ${path}`);
-    const flags = [...command.options, ...(command.parent?.options ?? [])].map(({ long }) => long);
-    expect({ path, json: flags.includes("--json") }).toEqual({ path, json: !RUNNING.includes(path) });
-  });
 });
