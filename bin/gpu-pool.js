@@ -3,6 +3,12 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 12)) {
+  process.stderr.write(`gpu-pool needs Node 20.12 or newer; this is ${process.versions.node} (${process.execPath})\n`);
+  process.exit(2);
+}
+
 const root = fileURLToPath(new URL("..", import.meta.url));
 const source = new URL("../src/client/main.ts", import.meta.url);
 const built = new URL("../dist/src/client/main.js", import.meta.url);

@@ -1,17 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Client } from "@temporalio/client";
 import type { Database } from "../supabase/client.ts";
-import { ClientError, EXIT } from "./errors.ts";
+import type { Temporal } from "./temporal-connection.ts";
 
-const CONNECT_TIMEOUT_MS = 5_000;
 const DEPLOYMENT_TIMEOUT_MS = 5_000;
-
-export interface Temporal {
-  readonly client: Client;
-  readonly namespace: string;
-  /** The calls to Temporal that `act` makes end after this time. */
-  within<T>(timeoutMs: number, act: () => Promise<T>): Promise<T>;
-}
 
 /** Opened at their first use, closed at the end of the command. */
 export interface Connections {
@@ -35,7 +26,7 @@ export function openConnections(env: Environment): Connections {
   return {
     database: openDatabase,
     deployment: () => (deployment ??= readDeployment(openDatabase)),
-    temporal: () => (temporal ??= connectToTemporal(env)),
+    temporal: () => (temporal ??= openTemporal(env)),
     async close() {
       const open = await temporal?.catch(() => undefined);
       await open?.client.connection.close();
@@ -61,34 +52,7 @@ async function readDeployment(open: () => Promise<Database>): Promise<string | n
   }
 }
 
-async function connectToTemporal(env: Environment): Promise<Temporal> {
-  const { connectionOptions, namespace = "default" } = await readTemporalSettings(env);
-  const { Client, Connection } = await import("@temporalio/client");
-  const address = connectionOptions.address ?? "127.0.0.1:7233";
-  const connection = await Connection.connect({ ...connectionOptions, connectTimeout: CONNECT_TIMEOUT_MS }).catch(
-    (error: unknown) => {
-      const advice = "Check TEMPORAL_ADDRESS and that the server runs (gpu-pool dev starts one here).";
-      throw new ClientError(EXIT.unreachable, `no answer from Temporal at ${address}`, advice, { cause: error });
-    },
-  );
-  return {
-    client: new Client({ connection, namespace }),
-    namespace,
-    within: (timeoutMs, act) => connection.withDeadline(Date.now() + timeoutMs, act),
-  };
-}
-
-/** By the variables and the configuration file of Temporal's own tools. @throws ClientError when these cannot be read */
-async function readTemporalSettings(env: Environment) {
-  const { loadClientConnectConfig } = await import("@temporalio/envconfig");
-  const set = Object.entries(env).filter((entry): entry is [string, string] => Boolean(entry[1]));
-  try {
-    return loadClientConnectConfig({ overrideEnvVars: Object.fromEntries(set) });
-  } catch (error) {
-    const advice =
-      "Check --profile (TEMPORAL_PROFILE), the file that it is in (TEMPORAL_CONFIG_FILE) and the files of TEMPORAL_TLS_….";
-    throw new ClientError(EXIT.usage, `how to reach Temporal cannot be read: ${(error as Error).message}`, advice, {
-      cause: error,
-    });
-  }
+async function openTemporal(env: Environment): Promise<Temporal> {
+  const { connectToTemporal } = await import("./temporal-connection.ts");
+  return await connectToTemporal(env);
 }

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { packageVersion } from "../config/version.ts";
 import { addBacktestCommands } from "./commands/backtest/backtest-commands.ts";
 import { addCheckCommands } from "./commands/check/check-commands.ts";
+import { addCompletionCommands } from "./commands/completion/completion-commands.ts";
 import { addPoolCommands } from "./commands/pool/pool-commands.ts";
 import { addSeeCommands } from "./commands/see/see-commands.ts";
 import { addStackCommands } from "./commands/stack/stack-commands.ts";
@@ -87,20 +88,21 @@ export function createProgram(context: Context, cwd: string): Command {
       }
       await completeEnvironment(env, { cwd, envFile, useStack: command.name() !== "dev", say: output.note });
     });
-  program.commandsGroup("Everything on this machine:");
+  program.commandsGroup("Run it:");
   addStackCommands(program, context);
   program.commandsGroup("Pools:");
   addPoolCommands(program, context);
-  program.commandsGroup("What happens, and why:");
+  program.commandsGroup("See what happens, what it costs, and why:");
   addSeeCommands(program, context);
-  program.commandsGroup("What other settings would do:");
+  program.commandsGroup("Try other settings:");
   addBacktestCommands(program, context);
   program.commandsGroup("Tasks:");
   addTaskCommands(program, context);
-  program.commandsGroup("GPU workers:");
+  program.commandsGroup("GPU workers and their volumes:");
   addWorkerCommands(program, context);
   addVolumeCommands(program, context);
-  program.commandsGroup("Installation:");
+  program.commandsGroup("Check and prepare:");
   addCheckCommands(program, context);
+  addCompletionCommands(program, context);
   return program;
 }

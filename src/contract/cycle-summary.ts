@@ -2,7 +2,7 @@ import { type ActionSummary, summariseActions } from "./explanations.ts";
 import type { Mode } from "./intent.ts";
 import type { BreakerState, Plan, Rule, Snapshot } from "./plan.ts";
 
-/** Result of a workflow that was started for a number of rounds: its last round. Schema: docs/cycle-summary.schema.json. */
+/** Result of a workflow that was started for a number of rounds: its last round. Schema: docs/schemas/cycle.schema.json. */
 export interface CycleSummary {
   readonly pool: string;
   readonly decisionId: string;

@@ -2,7 +2,7 @@ import { runpodTaskQueue } from "../../contract/names.ts";
 import { deploymentOf } from "../../contract/deployment.ts";
 import { SEARCH_ATTRIBUTES, searchAttributeCommand } from "../../contract/search-attributes.ts";
 import { janitorScheduleId } from "../../contract/upkeep.ts";
-import type { Temporal } from "../connections.ts";
+import type { Temporal } from "../temporal-connection.ts";
 import { counted } from "../render/rows.ts";
 import { failed, type Finding, ok, reasonOf, skipped, warning } from "./finding.ts";
 import type { Subject } from "./subject.ts";

@@ -10,15 +10,15 @@ export const mode = oneOf<Mode>({ normal: true, draining: true, paused: true, cl
 const hold = count.nullable().describe("Size at which an operator holds the pool; null: the policy decides.");
 const version = count.describe("Raised by each order.");
 
-export const intent = z.strictObject({ mode, hold, holdUntilMs: sinceEpochMs.nullable(), version });
+export const intent = z.looseObject({ mode, hold, holdUntilMs: sinceEpochMs.nullable(), version });
 
 /** What an order prints: the pool's intent from now on. */
-export const order = z.strictObject({ pool, ...intent.shape });
-export const scaled = z.strictObject({
+export const order = z.looseObject({ pool, ...intent.shape });
+export const scaled = z.looseObject({
   ...order.shape,
   cappedAt: count.nullable().describe("MAX, where the hold is above it."),
 });
-export const shutDown = z.strictObject({
+export const shutDown = z.looseObject({
   ...order.shape,
   ended: z.boolean().describe("With --wait: no pod is left and the workflow has ended."),
 });
@@ -44,7 +44,7 @@ export const rule = oneOf<Rule>({
   launch_rate: true,
 }).describe("The rule that won: a policy, a bound, an operator's order, or the bound that held spawns back.");
 
-const action = z.strictObject({
+const action = z.looseObject({
   kind: oneOf<ActionSummary["kind"]>({
     spawn: true,
     ready: true,
@@ -61,7 +61,7 @@ const action = z.strictObject({
 });
 const actions = z.array(action).describe("What was decided; equal actions are one entry.");
 
-export const spend = z.strictObject({
+export const spend = z.looseObject({
   hourlyUsd: usd.describe("USD an hour of every pod not seen gone, over all pools."),
   todayUsd: usd.describe("USD since midnight UTC, over all pools."),
 });
@@ -83,7 +83,7 @@ const decided = {
   rule,
   reason: reason.describe("The decision in one sentence, with its figures."),
   queued,
-  workers: z.strictObject({
+  workers: z.looseObject({
     spawning: count.describe("Booked or booting; no heartbeat yet."),
     idle: count.describe("Active, without a task."),
     busy: count.describe("Active, with a task."),
@@ -99,7 +99,7 @@ const decided = {
 };
 
 export const cycle = z
-  .strictObject({
+  .looseObject({
     ...decided,
     decisionId: z
       .string()
@@ -114,17 +114,17 @@ export const cycle = z
     "What one round of a pool saw, decided and did; also the result of a gpuPool workflow that was started with `rounds`. A round of an older version lacks holdUntil, schedule and suspended.",
   );
 
-const settings = z.strictObject({
+const settings = z.looseObject({
   values: anything.describe("Settings in force by name, as docs/configuration.md lists them, without secrets."),
   own: z.array(z.string()).describe("Names of those that the pool has of its own."),
 });
 
 export const decide = z
-  .strictObject({
+  .looseObject({
     ...decided,
     provider: z.string().describe("The provider's list of pods, in words."),
     breakerChange: z
-      .strictObject({ state: breaker, reason })
+      .looseObject({ state: breaker, reason })
       .nullable()
       .describe("The breaker's new state; null: it stays."),
     warnings: z.array(z.looseObject({ worker: z.string(), reason })),
@@ -133,12 +133,12 @@ export const decide = z
   })
   .describe("What the pool would decide now. Nothing was changed.");
 
-export const config = z.strictObject({
+export const config = z.looseObject({
   pool,
   settings: settings.extend({ fingerprint: z.string() }).nullable().describe("Null: not read yet."),
 });
 
-const explanation = z.strictObject({
+const explanation = z.looseObject({
   decisionId: z.string(),
   at: time,
   rule: z.string().nullable(),
@@ -156,13 +156,13 @@ const explanation = z.strictObject({
   actions,
 });
 
-export const message = z.strictObject({
+export const message = z.looseObject({
   at: time,
   kind: z.string().describe("The message, or what became of it: ignored, folded, repeated."),
   reason,
 });
 
-export const explain = z.strictObject({
+export const explain = z.looseObject({
   pool,
   now: explanation.nullable().describe("The latest state; null: no workflow answers."),
   decisions: z.array(explanation).describe("The last ones that held actions, the newest first."),
@@ -172,7 +172,7 @@ export const explain = z.strictObject({
     .describe("Boots of the last hour that failed, the newest first; null: the database does not answer."),
   messages: z.array(message).nullable().describe("The last ones; null: the database does not answer."),
   places: z
-    .array(z.strictObject({ at: time, worker: z.string().nullable(), reason }))
+    .array(z.looseObject({ at: time, worker: z.string().nullable(), reason }))
     .nullable()
     .describe("Where the last pods were asked for, and why there; null: the database does not answer."),
   observedAt: time.nullable().describe("When the pool was last known to be as `now` shows it."),

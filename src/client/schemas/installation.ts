@@ -4,7 +4,7 @@ import type { FindingState } from "../doctor/finding.ts";
 import { mode } from "./decisions.ts";
 import { count, oneOf, pool, reason, time, usd } from "./shapes.ts";
 
-export const started = z.strictObject({
+export const started = z.looseObject({
   pool,
   workflowId: z.string(),
   runId: z.string(),
@@ -12,7 +12,7 @@ export const started = z.strictObject({
 });
 
 export const pools = z.array(
-  z.strictObject({
+  z.looseObject({
     pool,
     mode,
     hold: count.nullable(),
@@ -32,13 +32,13 @@ export const pools = z.array(
 );
 
 const finding = { reason, subject: z.string().optional(), workflow: z.string().nullable() };
-export const janitor = z.strictObject({
+export const janitor = z.looseObject({
   dryRun: z.boolean(),
   repairs: z.record(z.string(), z.string()).describe("By repair: what it did, or why it could not."),
   workers: z
-    .strictObject({
+    .looseObject({
       findings: z.array(
-        z.strictObject({
+        z.looseObject({
           ...finding,
           pod: z.string().nullable(),
           worker: z.string().nullable(),
@@ -67,7 +67,7 @@ export const janitor = z.strictObject({
     .describe("Null: the comparison failed."),
   pools: z
     .array(
-      z.strictObject({
+      z.looseObject({
         ...finding,
         pool,
         row: z.string(),
@@ -86,10 +86,10 @@ export const janitor = z.strictObject({
   problems: z.array(z.string()).describe("Repairs that failed and sources that could not be read."),
 });
 
-export const doctor = z.strictObject({
-  summary: z.strictObject({ ok: count, warnings: count, failed: count, skipped: count }),
+export const doctor = z.looseObject({
+  summary: z.looseObject({ ok: count, warnings: count, failed: count, skipped: count }),
   findings: z.array(
-    z.strictObject({
+    z.looseObject({
       check: z.string(),
       state: oneOf<FindingState>({ ok: true, warning: true, failed: true, skipped: true }),
       detail: z.string(),
@@ -99,20 +99,20 @@ export const doctor = z.strictObject({
 });
 
 const names = z.array(z.string());
-export const migrated = z.strictObject({
+export const migrated = z.looseObject({
   applied: names.describe("Migrations that were applied now."),
-  bucket: z.strictObject({ name: z.string(), outcome: z.string() }).nullable(),
+  bucket: z.looseObject({ name: z.string(), outcome: z.string() }).nullable(),
   notices: names,
 });
-export const migrations = z.strictObject({
+export const migrations = z.looseObject({
   applied: names,
   pending: names,
   unknown: names.describe("Applied by a newer version of this program."),
 });
-export const drift = z.strictObject({
+export const drift = z.looseObject({
   objects: count,
   drift: z.array(
-    z.strictObject({
+    z.looseObject({
       object: z.string(),
       kind: z.enum(["missing", "unexpected", "different"]),
       expected: z.string().nullable(),
@@ -120,14 +120,14 @@ export const drift = z.strictObject({
     }),
   ),
 });
-export const deployment = z.strictObject({ deployment: z.string() });
-export const bootstrapped = z.strictObject({ bootstrapped: z.literal(true) });
-export const temporalSetup = z.strictObject({
+export const deployment = z.looseObject({ deployment: z.string() });
+export const bootstrapped = z.looseObject({ bootstrapped: z.literal(true) });
+export const temporalSetup = z.looseObject({
   namespace: z.string(),
   did: names.describe("What was made; none: all was there."),
 });
-export const secrets = z.strictObject({ folder: z.string(), made: names, kept: names });
-export const dev = z.strictObject({
+export const secrets = z.looseObject({ folder: z.string(), made: names, kept: names });
+export const dev = z.looseObject({
   pid: z.number(),
   pool: pool.nullable(),
   envFile: z.string(),
@@ -138,13 +138,13 @@ export const dev = z.strictObject({
 });
 
 const sec = z.number().describe("Seconds.");
-export const backtest = z.strictObject({
+export const backtest = z.looseObject({
   about: z.string(),
   tasks: count,
   workSec: sec,
   from: time.nullable(),
   to: time.nullable(),
-  bounds: z.strictObject({
+  bounds: z.looseObject({
     floorSec: sec.describe("All tasks on one worker that boots once."),
     noWaitSec: sec.describe("The least for which no task waits."),
   }),
@@ -153,7 +153,7 @@ export const backtest = z.strictObject({
   seed: z.number(),
   priceUsd: usd.nullable(),
   results: z.array(
-    z.strictObject({
+    z.looseObject({
       label: z.string(),
       policy: z.string(),
       tasks: count,
@@ -162,7 +162,7 @@ export const backtest = z.strictObject({
       bootSec: sec,
       busySec: sec,
       idleSec: sec,
-      waitSec: z.strictObject({ mean: sec, p50: sec, p95: sec, p99: sec }),
+      waitSec: z.looseObject({ mean: sec, p50: sec, p95: sec, p99: sec }),
       spawns: count,
       peak: count,
       ratio: z.number().nullable().describe("Cost over the least for which no task waits."),

@@ -5,7 +5,7 @@ import type { Controller } from "../render/pool-reading.ts";
 import { breaker, intent, message, rule, spend } from "./decisions.ts";
 import { count, oneOf, pool, reason, sinceEpochMs, time, usd } from "./shapes.ts";
 
-export const alert = z.strictObject({
+export const alert = z.looseObject({
   kind: z.string().describe("As docs/alerts.md lists them."),
   subject: z.string().describe("A pool, a worker, a pod, a task, or account."),
   pool: pool.nullable().describe("Null: it concerns every pool."),
@@ -18,7 +18,7 @@ export const alert = z.strictObject({
 const kind = { taskType: z.string(), model: z.string().nullable() };
 const share = z.number().min(0).max(1).nullable().describe("From 0 to 1; null: not known.");
 
-const worker = z.strictObject({
+const worker = z.looseObject({
   id: z.string(),
   status: oneOf<ObservedWorker["status"]>({
     spawning: true,
@@ -36,7 +36,7 @@ const worker = z.strictObject({
   heartbeatMs: sinceEpochMs.nullable(),
   costPerHourUsd: usd.nullable(),
   task: z
-    .strictObject({ id: z.string(), type: z.string().nullable(), progress: share })
+    .looseObject({ id: z.string(), type: z.string().nullable(), progress: share })
     .nullable()
     .describe("Null: it is idle."),
 });
@@ -49,7 +49,7 @@ const measured = z
     waited: z.looseObject({ starts: count, sec: z.number() }).nullable(),
     arrivalsPerHour: z.number(),
     expectedSec: z.record(z.string(), z.number()).describe("By task type, where an operator states one."),
-    demand: z.array(z.strictObject({ ...kind, queued: count, arrivalsPerHour: z.number() })),
+    demand: z.array(z.looseObject({ ...kind, queued: count, arrivalsPerHour: z.number() })),
     services: z.array(z.looseObject({ ...kind, samples: count, quantilesSec: z.array(z.number()) })),
     speeds: z.array(z.looseObject({ ...kind, gpuType: z.string(), samples: count, meanSec: z.number() })),
     boots: z.array(z.looseObject({ gpuType: z.string(), samples: count, medianSec: z.number() })),
@@ -57,10 +57,10 @@ const measured = z
   .nullable()
   .describe("What is measured of the pool; null: nothing yet.");
 
-export const status = z.strictObject({
+export const status = z.looseObject({
   pool,
   observedAt: time.describe("Now, by the database's clock."),
-  controller: z.strictObject({
+  controller: z.looseObject({
     state: oneOf<Controller["state"]>({
       answers: true,
       silent: true,
@@ -78,10 +78,10 @@ export const status = z.strictObject({
   rule: rule.nullable(),
   schedule: z.string().nullable(),
   suspended: z.string().nullable(),
-  breaker: z.strictObject({ state: breaker, since: time }).nullable(),
+  breaker: z.looseObject({ state: breaker, since: time }).nullable(),
   alerts: z.array(alert).describe("Open ones, the newest first."),
-  workerCounts: z.strictObject({ spawning: count, idle: count, busy: count, terminating: count, error: count }),
-  queue: z.strictObject({
+  workerCounts: z.looseObject({ spawning: count, idle: count, busy: count, terminating: count, error: count }),
+  queue: z.looseObject({
     open: count.describe("Claimable."),
     held: count.describe("By a limit of their project or user."),
     blocked: count.describe("They wait for other tasks."),
@@ -90,55 +90,37 @@ export const status = z.strictObject({
     completeLastDay: count,
     failedLastDay: count,
   }),
-  undone: z.array(z.strictObject({ taskType: z.string(), tasks: count })).describe("Types that no worker can do."),
+  undone: z.array(z.looseObject({ taskType: z.string(), tasks: count })).describe("Types that no worker can do."),
   measured,
   jobs: z
-    .array(
-      z.strictObject({ id: z.string(), purpose: z.string(), progress: z.string(), costPerHourUsd: usd.nullable() }),
-    )
+    .array(z.looseObject({ id: z.string(), purpose: z.string(), progress: z.string(), costPerHourUsd: usd.nullable() }))
     .describe("Pods that were rented for one job and are no part of the fleet."),
   processes: z
     .array(
-      z.strictObject({
+      z.looseObject({
         host: z.string(),
         pid: z.number().nullable(),
         version: z.string(),
         taskQueue: z.string(),
         leads: z.boolean(),
         startedAt: time,
+        seenMs: sinceEpochMs.describe("Its last sign of life."),
       }),
     )
     .describe("Temporal worker processes of all pools, the oldest first."),
-  cost: z.strictObject({ perHourUsd: usd, soFarUsd: usd }),
+  cost: z.looseObject({ perHourUsd: usd, soFarUsd: usd }),
   account: spend
     .extend({ maxHourlySpendUsd: usd.nullable(), dailyBudgetUsd: usd.nullable() })
     .nullable()
     .describe("Spend over all pools, and its caps; null: the pool was never started."),
-  lastDecision: z.strictObject({ at: time, reason }).nullable(),
-  lastMessage: message.nullable(),
+  lastDecision: z.looseObject({ at: time, reason }).nullable(),
+  lastMessage: message.nullable().optional(),
+  messages: z.array(message).optional().describe("The last ones, the newest first."),
   workers: z.array(worker),
 });
 
-export const costs = z.strictObject({
-  since: time,
-  totalUsd: usd,
-  unpriced: count.describe("Workers whose price is not known."),
-  by: z.enum(["pool", "worker", "task"]),
-  costs: z
-    .array(
-      z.strictObject({
-        of: z.string().describe("Name or id, by what `by` says."),
-        about: z.string(),
-        usd: usd.nullable().describe("Null: the price is not known."),
-        billedMs: z.number(),
-      }),
-    )
-    .describe("The dearest first."),
-  leftOut: count,
-});
-
 /** One line of output each. */
-export const event = z.strictObject({
+export const event = z.looseObject({
   id: count,
   at: time,
   pool,
@@ -151,7 +133,7 @@ export const event = z.strictObject({
 });
 
 /** A line of a worker's pod has no id and no cycle. */
-export const logLine = z.strictObject({
+export const logLine = z.looseObject({
   id: count.optional(),
   timestamp: time,
   arrived_at: time.optional(),

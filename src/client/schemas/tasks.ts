@@ -2,7 +2,7 @@ import { z } from "zod";
 import { anything, count, reason, time, usd } from "./shapes.ts";
 
 const id = z.string().describe("A UUID.");
-export const ids = z.strictObject({ ids: z.array(id).describe("In the order of the input.") });
+export const ids = z.looseObject({ ids: z.array(id).describe("In the order of the input.") });
 
 const listed = {
   id,
@@ -23,7 +23,7 @@ const listed = {
   error_message: z.string().nullable(),
 };
 
-export const tasks = z.array(z.strictObject(listed)).describe("The newest first.");
+export const tasks = z.array(z.looseObject(listed)).describe("The newest first.");
 
 export const task = z.looseObject({
   ...listed,
@@ -32,7 +32,7 @@ export const task = z.looseObject({
   failed_by: z.string().nullable().describe("The task whose failing failed it."),
   attempt_rows: z
     .array(
-      z.strictObject({
+      z.looseObject({
         attempt: count,
         worker_id: z.string().nullable(),
         started_at: time,
@@ -47,9 +47,9 @@ export const task = z.looseObject({
   cost_usd: usd.nullable().optional().describe("So far, with its part of idle time; null: not known."),
 });
 
-const ended = z.strictObject({
+const ended = z.looseObject({
   tasks: z.array(
-    z.strictObject({
+    z.looseObject({
       id,
       status: z.string().describe("As in the table; Deleted: its row is no longer there."),
       pool: z.string(),
@@ -59,9 +59,9 @@ const ended = z.strictObject({
   ),
 });
 
-const resolved = z.strictObject({
+const resolved = z.looseObject({
   tasks: z.array(
-    z.strictObject({
+    z.looseObject({
       task_type: z.string(),
       count,
       parameters: anything.nullable().describe("Value and origin by parameter; null: the table lacks the type."),
@@ -76,15 +76,15 @@ export const submit = z.union([
   resolved.describe("With --dry-run."),
 ]);
 
-export const generated = z.strictObject({ tasks: z.array(z.strictObject({ id, task_type: z.string() })) });
+export const generated = z.looseObject({ tasks: z.array(z.looseObject({ id, task_type: z.string() })) });
 
-export const cancelled = z.strictObject({
+export const cancelled = z.looseObject({
   id,
   status: z.literal("Cancelled"),
   was: z.string().describe("Its status before."),
 });
 
-export const retried = z.strictObject({
+export const retried = z.looseObject({
   id,
   outcome: z.enum(["reopened", "unknown", "not_failed", "caused", "parent_ended"]),
   status: z.string().nullable(),
@@ -92,7 +92,7 @@ export const retried = z.strictObject({
   reopened: count.describe("How many tasks came back."),
 });
 
-const taskType = z.strictObject({
+const taskType = z.looseObject({
   name: z.string(),
   aliases: z.array(z.string()),
   kind: z.string(),
@@ -118,7 +118,7 @@ const taskType = z.strictObject({
 export const types = z.union([z.array(taskType).describe("Without a name."), taskType.describe("With a name.")]);
 
 export const endpoints = z.array(
-  z.strictObject({
+  z.looseObject({
     id,
     project_id: z.string().nullable(),
     pool: z.string().nullable(),
@@ -130,9 +130,9 @@ export const endpoints = z.array(
     created_at: time,
   }),
 );
-export const newEndpoint = z.strictObject({ id, secret: z.string().describe("The key that signs; shown once.") });
+export const newEndpoint = z.looseObject({ id, secret: z.string().describe("The key that signs; shown once.") });
 export const givenUp = z.array(
-  z.strictObject({
+  z.looseObject({
     id: count,
     kind: z.string(),
     project_id: z.string().nullable(),
@@ -145,5 +145,5 @@ export const givenUp = z.array(
     endpoint_id: z.string(),
   }),
 );
-export const delivered = z.strictObject({ retried: count.describe("How many are delivered again.") });
-export const removed = z.strictObject({ removed: id });
+export const delivered = z.looseObject({ retried: count.describe("How many are delivered again.") });
+export const removed = z.looseObject({ removed: id });

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import * as decisions from "./decisions.ts";
 import * as installation from "./installation.ts";
+import * as reports from "./reports.ts";
 import * as see from "./status.ts";
 import * as tasks from "./tasks.ts";
 import * as workers from "./workers.ts";
@@ -14,19 +15,25 @@ export const JSON_OF: Readonly<Record<string, z.ZodType>> = {
   "gateway secrets": installation.secrets,
   "pool start": installation.started,
   "pool list": installation.pools,
+  "pool show": reports.poolShown,
+  "pool shutdown": decisions.shutDown,
   scale: decisions.scaled,
   spawn: decisions.scaled,
   drain: decisions.order,
   resume: decisions.order,
   pause: decisions.order,
   shutdown: decisions.shutDown,
+  "shutdown-all": reports.allShutDown,
   config: decisions.config,
+  "config get": reports.settingsGot,
+  "config explain": reports.settingsExplained,
   "config set": decisions.config,
   "config unset": decisions.config,
+  schedule: reports.schedule,
   cycle: decisions.cycle,
   status: see.status,
   alerts: see.alert.array(),
-  costs: see.costs,
+  costs: reports.costs,
   events: see.event,
   logs: see.logLine,
   explain: decisions.explain,
@@ -36,11 +43,14 @@ export const JSON_OF: Readonly<Record<string, z.ZodType>> = {
   submit: tasks.submit,
   tasks: tasks.tasks,
   "tasks generate": tasks.generated,
+  "tasks stats": reports.taskStats,
   types: tasks.types,
   "task show": tasks.task,
   "task cancel": tasks.cancelled,
   "task retry": tasks.retried,
   "task logs": see.logLine,
+  "task timeline": reports.timeline,
+  "task download": reports.downloaded,
   "notifications add": tasks.newEndpoint,
   "notifications list": tasks.endpoints,
   "notifications dead": tasks.givenUp,
@@ -49,6 +59,7 @@ export const JSON_OF: Readonly<Record<string, z.ZodType>> = {
   workers: workers.workers,
   "worker show": workers.worker,
   "worker logs": see.logLine,
+  "worker timeline": reports.timeline,
   "worker diagnostics": workers.diagnostics,
   "worker token": workers.token,
   "worker drain": workers.ordered,

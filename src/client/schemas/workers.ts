@@ -26,23 +26,23 @@ const seen = {
   cost_usd: usd.nullable().describe("Booked when it is gone."),
   held: z
     .array(
-      z.strictObject({
+      z.looseObject({
         task_id: z.string(),
         progress: z.number().nullable().describe("From 0 to 1."),
         started_at: time,
-        tasks: z.strictObject({ task_type: z.string() }).nullable(),
+        tasks: z.looseObject({ task_type: z.string() }).nullable(),
       }),
     )
     .describe("The task that it has; at most one."),
 };
 
-export const workers = z.array(z.strictObject(seen)).describe("The oldest first.");
+export const workers = z.array(z.looseObject(seen)).describe("The oldest first.");
 
-export const worker = z.strictObject({
+export const worker = z.looseObject({
   ...seen,
   last_tasks: z
     .array(
-      z.strictObject({
+      z.looseObject({
         task_id: z.string(),
         attempt: count,
         worker_id: z.string(),
@@ -50,13 +50,13 @@ export const worker = z.strictObject({
         ended_at: time.nullable(),
         cause: z.string().nullable(),
         error: z.string().nullable(),
-        tasks: z.strictObject({ task_type: z.string(), project_id: z.string().nullable() }).nullable(),
+        tasks: z.looseObject({ task_type: z.string(), project_id: z.string().nullable() }).nullable(),
       }),
     )
     .describe("The newest first."),
 });
 
-export const ordered = z.strictObject({
+export const ordered = z.looseObject({
   pool,
   worker: z.string(),
   outcome: z.enum(["ordered", "external", "already_leaving", "not_living", "unknown", "removed"]),
@@ -67,8 +67,8 @@ export const token = z
   .record(z.string(), z.string())
   .describe("The environment of the worker's process, by variable. It is shown once.");
 
-export const diagnostics = z.strictObject({
-  worker: z.strictObject({
+export const diagnostics = z.looseObject({
+  worker: z.looseObject({
     id: z.string(),
     status: z.string().nullable(),
     status_reason: z.string().nullable(),
@@ -77,12 +77,12 @@ export const diagnostics = z.strictObject({
   }),
   runs: z.string().describe("Profile and image by its pool's settings."),
   commit: z
-    .strictObject({ hash: z.string(), from: z.enum(["the pod", "the volume's manifest"]) })
+    .looseObject({ hash: z.string(), from: z.enum(["the pod", "the volume's manifest"]) })
     .nullable()
     .describe("Of the program's source; null: not known."),
   provider: z.string().describe("The pod as the provider shows it, in words."),
   inside: z
-    .strictObject({
+    .looseObject({
       commit: z.string().nullable(),
       lines: z.array(z.string()),
       problem: z.string().nullable().describe("Why nothing was seen."),
@@ -90,16 +90,16 @@ export const diagnostics = z.strictObject({
     .nullable()
     .describe("The view by SSH; null: it was not tried."),
   records: z
-    .array(z.strictObject({ at: time, reason, details: z.unknown() }))
+    .array(z.looseObject({ at: time, reason, details: z.unknown() }))
     .describe("Kept when it failed, the newest first."),
 });
 
-const volumeFindings = z.array(z.strictObject({ what: z.string(), fits: z.boolean(), detail: z.string() }));
+const volumeFindings = z.array(z.looseObject({ what: z.string(), fits: z.boolean(), detail: z.string() }));
 const nothingPrepared = { pool, profile: z.string() };
 
-export const volumes = z.strictObject({
+export const volumes = z.looseObject({
   volumes: z.array(
-    z.strictObject({
+    z.looseObject({
       id: z.string(),
       name: z.string().nullable(),
       sizeGb: z.number().nullable(),
@@ -107,7 +107,7 @@ export const volumes = z.strictObject({
       usdPerMonth: usd.nullable(),
       pools: z.array(z.string()).describe("Pools of this database whose settings name it."),
       prepared: z
-        .strictObject({ at: time, models: z.array(z.string()) })
+        .looseObject({ at: time, models: z.array(z.string()) })
         .nullable()
         .describe("Null: never by this database."),
       preparedNowBy: z.string().nullable().describe("The pod that prepares it."),
@@ -116,11 +116,11 @@ export const volumes = z.strictObject({
   unnamed: z.unknown().describe("Volumes of the list that have no readable id."),
 });
 export const volumeCheck = z.union([
-  z.strictObject({ pool, volume: z.string(), preparedAt: time, findings: volumeFindings }),
-  z.strictObject({ ...nothingPrepared, findings: volumeFindings }).describe("The profile needs no prepared volume."),
+  z.looseObject({ pool, volume: z.string(), preparedAt: time, findings: volumeFindings }),
+  z.looseObject({ ...nothingPrepared, findings: volumeFindings }).describe("The profile needs no prepared volume."),
 ]);
 export const volumePrepare = z.union([
-  z.strictObject({
+  z.looseObject({
     pool,
     pod: z.string(),
     volume: z.string().nullable().optional(),
@@ -129,5 +129,5 @@ export const volumePrepare = z.union([
     manifest: anything.nullable(),
     costUsd: usd.nullable(),
   }),
-  z.strictObject({ ...nothingPrepared, state: z.literal("nothing_to_prepare"), reason }),
+  z.looseObject({ ...nothingPrepared, state: z.literal("nothing_to_prepare"), reason }),
 ]);

@@ -13,7 +13,7 @@ let stack: TestStack;
 let schema: z.ZodType;
 
 beforeAll(async () => {
-  const text = await readFile(new URL("../../../docs/cycle-summary.schema.json", import.meta.url), "utf8");
+  const text = await readFile(new URL("../../../docs/schemas/cycle.schema.json", import.meta.url), "utf8");
   schema = z.fromJSONSchema(JSON.parse(text) as never);
   const env = { DAILY_BUDGET_USD: "50", MAX_ACTIVE_GPUS: "3", SCALE_DOWN_IDLE_SEC: "600" };
   // Light pods claim no task, so queued tasks stay queued.

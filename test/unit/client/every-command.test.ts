@@ -11,6 +11,8 @@ const all = verbsOf(commandTree());
 const doing = all.filter(acts);
 /** They print the log of what they run, or a script for a shell. */
 const WITHOUT_JSON = ["run", "gateway", "worker run", "completion"];
+/** In docs/, not in docs/schemas/. */
+const DESCRIBED_BY_HAND = ["dashboard"];
 
 let folder = "";
 let parsed: ReadonlyMap<string, readonly (readonly string[])[]> = new Map();
@@ -68,7 +70,9 @@ describe("every command", () => {
     const paths = (verbs: readonly Verb[]) => verbs.map(({ path }) => path).toSorted();
     const without = doing.filter((verb) => !withJson.includes(verb));
     expect(without.map(({ path }) => path).filter((path) => !WITHOUT_JSON.includes(path))).toEqual([]);
-    expect(Object.keys(JSON_OF).toSorted()).toEqual(paths(withJson));
+    expect(
+      paths(withJson).filter((path) => !Object.hasOwn(JSON_OF, path) && !DESCRIBED_BY_HAND.includes(path)),
+    ).toEqual([]);
   });
 
   it.each(doing)("$path has examples that a shell and the command understand", async ({ path, command }) => {

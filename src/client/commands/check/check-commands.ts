@@ -1,18 +1,16 @@
-import { Argument, type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Context } from "../../context.ts";
 import { addExamples, durationSec, jsonOption, type JsonOptions, poolOption } from "../../options.ts";
-import type { Shell } from "../completion/scripts.ts";
 import type { DeploymentOptions } from "./db-deployment.ts";
 import type { DoctorOptions } from "./doctor.ts";
 import type { MigrateOptions } from "./db-migrate.ts";
 import type { JanitorOptions } from "./janitor.ts";
 import type { SetupOptions } from "./temporal-setup.ts";
 
-const SHELLS = ["bash", "zsh", "fish"];
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function addCheckCommands(program: Command, context: Context): void {
-  const db = program.command("db").description("prepare the database");
+  const db = program.command("db").description("prepare the database, and check its schema");
   addBootstrap(db, context);
   addMigrate(db, context);
   addStatus(db, context);
@@ -21,7 +19,6 @@ export function addCheckCommands(program: Command, context: Context): void {
   addJanitor(program, context);
   addDoctor(program, context);
   addTemporalSetup(program, context);
-  addCompletion(program, context);
 }
 
 function addBootstrap(db: Command, context: Context): void {
@@ -166,20 +163,5 @@ function addTemporalSetup(program: Command, context: Context): void {
   addExamples(setup, [
     ["gpu-pool temporal setup", "once, before the first Temporal worker"],
     ["gpu-pool temporal setup --retention 30d", "look a month back in the Web UI"],
-  ]);
-}
-
-function addCompletion(program: Command, context: Context): void {
-  const completion = program
-    .command("completion")
-    .description("print a script with which a shell completes commands, flags and known values")
-    .addArgument(new Argument("<shell>", "which shell").choices(SHELLS))
-    .action(async (shell: Shell) => {
-      const { printCompletion } = await import("../completion/completion.ts");
-      await printCompletion(context, program, shell);
-    });
-  addExamples(completion, [
-    ["source <(gpu-pool completion bash)", "in ~/.bashrc; with zsh in ~/.zshrc"],
-    ["gpu-pool completion fish > gpu-pool.fish", "into ~/.config/fish/completions"],
   ]);
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { msToTs } from "@temporalio/common/lib/time.js";
 import { SEARCH_ATTRIBUTES, searchAttributeCommand } from "../../../contract/search-attributes.ts";
-import type { Temporal } from "../../connections.ts";
+import type { Temporal } from "../../temporal-connection.ts";
 import type { Context } from "../../context.ts";
 import { grpcReason } from "../../doctor/temporal.ts";
 import { ClientError, EXIT } from "../../errors.ts";

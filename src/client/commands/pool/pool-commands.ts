@@ -232,6 +232,6 @@ function addCycle(program: Command, context: Context): void {
     });
   addExamples(cycle, [
     ["gpu-pool cycle", "from cron, say, where no controller shall run all the time"],
-    ["gpu-pool cycle --json | jq .actions", "for programs; docs/cycle-summary.schema.json describes it"],
+    ["gpu-pool cycle --json | jq .actions", "for programs; docs/schemas/cycle.schema.json describes it"],
   ]);
 }

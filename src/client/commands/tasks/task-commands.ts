@@ -28,7 +28,9 @@ export function addTaskCommands(program: Command, context: Context): void {
   addSubmit(program, context);
   addTasks(program, context);
   addTypes(program, context);
-  const task = program.command("task").description("one task; any unique beginning of its id names it");
+  const task = program
+    .command("task")
+    .description("one task: what became of it, its log and its result; cancel it, or try it again");
   addTaskShow(task, context);
   addTaskChanges(task, context);
   addTaskLogs(task, context);
@@ -209,7 +211,7 @@ function parseStatuses(text: string): TaskStatus[] {
 function addNotifications(program: Command, context: Context): void {
   const notifications = program
     .command("notifications")
-    .description("which addresses hear of tasks and alerts, and what could not be delivered");
+    .description("be told by Slack or a webhook of tasks and alerts; what could not be delivered");
   addAdd(notifications, context);
   const list = notifications
     .command("list")

@@ -16,7 +16,9 @@ import type { WorkerLogsOptions } from "./worker-logs.ts";
 
 export function addWorkerCommands(program: Command, context: Context): void {
   addWorkers(program, context);
-  const worker = program.command("worker").description("single GPU workers: the pool's own, and external ones");
+  const worker = program
+    .command("worker")
+    .description("one GPU worker, also a dead one: what it printed and did, why it failed; end it, or run one here");
   addRun(worker, context);
   addToken(worker, context);
   addDrain(worker, context);
