@@ -11,7 +11,7 @@ import { processorSec } from "./startup/processor-sec.ts";
 export const description =
   "Processor time of a command from its start to its end, beside that of node without a program";
 
-const ROUNDS = 21;
+const ROUNDS = 11;
 const PEER = "node -e 0";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
