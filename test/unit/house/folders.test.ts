@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
 const MAX_FILES = 25;
-/** Lists that only grow, and the pages, which the README lists. */
-const EXEMPT = new Set(["sql", "docs", "docs/decisions", "test/replay/histories"]);
+/** Lists that only grow, the pages, which the README lists, and one file for each verb. */
+const EXEMPT = new Set(["sql", "docs", "docs/decisions", "docs/schemas", "test/replay/histories"]);
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 

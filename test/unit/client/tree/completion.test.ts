@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa, execaSync } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { runClient } from "../../kit/client.ts";
+import { runClient } from "../../../kit/client.ts";
 
 let folder = "";
 

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { JSON_OF } from "../../../src/client/schemas/verbs.ts";
-import { runClient } from "../../kit/client.ts";
-import { acts, commandTree, examplesOf, type Verb, verbsOf } from "../../kit/commands/tree.ts";
+import { JSON_OF } from "../../../../src/client/schemas/verbs.ts";
+import { runClient } from "../../../kit/client.ts";
+import { acts, commandTree, examplesOf, type Verb, verbsOf } from "../../../kit/commands/tree.ts";
 
 const all = verbsOf(commandTree());
 const doing = all.filter(acts);
