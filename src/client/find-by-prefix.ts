@@ -2,6 +2,8 @@ import { fleetStore, type SeenWorker } from "../supabase/fleet/fleet-store.ts";
 import { type ListedTask, taskStore } from "../supabase/task-store.ts";
 import type { Context } from "./context.ts";
 import { ClientError, EXIT } from "./errors.ts";
+import { withLocalFile } from "./local/local-file.ts";
+import { localTasks } from "./local/local-tasks.ts";
 import { plain } from "./render/output.ts";
 
 /** An ambiguous prefix lists so many candidates. */
@@ -12,6 +14,27 @@ export async function findTask(context: Context, given: string): Promise<ListedT
   return await findTaskIn(given, async (limit) =>
     taskStore(await context.connections.database()).tasksWithPrefix(given, limit),
   );
+}
+
+/** A whole id may be of a row that was deleted, but what was written about it may still be there. */
+const WHOLE_TASK_ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
+/**
+ * The id of the task that this text names: a whole id, whether or not there is such a task, or the beginning of one.
+ * @param file the file of tasks to look in; null: the database
+ * @throws ClientError
+ */
+export async function wholeTaskId(context: Context, given: string, file: string | null = null): Promise<string> {
+  if (WHOLE_TASK_ID.test(given)) {
+    return given;
+  }
+  if (file === null) {
+    return (await findTask(context, given)).id;
+  }
+  return await withLocalFile(file, false, async (database) => {
+    const store = localTasks(database);
+    return (await findTaskIn(given, (limit) => Promise.resolve(store.tasksWithPrefix(given, limit)))).id;
+  });
 }
 
 /** @param search at most so many tasks whose id begins with `given`. @throws ClientError as findTask does */

@@ -1717,6 +1717,36 @@ export interface Schema {
         };
         Returns: number;
       };
+      cost_bills: {
+        Args: {
+          p_daily: boolean | null;
+          p_from: string | null;
+          p_to: string | null;
+          p_pool: string | null;
+        };
+        Returns: {
+          worker_id: string;
+          pool: string;
+          gpu: string;
+          about: string;
+          day: string;
+          from_at: string;
+          to_at: string;
+          usd_per_hr: number;
+          sec: number;
+          boot_sec: number;
+        }[];
+      };
+      cost_report: {
+        Args: {
+          p_by: string | null;
+          p_from: string | null;
+          p_to: string | null;
+          p_pool?: string | null;
+          p_limit?: number | null;
+        };
+        Returns: Json;
+      };
       count_line: {
         Args: {
           p_pool: string | null;
@@ -1884,6 +1914,12 @@ export interface Schema {
           p_ids: string[] | null;
         };
         Returns: string[];
+      };
+      failure_likeness: {
+        Args: {
+          p_text: string | null;
+        };
+        Returns: string;
       };
       file_record: {
         Args: {
@@ -2228,6 +2264,30 @@ export interface Schema {
       lease_of_types: {
         Args: {
           p_worker_id: string | null;
+        };
+        Returns: Json;
+      };
+      list_tasks: {
+        Args: {
+          p_limit: number | null;
+          p_status?: string[] | null;
+          p_type?: string | null;
+          p_pool?: string | null;
+          p_project?: string | null;
+          p_since?: string | null;
+          p_before?: string | null;
+          p_after?: string | null;
+        };
+        Returns: Json;
+      };
+      list_workers: {
+        Args: {
+          p_limit: number | null;
+          p_pool?: string | null;
+          p_phases?: string[] | null;
+          p_gpu?: string | null;
+          p_silent_sec?: number | null;
+          p_gone_since?: string | null;
         };
         Returns: Json;
       };
@@ -3083,6 +3143,16 @@ export interface Schema {
         };
         Returns: Json;
       };
+      task_stats: {
+        Args: {
+          p_since: string | null;
+          p_pool?: string | null;
+          p_project?: string | null;
+          p_type?: string | null;
+          p_limit?: number | null;
+        };
+        Returns: Json;
+      };
       task_status_named: {
         Args: {
           p_name: string | null;
@@ -3127,6 +3197,12 @@ export interface Schema {
           p_user_id: string | null;
         };
         Returns: boolean;
+      };
+      video_seconds: {
+        Args: {
+          p_result: JsonInput | null;
+        };
+        Returns: number;
       };
       volume_answered: {
         Args: {

@@ -53,12 +53,14 @@ export type ListedTask = Pick<
 /** One claim of a task, without its token. */
 export interface Attempt extends Pick<
   Row<"ended_attempts">,
-  "attempt" | "worker_id" | "started_at" | "error" | "progress" | "progress_message"
+  "attempt" | "worker_id" | "started_at" | "claimable_at" | "error" | "progress" | "progress_message" | "progress_at"
 > {
   /** Null: it is open. */
   readonly ended_at: string | null;
   readonly cause: string | null;
 }
+
+export type SubTask = Pick<TaskRow, "id" | "task_type" | "status" | "created_at" | "generation_processed_at">;
 
 const retried = z.object({
   outcome: z.enum(["reopened", "unknown", "not_failed", "caused", "parent_ended"]),
@@ -109,14 +111,14 @@ export type TaskOutcome = z.infer<typeof taskOutcome>;
 const counts = z.object({ totals: z.object({ queued_only: z.number(), active_only: z.number() }) });
 
 interface TasksForPeople {
-  /** Newest first, without the large columns. */
-  list(filter?: ListedTaskFilter): Promise<ListedTask[]>;
   /** Tasks whose id begins so, at most `limit`. @param prefix hexadecimal digits, with or without dashes */
   tasksWithPrefix(prefix: string, limit: number): Promise<ListedTask[]>;
   /** Null: there is no such task. */
   find(id: string): Promise<TaskRow | null>;
   /** The oldest first. */
   attempts(id: string): Promise<Attempt[]>;
+  /** The first sub-tasks of an orchestrator task, by age. */
+  subTasks(id: string, limit: number): Promise<SubTask[]>;
   /** What the task has cost so far in USD, with its part of its workers' idle time; null: not known. */
   cost(id: string): Promise<number | null>;
 }
@@ -206,22 +208,6 @@ function reads({ [TABLES]: client }: Database): TaskReads {
 
 function forPeople({ [TABLES]: client }: Database): TasksForPeople {
   return {
-    async list({ status, type, pool, projectId, since, limit } = {}) {
-      const request = (count: number, last: ListedTask | undefined) => {
-        let rows = client.from("tasks").select(LISTED);
-        rows = status === undefined ? rows : rows.in("status", status);
-        rows = type === undefined ? rows : rows.eq("task_type", type);
-        rows = pool === undefined ? rows : rows.eq("pool", pool);
-        rows = projectId === undefined ? rows : rows.eq("project_id", projectId);
-        rows = since === undefined ? rows : rows.gte("created_at", since);
-        if (last !== undefined) {
-          const { created_at: at, id } = last;
-          rows = rows.lte("created_at", at).or(`created_at.lt.${quoted(at)},id.gt.${id}`);
-        }
-        return rows.order("created_at", { ascending: false }).order("id").limit(count);
-      };
-      return await readAll<ListedTask>("list tasks", request, limit);
-    },
     async tasksWithPrefix(prefix, limit) {
       const [from, to] = [idFilledWith(prefix, "0"), idFilledWith(prefix, "f")];
       const request = () => client.from("tasks").select(LISTED).gte("id", from).lte("id", to).order("id").limit(limit);
@@ -233,7 +219,8 @@ function forPeople({ [TABLES]: client }: Database): TasksForPeople {
       );
     },
     async attempts(id) {
-      const columns = "attempt, worker_id, started_at, ended_at, cause, error, progress, progress_message";
+      const columns =
+        "attempt, worker_id, started_at, claimable_at, ended_at, cause, error, progress, progress_message, progress_at";
       return await readAll<Attempt>("read attempts", (count, last) =>
         client
           .from("task_attempts")
@@ -243,6 +230,17 @@ function forPeople({ [TABLES]: client }: Database): TasksForPeople {
           .order("attempt")
           .limit(count)
           .overrideTypes<Attempt[], { merge: false }>(),
+      );
+    },
+    async subTasks(id, limit) {
+      return await readOne<SubTask[]>("read sub-tasks", () =>
+        client
+          .from("tasks")
+          .select("id, task_type, status, created_at, generation_processed_at")
+          .eq("parent_id", id)
+          .order("created_at")
+          .order("id")
+          .limit(limit),
       );
     },
     async cost(id) {

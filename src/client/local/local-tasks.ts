@@ -120,8 +120,10 @@ function attemptsOf(database: LocalDatabase, id: string): Attempt[] {
     ended_at: new Date(each.ended_at_ms).toISOString(),
     cause: each.cause as string | null,
     error: each.error,
+    claimable_at: null,
     progress: each.progress,
     progress_message: null,
+    progress_at: null,
   }));
   const [task] = tasksWithIds(database, [id]);
   if (task?.lease_token == null || task.leased_at_ms === null) {
@@ -134,8 +136,10 @@ function attemptsOf(database: LocalDatabase, id: string): Attempt[] {
     ended_at: null,
     cause: null,
     error: null,
+    claimable_at: null,
     progress: task.progress,
     progress_message: task.progress_message,
+    progress_at: task.progress_at_ms === null ? null : new Date(task.progress_at_ms).toISOString(),
   };
   return [...ended, open];
 }

@@ -3,7 +3,7 @@ import type { WorkerStatus } from "../../contract/inputs.ts";
 import type { Database } from "../client.ts";
 import { DatabaseError } from "../database-error.ts";
 import { withHeldTasks } from "./held-tasks.ts";
-import { answerOf, quoted, readAll, readOne, sendable } from "../requests.ts";
+import { answerOf, readAll, readOne, sendable } from "../requests.ts";
 import { type Change, type Row, TABLES } from "../tables.ts";
 
 export type WorkerRecord = Row<"workers">;
@@ -51,7 +51,7 @@ export interface SeenWorker extends Pick<
   }[];
 }
 
-/** A task that a worker held since some time, and for how long. */
+/** A task that a worker held, and for how long. */
 export interface HeldTask {
   readonly task_id: string;
   readonly attempt: number;
@@ -83,13 +83,9 @@ export interface LivingWorker {
 interface Held {
   /** What a worker held, the newest first, at most `limit`. */
   lastHeld(worker: string, limit: number): Promise<HeldTask[]>;
-  /** What any worker has held since then (ISO 8601), also in part. */
-  heldSince(since: string): Promise<HeldTask[]>;
 }
 
 interface FleetForPeople extends Held {
-  /** Workers that are not gone, and with `goneSince` (ISO 8601) those that went since then; the oldest first. */
-  seen(filter: { readonly pool?: string; readonly goneSince?: string }): Promise<SeenWorker[]>;
   /** Workers whose id begins so, gone ones too, at most `limit`. */
   workersWithPrefix(prefix: string, limit: number): Promise<SeenWorker[]>;
 }
@@ -177,20 +173,6 @@ export function fleetStore(database: Database): FleetStore {
 function forPeople(database: Database): Omit<FleetForPeople, keyof Held> {
   const { [TABLES]: client } = database;
   return {
-    async seen({ pool, goneSince }) {
-      const rows = await readAll<SeenRow>("read workers", (count, last) => {
-        let seen = client.from("workers").select(SEEN);
-        seen = pool === undefined ? seen : seen.eq("pool", pool);
-        seen =
-          goneSince === undefined
-            ? seen.is("gone_at", null)
-            : seen.or(`gone_at.is.null,gone_at.gte.${quoted(goneSince)}`);
-        const after = last === undefined ? seen : seen.gt("id", last.id);
-        return after.order("id").limit(count).overrideTypes<SeenRow[], { merge: false }>();
-      });
-      const workers = await seenWorkers(database, rows);
-      return workers.toSorted((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at));
-    },
     async workersWithPrefix(prefix, limit) {
       const pattern = `${prefix.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
       const rows = await readOne<SeenRow[]>("find worker", () =>
@@ -234,24 +216,6 @@ function heldTasks({ [TABLES]: client }: Database): Held {
       return [...own.map(heldTask), ...ended]
         .toSorted((one, other) => Date.parse(other.started_at) - Date.parse(one.started_at))
         .slice(0, limit);
-    },
-    async heldSince(since) {
-      const own = await readAll<OwnAttempt>("read tasks", (count, last) => {
-        const held = client
-          .from("tasks")
-          .select(OWN)
-          .not("lease_token", "is", null)
-          .or(`lease_ended_at.is.null,lease_ended_at.gte.${quoted(since)}`);
-        const after = last === undefined ? held : held.gt("id", last.task_id);
-        return after.order("id").limit(count).overrideTypes<OwnAttempt[], { merge: false }>();
-      });
-      const ended = await readAll<HeldTask>("read attempts", (count, last) => {
-        const held = client.from("ended_attempts").select(ENDED).gte("ended_at", since);
-        const { task_id: id = "", attempt = 0 } = last ?? {};
-        const after = last === undefined ? held : held.gte("task_id", id).or(`task_id.gt.${id},attempt.gt.${attempt}`);
-        return after.order("task_id").order("attempt").limit(count).overrideTypes<HeldTask[], { merge: false }>();
-      });
-      return [...own.map(heldTask), ...ended];
     },
   };
 }

@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import { agrees } from "../../../src/client/ask.ts";
 import { describePlan, type StartPlan, workersAtOnce } from "../../../src/client/commands/pool/start-plan.ts";
 import { presentSize } from "../../../src/client/commands/pool/spawn.ts";
-import { byTask, costOf, renderCosts } from "../../../src/client/commands/see/costs.ts";
 import { renderTasks } from "../../../src/client/commands/tasks/list-tasks.ts";
 import { idleWarning } from "../../../src/client/commands/tasks/submit.ts";
 import { whyNot } from "../../../src/client/commands/tasks/change-task.ts";
@@ -15,12 +14,12 @@ import { theOne } from "../../../src/client/find-by-prefix.ts";
 import { describePools } from "../../../src/client/missing-pool.ts";
 import { createOutput, createStyle } from "../../../src/client/render/output.ts";
 import type { Snapshot } from "../../../src/contract/plan.ts";
-import type { HeldTask, SeenWorker } from "../../../src/supabase/fleet/fleet-store.ts";
+import type { ListedWorker } from "../../../src/supabase/reports/worker-list.ts";
 import type { ListedTask } from "../../../src/supabase/task-store.ts";
+import { seen } from "./seen-worker.ts";
 
 const bare = createStyle(false);
-const MIDNIGHT_MS = Date.parse("2026-11-22T00:00:00Z");
-const NOW_MS = MIDNIGHT_MS + 2 * 3_600_000;
+const NOW_MS = Date.parse("2026-11-22T02:00:00Z");
 
 function thrown(act: () => unknown): ClientError {
   try {
@@ -31,35 +30,6 @@ function thrown(act: () => unknown): ClientError {
     }
   }
   throw new Error("expected a ClientError");
-}
-
-function seen(change: Partial<SeenWorker>): SeenWorker {
-  return {
-    id: "main-0a1b2c3d",
-    pool: "main",
-    status: "active",
-    origin: "pool",
-    instance_type: "RTX 4090",
-    pod_id: "pod1",
-    boot_stage: "ready",
-    boot_stage_at: "2026-11-22T00:00:00Z",
-    created_at: "2026-11-22T01:00:00Z",
-    ready_at: null,
-    last_heartbeat: "2026-11-22T01:59:56Z",
-    vram_total_mb: 24_576,
-    vram_used_mb: 3_072,
-    status_reason: null,
-    terminating_at: null,
-    failed_at: null,
-    failed_on: null,
-    pod_created_at: "2026-11-22T01:00:00Z",
-    deleted_at: null,
-    gone_at: null,
-    cost_per_hr_usd: 0.6,
-    cost_usd: null,
-    held: [],
-    ...change,
-  };
 }
 
 describe("an id", () => {
@@ -163,41 +133,6 @@ describe("spawn", () => {
   });
 });
 
-describe("costs", () => {
-  const worker = seen({ pod_created_at: "2026-11-21T23:00:00Z" });
-
-  it("count a worker's bill from midnight, also of one that is gone", () => {
-    expect(costOf(worker, MIDNIGHT_MS, NOW_MS)).toMatchObject({ usd: 1.2, billedMs: 2 * 3_600_000 });
-    const gone = { deleted_at: "2026-11-22T00:30:00Z", gone_at: "2026-11-22T00:31:00Z" };
-    expect(costOf(seen({ ...worker, ...gone }), MIDNIGHT_MS, NOW_MS)).toMatchObject({ usd: 0.3 });
-    expect(costOf(seen({ cost_per_hr_usd: null }), MIDNIGHT_MS, NOW_MS)).toMatchObject({ usd: null });
-    expect(costOf(seen({ pod_created_at: null }), MIDNIGHT_MS, NOW_MS)).toMatchObject({ usd: 0 });
-  });
-
-  it("are shared among tasks by the time that they held the worker, its idle time too", () => {
-    const held = (id: string, from: string, to: string | null): HeldTask => ({
-      task_id: id,
-      attempt: 1,
-      worker_id: worker.id,
-      started_at: from,
-      ended_at: to,
-      cause: null,
-      error: null,
-      tasks: { task_type: "generate_video", project_id: null },
-    });
-    const tasks = [
-      held("aaaaaaaa-1", "2026-11-21T23:30:00Z", "2026-11-22T00:15:00Z"),
-      held("bbbbbbbb-2", "2026-11-22T01:15:00Z", null),
-    ];
-    const shares = byTask(tasks, [costOf(worker, MIDNIGHT_MS, NOW_MS)], MIDNIGHT_MS, NOW_MS);
-    expect(shares.map(({ of, usd }) => [of, usd])).toEqual([
-      ["aaaaaaaa-1", 0.3],
-      ["bbbbbbbb-2", 0.9],
-    ]);
-    expect(renderCosts("task", shares, 120, bare)[1]).toBe("aaaaaaaa   0.3000  15m00s  generate_video");
-  });
-});
-
 describe("lists", () => {
   it("show tasks with what they wait for or how they ended, in at most 80 columns", () => {
     const task = {
@@ -222,11 +157,14 @@ describe("lists", () => {
   });
 
   it("show workers with their task, their last heartbeat and their price", () => {
-    const held = [{ task_id: "0b9c4a52-8a52", progress: 0.5, started_at: "", tasks: { task_type: "generate_video" } }];
-    const [, line] = renderWorkers([seen({ held })], NOW_MS, 160, bare);
+    const listed = (held: ListedWorker["held"]): ListedWorker => ({ ...seen({}), phase: "busy", held });
+    const task = { task_id: "0b9c4a52-8a52", progress: 0.5, started_at: "", model: "wan-14b" };
+    const [, line] = renderWorkers([listed([{ ...task, tasks: { task_type: "generate_video" } }])], NOW_MS, 160, bare);
     expect(line).toMatch(
-      /^main-0a1b2c3d {2}active .*0b9c4a52 generate_video 50% .*1h00m +4s {2}3\.0\/24\.0 GiB {2}0\.60 {2}RTX 4090 {2}pod1$/,
+      /^main-0a1b2c3d {2}busy .*0b9c4a52 generate_video 50% {2}wan-14b {2,}1h00m +4s {2}3\.0\/24\.0 GiB {2}0\.60 {2}RTX 4090 {2}pod1$/,
     );
+    const booting = { ...listed([]), phase: "spawning" as const, boot_stage: "pulling" };
+    expect(renderWorkers([booting], NOW_MS, 160, bare)[1]).toMatch(/^main-0a1b2c3d {2}spawning: pulling /);
   });
 });
 

@@ -1,4 +1,4 @@
-import { fleetStore, type HeldTask, type SeenWorker } from "../../../supabase/fleet/fleet-store.ts";
+import { type CostReport, type CostsBy, readCosts } from "../../../supabase/reports/cost-report.ts";
 import { poolStore } from "../../../supabase/pool-store.ts";
 import type { Context } from "../../context.ts";
 import { missingPool } from "../../missing-pool.ts";
@@ -7,141 +7,171 @@ import { poolName } from "../../pool-name.ts";
 import { formatDuration } from "../../render/durations.ts";
 import { plain, type Style } from "../../render/output.ts";
 import { counted } from "../../render/rows.ts";
-import { renderTable } from "../../render/table.ts";
+import { type Column, renderTable } from "../../render/table.ts";
 
-const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
 
 export interface CostsOptions extends PoolOptions {
-  readonly by: "pool" | "worker" | "task";
+  readonly by: CostsBy;
   readonly limit: number;
+  /** In seconds. */
+  readonly since?: number;
+  /** today, yesterday, or a date in UTC such as 2026-11-30. */
+  readonly day?: string;
 }
 
-export interface Cost {
-  /** A pool, a worker or a task. */
-  readonly of: string;
-  readonly about: string;
-  /** USD since midnight UTC; null: its price is not known. */
-  readonly usd: number | null;
-  readonly billedMs: number;
+/** Times in ms since the epoch; `toMs` null: now. */
+export interface CostPeriod {
+  readonly fromMs: number;
+  readonly toMs: number | null;
+  readonly inWords: string;
 }
 
-/** Shows what today has cost since midnight UTC. @throws ClientError when there is no such pool */
+type CostRow = CostReport["rows"][number];
+type Made = Pick<CostReport["total"], "finished" | "videoSec"> & { readonly usd: number | null };
+
+/** Shows what pods have cost; without a time, since midnight UTC. @throws ClientError when there is no such pool */
 export async function showCosts(context: Context, options: CostsOptions): Promise<void> {
   const { output } = context;
-  const nowMs = Date.now();
-  const midnightMs = new Date(nowMs).setUTCHours(0, 0, 0, 0);
-  const since = new Date(midnightMs).toISOString();
+  const { by, limit } = options;
+  const period = periodOf(options, Date.now());
   const database = await context.connections.database();
   const pool = options.pool === undefined ? undefined : poolName(context, options);
-  if (pool !== undefined && (await poolStore(database).find(pool)) === null) {
+  const report = await readCosts(database, {
+    by,
+    from: new Date(period.fromMs).toISOString(),
+    to: period.toMs === null ? null : new Date(period.toMs).toISOString(),
+    ...(pool !== undefined && { pool }),
+    limit,
+  });
+  if (pool !== undefined && report.total.workers === 0 && (await poolStore(database).find(pool)) === null) {
     throw await missingPool(context, pool, `there is no pool ${pool}`);
   }
-  const workers = await fleetStore(database).seen({ ...(pool !== undefined && { pool }), goneSince: since });
-  const held = options.by === "task" ? await fleetStore(database).heldSince(since) : [];
-  const costs = workers.map((worker) => costOf(worker, midnightMs, nowMs));
-  const totalUsd = costs.reduce((sum, { usd }) => sum + (usd ?? 0), 0);
-  const unpriced = costs.filter(({ usd }) => usd === null).length;
-  const groups = {
-    pool: () => byPool(workers, costs),
-    worker: () => costs,
-    task: () => byTask(held, costs, midnightMs, nowMs),
-  };
-  const rows = groups[options.by]().toSorted((one, other) => (other.usd ?? 0) - (one.usd ?? 0));
-  const shown = rows.slice(0, options.limit);
   if (options.json) {
-    output.printJson({
-      since,
-      totalUsd: cents(totalUsd),
-      unpriced,
-      by: options.by,
-      costs: shown,
-      leftOut: rows.length - shown.length,
-    });
+    output.printJson(asJson(by, report));
     return;
   }
-  output.print(`$${totalUsd.toFixed(2)} today since 00:00 UTC${pool === undefined ? ", all pools" : `, pool ${pool}`}`);
-  if (unpriced > 0) {
-    output.note(`the price of ${unpriced} of ${workers.length} workers is not known`);
+  const { total, rows, leftOut } = report;
+  const where = pool === undefined ? "all pools" : `pool ${pool}`;
+  output.print([`$${total.usd.toFixed(2)} ${period.inWords}, ${where}`, ...describeUse(total)]);
+  if (total.unpriced > 0) {
+    output.note(`the price of ${total.unpriced} of ${counted(total.workers, "worker", "workers")} is not known`);
   }
-  if (shown.length > 0) {
-    output.print(renderCosts(options.by, shown, output.size().columns, output.style));
+  if (rows.length > 0) {
+    output.print(renderCosts(by, rows, output.size().columns, output.style));
   }
-  if (rows.length > shown.length) {
-    output.note(`the dearest ${shown.length} of ${rows.length}; --limit shows more`);
+  if (["project", "type", "task"].includes(by) && total.withoutTaskUsd > 0) {
+    output.note(`$${total.withoutTaskUsd.toFixed(4)} are of workers that held no task in this time: --by worker`);
+  }
+  if (leftOut > 0) {
+    output.note(
+      `the ${by === "day" ? "newest" : "dearest"} ${rows.length} of ${rows.length + leftOut}; --limit shows more`,
+    );
   }
 }
 
-/** The part of a worker's bill that lies after midnight, as the daily budget counts it. */
-export function costOf(worker: SeenWorker, midnightMs: number, nowMs: number): Cost {
-  const { id, status, pod_created_at: from, deleted_at: deleted, gone_at: gone, cost_per_hr_usd: perHour } = worker;
-  const end = deleted ?? gone;
-  const endMs = end === null ? nowMs : Date.parse(end);
-  const billedMs = from === null ? 0 : Math.max(0, endMs - Math.max(midnightMs, Date.parse(from)));
-  const usd = from === null ? 0 : perHour === null ? null : cents((perHour * billedMs) / HOUR_MS);
-  return { of: id, about: `${worker.instance_type ?? "-"}, ${gone === null ? status : "gone"}`, usd, billedMs };
+/** @param nowMs now, in ms since the epoch */
+export function periodOf({ since, day }: Pick<CostsOptions, "since" | "day">, nowMs: number): CostPeriod {
+  const midnightMs = new Date(nowMs).setUTCHours(0, 0, 0, 0);
+  if (since !== undefined) {
+    return { fromMs: nowMs - since * 1000, toMs: null, inWords: `in the last ${formatDuration(since * 1000)}` };
+  }
+  if (day === undefined || day === "today") {
+    return { fromMs: midnightMs, toMs: null, inWords: "today since 00:00 UTC" };
+  }
+  const fromMs = day === "yesterday" ? midnightMs - DAY_MS : Date.parse(`${day}T00:00:00Z`);
+  const date = new Date(fromMs).toISOString().slice(0, 10);
+  return { fromMs, toMs: fromMs + DAY_MS, inWords: `on ${date} (UTC)` };
 }
 
-function byPool(workers: readonly SeenWorker[], costs: readonly Cost[]): Cost[] {
-  const pools = new Map<string, { readonly count: number; readonly usd: number; readonly billedMs: number }>();
-  for (const [index, { pool }] of workers.entries()) {
-    const { count, usd, billedMs } = pools.get(pool ?? "-") ?? { count: 0, usd: 0, billedMs: 0 };
-    const cost = costs[index];
-    pools.set(pool ?? "-", {
-      count: count + 1,
-      usd: usd + (cost?.usd ?? 0),
-      billedMs: billedMs + (cost?.billedMs ?? 0),
-    });
+/** What idle time cost, and what a finished task and a minute of finished video did; no lines where nothing was billed. */
+function describeUse(total: CostReport["total"]): string[] {
+  const { usd, idleUsd, bootUsd, finished } = total;
+  if (usd === 0) {
+    return [];
   }
-  return [...pools].map(([of, { count, usd, billedMs }]) => ({
-    of,
-    about: counted(count, "worker", "workers"),
-    usd: cents(usd),
-    billedMs,
-  }));
+  const idle = `$${idleUsd.toFixed(2)} of it idle (${Math.round((100 * idleUsd) / usd)} %), $${bootUsd.toFixed(2)} of that booting`;
+  const each = perTask(total);
+  const minute = perMinute(total);
+  const made = [
+    `${counted(finished, "task", "tasks")} finished`,
+    ...(each === null ? [] : [`$${each.toFixed(4)} each`]),
+    ...(minute === null ? [] : [`$${minute.toFixed(4)} a minute of finished video`]),
+  ];
+  return [idle, made.join(", ")];
 }
 
-/** Each worker's cost of today shared among the tasks that it held today, by the time that it held them; its idle time too. */
-export function byTask(held: readonly HeldTask[], costs: readonly Cost[], midnightMs: number, nowMs: number): Cost[] {
-  const costOfWorker = new Map(costs.map((cost) => [cost.of, cost]));
-  const heldMs = ({ started_at: from, ended_at: to }: HeldTask) =>
-    Math.max(1, (to === null ? nowMs : Date.parse(to)) - Math.max(midnightMs, Date.parse(from)));
-  const busyMs = new Map<string, number>();
-  for (const each of held) {
-    busyMs.set(each.worker_id, (busyMs.get(each.worker_id) ?? 0) + heldMs(each));
-  }
-  const tasks = new Map<string, Cost>();
-  for (const each of held) {
-    const worker = costOfWorker.get(each.worker_id);
-    if (worker === undefined) {
-      continue;
-    }
-    const before = tasks.get(each.task_id) ?? {
-      of: each.task_id,
-      about: each.tasks?.task_type ?? "-",
-      usd: 0,
-      billedMs: 0,
-    };
-    const part = worker.usd === null ? null : (worker.usd * heldMs(each)) / (busyMs.get(each.worker_id) ?? 1);
-    const usd = before.usd === null || part === null ? null : before.usd + part;
-    tasks.set(each.task_id, { ...before, usd, billedMs: before.billedMs + heldMs(each) });
-  }
-  return [...tasks.values()].map((cost) => ({ ...cost, usd: cost.usd === null ? null : cents(cost.usd) }));
+function perTask({ usd, finished }: Made): number | null {
+  return usd === null || finished === 0 ? null : usd / finished;
+}
+
+/** Null: no finished task says how long its video is. */
+function perMinute({ usd, videoSec }: Made): number | null {
+  return usd === null || videoSec <= 0 ? null : (usd * 60) / videoSec;
+}
+
+function asJson(by: CostsBy, { from, to, total, rows, leftOut }: CostReport) {
+  const perUnit = (made: Made) => ({
+    usdPerFinishedTask: rounded(perTask(made)),
+    usdPerVideoMinute: rounded(perMinute(made)),
+  });
+  const { usd: totalUsd, billedSec, busySec, ...others } = total;
+  return {
+    since: from,
+    until: to,
+    by,
+    totalUsd,
+    billedMs: ms(billedSec),
+    busyMs: ms(busySec),
+    ...others,
+    ...perUnit(total),
+    costs: rows.map((row) => ({ ...withoutSeconds(row), about: aboutOf(row), ...perUnit(row) })),
+    leftOut,
+  };
+}
+
+function withoutSeconds({ billedSec, busySec, ...row }: CostRow) {
+  return { ...row, billedMs: ms(billedSec), busyMs: ms(busySec) };
+}
+
+function ms(sec: number): number {
+  return Math.round(sec * 1000);
 }
 
 /** As the database books: millionths of a dollar. */
-function cents(usd: number): number {
-  return Math.round(usd * 1e6) / 1e6;
+function rounded(usd: number | null): number | null {
+  return usd === null ? null : Math.round(usd * 1e6) / 1e6;
 }
 
-export function renderCosts(by: CostsOptions["by"], costs: readonly Cost[], width: number, style: Style): string[] {
+function aboutOf({ about, workers }: Pick<CostRow, "about" | "workers">): string {
+  return about ?? counted(workers, "worker", "workers");
+}
+
+export function renderCosts(by: CostsBy, rows: readonly CostRow[], width: number, style: Style): string[] {
+  const dollars = (usd: number | null) => (usd === null ? "-" : usd.toFixed(4));
+  const money = (title: string, value: (row: CostRow) => number | null, dropOrder: number): Column<CostRow> => ({
+    title,
+    value: (row) => dollars(value(row)),
+    align: "right",
+    dropOrder,
+  });
   return renderTable(
     [
       { title: by.toUpperCase(), value: ({ of }) => plain(by === "task" ? of.slice(0, 8) : of) },
-      { title: "$ TODAY", value: ({ usd }) => (usd === null ? "?" : usd.toFixed(4)), align: "right" },
-      { title: by === "task" ? "HELD" : "BILLED", value: ({ billedMs }) => formatDuration(billedMs), align: "right" },
-      { title: "ABOUT", value: ({ about }) => plain(about) },
+      {
+        title: "$",
+        value: ({ usd, unpriced }) => (unpriced === 0 ? dollars(usd) : usd === null ? "?" : `≥${usd.toFixed(4)}`),
+        align: "right",
+      },
+      money("IDLE $", ({ idleUsd }) => idleUsd, 1),
+      { title: "BILLED", value: ({ billedSec }) => formatDuration(billedSec * 1000), align: "right", dropOrder: 3 },
+      { title: "BUSY", value: ({ busySec }) => formatDuration(busySec * 1000), align: "right", dropOrder: 4 },
+      { title: "FINISHED", value: ({ finished }) => String(finished), align: "right", dropOrder: 2 },
+      money("$/TASK", perTask, 6),
+      money("$/MIN VIDEO", perMinute, 5),
+      { title: "ABOUT", value: (row) => plain(aboutOf(row)) },
     ],
-    costs,
+    rows,
     width,
     style,
   );

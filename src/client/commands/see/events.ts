@@ -5,7 +5,8 @@ import { missingPool } from "../../missing-pool.ts";
 import { poolName } from "../../pool-name.ts";
 import { renderEvent } from "../../render/events.ts";
 import { followUntilStopped } from "../../show-logs.ts";
-import { wholeTaskId, wholeWorkerId } from "./whole-ids.ts";
+import { wholeTaskId } from "../../find-by-prefix.ts";
+import { wholeWorkerId } from "./whole-ids.ts";
 
 export interface EventsOptions {
   readonly pool?: string;

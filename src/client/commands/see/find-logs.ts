@@ -1,6 +1,7 @@
 import type { Context } from "../../context.ts";
 import { type LogsOptions, showLogs } from "../../show-logs.ts";
-import { wholeTaskId, wholeWorkerId } from "./whole-ids.ts";
+import { wholeTaskId } from "../../find-by-prefix.ts";
+import { wholeWorkerId } from "./whole-ids.ts";
 
 /** Shows the lines about a task or a worker, named by the beginning of its id, or about everything. @throws ClientError */
 export async function findLogs(context: Context, options: LogsOptions): Promise<void> {

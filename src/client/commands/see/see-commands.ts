@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { LOG_LEVELS, LOG_SOURCES, type LogLevel } from "../../../contract/log-levels.ts";
+import type { CostsBy } from "../../../supabase/reports/cost-report.ts";
 import type { Context } from "../../context.ts";
 import { addExamples, durationSec, jsonOption, poolOption, type PoolOptions, wholeNumber } from "../../options.ts";
 import type { LogsOptions } from "../../show-logs.ts";
@@ -8,6 +9,9 @@ import type { EventsOptions } from "./events.ts";
 
 const MAX_DECISIONS = 1_000;
 const MAX_LINES = 100_000;
+/** Of the past that `costs` reads. */
+const MOST_DAYS = 400;
+const COSTS_BY: readonly CostsBy[] = ["day", "pool", "worker", "gpu", "project", "type", "task"];
 
 export function addSeeCommands(program: Command, context: Context): void {
   addStatus(program, context);
@@ -57,10 +61,16 @@ function addAlerts(program: Command, context: Context): void {
 function addCosts(program: Command, context: Context): void {
   const costs = program
     .command("costs")
-    .description("what today has cost since midnight UTC, in USD")
-    .addOption(new Option("--by <what>", "what to share it out by").choices(["pool", "worker", "task"]).default("pool"))
+    .description(
+      "what pods have cost, in USD: today, on a day or since a time; what was idle, per task and per minute of video",
+    )
+    .addOption(new Option("--by <what>", "what to share it out by").choices(COSTS_BY).default("pool"))
+    .addOption(new Option("--day <date>", "today, yesterday, or a date (UTC) such as 2026-11-30").argParser(parseDay))
+    .addOption(
+      new Option("--since <duration>", "the time until now, such as 12h, 7d").argParser(costsSec).conflicts("day"),
+    )
     .option("--pool <name>", "only of this pool (default: of all)")
-    .option("--limit <n>", "at most this many lines, the dearest", wholeNumber(1, 100_000), 50)
+    .option("--limit <n>", "at most this many lines, the dearest, or the newest days", wholeNumber(1, 1_000), 50)
     .addOption(jsonOption())
     .action(async (options: CostsOptions) => {
       const { showCosts } = await import("./costs.ts");
@@ -68,8 +78,27 @@ function addCosts(program: Command, context: Context): void {
     });
   addExamples(costs, [
     ["gpu-pool costs", "today, by pool"],
+    ["gpu-pool costs --day yesterday", "what did yesterday cost?"],
+    ["gpu-pool costs --by day --since 30d", "day by day"],
     ["gpu-pool costs --by task", "which tasks were dear; idle time is shared out too"],
+    ["gpu-pool costs --by gpu --since 7d --json | jq .usdPerVideoMinute", "for programs"],
   ]);
+}
+
+function parseDay(text: string): string {
+  const isDate = /^\d{4}-\d\d-\d\d$/.test(text) && new Date(`${text}T00:00:00Z`).toJSON()?.startsWith(text) === true;
+  if (!isDate && text !== "today" && text !== "yesterday") {
+    throw new InvalidArgumentError("Expected today, yesterday, or a date such as 2026-11-30.");
+  }
+  return text;
+}
+
+function costsSec(text: string): number {
+  const sec = durationSec(text);
+  if (sec > MOST_DAYS * 86_400) {
+    throw new InvalidArgumentError(`Expected at most ${MOST_DAYS}d.`);
+  }
+  return sec;
 }
 
 function addEvents(program: Command, context: Context): void {
@@ -112,19 +141,31 @@ function addLogs(program: Command, context: Context): void {
     .option("--worker <id>", "of or about this worker; the beginning of its id is enough")
     .option("--task <id>", "about this task; the beginning of its id is enough")
     .option("--level <level>", "this severe or more: debug, info, warning, error, critical", parseLevel)
+    .addOption(
+      new Option(
+        "--worker-timeline <id>",
+        "instead of lines: what happened to this worker, as worker timeline shows it",
+      ).conflicts(["worker", "task", "level", "source", "since", "follow"]),
+    )
     .addOption(new Option("--source <source>", "which processes logged").choices(LOG_SOURCES))
     .option("--since <duration>", "not older than this, such as 90s, 30m, 2h", durationSec)
     .option("--limit <n>", "at most this many lines, the newest", wholeNumber(1, MAX_LINES), 100)
     .option("-f, --follow", "keep printing what arrives until Ctrl-C")
     .addOption(new Option("--json", "print one JSON object a line instead of text"))
-    .action(async (options: LogsOptions) => {
+    .action(async ({ workerTimeline, ...options }: LogsOptions & { workerTimeline?: string }) => {
+      if (workerTimeline !== undefined) {
+        const { showWorkerTimeline } = await import("../../worker-timeline.ts");
+        await showWorkerTimeline(context, workerTimeline, options);
+        return;
+      }
       const { findLogs } = await import("./find-logs.ts");
       await findLogs(context, options);
     });
   addExamples(logs, [
     ["gpu-pool logs --follow", "the last hundred lines and all that come"],
     ["gpu-pool logs --level error --since 2h", "what went wrong in two hours"],
-    ["gpu-pool logs --worker main-afc3e264", "the story of one worker"],
+    ["gpu-pool logs --worker main-afc3e264", "what one worker logged, and the pool about it"],
+    ["gpu-pool logs --worker-timeline main-afc3e264", "its boot, tasks, silences and end"],
     ["gpu-pool logs --json --limit 1000 | jq .message", "one JSON object a line, for programs"],
   ]);
 }

@@ -1,4 +1,5 @@
-import { type ListedTask, type ListedTaskFilter, type TaskStatus, taskStore } from "../../../supabase/task-store.ts";
+import { listTasks } from "../../../supabase/reports/task-list.ts";
+import type { ListedTask, ListedTaskFilter, TaskStatus } from "../../../supabase/task-store.ts";
 import type { Context } from "../../context.ts";
 import { missingPool } from "../../missing-pool.ts";
 import { localFile, withLocalFile } from "../../local/local-file.ts";
@@ -10,6 +11,7 @@ import { formatDuration } from "../../render/durations.ts";
 import { cut, plain, type Style } from "../../render/output.ts";
 import type { Colour } from "../../render/rows.ts";
 import { renderTable } from "../../render/table.ts";
+import { TASK_STATUSES } from "./task-flags.ts";
 
 export interface ListOptions extends PoolOptions, LocalOptions {
   readonly status?: readonly TaskStatus[];
@@ -18,6 +20,7 @@ export interface ListOptions extends PoolOptions, LocalOptions {
   /** In seconds. */
   readonly since?: number;
   readonly limit: number;
+  readonly failedFirst?: boolean;
 }
 
 const OTHERS_WIDTH = 90;
@@ -29,8 +32,8 @@ const COLOURS: Readonly<Record<string, Colour>> = {
   Cancelled: "dim",
 };
 
-/** Lists the newest tasks; without --pool those of all pools. @throws ClientError when there is no such pool */
-export async function listTasks(context: Context, options: ListOptions): Promise<void> {
+/** Lists tasks, the newest first; without --pool those of all pools. @throws ClientError when there is no such pool */
+export async function showTasks(context: Context, options: ListOptions): Promise<void> {
   const { status, type, project, since, limit } = options;
   const filter = {
     limit,
@@ -43,25 +46,43 @@ export async function listTasks(context: Context, options: ListOptions): Promise
   const tasks =
     file === null
       ? await tasksOfDatabase(context, options, filter)
-      : await withLocalFile(file, false, (database) => localTasks(database).list(filter));
+      : await withLocalFile(file, false, async (database) => {
+          const store = localTasks(database);
+          return await inParts(filter, options.failedFirst === true, async (part) => store.list(part));
+        });
   show(context, options, tasks);
 }
 
-async function tasksOfDatabase(
-  context: Context,
-  options: ListOptions,
-  filter: ListedTaskFilter,
+type Filter = ListedTaskFilter & { readonly limit: number };
+
+/** With `failedFirst` the newest failed tasks, then the newest others. */
+async function inParts(
+  filter: Filter,
+  failedFirst: boolean,
+  list: (part: Filter) => Promise<ListedTask[]>,
 ): Promise<ListedTask[]> {
+  if (!failedFirst) {
+    return await list(filter);
+  }
+  const wanted = filter.status ?? TASK_STATUSES;
+  const failed = wanted.includes("Failed") ? await list({ ...filter, status: ["Failed"] }) : [];
+  const status = wanted.filter((each) => each !== "Failed");
+  const limit = filter.limit - failed.length;
+  return status.length === 0 || limit === 0 ? failed : [...failed, ...(await list({ ...filter, status, limit }))];
+}
+
+async function tasksOfDatabase(context: Context, options: ListOptions, filter: Filter): Promise<ListedTask[]> {
   const database = await context.connections.database();
   const pool = options.pool === undefined ? undefined : poolName(context, options);
-  const tasks = await taskStore(database).list({ ...filter, ...(pool !== undefined && { pool }) });
+  const ofPool = { ...filter, ...(pool !== undefined && { pool }) };
+  const tasks = await inParts(ofPool, options.failedFirst === true, (part) => listTasks(database, part));
   if (tasks.length === 0 && pool !== undefined && (await poolStore(database).find(pool)) === null) {
     throw await missingPool(context, pool, `there is no pool ${pool}`);
   }
   return tasks;
 }
 
-function show({ output }: Context, { json, limit }: ListOptions, tasks: readonly ListedTask[]): void {
+function show({ output }: Context, { json, limit, failedFirst }: ListOptions, tasks: readonly ListedTask[]): void {
   if (json) {
     output.printJson(tasks);
   } else if (tasks.length === 0) {
@@ -69,7 +90,7 @@ function show({ output }: Context, { json, limit }: ListOptions, tasks: readonly
   } else {
     output.print(renderTasks(tasks, Date.now(), output.size().columns, output.style));
     if (tasks.length === limit) {
-      output.note(`the newest ${limit}; --limit shows more`);
+      output.note(`${failedFirst ? "the first" : "the newest"} ${limit}; --limit shows more`);
     }
   }
 }

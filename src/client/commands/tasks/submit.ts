@@ -11,13 +11,14 @@ import type { LocalOptions, PoolOptions } from "../../options.ts";
 import { taskTypeTable } from "../../own-types.ts";
 import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
+import { wholeTaskId } from "../../find-by-prefix.ts";
 import { describePools } from "../../missing-pool.ts";
 import { formatDuration } from "../../render/durations.ts";
 import { renderResolved } from "../../render/resolved-task.ts";
 import { type CheckedTask, checkTasks, unknownTypes, unknownTypeWarning } from "./check-params.ts";
 import { type TaskFlags, tasksFromFlags } from "./task-flags.ts";
-import { parseTasks, type TaskInput } from "./task-input.ts";
-import { waitForTasks } from "./wait-for-tasks.ts";
+import { parsePrompts, parseTasks, type TaskInput } from "./task-input.ts";
+import { progressBar, waitForTasks } from "./wait-for-tasks.ts";
 
 const BATCH = 1_000;
 /** Where a watch runs, it observes its pool every half minute. */
@@ -25,7 +26,7 @@ const UNOBSERVED_MS = 5 * 60_000;
 
 export type SubmitOptions = PoolOptions &
   LocalOptions &
-  TaskFlags & { readonly file?: string; readonly wait?: boolean; readonly dryRun?: boolean };
+  TaskFlags & { readonly file?: string; readonly wait?: boolean; readonly open?: boolean; readonly dryRun?: boolean };
 
 interface Given {
   readonly tasks: TaskInput[];
@@ -33,15 +34,20 @@ interface Given {
   readonly source: string | null;
 }
 
-export async function submitTasks(context: Context, options: SubmitOptions): Promise<void> {
-  const file = localFile(context, options);
-  const given = await readTasks(context, options);
-  const checked = await check(context, given, file);
+export async function submitTasks(context: Context, given: SubmitOptions): Promise<void> {
+  const file = localFile(context, given);
+  const options = {
+    ...given,
+    ...(await wholeDependency(context, given, file)),
+    wait: given.wait === true || given.open === true,
+  };
+  const read = await readTasks(context, options);
+  const checked = await check(context, read, file);
   if (options.dryRun) {
     showResolved(context, checked, options.json === true);
     return;
   }
-  const { tasks } = given;
+  const { tasks } = read;
   if (file !== null) {
     await submitToFile(context, options, file, tasks);
     return;
@@ -50,17 +56,31 @@ export async function submitTasks(context: Context, options: SubmitOptions): Pro
   const store = taskStore(await context.connections.database());
   // Where no pool is named, the database chooses it by the type of each task.
   const pool = options.pool !== undefined || context.env["GPU_POOL"] ? poolName(context, options) : null;
-  const ids = await insertTasks(store, tasks, pool, (batch) => {
+  const ids = await insertTasks(store, tasks, pool, (batch, done) => {
     if (!options.json && !options.wait) {
       output.print(batch);
+    } else if (output.errIsTerminal && done < tasks.length) {
+      output.progress(`${progressBar(done, tasks.length)} ${done} of ${tasks.length} submitted`);
     }
   });
   await warnOfIdlePools(context, tasks, ids);
   if (options.wait) {
-    await waitForTasks(context, store, ids, options.json === true);
+    await waitForTasks(context, store, ids, options);
   } else if (options.json) {
     output.printJson({ ids });
   }
+}
+
+/** Null where nothing is to be replaced: no task is named, or its whole id is. */
+async function wholeDependency(
+  context: Context,
+  { dependsOn }: SubmitOptions,
+  file: string | null,
+): Promise<{ dependsOn: string } | null> {
+  if (dependsOn === undefined) {
+    return null;
+  }
+  return { dependsOn: await wholeTaskId(context, dependsOn, file) };
 }
 
 async function submitToFile(context: Context, options: SubmitOptions, file: string, tasks: readonly TaskInput[]) {
@@ -74,7 +94,7 @@ async function submitToFile(context: Context, options: SubmitOptions, file: stri
     const store = localTasks(database);
     store.submit(rows, find);
     if (options.wait) {
-      await waitForTasks(context, store, ids, options.json === true);
+      await waitForTasks(context, store, ids, options);
     } else if (options.json) {
       context.output.printJson({ ids });
     } else {
@@ -165,27 +185,39 @@ export function idleWarning(
 }
 
 async function readTasks({ stdin }: Context, options: SubmitOptions): Promise<Given> {
+  if (options.prompts !== undefined) {
+    const source = options.prompts === "-" ? "stdin" : options.prompts;
+    const text = source === "stdin" ? await readStream(stdin) : await readText(source, "--prompts");
+    return { tasks: tasksFromFlags(options, parsePrompts(text, source)), source };
+  }
   if (options.file === undefined && (options.prompt !== undefined || options.param !== undefined)) {
     return { tasks: tasksFromFlags(options), source: null };
   }
   if (options.file === undefined && stdin.isTTY) {
-    throw new ClientError(EXIT.usage, "nothing to submit", "Give --prompt <text>, --file <path>, or JSON on stdin.");
+    throw new ClientError(
+      EXIT.usage,
+      "nothing to submit",
+      "Give --prompt <text>, --prompts or --file <path>, or JSON on stdin.",
+    );
   }
   if (options.file === undefined || options.file === "-") {
     return { tasks: parseTasks(await readStream(stdin), "stdin"), source: "stdin" };
   }
-  const text = await readFile(options.file, "utf8").catch((error: unknown) => {
+  return { tasks: parseTasks(await readText(options.file, "--file"), options.file), source: options.file };
+}
+
+async function readText(path: string, flag: string): Promise<string> {
+  return await readFile(path, "utf8").catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException;
-    throw new ClientError(EXIT.usage, `${options.file} cannot be read (${code})`, "Check --file.", { cause: error });
+    throw new ClientError(EXIT.usage, `${path} cannot be read (${code})`, `Check ${flag}.`, { cause: error });
   });
-  return { tasks: parseTasks(text, options.file), source: options.file };
 }
 
 async function insertTasks(
   store: TaskStore,
   tasks: readonly TaskInput[],
   pool: string | null,
-  onInserted: (ids: readonly string[]) => void,
+  onInserted: (ids: readonly string[], done: number) => void,
 ): Promise<string[]> {
   // The ids are made here, so that each is printed in the order of its input.
   const rows = tasks.map((task) => ({ id: randomUUID(), priority: 0, ...task, ...(pool !== null && { pool }) }));
@@ -205,7 +237,10 @@ async function insertTasks(
       });
     }
     ids.push(...batch.map(({ id }) => id));
-    onInserted(batch.map(({ id }) => id));
+    onInserted(
+      batch.map(({ id }) => id),
+      ids.length,
+    );
   }
   return ids;
 }

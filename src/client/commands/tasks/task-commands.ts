@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Context } from "../../context.ts";
-import type { TaskStatus } from "../../../supabase/task-store.ts";
 import {
   addExamples,
   durationSec,
@@ -18,9 +17,10 @@ import type { GenerateOptions } from "./generate/generate-tasks.ts";
 import type { ListOptions } from "./list-tasks.ts";
 import type { NewEndpoint } from "./notifications.ts";
 import type { SubmitOptions } from "./submit.ts";
-import { addTaskFlags } from "./task-flags.ts";
+import type { DownloadOptions } from "./result/download-task.ts";
+import { addTaskFlags, dashed, parseStatuses, TASK_STATUSES } from "./task-flags.ts";
+import type { StatsOptions } from "./task-stats.ts";
 
-const STATUSES: readonly TaskStatus[] = ["Queued", "In Progress", "Complete", "Failed", "Cancelled"];
 const FORMATS = ["json", "slack"];
 const KINDS = ["task.completed", "task.failed", "pool.alert", "task.reopened"];
 
@@ -34,6 +34,8 @@ export function addTaskCommands(program: Command, context: Context): void {
   addTaskShow(task, context);
   addTaskChanges(task, context);
   addTaskLogs(task, context);
+  addTaskTimeline(task, context);
+  addTaskDownload(task, context);
   addNotifications(program, context);
 }
 
@@ -49,6 +51,7 @@ function addSubmit(program: Command, context: Context): void {
       ),
     )
     .option("--wait", "until all have ended; then print the results' URLs; exit code 1 if any failed")
+    .addOption(new Option("--open", "wait, then open the results as a double click would").conflicts("dryRun"))
     .addOption(poolOption())
     .addOption(jsonOption())
     .action(async (options: SubmitOptions) => {
@@ -62,6 +65,7 @@ function addSubmit(program: Command, context: Context): void {
       'gpu-pool submit --type t2v --prompt "fog" --frames 84 --dry-run',
       "what its parameters will be, submitting nothing",
     ],
+    ["gpu-pool submit --prompts prompts.txt --frames 81 --open", "a video of each line of a file, until all are there"],
     ["gpu-pool submit --file tasks.jsonl", "one JSON object a line"],
     ['gpu-pool submit --db-type sqlite --prompt "fog" --wait', "into tasks.db in this folder, without any server"],
     [`echo '{"task_type":"generate_video","params":{"prompt":"fog"}}' | gpu-pool submit`, "from another program"],
@@ -72,23 +76,42 @@ function addTasks(program: Command, context: Context): void {
   const tasks = program
     .command("tasks")
     .description("list tasks, the newest first")
-    .option("--status <names>", `separated by commas, of ${STATUSES.map(dashed).join(", ")}`, parseStatuses)
+    .option("--status <names>", `separated by commas, of ${TASK_STATUSES.map(dashed).join(", ")}`, parseStatuses)
     .option("--type <name>", "only of this task type")
     .option("--project <id>", "only of this project", uuid)
     .option("--since <duration>", "created within this time, such as 90s, 30m, 2h", durationSec)
+    .option("--failed-first", "failed tasks before the others")
     .option("--limit <n>", "at most this many", wholeNumber(1, 100_000), 50)
     .option("--pool <name>", "only of this pool (default: of all)")
     .addOption(jsonOption())
     .action(async (options: ListOptions) => {
-      const { listTasks } = await import("./list-tasks.ts");
-      await listTasks(context, options);
+      const { showTasks } = await import("./list-tasks.ts");
+      await showTasks(context, options);
     });
   localOptions().forEach((option) => tasks.addOption(option));
   addGenerate(tasks, context);
+  addStats(tasks, context);
   addExamples(tasks, [
     ["gpu-pool tasks", "the newest fifty"],
     ["gpu-pool tasks --status failed --since 2h", "what failed lately, and why"],
+    ["gpu-pool tasks --failed-first --project 3f0c6a52-7f0e-4c1c-9a3e-0d8a5b1c2d3e", "of one project"],
     ["gpu-pool tasks --json | jq -r '.[].id'", "whole ids, for programs"],
+  ]);
+}
+
+function addStats(tasks: Command, context: Context): void {
+  const stats = tasks
+    .command("stats")
+    .description("how long tasks waited and ran, by type and model, and why they failed, alike failures together")
+    .action(async (_options: StatsOptions, command: Command) => {
+      const { showTaskStats } = await import("./task-stats.ts");
+      // --since, --type, --project, --pool, --limit and --json are those of `gpu-pool tasks`.
+      await showTaskStats(context, command.optsWithGlobals<StatsOptions>());
+    });
+  addExamples(stats, [
+    ["gpu-pool tasks stats", "of the tasks of the last day"],
+    ["gpu-pool tasks stats --since 7d --type t2v", "of one type, in a week"],
+    ["gpu-pool tasks stats --json | jq '.causes[0]'", "what fails most"],
   ]);
 }
 
@@ -192,20 +215,37 @@ function addTaskLogs(task: Command, context: Context): void {
   addExamples(logs, [["gpu-pool task logs 0b9c4a52", "by its worker and by the Temporal worker"]]);
 }
 
-function dashed(status: TaskStatus): string {
-  return status.toLowerCase().replace(" ", "-");
+function addTaskTimeline(task: Command, context: Context): void {
+  const timeline = task
+    .command("timeline")
+    .description("what happened to it, oldest first: created, admitted, each attempt with its worker, retries, its end")
+    .argument("<id>", "whole, or its beginning")
+    .addOption(jsonOption())
+    .action(async (id: string, options: JsonOptions & LocalOptions) => {
+      const { showTaskTimeline } = await import("./task-timeline.ts");
+      await showTaskTimeline(context, id, options);
+    });
+  localOptions().forEach((option) => timeline.addOption(option));
+  addExamples(timeline, [["gpu-pool task timeline 0b9c4a52", "where did its time go?"]]);
 }
 
-function parseStatuses(text: string): TaskStatus[] {
-  const aliases: Readonly<Record<string, TaskStatus>> = { running: "In Progress", completed: "Complete" };
-  return text.split(",").map((part) => {
-    const name = part.trim().toLowerCase().replaceAll(/[ _]/g, "-");
-    const status = aliases[name] ?? STATUSES.find((each) => dashed(each) === name);
-    if (status === undefined) {
-      throw new InvalidArgumentError(`Expected some of ${STATUSES.map(dashed).join(", ")}, separated by commas.`);
-    }
-    return status;
-  });
+function addTaskDownload(task: Command, context: Context): void {
+  const download = task
+    .command("download")
+    .description("write the files of its result to this machine and print their paths")
+    .argument("<id>", "whole, or its beginning")
+    .option("-o, --output <path>", "a folder, or the file itself where the result is one (default: the current folder)")
+    .option("--overwrite", "replace a file that is there already")
+    .addOption(jsonOption())
+    .action(async (id: string, options: DownloadOptions) => {
+      const { downloadTask } = await import("./result/download-task.ts");
+      await downloadTask(context, id, options);
+    });
+  localOptions().forEach((option) => download.addOption(option));
+  addExamples(download, [
+    ["gpu-pool task download 0b9c4a52", "into the current folder"],
+    ["gpu-pool task download 0b9c4a52 -o cat.mp4", "under this name"],
+  ]);
 }
 
 function addNotifications(program: Command, context: Context): void {

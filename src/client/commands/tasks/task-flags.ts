@@ -1,10 +1,15 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { TaskStatus } from "../../../supabase/task-store.ts";
 import { uuid, wholeNumber } from "../../options.ts";
 import type { TaskInput } from "./task-input.ts";
+
+export const TASK_STATUSES: readonly TaskStatus[] = ["Queued", "In Progress", "Complete", "Failed", "Cancelled"];
 
 export interface TaskFlags {
   readonly type: string;
   readonly prompt?: string;
+  /** The path of a list of prompts, one a line; - is stdin. */
+  readonly prompts?: string;
   readonly negativePrompt?: string;
   readonly frames?: number;
   readonly fps?: number;
@@ -26,6 +31,7 @@ export function addTaskFlags(command: Command): void {
   const flags = [
     new Option("--type <name>", "task type, of gpu-pool types").default("generate_video"),
     new Option("--prompt <text>", "what to show"),
+    new Option("--prompts <path>", "a list of prompts, one a line, for one task each; - is stdin").conflicts("prompt"),
     new Option("--negative-prompt <text>", "what to keep out"),
     new Option("--frames <n>", "length in frames").argParser(wholeNumber(1, 1000)),
     new Option("--fps <n>", "frames per second").argParser(decimal),
@@ -38,7 +44,7 @@ export function addTaskFlags(command: Command): void {
     new Option("--param <key=value>", "any other parameter, as JSON if it is any; may be repeated").argParser(assign),
     new Option("--priority <n>", "higher is served first").argParser(wholeNumber(-1_000_000, 1_000_000)),
     new Option("--project <id>", "the project that it counts for").argParser(uuid),
-    new Option("--depends-on <id>", "the task that it waits for").argParser(uuid),
+    new Option("--depends-on <id>", "the task that it waits for; the beginning of its id is enough"),
     new Option("--count <n>", "how many of it").argParser(wholeNumber(1, 100_000)),
   ];
   for (const flag of flags) {
@@ -46,8 +52,15 @@ export function addTaskFlags(command: Command): void {
   }
 }
 
-/** The tasks that the flags describe, all alike. */
-export function tasksFromFlags(flags: TaskFlags): TaskInput[] {
+/**
+ * The tasks that the flags describe.
+ * @param prompts of a list: each is a task; null: there is no list
+ */
+export function tasksFromFlags(flags: TaskFlags, prompts: readonly string[] | null = null): TaskInput[] {
+  return prompts === null ? alike(flags) : prompts.flatMap((prompt) => alike({ ...flags, prompt }));
+}
+
+function alike(flags: TaskFlags): TaskInput[] {
   const named = {
     prompt: flags.prompt,
     negative_prompt: flags.negativePrompt,
@@ -101,4 +114,22 @@ function parseValue(text: string): unknown {
   } catch {
     return text;
   }
+}
+
+/** `In Progress` as it is typed: `in-progress`. */
+export function dashed(status: TaskStatus): string {
+  return status.toLowerCase().replace(" ", "-");
+}
+
+/** @throws InvalidArgumentError */
+export function parseStatuses(text: string): TaskStatus[] {
+  const aliases: Readonly<Record<string, TaskStatus>> = { running: "In Progress", completed: "Complete" };
+  return text.split(",").map((part) => {
+    const name = part.trim().toLowerCase().replaceAll(/[ _]/g, "-");
+    const status = aliases[name] ?? TASK_STATUSES.find((each) => dashed(each) === name);
+    if (status === undefined) {
+      throw new InvalidArgumentError(`Expected some of ${TASK_STATUSES.map(dashed).join(", ")}, separated by commas.`);
+    }
+    return status;
+  });
 }

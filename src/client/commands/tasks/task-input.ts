@@ -56,6 +56,19 @@ export function parseTasks(text: string, source: string): TaskInput[] {
   return tasks;
 }
 
+/** The prompts of a list, one a line; empty lines separate. @throws ClientError when there is none */
+export function parsePrompts(text: string, source: string): string[] {
+  const prompts = text
+    .replace(/^\uFEFF/, "")
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  if (prompts.length === 0) {
+    throw refused(source, "it has no prompt", "Give one prompt a line.");
+  }
+  return prompts;
+}
+
 /** The first of what may be thousands, each shortened, and how many more there are. */
 export function someOf(texts: readonly string[], separator = "; "): string {
   const more = texts.length > SHOWN_PROBLEMS ? [`and ${texts.length - SHOWN_PROBLEMS} more`] : [];

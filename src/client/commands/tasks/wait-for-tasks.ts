@@ -8,15 +8,27 @@ import { plain } from "../../render/output.ts";
 const POLL_MS = 1_000;
 /** As a shell reports a process that Ctrl-C ended. */
 const INTERRUPTED = 130;
+const BAR_WIDTH = 24;
 
 type States = Pick<TaskStore, "states">;
+
+export interface WaitOptions {
+  readonly json?: boolean;
+  /** Opens the results at the end. */
+  readonly open?: boolean;
+}
 
 /**
  * Waits until every task has ended and prints the results' URLs. Progress goes to stderr; outages are waited out. Ctrl-C
  * prints the ids: without them nobody could ask for the results.
  * @throws ClientError when any task did not complete
  */
-export async function waitForTasks(context: Context, store: States, ids: readonly string[], json: boolean) {
+export async function waitForTasks(
+  context: Context,
+  store: States,
+  ids: readonly string[],
+  { json = false, open = false }: WaitOptions,
+): Promise<void> {
   const { output } = context;
   const states = new Map<string, TaskState>();
   let shown = "";
@@ -40,7 +52,8 @@ export async function waitForTasks(context: Context, store: States, ids: readonl
       for (const state of await readStates(store, open)) {
         states.set(state.id, state);
       }
-      line = summarise(ids, states);
+      const ended = ids.filter((id) => hasEnded(states.get(id))).length;
+      line = `${output.errIsTerminal ? `${progressBar(ended, ids.length)} ` : ""}${summarise(ids, states)}`;
     } catch (error) {
       if (!(error instanceof DatabaseError) || (error.status !== 0 && error.status < 500)) {
         throw error;
@@ -56,11 +69,13 @@ export async function waitForTasks(context: Context, store: States, ids: readonl
     }
   }
   process.off("SIGINT", printIds);
-  report(
-    context,
-    ids.map((id) => states.get(id)).filter((state) => state !== undefined),
-    json,
-  );
+  const tasks = ids.map((id) => states.get(id)).filter((state) => state !== undefined);
+  if (open) {
+    const { openResults } = await import("./result/open-results.ts");
+    const results = tasks.flatMap(({ status, url }) => (status === "Complete" && url !== null ? [url] : []));
+    await openResults(context, results);
+  }
+  report(context, tasks, json);
 }
 
 function report({ output }: Context, tasks: readonly TaskState[], json: boolean): void {
@@ -89,6 +104,12 @@ async function readStates(store: States, ids: readonly string[]): Promise<TaskSt
 
 function hasEnded(state: TaskState | undefined): boolean {
   return state !== undefined && state.status !== "Queued" && state.status !== "In Progress";
+}
+
+/** Such as `[████████░░░░░░░░]`. */
+export function progressBar(done: number, total: number): string {
+  const filled = Math.floor((BAR_WIDTH * Math.min(done, total)) / Math.max(1, total));
+  return `[${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)}]`;
 }
 
 /** How far a set of tasks is, in words. */

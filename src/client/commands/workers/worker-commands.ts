@@ -1,18 +1,14 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Context } from "../../context.ts";
-import {
-  addExamples,
-  durationSec,
-  jsonOption,
-  type JsonOptions,
-  poolOption,
-  type PoolOptions,
-  wholeNumber,
-} from "../../options.ts";
+import { addExamples, durationSec, jsonOption, type JsonOptions, poolOption, wholeNumber } from "../../options.ts";
+import type { WorkerPhase } from "../../../supabase/reports/worker-list.ts";
 import type { ExternalWorkerOptions } from "./external-worker.ts";
+import type { WorkersOptions } from "./list-workers.ts";
 import type { OrderOptions } from "./order-worker.ts";
 import { addWorkerFlags, type WorkerRunFlags } from "./worker-flags.ts";
 import type { WorkerLogsOptions } from "./worker-logs.ts";
+
+const PHASES: readonly WorkerPhase[] = ["spawning", "idle", "busy", "terminating", "failing", "gone"];
 
 export function addWorkerCommands(program: Command, context: Context): void {
   addWorkers(program, context);
@@ -25,6 +21,7 @@ export function addWorkerCommands(program: Command, context: Context): void {
   addTerminate(worker, context);
   addShow(worker, context);
   addLogs(worker, context);
+  addTimeline(worker, context);
   addDiagnostics(worker, context);
 }
 
@@ -33,20 +30,38 @@ function addWorkers(program: Command, context: Context): void {
     .command("workers")
     .description("list GPU workers, the oldest first")
     .option("--pool <name>", "only of this pool (default: of all)")
-    .addOption(
-      new Option("--gone <duration>", "also those that went within this time, such as 90s, 30m, 2h").argParser(
-        durationSec,
-      ),
-    )
+    .option("--phase <names>", `separated by commas, of ${PHASES.join(", ")}`, parsePhases)
+    .option("--gpu <text>", "whose GPU has this in its name, such as 4090")
+    .option("--silent <duration>", "without a heartbeat for this time, such as 90s", durationSec)
+    .option("--gone <duration>", "also those that went within this time, such as 90s, 30m, 2h", durationSec)
+    .option("--limit <n>", "at most this many", wholeNumber(1, 1_000), 200)
     .addOption(jsonOption())
-    .action(async ({ gone, ...options }: PoolOptions & { gone?: number }) => {
-      const { listWorkers } = await import("./list-workers.ts");
-      await listWorkers(context, { ...options, ...(gone !== undefined && { goneSince: gone }) });
+    .action(async (options: WorkersOptions) => {
+      const { showWorkers } = await import("./list-workers.ts");
+      await showWorkers(context, options);
     });
   addExamples(workers, [
     ["gpu-pool workers", "each with its task, its last heartbeat and its price"],
+    ["gpu-pool workers --phase idle,spawning --gpu 4090", "which of these have no task?"],
+    ["gpu-pool workers --silent 1m", "which send no heartbeat?"],
     ["gpu-pool workers --gone 2h", "also those that ended lately"],
   ]);
+}
+
+function parsePhases(text: string): WorkerPhase[] {
+  const aliases: Readonly<Record<string, readonly WorkerPhase[]>> = {
+    active: ["idle", "busy"],
+    error: ["failing"],
+    terminated: ["gone"],
+  };
+  return text.split(",").flatMap((part) => {
+    const name = part.trim().toLowerCase();
+    const phases = aliases[name] ?? PHASES.filter((phase) => phase === name);
+    if (phases.length === 0) {
+      throw new InvalidArgumentError(`Expected some of ${PHASES.join(", ")}, separated by commas.`);
+    }
+    return [...phases];
+  });
 }
 
 function addShow(worker: Command, context: Context): void {
@@ -75,6 +90,19 @@ function addLogs(worker: Command, context: Context): void {
       await showWorkerLogs(context, id, options);
     });
   addExamples(logs, [["gpu-pool worker logs main-0a1b --follow", "until Ctrl-C"]]);
+}
+
+function addTimeline(worker: Command, context: Context): void {
+  const timeline = worker
+    .command("timeline")
+    .description("what happened to it, oldest first: its boot, its tasks, when nothing was heard of it, its end")
+    .argument("<id>", "whole, or its beginning")
+    .addOption(jsonOption())
+    .action(async (id: string, options: JsonOptions) => {
+      const { showWorkerTimeline } = await import("../../worker-timeline.ts");
+      await showWorkerTimeline(context, id, options);
+    });
+  addExamples(timeline, [["gpu-pool worker timeline main-0a1b", "what did it do, and how did it end?"]]);
 }
 
 function addDiagnostics(worker: Command, context: Context): void {
