@@ -35,8 +35,9 @@ select grant_to_service('video_seconds(jsonb)');
 -- The costs from p_from to p_to, at most p_limit rows, the dearest first, or the newest of days. p_by: day, pool, worker, gpu,
 -- project, type or task. A worker's bill is shared among the tasks that it held in that time, by how long it held them; its idle
 -- time is shared too, and what it cost while it held nothing is idle_usd. A worker that held no task in that time is in no
--- task's share: without_task_usd. A finished task is one that was submitted, not a sub-task; an orchestrator task counts where
--- its last sub-task was done. unpriced: workers whose price is not known; their cost counts as nothing.
+-- task's share: without_task_usd. A sub-task's cost is that of its orchestrator task. A finished task is one that was submitted,
+-- not a sub-task; an orchestrator task counts where its last sub-task was done. unpriced: workers whose price is not known;
+-- their cost counts as nothing.
 create or replace function cost_report(
   p_by text, p_from timestamptz, p_to timestamptz, p_pool text default null, p_limit integer default 50)
 returns jsonb
@@ -74,10 +75,13 @@ begin
     select worker_id, day, sum(held_sec) as held_sec, least(sum(held_sec), min(sec)) as busy_sec
     from held group by worker_id, day),
   shares as (
-    select h.task_type, h.worker_id, h.usd_per_hr,
-      case p_by when 'project' then coalesce(h.project_id::text, '-') when 'type' then h.task_type else h.id::text end as key,
+    select root.type as task_type, h.worker_id, h.usd_per_hr,
+      case p_by when 'project' then coalesce(h.project_id::text, '-') when 'type' then root.type
+        else coalesce(h.parent_id, h.id)::text end as key,
       h.held_sec * h.sec / b.held_sec as sec, h.held_sec * b.busy_sec / b.held_sec as busy_sec
     from held h join busy b on b.worker_id = h.worker_id and b.day is not distinct from h.day
+    cross join lateral (select case when h.parent_id is null then h.task_type else coalesce(
+      (select task_type from tasks where id = h.parent_id), h.task_type) end as type) as root
     where by_task),
   sums as materialized (
     select case p_by when 'day' then to_char(b.day at time zone 'UTC', 'YYYY-MM-DD') when 'pool' then b.pool when 'gpu' then b.gpu
@@ -98,10 +102,10 @@ begin
     select h.worker_id, h.pool, h.gpu, h.day, h.id, h.task_type, h.project_id, h.video_sec
     from held h where h.is_done and h.parent_id is null
     union all
-    select distinct on (p.id) h.worker_id, h.pool, h.gpu, h.day, p.id, p.task_type, p.project_id, video_seconds(p.result_data)
+    (select distinct on (p.id) h.worker_id, h.pool, h.gpu, h.day, p.id, p.task_type, p.project_id, video_seconds(p.result_data)
     from held h join tasks p on p.id = h.parent_id
     where h.is_done and p.status = 'Complete' and p.parent_id is null and p.generation_processed_at between p_from and upto
-    order by p.id, h.ended_at desc),
+    order by p.id, h.ended_at desc)),
   made as (
     select case p_by when 'day' then to_char(day at time zone 'UTC', 'YYYY-MM-DD') when 'pool' then pool when 'gpu' then gpu
         when 'worker' then worker_id when 'project' then coalesce(project_id::text, '-') when 'type' then task_type

@@ -2,6 +2,7 @@ import { type Endpoint, type GivenUp, notificationStore } from "../../../supabas
 import { poolStore } from "../../../supabase/pool-store.ts";
 import type { Context } from "../../context.ts";
 import { ClientError, EXIT } from "../../errors.ts";
+import { theOne } from "../../find-by-prefix.ts";
 import { missingPool } from "../../missing-pool.ts";
 import type { JsonOptions } from "../../options.ts";
 import { plain } from "../../render/output.ts";
@@ -67,10 +68,14 @@ export async function retryGivenUp(context: Context, ids: readonly string[], { j
   }
 }
 
-/** @throws ClientError when there is no such endpoint */
-export async function removeEndpoint(context: Context, id: string, { json }: JsonOptions): Promise<void> {
-  if (!(await (await storeOf(context)).removeEndpoint(id))) {
-    throw new ClientError(EXIT.notFound, `there is no endpoint ${id}`, "gpu-pool notifications list shows them");
+/** @param given its id, or the beginning of it. @throws ClientError when there is no such endpoint, or more than one */
+export async function removeEndpoint(context: Context, given: string, { json }: JsonOptions): Promise<void> {
+  const store = await storeOf(context);
+  const advice = "gpu-pool notifications list shows them";
+  const found = (await store.endpoints()).filter(({ id: each }) => each.startsWith(given.toLowerCase()));
+  const { id } = theOne("endpoint", given, advice, found, ({ url }) => url);
+  if (!(await store.removeEndpoint(id))) {
+    throw new ClientError(EXIT.notFound, `there is no endpoint ${id}`, advice);
   }
   if (json) {
     context.output.printJson({ removed: id });

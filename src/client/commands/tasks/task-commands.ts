@@ -281,7 +281,7 @@ function addNotifications(program: Command, context: Context): void {
   const remove = notifications
     .command("remove")
     .description("send no more to an address; what waits for it is dropped")
-    .argument("<id>", "the endpoint", uuid)
+    .argument("<id>", "the endpoint; the beginning of its id is enough")
     .addOption(jsonOption())
     .action(async (id: string, options: JsonOptions) => {
       const { removeEndpoint } = await import("./notifications.ts");
