@@ -24,20 +24,12 @@ language sql stable security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('cost_bills(boolean, timestamptz, timestamptz, text)');
 
--- Seconds of video that a result says; null: it is none, or it does not say so plausibly.
-create or replace function video_seconds(p_result jsonb) returns double precision
-language sql immutable set search_path = public, pg_temp as $$
-  select case when jsonb_typeof(p_result -> 'duration_seconds') = 'number'
-    and (p_result -> 'duration_seconds')::numeric between 0 and 86400 then (p_result -> 'duration_seconds')::float8 end
-$$;
-select grant_to_service('video_seconds(jsonb)');
-
 -- The costs from p_from to p_to, at most p_limit rows, the dearest first, or the newest of days. p_by: day, pool, worker, gpu,
 -- project, type or task. A worker's bill is shared among the tasks that it held in that time, by how long it held them; its idle
 -- time is shared too, and what it cost while it held nothing is idle_usd. A worker that held no task in that time is in no
 -- task's share: without_task_usd. A sub-task's cost is that of its orchestrator task. A finished task is one that was submitted,
 -- not a sub-task; an orchestrator task counts where its last sub-task was done. unpriced: workers whose price is not known;
--- their cost counts as nothing.
+-- their cost counts as nothing. video_sec: as results say, where that is plausible.
 create or replace function cost_report(
   p_by text, p_from timestamptz, p_to timestamptz, p_pool text default null, p_limit integer default 50)
 returns jsonb
@@ -54,10 +46,10 @@ begin
     perform refuse_argument('p_from', 'at most 400 days are read');
   end if;
   with bills as materialized (select * from cost_bills(p_by = 'day', p_from, upto, p_pool)),
-  attempts as materialized (
+  attempts as (
     select t.worker_id, t.leased_at as started_at, t.lease_ended_at as ended_at, t.lease_ended_at is not null as is_done,
       t.id, t.parent_id, t.task_type, t.project_id,
-      case when t.parent_id is null then video_seconds(t.result_data) end as video_sec
+      case when t.parent_id is null then t.result_data -> 'duration_seconds' end as said
     from tasks t
     where t.lease_token is not null and (t.lease_ended_at is null or t.lease_ended_at > p_from)
       and t.worker_id in (select worker_id from bills)
@@ -66,7 +58,7 @@ begin
     from ended_attempts e join tasks t on t.id = e.task_id
     where e.ended_at > p_from and e.worker_id in (select worker_id from bills)),
   held as materialized (
-    select b.worker_id, b.pool, b.gpu, b.day, b.usd_per_hr, b.sec, a.id, a.parent_id, a.task_type, a.project_id, a.video_sec,
+    select b.worker_id, b.pool, b.gpu, b.day, b.usd_per_hr, b.sec, a.id, a.parent_id, a.task_type, a.project_id, a.said,
       a.is_done and a.ended_at <= b.to_at as is_done, a.ended_at, greatest(0.001, date_part('epoch',
         least(coalesce(a.ended_at, upto), b.to_at) - greatest(a.started_at, b.from_at))) as held_sec
     from bills b join attempts a on a.worker_id = b.worker_id
@@ -99,13 +91,17 @@ begin
       count(distinct worker_id) filter (where usd_per_hr is null and sec > 0)
     from shares group by key),
   finished as materialized (
-    select h.worker_id, h.pool, h.gpu, h.day, h.id, h.task_type, h.project_id, h.video_sec
-    from held h where h.is_done and h.parent_id is null
-    union all
-    (select distinct on (p.id) h.worker_id, h.pool, h.gpu, h.day, p.id, p.task_type, p.project_id, video_seconds(p.result_data)
-    from held h join tasks p on p.id = h.parent_id
-    where h.is_done and p.status = 'Complete' and p.parent_id is null and p.generation_processed_at between p_from and upto
-    order by p.id, h.ended_at desc)),
+    select worker_id, pool, gpu, day, id, task_type, project_id, case when jsonb_typeof(said) = 'number' then
+      case when said::numeric between 0 and 86400 then said::float8 end end as video_sec
+    from (
+      select h.worker_id, h.pool, h.gpu, h.day, h.id, h.task_type, h.project_id, h.said
+      from held h where h.is_done and h.parent_id is null
+      union all
+      (select distinct on (p.id) h.worker_id, h.pool, h.gpu, h.day, p.id, p.task_type, p.project_id,
+        p.result_data -> 'duration_seconds'
+      from held h join tasks p on p.id = h.parent_id
+      where h.is_done and p.status = 'Complete' and p.parent_id is null and p.generation_processed_at between p_from and upto
+      order by p.id, h.ended_at desc)) as f),
   made as (
     select case p_by when 'day' then to_char(day at time zone 'UTC', 'YYYY-MM-DD') when 'pool' then pool when 'gpu' then gpu
         when 'worker' then worker_id when 'project' then coalesce(project_id::text, '-') when 'type' then task_type

@@ -3198,12 +3198,6 @@ export interface Schema {
         };
         Returns: boolean;
       };
-      video_seconds: {
-        Args: {
-          p_result: JsonInput | null;
-        };
-        Returns: number;
-      };
       volume_answered: {
         Args: {
           p_name: string | null;

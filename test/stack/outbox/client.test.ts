@@ -48,7 +48,7 @@ describe("gpu-pool notifications", () => {
     expect(await json("list")).toMatchObject([
       { id: added.id, project_id: project, pool: null, kinds: ["task.completed", "task.failed"], enabled: true },
     ]);
-    expect(await run("remove", added.id)).toMatchObject({ exitCode: 0 });
+    expect(await run("remove", added.id.slice(0, 13))).toMatchObject({ exitCode: 0 });
     expect(await json("list")).toEqual([]);
     expect(await run("remove", added.id)).toMatchObject({ exitCode: 3 });
   });
