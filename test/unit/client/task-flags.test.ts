@@ -53,7 +53,7 @@ describe("tasks as flags", () => {
     ["--fps", "fast"],
     ["--count", "0"],
     ["--param", "novalue"],
-    ["--depends-on", "17"],
+    ["--depends-on", "task 17"],
   ])("refuses %s %s", (flag, value) => {
     expect(() => tasksOf(flag, value)).toThrow(/argument .* is invalid/);
   });

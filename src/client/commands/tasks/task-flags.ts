@@ -44,7 +44,9 @@ export function addTaskFlags(command: Command): void {
     new Option("--param <key=value>", "any other parameter, as JSON if it is any; may be repeated").argParser(assign),
     new Option("--priority <n>", "higher is served first").argParser(wholeNumber(-1_000_000, 1_000_000)),
     new Option("--project <id>", "the project that it counts for").argParser(uuid),
-    new Option("--depends-on <id>", "the task that it waits for; the beginning of its id is enough"),
+    new Option("--depends-on <id>", "the task that it waits for; the beginning of its id is enough").argParser(
+      beginningOfId,
+    ),
     new Option("--count <n>", "how many of it").argParser(wholeNumber(1, 100_000)),
   ];
   for (const flag of flags) {
@@ -85,6 +87,13 @@ function alike(flags: TaskFlags): TaskInput[] {
     ...(flags.dependsOn !== undefined && { dependant_on: flags.dependsOn }),
   };
   return Array.from({ length: flags.count ?? 1 }, () => task);
+}
+
+function beginningOfId(text: string): string {
+  if (!/^[\da-f][\da-f-]{0,35}$/i.test(text)) {
+    throw new InvalidArgumentError("Expected a task's id, or its beginning.");
+  }
+  return text;
 }
 
 function decimal(text: string): number {
