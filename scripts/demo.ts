@@ -36,9 +36,11 @@ function screen(): DemoScreen {
       erase();
       out.write(`${text}\n`);
     },
-    progress(text) {
+    progress(text, short) {
       erase();
-      out.write(text.slice(0, Math.max(20, out.columns - 1)));
+      // The terminal of a CI or a container may say that it has no columns.
+      const columns = out.columns || 80;
+      out.write((text.length < columns ? text : short).slice(0, columns - 1));
     },
   };
 }

@@ -119,8 +119,9 @@ begin
 end $$;
 select grant_to_service('pool_set_intent(text, text, text, integer, integer, boolean)');
 
--- Merges settings into the pool's own; null removes one. Answers the pool's own settings after the change.
-create or replace function pool_reconfigure(p_pool text, p_patch jsonb) returns jsonb
+-- Merges settings into the pool's own; null removes one. Answers the pool's own settings after the change. p_by: who sent
+-- it; null: not known.
+create or replace function pool_reconfigure(p_pool text, p_patch jsonb, p_by text default null) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   merged jsonb;
@@ -140,11 +141,12 @@ begin
   update pools set config = merged, intent_version = intent_version + 1, updated_at = now() where name = p_pool;
   perform journal(p_pool, 'message.reconfigure', coalesce('set ' || nullif((
       select string_agg(key || case when jsonb_typeof(value) = 'null' then ' back to the environment''s'
-        else '=' || left(value::text, 100) end, ', ' order by key) from jsonb_each(p_patch)), ''), 'nothing to set'),
-    null, null, jsonb_build_object('patch', p_patch, 'config', merged));
+        else '=' || left(value::text, 100) end, ', ' order by key) from jsonb_each(p_patch)), ''), 'nothing to set')
+      || coalesce(' by ' || one_line(p_by), ''),
+    null, null, jsonb_build_object('patch', p_patch, 'config', merged, 'by', p_by));
   return merged;
 end $$;
-select grant_to_service('pool_reconfigure(text, jsonb)');
+select grant_to_service('pool_reconfigure(text, jsonb, text)');
 
 -- Journals a decision before anything acts on it, and records which workers get which signal, so that the next
 -- observation does not signal them again. p_breaker: a new state of the breaker that is part of the decision.

@@ -112,8 +112,8 @@ function messageActivities({ config, pools, market }: Omit<PoolDeps, "deployment
       await pools.journal(pool, "message.ignored", `${kind}: ${reason}`);
     },
 
-    async reconfigure(pool, patch, origin) {
-      await refuseRepeated(pools, pool, "reconfigure", origin);
+    async reconfigure(pool, patch, origin, by) {
+      await refuseRepeated(pools, pool, "reconfigure", origin ?? undefined);
       const before = await pools.settings(pool);
       const absent = Object.keys(patch).find((name) => !POOL_SETTINGS.includes(name) && !(name in before.own));
       if (absent !== undefined) {
@@ -132,7 +132,7 @@ function messageActivities({ config, pools, market }: Omit<PoolDeps, "deployment
       if ("gpuTypes" in patch) {
         await refuseUnknownGpuTypes(config, before.environment, own, market);
       }
-      await pools.reconfigure(pool, patch);
+      await pools.reconfigure(pool, patch, by ?? null);
       return viewOf(settings, own);
     },
 

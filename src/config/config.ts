@@ -38,6 +38,10 @@ export class ConfigError extends Error {
 type Environment = Readonly<Record<string, string | undefined>>;
 const ADVICE = "Set these variables in the environment; .env.example lists them all.";
 type CredentialGroup = "supabase" | "runpod";
+/** database: the group supabase without the public key, which only workers need. */
+type Need = CredentialGroup | "database";
+type Needed<N extends Need> = Omit<Config, Exclude<CredentialGroup, N>> &
+  ("database" extends N ? { readonly supabase: Omit<Config["supabase"], "anonKey"> } : unknown);
 
 /**
  * Reads the whole configuration from environment variables; an empty one counts as unset. A secret may be in a file.
@@ -45,18 +49,21 @@ type CredentialGroup = "supabase" | "runpod";
  * @throws ConfigError listing every variable that is missing, unreadable or in conflict.
  */
 export function loadConfig(env?: Environment): Config;
-export function loadConfig<const N extends CredentialGroup>(
-  env: Environment,
-  options: { need: readonly N[] },
-): Omit<Config, Exclude<CredentialGroup, N>>;
-export function loadConfig(given: Environment = process.env, options?: { need: readonly CredentialGroup[] }): unknown {
+export function loadConfig<const N extends Need>(env: Environment, options: { need: readonly N[] }): Needed<N>;
+export function loadConfig(given: Environment = process.env, options?: { need: readonly Need[] }): unknown {
   const files = secretsInFiles(given);
   const env = { ...given, ...files.values };
-  const leftOut = options ? (["supabase", "runpod"] as const).filter((group) => !options.need.includes(group)) : [];
+  const isLeftOut = (group: string) => options !== undefined && !options.need.some((name) => groupOf(name) === group);
+  const leftOut = (["supabase", "runpod"] as const).filter(isLeftOut);
+  const needsPublicKey = options === undefined || options.need.includes("supabase");
   const problems: ConfigProblem[] = [...files.problems];
   const groups = Object.entries(table).map(([group, entries]) => {
     const needed = !leftOut.some((name) => name === group);
-    const values = Object.entries<Variable>(entries).map(([key, entry]) => [key, read(entry, env, needed, problems)]);
+    const isNeeded = (entry: Variable) => needed && (needsPublicKey || entry !== table.supabase.anonKey);
+    const values = Object.entries<Variable>(entries).map(([key, entry]) => [
+      key,
+      read(entry, env, isNeeded(entry), problems),
+    ]);
     return { group, needed, values: Object.freeze(Object.fromEntries(values)) };
   });
   const config = Object.fromEntries(groups.filter(({ needed }) => needed).map(({ group, values }) => [group, values]));
@@ -67,6 +74,10 @@ export function loadConfig(given: Environment = process.env, options?: { need: r
     throw new ConfigError("The environment", problems, ADVICE);
   }
   return Object.freeze(config);
+}
+
+function groupOf(need: Need): CredentialGroup {
+  return need === "database" ? "supabase" : need;
 }
 
 /**

@@ -100,6 +100,17 @@ export function webAddress(): Kind<string> {
   return { allowed: "an http or https URL", fromText: (given) => given.replace(/\/+$/, ""), schema };
 }
 
+/** The address of a Supabase project, from which those of its services follow. */
+export function projectAddress(): Kind<string> {
+  const { fromText, schema } = webAddress();
+  const isService = (url: string) => /\/(rest|storage|functions|auth)\/v1$/.test(url);
+  return {
+    allowed: "the http or https URL of the project, without a path such as /rest/v1",
+    fromText,
+    schema: schema.refine((url) => !isService(url)),
+  };
+}
+
 /** @param min fewest names. A pool's own empty list replaces the one of the environment. */
 export function list(min = 0): Kind<readonly string[]> {
   const schema = z.array(z.string().min(1)).min(min).readonly();

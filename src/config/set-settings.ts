@@ -1,3 +1,4 @@
+import { suggestion } from "../contract/nearest-names.ts";
 import { type PoolSettings, withOwn } from "../contract/pool-settings.ts";
 import { ConfigError, type ConfigProblem, minAboveMax, severalWaitSettings } from "./config.ts";
 import { complaintAbout, type Variable } from "./kinds.ts";
@@ -21,7 +22,8 @@ export function withSettings(settings: PoolSettings, given: Readonly<Record<stri
   for (const [spelling, text] of Object.entries(given)) {
     const found = entries.get(spelling);
     if (found === undefined) {
-      problems.push({ variable: spelling, message: `${spelling} is not a setting of a pool` });
+      const near = suggestion(spelling, [...entries.keys()], "none has a name like it");
+      problems.push({ variable: spelling, message: `${spelling} is not a setting of a pool: ${near}` });
       continue;
     }
     const [name, { kind }] = found;

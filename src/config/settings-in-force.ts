@@ -1,11 +1,13 @@
 import { z } from "zod";
 import { shortJson } from "../../supabase/functions/_shared/text.ts";
+import { suggestion } from "../contract/nearest-names.ts";
 import { type Merged, type OwnSettings, type PoolSettings, withOwn } from "../contract/pool-settings.ts";
 import { type Config, ConfigError, type ConfigProblem, minAboveMax, severalWaitSettings } from "./config.ts";
 import { complaintAbout, type Variable } from "./kinds.ts";
 import { accountVariables, ownVariables } from "./pool-variables.ts";
 
 const SHOWN_CHARS = 500;
+const LISTED = "gpu-pool config explain lists the settings; docs/configuration.md too.";
 
 type Variables = Readonly<Record<string, Variable>>;
 type Entries = readonly (readonly [string, unknown])[];
@@ -81,17 +83,18 @@ function merged<G extends object>(perGroup: G): Merged<G> {
 }
 
 function ownSettingsError(problems: readonly ConfigProblem[]): ConfigError {
-  const isNameWrong = problems.some(({ variable }) => entryOf(own, variable) === undefined);
-  const advice = isNameWrong ? `Known settings: ${Object.keys(own).join(", ")}.` : null;
-  return new ConfigError("The pool's configuration", problems, advice);
+  const isNameWrong = problems.some(({ variable }) => entryOf(all, variable) === undefined);
+  return new ConfigError("The pool's configuration", problems, isNameWrong ? LISTED : null);
 }
 
 function problemsOf(given: Entries): ConfigProblem[] {
   return given.flatMap(([name, value]): ConfigProblem[] => {
     const entry = entryOf(own, name);
     if (entry === undefined) {
-      const why = entryOf(all, name) ? ": it is the account's, set by the Temporal worker's environment" : "";
-      return [{ variable: name, message: `${name} is not a setting that a pool may override${why}` }];
+      const why = entryOf(all, name)
+        ? "it is the account's, set by the Temporal worker's environment"
+        : suggestion(name, Object.keys(own), "none has a name like it");
+      return [{ variable: name, message: `${name} is not a setting that a pool may override: ${why}` }];
     }
     const { error } = entry.kind.schema.safeParse(value);
     if (error === undefined) {

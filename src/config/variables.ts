@@ -5,6 +5,7 @@ import {
   logLevel,
   oneOf,
   optional,
+  projectAddress,
   required,
   seconds,
   text,
@@ -26,10 +27,10 @@ const days = whole(0, 36_500);
 /** Every setting under its place in the configuration: parsing, defaults and `.env.example` all come from here. */
 export const table = {
   supabase: {
-    url: required("SUPABASE_URL", webAddress(), "Project URL."),
+    url: required("SUPABASE_URL", projectAddress(), "Project URL."),
     publicUrl: optional(
       "SUPABASE_PUBLIC_URL",
-      webAddress(),
+      projectAddress(),
       "Project URL that pods get and files are published under, where SUPABASE_URL is an inner address; unset means SUPABASE_URL.",
     ),
     anonKey: required(

@@ -17,8 +17,16 @@ export interface PoolActivities {
   /** Writes each signal of the batch once, however often and in whatever run it is given. */
   recordSignals(pool: string, batch: SignalBatch): Promise<void>;
   recordMessage(pool: string, message: Message, origin?: MessageOrigin): Promise<Intent>;
-  /** Adds settings to the pool's own; null takes one away. Answers the settings now in force. */
-  reconfigure(pool: string, patch: SettingsPatch, origin?: MessageOrigin): Promise<SettingsView>;
+  /**
+   * Adds settings to the pool's own; null takes one away. Answers the settings now in force.
+   * @param by who sent them; null: not known.
+   */
+  reconfigure(
+    pool: string,
+    patch: SettingsPatch,
+    origin?: MessageOrigin | null,
+    by?: string | null,
+  ): Promise<SettingsView>;
   /** Journals the order. Answers ordered where the worker's workflow must be signalled. */
   orderWorker(pool: string, order: WorkerOrder, origin?: MessageOrigin): Promise<WorkerOrderOutcome>;
   journalIgnored(pool: string, kind: string, reason: string): Promise<void>;

@@ -2,6 +2,7 @@ import type { CycleSummary } from "./cycle-summary.ts";
 import type { Explanation } from "./explanations.ts";
 import type { Intent } from "./intent.ts";
 import type { PodJobState } from "./pod-job-state.ts";
+import type { MessageOutcome } from "./pool-api.ts";
 import type { SettingsView, Snapshot } from "./plan.ts";
 import type { SignalBatch } from "./signal-batch.ts";
 import type { WorkerSignal } from "./worker-api.ts";
@@ -36,6 +37,7 @@ export interface GpuPoolInput {
     readonly signals?: number;
     /** Signals that are not known to be written yet. */
     readonly waiting?: SignalBatch | undefined;
+    readonly recent?: readonly MessageOutcome[];
   };
 }
 

@@ -81,6 +81,19 @@ export interface PoolStatus {
   readonly lastDecision: { readonly id: string; readonly actions: number; readonly reason: string } | null;
   readonly watches: number;
   readonly messages: number;
+  /** The last messages of any kind, the newest first, at most five. A run of an older version has none. */
+  readonly recent?: readonly MessageOutcome[];
+}
+
+/** What became of a message. */
+export interface MessageOutcome {
+  /** ISO 8601. */
+  readonly at: string;
+  /** Its name. */
+  readonly kind: string;
+  readonly became: "taken" | "folded" | "ignored";
+  /** What holds now, or why it was not taken. */
+  readonly why: string;
 }
 
 /** The latest state, then the last decisions that held actions, newest first. */

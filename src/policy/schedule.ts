@@ -33,19 +33,36 @@ export function settingsAt<Settings extends PolicySettings>(
 }
 
 /** Whether a window that began on the local day of `nowMs`, or on the day before, is open. */
-function isOpen({ days, from, to, timeZone }: Schedule, nowMs: number): boolean {
+export function isOpen(window: Schedule, nowMs: number): boolean {
+  return openings(window, nowMs, -1, 0).some(({ beginMs, endMs }) => beginMs <= nowMs && nowMs < endMs);
+}
+
+/** When the settings change next because a window opens or closes; null: never within the next eight days. */
+export function nextChange(settings: PolicySettings, nowMs: number): number | null {
+  const seen = (ms: number) => {
+    const { minActiveGpus, maxActiveGpus, machinesToKeepIdle } = settingsAt(settings, ms).settings;
+    return [minActiveGpus, maxActiveGpus, machinesToKeepIdle].join();
+  };
+  const now = seen(nowMs);
+  const times = settings.schedules.flatMap((window) =>
+    openings(window, nowMs, -1, 8).flatMap(({ beginMs, endMs }) => [beginMs, endMs]),
+  );
+  const later = times.filter((ms) => ms > nowMs).toSorted((one, other) => one - other);
+  return later.find((ms) => seen(ms) !== now) ?? null;
+}
+
+/** The openings of a window that begin on these days, counted from the local day of `nowMs`. */
+function openings({ days, from, to, timeZone }: Schedule, nowMs: number, firstDay: number, lastDay: number) {
   const [begin, end] = [minutes(from), minutes(to)];
   const length = end > begin ? end : end + 24 * 60;
   const today = Math.floor(localMs(nowMs, timeZone) / DAY_MS) * DAY_MS;
-  return [today, today - DAY_MS].some((day) => {
-    const name = DAYS[new Date(day).getUTCDay()];
-    return (
-      name !== undefined &&
-      days.includes(name) &&
-      instant(day + begin * MINUTE_MS, timeZone) <= nowMs &&
-      nowMs < instant(day + length * MINUTE_MS, timeZone)
-    );
-  });
+  const each = Array.from({ length: lastDay - firstDay + 1 }, (_, index) => today + (firstDay + index) * DAY_MS);
+  return each
+    .filter((day) => days.some((name) => name === DAYS[new Date(day).getUTCDay()]))
+    .map((day) => ({
+      beginMs: instantOf(day + begin * MINUTE_MS, timeZone),
+      endMs: instantOf(day + length * MINUTE_MS, timeZone),
+    }));
 }
 
 function minutes(time: string): number {
@@ -54,7 +71,7 @@ function minutes(time: string): number {
 }
 
 /** The time that a time zone's clocks show, in ms, as if it were UTC. */
-function localMs(ms: number, timeZone: string): number {
+export function localMs(ms: number, timeZone: string): number {
   let formatter = formatters.get(timeZone);
   if (formatter === undefined) {
     const two = "2-digit";
@@ -71,7 +88,7 @@ function localMs(ms: number, timeZone: string): number {
  * The instant at which a time zone's clocks show `local`. Clocks that are set back show a time twice: the first instant
  * counts. Clocks that are set forward by an hour never show 02:30: the instant at which they show 03:30 counts.
  */
-function instant(local: number, timeZone: string): number {
+export function instantOf(local: number, timeZone: string): number {
   const offset = (ms: number) => localMs(ms, timeZone) - Math.floor(ms / 1000) * 1000;
   const [before, after] = [offset(local - DAY_MS), offset(local + DAY_MS)];
   const isShown = (ms: number) => localMs(ms, timeZone) === local;

@@ -2669,6 +2669,7 @@ export interface Schema {
         Args: {
           p_pool: string | null;
           p_patch: JsonInput | null;
+          p_by?: string | null;
         };
         Returns: Json;
       };

@@ -75,8 +75,8 @@ interface PoolSteering {
   /** The pool as it is now, the fleet and the account's spend included. Null: the pool was never started. */
   look(pool: string): Promise<DetailedReading | null>;
   setIntent(pool: string, message: Message): Promise<Intent>;
-  /** Adds to the pool's own settings or replaces some; null removes one. @returns all of the pool's own settings. */
-  reconfigure(pool: string, patch: Settings): Promise<Settings>;
+  /** Adds to the pool's own settings or replaces some; null removes one. @returns all. @param by who sent them. */
+  reconfigure(pool: string, patch: Settings, by?: string | null): Promise<Settings>;
   orderWorker(pool: string, order: WorkerOrder): Promise<WorkerOrderOutcome>;
   journal(pool: string, kind: string, reason: string, details?: Settings): Promise<void>;
 }
@@ -229,8 +229,8 @@ function steering(database: Database): PoolSteering {
     },
     setIntent: (pool, message) =>
       database.call("pool_set_intent", { p_pool: pool, ...intentArguments(message) }, intent),
-    reconfigure: (pool, patch) =>
-      database.call("pool_reconfigure", { p_pool: pool, p_patch: patch }, z.record(z.string(), z.unknown())),
+    reconfigure: (pool, patch, by = null) =>
+      database.call("pool_reconfigure", { p_pool: pool, p_patch: patch, p_by: by }, z.record(z.string(), z.unknown())),
     orderWorker: (pool, { kind, worker, reason }) =>
       database.call(
         "order_worker",

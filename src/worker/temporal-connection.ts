@@ -1,6 +1,8 @@
 import { loadClientConnectConfig } from "@temporalio/envconfig";
 import { type GrpcCompressionConfig, NativeConnection } from "@temporalio/worker";
 import type { Logger } from "pino";
+import { ConfigError } from "../config/config.ts";
+import { addressProblem } from "../config/temporal-address.ts";
 import { SEARCH_ATTRIBUTES, searchAttributeCommand } from "../contract/search-attributes.ts";
 
 /** Gzip, the default, holds about 40 MB of buffers for messages of a few kB. */
@@ -10,12 +12,16 @@ const INDEXED_VALUE_TYPE_KEYWORD = 2;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Connects as the SDK's variables say: address, namespace, API key and TLS. @throws TransportError without an answer */
+/** Connects as the SDK's variables say: address, namespace, API key and TLS. @throws ConfigError, TransportError without an answer */
 export async function connectToTemporal(env: Environment | undefined) {
   // An empty variable counts as unset.
   const set = Object.entries(env ?? {}).filter((entry): entry is [string, string] => Boolean(entry[1]));
   const overrides = env && { overrideEnvVars: Object.fromEntries(set) };
   const { connectionOptions, namespace = "default" } = loadClientConnectConfig(overrides);
+  const problem = addressProblem(connectionOptions.address);
+  if (problem !== null) {
+    throw new ConfigError("The environment", [{ variable: "TEMPORAL_ADDRESS", message: problem }], null);
+  }
   const connection = await NativeConnection.connect({ ...connectionOptions, grpcCompression: UNCOMPRESSED });
   return { connection, namespace, address: connectionOptions.address };
 }

@@ -9,7 +9,10 @@ export interface Output {
   readonly style: Style;
   readonly isTerminal: boolean;
   readonly errIsTerminal: boolean;
-  /** The terminal's size now; 120 columns and 40 rows if stdout is no terminal. */
+  /**
+   * The terminal's size now; 80 columns and 24 rows where it does not say, as in CI. Without a terminal nothing bounds the
+   * columns: what reads a pipe shall have everything.
+   */
   size(): { readonly columns: number; readonly rows: number };
   /** Writes lines to stdout. Only results go there, so that they can be piped. A line end within a line becomes a space. */
   print(lines: string | readonly string[]): void;
@@ -42,11 +45,13 @@ interface Streams {
 const ENTER_SCREEN = "\x1b[?1049h\x1b[?25l";
 const LEAVE_SCREEN = "\x1b[?1049l\x1b[?25h";
 
-/** @param env a NO_COLOR that is not empty turns colours off. */
+/** @param env a NO_COLOR that is not empty turns colours off; TERM=dumb also all that a terminal obeys. */
 export function createOutput(streams: Streams, env: Readonly<Record<string, string | undefined>>): Output {
   const { stdout, stderr } = streams;
-  const isTerminal = stdout.isTTY === true;
+  const isDumb = env["TERM"] === "dumb";
+  const isTerminal = stdout.isTTY === true && !isDumb;
   const errIsTerminal = stderr.isTTY === true;
+  const canOverwrite = errIsTerminal && !isDumb;
   let inProgress = false;
   let onScreen = false;
   const endProgress = () => {
@@ -59,7 +64,10 @@ export function createOutput(streams: Streams, env: Readonly<Record<string, stri
     style: createStyle(isTerminal && !env["NO_COLOR"]),
     isTerminal,
     errIsTerminal,
-    size: () => ({ columns: stdout.columns ?? 120, rows: stdout.rows ?? 40 }),
+    size: () =>
+      stdout.isTTY === true
+        ? { columns: stdout.columns || 80, rows: stdout.rows || 24 }
+        : { columns: Number.POSITIVE_INFINITY, rows: 40 },
     print(lines) {
       endProgress();
       stdout.write(shownLines(lines));
@@ -87,8 +95,8 @@ export function createOutput(streams: Streams, env: Readonly<Record<string, stri
       stderr.write(shown(text));
     },
     progress(line) {
-      stderr.write(errIsTerminal ? `\r\x1b[K${shown(line)}` : `${shown(line)}\n`);
-      inProgress = errIsTerminal;
+      stderr.write(canOverwrite ? `\r\x1b[K${shown(line)}` : `${shown(line)}\n`);
+      inProgress = canOverwrite;
     },
   };
 }
@@ -138,15 +146,25 @@ function charactersOf(text: string): string[] {
   return [...segmenter.segment(text)].map(({ segment }) => segment);
 }
 
-export function visibleWidth(text: string): number {
-  return charactersOf(stripVTControlCharacters(text)).length;
+/** Scripts and pictures of which a terminal gives each character two cells; halfwidth forms have one. */
+const WIDE =
+  /^(?![\uff61-\uffdc])[\p{Emoji_Presentation}\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Hangul}\p{scx=Bopomofo}\p{scx=Yi}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]|\ufe0f/u;
+
+function cellsOf(character: string): number {
+  return character <= "\u10ff" || !WIDE.test(character) ? 1 : 2;
 }
 
-/** Cuts a text without colours to `width` characters; an ellipsis shows the cut. */
+/** In cells of a terminal. */
+export function visibleWidth(text: string): number {
+  return charactersOf(stripVTControlCharacters(text)).reduce((sum, each) => sum + cellsOf(each), 0);
+}
+
+/** Cuts a text without colours to `width` cells; an ellipsis shows the cut. */
 export function cut(text: string, width: number): string {
-  const characters = charactersOf(text);
-  if (characters.length <= width) {
+  if (visibleWidth(text) <= width) {
     return text;
   }
-  return width <= 0 ? "" : `${characters.slice(0, width - 1).join("")}…`;
+  let left = width - 1;
+  const kept = charactersOf(text).filter((each) => left >= 0 && (left -= cellsOf(each)) >= 0);
+  return width <= 0 ? "" : `${kept.join("")}…`;
 }

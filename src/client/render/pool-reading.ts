@@ -88,8 +88,8 @@ export interface PoolReading {
   readonly account: (Spend & Omit<SpendCaps, "noFundsProbeMinutes">) | null;
   readonly breaker: { readonly state: BreakerState; readonly sinceMs: number } | null;
   readonly lastDecision: { readonly atMs: number; readonly reason: string } | null;
-  /** The last message to the pool, and what became of it. */
-  readonly lastMessage: Message | null;
+  /** The last messages to the pool with what became of each, the newest first. */
+  readonly messages: readonly Message[];
   /** Types of claimable tasks that no worker can do. */
   readonly undone: readonly UndoneType[];
   /** Open ones, of this pool and of the account, newest first. */

@@ -26,7 +26,7 @@ const MESSAGE_SHOWN_MS = 60 * 60_000;
 
 /** One screen about a pool, in lines of at most `width` characters. */
 export function renderStatus(reading: PoolReading, width: number, style: Style): string[] {
-  const { pool, intent, nowMs, fleet, jobs, queue, measured, costUsd, lastDecision, lastMessage, undone, alerts } =
+  const { pool, intent, nowMs, fleet, jobs, queue, measured, costUsd, lastDecision, messages, undone, alerts } =
     reading;
   const wish = intent === null ? describeMissingRow(reading) : describeWish(reading, intent);
   const row = labelled(width, style);
@@ -52,9 +52,8 @@ export function renderStatus(reading: PoolReading, width: number, style: Style):
     ),
     row("processes", describeProcesses(reading), reading.processes.length > 0 ? undefined : "yellow"),
   ];
-  if (lastMessage !== null && nowMs - Date.parse(lastMessage.at) < MESSAGE_SHOWN_MS) {
-    const colour = isWithoutEffect(lastMessage) ? "red" : undefined;
-    lines.push(row("message", describeMessage(lastMessage, nowMs), colour));
+  for (const message of messages.filter(({ at }) => nowMs - Date.parse(at) < MESSAGE_SHOWN_MS)) {
+    lines.push(row("message", describeMessage(message, nowMs), isWithoutEffect(message) ? "red" : undefined));
   }
   if (alerts.length > 0) {
     lines.push("", ...renderTable(alertColumns(nowMs), alerts, width, style));
@@ -85,7 +84,7 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     account,
     breaker,
     lastDecision,
-    lastMessage,
+    messages,
     alerts,
     controller,
   } = reading;
@@ -121,7 +120,7 @@ export function statusJson(reading: PoolReading): Record<string, unknown> {
     cost: { perHourUsd: hourlyUsd([...fleet, ...jobs]), soFarUsd: Math.round(costUsd * 1e6) / 1e6 },
     account,
     lastDecision: lastDecision && { at: isoTime(lastDecision.atMs), reason: lastDecision.reason },
-    lastMessage,
+    messages,
     workers: fleet,
   };
 }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client, Connection } from "@temporalio/client";
 import { pino } from "pino";
 import { escapedJson } from "../../../supabase/functions/_shared/text.ts";
+import { channelArgsFor } from "../../config/temporal-address.ts";
 import { POOL_WORKFLOW, poolWorkflowId } from "../../contract/names.ts";
 import { GPU_POOL } from "../../contract/search-attributes.ts";
 import { shellCommand } from "../../process/shell-command.ts";
@@ -10,7 +11,7 @@ import { connectDatabase } from "../../supabase/client.ts";
 import { taskStore } from "../../supabase/task-store.ts";
 import { reportDemo } from "./report.ts";
 import { demoTasks } from "./tasks.ts";
-import { demoWatcher, renderView } from "./watch.ts";
+import { demoWatcher, renderShortView, renderView } from "./watch.ts";
 import { type Stack, startStack } from "../stack.ts";
 
 const POOL = "main";
@@ -43,8 +44,8 @@ export interface DemoOptions {
 
 export interface DemoScreen {
   line(text: string): void;
-  /** Overwrites its last line on a terminal. */
-  progress(text: string): void;
+  /** Overwrites its last line on a terminal. @param short the same for a terminal of 80 columns. */
+  progress(text: string, short: string): void;
 }
 
 /** Runs the main job from an empty queue to an empty fleet. @returns the exit code: 0 only if every check passed. */
@@ -102,7 +103,8 @@ async function runMainJob(stack: Stack, signal: AbortSignal, show: DemoScreen): 
     for (const entry of view.news) {
       show.line(`${seconds(startedAt).padStart(5)} s  ${entry}`);
     }
-    show.progress(renderView(view, TASKS, (Date.now() - startedAt) / 1000));
+    const elapsedSec = (Date.now() - startedAt) / 1000;
+    show.progress(renderView(view, TASKS, elapsedSec), renderShortView(view, TASKS, elapsedSec));
     const ended = (view.tasks["Complete"] ?? 0) + (view.tasks["Failed"] ?? 0);
     const { booting, ready, leaving } = view.workers;
     if (ended === TASKS && booting + ready + leaving + view.livePods === 0) {
@@ -124,7 +126,7 @@ async function runMainJob(stack: Stack, signal: AbortSignal, show: DemoScreen): 
 }
 
 async function startPool(address: string): Promise<void> {
-  const connection = await Connection.connect({ address });
+  const connection = await Connection.connect({ address, ...channelArgsFor(address) });
   try {
     await new Client({ connection }).workflow.start(POOL_WORKFLOW, {
       workflowId: poolWorkflowId(POOL),

@@ -76,3 +76,16 @@ export function renderView(view: DemoView, total: number, elapsedSec: number): s
     `$${view.costUsd.toFixed(4)}`,
   ].join("  ·  ");
 }
+
+/** The same in less than 80 columns. */
+export function renderShortView(view: DemoView, total: number, elapsedSec: number): string {
+  const { tasks, workers } = view;
+  const failed = tasks["Failed"] ? `, ${tasks["Failed"]} FAILED` : "";
+  return [
+    `${elapsedSec.toFixed(1).padStart(5)} s`,
+    `${tasks["Complete"] ?? 0}/${total} done, ${tasks["In Progress"] ?? 0} running${failed}`,
+    `${workers.booting} booting, ${workers.ready} ready`,
+    `${view.livePods} pods`,
+    `$${view.costUsd.toFixed(4)}`,
+  ].join(" · ");
+}

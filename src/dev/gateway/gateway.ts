@@ -125,6 +125,12 @@ function register(
   });
 }
 
+function registerOwnRoutes(app: FastifyInstance): void {
+  // People open the address that `gpu-pool dev` prints.
+  app.get("/", async () => ({ serves: ["/rest/v1", "/storage/v1", "/functions/v1", "/api"], docs: "/api/docs" }));
+  app.get("/healthz", async () => ({ status: "ok" }));
+}
+
 /** A server that listens on all addresses is reached at its own loopback address. */
 function urlOf({ address, family, port }: AddressInfo): string {
   const own = ["0.0.0.0", "::"].includes(address) ? LOOPBACK : address;
@@ -196,7 +202,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const bounds = { bytes: FUNCTION_BODY_BYTES, ms };
     register(app, bounds, (scope) => registerFunctions(scope, functions));
     register(app, bounds, (scope) => registerTasksApi(scope, functions));
-    app.get("/healthz", async () => ({ status: "ok" }));
+    registerOwnRoutes(app);
     await app.listen({ host, port: options.port });
     url = urlOf(app.server.address() as AddressInfo);
     await noteFilesUrl(pool, options.publicUrl ?? url);

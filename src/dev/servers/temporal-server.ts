@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Connection } from "@temporalio/client";
 import type { Logger } from "pino";
+import { channelArgsFor } from "../../config/temporal-address.ts";
 import { freePort, isListening, requireFreePort } from "./free-port.ts";
 import { hiddenLoopback, openTemporalUiDoor } from "./temporal-ui-door.ts";
 import type { Guardian, ManagedProcess } from "../../process/guardian.ts";
@@ -66,7 +67,9 @@ async function isReady(port: number, namespace: string, wanted: Attributes): Pro
   if (!(await isListening(port))) {
     return false;
   }
-  const connection = await Connection.connect({ address: `127.0.0.1:${port}`, connectTimeout: CONNECT_TIMEOUT_MS });
+  const address = `127.0.0.1:${port}`;
+  const options = { address, ...channelArgsFor(address), connectTimeout: CONNECT_TIMEOUT_MS };
+  const connection = await Connection.connect(options);
   try {
     await connection.workflowService.describeNamespace({ namespace });
     const missing = Object.entries(await missingAttributes(connection, namespace, wanted));

@@ -1,11 +1,13 @@
 import type { Intent } from "../../contract/intent.ts";
-import type { PoolStatus } from "../../contract/pool-api.ts";
+import type { MessageOutcome, PoolStatus } from "../../contract/pool-api.ts";
 import type { Snapshot } from "../../contract/plan.ts";
+import { describeWish } from "./recent.ts";
 
 /** The pool's current details for the Web UI, in Markdown. */
-export function describePool({ pool, intent, snapshot, lastDecision, watches, messages }: PoolStatus): string {
+export function describePool(status: PoolStatus): string {
+  const { pool, intent, snapshot, lastDecision, watches, messages, recent = [] } = status;
   if (snapshot === null) {
-    return `### Pool ${pool}${wish(intent)}\n\nNot observed yet.`;
+    return [`### Pool ${pool}${wish(intent)}`, "", "Not observed yet.", ...lastMessages(recent)].join("\n");
   }
   return [
     `### Pool ${pool}${wish(intent)}`,
@@ -21,6 +23,7 @@ export function describePool({ pool, intent, snapshot, lastDecision, watches, me
     lastDecision === null
       ? "No action yet."
       : `**Last action:** ${lastDecision.reason} (${lastDecision.actions} actions, decision ${lastDecision.id})`,
+    ...lastMessages(recent),
     "",
     `Observed ${snapshot.observedAt}; ${watches} watches, ${messages} messages.`,
   ].join("\n");
@@ -31,14 +34,16 @@ function countWorkers({ spawning, idle, busy, terminating, failing }: Snapshot):
 }
 
 function wish(intent: Intent | null): string {
-  if (intent === null) {
-    return "";
-  }
-  if (intent.hold === null) {
-    return `: ${intent.mode}`;
-  }
-  const until = intent.holdUntilMs === null ? "" : ` until ${new Date(intent.holdUntilMs).toISOString()}`;
-  return `: ${intent.mode}, held at ${intent.hold}${until}`;
+  return intent === null ? "" : `: ${describeWish(intent)}`;
+}
+
+/** The words of a sender are shown as code, so that they are no link and no picture. */
+function lastMessages(recent: readonly MessageOutcome[]): string[] {
+  const lines = recent.map(
+    ({ at, kind, became, why }) =>
+      `- ${at} ${became}: \`${`${kind}: ${why}`.replaceAll("`", "'").replaceAll("\n", " ")}\``,
+  );
+  return lines.length === 0 ? [] : ["", "**Last messages:**", "", ...lines];
 }
 
 function circumstances({ breaker, suspended, schedule }: Snapshot): string[] {

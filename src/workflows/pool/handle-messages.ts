@@ -1,11 +1,4 @@
-import {
-  ActivityFailure,
-  ApplicationFailure,
-  currentUpdateInfo,
-  setCurrentDetails,
-  setHandler,
-  workflowInfo,
-} from "@temporalio/workflow";
+import { ActivityFailure, ApplicationFailure, currentUpdateInfo, setHandler, workflowInfo } from "@temporalio/workflow";
 import type { MessageOrigin } from "../../contract/activities.ts";
 import { FAILURES } from "../../contract/failures.ts";
 import type { Intent } from "../../contract/intent.ts";
@@ -20,15 +13,16 @@ import {
   type WorkerOrder,
   type WorkerOrderOutcome,
 } from "../../contract/pool-api.ts";
+import { senderOf } from "../../contract/sender.ts";
 import type { ReadSignal } from "../../contract/signal-batch.ts";
 import { cut, storableText } from "../../../supabase/functions/_shared/text.ts";
 import type { Parsed } from "../payloads.ts";
 import { receiveSignals } from "../signals.ts";
 import { poolActivities } from "./activities.ts";
-import { describePool } from "./details.ts";
 import { parseBare, parsePatch, parseScale, parseWorkerOrder } from "./parse-messages.ts";
+import { describeWish, taken } from "./recent.ts";
 import { reasonOfRefusal } from "./refusals.ts";
-import { CLOSING, noteIntent, type PoolState, statusOf } from "./state.ts";
+import { CLOSING, noteIntent, noteMessages, type PoolState, statusOf } from "./state.ts";
 import { orderWorker } from "./workers.ts";
 
 type Parse<T> = (payload: unknown) => Parsed<T>;
@@ -168,7 +162,7 @@ async function recordMessage(state: PoolState, message: Message): Promise<Intent
   const write = () => poolActivities.recordMessage(state.pool, message, ...origin);
   const intent = await (message.kind === "shutdown" ? state.inbox.post(write) : postWhileOpen(state, write));
   noteIntent(state, intent);
-  setCurrentDetails(describePool(statusOf(state)));
+  noteMessages(state, [taken(message.kind, describeWish(intent))]);
   return intent;
 }
 
@@ -179,9 +173,10 @@ function originOfMessage(): [] | [MessageOrigin] {
 
 async function reconfigure(state: PoolState, patch: SettingsPatch): Promise<PoolSettingsAnswer> {
   const { pool } = state;
-  const origin = originOfMessage();
+  const [origin = null] = originOfMessage();
+  const by = senderOf(currentUpdateInfo()?.id);
   try {
-    state.settings = await postWhileOpen(state, () => poolActivities.reconfigure(pool, patch, ...origin));
+    state.settings = await postWhileOpen(state, () => poolActivities.reconfigure(pool, patch, origin, by));
   } catch (error) {
     const reason = error instanceof ActivityFailure ? error.cause : error;
     if (reason instanceof ApplicationFailure && OWN_TYPES.has(reason.type)) {
@@ -190,6 +185,7 @@ async function reconfigure(state: PoolState, patch: SettingsPatch): Promise<Pool
     const message = reason instanceof Error ? reason.message : String(reason);
     throw ApplicationFailure.nonRetryable(message, FAILURES.invalidConfig);
   }
+  noteMessages(state, [taken("reconfigure", Object.keys(patch).join(", "))]);
   return settingsOf(state);
 }
 
@@ -207,5 +203,6 @@ async function giveOrder(state: PoolState, order: WorkerOrder): Promise<WorkerOr
         : { name: "terminate", order: { reason } },
     );
   }
+  noteMessages(state, [taken(`${kind}Worker`, `${worker}: ${answer.outcome}`)]);
   return answer;
 }

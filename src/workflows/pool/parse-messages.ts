@@ -1,4 +1,5 @@
 import type { Message, WorkerOrder } from "../../contract/pool-api.ts";
+import { suggestion } from "../../contract/nearest-names.ts";
 import { ACCOUNT_SETTINGS, POOL_SETTINGS } from "../../contract/pool-settings.ts";
 import { expected, isRecord, isWhole, type Parsed, saysNothing, show, wrong } from "../payloads.ts";
 
@@ -52,7 +53,8 @@ export function parsePatch(payload: unknown): Parsed<Readonly<Record<string, unk
     return wrong(`${unknown}: it is the account's, over all pools; set it in the Temporal worker's environment`);
   }
   if (unknown !== undefined) {
-    return wrong(`${unknown}: no setting that a pool may have; known are ${POOL_SETTINGS.join(", ")}`);
+    const advice = "gpu-pool config explain lists them";
+    return wrong(`${unknown}: no setting that a pool may have; ${suggestion(unknown, POOL_SETTINGS, advice)}`);
   }
   const long = tooLong(payload);
   if (long !== null) {

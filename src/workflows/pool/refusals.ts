@@ -1,6 +1,7 @@
 import { ActivityFailure, ApplicationFailure, log } from "@temporalio/workflow";
 import { FAILURES } from "../../contract/failures.ts";
-import { poolSignals } from "../../contract/pool-api.ts";
+import { type MessageOutcome, poolSignals } from "../../contract/pool-api.ts";
+import { outcomesOf } from "./recent.ts";
 import type { SignalBatch } from "../../contract/signal-batch.ts";
 import { poolActivities } from "./activities.ts";
 
@@ -16,13 +17,14 @@ export function reasonOfRefusal(error: unknown): ApplicationFailure {
 }
 
 /**
- * Writes signals down, which have no caller to be answered. If the database refuses them for good, each is written by
+ * Writes signals down, which have no caller to be answered, and answers what became of each, the oldest first. If the database refuses them for good, each is written by
  * itself; of one that is refused again an entry without the sender's words is written, and if that is refused too, the
  * log has it.
  */
-export async function writeSignals(pool: string, batch: SignalBatch): Promise<void> {
+export async function writeSignals(pool: string, batch: SignalBatch): Promise<MessageOutcome[]> {
   try {
     await poolActivities.recordSignals(pool, batch);
+    return outcomesOf(batch);
   } catch (error) {
     const { message: reason } = reasonOfRefusal(error);
     const { messages, ignored, folded } = batch;
@@ -31,14 +33,17 @@ export async function writeSignals(pool: string, batch: SignalBatch): Promise<vo
         ...messages.map((entry) => ({ messages: [entry], ignored: [], last: entry.place })),
         ...ignored.map((entry) => ({ messages: [], ignored: [entry], last: entry.place })),
       ].toSorted((one, other) => one.last - other.last);
+      const outcomes: MessageOutcome[] = [];
       for (const [index, each] of apart.entries()) {
-        await writeSignals(pool, { ...each, folded: index === 0 ? folded : {} });
+        outcomes.push(...(await writeSignals(pool, { ...each, folded: index === 0 ? folded : {} })));
       }
-      return;
+      return outcomes;
     }
     const name = messages[0]?.message.kind ?? ignored[0]?.kind ?? "";
     // The name of an unknown signal is the sender's word too.
-    await journalRefusal(pool, Object.hasOwn(poolSignals, name) ? name : "unknown signal", reason);
+    const kind = Object.hasOwn(poolSignals, name) ? name : "unknown signal";
+    await journalRefusal(pool, kind, reason);
+    return [{ at: new Date().toISOString(), kind, became: "ignored", why: "the database refused it" }];
   }
 }
 

@@ -1,11 +1,13 @@
-import { allHandlersFinished, condition, workflowInfo } from "@temporalio/workflow";
+import { allHandlersFinished, condition, setCurrentDetails, workflowInfo } from "@temporalio/workflow";
 import type { Explanation } from "../../contract/explanations.ts";
 import type { GpuPoolInput } from "../../contract/inputs.ts";
 import type { Intent } from "../../contract/intent.ts";
 import type { SettingsView, Snapshot } from "../../contract/plan.ts";
-import type { PoolStatus } from "../../contract/pool-api.ts";
+import type { MessageOutcome, PoolStatus } from "../../contract/pool-api.ts";
 import type { SignalBatch } from "../../contract/signal-batch.ts";
+import { describePool } from "./details.ts";
 import { type Inbox, openInbox } from "./inbox.ts";
+import { withRecent } from "./recent.ts";
 import { writeSignals } from "./refusals.ts";
 
 /** Why messages are refused during a shutdown. */
@@ -28,6 +30,8 @@ export interface PoolState {
   /** Explains the latest observation, also where nothing was to be done. */
   latest: Explanation | null;
   watches: number;
+  /** The last messages, the newest first. */
+  recent: readonly MessageOutcome[];
   /** A shutdown was asked for, or the workflow was cancelled. */
   closing: boolean;
   /** closed: the pool's row says closing, so that messages are refused. */
@@ -43,11 +47,10 @@ const FULL_HISTORY = 2_000;
 
 export function beginPool({ pool, carried, rounds }: GpuPoolInput): PoolState {
   const row = { closed: false };
-  const inbox = openInbox(
-    carried ?? { messages: 0 },
-    async (batch) => await writeSignals(pool, row.closed ? refused(batch) : batch),
-  );
-  return {
+  const inbox = openInbox(carried ?? { messages: 0 }, async (batch) => {
+    noteMessages(state, await writeSignals(pool, row.closed ? refused(batch) : batch));
+  });
+  const state: PoolState = {
     pool,
     inbox,
     row,
@@ -61,7 +64,15 @@ export function beginPool({ pool, carried, rounds }: GpuPoolInput): PoolState {
     watches: carried?.watches ?? 0,
     closing: false,
     isRound: rounds !== undefined,
+    recent: carried?.recent ?? [],
   };
+  return state;
+}
+
+/** Shows what became of these messages, the oldest first, in the Web UI. */
+export function noteMessages(state: PoolState, outcomes: readonly MessageOutcome[]): void {
+  state.recent = withRecent(state.recent, outcomes);
+  setCurrentDetails(describePool(statusOf(state)));
 }
 
 /** The batch as it is journaled after a shutdown. */
@@ -92,13 +103,14 @@ export function noteIntent(state: PoolState, intent: Intent): void {
 
 /** State for the next run of this pool. */
 export function carriedOn(state: PoolState): NonNullable<GpuPoolInput["carried"]> {
-  const { snapshot, fingerprint, settings, intent, decisions, latest, watches, inbox } = state;
+  const { snapshot, fingerprint, settings, intent, decisions, latest, watches, recent, inbox } = state;
   const counts = { messages: inbox.received(), signals: inbox.signals(), waiting: inbox.waiting() };
-  return { snapshot, state: fingerprint, settings, intent, decisions, latest, watches, ...counts };
+  return { snapshot, state: fingerprint, settings, intent, decisions, latest, watches, recent, ...counts };
 }
 
-export function statusOf({ pool, phase, intent, snapshot, decisions, watches, inbox }: PoolState): PoolStatus {
-  return { pool, phase, intent, snapshot, lastDecision: outline(decisions[0]), watches, messages: inbox.received() };
+export function statusOf({ pool, phase, intent, snapshot, decisions, watches, recent, inbox }: PoolState): PoolStatus {
+  const counts = { watches, messages: inbox.received() };
+  return { pool, phase, intent, snapshot, lastDecision: outline(decisions[0]), ...counts, recent };
 }
 
 function outline(decision: Explanation | undefined): PoolStatus["lastDecision"] {

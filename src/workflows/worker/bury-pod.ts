@@ -28,8 +28,9 @@ export async function bury(life: Life, timings: WorkerTimings): Promise<string |
     }
     await activities.workerGone(id);
   }
-  show(life, "gone");
-  return row?.statusReason ?? null;
+  const reason = row?.statusReason ?? null;
+  show(life, "gone", row?.podId ?? life.podId, reason);
+  return reason;
 }
 
 async function untilGone(life: Life, podId: string | null, settledAtMs: number, timings: WorkerTimings): Promise<void> {

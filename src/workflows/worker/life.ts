@@ -46,11 +46,13 @@ export function beginLife({ pool, id, carried }: GpuWorkerInput | PodJobInput): 
   };
 }
 
-/** Shows the phase to the query and as current details. */
-export function show(life: Life, phase: WorkerPhase, podId: string | null = null): void {
+/** Shows the phase to the query and as current details, with the reason where there is one. */
+export function show(life: Life, phase: WorkerPhase, podId: string | null = null, reason: string | null = null): void {
   life.phase = phase;
   const pod = podId === null ? "" : `, pod ${podId}`;
-  setCurrentDetails(`### Worker ${life.id} of pool ${life.pool}\n\n**${phase}**${pod}`);
+  // As code, because a reason may hold a worker's own words.
+  const why = reason === null ? "" : `\n\n\`${reason.replaceAll("`", "'").replaceAll("\n", " ")}\``;
+  setCurrentDetails(`### Worker ${life.id} of pool ${life.pool}\n\n**${phase}**${pod}${why}`);
 }
 
 /** As show, and in the search attributes, each of which costs an event. */

@@ -18,7 +18,7 @@ describe("a question about money", () => {
     await agreed.ask();
     expect(agreed.said.join("")).toContain("Rent it? [y/N]");
     for (const typed of [["n\n"], ["\n"], ["yesterday\n"], []]) {
-      await expect(terminal(typed).ask()).rejects.toThrow("not agreed: nothing was rented or made");
+      await expect(terminal(typed).ask()).rejects.toThrow("not agreed: nothing was done");
     }
   });
 

@@ -22,6 +22,28 @@ describe("output", () => {
     expect(painted(false, {})).toBe("text\n");
   });
 
+  it("takes 80 columns where a terminal says that it has none, and bounds nothing in a pipe", () => {
+    const size = (stream: { isTTY?: boolean; columns?: number; rows?: number }) => {
+      const stdout = { ...stream, write: () => true };
+      return createOutput({ stdout, stderr: stdout }, {}).size();
+    };
+    expect(size({ isTTY: true, columns: 0, rows: 0 })).toEqual({ columns: 80, rows: 24 });
+    expect(size({ isTTY: true })).toEqual({ columns: 80, rows: 24 });
+    expect(size({ isTTY: true, columns: 132, rows: 50 })).toEqual({ columns: 132, rows: 50 });
+    expect(size({}).columns).toBe(Infinity);
+    const long = "x".repeat(300);
+    expect(renderTable([{ title: "A", value: () => long }], [1], size({}).columns, createStyle(false))[1]).toBe(long);
+  });
+
+  it("writes nothing that a terminal obeys where TERM is dumb, and asks there all the same", () => {
+    const { written, both } = streams(true);
+    const output = createOutput(both, { TERM: "dumb" });
+    output.progress("1 of 2");
+    output.print(output.style("red", "text"));
+    expect(written.join("")).toBe("1 of 2\ntext\n");
+    expect(output).toMatchObject({ isTerminal: false, errIsTerminal: true });
+  });
+
   it("overwrites progress on a terminal, and clears it before any other output", () => {
     const { written, both } = streams(true);
     const output = createOutput(both, {});
@@ -98,10 +120,13 @@ describe("output", () => {
     expect(JSON.parse(written.join(""))).toEqual(value);
   });
 
-  it("cuts long text by visible characters", () => {
+  it("cuts long text by the cells of its characters", () => {
     expect(cut("abcdef", 4)).toBe("abc…");
     expect(cut("abcd", 4)).toBe("abcd");
-    expect(cut("👩‍🚀👩‍🚀👩‍🚀", 2)).toBe("👩‍🚀…");
+    expect(cut("👩‍🚀👩‍🚀👩‍🚀", 3)).toBe("👩‍🚀…");
+    expect(cut("👩‍🚀👩‍🚀", 2)).toBe("…");
+    expect(cut("漢字だ", 6)).toBe("漢字だ");
+    expect(cut("漢字だa", 6)).toBe("漢字…");
     expect(cut("abc", 0)).toBe("");
   });
 });
@@ -127,6 +152,22 @@ describe("tables", () => {
       "NAME        SIZE  NOTE",
       "first          1  a long note about it",
       "the second   200  ",
+    ]);
+  });
+
+  it("align columns after text of which a terminal gives each character two cells", () => {
+    const wide = [
+      { name: "漢字", size: "1", note: "a" },
+      { name: "ｶﾅ", size: "2", note: "b" },
+      { name: "한국 👩‍🚀", size: "3", note: "c" },
+      { name: "né…→█", size: "4", note: "d" },
+    ];
+    expect(renderTable(columns, wide, 80, createStyle(false))).toEqual([
+      "NAME     SIZE  NOTE",
+      "漢字        1  a",
+      "ｶﾅ          2  b",
+      "한국 👩‍🚀     3  c",
+      "né…→█       4  d",
     ]);
   });
 

@@ -151,7 +151,7 @@ describe("an explanation", () => {
       "",
       "last messages:",
       "  3m00s ago: ignored: Scale: no such message",
-      "  1h00m ago: scale: hold 2",
+      "  1h00m ago: scale taken: hold 2",
       "",
       'main-33333333 failed at 2026-01-01T11:59:00Z in boot stage installing: no heartbeat 900 s after boot stage "installing"',
       ...Array.from({ length: 10 }, (_, line) => `    container: line ${line + 2}`),

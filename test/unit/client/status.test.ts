@@ -62,7 +62,7 @@ function reading(overrides: Partial<PoolReading> = {}): PoolReading {
     account: { hourlyUsd: 4.14, todayUsd: 12.3, maxHourlySpendUsd: null, dailyBudgetUsd: null },
     breaker: { state: "closed", sinceMs: NOW - 125_000 },
     lastDecision: { atMs: NOW - 14_000, reason: "12 queued → spawn 1" },
-    lastMessage: null,
+    messages: [],
     alerts: [],
     controller: {
       state: "answers",
@@ -261,13 +261,22 @@ describe("status", () => {
     expect(text).not.toContain("WORKER");
   });
 
-  it("shows the last message of the hour with what became of it", () => {
-    const lines = (minutes: number) => {
-      const at = new Date(NOW - minutes * 60_000).toISOString();
-      return renderStatus(reading({ lastMessage: { at, kind: "ignored", reason: "scale: no number" } }), 120, bare);
-    };
-    expect(lines(3)).toContain("message    3m00s ago: ignored: scale: no number");
-    expect(lines(61).join("\n")).not.toMatch(/^message /m);
+  it("shows the last messages of the hour with what became of each", () => {
+    const ago = (minutes: number) => new Date(NOW - minutes * 60_000).toISOString();
+    const messages = [
+      { at: ago(3), kind: "ignored", reason: "scale: no number" },
+      { at: ago(4), kind: "folded", reason: "too many at once: 7 pause" },
+      { at: ago(5), kind: "scale", reason: "mode normal, held at 2" },
+      { at: ago(6), kind: "repeated", reason: "drain: from before a reset" },
+      { at: ago(61), kind: "drain", reason: "mode draining" },
+    ];
+    const lines = renderStatus(reading({ messages }), 120, bare).filter((line) => line.startsWith("message"));
+    expect(lines).toEqual([
+      "message    3m00s ago: ignored: scale: no number",
+      "message    4m00s ago: folded: too many at once: 7 pause",
+      "message    5m00s ago: scale taken: mode normal, held at 2",
+      "message    6m00s ago: not taken again: drain: from before a reset",
+    ]);
   });
 
   it("names the start command for a pool that was shut down, and says that it closes only while its workflow runs", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError, loadConfig } from "../../../src/config/config.ts";
+import { addressProblem } from "../../../src/config/temporal-address.ts";
 import { variables } from "../../../src/config/variables.ts";
 
 const credentials = {
@@ -105,7 +106,7 @@ describe("loadConfig", () => {
       "WATCH_INTERVAL_MS",
       "RUNPOD_CLOUD",
     ]);
-    expect(error.message).toContain("SUPABASE_URL is not set; expected an http or https URL");
+    expect(error.message).toContain("SUPABASE_URL is not set; expected the http or https URL of the project");
     expect(error.message).toContain("RUNPOD_CLOUD=MOON: expected one or more of SECURE, COMMUNITY");
     expect(error.message).toContain("GPU_POOL=My Pool: expected 1 to 32 lower-case letters");
     expect(error.message).toContain("MIN_ACTIVE_GPUS=two: expected a whole number from 0 to 10000");
@@ -203,6 +204,33 @@ describe("loadConfig", () => {
 
   it("drops the slash at the end of a URL", () => {
     expect(load({ SUPABASE_URL: "http://127.0.0.1:54321//" }).supabase.url).toBe("http://127.0.0.1:54321");
+  });
+
+  it("refuses the address of one of a project's services in place of the project's", () => {
+    for (const path of ["/rest/v1", "/rest/v1/", "/storage/v1"]) {
+      const url = `https://abc.supabase.co${path}`;
+      expect(problemsOf(() => load({ SUPABASE_URL: url })).message).toContain("without a path such as /rest/v1");
+    }
+    expect(load({ SUPABASE_URL: "https://box.example/supabase" }).supabase.url).toBe("https://box.example/supabase");
+  });
+
+  it("does not require the public key where only the database is needed", () => {
+    const { SUPABASE_ANON_KEY: _unused, ...without } = credentials;
+    expect(loadConfig(without, { need: ["database"] }).supabase.serviceRoleKey).toBe("service-key-value");
+    expect(problemsOf(() => loadConfig({}, { need: ["database"] })).problems.map(({ variable }) => variable)).toEqual([
+      "SUPABASE_URL",
+      "SUPABASE_SERVICE_ROLE_KEY",
+    ]);
+    expect(problemsOf(() => loadConfig(without, { need: ["supabase"] })).message).toContain("SUPABASE_ANON_KEY");
+  });
+
+  it("refuses a Temporal address with a scheme", () => {
+    expect(addressProblem("http://user:secret@127.0.0.1:7233")).toMatch(
+      /^TEMPORAL_ADDRESS=http:\/\/\*\*\*@127\.0\.0\.1:7233: expected host:port/,
+    );
+    for (const address of [undefined, "my-ns.a1b2c.tmprl.cloud:7233", "[::1]:7233", "temporal"]) {
+      expect(addressProblem(address)).toBeNull();
+    }
   });
 
   it("requires only the credentials that are needed and leaves the other group out", () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError, loadConfig } from "../../../src/config/config.ts";
+import { settingFacts } from "../../../src/config/setting-facts.ts";
 import { environmentSettings, parseOwnSettings, settingsInForce } from "../../../src/config/settings-in-force.ts";
-import { POOL_SETTINGS } from "../../../src/contract/pool-settings.ts";
+import { ACCOUNT_SETTINGS, POOL_SETTINGS } from "../../../src/contract/pool-settings.ts";
 
 function load(env: Record<string, string> = {}) {
   return loadConfig(env, { need: [] });
@@ -37,15 +38,15 @@ describe("parseOwnSettings", () => {
       "pollSec",
     ]);
     expect(error.message).toContain('maxActiveGpus="3": expected a whole number from 0 to 10000');
-    expect(error.message).toContain("Known settings: policy, minActiveGpus");
+    expect(error.message).toContain("maxGpus is not a setting that a pool may override: did you mean maxActiveGpus?");
+    expect(error.message).toContain("gpu-pool config explain lists the settings");
   });
 
   it("knows exactly the settings that the contract lists", () => {
-    const message = problemsOf(() => parseOwnSettings({ other: 1 })).message;
-    expect(message).toContain(`Known settings: ${POOL_SETTINGS.join(", ")}.`);
+    expect(settingFacts.map(({ name }) => name)).toEqual([...POOL_SETTINGS, ...ACCOUNT_SETTINGS]);
   });
 
-  it("lists the names that it knows only where a name is wrong", () => {
+  it("says where the names are listed only where a name is wrong", () => {
     const message = problemsOf(() => parseOwnSettings({ maxActiveGpus: -4 })).message;
     expect(message).toBe(
       "The pool's configuration has a problem:\n  - maxActiveGpus=-4: expected a whole number from 0 to 10000",

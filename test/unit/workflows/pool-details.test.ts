@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { describePool } from "../../../src/workflows/pool/details.ts";
+import { outcomesOf, taken, withRecent } from "../../../src/workflows/pool/recent.ts";
 import type { PoolStatus } from "../../../src/contract/pool-api.ts";
 import type { Snapshot } from "../../../src/contract/plan.ts";
 
@@ -58,5 +59,47 @@ describe("the current details of a pool", () => {
     const intent = { ...snapshot.intent, mode: "paused", version: 2 } as const;
     expect(describePool({ ...status(snapshot), intent })).toContain("### Pool main: paused\n");
     expect(describePool({ ...status(null), intent })).toBe("### Pool main: paused\n\nNot observed yet.");
+  });
+
+  it("list the last messages with what became of each, the senders' words as code", () => {
+    const recent = [
+      { at: "2026-01-01T11:59:58.000Z", kind: "Scale", became: "ignored", why: "![`x`](http://evil)\n# no" },
+      { at: "2026-01-01T11:59:00.000Z", kind: "scale", became: "taken", why: "held at 2" },
+    ] as const;
+    const lines = [
+      "**Last messages:**",
+      "",
+      "- 2026-01-01T11:59:58.000Z ignored: `Scale: !['x'](http://evil) # no`",
+      "- 2026-01-01T11:59:00.000Z taken: `scale: held at 2`",
+    ].join("\n");
+    expect(describePool({ ...status(snapshot), recent })).toContain(`\n\n${lines}\n`);
+    expect(describePool({ ...status(null), recent })).toContain(lines);
+  });
+});
+
+describe("what became of a batch of signals", () => {
+  it("is told in the order in which they came, what was folded first", () => {
+    const batch = {
+      last: 9,
+      messages: [
+        { place: 7, message: { kind: "scale", target: 2, forSec: 60 } as const },
+        { place: 9, message: { kind: "pause" } as const },
+      ],
+      ignored: [{ place: 8, kind: "Scale", reason: "unknown signal" }],
+      folded: { scale: 4 },
+    };
+    const told = outcomesOf(batch).map(({ kind, became, why }) => `${kind} ${became}: ${why}`);
+    expect(told).toEqual([
+      "scale folded: 4 more, too many to be written one by one",
+      "scale taken: held at 2 for 60 s",
+      "Scale ignored: unknown signal",
+      "pause taken: pause",
+    ]);
+  });
+
+  it("is kept for the last five, the newest first", () => {
+    const each = (kind: string) => taken(kind, "");
+    const recent = withRecent([each("3"), each("2"), each("1")], [each("4"), each("5"), each("6")]);
+    expect(recent.map(({ kind }) => kind)).toEqual(["6", "5", "4", "3", "2"]);
   });
 });

@@ -3,10 +3,13 @@ import { ACCOUNT_SETTINGS } from "../../../src/contract/pool-settings.ts";
 import { parsePatch } from "../../../src/workflows/pool/parse-messages.ts";
 
 describe("a patch of a pool's settings", () => {
-  it("is refused with the names that are known when it holds another", () => {
+  it("is refused with the names that are nearest when it holds another", () => {
     expect(parsePatch({ maxGpus: 3 })).toMatchObject({
       ok: false,
-      error: expect.stringMatching(/^maxGpus: no setting that a pool may have; known are policy, minActiveGpus, /),
+      error: "maxGpus: no setting that a pool may have; did you mean maxActiveGpus?",
+    });
+    expect(parsePatch({ colour: 3 })).toMatchObject({
+      error: "colour: no setting that a pool may have; gpu-pool config explain lists them",
     });
   });
 

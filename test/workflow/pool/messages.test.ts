@@ -224,6 +224,7 @@ describe.concurrent("the status of a pool", () => {
         lastDecision: null,
         watches: 0,
         messages: 0,
+        recent: [],
       });
       const spawn = { kind: "spawn", count: 1, max: 4, intentVersion: 1, reason: "work is queued" };
       const plan = kit.planOf([spawn]);

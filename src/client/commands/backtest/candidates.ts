@@ -11,7 +11,7 @@ import { plain } from "../../render/output.ts";
 
 /** The settings that rule the pool now. @throws ClientError when there is no such pool */
 export async function settingsOf(context: Context, pool: string): Promise<PoolSettings> {
-  const config = loadConfig(context.env, { need: ["supabase"] });
+  const config = loadConfig(context.env, { need: ["database"] });
   const record = await poolStore(await context.connections.database()).find(pool);
   if (record === null) {
     throw await missingPool(context, pool, `there is no pool ${pool}`);

@@ -5,18 +5,22 @@ import type { PoolOptions } from "../../options.ts";
 import { poolName } from "../../pool-name.ts";
 import { ClientError, EXIT } from "../../errors.ts";
 import { plain, type Style } from "../../render/output.ts";
+import { namedSettings } from "./config-read.ts";
+import { ownUpdateId } from "../../sender.ts";
 import { requireAnswer, updatePool } from "../../pool-workflow.ts";
 import { renderTable } from "../../render/table.ts";
 
-export async function showSettings(context: Context, options: PoolOptions): Promise<void> {
+/** @param names of the settings to show; none: all. @throws ClientError, ConfigError */
+export async function showSettings(context: Context, options: PoolOptions, names: readonly string[]): Promise<void> {
+  const shown = names.length === 0 ? null : namedSettings(names).map(({ name }) => name);
   const pool = poolName(context, options);
-  show(context, options, await requireAnswer(context, pool, poolQueries.config), null);
+  show(context, options, await requireAnswer(context, pool, poolQueries.config), shown);
 }
 
 export async function reconfigure(context: Context, options: PoolOptions, patch: SettingsPatch): Promise<void> {
   const pool = poolName(context, options);
   const answer = await updatePool(context, pool, "config", (workflow) =>
-    workflow.executeUpdate(poolUpdates.reconfigure, { args: [patch] }),
+    workflow.executeUpdate(poolUpdates.reconfigure, { args: [patch], updateId: ownUpdateId() }),
   );
   show(context, options, answer, Object.keys(patch));
 }

@@ -9,6 +9,8 @@ import {
   type PoolOptions,
   wholeNumber,
 } from "../../options.ts";
+import { addSettingCommands } from "./setting-commands.ts";
+import type { ShutdownAllOptions } from "./shutdown-all.ts";
 import type { StartOptions } from "./pool-start.ts";
 import type { SpawnOptions } from "./spawn.ts";
 
@@ -22,22 +24,27 @@ export function addPoolCommands(program: Command, context: Context): void {
   addResume(program, context);
   addPause(program, context);
   addShutdown(program, context);
-  addConfig(program, context);
+  addShutdownAll(program, context);
+  addSettingCommands(program, context);
   addCycle(program, context);
 }
 
 function addPool(program: Command, context: Context): void {
-  const pool = program.command("pool").description("start a pool, list the pools");
+  const pool = program.command("pool").description("start, show and end a pool, list the pools");
   const start = pool
     .command("start")
     .description("start the workflow that keeps a pool; says what it rents, and asks on a terminal")
+    .argument("[pool]", "its name, instead of --pool")
     .option("--config <json>", "settings of this pool, over those of the environment and kept in its row")
     .option("-y, --yes", "do not ask")
     .addOption(poolOption())
     .addOption(jsonOption())
-    .action(async (options: StartOptions) => {
-      const { openPool } = await import("./pool-start.ts");
-      await openPool(context, options);
+    .action(async (name: string | undefined, options: StartOptions) => {
+      const [{ openPool }, { withNamed }] = await Promise.all([
+        import("./pool-start.ts"),
+        import("../../pool-name.ts"),
+      ]);
+      await openPool(context, withNamed(options, name));
     });
   addExamples(start, [
     ["gpu-pool pool start", "start the pool main"],
@@ -45,6 +52,30 @@ function addPool(program: Command, context: Context): void {
     ["gpu-pool pool start --pool nightly --json", "another pool; print the run's ids"],
   ]);
   addList(pool, context);
+  addShow(pool, context);
+  addPoolShutdown(pool, context);
+}
+
+function addShow(pool: Command, context: Context): void {
+  const show = pool
+    .command("show")
+    .description("one pool: its status, the settings of its own, and who set them")
+    .argument("[pool]", "its name, instead of --pool")
+    .addOption(poolOption())
+    .addOption(jsonOption())
+    .action(async (name: string | undefined, options: PoolOptions) => {
+      const [{ showPool }, { withNamed }] = await Promise.all([import("./show-pool.ts"), import("../../pool-name.ts")]);
+      await showPool(context, withNamed(options, name));
+    });
+  addExamples(show, [
+    ["gpu-pool pool show nightly", "how it is, and what it was told"],
+    ["gpu-pool pool show --json | jq .ownSettings", "for programs"],
+  ]);
+}
+
+function addPoolShutdown(pool: Command, context: Context): void {
+  const shutdown = declareShutdown(pool, context, "the same as gpu-pool shutdown");
+  addExamples(shutdown, [["gpu-pool pool shutdown nightly --wait", "until no pod is left"]]);
 }
 
 function addList(pool: Command, context: Context): void {
@@ -160,62 +191,46 @@ function addPause(program: Command, context: Context): void {
 }
 
 function addShutdown(program: Command, context: Context): void {
-  const shutdown = program
-    .command("shutdown")
-    .description("drain every worker, see every pod gone, then end the pool's workflow")
-    .option("--wait", "until it has ended; progress goes to stderr")
-    .addOption(poolOption())
-    .addOption(jsonOption())
-    .action(async (options: PoolOptions & { wait?: boolean }) => {
-      const { shutDown } = await import("./shutdown.ts");
-      await shutDown(context, options);
-    });
+  const shutdown = declareShutdown(
+    program,
+    context,
+    "drain every worker, see every pod gone, then end the pool's workflow",
+  );
   addExamples(shutdown, [
     ["gpu-pool shutdown --wait", "until no pod is left"],
     ["gpu-pool shutdown --pool nightly", "another pool; do not wait"],
   ]);
 }
 
-function addConfig(program: Command, context: Context): void {
-  const config = program
-    .command("config")
-    .description("the settings that rule a pool, and where each is from; set and unset change the pool's own")
+function declareShutdown(parent: Command, context: Context, description: string): Command {
+  return parent
+    .command("shutdown")
+    .description(description)
+    .argument("[pool]", "its name, instead of --pool")
+    .option("--wait", "until it has ended; progress goes to stderr")
     .addOption(poolOption())
     .addOption(jsonOption())
-    .action(async (options: PoolOptions) => {
-      const { showSettings } = await import("./config.ts");
-      await showSettings(context, options);
+    .action(async (name: string | undefined, options: PoolOptions & { wait?: boolean }) => {
+      const [{ shutDown }, { withNamed }] = await Promise.all([import("./shutdown.ts"), import("../../pool-name.ts")]);
+      await shutDown(context, withNamed(options, name));
     });
-  const set = config
-    .command("set")
-    .description("give the pool settings of its own; they hold at once and survive restarts")
-    .argument("<key=value...>", "names as gpu-pool config shows them; a value that is no JSON is text")
-    .action(async (pairs: readonly string[], _, command: Command) => {
-      const [{ reconfigure }, { parsePairs }] = await Promise.all([
-        import("./config.ts"),
-        import("../../setting-pairs.ts"),
-      ]);
-      await reconfigure(context, command.optsWithGlobals(), parsePairs(pairs));
+}
+
+function addShutdownAll(program: Command, context: Context): void {
+  const all = program
+    .command("shutdown-all")
+    .description("drain every pool until no pod is left; nothing comes back until each pool is resumed; asks first")
+    .option("--dry-run", "only say what would be drained")
+    .option("-y, --yes", "do not ask")
+    .option("--no-wait", "do not wait until the pods are gone")
+    .addOption(jsonOption())
+    .action(async (options: ShutdownAllOptions) => {
+      const { shutDownAll } = await import("./shutdown-all.ts");
+      await shutDownAll(context, options);
     });
-  const unset = config
-    .command("unset")
-    .description("take settings away from the pool: those of the environment hold again")
-    .argument("<key...>", "names as gpu-pool config shows them")
-    .action(async (keys: readonly string[], _, command: Command) => {
-      const { reconfigure } = await import("./config.ts");
-      await reconfigure(context, command.optsWithGlobals(), Object.fromEntries(keys.map((key) => [key, null])));
-    });
-  addExamples(config, [
-    ["gpu-pool config", "all settings in force"],
-    ["gpu-pool config --json | jq .settings.values.maxActiveGpus", "one of them"],
-  ]);
-  addExamples(set, [
-    ["gpu-pool config set maxActiveGpus=4 scaleDownIdleSec=30", "two settings at once, or neither"],
-    ["gpu-pool config set policy=workload --pool nightly", "another policy, from the next look on"],
-  ]);
-  addExamples(unset, [
-    ["gpu-pool config unset maxActiveGpus", "MAX_ACTIVE_GPUS holds again"],
-    ["gpu-pool config unset schedules --pool nightly", "another pool"],
+  addExamples(all, [
+    ["gpu-pool shutdown-all --dry-run", "every pool with its workers"],
+    ["gpu-pool shutdown-all --yes", "from a script; ends when every pod is seen gone"],
   ]);
 }
 

@@ -2,9 +2,9 @@ import { randomUUID } from "node:crypto";
 import { podEvidenceBook } from "../../../activities/pod-evidence.ts";
 import { expectedPod } from "../../../activities/placement/market.ts";
 import { loadConfig } from "../../../config/config.ts";
-import { parseOwnSettings, settingsInForce } from "../../../config/settings-in-force.ts";
+import { settingsInForce } from "../../../config/settings-in-force.ts";
 import type { CycleSummary } from "../../../contract/cycle-summary.ts";
-import { POOL_SETTINGS, type PoolSettings } from "../../../contract/pool-settings.ts";
+import type { PoolSettings } from "../../../contract/pool-settings.ts";
 import { atPrice } from "../../../policy/budget.ts";
 import { decide, type Decision } from "../../../policy/decide.ts";
 import { taskTypesOf } from "../../../policy/launch/task-types.ts";
@@ -19,6 +19,7 @@ import { type PoolRecord, type PoolStore, poolStore } from "../../../supabase/po
 import { summariseCycle } from "../../../contract/cycle-summary.ts";
 import type { Context } from "../../context.ts";
 import { missingPool } from "../../missing-pool.ts";
+import { withTried } from "../../tried-settings.ts";
 import { counted } from "../../render/rows.ts";
 
 export interface DryRun {
@@ -45,7 +46,7 @@ export async function dryRun(
   pool: string,
   tried: Readonly<Record<string, unknown>> = {},
 ): Promise<DryRun> {
-  const config = loadConfig(context.env, { need: ["supabase"] });
+  const config = loadConfig(context.env, { need: ["database"] });
   const database = await context.connections.database();
   const pools = poolStore(database);
   const { own: stored, environment, observedAt } = await requirePool(context, pools, pool);
@@ -96,19 +97,6 @@ export async function dryRun(
   };
 }
 
-function withTried(
-  stored: Readonly<Record<string, unknown>>,
-  tried: Readonly<Record<string, unknown>>,
-): Readonly<Record<string, unknown>> {
-  if (Object.keys(tried).length === 0) {
-    return stored;
-  }
-  // What another version stored and this one does not know is no reason to refuse the trial.
-  const known = Object.entries(stored).filter(([name]) => POOL_SETTINGS.includes(name));
-  const merged = Object.entries({ ...Object.fromEntries(known), ...tried }).filter(([, value]) => value !== null);
-  return parseOwnSettings(Object.fromEntries(merged));
-}
-
 async function requirePool(context: Context, pools: PoolStore, pool: string): Promise<PoolRecord> {
   const record = await pools.find(pool);
   if (record === null) {
@@ -132,7 +120,7 @@ async function askProvider(env: Context["env"]): Promise<Provider> {
   if (!env["RUNPOD_API_KEY"]) {
     return { list: { kind: "unknown", detail: "RUNPOD_API_KEY is not set" }, catalog: null };
   }
-  const { apiUrl, apiKey, timeoutMs } = loadConfig(env, { need: ["supabase", "runpod"] }).runpod;
+  const { apiUrl, apiKey, timeoutMs } = loadConfig(env, { need: ["runpod"] }).runpod;
   const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool" });
   try {
     const [list, catalog] = await Promise.all([runpod.listPods(), runpod.listGpuTypes()]);

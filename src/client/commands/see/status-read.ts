@@ -18,6 +18,7 @@ import type { Controller, FleetWorker, LivingJob, PoolReading, QueueCounts } fro
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
+const SHOWN_MESSAGES = 3;
 /** The costs of ended workers are many rows, and change little from one look to the next. */
 const KEEP_COST_MS = 30_000;
 
@@ -28,7 +29,7 @@ export function createStatusReader(connections: Connections, pool: string): () =
   const bookedCost = cached(KEEP_COST_MS, (database: Database) => fleetStore(database).bookedCost(pool));
   return async () => {
     const database = await connections.database();
-    const [observed, queue, living, booked, jobs, processes, lastDecision, [lastMessage], undone, alerts, controller] =
+    const [observed, queue, living, booked, jobs, processes, lastDecision, messages, undone, alerts, controller] =
       await Promise.all([
         poolStore(database).look(pool),
         countQueue(database, pool),
@@ -37,7 +38,7 @@ export function createStatusReader(connections: Connections, pool: string): () =
         jobStore(database).living(pool),
         processStore(database).living(),
         readLastDecision(database, pool),
-        journalStore(database).messages(pool, 1),
+        journalStore(database).messages(pool, SHOWN_MESSAGES),
         poolStore(database).undone(pool),
         alertStore(database).list({ pool }),
         askController(connections, pool),
@@ -60,7 +61,7 @@ export function createStatusReader(connections: Connections, pool: string): () =
       account: observed && toAccount(observed),
       breaker: observed && observed.breaker,
       lastDecision,
-      lastMessage: lastMessage ?? null,
+      messages,
       undone: undone ?? [],
       alerts,
       controller,

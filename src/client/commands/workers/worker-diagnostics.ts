@@ -50,7 +50,7 @@ export async function showDiagnostics(context: Context, given: string, { json }:
 }
 
 async function diagnose(context: Context, worker: SeenWorker): Promise<Diagnostics> {
-  const config = loadConfig(context.env, { need: ["supabase"] });
+  const config = loadConfig(context.env, { need: ["database"] });
   const database = await context.connections.database();
   const [stored, kept] = await Promise.all([
     poolStore(database).find(worker.pool ?? ""),
@@ -81,7 +81,7 @@ async function lookAtPod(
     return { provider: `pod ${podId}; RUNPOD_API_KEY is not set, so the provider was not asked`, inside: null };
   }
   const { apiUrl, apiKey, timeoutMs, sshPrivateKeyPath } = loadConfig(context.env, {
-    need: ["supabase", "runpod"],
+    need: ["runpod"],
   }).runpod;
   const runpod = createRunpodClient({ apiUrl, apiKey, timeoutMs, userAgent: "gpu-pool" });
   try {

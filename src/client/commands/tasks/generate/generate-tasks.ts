@@ -88,7 +88,7 @@ function namedType(name: string): TaskType {
 
 /** The samples in the project's storage, where any worker may read them. */
 async function storedSamples(context: Context): Promise<Samples> {
-  const { videoBucket } = loadConfig(context.env, { need: ["supabase"] }).supabase;
+  const { videoBucket } = loadConfig(context.env, { need: ["database"] }).supabase;
   const store = sampleStore(await context.connections.database(), videoBucket);
   return await temporaryFolder(async (folder) => {
     const { pictures, mask, clips } = await makeSamples(folder, context.env["FFMPEG_PATH"] ?? null);
