@@ -2,10 +2,10 @@
 
 -- Lists of tasks, newest first, and statistics of a time. Rows stand in the order of their creation, so a range index finds
 -- them, and a new task writes nothing to it.
-create index if not exists tasks_created on tasks using brin (created_at) with (autosummarize = on);
+create index if not exists tasks_created on tasks using brin (created_at) with (pages_per_range = 32, autosummarize = on);
 
 -- The newest tasks, at most p_limit (1,000), as a list. The next page begins after the last row: p_before is its created_at,
--- p_after its id. It looks back by hours, days and weeks until it has enough, so the newest tasks of a long history cost
+-- p_after its id. It looks back by hours, days and months until it has enough, so the newest tasks of a long history cost
 -- little, and no row is read twice. The filters are literals of the statement, so each list has a plan of its own.
 create or replace function list_tasks(
   p_limit integer, p_status text[] default null, p_type text default null, p_pool text default null, p_project uuid default null,
@@ -28,7 +28,7 @@ declare
   page jsonb;
   listed jsonb := '[]';
 begin
-  foreach span in array array['1 hour', '1 day', '7 days', '30 days', '100 years']::interval[] loop
+  foreach span in array array['1 hour', '4 hours', '1 day', '4 days', '15 days', '60 days', '100 years']::interval[] loop
     oldest := greatest(newest - span, p_since);
     execute
       'select coalesce(jsonb_agg(to_jsonb(t)), ''[]'') from (

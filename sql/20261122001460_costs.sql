@@ -29,7 +29,8 @@ select grant_to_service('cost_bills(boolean, timestamptz, timestamptz, text)');
 -- time is shared too, and what it cost while it held nothing is idle_usd. A worker that held no task in that time is in no
 -- task's share: without_task_usd. A sub-task's cost is that of its orchestrator task. A finished task is one that was submitted,
 -- not a sub-task; an orchestrator task counts where its last sub-task was done. unpriced: workers whose price is not known;
--- their cost counts as nothing. video_sec: as results say, where that is plausible.
+-- their cost counts as nothing. video_sec: as results say, where that is plausible. By offset 0 single rows of tasks are looked
+-- up by their ids: the planner, which knows nothing of how many there are, would read the whole table.
 create or replace function cost_report(
   p_by text, p_from timestamptz, p_to timestamptz, p_pool text default null, p_limit integer default 50)
 returns jsonb
@@ -52,11 +53,11 @@ begin
       case when t.parent_id is null then t.result_data -> 'duration_seconds' end as said
     from tasks t
     where t.lease_token is not null and (t.lease_ended_at is null or t.lease_ended_at > p_from)
-      and t.worker_id in (select worker_id from bills)
     union all
-    select e.worker_id, e.started_at, e.ended_at, false, t.id, t.parent_id, t.task_type, t.project_id, null
-    from ended_attempts e join tasks t on t.id = e.task_id
-    where e.ended_at > p_from and e.worker_id in (select worker_id from bills)),
+    select e.worker_id, e.started_at, e.ended_at, false, e.task_id, t.parent_id, t.task_type, t.project_id, null
+    from ended_attempts e left join lateral (
+      select parent_id, task_type, project_id from tasks where by_task and id = e.task_id offset 0) as t on true
+    where e.ended_at > p_from),
   held as materialized (
     select b.worker_id, b.pool, b.gpu, b.day, b.usd_per_hr, b.sec, a.id, a.parent_id, a.task_type, a.project_id, a.said,
       a.is_done and a.ended_at <= b.to_at as is_done, a.ended_at, greatest(0.001, date_part('epoch',
@@ -97,11 +98,12 @@ begin
       select h.worker_id, h.pool, h.gpu, h.day, h.id, h.task_type, h.project_id, h.said
       from held h where h.is_done and h.parent_id is null
       union all
-      (select distinct on (p.id) h.worker_id, h.pool, h.gpu, h.day, p.id, p.task_type, p.project_id,
-        p.result_data -> 'duration_seconds'
-      from held h join tasks p on p.id = h.parent_id
-      where h.is_done and p.status = 'Complete' and p.parent_id is null and p.generation_processed_at between p_from and upto
-      order by p.id, h.ended_at desc)) as f),
+      select h.worker_id, h.pool, h.gpu, h.day, p.id, p.task_type, p.project_id, p.result_data -> 'duration_seconds'
+      from (
+        select distinct on (parent_id) parent_id, worker_id, pool, gpu, day from held
+        where is_done and parent_id is not null order by parent_id, ended_at desc) as h
+      cross join lateral (select * from tasks where id = h.parent_id offset 0) as p
+      where p.status = 'Complete' and p.parent_id is null and p.generation_processed_at between p_from and upto) as f),
   made as (
     select case p_by when 'day' then to_char(day at time zone 'UTC', 'YYYY-MM-DD') when 'pool' then pool when 'gpu' then gpu
         when 'worker' then worker_id when 'project' then coalesce(project_id::text, '-') when 'type' then task_type
