@@ -55,7 +55,7 @@ async function readDeployment(open: () => Promise<Database>): Promise<string | n
 async function connectToTemporal(env: Environment): Promise<Temporal> {
   const { loadClientConnectConfig } = await import("@temporalio/envconfig");
   const { Client, Connection } = await import("@temporalio/client");
-  const { addressProblem, channelArgsFor, proxyVariableFor } = await import("../config/temporal-address.ts");
+  const { addressProblem, channelArgsFor, proxyVariableFor } = await import("../process/temporal-address.ts");
   const set = Object.entries(env).filter((entry): entry is [string, string] => Boolean(entry[1]));
   const { connectionOptions, namespace = "default" } = loadClientConnectConfig({
     overrideEnvVars: Object.fromEntries(set),

@@ -2,7 +2,7 @@ import { loadClientConnectConfig } from "@temporalio/envconfig";
 import { type GrpcCompressionConfig, NativeConnection } from "@temporalio/worker";
 import type { Logger } from "pino";
 import { ConfigError } from "../config/config.ts";
-import { addressProblem } from "../config/temporal-address.ts";
+import { addressProblem } from "../process/temporal-address.ts";
 import { SEARCH_ATTRIBUTES, searchAttributeCommand } from "../contract/search-attributes.ts";
 
 /** Gzip, the default, holds about 40 MB of buffers for messages of a few kB. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client, Connection } from "@temporalio/client";
 import { pino } from "pino";
 import { escapedJson } from "../../../supabase/functions/_shared/text.ts";
-import { channelArgsFor } from "../../config/temporal-address.ts";
+import { channelArgsFor } from "../../process/temporal-address.ts";
 import { POOL_WORKFLOW, poolWorkflowId } from "../../contract/names.ts";
 import { GPU_POOL } from "../../contract/search-attributes.ts";
 import { shellCommand } from "../../process/shell-command.ts";

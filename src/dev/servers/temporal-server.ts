@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Connection } from "@temporalio/client";
 import type { Logger } from "pino";
-import { channelArgsFor } from "../../config/temporal-address.ts";
+import { channelArgsFor } from "../../process/temporal-address.ts";
 import { freePort, isListening, requireFreePort } from "./free-port.ts";
 import { hiddenLoopback, openTemporalUiDoor } from "./temporal-ui-door.ts";
 import type { Guardian, ManagedProcess } from "../../process/guardian.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError, loadConfig } from "../../../src/config/config.ts";
-import { addressProblem } from "../../../src/config/temporal-address.ts";
+import { addressProblem } from "../../../src/process/temporal-address.ts";
 import { variables } from "../../../src/config/variables.ts";
 
 const credentials = {
