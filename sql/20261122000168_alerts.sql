@@ -20,12 +20,17 @@ insert into alert_kinds (kind, what_to_do) values
     'centers, or correct the request (gpu-pool config set). The pool tries again by itself.'),
   ('delete_failing', 'Delete the pod in the provider''s console if it still runs: it may cost money.'),
   ('budget_reached', 'Raise MAX_HOURLY_SPEND_USD or DAILY_BUDGET_USD. A spent daily budget begins anew at midnight UTC.'),
+  ('budget_near', 'Look what costs (gpu-pool costs), and raise DAILY_BUDGET_USD if the day needs more: no worker starts once '
+    'it is spent.'),
   ('orphan_found', 'Look at the pod in the provider''s console: no worker of this database owns it. Delete it if '
     'nobody needs it.'),
   ('deletion_cap_reached', 'Look at what would be deleted (gpu-pool janitor --dry-run): more pods than one pass may delete.'),
   ('pool_silent', 'Look whether a Temporal worker process runs and reaches Temporal and the database.'),
   ('pool_brought_back', 'Look why the pool''s workflow ended. If it came back paused: gpu-pool resume.'),
   ('no_worker_process', 'Start a worker process (gpu-pool run), or look in its log why it does not reach the database.'),
+  ('host_disk_full', 'Make room on the disk of this host: its Temporal worker, and what else runs there, may stop.'),
+  ('webhook_dead', 'Look why its receiver refuses (gpu-pool notifications dead); send again what died (gpu-pool notifications '
+    'retry), or remove the endpoint (gpu-pool notifications remove).'),
   ('target_wait_missed', 'Raise TARGET_WAIT_SEC to what its message says can be reached; or keep more GPUs (MIN_ACTIVE_GPUS, '
     'MAX_ACTIVE_GPUS, MACHINES_TO_KEEP_IDLE), make boots shorter, or allow a higher MAX_WAIT_VALUE.'),
   ('no_able_worker', 'Start workers that can do them (gpu-pool worker token); or set WORKER_TASK_TYPES, if new workers of the '

@@ -41,14 +41,33 @@ select grant_to_service('set_alert_webhook(text, text)');
 
 create or replace function outbox_delivered(p_id bigint) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  endpoint uuid;
 begin
-  update outbox set delivered_at = now(), last_error = null where id = p_id and delivered_at is null and dead_at is null;
-  return found;
+  update outbox set delivered_at = now(), last_error = null where id = p_id and delivered_at is null and dead_at is null
+  returning endpoint_id into endpoint;
+  if endpoint is null then
+    return false;
+  end if;
+  perform close_alert('webhook_dead', endpoint::text);
+  return true;
 end $$;
 select grant_to_service('outbox_delivered(bigint)');
 
--- Schedules the next attempt in p_retry_sec. With p_dead there is no further attempt, and the journal of the pool
--- records it.
+-- An endpoint that is removed needs nobody any more.
+create or replace function close_webhook_alert() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  perform close_alert('webhook_dead', old.id::text);
+  return null;
+end $$;
+select grant_to_service('close_webhook_alert()');
+create or replace trigger notification_endpoints_gone after delete on notification_endpoints
+for each row execute function close_webhook_alert();
+
+-- Schedules the next attempt in p_retry_sec. With p_dead there is no further attempt: the journal of the pool records it, and
+-- the alert webhook_dead is open until a delivery to the endpoint succeeds. It names the server alone, because the rest of an
+-- address may be a secret.
 create or replace function outbox_failed(p_id bigint, p_error text, p_retry_sec numeric, p_dead boolean default false)
 returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -63,6 +82,9 @@ begin
     perform journal(coalesce(row.pool, 'main'), 'notification.dead',
       format('%s could not be delivered in %s attempts; last: %s', row.kind, row.attempts, row.last_error), null, null,
       jsonb_build_object('delivery', row.id, 'endpoint_id', row.endpoint_id, 'payload', row.payload));
+    perform open_alert('webhook_dead', e.id::text, e.pool, format('notifications to %s die: %s',
+      one_line(split_part(split_part(e.url, '/', 3), '@', -1)), one_line(left(row.last_error, 300))))
+    from notification_endpoints e where e.id = row.endpoint_id;
   end if;
   return row.id is not null;
 end $$;

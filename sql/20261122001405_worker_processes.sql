@@ -28,10 +28,25 @@ comment on column wake_requests.taken_at is
   'When a worker process was told. Another one is told 15 seconds later, unless the first says that the cycle runs.';
 select secure_table('wake_requests');
 
--- A worker process says every five seconds that it lives, and for which pools it has met a request (p_woken). Answers
--- {leader, wake}: whether it leads, and the pools that it has to run a cycle for.
+-- Opens the alert host_disk_full with less than a twentieth of the disk left, and closes it with more than 7 in 100, so that a
+-- disk at the limit is told of once. The alert of a host whose processes are gone closes after ten minutes.
+create or replace function note_disk(p_host text, p_free_part double precision) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if p_free_part < 0.05 then
+    perform open_alert('host_disk_full', p_host, null, 'less than 5 % of the disk of this Temporal worker''s host are free');
+  end if;
+  perform close_alert('host_disk_full', a.subject) from alerts a
+  where a.kind = 'host_disk_full' and a.closed_at is null and (a.subject = p_host and p_free_part > 0.07 or not exists (
+    select from worker_processes where host = a.subject and seen_at > clock_timestamp() - interval '10 minutes'));
+end $$;
+select grant_to_service('note_disk(text, double precision)');
+
+-- A worker process says every five seconds that it lives, and for which pools it has met a request (p_woken); p_disk_free: the
+-- free part of its disk, null: not known. Answers {leader, wake}: whether it leads, and the pools that it has to run a cycle for.
 create or replace function process_beat(
-  p_process uuid, p_host text, p_pid integer, p_version text, p_task_queue text, p_woken text[] default '{}')
+  p_process uuid, p_host text, p_pid integer, p_version text, p_task_queue text, p_woken text[] default '{}',
+  p_disk_free double precision default null)
 returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -48,6 +63,7 @@ begin
   where id = p_process and not exists (select from worker_processes where leads);
   select leads into is_leader from worker_processes where id = p_process;
   perform close_alert('no_worker_process', 'deployment');
+  perform note_disk(left(p_host, 300), p_disk_free);
 
   delete from wake_requests where pool = any (p_woken) and requested_at <= taken_at;
   -- It was asked again after the cycle had begun.
@@ -59,7 +75,7 @@ begin
   select coalesce(jsonb_agg(pool order by pool), '[]') into to_wake from told;
   return jsonb_build_object('leader', is_leader, 'wake', to_wake);
 end $$;
-select grant_to_service('process_beat(uuid, text, integer, text, text, text[])');
+select grant_to_service('process_beat(uuid, text, integer, text, text, text[], double precision)');
 
 -- A worker process stops: another one leads from its next beat on.
 create or replace function process_end(p_process uuid) returns void

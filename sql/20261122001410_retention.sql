@@ -4,8 +4,8 @@
 create index if not exists ended_attempts_age on ended_attempts using brin (started_at);
 
 -- Deletes rows that are older than p_days, at most p_limit a call, so that it ends within any statement timeout. Call
--- it again while it answers "more". Tables: pool_events, worker_diagnostics, alerts (closed ones), worker_processes (whose
--- last sign of life is that old), task_attempts (of ended tasks; a completed one is taken out of its task's row),
+-- it again while it answers "more". Tables: pool_events, worker_diagnostics, alerts (closed ones), pool_minutes, worker_processes
+-- (whose last sign of life is that old), task_attempts (of ended tasks; a completed one is taken out of its task's row),
 -- service_requests (of ended tasks), workers (whose pods are gone). Of each pool the last worker of known price stays, because
 -- budgets need that price.
 create or replace function clean_up_table(p_table text, p_days integer, p_limit integer default 2000) returns jsonb
@@ -31,6 +31,12 @@ begin
         where collected_at < cutoff);
     when 'alerts' then
       delete from alerts where id in (select id from alerts where closed_at < cutoff order by id limit p_limit);
+    when 'pool_minutes' then
+      delete from pool_minutes m using (
+        select of_pool.pool, of_pool.minute from pools p cross join lateral (
+          select pool, minute from pool_minutes where pool = p.name and minute < cutoff order by minute limit p_limit) as of_pool
+        limit p_limit) as old
+      where m.pool = old.pool and m.minute = old.minute;
     when 'worker_processes' then
       delete from worker_processes where id in (select id from worker_processes where seen_at < cutoff limit p_limit);
     when 'task_attempts' then

@@ -6,6 +6,7 @@ import type { JanitorActivities, NotificationActivities } from "../contract/upke
 import type { RunpodClient } from "../runpod/client.ts";
 import type { Database } from "../supabase/client.ts";
 import { alertStore } from "../supabase/alert-store.ts";
+import { minuteStore } from "../supabase/history/minute-store.ts";
 import { jobStore } from "../supabase/jobs/job-store.ts";
 import { janitorStore } from "../supabase/janitor-store.ts";
 import { logStore } from "../supabase/log-store.ts";
@@ -63,7 +64,20 @@ export function createActivities(deps: ActivityDeps): {
   const placements = placementStore(database);
   const market = marketReader(runpod);
   const reconciler = createReconciler({ config, deployment, listPods, janitor, workers, alerts, logger });
-  const forWatch = { config, deployment, pools, workers, alerts, listPods, market, reconciler, logger, stopping };
+  const minutes = minuteStore(database);
+  const forWatch = {
+    config,
+    deployment,
+    pools,
+    workers,
+    alerts,
+    minutes,
+    listPods,
+    market,
+    reconciler,
+    logger,
+    stopping,
+  };
   const seen = { market, placements, listPods, workers };
   const forPods = { ...seen, config, deployment, runpod, logger, ownVariable, stopping, onCreate };
   return {

@@ -9,6 +9,8 @@ import { beating } from "./beating.ts";
 const ROUND_MS = 10_000;
 /** Worker processes that were killed. One that stops removes its row itself. */
 const PROCESSES_DAYS = 1;
+/** A row a minute and pool: 20 MB of each pool. */
+const MINUTES_DAYS = 90;
 
 export interface RetentionDeps {
   readonly config: Pick<Config, "retention" | "supabase">;
@@ -27,6 +29,7 @@ export function createRetentionActivities({ config, logs, outbox, janitor }: Ret
     ["pool_events", retention.journalDays],
     ["worker_diagnostics", retention.diagnosticsDays],
     ["alerts", retention.alertsDays],
+    ["pool_minutes", MINUTES_DAYS],
     ["worker_processes", PROCESSES_DAYS],
     ["task_attempts", retention.attemptsDays],
     ["service_requests", retention.attemptsDays],

@@ -7,6 +7,7 @@ import type { Plan, Snapshot } from "../contract/plan.ts";
 import type { Decision } from "../policy/decide.ts";
 import { settingsAt } from "../policy/schedule.ts";
 import type { AlertStore } from "../supabase/alert-store.ts";
+import type { MinuteStore } from "../supabase/history/minute-store.ts";
 import type { PoolStore } from "../supabase/pool-store.ts";
 import { beating } from "./beating.ts";
 import {
@@ -26,10 +27,13 @@ const WATCH_MS = 5 * 60_000;
 /** Queries and the Web UI show changed counts after at most this long. */
 const REFRESH_MS = 10_000;
 const OUTAGE_LOG_MS = 60_000;
+const MINUTE_MS = 60_000;
 const HANDED_OVER_IN = "100ms";
 
 export interface WatchDeps extends ObserverDeps {
   readonly alerts: AlertStore;
+  /** Left out: no minute is recorded. */
+  readonly minutes?: Pick<MinuteStore, "record">;
   /** Aborted when this process is to stop: the watch then ends at once, and another process goes on with it. */
   readonly stopping?: AbortSignal;
 }
@@ -43,6 +47,8 @@ interface PoolMemory extends ProviderView, LastSizing, AlertMemory {
   failingSinceMs: number | null;
   /** The alert pool_undecided may be open: this process opened it, or another one did before. */
   isToldUndecided: boolean;
+  /** The minute that was asked to be recorded last, in minutes since the epoch. */
+  minute: number;
 }
 
 interface Watch {
@@ -189,6 +195,8 @@ async function look(deps: WatchDeps, watch: Watch): Promise<Plan | null> {
   const conditions = decision.conditions.map((condition) => ({ subject: pool, ...condition }));
   await settleAlerts(deps, pool, memory, conditions, latest.openAlerts);
   await noteSize(deps, watch, latest);
+  // Not waited for: counting a long queue must not delay a decision.
+  void noteMinute(deps, watch);
   const decisionId = await recorded(deps, watch, latest);
   memory.look = { observedAt: decision.snapshot.observedAt };
   if (decision.actions.length > 0) {
@@ -242,6 +250,21 @@ async function noteSize({ pools, logger }: WatchDeps, watch: Watch, { decision, 
   }
 }
 
+/** Keeps the last minute for people to look at. A failure never holds up a decision. */
+async function noteMinute({ minutes, logger }: WatchDeps, { pool, memory }: Watch): Promise<void> {
+  // The database records a minute ten seconds after its end at the earliest.
+  const minute = Math.floor((Date.now() - MINUTE_MS / 4) / MINUTE_MS);
+  if (minutes === undefined || minute === memory.minute) {
+    return;
+  }
+  memory.minute = minute;
+  try {
+    await minutes.record(pool);
+  } catch (error) {
+    logger.warn({ err: error }, "the last minute was not recorded for the dashboard");
+  }
+}
+
 /** Journals each new warning once, and not with every look. */
 async function noteWarnings(pools: PoolStore, { pool, memory }: Watch, decision: Decision): Promise<void> {
   for (const { worker, kind, reason } of decision.warnings) {
@@ -264,6 +287,7 @@ function newMemory(deployment: string): PoolMemory {
     look: null,
     failingSinceMs: null,
     isToldUndecided: true,
+    minute: 0,
   };
 }
 

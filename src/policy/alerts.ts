@@ -12,6 +12,7 @@ export const OBSERVED_KINDS = [
   "workers_stale",
   "task_stuck",
   "queue_waiting",
+  "budget_near",
   "budget_reached",
   "no_placement",
   "worker_sick",
@@ -43,6 +44,7 @@ export function conditionsOf(settings: PolicySettings, observation: Observation,
     workers_stale: staleWorkers(settings, observation, judged),
     task_stuck: stuckTasks(settings, observation, judged),
     queue_waiting: waitingQueue(settings, observation),
+    budget_near: nearBudget(settings, observation),
     budget_reached: reachedBudget(settings, observation, judged),
     no_placement: missingPlace(observation, judged),
     target_wait_missed: missedTarget(settings, observation, judged.rule),
@@ -101,6 +103,15 @@ function undoneTypes({ undone }: Observation): string | null {
   return types.length === 0
     ? null
     : `tasks of ${types.length === 1 ? "type" : "types"} ${named(types)} wait, and neither a living worker nor a new one of this pool can do them`;
+}
+
+/** From this part of the day's budget on, there is still time to raise it. */
+const NEAR = 0.8;
+
+function nearBudget(settings: PolicySettings, { spend }: Observation): string | null {
+  const { dailyBudgetUsd: daily } = spendCaps(settings);
+  const isNear = spend !== null && daily !== null && spend.todayUsd >= NEAR * daily && spend.todayUsd < daily;
+  return isNear ? `${NEAR * 100} % of DAILY_BUDGET_USD ${daily} is spent today` : null;
 }
 
 /** A spent day counts always, the hourly rate only where it keeps the pool smaller than it should be. */

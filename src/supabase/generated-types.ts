@@ -529,6 +529,74 @@ export interface Schema {
           },
         ];
       };
+      pool_minutes: {
+        Row: {
+          blocked: number;
+          busy: number;
+          completed: number;
+          delayed: number;
+          desired: number | null;
+          failed: number;
+          failing: number;
+          held: number;
+          idle: number;
+          minute: string;
+          oldest_wait_sec: number | null;
+          open: number;
+          pool: string;
+          running: number;
+          spawning: number;
+          terminating: number;
+          usd_per_hour: number;
+        };
+        Insert: {
+          blocked: number;
+          busy: number;
+          completed: number;
+          delayed: number;
+          desired?: number | null | undefined;
+          failed: number;
+          failing: number;
+          held: number;
+          idle: number;
+          minute: string;
+          oldest_wait_sec?: number | null | undefined;
+          open: number;
+          pool: string;
+          running: number;
+          spawning: number;
+          terminating: number;
+          usd_per_hour: number;
+        };
+        Update: {
+          blocked?: number | undefined;
+          busy?: number | undefined;
+          completed?: number | undefined;
+          delayed?: number | undefined;
+          desired?: number | null | undefined;
+          failed?: number | undefined;
+          failing?: number | undefined;
+          held?: number | undefined;
+          idle?: number | undefined;
+          minute?: string | undefined;
+          oldest_wait_sec?: number | null | undefined;
+          open?: number | undefined;
+          pool?: string | undefined;
+          running?: number | undefined;
+          spawning?: number | undefined;
+          terminating?: number | undefined;
+          usd_per_hour?: number | undefined;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "pool_minutes_pool_fkey";
+            columns: ["pool"];
+            isOneToOne: false;
+            referencedRelation: "pools";
+            referencedColumns: ["name"];
+          },
+        ];
+      };
       pools: {
         Row: {
           breaker: string;
@@ -1240,6 +1308,26 @@ export interface Schema {
           vram_used_mb: number | null;
           vram_used_percent: number | null;
           worker_id: string | null;
+        };
+        Relationships: [];
+      };
+      living_workers: {
+        Row: {
+          boot_stage: string | null;
+          boot_stage_at: string | null;
+          cost_per_hr_usd: number | null;
+          created_at: string | null;
+          id: string | null;
+          instance_type: string | null;
+          last_heartbeat: string | null;
+          leased_at: string | null;
+          origin: string | null;
+          phase: string | null;
+          pool: string | null;
+          progress: number | null;
+          task_id: string | null;
+          task_type: string | null;
+          usd_per_hour: number | null;
         };
         Relationships: [];
       };
@@ -2355,6 +2443,13 @@ export interface Schema {
         };
         Returns: string[];
       };
+      note_disk: {
+        Args: {
+          p_host: string | null;
+          p_free_part: number | null;
+        };
+        Returns: undefined;
+      };
       note_files_url: {
         Args: {
           p_url: string | null;
@@ -2579,6 +2674,14 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      pool_dashboard: {
+        Args: {
+          p_pool: string | null;
+          p_filter?: string | null;
+          p_limit?: number | null;
+        };
+        Returns: Json;
+      };
       pool_fleet_hash: {
         Args: {
           p_pool: string | null;
@@ -2665,6 +2768,19 @@ export interface Schema {
         };
         Returns: Json;
       };
+      pool_queue: {
+        Args: {
+          p_pool: string | null;
+        };
+        Returns: {
+          open: number;
+          held: number;
+          blocked: number;
+          delayed: number;
+          running: number;
+          oldest_wait_sec: number;
+        };
+      };
       pool_reconfigure: {
         Args: {
           p_pool: string | null;
@@ -2729,6 +2845,7 @@ export interface Schema {
           p_version: string | null;
           p_task_queue: string | null;
           p_woken?: string[] | null;
+          p_disk_free?: number | null;
         };
         Returns: Json;
       };
@@ -2750,6 +2867,12 @@ export interface Schema {
           p_since_ms: number | null;
         };
         Returns: Json;
+      };
+      record_minute: {
+        Args: {
+          p_pool: string | null;
+        };
+        Returns: boolean;
       };
       refuse_argument: {
         Args: {

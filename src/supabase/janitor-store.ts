@@ -34,6 +34,7 @@ export type RetainedTable =
   | "pool_events"
   | "worker_diagnostics"
   | "alerts"
+  | "pool_minutes"
   | "worker_processes"
   | "task_attempts"
   | "service_requests"

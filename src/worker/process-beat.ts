@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { hostname } from "node:os";
+import { statfs } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
 import type { Logger } from "pino";
 import { packageVersion } from "../config/version.ts";
 import type { ProcessIdentity, ProcessStore } from "../supabase/processes/process-store.ts";
@@ -78,6 +79,7 @@ function beatsOf({ processes, wake, logger }: ProcessBeatOptions, identity: Proc
   let seenMs: number | null = null;
   let isLeader = false;
   let isSilent = false;
+  let diskFree: number | null = null;
 
   // Signs of life do not wait for it: without Temporal it takes long.
   async function obey(pool: string): Promise<void> {
@@ -96,7 +98,9 @@ function beatsOf({ processes, wake, logger }: ProcessBeatOptions, identity: Proc
       const sentMs = Date.now();
       const told = [...woken];
       try {
-        const answer = await processes.beat(identity, told);
+        // Not waited for: a disk that hangs must not silence this process.
+        void freePartOfDisks().then((part) => (diskFree = part));
+        const answer = await processes.beat(identity, told, diskFree);
         told.forEach((pool) => woken.delete(pool));
         isLeader = answer.leader;
         seenMs = sentMs;
@@ -113,6 +117,15 @@ function beatsOf({ processes, wake, logger }: ProcessBeatOptions, identity: Proc
       }
     },
   };
+}
+
+/** The least free part of the disks that this process may write to, from 0 to 1; null: no disk answers. */
+async function freePartOfDisks(): Promise<number | null> {
+  const answers = await Promise.allSettled([process.cwd(), tmpdir()].map(async (path) => await statfs(path)));
+  const parts = answers.flatMap((answer) =>
+    answer.status === "fulfilled" && answer.value.blocks > 0 ? [answer.value.bavail / answer.value.blocks] : [],
+  );
+  return parts.length === 0 ? null : Math.min(...parts);
 }
 
 function identityOf(taskQueue: string): ProcessIdentity {

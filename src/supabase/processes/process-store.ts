@@ -35,9 +35,10 @@ export interface ProcessStore {
   /**
    * Records a sign of life. At most one process is the leader at any time.
    * @param woken pools for which a request to wake was met
+   * @param diskFree the free part of its disk, from 0 to 1; null: not known
    * @returns wake: the pools that this process has to run a cycle for; no other process is told within 15 s
    */
-  beat(identity: ProcessIdentity, woken: readonly string[]): Promise<z.infer<typeof beat>>;
+  beat(identity: ProcessIdentity, woken: readonly string[], diskFree: number | null): Promise<z.infer<typeof beat>>;
   /** Removes the process, so that another one leads. */
   end(id: string): Promise<void>;
   /** The oldest first. */
@@ -47,7 +48,7 @@ export interface ProcessStore {
 /** The tables worker_processes and wake_requests. Every call throws DatabaseError. */
 export function processStore(database: Database): ProcessStore {
   return {
-    beat: ({ id, host, pid, version, taskQueue }, woken) =>
+    beat: ({ id, host, pid, version, taskQueue }, woken, diskFree) =>
       database.call(
         "process_beat",
         {
@@ -57,6 +58,7 @@ export function processStore(database: Database): ProcessStore {
           p_version: version,
           p_task_queue: taskQueue,
           p_woken: woken,
+          p_disk_free: diskFree,
         },
         beat,
       ),

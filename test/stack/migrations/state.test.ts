@@ -37,6 +37,7 @@ const inhabitants = `
   select claim_task('main-0a1b2c3d'), process_beat(gen_random_uuid(), 'host', 1, '0.1.0', 'gpu-pool');
   select keep_request(id, lease_token, 'replicate', 'p1', 'a mark') from tasks where lease_token is not null;
   select metrics_read(id) from worker_processes;
+  select record_minute('main');
   insert into wake_requests (pool) values ('main');
   update tasks set status = 'Cancelled' where status = 'Queued' and gate = 'open' and project_id <> '00000000-0000-0000-0000-000000000000';
   select fail_worker('box', 'worker_died', 'for its diagnostics'), open_alert('pool_silent', 'main', 'main', 'for its notification');

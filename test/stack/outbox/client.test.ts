@@ -112,6 +112,30 @@ describe("gpu-pool notifications", () => {
     expect(due).toHaveLength(3);
   });
 
+  it("opens an alert when a notification is given up, which closes with a delivery or with the endpoint", async () => {
+    const { id } = await json<{ id: string }>("add", "https://user:hidden@example.com/hidden", "--kinds", "pool.alert");
+    const open = () =>
+      api.queue.rows("select kind, message from alerts where subject = $1 and closed_at is null", [id]);
+    const send = async () =>
+      (
+        await api.queue.one<{ id: string }>(
+          "insert into outbox (kind, payload, endpoint_id) values ('pool.alert', '{}', $1) returning id",
+          [id],
+        )
+      ).id;
+    const dies = async () => {
+      const args = { p_id: await send(), p_error: "HTTP 410", p_retry_sec: 0, p_dead: true };
+      expect(await api.queue.call("outbox_failed", args)).toBe(true);
+      expect(await open()).toEqual([{ kind: "webhook_dead", message: "notifications to example.com die: HTTP 410" }]);
+    };
+    await dies();
+    expect(await api.queue.call("outbox_delivered", { p_id: await send() })).toBe(true);
+    expect(await open()).toEqual([]);
+    await dies();
+    await json("remove", id);
+    expect(await open()).toEqual([]);
+  });
+
   it("names the error in a wrong input", async () => {
     for (const [args, said] of [
       [["add", "ftp://host/"], "Expected an http or https address."],

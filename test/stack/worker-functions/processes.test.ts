@@ -54,6 +54,34 @@ describe("worker processes in the database", () => {
     expect(await beat(first)).toMatchObject({ leader: false });
   });
 
+  it("open an alert where the disk of their host is full, which closes with room on it or ten minutes after the last of them", async () => {
+    const process = randomUUID();
+    const open = () =>
+      queue.rows("select subject, message from alerts where kind = 'host_disk_full' and closed_at is null");
+    const full = { subject: "small", message: "less than 5 % of the disk of this Temporal worker's host are free" };
+    const beats = async (free: number | null, host = "small") =>
+      await queue.call("process_beat", {
+        p_process: host === "small" ? process : randomUUID(),
+        p_host: host,
+        p_pid: 1,
+        p_version: "0.1.0",
+        p_task_queue: "gpu-pool",
+        p_disk_free: free,
+      });
+    const seen: unknown[][] = [];
+    for (const free of [0.5, 0.06, 0.049, 0.06, null, 0.08, 0.01]) {
+      await beats(free);
+      seen.push(await open());
+    }
+    expect(seen).toEqual([[], [], [full], [full], [full], [], [full]]);
+    await silent(process, 599);
+    await beats(0.5, "other");
+    expect(await open()).toEqual([full]);
+    await silent(process, 2);
+    await beats(0.5, "other");
+    expect(await open()).toEqual([]);
+  });
+
   it("have one leader where many begin at the same time", async () => {
     const processes = Array.from({ length: 20 }, () => randomUUID());
     const answers = await Promise.all(processes.map(async (process) => await beat(process)));

@@ -68,15 +68,23 @@ describe("tables that only grow", () => {
       pool_events: 0,
       worker_diagnostics: 0,
       alerts: 0,
+      pool_minutes: 0,
       worker_processes: 0,
       task_attempts: 0,
       service_requests: 0,
       workers: 0,
     });
+    await queue.rows(
+      `insert into pool_minutes select $1, date_trunc('minute', now() - make_interval(days => age)), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+         null, 0, 0, null, 0 from unnest(array[89, 91, 92]) as age`,
+      [pool],
+    );
     await queue.rows(`insert into worker_processes (id, host, version, task_queue, seen_at)
       select gen_random_uuid(), 'host', '1', 'q', now() - make_interval(hours => age) from unnest(array[23, 25]) as age`);
     const { tables } = await clean({ journalDays: 30, diagnosticsDays: 30, alertsDays: 90 });
-    expect(tables).toMatchObject({ pool_events: 4100, worker_diagnostics: 1, alerts: 1, worker_processes: 1 });
+    const gone = { pool_events: 4100, worker_diagnostics: 1, alerts: 1, pool_minutes: 2, worker_processes: 1 };
+    expect(tables).toMatchObject(gone);
+    expect(await count("pool_minutes")).toBe(1);
     expect(await count("pool_events", "reason = '29' and kind = 'aged'")).toBe(400);
     expect(await count("worker_diagnostics")).toBe(1);
     expect(await count("alerts", "kind = 'pool_silent'")).toBe(2);

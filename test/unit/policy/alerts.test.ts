@@ -44,6 +44,15 @@ describe("the conditions of an observation", () => {
     expect(conditions([], { ...waiting, queued: 0 })).toEqual({});
   });
 
+  it("have a daily budget that is near its end from four fifths on, until it is spent", () => {
+    const at = (todayUsd: number) => Object.keys(conditions([], spend({ todayUsd }), { dailyBudgetUsd: 20 }));
+    expect([15.9, 16, 19.9, 20].map(at)).toEqual([[], ["budget_near"], ["budget_near"], ["budget_reached"]]);
+    expect(conditions([], spend({ todayUsd: 16 }), { dailyBudgetUsd: 20 })).toEqual({
+      budget_near: "80 % of DAILY_BUDGET_USD 20 is spent today",
+    });
+    expect(conditions([], { spend: null }, { dailyBudgetUsd: 20 })).toEqual({});
+  });
+
   it("have a spent daily budget always, and an hourly cap where it holds the pool back", () => {
     expect(conditions([], spend({ todayUsd: 20 }), { dailyBudgetUsd: 20 })).toEqual({
       budget_reached: "DAILY_BUDGET_USD 20 is spent",
