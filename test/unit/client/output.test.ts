@@ -120,13 +120,19 @@ describe("output", () => {
     expect(JSON.parse(written.join(""))).toEqual(value);
   });
 
-  it("cuts long text by the cells of its characters", () => {
+  it("counts the columns that a terminal gives to a text", () => {
+    const widths = { abc: 3, 漢字: 4, ｆｕｌｌ: 8, "👩‍🚀": 2, é: 1, "e\u0301": 1, "❤️": 2, "🎬 x": 4, 한국어: 6, "": 0 };
+    expect(Object.fromEntries(Object.keys(widths).map((text) => [text, visibleWidth(text)]))).toEqual(widths);
+    expect(visibleWidth(createStyle(true)("red", "漢字"))).toBe(4);
+  });
+
+  it("cuts long text by visible characters", () => {
+    expect(cut("漢字漢字", 5)).toBe("漢字…");
+    expect(cut("漢字漢字", 6)).toBe("漢字…");
+    expect(cut("漢字漢字", 8)).toBe("漢字漢字");
     expect(cut("abcdef", 4)).toBe("abc…");
     expect(cut("abcd", 4)).toBe("abcd");
     expect(cut("👩‍🚀👩‍🚀👩‍🚀", 3)).toBe("👩‍🚀…");
-    expect(cut("👩‍🚀👩‍🚀", 2)).toBe("…");
-    expect(cut("漢字だ", 6)).toBe("漢字だ");
-    expect(cut("漢字だa", 6)).toBe("漢字…");
     expect(cut("abc", 0)).toBe("");
   });
 });

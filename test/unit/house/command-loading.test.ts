@@ -40,6 +40,7 @@ describe("the gpu-pool command", () => {
     expect(declarations).toHaveLength(9);
     expect(loaded.filter((each) => !declarations.includes(each)).toSorted()).toEqual([
       "commander",
+      "get-east-asian-width",
       "src/client/commands/tasks/task-flags.ts",
       "src/client/commands/workers/worker-flags.ts",
       "src/client/connections.ts",

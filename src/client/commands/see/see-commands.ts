@@ -5,6 +5,7 @@ import type { Context } from "../../context.ts";
 import { addExamples, durationSec, jsonOption, poolOption, type PoolOptions, wholeNumber } from "../../options.ts";
 import type { LogsOptions } from "../../show-logs.ts";
 import type { CostsOptions } from "./costs.ts";
+import type { DashboardOptions } from "./dashboard/dashboard.ts";
 import type { EventsOptions } from "./events.ts";
 
 const MAX_DECISIONS = 1_000;
@@ -15,6 +16,7 @@ const COSTS_BY: readonly CostsBy[] = ["day", "pool", "worker", "gpu", "project",
 
 export function addSeeCommands(program: Command, context: Context): void {
   addStatus(program, context);
+  addDashboard(program, context);
   addAlerts(program, context);
   addCosts(program, context);
   addEvents(program, context);
@@ -38,6 +40,29 @@ function addStatus(program: Command, context: Context): void {
     ["gpu-pool status", "how the pool is now"],
     ["gpu-pool status --watch", "keep looking"],
     ["gpu-pool status --json | jq .queue", "for programs"],
+  ]);
+}
+
+function addDashboard(program: Command, context: Context): void {
+  const dashboard = program
+    .command("dashboard")
+    .description(
+      "queue, fleet, throughput, spend, alerts and decisions of a pool, live; with keys to filter and to act",
+    )
+    .option("--once", "print it as plain text and end, as without a terminal")
+    .option("--export", "print it as JSON and end; docs/dashboard.schema.json describes it")
+    .option("--filter <text>", "only workers whose id, phase, GPU or task type contains this")
+    .addOption(poolOption())
+    .addOption(new Option("--json", "the same as --export"))
+    .action(async (options: DashboardOptions) => {
+      const { showDashboard } = await import("./dashboard/dashboard.ts");
+      await showDashboard(context, options);
+    });
+  addExamples(dashboard, [
+    ["gpu-pool dashboard", "keep looking; q ends it"],
+    ["gpu-pool dashboard --once", "the same as plain text, for a mail or a log"],
+    ["gpu-pool dashboard --export | jq .minutes", "the last hour, for programs"],
+    ["gpu-pool dashboard --filter spawning", "only workers that boot"],
   ]);
 }
 
