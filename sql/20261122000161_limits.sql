@@ -15,6 +15,8 @@ create table if not exists limits (
   tasks_per_min integer not null default 600 check (tasks_per_min > 0),
   tokens integer not null default 100 check (tokens > 0),
   log_bytes_per_min integer not null default 8388608 check (log_bytes_per_min > 0),
+  lease_files integer not null default 200 check (lease_files between 2 and 100000),
+  lease_file_bytes bigint not null default 4294967296 check (lease_file_bytes > 0),
   webhooks integer not null default 20 check (webhooks > 0)
 );
 comment on table limits is 'One row: what one caller may take of the database. Each refusal names its limit by the column.';
@@ -32,6 +34,8 @@ comment on column limits.open_tasks is 'Tasks of one project that wait, where ot
 comment on column limits.tasks_per_min is 'Tasks of one project within a minute, where others than the service key add one.';
 comment on column limits.tokens is 'Valid personal access tokens of one user, where the user makes one.';
 comment on column limits.log_bytes_per_min is 'Bytes of log lines that one worker writes within a minute, with its credential.';
+comment on column limits.lease_files is 'Files that one attempt of a task stores.';
+comment on column limits.lease_file_bytes is 'Bytes of these files together.';
 comment on column limits.webhooks is 'Addresses for notifications of one project, and of all projects together.';
 comment on column limits.answer_bytes is 'Bytes of one page of a list of tasks; it has at least one task.';
 select secure_table('limits');

@@ -106,6 +106,50 @@ language sql immutable set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('attempt_of_name(text)');
 
+-- Refuses another file of an attempt that has stored too many, or of too many bytes. Counted up to the limit and no further.
+create or replace function require_file_room(p_task_id text, p_attempt text, p_bytes bigint) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  most limits;
+  files bigint;
+  bytes bigint;
+begin
+  if to_regclass('storage.objects') is null then
+    return;
+  end if;
+  select * into most from limits;
+  select count(*), coalesce(sum(size), 0) into files, bytes from (
+    select (metadata ->> 'size')::bigint as size from storage.objects
+    where starts_with(name, p_task_id || '/') and attempt_of_name(name) = p_attempt limit most.lease_files) as own;
+  if files >= most.lease_files then
+    perform refuse_beyond('PT429', 'task_id', format('more than %s files of one attempt', most.lease_files), 'lease_files');
+  end if;
+  if bytes + p_bytes > most.lease_file_bytes then
+    perform refuse_beyond('PT413', 'task_id', format('more than %s bytes of files of one attempt', most.lease_file_bytes),
+      'lease_file_bytes');
+  end if;
+end $$;
+select grant_to_service('require_file_room(text, text, bigint)');
+
+-- Addresses for uploads are valid for hours, so files are counted again when they are recorded.
+create or replace function objects_bounded() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  perform require_file_room(split_part(new.name, '/', 1), attempt_of_name(new.name),
+    coalesce((new.metadata ->> 'size')::bigint, 0));
+  return new;
+end $$;
+select grant_to_service('objects_bounded()');
+
+-- A host may keep its storage to itself, and then its addresses are counted only when they are asked for.
+do $$
+begin
+  if to_regclass('storage.objects') is not null and has_table_privilege('storage.objects', 'trigger') then
+    create or replace trigger objects_bounded before insert on storage.objects for each row
+    when (new.name ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.*_a[0-9]') execute function objects_bounded();
+  end if;
+end $$;
+
 -- Refuses a file that another attempt has stored.
 create or replace function require_own_attempt(p_task_id uuid, p_attempt integer, p_name text) returns void
 language plpgsql immutable set search_path = public, pg_temp as $$

@@ -40,6 +40,7 @@ insert into alert_kinds (kind, what_to_do) values
   ('row_set_aside', 'Read in its message what refuses the row, and mend or delete the row (gpu-pool task cancel for a task). '
     'What set it aside tries it again by itself; a task that was failed comes back by gpu-pool task retry.'),
   ('claims_failing', 'Look at the errors of the database (gpu-pool logs): claims fail, whatever task is first in line.'),
+  ('claims_slow', 'Look what holds locks in the database or loads it (pg_stat_activity): the claims of workers take too long.'),
   ('pool_undecided', 'Look at the Temporal worker''s log: the pool cannot be observed, so nothing is decided.'),
   ('record_failing', 'Look at the error of the database (gpu-pool logs); what cannot be recorded is tried again until it can.')
 on conflict (kind) do update set what_to_do = excluded.what_to_do;

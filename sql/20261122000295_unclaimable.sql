@@ -88,9 +88,50 @@ begin
 end $$;
 select grant_to_service('examine_head(text)');
 
+-- How long the database lets a worker's own call last; null: it has no limit.
+create or replace function worker_call_limit() returns interval
+language sql stable security definer set search_path = public, pg_temp as $$
+  select nullif(case when value ~ '^[0-9]+$' then value || 'ms' else value end::interval, '0')
+  from pg_db_role_setting s join pg_roles r on r.oid = s.setrole,
+    unnest(s.setconfig) as c (setting), split_part(setting, '=', 2) as v (value)
+  where r.rolname = 'anon' and setting like 'statement_timeout=%'
+    and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+  order by s.setdatabase desc limit 1
+$$;
+select grant_to_service('worker_call_limit()');
+
+-- examine_head, also of claims that take too long: these fail no task and open an alert, with the outcome too_slow. A wait for
+-- locks ends before the caller's own time does. statement_timeout has passed when it is caught here, so little may follow.
+create or replace function examine_in_time(p_worker_id text) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp set lock_timeout = '3s' as $$
+declare
+  most interval := worker_call_limit();
+  began timestamptz := clock_timestamp();
+  answer jsonb;
+  worker workers;
+  problem text;
+begin
+  begin
+    answer := examine_head(p_worker_id);
+    problem := case when answer ->> 'outcome' = 'claimable' and clock_timestamp() - began > most
+      then format('a claim takes %s s, and a worker''s is ended after %s s',
+        round(extract(epoch from clock_timestamp() - began), 1), round(extract(epoch from most), 1)) end;
+  exception when query_canceled or lock_not_available then
+    problem := format('a claim did not end within %s s: %s', round(extract(epoch from clock_timestamp() - began), 1), sqlerrm);
+  end;
+  select * into worker from workers where id = p_worker_id;
+  if problem is not null then
+    perform open_alert('claims_slow', worker.pool, worker.pool, problem);
+    return jsonb_build_object('outcome', 'too_slow', 'task_id', answer -> 'task_id', 'problem', problem);
+  end if;
+  perform close_alert('claims_slow', worker.pool);
+  return answer;
+end $$;
+select grant_to_service('examine_in_time(text)');
+
 -- For each full pass: where a task could have been claimed for p_wait_sec by a worker that lives and has had no task for as long,
--- the first task in that worker's line is examined, and the ones behind it if it is set aside. Answers as examine_head, of the
--- last one; null: there is no such worker.
+-- the first task in that worker's line is examined, and the ones behind it if it is set aside. Answers as examine_in_time, of the
+-- last one; null: there is no such worker. Where no task has waited that long, claims work.
 create or replace function examine_line(p_pool text, p_wait_sec numeric default 15) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -103,6 +144,7 @@ begin
       order by priority desc, vtime, id limit 1) as head
     where coalesce(head.updated_at, head.created_at) < long_ago)
   then
+    perform close_alert(kind, p_pool) from unnest(array['claims_failing', 'claims_slow']) as k (kind);
     return null;
   end if;
   select w.id into idle from workers w
@@ -114,7 +156,7 @@ begin
   order by w.id limit 1;
   for place in 1 .. 20 loop
     exit when idle is null or answer ->> 'outcome' <> 'set_aside';
-    answer := examine_head(idle);
+    answer := examine_in_time(idle);
   end loop;
   return answer;
 end $$;

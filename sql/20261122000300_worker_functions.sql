@@ -51,6 +51,9 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   lease task_attempts := own_lease(p_task_id, p_lease_token);
 begin
+  if lease.task_id is not null and lease.ended_at is null then
+    perform require_file_room(p_task_id::text, lease.attempt::text, 1);
+  end if;
   return jsonb_build_object(
     'allowed', lease.task_id is not null and lease.ended_at is null,
     'reason', case

@@ -243,6 +243,9 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   lease task_attempts := api_lease(p_task_id, p_lease_token);
 begin
+  if lease.ended_at is null then
+    perform require_file_room(p_task_id::text, lease.attempt::text, 1);
+  end if;
   return jsonb_build_object(
     'allowed', lease.ended_at is null, 'attempt', lease.attempt, 'completed', coalesce(lease.cause = 'completed', false),
     'reason', case when lease.ended_at is null then 'lease held' else 'lease ended: ' || lease.cause end);

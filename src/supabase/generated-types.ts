@@ -168,6 +168,8 @@ export interface Schema {
           json_digits: number;
           json_levels: number;
           json_values: number;
+          lease_file_bytes: number;
+          lease_files: number;
           log_bytes_per_min: number;
           open_tasks: number;
           task_chain: number;
@@ -184,6 +186,8 @@ export interface Schema {
           json_digits?: number | undefined;
           json_levels?: number | undefined;
           json_values?: number | undefined;
+          lease_file_bytes?: number | undefined;
+          lease_files?: number | undefined;
           log_bytes_per_min?: number | undefined;
           open_tasks?: number | undefined;
           task_chain?: number | undefined;
@@ -200,6 +204,8 @@ export interface Schema {
           json_digits?: number | undefined;
           json_levels?: number | undefined;
           json_values?: number | undefined;
+          lease_file_bytes?: number | undefined;
+          lease_files?: number | undefined;
           log_bytes_per_min?: number | undefined;
           open_tasks?: number | undefined;
           task_chain?: number | undefined;
@@ -1923,6 +1929,12 @@ export interface Schema {
         };
         Returns: Json;
       };
+      examine_in_time: {
+        Args: {
+          p_worker_id: string | null;
+        };
+        Returns: Json;
+      };
       examine_line: {
         Args: {
           p_pool: string | null;
@@ -2990,6 +3002,14 @@ export interface Schema {
         };
         Returns: undefined;
       };
+      require_file_room: {
+        Args: {
+          p_task_id: string | null;
+          p_attempt: string | null;
+          p_bytes: number | null;
+        };
+        Returns: undefined;
+      };
       require_fit_json: {
         Args: {
           p_column: string | null;
@@ -3394,6 +3414,10 @@ export interface Schema {
           p_reason: string | null;
         };
         Returns: undefined;
+      };
+      worker_call_limit: {
+        Args: Record<PropertyKey, never>;
+        Returns: string;
       };
       worker_can_do: {
         Args: {

@@ -176,19 +176,59 @@ describe("one task against all others", () => {
     ]);
   });
 
-  it("a claim that only takes too long fails no task", async () => {
+  it("a claim that only takes too long fails no task, and alerts until claims are quick again", async () => {
+    const pool = await api.queue.newPool();
+    await api.queue.newWorker(pool, { last_heartbeat: new Date(), ready_at: "2020-01-01" });
+    const task = await api.queue.addTask(pool);
+    const sleeps = async (seconds: number) => {
+      await rows(`create or replace function slow_in_${pool}() returns trigger language plpgsql as $$
+        begin perform pg_sleep(${seconds}); return new; end $$`);
+      await rows(`create or replace trigger slow_in_${pool} before update on tasks for each row
+        when (new.pool = '${pool}' and new.status = 'In Progress') execute function slow_in_${pool}()`);
+    };
+    const workersHave = (ms: number) =>
+      rows(`do $$ begin execute format('alter role anon in database %I set statement_timeout = ${ms}',
+        current_database()); end $$`);
+    const line = { p_pool: pool, p_wait_sec: 0 };
+    const isSlow = async () => {
+      expect(await api.queue.task(task)).toMatchObject({ status: "Queued", attempts: 0 });
+      const open = await rows("select kind from alerts where pool = $1 and closed_at is null", [pool]);
+      expect(open).toEqual([{ kind: "claims_slow" }]);
+    };
+
+    await sleeps(60);
+    const session = await api.queue.session();
+    await session.rows("set statement_timeout = 300");
+    expect(await session.call("examine_line", line)).toMatchObject({ outcome: "too_slow" });
+    await session.end();
+    await isSlow();
+    // Shorter than the service key's own time, and longer than a worker's.
+    await sleeps(0.2);
+    await workersHave(100);
+    expect(await api.queue.call("examine_line", line)).toMatchObject({ outcome: "too_slow", task_id: task });
+    await isSlow();
+
+    await workersHave(600_000);
+    expect(await api.queue.call("examine_line", line)).toMatchObject({ outcome: "claimable", task_id: task });
+    expect(await rows("select from alerts where pool = $1 and closed_at is null", [pool])).toEqual([]);
+  });
+
+  it("a claim that waits for a lock fails no task, and alerts until nothing waits", async () => {
     const pool = await api.queue.newPool();
     const worker = await api.queue.newWorker(pool, { last_heartbeat: new Date(), ready_at: "2020-01-01" });
     const task = await api.queue.addTask(pool);
-    await rows(
-      `create function slow_in_${pool}() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return new; end $$`,
-    );
-    await rows(`create trigger slow_in_${pool} before update on tasks for each row
-      when (new.pool = '${pool}' and new.status = 'In Progress') execute function slow_in_${pool}()`);
-    const session = await api.queue.session();
-    await session.rows("set statement_timeout = 300");
-    await expect(session.call("examine_head", { p_worker_id: worker })).rejects.toThrow("statement timeout");
-    await session.end();
+    const line = { p_pool: pool, p_wait_sec: 0 };
+    const holder = await api.queue.session();
+    await holder.rows("begin");
+    await holder.call("take_turn", { p_worker_id: worker });
+    expect(await api.queue.call("examine_line", line)).toMatchObject({ outcome: "too_slow" });
     expect(await api.queue.task(task)).toMatchObject({ status: "Queued", attempts: 0 });
+    await holder.rows("rollback");
+    await holder.end();
+    const open = () => rows("select kind from alerts where pool = $1 and closed_at is null", [pool]);
+    expect(await open()).toEqual([{ kind: "claims_slow" }]);
+    await api.queue.lease(worker);
+    expect(await api.queue.call("examine_line", line)).toBeNull();
+    expect(await open()).toEqual([]);
   });
 });

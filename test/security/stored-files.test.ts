@@ -104,6 +104,44 @@ describe("a worker that holds a task, or held it", () => {
     expect(await (await fetch(done.body.public_url)).text()).toBe("of the second run");
   });
 
+  it("stores no more files and no more bytes than a lease may, by addresses that it kept either", async () => {
+    await api.queue.rows("update limits set lease_files = 3, lease_file_bytes = 1000");
+    const id = await api.queue.addTask(pool);
+    const worker = await newWorker();
+    const lease = await claim(worker);
+    const kept = [];
+    for (const name of ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]) {
+      kept.push(String((await sign(worker, id, name, lease)).body.upload_url));
+    }
+    const refused = async (status: number, limit: string, answer: { status: number; text: () => Promise<string> }) =>
+      expect([answer.status, await answer.text()]).toEqual([status, expect.stringContaining(`limit ${limit}`)]);
+    const send = (url: string, size: number) => fetch(url, { method: "PUT", body: "x".repeat(size) });
+    expect((await send(kept[0]!, 400)).status).toBe(200);
+    await refused(413, "lease_file_bytes", await send(kept[1]!, 700));
+    expect((await send(kept[1]!, 400)).status).toBe(200);
+    const data = { ...lease, filename: "e.mp4", file_data: base64("y".repeat(500)) };
+    expect(await api.call("complete-task", worker.token, data)).toMatchObject({
+      status: 413,
+      body: { message: expect.stringContaining("limit lease_file_bytes") as string },
+    });
+    expect((await send(kept[2]!, 10)).status).toBe(200);
+    await refused(429, "lease_files", await send(kept[3]!, 10));
+    for (const more of [{}, lease]) {
+      expect(await sign(worker, id, "f.mp4", more)).toMatchObject({
+        status: 429,
+        body: { message: expect.stringContaining("limit lease_files") as string },
+      });
+    }
+    // The next attempt has room of its own, as other tasks have.
+    await api.call("update-task-status", worker.token, { task_id: id, status: "Queued" });
+    const next = await claim(await newWorker());
+    expect(next.task_id).toBe(id);
+    await api.queue.rows("update limits set lease_files = default, lease_file_bytes = default");
+    const done = await api.call("complete-task", worker.token, { ...lease, file_data: base64("z"), filename: "z.mp4" });
+    expect(done.status).toBe(403);
+    expect((await filesOf(id)).length).toBe(3);
+  });
+
   it("writes nothing once its lease has ended: the later attempt's files stay as they are", async () => {
     const id = await api.queue.addTask(pool);
     const [stale, next] = [await newWorker(), await newWorker()];

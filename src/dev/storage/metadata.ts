@@ -1,5 +1,5 @@
 import type { Pool } from "pg";
-import { storageErrors } from "./errors.ts";
+import { StorageError, storageErrors } from "./errors.ts";
 
 export interface BucketRow {
   readonly id: string;
@@ -55,8 +55,15 @@ const BUCKET_COLUMNS =
 const UNIQUE_VIOLATION = "23505";
 const FOREIGN_KEY_VIOLATION = "23503";
 
+/** A refusal of the database that names its HTTP status. */
+const REFUSAL = /^PT(4\d\d)$/;
+
 function translated(error: unknown): unknown {
-  const { code } = error as { code?: string };
+  const { code, message } = error as { code?: string; message: string };
+  const status = REFUSAL.exec(code ?? "")?.[1];
+  if (status !== undefined) {
+    return new StorageError(Number(status), "InvalidRequest", message);
+  }
   if (code === UNIQUE_VIOLATION) {
     return storageErrors.duplicate();
   }

@@ -92,6 +92,9 @@ export async function storeFile(
     path = `${taskId}/${otherName(filename)}`;
     ({ error } = await upload(path));
   }
+  if (error?.statusCode === "413" || error?.statusCode === "429") {
+    throw new FunctionFailure(Number(error.statusCode), "refused", `cannot store ${path}: ${error.message}`);
+  }
   if (error !== null) {
     throw new FunctionFailure(503, "storage_error", `cannot store ${path}: ${error.message}. Try again`);
   }
