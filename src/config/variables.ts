@@ -68,6 +68,30 @@ export const table = {
       "Login of the role authenticator, for gpu-pool gateway; gpu-pool db bootstrap sets the role's password to the one in it.",
       secret,
     ),
+    restBodyBytes: defaulted(
+      "GATEWAY_REST_BODY_BYTES",
+      whole(65_536, 1_073_741_824),
+      "20971520",
+      "Largest body that gpu-pool gateway takes at /rest/v1, in bytes; PostgREST needs fifteen times as much memory.",
+    ),
+    functionBodyBytes: defaulted(
+      "GATEWAY_FUNCTION_BODY_BYTES",
+      whole(65_536, 1_073_741_824),
+      "10485760",
+      "Largest body that gpu-pool gateway takes at /functions/v1 and /api, in bytes.",
+    ),
+    bodyTimeoutSec: defaulted(
+      "GATEWAY_BODY_TIMEOUT_SEC",
+      whole(1, 600),
+      "30",
+      "Longest wait of gpu-pool gateway for a whole body, in seconds; uploads have ten minutes.",
+    ),
+    callsAtOnce: defaulted(
+      "GATEWAY_CALLS_AT_ONCE",
+      whole(1, 10_000),
+      "8",
+      "Calls of one credential that gpu-pool gateway passes to PostgREST at a time; fewer than PostgREST has connections.",
+    ),
     storageDir: optional("GATEWAY_STORAGE_DIR", text(), "Folder in which gpu-pool gateway keeps the stored files."),
     jwtSecret: optional(
       "SUPABASE_JWT_SECRET",

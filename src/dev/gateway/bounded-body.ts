@@ -5,6 +5,8 @@ export interface BodyBounds {
   readonly bytes: number;
   /** From the first byte to the last. */
   readonly ms: number;
+  /** A look at each chunk, which answers why the body is refused, or null. */
+  readonly inspect?: (request: FastifyRequest) => ((chunk: Buffer) => string | null) | undefined;
 }
 
 /** The body was cut, because it was too large or too slow. Fastify answers with its `statusCode`. */
@@ -28,7 +30,7 @@ export function refusalOf(request: FastifyRequest): BodyRefusal | undefined {
  * Bounds size and time of every body that comes to the routes of this scope: 413 for a larger one, before any of it is read if its
  * length is stated, and 408 for a slower one. A parser or proxy gets what fits, and an error in place of the rest.
  */
-export function boundBodies(app: FastifyInstance, { bytes, ms }: BodyBounds): void {
+export function boundBodies(app: FastifyInstance, { bytes, ms, inspect }: BodyBounds): void {
   const tooLarge = () => new BodyRefusal(413, `The body is larger than ${bytes} bytes`);
   app.addHook("onRequest", async (request, reply) => {
     if (Number(request.headers["content-length"] ?? 0) > bytes) {
@@ -37,13 +39,17 @@ export function boundBodies(app: FastifyInstance, { bytes, ms }: BodyBounds): vo
     }
   });
   app.addHook("preParsing", async (request, reply, payload) => {
+    const problemOf = inspect?.(request);
     let received = 0;
     const bounded = new Transform({
       transform(chunk: Buffer, _encoding, done) {
         received += chunk.length;
         Object.assign(bounded, { receivedEncodedLength: received });
+        const problem = problemOf?.(chunk) ?? null;
         if (received > bytes) {
           cut(tooLarge());
+        } else if (problem !== null) {
+          cut(new BodyRefusal(400, problem));
         } else {
           done(null, chunk);
         }
@@ -60,12 +66,32 @@ export function boundBodies(app: FastifyInstance, { bytes, ms }: BodyBounds): vo
     };
     // A route that does not read its body has nobody to hear of it.
     bounded.on("error", () => undefined);
-    const timer = setTimeout(() => cut(new BodyRefusal(408, `The body did not arrive within ${ms} ms`)), ms);
-    bounded.once("close", () => clearTimeout(timer));
-    bounded.once("end", () => clearTimeout(timer));
-    // Nobody reads the body of a GET.
-    reply.raw.once("close", () => clearTimeout(timer));
+    const late = () => new BodyRefusal(408, `The body did not arrive within ${ms} ms`);
+    const timer = setTimeout(() => (reply.sent ? request.raw.destroy() : cut(late())), ms);
+    payload.once("end", () => clearTimeout(timer));
+    payload.once("close", () => clearTimeout(timer));
+    // The next request of a connection begins when the body of this one was read, which nobody does who has answered already.
+    reply.raw.once("close", () => {
+      if (refused.has(request)) {
+        return;
+      }
+      payload.unpipe(bounded);
+      payload.on("data", (chunk: Buffer) => {
+        received += chunk.length;
+        if (received > bytes) {
+          request.raw.destroy();
+        }
+      });
+      payload.resume();
+    });
     payload.once("error", (error) => bounded.destroy(error));
     return payload.pipe(bounded);
+  });
+  // A stream that has failed already tells nobody who begins to read it.
+  app.addHook("preHandler", async (request) => {
+    const refusal = refused.get(request);
+    if (refusal !== undefined) {
+      throw refusal;
+    }
   });
 }

@@ -17,11 +17,10 @@ export interface FunctionsOptions {
   readonly functions: Readonly<Record<string, FunctionHandler>>;
   /** Called for each request, because the gateway's own address is known only once it listens. */
   readonly context: () => FunctionContext;
+  /** Largest body. */
+  readonly bodyBytes: number;
   readonly logger: Logger;
 }
-
-/** Largest body of a function or of /api. */
-export const FUNCTION_BODY_BYTES = 10 * 1024 * 1024;
 
 /**
  * Gives a function what hosted Supabase gives it: clients of its project, and the bucket for videos. The URLs of files
@@ -70,11 +69,9 @@ function toWebRequest(request: FastifyRequest): Request {
   });
 }
 
-function takeBodiesAsBytes(app: FastifyInstance): void {
+function takeBodiesAsBytes(app: FastifyInstance, bodyLimit: number): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: FUNCTION_BODY_BYTES }, (_request, body, done) =>
-    done(null, body),
-  );
+  app.addContentTypeParser("*", { parseAs: "buffer", bodyLimit }, (_request, body, done) => done(null, body));
 }
 
 async function run(
@@ -108,7 +105,7 @@ async function run(
  * 500 and only the log has the reason.
  */
 export function registerFunctions(app: FastifyInstance, options: FunctionsOptions): void {
-  takeBodiesAsBytes(app);
+  takeBodiesAsBytes(app, options.bodyBytes);
   const serve = async (request: FastifyRequest, reply: FastifyReply) => {
     const { name } = request.params as { name: string };
     const hyphened = name.replaceAll("_", "-");
@@ -124,7 +121,7 @@ export function registerFunctions(app: FastifyInstance, options: FunctionsOption
 
 /** Serves the tasks function at `/api/tasks` too, and its OpenAPI document at `/api/openapi.json` and `/api/docs` (HTML). */
 export function registerTasksApi(app: FastifyInstance, options: FunctionsOptions): void {
-  takeBodiesAsBytes(app);
+  takeBodiesAsBytes(app, options.bodyBytes);
   const serve = (request: FastifyRequest, reply: FastifyReply) => run("tasks", tasks, options, request, reply);
   app.all("/api/tasks", serve);
   app.all("/api/tasks/*", serve);

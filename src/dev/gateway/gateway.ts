@@ -4,9 +4,11 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import { Pool } from "pg";
 import type { Logger } from "pino";
 import { FUNCTIONS } from "../../../supabase/functions/_shared/functions.ts";
-import { createFunctionContext, FUNCTION_BODY_BYTES, registerFunctions, registerTasksApi } from "./functions-host.ts";
+import { createFunctionContext, registerFunctions, registerTasksApi } from "./functions-host.ts";
 import { createGatewayAuth, type GatewayAuth, type Keys } from "./auth.ts";
+import { argumentNames, valuesOfBody } from "./body-counts.ts";
 import { type BodyBounds, boundBodies, refusalOf } from "./bounded-body.ts";
+import { shareFairly } from "./fair-share.ts";
 import { registerStorage } from "../storage/storage.ts";
 
 export interface GatewayOptions {
@@ -25,9 +27,20 @@ export interface GatewayOptions {
   readonly videoBucket: string;
   /** Largest object that storage accepts, in MiB. Default 50, as on hosted Supabase. */
   readonly fileSizeLimitMb?: number;
-  /** Milliseconds within which the body of a call arrives; default 30,000. */
-  readonly bodyTimeoutMs?: number;
+  /** What one call and one caller may take; default: as in the table of settings. */
+  readonly limits?: Partial<GatewayLimits>;
   readonly logger: Logger;
+}
+
+export interface GatewayLimits {
+  /** Largest body of a call of `/rest/v1`. PostgREST takes fifteen times its size. */
+  readonly restBodyBytes: number;
+  /** Largest body of a call of `/functions/v1` and `/api`. */
+  readonly functionBodyBytes: number;
+  /** Time within which a body arrives. */
+  readonly bodyTimeoutSec: number;
+  /** Calls of `/rest/v1` that one credential has under way. */
+  readonly callsAtOnce: number;
 }
 
 export interface Gateway {
@@ -39,9 +52,12 @@ const LOOPBACK = "127.0.0.1";
 const UNDEFINED_FUNCTION = "42883";
 const DEFAULT_FILE_SIZE_LIMIT_MB = 50;
 const BYTES_PER_MB = 1024 * 1024;
-/** PostgREST takes fifteen times the size of a body. */
-const REST_BODY_BYTES = 20 * BYTES_PER_MB;
-const BODY_TIMEOUT_MS = 30_000;
+const LIMITS: GatewayLimits = {
+  restBodyBytes: 20 * BYTES_PER_MB,
+  functionBodyBytes: 10 * BYTES_PER_MB,
+  bodyTimeoutSec: 30,
+  callsAtOnce: 8,
+};
 /** For uploads, which a slow line sends. */
 const REQUEST_TIMEOUT_MS = 600_000;
 const DATABASE_CONNECTIONS = 5;
@@ -73,13 +89,25 @@ function allowAllOrigins(app: FastifyInstance): void {
   });
 }
 
-async function registerRest(app: FastifyInstance, upstream: string, auth: GatewayAuth, logger: Logger): Promise<void> {
+interface RestParts {
+  readonly upstream: string;
+  readonly auth: GatewayAuth;
+  readonly keys: Keys;
+  readonly callsAtOnce: number;
+  readonly logger: Logger;
+}
+
+async function registerRest(
+  app: FastifyInstance,
+  { upstream, auth, keys, callsAtOnce, logger }: RestParts,
+): Promise<void> {
   app.addHook("onRequest", async (request, reply) => {
     const problem = auth.keyProblem(request);
     if (problem !== null) {
       return reply.code(401).send(problem);
     }
   });
+  shareFairly(app, auth, keys, callsAtOnce);
   await app.register(httpProxy, {
     upstream,
     prefix: "/rest/v1",
@@ -179,8 +207,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const message = `No route ${route}; the gateway serves /rest/v1, /storage/v1, /functions/v1 and /api`;
       return reply.code(404).send({ error: "not_found", message });
     });
-    const ms = options.bodyTimeoutMs ?? BODY_TIMEOUT_MS;
-    register(app, { bytes: REST_BODY_BYTES, ms }, (scope) => registerRest(scope, options.postgrestUrl, auth, logger));
+    const limits = { ...LIMITS, ...options.limits };
+    const ms = limits.bodyTimeoutSec * 1000;
+    const { callsAtOnce, restBodyBytes: bytes } = limits;
+    register(app, { bytes, ms, inspect: argumentNames }, (scope) =>
+      registerRest(scope, { upstream: options.postgrestUrl, auth, keys, callsAtOnce, logger }),
+    );
     app.register(
       async (scope) =>
         registerStorage(scope, {
@@ -196,10 +228,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     let url = "";
     const functions = {
       functions: FUNCTIONS,
+      bodyBytes: limits.functionBodyBytes,
       context: () => createFunctionContext({ url, publicUrl: options.publicUrl ?? url }, keys, videoBucket),
       logger,
     };
-    const bounds = { bytes: FUNCTION_BODY_BYTES, ms };
+    const bounds = { bytes: limits.functionBodyBytes, ms, inspect: valuesOfBody };
     register(app, bounds, (scope) => registerFunctions(scope, functions));
     register(app, bounds, (scope) => registerTasksApi(scope, functions));
     registerOwnRoutes(app);

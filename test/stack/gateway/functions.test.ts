@@ -142,6 +142,7 @@ describe("the host of functions", () => {
   beforeAll(() => {
     app = Fastify();
     registerFunctions(app, {
+      bodyBytes: 1024,
       functions: {
         "echo-back": async (request) =>
           new Response(await request.arrayBuffer(), {

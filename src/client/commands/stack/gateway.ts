@@ -17,7 +17,7 @@ export async function runGateway({ env }: Context): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
     process.once("SIGINT", () => resolve()).once("SIGTERM", () => resolve());
   });
-  const { host, port, postgrestUrl } = config.gateway;
+  const { host, port, postgrestUrl, restBodyBytes, functionBodyBytes, bodyTimeoutSec, callsAtOnce } = config.gateway;
   const gateway = await startGateway({
     host,
     port,
@@ -27,6 +27,7 @@ export async function runGateway({ env }: Context): Promise<void> {
     storageDir,
     keys,
     videoBucket,
+    limits: { restBodyBytes, functionBodyBytes, bodyTimeoutSec, callsAtOnce },
     logger,
   }).catch((error: unknown) => {
     throw explained(error, config);
