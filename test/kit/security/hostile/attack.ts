@@ -1,5 +1,4 @@
 import { Agent } from "node:http";
-import type { TestStack } from "../../stack.ts";
 import { send } from "../web-page.ts";
 import { diceOf } from "./dice.ts";
 import { doorsOf, type Hostile } from "./doors.ts";
@@ -16,22 +15,35 @@ export interface AttackResult {
   readonly faults: readonly string[];
 }
 
+/** Everything that an attack needs, so that a thread of its own can take it. */
+export interface AttackOrder extends Pick<World, "prey" | "callers" | "catalog"> {
+  readonly api: string;
+  readonly simulator: string;
+  readonly requests: number;
+  /** Null: requests without harm, for comparison. */
+  readonly seed: number | null;
+}
+
+const HARMLESS: Hostile = {
+  method: "POST",
+  path: "/rest/v1/rpc/api_caller",
+  headers: { "content-type": "application/json" },
+  body: "{}",
+};
+
 /** Sends requests of every door, family and caller by turns that the seed chooses. */
-export async function attack(
-  stack: TestStack,
-  world: World,
-  { requests, seed }: { requests: number; seed: number },
-): Promise<AttackResult> {
+export async function attack(order: AttackOrder): Promise<AttackResult> {
+  const { requests, seed } = order;
   const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
   const answers: Record<string, number> = {};
   const faults: string[] = [];
   let next = 0;
   const attacker = async () => {
     while (next < requests) {
-      const about = hostileRequest(world, seed, next);
+      const about = seed === null ? harmlessRequest(order, next) : hostileRequest(order, seed, next);
       next += 1;
       const { at, request, caller } = about;
-      const url = `${at === "simulator" ? stack.simulator.url : stack.api}${request.path}`;
+      const url = `${at === "simulator" ? order.simulator : order.api}${request.path}`;
       const headers = { ...caller.headers, ...request.headers };
       const said = await send(url, { ...request, headers, agent }).then(
         ({ status, body }) => ({ status, text: body.slice(0, 300) }),
@@ -51,8 +63,12 @@ export async function attack(
   return { answers, faults };
 }
 
+function harmlessRequest({ callers }: AttackOrder, number: number) {
+  return { request: HARMLESS, caller: callers[number % callers.length]!, at: undefined, name: `#${number}, harmless` };
+}
+
 /** The request of one number is the same whatever the others do, so that a fault can be repeated alone. */
-function hostileRequest({ prey, callers, catalog }: World, seed: number, number: number) {
+function hostileRequest({ prey, callers, catalog }: AttackOrder, seed: number, number: number) {
   const dice = diceOf(seed * 1_000_003 + number);
   const doors = doorsOf(catalog);
   const door = dice.pick(doors);
