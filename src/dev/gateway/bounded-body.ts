@@ -1,4 +1,4 @@
-import { Transform } from "node:stream";
+import { type Readable, Transform } from "node:stream";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 
 export interface BodyBounds {
@@ -24,6 +24,29 @@ const refused = new WeakMap<FastifyRequest, BodyRefusal>();
 /** Why the body of this request was cut; undefined: it was not. */
 export function refusalOf(request: FastifyRequest): BodyRefusal | undefined {
   return refused.get(request);
+}
+
+/**
+ * Reads what is left of a body. The next request of its connection begins when it was read, which nobody does who has answered
+ * already.
+ */
+function drain(payload: Readable, most: number): void {
+  let left = most;
+  payload.on("data", (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) {
+      payload.destroy();
+    }
+  });
+  payload.resume();
+}
+
+/** Refuses what was cut before its handler. A stream that has failed already tells nobody who begins to read it. */
+async function throwRefusal(request: FastifyRequest): Promise<void> {
+  const refusal = refused.get(request);
+  if (refusal !== undefined) {
+    throw refusal;
+  }
 }
 
 /**
@@ -66,32 +89,18 @@ export function boundBodies(app: FastifyInstance, { bytes, ms, inspect }: BodyBo
     };
     // A route that does not read its body has nobody to hear of it.
     bounded.on("error", () => undefined);
-    const late = () => new BodyRefusal(408, `The body did not arrive within ${ms} ms`);
-    const timer = setTimeout(() => (reply.sent ? request.raw.destroy() : cut(late())), ms);
+    const late = new BodyRefusal(408, `The body did not arrive within ${ms} ms`);
+    const timer = setTimeout(() => (reply.sent ? request.raw.destroy() : cut(late)), ms);
     payload.once("end", () => clearTimeout(timer));
     payload.once("close", () => clearTimeout(timer));
-    // The next request of a connection begins when the body of this one was read, which nobody does who has answered already.
     reply.raw.once("close", () => {
-      if (refused.has(request)) {
-        return;
+      if (!refused.has(request)) {
+        payload.unpipe(bounded);
+        drain(payload, bytes - received);
       }
-      payload.unpipe(bounded);
-      payload.on("data", (chunk: Buffer) => {
-        received += chunk.length;
-        if (received > bytes) {
-          request.raw.destroy();
-        }
-      });
-      payload.resume();
     });
     payload.once("error", (error) => bounded.destroy(error));
     return payload.pipe(bounded);
   });
-  // A stream that has failed already tells nobody who begins to read it.
-  app.addHook("preHandler", async (request) => {
-    const refusal = refused.get(request);
-    if (refusal !== undefined) {
-      throw refusal;
-    }
-  });
+  app.addHook("preHandler", throwRefusal);
 }

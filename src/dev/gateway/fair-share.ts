@@ -38,7 +38,7 @@ export function shareFairly(
       places.delete(credential);
     }
   };
-  const enter = async (credential: string, isOver: () => boolean): Promise<void> => {
+  const enter = async (credential: string): Promise<void> => {
     const place = places.get(credential) ?? { used: 0, queue: [] };
     places.set(credential, place);
     if (place.used < atOnce) {
@@ -51,10 +51,6 @@ export function shareFairly(
       );
     }
     await new Promise<void>((resolve) => place.queue.push(resolve));
-    if (isOver()) {
-      leave(credential);
-      throw new TooManyCalls("The caller has gone");
-    }
   };
 
   app.addHook("onRequest", async (request, reply) => {
@@ -70,7 +66,11 @@ export function shareFairly(
       return;
     }
     for (const credential of credentialsOf(request, bearer, anonKey)) {
-      await enter(credential, () => isOver);
+      await enter(credential);
+      if (isOver) {
+        leave(credential);
+        throw new TooManyCalls("The caller has gone");
+      }
       held.push(credential);
     }
   });

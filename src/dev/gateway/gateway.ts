@@ -89,6 +89,14 @@ function allowAllOrigins(app: FastifyInstance): void {
   });
 }
 
+function nameRoutes(app: FastifyInstance): void {
+  app.setNotFoundHandler((request, reply) => {
+    const route = `${request.method} ${request.url.split("?")[0]}`;
+    const message = `No route ${route}; the gateway serves /rest/v1, /storage/v1, /functions/v1 and /api`;
+    return reply.code(404).send({ error: "not_found", message });
+  });
+}
+
 interface RestParts {
   readonly upstream: string;
   readonly auth: GatewayAuth;
@@ -202,11 +210,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   try {
     allowAllOrigins(app);
-    app.setNotFoundHandler((request, reply) => {
-      const route = `${request.method} ${request.url.split("?")[0]}`;
-      const message = `No route ${route}; the gateway serves /rest/v1, /storage/v1, /functions/v1 and /api`;
-      return reply.code(404).send({ error: "not_found", message });
-    });
+    nameRoutes(app);
     const limits = { ...LIMITS, ...options.limits };
     const ms = limits.bodyTimeoutSec * 1000;
     const { callsAtOnce, restBodyBytes: bytes } = limits;
