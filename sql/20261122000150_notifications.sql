@@ -31,7 +31,7 @@ create table if not exists outbox (
   kind text not null,
   project_id uuid,
   pool text,
-  payload jsonb not null,
+  payload jsonb not null check (jsonb_typeof(payload) = 'object'),
   created_at timestamptz not null default now(),
   next_attempt_at timestamptz not null default now(),
   attempts integer not null default 0,

@@ -129,15 +129,23 @@ language sql immutable set search_path = public, pg_temp as $$ select p_sqlstate
 select grant_to_service('is_refusal(text)');
 
 -- Names a row that a batch leaves out, because the database refuses what the batch does with it. Called in the handler of the
--- error, which goes on as it came if it is no refusal.
+-- error, which goes on as it came if it is no refusal. p_pool: null where the subject is a task or concerns every pool.
 create or replace function set_row_aside(p_subject text, p_pool text, p_problem text, p_sqlstate text, p_error text) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  concerned text := p_pool;
+  reason text := left(p_error, 1000);
 begin
   if not is_refusal(p_sqlstate) then
     raise exception '%', p_error using errcode = p_sqlstate;
   end if;
-  if open_alert('row_set_aside', p_subject, p_pool, format('%s: %s (%s)', p_problem, p_error, p_sqlstate)) then
-    perform journal(p_pool, 'row.set_aside', format('%s: %s: %s', p_subject, p_problem, p_error));
+  if concerned is null and p_subject ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    select pool into concerned from tasks where id = p_subject::uuid;
+  end if;
+  if open_alert('row_set_aside', p_subject, concerned, format('%s: %s (%s)', p_problem, reason, p_sqlstate))
+    and concerned is not null
+  then
+    perform journal(concerned, 'row.set_aside', format('%s: %s: %s', p_subject, p_problem, reason));
   end if;
 end $$;
 select grant_to_service('set_row_aside(text, text, text, text, text)');

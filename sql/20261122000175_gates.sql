@@ -44,13 +44,16 @@ end $$;
 select grant_to_service('project_is_gated(uuid)');
 
 -- Opens as many held tasks of a project as its limit allows, and at most p_most. The lock on the project's row lets one
--- caller at a time do so. Answers the ids of the opened tasks.
+-- caller at a time do so. One that cannot be opened leaves its place to the next. Answers the ids of the opened tasks.
 create or replace function open_held_tasks(p_project uuid, p_most bigint default null) returns uuid[]
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   project projects;
   room bigint;
-  opened uuid[];
+  next uuid[];
+  newly uuid[];
+  opened uuid[] := '{}';
+  refused uuid[] := '{}';
 begin
   select * into project from projects where id = p_project for no key update;
   if project.paused then
@@ -59,17 +62,18 @@ begin
   room := project.max_running
     - (select count(*) from tasks where project_id = p_project and status = 'In Progress' and delegated_at is null)
     - (select count(*) from tasks where project_id = p_project and status = 'Queued' and gate = 'open');
-  with next as (
-    update tasks set gate = 'open'
-    where id in (
+  loop
+    next := array(
       select id from tasks
-      where project_id = p_project and status = 'Queued' and gate = 'held'
+      where project_id = p_project and status = 'Queued' and gate = 'held' and id <> all (refused)
       order by priority desc, vtime, id
-      limit least(case when project.max_running is not null then greatest(room, 0) end, p_most)
-      for update
-    ) returning id
-  )
-  select coalesce(array_agg(id), '{}') into opened from next;
+      limit least(case when project.max_running is not null then greatest(room, 0) end, p_most) - cardinality(opened)
+      for update);
+    newly := gate_together(next, 'open');
+    opened := opened || newly;
+    exit when cardinality(newly) = cardinality(next) or cardinality(refused) > 100;
+    refused := refused || array(select unnest(next) except select unnest(newly));
+  end loop;
   return opened;
 end $$;
 select grant_to_service('open_held_tasks(uuid, bigint)');
@@ -106,7 +110,6 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   waiting_project uuid;
   gated boolean;
-  failed uuid[];
 begin
   if p_how = 'was deleted' then
     -- A foreign key refuses the name of a deleted task in a row of the same transaction.
@@ -115,22 +118,20 @@ begin
     where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked';
     return '{}';
   elsif p_how <> 'is Complete' then
-    with changed as (
-      update tasks set status = 'Failed', failed_by = p_task_id,
-        error_message = format('depends on task %s, which %s', p_task_id, p_how)
-      where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked' returning id
-    )
-    select coalesce(array_agg(id), '{}') into failed from changed;
-    return failed;
+    return end_together(
+      array(select id from tasks where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked' for no key update),
+      'Failed', p_task_id, format('depends on task %s, which %s', p_task_id, p_how));
   end if;
   for waiting_project in
     select distinct project_id from tasks
     where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked' and not after_siblings order by project_id
   loop
     gated := project_is_gated(waiting_project);
-    update tasks set gate = case when gated then 'held' else 'open' end
-    where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked' and not after_siblings
-      and project_id = waiting_project;
+    perform gate_together(array(
+      select id from tasks
+      where dependant_on = p_task_id and status = 'Queued' and gate = 'blocked' and not after_siblings
+        and project_id = waiting_project for no key update),
+      case when gated then 'held' else 'open' end);
     if gated then
       perform open_held_tasks(waiting_project);
     end if;
@@ -224,10 +225,12 @@ begin
     union
     select t.id from below b join tasks t on t.parent_id = b.id where t.status in ('Queued', 'In Progress')
   )
-  update tasks set status = 'Failed',
-    error_message = format('depends on its own orchestrator task %s, which waits for it', p_parent)
-  where id in (select id from below) and id = any (waiting) and dependant_on = any (waiting)
-    and status = 'Queued' and gate = 'blocked';
+  select array(
+    select id from tasks
+    where id in (select id from below) and id = any (waiting) and dependant_on = any (waiting)
+      and status = 'Queued' and gate = 'blocked' for no key update) into waiting;
+  perform end_together(waiting, 'Failed', null,
+    format('depends on its own orchestrator task %s, which waits for it', p_parent));
 end $$;
 select grant_to_service('fail_sub_tasks_behind(uuid)');
 
@@ -316,7 +319,7 @@ begin
       end if;
       ended := ended || due.id;
       handed := handed or barred is not null;
-    exception when others then
+    exception when others or assert_failure then
       perform set_row_aside(due.id::text, p_pool, 'a task whose delay is over cannot be opened', sqlstate, sqlerrm);
     end;
   end loop;

@@ -97,24 +97,35 @@ end $$;
 select grant_to_service('lock_parents(uuid)');
 
 -- Cancels the unfinished sub-tasks of an ended orchestrator task, and answers them. A sub-task that another transaction is
--- writing is skipped: that transaction may be waiting for the orchestrator task's row. The project's row is locked first, as
--- everywhere where held tasks are opened.
+-- writing is looked at again within a second: a claim or a report of progress has ended by then. A transaction that waits for
+-- this one, because it wants the orchestrator task's row, must not be waited for: it ends the sub-task, or finds in tasks_stopped
+-- that the orchestrator task has ended. The janitor cancels what is still left (cancel_left_sub_tasks). The project's row is
+-- locked first, as everywhere where held tasks are opened.
 create or replace function cancel_sub_tasks(p_parent uuid, p_project uuid, p_how text) returns uuid[]
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  cancelled uuid[];
+  looks constant integer := 50;
+  looked_at uuid[] := '{}';
+  next uuid[];
+  left_over bigint;
+  cancelled uuid[] := '{}';
 begin
   if project_is_gated(p_project) then
     perform from projects where id = p_project for no key update;
   end if;
-  with changed as (
-    update tasks set status = 'Cancelled', failed_by = p_parent,
-      error_message = format('its orchestrator task %s %s', p_parent, p_how)
-    where id in (select id from tasks where parent_id = p_parent and status in ('Queued', 'In Progress')
-      for no key update skip locked)
-    returning id
-  )
-  select coalesce(array_agg(id), '{}') into cancelled from changed;
+  for look in 1 .. looks loop
+    next := array(
+      select id from tasks where parent_id = p_parent and status in ('Queued', 'In Progress') and id <> all (looked_at)
+      for no key update skip locked);
+    looked_at := looked_at || next;
+    cancelled := cancelled
+      || end_together(next, 'Cancelled', p_parent, format('its orchestrator task %s %s', p_parent, p_how));
+    select count(*) into left_over from tasks
+    where parent_id = p_parent and status in ('Queued', 'In Progress') and id <> all (looked_at);
+    exit when left_over = 0 or left_over <= (
+      select count(*) from pg_locks where not granted and pg_backend_pid() = any (pg_blocking_pids(pid)));
+    perform pg_sleep(0.02);
+  end loop;
   return cancelled;
 end $$;
 select grant_to_service('cancel_sub_tasks(uuid, uuid, text)');
@@ -163,7 +174,12 @@ begin
     end loop;
     opens := '{}';
     for one in select distinct parent_id as id from tasks where id = any (ended) and parent_id is not null order by 1 loop
-      next := next || settle_parent(one.id);
+      begin
+        next := next || settle_parent(one.id);
+      exception when others or assert_failure then
+        -- The end of a sub-task does not wait for it. The janitor tries it again.
+        perform set_row_aside(one.id::text, null, 'an orchestrator task cannot be settled', sqlstate, sqlerrm);
+      end;
     end loop;
     if exists (select from notification_endpoints where enabled) then
       perform notify_task_ended(t) from tasks t where id = any (ended) and status in ('Complete', 'Failed');

@@ -37,6 +37,10 @@ begin
     new.delegated_at := null;
     if new.status <> 'Queued' and old.status <> new.status then
       new.generation_processed_at := coalesce(new.generation_processed_at, now());
+      -- Before the end of another row of this statement locks a project: see task_ended.
+      if new.parent_id is not null and current_setting('gpu_pool.cascade', true) is distinct from 'on' then
+        perform lock_parents(new.parent_id);
+      end if;
     end if;
   end if;
   if old.lease_token is not null and old.lease_ended_at is null and (new.status <> 'In Progress' or new.delegated_at is not null)
@@ -64,6 +68,8 @@ create or replace trigger tasks_guard before update on tasks for each row execut
 -- again in each statement, took more time than it saved.
 create or replace function tasks_stopped() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  parent tasks;
 begin
   if new.status = 'In Progress' and (new.delegated_at is null or old.delegated_at is not null)
     or new.status <> 'In Progress' and new.status = old.status
@@ -73,6 +79,14 @@ begin
   if new.status = 'In Progress' then
     if new.parent_id is not null then
       perform lock_parents(new.parent_id);
+      select * into parent from tasks where id = new.parent_id and status in ('Failed', 'Cancelled');
+      if found then
+        -- It ended while this one could not be cancelled with it, see cancel_sub_tasks.
+        update tasks set status = 'Cancelled', failed_by = parent.id,
+          error_message = format('its orchestrator task %s is %s', parent.id, parent.status)
+        where id = new.id;
+        return null;
+      end if;
     end if;
     if project_is_gated(new.project_id) then
       perform open_held_tasks(new.project_id);

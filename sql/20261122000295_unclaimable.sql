@@ -13,7 +13,7 @@ begin
 exception
   when sqlstate 'GP000' then
     return null;
-  when others then
+  when others or assert_failure then
     if not is_refusal(sqlstate) then
       raise;
     end if;
@@ -34,7 +34,7 @@ begin
 exception
   when sqlstate 'GP000' then
     return problem;
-  when others then
+  when others or assert_failure then
     if not is_refusal(sqlstate) then
       raise;
     end if;
@@ -80,7 +80,7 @@ begin
         format('the database refuses its claim, so it was failed: %s', left(problem, 500)));
       insert into pool_events (pool, kind, reason, worker_id, task_id)
       values (worker.pool, 'task.set_aside', format('no worker can claim it: %s', left(problem, 500)), p_worker_id, head.id);
-    exception when others then
+    exception when others or assert_failure then
       perform set_row_aside(head.id::text, worker.pool, 'it can neither be claimed nor failed', sqlstate, sqlerrm);
     end;
   end if;

@@ -155,15 +155,27 @@ create or replace function pool_record_decision(
   p_watch_id text default null, p_breaker text default null, p_breaker_reason text default null)
 returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  one record;
 begin
   if p_watch_id is not null and not exists (
     select from pools where name = p_pool and watch_id = p_watch_id for no key update)
   then
     raise exception 'another watch decides for pool % now', one_line(p_pool) using errcode = 'PT409';
   end if;
-  update workers w set last_signal = s.signal, last_signal_at = clock_timestamp()
-  from jsonb_to_recordset(p_signals) as s(worker text, signal text)
-  where w.id = s.worker;
+  begin
+    update workers w set last_signal = s.signal, last_signal_at = clock_timestamp()
+    from jsonb_to_recordset(p_signals) as s(worker text, signal text)
+    where w.id = s.worker;
+  exception when others or assert_failure then
+    for one in select * from jsonb_to_recordset(p_signals) as s(worker text, signal text) order by worker loop
+      begin
+        update workers set last_signal = one.signal, last_signal_at = clock_timestamp() where id = one.worker;
+      exception when others or assert_failure then
+        perform set_row_aside(one.worker, p_pool, 'a signal to a worker cannot be noted', sqlstate, sqlerrm);
+      end;
+    end loop;
+  end;
   perform journal(p_pool, p_kind, p_reason, null, p_decision_id, p_details);
   if p_breaker is not null then
     perform pool_turn_breaker(p_pool, p_breaker, coalesce(p_breaker_reason, p_reason), p_decision_id);

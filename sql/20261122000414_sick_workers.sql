@@ -173,22 +173,19 @@ begin
 end $$;
 select grant_to_service('retry_task(uuid, text)');
 
--- Takes back what a sick worker failed since the beginning of its run: these attempts no longer count, and tasks that
--- ended by them come back. This happens once to a task, so what a second worker says is final. A task that another worker
--- failed later keeps that end. The caller has locked and ended the worker. Answers {tasks, reopened}, two numbers.
-create or replace function put_back_failures(p_worker_id text, p_since_ms bigint) returns jsonb
+-- Takes these failures of a sick worker back: they no longer count, and tasks that ended by them come back. This happens once to
+-- a task, so what a second worker says is final. A task that another worker failed later keeps that end. Answers {tasks,
+-- reopened}, two numbers.
+create or replace function take_back_failures(p_worker_id text, p_since timestamptz, p_task_ids uuid[]) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  failed uuid[];
   uncounted uuid[];
   reopened uuid[] := '{}';
 begin
-  select array_agg(distinct task_id) into failed from ended_attempts
-  where worker_id = p_worker_id and cause in ('task_error', 'stuck') and ended_at >= to_timestamp(p_since_ms / 1000.0);
-  perform from tasks where id = any (failed) order by id for no key update;
+  perform from tasks where id = any (p_task_ids) order by id for no key update;
   with runs as (
     select task_id, count(*) filter (where not put_back) as attempts, max(attempt) as last from ended_attempts
-    where worker_id = p_worker_id and cause in ('task_error', 'stuck') and ended_at >= to_timestamp(p_since_ms / 1000.0)
+    where worker_id = p_worker_id and cause in ('task_error', 'stuck') and ended_at >= p_since and task_id = any (p_task_ids)
     group by task_id
   ),
   taken_back as (
@@ -202,8 +199,46 @@ begin
   select coalesce(array_agg(id), '{}'), coalesce(array_agg(id) filter (where status = 'Failed'), '{}')
   into uncounted, reopened from taken_back;
   reopened := reopen_tasks(reopened, format('put back: worker %s was sick', p_worker_id), p_worker_id);
+  return jsonb_build_object('tasks', cardinality(uncounted), 'reopened', cardinality(reopened));
+end $$;
+select grant_to_service('take_back_failures(text, timestamptz, uuid[])');
+
+-- Takes back what a sick worker failed since the beginning of its run. The caller has locked and ended the worker, whose end must
+-- not wait for a task that cannot come back. Answers {tasks, reopened}, two numbers.
+create or replace function put_back_failures(p_worker_id text, p_since_ms bigint) returns jsonb
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  since timestamptz := to_timestamp(p_since_ms / 1000.0);
+  failed uuid[];
+  one uuid;
+  part jsonb;
+  taken integer := 0;
+  reopened integer := 0;
+begin
+  -- In the order of their failures: a sub-task that failed later comes back only after the one that failed its orchestrator task.
+  select coalesce(array_agg(task_id order by last), '{}') into failed from (
+    select task_id, max(ended_at) as last from ended_attempts
+    where worker_id = p_worker_id and cause in ('task_error', 'stuck') and ended_at >= since group by task_id) as f;
+  begin
+    part := take_back_failures(p_worker_id, since, failed);
+    taken := (part ->> 'tasks')::integer;
+    reopened := (part ->> 'reopened')::integer;
+  exception when others or assert_failure then
+    if not is_refusal(sqlstate) then
+      raise;
+    end if;
+    foreach one in array failed loop
+      begin
+        part := take_back_failures(p_worker_id, since, array[one]);
+        taken := taken + (part ->> 'tasks')::integer;
+        reopened := reopened + (part ->> 'reopened')::integer;
+      exception when others or assert_failure then
+        perform set_row_aside(one::text, null, 'the failure of a sick worker cannot be taken back', sqlstate, sqlerrm);
+      end;
+    end loop;
+  end;
   -- Those that waited for another worker than this one.
   perform open_delayed_tasks((select pool from workers where id = p_worker_id));
-  return jsonb_build_object('tasks', cardinality(uncounted), 'reopened', cardinality(reopened));
+  return jsonb_build_object('tasks', taken, 'reopened', reopened);
 end $$;
 select grant_to_service('put_back_failures(text, bigint)');

@@ -178,7 +178,7 @@ begin
       if close_attempt(lease.task_id, lease.attempt, p_cause, p_reason) <> 'lease_lost' then
         closed := closed + 1;
       end if;
-    exception when others then
+    exception when others or assert_failure then
       -- The end of the worker must not wait for a task that nothing can be done with.
       perform set_row_aside(lease.task_id::text, (select pool from tasks where id = lease.task_id),
         'the lease of an ended worker cannot be ended', sqlstate, sqlerrm);

@@ -129,7 +129,7 @@ begin
         perform remove_external_worker(worker.id, 'silent after its end');
         removed := removed + 1;
       end if;
-    exception when others then
+    exception when others or assert_failure then
       perform set_row_aside(worker.id, worker.pool, 'the lease of an external worker cannot be ended', sqlstate, sqlerrm);
     end;
   end loop;
@@ -139,7 +139,8 @@ select grant_to_service('expire_external_workers(text, numeric, numeric)');
 
 -- Carries out a verdict about an external worker, which has no workflow: it gets no further task, and its own machine
 -- ends it. A broken worker also loses its task. Of a sick worker, the tasks that it failed since p_failed_since_ms are put
--- back, unless it has completed one since. Answers ended, refused_recovered or not_living; a repetition changes nothing.
+-- back, unless it has completed one since. Answers ended, refused_recovered, not_living or set_aside; a repetition changes
+-- nothing.
 create or replace function end_external_worker(
   p_worker_id text, p_evidence text, p_lease_cause text, p_reason text, p_failed_since_ms bigint default null)
 returns text
@@ -157,15 +158,21 @@ begin
   if p_failed_since_ms is not null and has_completed_since(p_worker_id, p_failed_since_ms) then
     return 'refused_recovered';
   end if;
-  update workers set failed_on = p_evidence where id = p_worker_id;
-  if p_failed_since_ms is null then
-    perform close_worker_leases(p_worker_id, p_lease_cause, p_reason);
-  else
-    put_back := put_back_failures(p_worker_id, p_failed_since_ms);
-  end if;
-  perform drain_worker(p_worker_id, p_reason, false);
-  perform journal(worker.pool, 'worker.fail', format('external, drained: %s', p_reason), p_worker_id, null,
-    jsonb_strip_nulls(jsonb_build_object('evidence', p_evidence, 'put_back', put_back)));
+  begin
+    update workers set failed_on = p_evidence where id = p_worker_id;
+    if p_failed_since_ms is null then
+      perform close_worker_leases(p_worker_id, p_lease_cause, p_reason);
+    else
+      put_back := put_back_failures(p_worker_id, p_failed_since_ms);
+    end if;
+    perform drain_worker(p_worker_id, p_reason, false);
+    perform journal(worker.pool, 'worker.fail', format('external, drained: %s', p_reason), p_worker_id, null,
+      jsonb_strip_nulls(jsonb_build_object('evidence', p_evidence, 'put_back', put_back)));
+  exception when others or assert_failure then
+    -- The watch calls this before it decides about all other workers.
+    perform set_row_aside(p_worker_id, worker.pool, 'an external worker cannot be drained', sqlstate, sqlerrm);
+    return 'set_aside';
+  end;
   return 'ended';
 end $$;
 select grant_to_service('end_external_worker(text, text, text, text, bigint)');

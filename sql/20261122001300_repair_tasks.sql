@@ -33,7 +33,7 @@ begin
         where id = task.id;
         released := released || task.id;
       end if;
-    exception when others then
+    exception when others or assert_failure then
       perform set_row_aside(task.id::text, task.pool, 'a task that no worker holds cannot be put back', sqlstate, sqlerrm);
     end;
   end loop;
@@ -56,13 +56,33 @@ begin
     begin
       perform settle_parent(parent);
       ended := ended || parent;
-    exception when others then
+    exception when others or assert_failure then
       perform set_row_aside(parent::text, null, 'an orchestrator task cannot be ended', sqlstate, sqlerrm);
     end;
   end loop;
   return ended;
 end $$;
 select grant_to_service('end_waiting_parents(integer)');
+
+-- Running sub-tasks whose orchestrator task has ended: its end could not end them, because another transaction was writing them
+-- for long. Running tasks are few, so all are looked at; a queued one is found once it is claimed.
+create or replace function cancel_left_sub_tasks(p_most integer) returns uuid[]
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  task record;
+  ended uuid[] := '{}';
+begin
+  for task in
+    select t.id, p.id as parent, p.status as how from tasks t join tasks p on p.id = t.parent_id
+    where t.status = 'In Progress' and p.status in ('Failed', 'Cancelled')
+    order by t.id limit p_most for no key update of t skip locked
+  loop
+    ended := ended
+      || end_together(array[task.id], 'Cancelled', task.parent, format('its orchestrator task %s is %s', task.parent, task.how));
+  end loop;
+  return ended;
+end $$;
+select grant_to_service('cancel_left_sub_tasks(integer)');
 
 -- Held tasks of projects that have room, and tasks whose delay is over.
 create or replace function open_forgotten_tasks(p_most integer) returns uuid[]
@@ -79,7 +99,7 @@ begin
     exit when cardinality(opened) >= p_most;
     begin
       opened := opened || open_held_tasks(project, p_most - cardinality(opened));
-    exception when others then
+    exception when others or assert_failure then
       perform set_row_aside(project::text, null, 'the held tasks of a project cannot be opened', sqlstate, sqlerrm);
     end;
   end loop;
@@ -132,7 +152,7 @@ begin
         where id = waiting.id;
         failed := failed || waiting.id;
       end if;
-    exception when others then
+    exception when others or assert_failure then
       perform set_row_aside(waiting.id::text, null, 'a task that waits for nothing cannot be settled', sqlstate, sqlerrm);
     end;
   end loop;
@@ -160,7 +180,7 @@ begin
       elsif waiting.gate <> 'blocked' then
         opened := opened || waiting.id;
       end if;
-    exception when others then
+    exception when others or assert_failure then
       perform set_row_aside(waiting.id::text, null, 'a sub-task that waits for its siblings cannot be settled', sqlstate,
         sqlerrm);
     end;
@@ -175,13 +195,14 @@ language sql security definer set search_path = public, pg_temp as $$
 $$;
 select grant_to_service('note_repairs(uuid[], text)');
 
--- Does every repair, for at most p_limit tasks of each kind. Answers the ids: {released, delegated, parents_ended, opened,
--- failed}. p_dry_run: answers the same and changes nothing.
+-- Does every repair, for at most p_limit tasks of each kind. Answers the ids: {released, delegated, cancelled, parents_ended,
+-- opened, failed}. p_dry_run: answers the same and changes nothing.
 create or replace function repair_tasks(p_limit integer default 100, p_dry_run boolean default false) returns jsonb
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   unleased record;
   waiting record;
+  left_over uuid[];
   parents uuid[];
   opened uuid[];
 begin
@@ -190,6 +211,7 @@ begin
   end if;
   -- The inner block is undone by its error.
   begin
+    left_over := cancel_left_sub_tasks(p_limit);
     select * into unleased from release_unleased_tasks(p_limit);
     parents := end_waiting_parents(p_limit);
     select * into waiting from settle_waiting_tasks(p_limit);
@@ -197,6 +219,7 @@ begin
     opened := open_forgotten_tasks(p_limit);
     perform note_repairs(unleased.released, 'it was In Progress and no worker held it: back to the queue');
     perform note_repairs(unleased.delegated, 'it was In Progress and no worker held it: waits for its sub-tasks');
+    perform note_repairs(left_over, 'its orchestrator task had ended: cancelled');
     perform note_repairs(parents, 'none of its sub-tasks was unfinished: ended');
     perform note_repairs(waiting.opened || opened, 'nothing kept it from being claimed: opened');
     perform note_repairs(waiting.failed, 'what it waited for can never complete: failed');
@@ -205,7 +228,7 @@ begin
     end if;
   exception when sqlstate 'GP000' then null;
   end;
-  return jsonb_build_object('released', unleased.released, 'delegated', unleased.delegated, 'parents_ended', parents,
-    'opened', waiting.opened || opened, 'failed', waiting.failed);
+  return jsonb_build_object('released', unleased.released, 'delegated', unleased.delegated, 'cancelled', left_over,
+    'parents_ended', parents, 'opened', waiting.opened || opened, 'failed', waiting.failed);
 end $$;
 select grant_to_service('repair_tasks(integer, boolean)');

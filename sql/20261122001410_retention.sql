@@ -3,6 +3,36 @@
 -- Retention of attempts. The index is tiny, and an attempt does not change its start.
 create index if not exists ended_attempts_age on ended_attempts using brin (started_at);
 
+-- Deletes these workers, except those that something still needs, such as a table of another program. Answers how many.
+create or replace function delete_workers(p_ids text[]) returns integer
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  one text;
+  gone integer := 0;
+begin
+  begin
+    update tasks set worker_id = null where worker_id = any (p_ids);
+    delete from workers where id = any (p_ids);
+    get diagnostics gone = row_count;
+    return gone;
+  exception when others or assert_failure then
+    if not is_refusal(sqlstate) then
+      raise;
+    end if;
+  end;
+  foreach one in array p_ids loop
+    begin
+      update tasks set worker_id = null where worker_id = one;
+      delete from workers where id = one;
+      gone := gone + 1;
+    exception when others or assert_failure then
+      perform set_row_aside(one, (select pool from workers where id = one), 'an old worker cannot be deleted', sqlstate, sqlerrm);
+    end;
+  end loop;
+  return gone;
+end $$;
+select grant_to_service('delete_workers(text[])');
+
 -- Deletes rows that are older than p_days, at most p_limit a call, so that it ends within any statement timeout. Call
 -- it again while it answers "more". Tables: pool_events, worker_diagnostics, alerts (closed ones), pool_minutes, worker_processes
 -- (whose last sign of life is that old), task_attempts (of ended tasks; a completed one is taken out of its task's row),
@@ -67,14 +97,14 @@ begin
           and not exists (select from tasks where worker_id = w.id and status in ('Queued', 'In Progress'))
         order by w.gone_at limit least(p_limit, 500)
         for no key update skip locked) as old;
-      update tasks set worker_id = null where worker_id = any (old_workers);
-      delete from workers where id = any (old_workers);
+      gone := delete_workers(old_workers);
+      return jsonb_build_object('deleted', gone, 'more', gone = least(p_limit, 500));
     else
       perform refuse_argument('p_table', 'has no retention');
   end case;
   get diagnostics gone = row_count;
   gone := gone + coalesce(completed, 0);
-  return jsonb_build_object('deleted', gone, 'more', gone = p_limit or p_table = 'workers' and gone = least(p_limit, 500));
+  return jsonb_build_object('deleted', gone, 'more', gone = p_limit);
 end $$;
 select grant_to_service('clean_up_table(text, integer, integer)');
 

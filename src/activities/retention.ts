@@ -41,8 +41,17 @@ export function createRetentionActivities({ config, logs, outbox, janitor }: Ret
     cleanUpTables: () =>
       beating(async () => {
         const deleted: Record<string, number> = {};
+        const problems: unknown[] = [];
         for (const [table, age] of tables) {
-          deleted[table] = await inParts(age, (days) => janitor.cleanUp(table, days));
+          try {
+            deleted[table] = await inParts(age, (days) => janitor.cleanUp(table, days));
+          } catch (error) {
+            problems.push(error);
+          }
+        }
+        // Only now, so that one table keeps no other one from being cleaned.
+        if (problems.length > 0) {
+          throw problems[0];
         }
         return deleted;
       }),

@@ -1741,6 +1741,12 @@ export interface Schema {
         };
         Returns: number;
       };
+      cancel_left_sub_tasks: {
+        Args: {
+          p_most: number | null;
+        };
+        Returns: string[];
+      };
       cancel_sub_tasks: {
         Args: {
           p_parent: string | null;
@@ -1861,6 +1867,12 @@ export interface Schema {
         };
         Returns: Json;
       };
+      delete_workers: {
+        Args: {
+          p_ids: string[] | null;
+        };
+        Returns: number;
+      };
       demand_figures: {
         Args: {
           p_pool: string | null;
@@ -1910,6 +1922,15 @@ export interface Schema {
           p_reason: string | null;
         };
         Returns: undefined;
+      };
+      end_together: {
+        Args: {
+          p_ids: string[] | null;
+          p_status: string | null;
+          p_failed_by: string | null;
+          p_error: string | null;
+        };
+        Returns: string[];
       };
       end_waiting_parents: {
         Args: {
@@ -2227,6 +2248,13 @@ export interface Schema {
       func_worker_heartbeat_with_logs: {
         Args: Record<string, JsonInput>;
         Returns: Json;
+      };
+      gate_together: {
+        Args: {
+          p_ids: string[] | null;
+          p_gate: string | null;
+        };
+        Returns: string[];
       };
       hand_back_delay: {
         Args: {
@@ -3273,6 +3301,14 @@ export interface Schema {
           p_types: string[] | null;
         };
         Returns: string[];
+      };
+      take_back_failures: {
+        Args: {
+          p_worker_id: string | null;
+          p_since: string | null;
+          p_task_ids: string[] | null;
+        };
+        Returns: Json;
       };
       take_turn: {
         Args: {

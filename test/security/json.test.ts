@@ -100,6 +100,12 @@ describe("JSON that costs more to read than to send", () => {
     expect(await api.queue.finish(lease)).toBe("completed");
   });
 
+  it("a list of many elements is refused by its limit at the edge functions too, not by their end", async () => {
+    const params = { n: Array<number>(200_000).fill(1) };
+    const answer = await api.call("create-task", person.token, { task_type: "t", params });
+    expect([answer.status, JSON.stringify(answer.body)]).toEqual([413, expect.stringContaining("json_bytes")]);
+  });
+
   it("a log line of such values keeps its text, and the other lines are written", async () => {
     const poison = HOSTILE["11 KB of such numbers"]![0];
     const lines = [

@@ -128,7 +128,10 @@ export function holdsInfinity(value: unknown): boolean {
       return true;
     }
     if (typeof part === "object" && part !== null) {
-      left.push(...Object.values(part));
+      // One by one: as arguments of one call, many would exhaust the stack.
+      for (const item of Object.values(part)) {
+        left.push(item);
+      }
     }
   }
   return false;

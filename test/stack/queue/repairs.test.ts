@@ -1,9 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openQueue, type Queue } from "../../kit/queue.ts";
 
-type Repairs = Record<"released" | "delegated" | "parents_ended" | "opened" | "failed", string[]>;
+type Repairs = Record<"released" | "delegated" | "cancelled" | "parents_ended" | "opened" | "failed", string[]>;
 
-const NOTHING: Repairs = { released: [], delegated: [], parents_ended: [], opened: [], failed: [] };
+const NOTHING: Repairs = {
+  released: [],
+  delegated: [],
+  cancelled: [],
+  parents_ended: [],
+  opened: [],
+  failed: [],
+};
 
 describe("the repair of tasks", () => {
   let queue: Queue;

@@ -1,3 +1,4 @@
+import type { Alert } from "../../../contract/alerts.ts";
 import { alertStore } from "../../../supabase/alert-store.ts";
 import type { Database } from "../../../supabase/client.ts";
 import { fleetStore, type LivingWorker } from "../../../supabase/fleet/fleet-store.ts";
@@ -12,6 +13,7 @@ import { bootTimeoutName } from "../../../contract/boot-stages.ts";
 import { withOwn } from "../../../contract/pool-settings.ts";
 import { poolQueries } from "../../../contract/pool-api.ts";
 import type { Connections } from "../../connections.ts";
+import { ClientError, EXIT } from "../../errors.ts";
 import { jobInWords } from "../../jobs/run-job.ts";
 import { askPool } from "../../pool-workflow.ts";
 import type { Controller, FleetWorker, LivingJob, PoolReading, QueueCounts } from "../../render/pool-reading.ts";
@@ -29,7 +31,8 @@ export function createStatusReader(connections: Connections, pool: string): () =
   const bookedCost = cached(KEEP_COST_MS, (database: Database) => fleetStore(database).bookedCost(pool));
   return async () => {
     const database = await connections.database();
-    const [observed, queue, living, booked, jobs, processes, lastDecision, messages, undone, alerts, controller] =
+    const open = alertStore(database).list({ pool });
+    const [observed, queue, living, booked, jobs, processes, lastDecision, [lastMessage], undone, alerts, controller] =
       await Promise.all([
         poolStore(database).look(pool),
         countQueue(database, pool),
@@ -40,9 +43,9 @@ export function createStatusReader(connections: Connections, pool: string): () =
         readLastDecision(database, pool),
         journalStore(database).messages(pool, SHOWN_MESSAGES),
         poolStore(database).undone(pool),
-        alertStore(database).list({ pool }),
+        open,
         askController(connections, pool),
-      ]);
+      ]).catch(async (error: unknown) => await refuseUndecided(error, pool, open));
     const nowMs = observed?.nowMs ?? Date.now();
     const typeOf = new Map(living.map(({ id, taskType }) => [id, taskType]));
     return {
@@ -67,6 +70,17 @@ export function createStatusReader(connections: Connections, pool: string): () =
       controller,
     };
   };
+}
+
+/** What keeps the controller from observing the pool may keep it from being shown. Its alert is read nevertheless. */
+async function refuseUndecided(error: unknown, pool: string, alerts: Promise<readonly Alert[]>): Promise<never> {
+  const open = await alerts.catch(() => []);
+  const told = open.find(({ kind }) => kind === "pool_undecided");
+  if (told === undefined) {
+    throw error;
+  }
+  const advice = "What the error names keeps it from being shown too. gpu-pool alerts lists what else needs a person.";
+  throw new ClientError(EXIT.failed, `pool ${pool}: ${told.message}`, advice, { cause: error });
 }
 
 /** A value that follows from WAIT_COST_USD_PER_HOUR changes with the price, so only decisions say it. */
