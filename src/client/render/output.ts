@@ -73,7 +73,7 @@ export function createOutput(streams: Streams, env: Readonly<Record<string, stri
     isTerminal,
     errIsTerminal,
     hasScreen: isTerminal && Boolean(stdout.columns) && Boolean(stdout.rows),
-    size: () => ({ columns: stdout.columns || 120, rows: stdout.rows || 40 }),
+    size: () => sizeOf(stdout),
     onResize(listener) {
       stdout.on?.("resize", listener);
       return () => void stdout.off?.("resize", listener);
@@ -111,6 +111,12 @@ export function createOutput(streams: Streams, env: Readonly<Record<string, stri
       inProgress = canOverwrite;
     },
   };
+}
+
+function sizeOf({ isTTY, columns, rows }: OutStream): ReturnType<Output["size"]> {
+  return isTTY === true
+    ? { columns: columns || 80, rows: rows || 24 }
+    : { columns: Number.POSITIVE_INFINITY, rows: 40 };
 }
 
 /** Colours of ours carry these numbers until they are written. No text of others can know them, so none brings its own. */
