@@ -174,13 +174,14 @@ describe("a pool with settings of its own", () => {
     await runOk("scale", "auto");
   });
 
-  it("pool show has the status with the pool's own settings, and its name may be an argument", async () => {
+  it("pool show has the pool with its own settings, and its name may be an argument", async () => {
     const { stdout } = await runOk("pool", "show", stack.pool);
     expect(stdout).toMatch(new RegExp(`^pool ${stack.pool}: normal`));
     expect(stdout).toMatch(new RegExp(`^scaleDownIdleSec +77 +s +the pool, set \\d+s ago by ${ME} `, "m"));
     expect(stdout).not.toMatch(/^maxActiveGpus/m);
     expect(await runJson("pool", "show")).toMatchObject({
       pool: stack.pool,
+      controller: "answers",
       shouldRun: true,
       ownSettings: { minActiveGpus: 1, scaleDownIdleSec: 77 },
     });

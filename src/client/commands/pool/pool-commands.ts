@@ -59,7 +59,7 @@ function addPool(program: Command, context: Context): void {
 function addShow(pool: Command, context: Context): void {
   const show = pool
     .command("show")
-    .description("one pool: its status, the settings of its own, and who set them")
+    .description("one pool: its size, its queue, its controller, and the settings of its own with who set them")
     .argument("[pool]", "its name, instead of --pool")
     .addOption(poolOption())
     .addOption(jsonOption())

@@ -30,8 +30,8 @@ function show({ output }: Context, reading: PoolReading, json: boolean): void {
   }
 }
 
-/** The queue is shown all the same: tasks may wait for a pool that is not started yet. @throws ClientError */
-export async function refuseUnknown(context: Context, { pool, intent, controller }: PoolReading): Promise<void> {
+/** The queue is shown all the same: tasks may wait for a pool that is not started yet. */
+async function refuseUnknown(context: Context, { pool, intent, controller }: PoolReading): Promise<void> {
   const isStarting = controller.state === "answers" || controller.state === "silent";
   if (intent === null && !isStarting) {
     throw await missingPool(context, pool, `there is no pool ${pool}`);
