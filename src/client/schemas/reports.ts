@@ -1,13 +1,14 @@
 import { z } from "zod";
 import { anything, count, pool, reason, time, usd } from "./shapes.ts";
-import { status } from "./status.ts";
+import { pools } from "./installation.ts";
 
 // Reports about pools, settings, tasks and costs.
 
 const byName = anything.describe("By name of the setting, as docs/configuration.md lists them.");
 
 export const poolShown = z.looseObject({
-  ...status.shape,
+  ...pools.element.shape,
+  controller: z.string().describe("As in status: answers, silent, not_running, unreachable or foreign."),
   shouldRun: z.boolean().describe("It was started and not shut down since."),
   ownSettings: byName,
 });
