@@ -114,8 +114,7 @@ export const status = z.looseObject({
     .nullable()
     .describe("Spend over all pools, and its caps; null: the pool was never started."),
   lastDecision: z.looseObject({ at: time, reason }).nullable(),
-  lastMessage: message.nullable().optional(),
-  messages: z.array(message).optional().describe("The last ones, the newest first."),
+  messages: z.array(message).describe("The last ones, the newest first."),
   workers: z.array(worker),
 });
 
