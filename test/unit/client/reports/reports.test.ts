@@ -6,7 +6,7 @@ import { createStyle } from "../../../../src/client/render/output.ts";
 import { renderTimeline } from "../../../../src/client/render/timeline.ts";
 import { workerTimeline } from "../../../../src/client/worker-timeline.ts";
 import type { Attempt, ListedTask, SubTask } from "../../../../src/supabase/task-store.ts";
-import { seen } from "./seen-worker.ts";
+import { seen } from "../../../kit/commands/seen-worker.ts";
 
 const bare = createStyle(false);
 const MIDNIGHT_MS = Date.parse("2026-11-22T00:00:00Z");

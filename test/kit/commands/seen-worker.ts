@@ -1,4 +1,4 @@
-import type { SeenWorker } from "../../../../src/supabase/fleet/fleet-store.ts";
+import type { SeenWorker } from "../../../src/supabase/fleet/fleet-store.ts";
 
 /** A worker as the database shows it: idle, without an end. */
 export function seen(change: Partial<SeenWorker>): SeenWorker {
