@@ -46,7 +46,10 @@ begin
   if p_from is null or p_from < upto - interval '400 days' then
     perform refuse_argument('p_from', 'at most 400 days are read');
   end if;
-  with bills as materialized (select * from cost_bills(p_by = 'day', p_from, upto, p_pool)),
+  with bills as materialized (
+    select *, case p_by when 'day' then to_char(day at time zone 'UTC', 'YYYY-MM-DD') when 'pool' then pool when 'gpu' then gpu
+      else worker_id end as key
+    from cost_bills(p_by = 'day', p_from, upto, p_pool)),
   attempts as (
     select t.worker_id, t.leased_at as started_at, t.lease_ended_at as ended_at, t.lease_ended_at is not null as is_done,
       t.id, t.parent_id, t.task_type, t.project_id,
@@ -59,7 +62,7 @@ begin
       select parent_id, task_type, project_id from tasks where by_task and id = e.task_id offset 0) as t on true
     where e.ended_at > p_from),
   held as materialized (
-    select b.worker_id, b.pool, b.gpu, b.day, b.usd_per_hr, b.sec, a.id, a.parent_id, a.task_type, a.project_id, a.said,
+    select b.worker_id, b.key, b.day, b.usd_per_hr, b.sec, a.id, a.parent_id, a.task_type, a.project_id, a.said,
       a.is_done and a.ended_at <= b.to_at as is_done, a.ended_at, greatest(0.001, date_part('epoch',
         least(coalesce(a.ended_at, upto), b.to_at) - greatest(a.started_at, b.from_at))) as held_sec
     from bills b join attempts a on a.worker_id = b.worker_id
@@ -77,9 +80,7 @@ begin
       (select task_type from tasks where id = h.parent_id), h.task_type) end as type) as root
     where by_task),
   sums as materialized (
-    select case p_by when 'day' then to_char(b.day at time zone 'UTC', 'YYYY-MM-DD') when 'pool' then b.pool when 'gpu' then b.gpu
-        else b.worker_id end as key,
-      case when p_by = 'worker' then min(b.gpu || ', ' || b.about) end as about,
+    select b.key, case when p_by = 'worker' then min(b.gpu || ', ' || b.about) end as about,
       sum(b.usd_per_hr * b.sec) / 3600 as usd, sum(b.sec) as sec, sum(coalesce(h.busy_sec, 0)) as busy_sec,
       sum(b.usd_per_hr * (b.sec - coalesce(h.busy_sec, 0))) / 3600 as idle_usd,
       count(distinct b.worker_id) as workers,
@@ -91,23 +92,21 @@ begin
       sum(usd_per_hr * (sec - busy_sec)) / 3600, count(distinct worker_id),
       count(distinct worker_id) filter (where usd_per_hr is null and sec > 0)
     from shares group by key),
-  finished as materialized (
-    select worker_id, pool, gpu, day, id, task_type, project_id, case when jsonb_typeof(said) = 'number' then
+  finished as (
+    select key, id, task_type, project_id, case when jsonb_typeof(said) = 'number' then
       case when said::numeric between 0 and 86400 then said::float8 end end as video_sec
     from (
-      select h.worker_id, h.pool, h.gpu, h.day, h.id, h.task_type, h.project_id, h.said
-      from held h where h.is_done and h.parent_id is null
+      select h.key, h.id, h.task_type, h.project_id, h.said from held h where h.is_done and h.parent_id is null
       union all
-      select h.worker_id, h.pool, h.gpu, h.day, p.id, p.task_type, p.project_id, p.result_data -> 'duration_seconds'
+      select h.key, p.id, p.task_type, p.project_id, p.result_data -> 'duration_seconds'
       from (
-        select distinct on (parent_id) parent_id, worker_id, pool, gpu, day from held
+        select distinct on (parent_id) parent_id, key from held
         where is_done and parent_id is not null order by parent_id, ended_at desc) as h
       cross join lateral (select * from tasks where id = h.parent_id offset 0) as p
       where p.status = 'Complete' and p.parent_id is null and p.generation_processed_at between p_from and upto) as f),
-  made as (
-    select case p_by when 'day' then to_char(day at time zone 'UTC', 'YYYY-MM-DD') when 'pool' then pool when 'gpu' then gpu
-        when 'worker' then worker_id when 'project' then coalesce(project_id::text, '-') when 'type' then task_type
-        else id::text end as key,
+  made as materialized (
+    select case p_by when 'project' then coalesce(project_id::text, '-') when 'type' then task_type when 'task' then id::text
+        else key end as key,
       count(*) as finished, count(video_sec) as videos, sum(video_sec) as video_sec
     from finished group by 1),
   rows as materialized (
@@ -129,8 +128,9 @@ begin
         'workers', count(distinct b.worker_id),
         'unpriced', count(distinct b.worker_id) filter (where b.usd_per_hr is null and b.sec > 0))
       from bills b left join busy h on h.worker_id = b.worker_id and h.day is not distinct from b.day)
-      || (select jsonb_build_object('finished', count(*), 'videos', count(video_sec), 'video_sec', coalesce(sum(video_sec), 0))
-        from finished),
+      || (select jsonb_build_object('finished', coalesce(sum(finished), 0), 'videos', coalesce(sum(videos), 0),
+          'video_sec', coalesce(sum(video_sec), 0))
+        from made),
     'rows', (select coalesce(jsonb_agg(to_jsonb(s) order by case when p_by = 'day' then "of" end desc, usd desc nulls last, "of"),
       '[]') from shown s),
     'left_out', (select count(*) from rows) - (select count(*) from shown))
