@@ -234,13 +234,7 @@ describe("the outbox", () => {
         details: { endpoint_id: endpoint, payload: { task_id: task } },
       },
     ]);
-    const alerts = await stack.rows<{ kind: string; message: string; closed: boolean }>(
-      "select kind, message, closed_at is not null as closed from alerts where subject = $1",
-      [endpoint],
-    );
-    const message = expect.stringMatching(/^notifications to [\d.]+:\d+ die: HTTP 500$/) as string;
-    expect(alerts).toEqual([{ kind: "webhook_dead", message, closed: false }]);
-    expect(JSON.stringify([events, alerts])).not.toMatch(/hidden|a-secret/);
+    expect(JSON.stringify(events)).not.toMatch(/hidden|a-secret/);
   });
 
   it("delivers to others while one endpoint never answers", async () => {
