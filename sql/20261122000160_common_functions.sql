@@ -29,7 +29,9 @@ language sql immutable set search_path = public, pg_temp as $$ select 3 $$;
 select grant_to_service('attempt_limit()');
 
 create or replace function to_ms(p_at timestamptz) returns bigint
-language sql immutable set search_path = public, pg_temp as $$ select (extract(epoch from p_at) * 1000)::bigint $$;
+language sql immutable set search_path = public, pg_temp as $$
+  select case when isfinite(p_at) then (extract(epoch from p_at) * 1000)::bigint end
+$$;
 select grant_to_service('to_ms(timestamptz)');
 
 -- Whether the text of a JSON value holds a number beyond 2^53 - 1, which programs in JavaScript would round. The first test

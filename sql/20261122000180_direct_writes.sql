@@ -42,6 +42,12 @@ declare
   beat boolean;
   broken text := report_of_break(new.status, new.metadata);
 begin
+  -- No observation of the pool could be read that has such a time.
+  if not isfinite(least(new.created_at, new.ready_at, new.boot_stage_at, new.vram_at, new.last_signal_at))
+    or not isfinite(greatest(new.created_at, new.ready_at, new.boot_stage_at, new.vram_at, new.last_signal_at))
+  then
+    raise exception 'worker %: a time of it is infinite', one_line(new.id) using errcode = 'PT400';
+  end if;
   if tg_op = 'INSERT' then
     perform require_worker_id('id', new.id);
     perform require_task_types('task_types', new.task_types);

@@ -96,7 +96,23 @@ describe("one task against all others", () => {
     expect((await create()).status).toBeLessThan(300);
     const refused = await create();
     expect([refused.status, JSON.stringify(refused.body)]).toEqual([400, expect.stringContaining("task_fan_out")]);
-    await rows("update limits set task_fan_out = default");
+    await rows("update limits set task_fan_out = default, task_tree = 8");
+    const behind = async (dependant_on: string) =>
+      await api.call("create-task", person.token, {
+        task_type: "t",
+        project_id: person.project,
+        dependant_on,
+        params: {},
+      });
+    let last = await api.queue.addTask(pool, { project_id: person.project });
+    for (let length = 1; length < 8; length += 1) {
+      last = ((await behind(last)).body as { task_id: string }).task_id;
+    }
+    // Also far from the top, and however often it is tried.
+    for (let attempt = 0; attempt < 20; attempt += 1) {
+      expect(JSON.stringify((await behind(last)).body)).toContain("task_tree");
+    }
+    await rows("update limits set task_tree = default");
   });
 
   it("a row that cannot be ended keeps no batch from the rows beside it, and is named", async () => {

@@ -106,6 +106,41 @@ describe("JSON that costs more to read than to send", () => {
     expect([answer.status, JSON.stringify(answer.body)]).toEqual([413, expect.stringContaining("json_bytes")]);
   });
 
+  it("a body of nothing but levels is refused before it is parsed, also without a credential", async () => {
+    const levels = `{"task_type":"t","params":{"\\"[":${"[".repeat(100_001)}${"]".repeat(100_001)}}}`;
+    for (const door of ["create-task", "claim-next-task", "generate-upload-url"]) {
+      const answer = await api.call(door, null, levels);
+      expect([door, answer]).toEqual([
+        door,
+        { status: 400, body: expect.objectContaining({ field: "body" }) as object },
+      ]);
+    }
+    // Brackets in a text are no levels.
+    const text = { task_type: "t", params: { prompt: `"\\${"[".repeat(100_001)}` } };
+    expect((await api.call("create-task", (await api.newPerson()).token, text)).status).toBeLessThan(300);
+  });
+
+  it("a time that is infinite keeps no pool from being observed", async () => {
+    const observed = await api.queue.newPool();
+    const own = await api.queue.newWorker(observed, { origin: "external" });
+    const service = api.client(api.keys.serviceRoleKey);
+    for (const time of ["-infinity", "infinity"]) {
+      for (const column of ["created_at", "ready_at", "boot_stage_at", "vram_at", "last_signal_at"]) {
+        const { error } = await service
+          .from("workers")
+          .update({ [column]: time })
+          .eq("id", own);
+        expect([column, error?.code]).toEqual([column, "PT400"]);
+      }
+      const born = await service.from("workers").insert({ id: `${observed}-2`, pool: observed, created_at: time });
+      expect(born.error?.code).toBe("PT400");
+      const task = { task_type: "t", pool: observed, created_at: time, updated_at: time };
+      expect((await service.from("tasks").insert(task)).error).toBeNull();
+    }
+    const look = { p_pool: observed, p_known_fleet: null, p_full: true, p_poll_sec: 30 };
+    expect(await api.queue.call("pool_observe", look)).toMatchObject({ queued: 2 });
+  });
+
   it("a log line of such values keeps its text, and the other lines are written", async () => {
     const poison = HOSTILE["11 KB of such numbers"]![0];
     const lines = [

@@ -1,5 +1,5 @@
 import { FunctionFailure } from "./failure.ts";
-import { holdsInfinity } from "./text.ts";
+import { holdsInfinity, isNestedDeeper } from "./text.ts";
 
 export type Body = Record<string, unknown>;
 
@@ -11,6 +11,8 @@ interface Wanted {
   readonly wanted: string;
 }
 
+/** Far more than the database stores, which names the field that is too deep. */
+const DEEPEST_BODY = 100_000;
 const HELD_NUMBERS = `without numbers beyond ${Number.MAX_SAFE_INTEGER}`;
 
 export function badField(field: string, wanted: string): FunctionFailure {
@@ -19,7 +21,12 @@ export function badField(field: string, wanted: string): FunctionFailure {
 
 /** Reads the body as an object. Throws a 400 when it is not one, or when a number in it is beyond what can be sent on. */
 export async function readBody(request: Request): Promise<Body> {
-  const body: unknown = await request.json().catch(() => null);
+  const json = await request.text().catch(() => "");
+  // Before it is parsed, which takes seconds where a body of some megabytes is nothing but levels.
+  if (isNestedDeeper(json, DEEPEST_BODY)) {
+    throw badField("body", `nested at most ${DEEPEST_BODY} levels deep`);
+  }
+  const body = parsed(json);
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new FunctionFailure(400, "invalid_request", "body must be a JSON object", "body");
   }
@@ -29,6 +36,14 @@ export async function readBody(request: Request): Promise<Body> {
     }
   }
   return body as Body;
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return null;
+  }
 }
 
 /** Reads a text field. Throws a 400 that names the field when it is absent or does not match. */

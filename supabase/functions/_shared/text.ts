@@ -119,6 +119,29 @@ export function storable<T>(value: T): T {
   return copy(value, null) as T;
 }
 
+/** Whether a JSON text opens more than so many lists and objects in each other. */
+export function isNestedDeeper(json: string, levels: number): boolean {
+  let level = 0;
+  let isText = false;
+  for (let at = 0; at < json.length; at += 1) {
+    const letter = json[at];
+    if (isText) {
+      at += letter === "\\" ? 1 : 0;
+      isText = letter !== '"';
+    } else if (letter === '"') {
+      isText = true;
+    } else if (letter === "[" || letter === "{") {
+      level += 1;
+      if (level > levels) {
+        return true;
+      }
+    } else if (letter === "]" || letter === "}") {
+      level -= 1;
+    }
+  }
+  return false;
+}
+
 /** Whether a value read from JSON holds a number beyond those of JavaScript, as `1e400`: as JSON again, it would be null. */
 export function holdsInfinity(value: unknown): boolean {
   const left = [value];
