@@ -1,6 +1,10 @@
+import { tmpdir } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PoolSettingsAnswer, PoolExplanation, WorkerOrderOutcome } from "../../src/contract/pool-api.ts";
+import { runClient } from "../kit/client.ts";
+import { without } from "../kit/deployment/tools.ts";
 import { startTestStack, type TestStack } from "../kit/stack.ts";
+import { hasTmux, openTerminal } from "../kit/terminal/tmux.ts";
 import {
   countEvents,
   countTasks,
@@ -61,6 +65,37 @@ describe("orders and queries by the temporal command, beyond size", () => {
     const after = await updateOk<PoolSettingsAnswer>("reconfigure", { minActiveGpus: null, machinesToKeepIdle: null });
     expect(after.settings).toMatchObject({ own: [], values: { minActiveGpus: 0 } });
     await expectNothingLeft(stack);
+  });
+
+  it("the watch has recorded the last minute, and the dashboard shows the pool that it observes", async () => {
+    const recorded = () => stack.rows("select minute from pool_minutes where pool = $1", [stack.pool]);
+    await expect.poll(recorded).not.toEqual([]);
+    const { exitCode, stdout } = await runClient(["dashboard", "--export"], { cwd: tmpdir(), env: stack.env });
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      pool: stack.pool,
+      mode: "normal",
+      observedAt: expect.any(String) as string,
+      minutes: expect.arrayContaining([expect.objectContaining({ completed: 0 })]) as unknown,
+    });
+  });
+
+  it.skipIf(!hasTmux)(`the dashboard gives the orders of its keys${without(hasTmux, "tmux")}`, async () => {
+    const { shows, press, close } = await openTerminal(["dashboard"], { columns: 100, rows: 30, env: stack.env });
+    try {
+      await expect.poll(shows).toContain("q quit");
+      for (const [key, question, mode] of [
+        ["p", "pause pool", "paused, no scaling either way"],
+        ["r", "resume pool", "the policy decides its size"],
+      ] as const) {
+        await press(key);
+        await expect.poll(shows).toContain(question);
+        await press("y");
+        await expect.poll(async () => (await shows()).split("\n")[0]).toContain(mode);
+      }
+    } finally {
+      await close();
+    }
   });
 
   it("the policy can be switched while the pool runs", async () => {

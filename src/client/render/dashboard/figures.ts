@@ -1,4 +1,9 @@
-import { type Dashboard, type DashboardMinute, WORKER_PHASES, type WorkerPhase } from "../../../contract/dashboard.ts";
+import {
+  type Dashboard,
+  type DashboardMinute,
+  WORKER_PHASES,
+  type WorkerPhase,
+} from "../../../supabase/history/dashboard.ts";
 import { formatDuration } from "../durations.ts";
 import { describeIntent } from "../intent.ts";
 import { cut, type Style, visibleWidth } from "../output.ts";
@@ -16,6 +21,7 @@ export const PHASE_COLOURS: Readonly<Record<WorkerPhase, Colour>> = {
 /** A pool that its watch has not looked at for longer is shown as not observed. */
 const LATE_MS = 120_000;
 const LABEL = 12;
+const SPARK_LABEL = 10;
 const COUNT = 5;
 
 /** Intent, queue by gate, size and money. */
@@ -106,12 +112,12 @@ export function hourLines({ minutes, at }: Dashboard, width: number, style: Styl
   const hour = lastHour(minutes, at);
   const known = hour.filter((minute) => minute !== null);
   const told = SPARKS.map(({ said }) => (known.length === 0 ? "no minute yet" : said(known)));
-  const room = width - LABEL - 1 - Math.max(...told.map(visibleWidth));
+  const room = width - SPARK_LABEL - 1 - Math.max(...told.map(visibleWidth));
   return SPARKS.map(({ label, of }, index) => {
     const drawn = sparkline(
       hour.map((minute) => minute && of(minute)),
       Math.max(10, room),
     );
-    return `${style("dim", label.padEnd(LABEL))}${style("cyan", drawn)} ${cut(told[index] ?? "", width - LABEL)}`;
+    return `${style("dim", label.padEnd(SPARK_LABEL))}${style("cyan", drawn)} ${cut(told[index] ?? "", width - SPARK_LABEL)}`;
   });
 }

@@ -1,4 +1,4 @@
-import type { Dashboard } from "../../../contract/dashboard.ts";
+import type { Dashboard } from "../../../supabase/history/dashboard.ts";
 import { cut, plain, type Style } from "../output.ts";
 import { headLines, hourLines, phaseLines } from "./figures.ts";
 import { adviceLine, alertLine, decisionLine, fleetLines, leftOut } from "./lists.ts";
@@ -22,6 +22,10 @@ export interface Layout {
 
 export const GAP = 2;
 const MARK = 2;
+/** In this width the last hour has a character for two minutes. */
+const HALF_HOUR = 49;
+const LEAST_PHASES = 24;
+const WIDEST_PHASES = 60;
 const KEYS = "↑↓ choose  / filter  d drain  t terminate  p pause  r resume  D empty  q quit";
 
 /** @param problem why the figures are old; null: they are not */
@@ -32,9 +36,9 @@ export function layOut(
   problem: string | null,
   style: Style,
 ): Layout {
-  const half = Math.floor((columns - GAP) / 2);
+  const left = Math.min(WIDEST_PHASES, Math.max(LEAST_PHASES, columns - GAP - HALF_HOUR));
   const head = headLines(dashboard, columns, style);
-  const phases = phaseLines(dashboard, half, style);
+  const phases = phaseLines(dashboard, left, style);
   const title = (text: string) => style(["bold", "dim"], cut(plain(text), columns));
   // A full last line would scroll the screen, and the foot has one.
   const room = rows - head.length - phases.length - 2;
@@ -56,7 +60,7 @@ export function layOut(
   return {
     head,
     phases,
-    hour: hourLines(dashboard, columns - GAP - half, style),
+    hour: hourLines(dashboard, columns - GAP - left, style),
     alerts: shownAlerts,
     decisions: shownDecisions,
     fleet: fleetPart(dashboard, state, { columns, rows: room - shownAlerts.length - shownDecisions.length }, style),
