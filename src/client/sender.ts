@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { hostname, userInfo } from "node:os";
-import { signedUpdateId } from "../contract/sender.ts";
+import { signedUpdateId } from "../contract/pool-api.ts";
 
 /** A fresh id for an update, which says who sends it from which machine. */
 export function ownUpdateId(): string {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Dashboard, WORKER_PHASES } from "./dashboard.ts";
+import { type Dashboard, WORKER_PHASES } from "../../contract/dashboard.ts";
 import { MODES } from "../../contract/intent.ts";
 import { camelized } from "../camelized.ts";
 import type { Database } from "../client.ts";

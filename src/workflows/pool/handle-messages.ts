@@ -9,11 +9,11 @@ import {
   type PoolSettingsAnswer,
   poolSignals,
   poolUpdates,
+  senderOf,
   type SettingsPatch,
   type WorkerOrder,
   type WorkerOrderOutcome,
 } from "../../contract/pool-api.ts";
-import { senderOf } from "../../contract/sender.ts";
 import type { ReadSignal } from "../../contract/signal-batch.ts";
 import { cut, storableText } from "../../../supabase/functions/_shared/text.ts";
 import type { Parsed } from "../payloads.ts";

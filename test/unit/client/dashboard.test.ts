@@ -6,7 +6,7 @@ import { renderOnce } from "../../../src/client/render/dashboard/once.ts";
 import { FIRST_STATE, type Key, press, type ScreenState } from "../../../src/client/render/dashboard/screen-state.ts";
 import { bar, lastHour, sparkline } from "../../../src/client/render/dashboard/spark.ts";
 import { createStyle, visibleWidth } from "../../../src/client/render/output.ts";
-import type { Dashboard, DashboardMinute, DashboardWorker } from "../../../src/supabase/history/dashboard.ts";
+import type { Dashboard, DashboardMinute, DashboardWorker } from "../../../src/contract/dashboard.ts";
 
 const schema = z.fromJSONSchema(
   JSON.parse(readFileSync(new URL("../../../docs/dashboard.schema.json", import.meta.url), "utf8")) as never,

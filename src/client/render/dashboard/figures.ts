@@ -1,9 +1,4 @@
-import {
-  type Dashboard,
-  type DashboardMinute,
-  WORKER_PHASES,
-  type WorkerPhase,
-} from "../../../supabase/history/dashboard.ts";
+import { type Dashboard, type DashboardMinute, WORKER_PHASES, type WorkerPhase } from "../../../contract/dashboard.ts";
 import { formatDuration } from "../durations.ts";
 import { describeIntent } from "../intent.ts";
 import { cut, type Style, visibleWidth } from "../output.ts";

@@ -1,4 +1,4 @@
-import type { Dashboard, DashboardAlert, DashboardWorker } from "../../../supabase/history/dashboard.ts";
+import type { Dashboard, DashboardAlert, DashboardWorker } from "../../../contract/dashboard.ts";
 import { formatDuration } from "../durations.ts";
 import { cut, plain, type Style } from "../output.ts";
 import { type Column, renderTable } from "../table.ts";

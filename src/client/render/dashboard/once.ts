@@ -1,4 +1,4 @@
-import type { Dashboard } from "../../../supabase/history/dashboard.ts";
+import type { Dashboard } from "../../../contract/dashboard.ts";
 import type { Style } from "../output.ts";
 import { headLines, hourLines, phaseLines } from "./figures.ts";
 import { adviceLine, alertLine, decisionLine, fleetLines, leftOut } from "./lists.ts";

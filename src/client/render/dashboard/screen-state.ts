@@ -1,4 +1,4 @@
-import type { Dashboard } from "../../../supabase/history/dashboard.ts";
+import type { Dashboard } from "../../../contract/dashboard.ts";
 
 /** What an operator orders from the dashboard: of the pool, or of one worker. */
 export type Order =

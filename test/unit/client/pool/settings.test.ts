@@ -9,7 +9,7 @@ import { findSetting, settingFacts } from "../../../../src/config/setting-facts.
 import { settingsInForce } from "../../../../src/config/settings-in-force.ts";
 import { nearestNames } from "../../../../src/contract/nearest-names.ts";
 import { POOL_SETTINGS } from "../../../../src/contract/pool-settings.ts";
-import { senderOf, signedUpdateId } from "../../../../src/contract/sender.ts";
+import { senderOf, signedUpdateId } from "../../../../src/contract/pool-api.ts";
 
 const bare = createStyle(false);
 const NOW_MS = Date.parse("2026-11-23T03:00:00Z");

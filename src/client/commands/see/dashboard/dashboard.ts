@@ -1,4 +1,4 @@
-import type { Dashboard } from "../../../../supabase/history/dashboard.ts";
+import type { Dashboard } from "../../../../contract/dashboard.ts";
 import { minuteStore } from "../../../../supabase/history/minute-store.ts";
 import type { Context } from "../../../context.ts";
 import { missingPool } from "../../../missing-pool.ts";

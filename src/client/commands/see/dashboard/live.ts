@@ -1,6 +1,6 @@
 import { render } from "ink";
 import { createElement } from "react";
-import type { Dashboard } from "../../../../supabase/history/dashboard.ts";
+import type { Dashboard } from "../../../../contract/dashboard.ts";
 import type { Context } from "../../../context.ts";
 import { describeError } from "../../../describe-error.ts";
 import { giveOrder } from "./order.ts";

@@ -1,6 +1,6 @@
 import { Box, Text, useApp, useInput } from "ink";
 import { createElement, type ReactElement, useEffect, useState } from "react";
-import type { Dashboard } from "../../../../supabase/history/dashboard.ts";
+import type { Dashboard } from "../../../../contract/dashboard.ts";
 import { GAP, type Layout, layOut } from "../../../render/dashboard/layout.ts";
 import { FIRST_STATE, type Order, press } from "../../../render/dashboard/screen-state.ts";
 import type { Output } from "../../../render/output.ts";

@@ -1,5 +1,5 @@
-import type { Mode } from "../../contract/intent.ts";
-import type { BreakerState } from "../../contract/plan.ts";
+import type { Mode } from "./intent.ts";
+import type { BreakerState } from "./plan.ts";
 
 /**
  * A pool at one moment, as dashboards show it. Times are ISO 8601, by the database's clock; null: not known, or there is none.
