@@ -123,32 +123,33 @@ language sql stable security definer set search_path = public, pg_temp as $$
     'desired', p.desired_workers, 'min', p.min_workers, 'max', p.max_workers,
     'queue', (select to_jsonb(q) from pool_queue(p.name) q),
     'workers', jsonb_build_object('spawning', 0, 'idle', 0, 'busy', 0, 'terminating', 0, 'failing', 0) || (
-      select coalesce(jsonb_object_agg(phase, workers), '{}') from (
+      select coalesce(json_object_agg(phase, workers)::jsonb, '{}') from (
         select phase, count(*) as workers from fleet where origin <> 'job' group by phase) as phases),
     'usd_per_hour', (select coalesce(sum(usd_per_hour), 0) from fleet),
     'account', (select jsonb_build_object('usd_per_hour', hourly_usd, 'usd_today', today_usd, 'unpriced', unpriced,
       'max_usd_per_hour', p.environment -> 'maxHourlySpendUsd', 'max_usd_today', p.environment -> 'dailyBudgetUsd')
       from account_spend(p.name)),
     'minutes', (
-      select coalesce(jsonb_agg(to_jsonb(m) - 'pool' - 'minute' || jsonb_build_object('at', m.minute) order by m.minute), '[]')
+      select coalesce(
+        json_agg(to_jsonb(m) - 'pool' - 'minute' || jsonb_build_object('at', m.minute) order by m.minute)::jsonb, '[]')
       from pool_minutes m
       where m.pool = p.name and m.minute > now() - interval '62 minutes' and m.minute <= now()),
     'decisions', (
-      select coalesce(jsonb_agg(jsonb_build_object('at', at, 'reason', left(reason, 1000)) order by id desc), '[]') from (
+      select coalesce(json_agg(jsonb_build_object('at', at, 'reason', left(reason, 1000)) order by id desc)::jsonb, '[]') from (
         select * from (select * from pool_events where pool = p.name order by id desc limit 1000) as latest
         where kind = 'decision' order by id desc limit 10) as decisions),
     'alerts', (
-      select coalesce(jsonb_agg(to_jsonb(a) order by a.opened_at desc), '[]') from (
+      select coalesce(json_agg(to_jsonb(a) order by a.opened_at desc)::jsonb, '[]') from (
         select kind, subject, pool, left(message, 1000) as message, opened_at, what_to_do
         from alerts join alert_kinds using (kind)
         where closed_at is null and (pool = p.name or pool is null) order by opened_at desc limit 20) as a),
     'fleet_count', (select count(*) from chosen),
     'fleet', (
-      select coalesce(jsonb_agg(jsonb_build_object('id', id, 'phase', phase, 'origin', origin, 'boot_stage', boot_stage,
+      select coalesce(json_agg(jsonb_build_object('id', id, 'phase', phase, 'origin', origin, 'boot_stage', boot_stage,
         'boot_stage_at', boot_stage_at, 'created_at', created_at, 'heartbeat_at', last_heartbeat, 'gpu', instance_type,
         'usd_per_hour', cost_per_hr_usd, 'task', case when task_id is not null then
           jsonb_build_object('id', task_id, 'type', task_type, 'progress', progress, 'started_at', leased_at) end)
-        order by place, id), '[]')
+        order by place, id)::jsonb, '[]')
       from (
         select * from chosen order by place, id limit greatest(1, least(500, coalesce(p_limit, 100)))) as page))
   from pools p cross join pool_intent(p) i where p.name = p_pool

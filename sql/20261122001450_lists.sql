@@ -31,7 +31,7 @@ begin
   foreach span in array array['1 hour', '4 hours', '1 day', '4 days', '15 days', '60 days', '100 years']::interval[] loop
     oldest := greatest(newest - span, p_since);
     execute
-      'select coalesce(jsonb_agg(to_jsonb(t)), ''[]'') from (
+      'select coalesce(json_agg(to_jsonb(t))::jsonb, ''[]'') from (
         select id, task_type, status, gate, pool, project_id, worker_id, priority, attempts, created_at, updated_at,
           generation_started_at, generation_processed_at, dependant_on, output_location, error_message
         from tasks where created_at >= $1 and created_at < $2' || filter || ' order by created_at desc, id limit $3) as t'
@@ -67,7 +67,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
   chosen as (select * from seen where p_phases is null or phase = any (p_phases)),
   shown as (select * from chosen order by created_at, id limit least(greatest(p_limit, 0), 1000))
   select jsonb_build_object(
-    'workers', (select coalesce(jsonb_agg(to_jsonb(s) order by created_at, id), '[]') from shown s),
+    'workers', (select coalesce(json_agg(to_jsonb(s) order by created_at, id)::jsonb, '[]') from shown s),
     'left_out', (select count(*) from chosen) - (select count(*) from shown))
 $$;
 select grant_to_service('list_workers(integer, text, text[], text, double precision, timestamptz)');

@@ -8,9 +8,10 @@ create or replace function cost_bills(p_daily boolean, p_from timestamptz, p_to 
 language sql stable security definer set search_path = public, pg_temp as $$
   select w.id, w.pool, coalesce(w.instance_type, '-'), case when w.gone_at is null then w.status else 'gone' end,
     part.day, part.from_at, part.to_at, coalesce(nullif(w.cost_per_hr_usd, 0), w.expected_usd_per_hr)::float8,
-    coalesce(greatest(0, date_part('epoch', least(life.ended, part.to_at) - greatest(w.pod_created_at, part.from_at))), 0),
-    coalesce(greatest(0, date_part('epoch',
-      least(life.ended, w.ready_at, part.to_at) - greatest(w.pod_created_at, part.from_at))), 0)
+    case when w.pod_created_at is null then 0 else greatest(0, date_part('epoch',
+      least(life.ended, part.to_at) - greatest(w.pod_created_at, part.from_at))) end,
+    case when w.pod_created_at is null then 0 else greatest(0, date_part('epoch',
+      least(life.ended, w.ready_at, part.to_at) - greatest(w.pod_created_at, part.from_at))) end
   from workers w
   cross join lateral (select coalesce(w.deleted_at, w.gone_at, p_to) as ended) as life
   cross join lateral (
@@ -19,7 +20,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
     select d, greatest(d, p_from), least(d + interval '24 hours', p_to) from generate_series(
       date_trunc('day', greatest(coalesce(w.pod_created_at, w.created_at), p_from), 'UTC'), least(life.ended, p_to),
       interval '24 hours') as d where p_daily) as part
-  where (w.gone_at is null or w.gone_at > p_from) and (p_pool is null or w.pool = p_pool)
+  where w.created_at < p_to and (w.gone_at is null or w.gone_at > p_from) and (p_pool is null or w.pool = p_pool)
     and part.from_at < part.to_at
 $$;
 select grant_to_service('cost_bills(boolean, timestamptz, timestamptz, text)');
@@ -131,8 +132,8 @@ begin
       || (select jsonb_build_object('finished', coalesce(sum(finished), 0), 'videos', coalesce(sum(videos), 0),
           'video_sec', coalesce(sum(video_sec), 0))
         from made),
-    'rows', (select coalesce(jsonb_agg(to_jsonb(s) order by case when p_by = 'day' then "of" end desc, usd desc nulls last, "of"),
-      '[]') from shown s),
+    'rows', (select coalesce(
+      json_agg(to_jsonb(s) order by case when p_by = 'day' then "of" end desc, usd desc nulls last, "of")::jsonb, '[]') from shown s),
     'left_out', (select count(*) from rows) - (select count(*) from shown))
   into answer;
   return answer;

@@ -63,10 +63,10 @@ begin
     from errors group by 1)
   select jsonb_build_object(
     'total', (select to_jsonb(k) - '{is_total,task_type,model}'::text[] from kinds k where is_total),
-    'kinds', (select coalesce(jsonb_agg(to_jsonb(k) - 'is_total' order by tasks desc, task_type, model), '[]') from (
+    'kinds', (select coalesce(json_agg(to_jsonb(k) - 'is_total' order by tasks desc, task_type, model)::jsonb, '[]') from (
       select * from kinds where not is_total order by tasks desc, task_type, model limit most) as k),
     'kinds_left_out', greatest(0, (select count(*) - 1 from kinds) - most),
-    'causes', (select coalesce(jsonb_agg(to_jsonb(c) order by failed desc, attempts desc, likeness), '[]') from (
+    'causes', (select coalesce(json_agg(to_jsonb(c) order by failed desc, attempts desc, likeness)::jsonb, '[]') from (
       select * from causes order by failed desc, attempts desc, likeness limit most) as c),
     'causes_left_out', greatest(0, (select count(*) from causes) - most))
   into answer;

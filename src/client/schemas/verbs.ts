@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import * as decisions from "./decisions.ts";
 import * as installation from "./installation.ts";
 import * as reports from "./reports.ts";
@@ -35,7 +35,7 @@ export const JSON_OF: Readonly<Record<string, z.ZodType>> = {
   alerts: see.alert.array(),
   costs: reports.costs,
   events: see.event,
-  logs: see.logLine,
+  logs: z.union([see.logLine, reports.timeline]).describe("A line of the logs; with --worker-timeline, one timeline."),
   explain: decisions.explain,
   decide: decisions.decide,
   backtest: installation.backtest,

@@ -103,9 +103,9 @@ describe("gpu-pool doctor", () => {
     [
       "the URL has a path",
       { SUPABASE_URL: "http://127.0.0.1:1/rest/v1" },
-      "database",
-      /path \/rest\/v1/,
-      /^Set SUPABASE_URL=http:\/\/127\.0\.0\.1:1$/,
+      "environment",
+      /without a path such as \/rest\/v1/,
+      /^Set it/,
     ],
     [
       "the project does not answer",

@@ -88,6 +88,18 @@ describe("gpu-pool costs", () => {
     expect(stderr).toBe("the price of 1 of 3 workers is not known");
   });
 
+  it("are nothing for a worker without a pod, as a machine of one's own, and leave out workers of a later time", async () => {
+    const eve = new Date(Date.parse(DAY) - 20 * DAY_MS).toISOString().slice(0, 10);
+    await client.write([
+      `insert into workers (id, pool, status, origin, created_at, ready_at, gone_at)
+       values ('box-one', 'days', 'terminated', 'external', $1, $1, $2)`,
+      `${eve}T10:00:00Z`,
+      `${eve}T12:00:00Z`,
+    ]);
+    const costs = await client.runJson<{ costs: unknown[] }>("costs", "--day", eve, "--by", "worker");
+    expect(costs).toMatchObject({ totalUsd: 0, idleUsd: 0, unpriced: 0, costs: [{ of: "box-one", billedMs: 0 }] });
+  });
+
   it("are shared out by day, worker, GPU, project, type and task, a sub-task's for its orchestrator task", async () => {
     const by = async (what: string, ...args: string[]) =>
       byOf(await client.runJson<Costs>("costs", "--by", what, ...args));
