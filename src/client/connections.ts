@@ -52,29 +52,7 @@ async function readDeployment(open: () => Promise<Database>): Promise<string | n
   }
 }
 
-async function connectToTemporal(env: Environment): Promise<Temporal> {
-  const { loadClientConnectConfig } = await import("@temporalio/envconfig");
-  const { Client, Connection } = await import("@temporalio/client");
-  const { addressProblem, channelArgsFor, proxyVariableFor } = await import("../process/temporal-address.ts");
-  const set = Object.entries(env).filter((entry): entry is [string, string] => Boolean(entry[1]));
-  const { connectionOptions, namespace = "default" } = loadClientConnectConfig({
-    overrideEnvVars: Object.fromEntries(set),
-  });
-  const address = connectionOptions.address ?? "127.0.0.1:7233";
-  const problem = addressProblem(connectionOptions.address);
-  if (problem !== null) {
-    throw new ClientError(EXIT.usage, problem);
-  }
-  const options = { ...connectionOptions, ...channelArgsFor(address), connectTimeout: CONNECT_TIMEOUT_MS };
-  const connection = await Connection.connect(options).catch((error: unknown) => {
-    const proxy = proxyVariableFor(address, env);
-    const by = proxy === null ? "" : `, asked through the proxy of ${proxy} (no_proxy leaves hosts out)`;
-    const advice = "Check TEMPORAL_ADDRESS and that the server runs (gpu-pool dev starts one here).";
-    throw new ClientError(EXIT.unreachable, `no answer from Temporal at ${address}${by}`, advice, { cause: error });
-  });
-  return {
-    client: new Client({ connection, namespace }),
-    namespace,
-    within: (timeoutMs, act) => connection.withDeadline(Date.now() + timeoutMs, act),
-  };
+async function openTemporal(env: Environment): Promise<Temporal> {
+  const { connectToTemporal } = await import("./temporal-connection.ts");
+  return await connectToTemporal(env);
 }

@@ -1,5 +1,6 @@
 import { Client, Connection } from "@temporalio/client";
 import { loadClientConnectConfig } from "@temporalio/envconfig";
+import { addressProblem, channelArgsFor, proxyVariableFor } from "../process/temporal-address.ts";
 import { ClientError, EXIT } from "./errors.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -17,12 +18,17 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export async function connectToTemporal(env: Environment): Promise<Temporal> {
   const { connectionOptions, namespace = "default" } = readTemporalSettings(env);
   const address = connectionOptions.address ?? "127.0.0.1:7233";
-  const connection = await Connection.connect({ ...connectionOptions, connectTimeout: CONNECT_TIMEOUT_MS }).catch(
-    (error: unknown) => {
-      const advice = "Check TEMPORAL_ADDRESS and that the server runs (gpu-pool dev starts one here).";
-      throw new ClientError(EXIT.unreachable, `no answer from Temporal at ${address}`, advice, { cause: error });
-    },
-  );
+  const problem = addressProblem(connectionOptions.address);
+  if (problem !== null) {
+    throw new ClientError(EXIT.usage, problem);
+  }
+  const options = { ...connectionOptions, ...channelArgsFor(address), connectTimeout: CONNECT_TIMEOUT_MS };
+  const connection = await Connection.connect(options).catch((error: unknown) => {
+    const proxy = proxyVariableFor(address, env);
+    const by = proxy === null ? "" : `, asked through the proxy of ${proxy} (no_proxy leaves hosts out)`;
+    const advice = "Check TEMPORAL_ADDRESS and that the server runs (gpu-pool dev starts one here).";
+    throw new ClientError(EXIT.unreachable, `no answer from Temporal at ${address}${by}`, advice, { cause: error });
+  });
   return {
     client: new Client({ connection, namespace }),
     namespace,

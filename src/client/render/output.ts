@@ -12,7 +12,10 @@ export interface Output {
   readonly errIsTerminal: boolean;
   /** Stdout is a terminal that has columns and rows. */
   readonly hasScreen: boolean;
-  /** The terminal's size now; 120 columns and 40 rows if stdout is no terminal, or one of no size. */
+  /**
+   * The terminal's size now; 80 columns and 24 rows where it does not say, as in CI. Without a terminal nothing bounds the
+   * columns: what reads a pipe shall have everything.
+   */
   size(): { readonly columns: number; readonly rows: number };
   /** @returns what ends it */
   onResize(listener: () => void): () => void;

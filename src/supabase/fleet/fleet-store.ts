@@ -86,6 +86,8 @@ interface Held {
 }
 
 interface FleetForPeople extends Held {
+  /** All workers that are not gone, past the server's limit of rows per answer; the oldest first. */
+  seen(): Promise<SeenWorker[]>;
   /** Workers whose id begins so, gone ones too, at most `limit`. */
   workersWithPrefix(prefix: string, limit: number): Promise<SeenWorker[]>;
 }
@@ -173,6 +175,15 @@ export function fleetStore(database: Database): FleetStore {
 function forPeople(database: Database): Omit<FleetForPeople, keyof Held> {
   const { [TABLES]: client } = database;
   return {
+    async seen() {
+      const rows = await readAll<SeenRow>("read workers", (count, last) => {
+        const seen = client.from("workers").select(SEEN).is("gone_at", null);
+        const after = last === undefined ? seen : seen.gt("id", last.id);
+        return after.order("id").limit(count).overrideTypes<SeenRow[], { merge: false }>();
+      });
+      const workers = await seenWorkers(database, rows);
+      return workers.toSorted((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at));
+    },
     async workersWithPrefix(prefix, limit) {
       const pattern = `${prefix.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
       const rows = await readOne<SeenRow[]>("find worker", () =>

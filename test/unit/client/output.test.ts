@@ -126,7 +126,7 @@ describe("output", () => {
     expect(visibleWidth(createStyle(true)("red", "漢字"))).toBe(4);
   });
 
-  it("cuts long text by visible characters", () => {
+  it("cuts long text by the columns of its characters", () => {
     expect(cut("漢字漢字", 5)).toBe("漢字…");
     expect(cut("漢字漢字", 6)).toBe("漢字…");
     expect(cut("漢字漢字", 8)).toBe("漢字漢字");

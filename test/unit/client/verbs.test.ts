@@ -16,7 +16,7 @@ import { createOutput, createStyle } from "../../../src/client/render/output.ts"
 import type { Snapshot } from "../../../src/contract/plan.ts";
 import type { ListedWorker } from "../../../src/supabase/reports/worker-list.ts";
 import type { ListedTask } from "../../../src/supabase/task-store.ts";
-import { seen } from "../../kit/queues/seen-worker.ts";
+import { seen } from "../../kit/commands/seen-worker.ts";
 
 const bare = createStyle(false);
 const NOW_MS = Date.parse("2026-11-22T02:00:00Z");

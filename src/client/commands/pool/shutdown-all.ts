@@ -77,10 +77,7 @@ function report({ output }: Context, { json }: JsonOptions, answer: unknown, lin
 
 /** Pools that were shut down stay so, and are left out. */
 async function livingOf(database: Database): Promise<Living[]> {
-  const [pools, workers] = await Promise.all([
-    readView(database, "orchestrator_status"),
-    fleetStore(database).seen({}),
-  ]);
+  const [pools, workers] = await Promise.all([readView(database, "orchestrator_status"), fleetStore(database).seen()]);
   const all = pools.map(({ pool: name, mode }) => {
     const pool = name ?? "";
     const own = workers.filter((worker) => worker.pool === pool && worker.origin === "pool");

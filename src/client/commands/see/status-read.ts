@@ -32,7 +32,7 @@ export function createStatusReader(connections: Connections, pool: string): () =
   return async () => {
     const database = await connections.database();
     const open = alertStore(database).list({ pool });
-    const [observed, queue, living, booked, jobs, processes, lastDecision, [lastMessage], undone, alerts, controller] =
+    const [observed, queue, living, booked, jobs, processes, lastDecision, messages, undone, alerts, controller] =
       await Promise.all([
         poolStore(database).look(pool),
         countQueue(database, pool),

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { periodOf, renderCosts } from "../../../src/client/commands/see/costs.ts";
-import { resultLocations, safeName } from "../../../src/client/commands/tasks/result/result-files.ts";
-import { taskTimeline } from "../../../src/client/commands/tasks/task-timeline.ts";
-import { createStyle } from "../../../src/client/render/output.ts";
-import { renderTimeline } from "../../../src/client/render/timeline.ts";
-import { workerTimeline } from "../../../src/client/worker-timeline.ts";
-import type { Attempt, ListedTask, SubTask } from "../../../src/supabase/task-store.ts";
-import { seen } from "../../kit/queues/seen-worker.ts";
+import { periodOf, renderCosts } from "../../../../src/client/commands/see/costs.ts";
+import { resultLocations, safeName } from "../../../../src/client/commands/tasks/result/result-files.ts";
+import { taskTimeline } from "../../../../src/client/commands/tasks/task-timeline.ts";
+import { createStyle } from "../../../../src/client/render/output.ts";
+import { renderTimeline } from "../../../../src/client/render/timeline.ts";
+import { workerTimeline } from "../../../../src/client/worker-timeline.ts";
+import type { Attempt, ListedTask, SubTask } from "../../../../src/supabase/task-store.ts";
+import { seen } from "../../../kit/commands/seen-worker.ts";
 
 const bare = createStyle(false);
 const MIDNIGHT_MS = Date.parse("2026-11-22T00:00:00Z");
