@@ -132,8 +132,10 @@ begin
       || (select jsonb_build_object('finished', coalesce(sum(finished), 0), 'videos', coalesce(sum(videos), 0),
           'video_sec', coalesce(sum(video_sec), 0))
         from made),
-    'rows', (select coalesce(
-      json_agg(to_jsonb(s) order by case when p_by = 'day' then "of" end desc, usd desc nulls last, "of")::jsonb, '[]') from shown s),
+    'rows', (
+      select coalesce(
+        json_agg(to_jsonb(s) order by case when p_by = 'day' then "of" end desc, usd desc nulls last, "of")::jsonb, '[]')
+      from shown s),
     'left_out', (select count(*) from rows) - (select count(*) from shown))
   into answer;
   return answer;
