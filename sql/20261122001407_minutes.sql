@@ -1,4 +1,4 @@
--- What each pool was like in each minute, kept for 90 days, and all that a dashboard shows in one call (service role only).
+-- A row for each pool and minute, kept for 90 days, and one call that answers all that a dashboard shows (service role only).
 
 create table if not exists pool_minutes (
   pool text not null references pools (name) on delete cascade,

@@ -1,4 +1,4 @@
--- What the pods of a time have cost, shared out (service role only). Nothing is written.
+-- The costs of the pods in a time, shared out (service role only). Nothing is written.
 
 -- The bill of each worker in each part of the time: a day (UTC) with p_daily, else the whole. A worker without a pod, such as an
 -- external one, costs nothing, but its tasks count. usd_per_hr is null where the price is not known.

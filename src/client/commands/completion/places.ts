@@ -1,6 +1,6 @@
 import type { Command, Option } from "commander";
 
-/** What may follow a command, as its declaration says. */
+/** The words that may follow a command, as its declaration says. */
 export interface Place {
   /** The command as it is typed after `gpu-pool`; empty: the program itself. */
   readonly path: string;

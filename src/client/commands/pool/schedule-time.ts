@@ -11,7 +11,7 @@ const SHIFTS_MS = [1_800_000, 3_600_000];
 export interface AskedTime {
   readonly ms: number;
   readonly timeZone: string;
-  /** What must be said of a time that clocks never show, or show twice; null: nothing. */
+  /** A warning about a time that clocks never show, or show twice; null: there is none. */
   readonly note: string | null;
 }
 

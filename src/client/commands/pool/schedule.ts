@@ -20,7 +20,7 @@ export interface ScheduleOptions extends PoolOptions {
 
 type Size = Pick<PoolSettings, "minActiveGpus" | "maxActiveGpus" | "machinesToKeepIdle">;
 
-/** What holds at one time. */
+/** The settings and the window that hold at one time. */
 export interface ScheduleView {
   readonly pool: string;
   readonly at: AskedTime;

@@ -25,7 +25,7 @@ export interface ShutdownAllOptions extends JsonOptions {
 /** Workers of a pool that are not seen gone. */
 export interface Living {
   readonly pool: string;
-  /** Those that the pool rented. */
+  /** The workers that the pool rented. */
   readonly workers: number;
   readonly busy: number;
   readonly usdPerHour: number;
@@ -34,7 +34,7 @@ export interface Living {
 }
 
 interface Ordered extends Living {
-  /** What became of the order; failed: see the error that the command ends with. */
+  /** The outcome of the order; failed: the command ends with the error. */
   readonly outcome: "drains" | "closes" | "drains at its next round" | "failed";
   readonly reason?: string;
 }

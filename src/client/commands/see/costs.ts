@@ -84,7 +84,7 @@ export function periodOf({ since, day }: Pick<CostsOptions, "since" | "day">, no
   return { fromMs, toMs: fromMs + DAY_MS, inWords: `on ${date} (UTC)` };
 }
 
-/** What idle time cost, and what a finished task and a minute of finished video did; no lines where nothing was billed. */
+/** The costs of idle time, of a finished task and of a minute of finished video; no lines where nothing was billed. */
 function describeUse(total: CostReport["total"]): string[] {
   const { usd, idleUsd, bootUsd, finished } = total;
   if (usd === 0) {

@@ -10,7 +10,7 @@ import type { EventsOptions } from "./events.ts";
 
 const MAX_DECISIONS = 1_000;
 const MAX_LINES = 100_000;
-/** Of the past that `costs` reads. */
+/** The length of the past that `costs` reads. */
 const MOST_DAYS = 400;
 const COSTS_BY: readonly CostsBy[] = ["day", "pool", "worker", "gpu", "project", "type", "task"];
 

@@ -72,7 +72,7 @@ export function createStatusReader(connections: Connections, pool: string): () =
   };
 }
 
-/** What keeps the controller from observing the pool may keep it from being shown. Its alert is read nevertheless. */
+/** A fault that keeps the controller from observing the pool may keep it from being shown. Its alert is read nevertheless. */
 async function refuseUndecided(error: unknown, pool: string, alerts: Promise<readonly Alert[]>): Promise<never> {
   const open = await alerts.catch(() => []);
   const told = open.find(({ kind }) => kind === "pool_undecided");

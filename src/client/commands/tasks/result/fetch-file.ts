@@ -84,7 +84,7 @@ async function* refreshing(body: AsyncIterable<Uint8Array>, watch: NodeJS.Timeou
   }
 }
 
-/** What a worker wrote as the place of its result could be anything. */
+/** A worker may write anything as the place of its result. */
 function requireSafe(url: URL, ownOrigins: readonly string[]): void {
   if (url.protocol !== "https:" && !ownOrigins.includes(url.origin)) {
     const advice = "Only https addresses and those of SUPABASE_URL are fetched.";

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Context } from "../../../context.ts";
 
-/** What the opener gets of the environment: none of our keys. */
+/** The environment of the opener holds none of our keys. */
 const PASSED_ON =
   /^(PATH|HOME|USER|LANG|DISPLAY|BROWSER|WAYLAND_DISPLAY|XDG_\w+|DBUS_\w+|SystemRoot|USERPROFILE|APPDATA)$/i;
 /** More windows than this help nobody. */
